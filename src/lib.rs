@@ -1,0 +1,47 @@
+//! pot-console: a web console for FreeBSD hosts that run jails with pot.
+//!
+//! One binary, two processes. The **executor** (root) authenticates, plans, writes, runs and records;
+//! the **web** process (unprivileged, chrooted) parses requests and logs and shows pages. They speak
+//! over a socketpair in a closed set of messages ([`executor::protocol`]).
+//!
+//! Modules from top to bottom; each may use those below it that it needs, never one above:
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`cli`] | one file per command |
+//! | [`web`] | unprivileged: pages and fragments, guards, assets, server set-up |
+//! | [`audit`] | the journal's projection in SQLite: store, query, export |
+//! | [`activity`] | syslog: parse, read rotated files, search, follow |
+//! | [`executor`] | protocol, client (async, web side), server (root side), permissions, spawn |
+//! | [`accounts`] | users, passwords, roles, sessions, proofs (root side) |
+//! | [`operations`] | init, vnet-start, de-init …: plan, run, verify, revert (root side) |
+//! | [`journal`] | the chain: append, verify, checkpoints |
+//! | [`files`] | atomic replace, backups, limits on paths |
+//! | [`host`] | the probes that gather facts about the host |
+//! | [`rules`] | findings, limits and readings: pure functions of (configuration, facts) |
+//! | [`facts`] | what is known about a host: data only |
+//! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
+//! | [`diff`], [`digest`] | line differences and SHA-256 as types |
+//! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
+//! | [`simulator`] | the simulated tools; uses only `potconf` and the leaves |
+//!
+//! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`
+//! may use rules and do I/O: data and its gathering are two subjects.
+
+pub mod accounts;
+pub mod activity;
+pub mod audit;
+pub mod cli;
+pub mod diff;
+pub mod digest;
+pub mod executor;
+pub mod facts;
+pub mod files;
+pub mod host;
+pub mod journal;
+pub mod operations;
+pub mod platform;
+pub mod potconf;
+pub mod rules;
+pub mod simulator;
+pub mod web;
