@@ -1,1 +1,3 @@
-//! executor
+//! The border between the two processes and the root side behind it.
+
+pub mod protocol;

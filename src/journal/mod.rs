@@ -1,1 +1,3 @@
-//! journal
+//! The chain of evidence: append, verify, checkpoints.
+
+pub mod record;

@@ -1,1 +1,3 @@
-//! operations
+//! What the console does to the host: plan, run, verify, revert.
+
+pub mod plan;
