@@ -37,7 +37,7 @@ impl RowState {
 }
 
 /// What was asked, and the words that were answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Evidence {
     /// The command or file.
     pub source: String,
@@ -46,7 +46,7 @@ pub struct Evidence {
 }
 
 /// One paragraph of the guide on this host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// Its stable name.
     pub id: &'static str,
@@ -183,7 +183,10 @@ pub fn configuration_row(findings: &[Finding]) -> Row {
         (0, 0) => row.ready("No errors and no warnings"),
         (0, warnings) => row.ready(format!("No errors, {}", counted(warnings, "warning"))),
         (errors, _) => row.to_do(
-            format!("{} in pot.conf: pot would fail, or do something else than the file says.", counted(errors, "error")),
+            format!(
+                "{} in pot.conf: pot would fail, or do something else than the file says.",
+                counted(errors, "error")
+            ),
             None,
         ),
     }
@@ -228,7 +231,8 @@ fn zfs(facts: &HostFacts, wanted: &Wanted) -> Row {
             );
     }
     let wanted_pool = wanted.zfs_root.as_deref().and_then(|dataset| dataset.split('/').next());
-    let Some(pool) = wanted_pool.map_or_else(|| pools.first(), |name| pools.iter().find(|pool| pool.name == name)) else {
+    let Some(pool) = wanted_pool.map_or_else(|| pools.first(), |name| pools.iter().find(|pool| pool.name == name))
+    else {
         let names = pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
         return row.to_do(
             format!(
@@ -240,7 +244,9 @@ fn zfs(facts: &HostFacts, wanted: &Wanted) -> Row {
     };
     match pool.health.as_str() {
         "ONLINE" => row.ready(format!("Pool {} is online, {}", pool.name, free(pool))),
-        "DEGRADED" => row.ready(format!("Pool {} works, but is degraded: look at zpool status. {}", pool.name, free(pool))),
+        "DEGRADED" => {
+            row.ready(format!("Pool {} works, but is degraded: look at zpool status. {}", pool.name, free(pool)))
+        }
         health => row.to_do(format!("Pool {} is {health}: nothing can be written to it.", pool.name), None),
     }
 }
@@ -267,7 +273,11 @@ pub fn size(bytes: u64) -> String {
         tenths = scaled.saturating_mul(10) / 1024;
         unit = next;
     }
-    if tenths >= 1000 { format!("{} {unit}", (tenths + 5) / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+    if tenths >= 1000 {
+        format!("{} {unit}", (tenths + 5) / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
 }
 
 fn freebsd(facts: &HostFacts) -> Row {
@@ -405,7 +415,8 @@ fn vtnet(facts: &HostFacts) -> Row {
     let Some(interfaces) = facts.interfaces.get() else { return row.unknown(&facts.interfaces) };
     let cards: Vec<&str> = interfaces.iter().filter(|card| is_vtnet(card)).map(|card| card.name.as_str()).collect();
     if cards.is_empty() {
-        return Row { title: "Network cards".to_owned(), ..row }.ready("No vtnet card, so its known trouble is none here");
+        return Row { title: "Network cards".to_owned(), ..row }
+            .ready("No vtnet card, so its known trouble is none here");
     }
     let row = Row { title: format!("Network card {}", cards.join(", ")), ..row }.detail(
         "The driver of this virtual card can join received packets. When they are then passed on to a pot, they are slow \
@@ -460,7 +471,11 @@ fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
     );
     let Some(syslog) = facts.syslog.get() else { return row.unknown(&facts.syslog) };
     let Some(facility) = wanted.facility.as_deref() else {
-        return Row { state: RowState::Unknown, why: "POT_LOG_FACILITY is computed, so it is not known.".to_owned(), ..row };
+        return Row {
+            state: RowState::Unknown,
+            why: "POT_LOG_FACILITY is computed, so it is not known.".to_owned(),
+            ..row
+        };
     };
     let files = syslog.files.get(facility).map(Vec::as_slice).unwrap_or_default();
     let written = if files.is_empty() { "nowhere".to_owned() } else { files.join(", ") };
@@ -516,11 +531,7 @@ fn pf(facts: &HostFacts) -> Row {
             let words = file.errors.first().map(|error| format!(" pfctl says: {error}")).unwrap_or_default();
             row.to_do(format!("{} is not valid. {next}{words}", file.path), None)
         }
-        None => Row {
-            state: RowState::Unknown,
-            why: format!("{state}. {} could not be checked.", file.path),
-            ..row
-        },
+        None => Row { state: RowState::Unknown, why: format!("{state}. {} could not be checked.", file.path), ..row },
     }
 }
 
