@@ -14,8 +14,10 @@ pub struct Client {
 
 impl Client {
     /// Starts on the socket.
-    pub fn start(_socket: UnixStream) -> Self {
-        Self { hints: Arc::new(watch::channel(Hint::default()).0) }
+    /// # Errors
+    /// The socket cannot be used.
+    pub fn start(_socket: UnixStream) -> std::io::Result<Self> {
+        Ok(Self { hints: Arc::new(watch::channel(Hint::default()).0) })
     }
 
     /// Asks one thing.

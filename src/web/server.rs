@@ -27,7 +27,7 @@ pub(super) fn run(listeners: Vec<TcpListener>, socket: UnixStream, start: Start)
 
 async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) -> anyhow::Result<()> {
     let tls = start.tls.as_ref().map(server_config).transpose()?;
-    let client = Client::start(socket);
+    let client = Client::start(socket).context("talking to the executor")?;
     let (stop, stopping) = watch::channel(false);
     let state = web::Data::new(State::new(client.clone(), start, stopping));
 
