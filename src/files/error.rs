@@ -107,7 +107,9 @@ impl FileError {
 /// What to do about it, where that is known.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOSPC | Errno::EDQUOT) => ": make room on that file system and try again; the old content is intact",
+        Some(Errno::ENOSPC | Errno::EDQUOT) => {
+            ": make room on that file system and try again; the old content is intact"
+        }
         Some(Errno::EROFS) => ": that file system is mounted read-only; mount it writable and try again",
         Some(Errno::EACCES) => ": the console's user may not write there; look at owner and mode of the folder",
         Some(Errno::EPERM) => ": forbidden by file flags, securelevel or owner; look with ls -lo",

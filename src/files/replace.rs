@@ -182,7 +182,8 @@ impl Unfinished {
             }
         }
         // After the owner: changing that clears set-user-ID bits.
-        file.set_permissions(Permissions::from_mode(mode)).map_err(FileError::system("giving its mode to", &self.name))?;
+        file.set_permissions(Permissions::from_mode(mode))
+            .map_err(FileError::system("giving its mode to", &self.name))?;
         file.sync_all().map_err(FileError::system("writing", &self.name))?;
         crash("replace-synced");
         Ok(())

@@ -12,9 +12,7 @@ const MOST_LINKS: usize = 32;
 /// it and every folder on the way to it, through symbolic links, are owned by them and writable by no other. ACLs are
 /// seen only as far as the mode shows them. False when it does not exist.
 pub fn only_root_writes(path: &Path) -> bool {
-    every_part(path, &mut |facts, _| {
-        trusted_owner(facts.uid()) && (facts.is_symlink() || facts.mode() & 0o022 == 0)
-    })
+    every_part(path, &mut |facts, _| trusted_owner(facts.uid()) && (facts.is_symlink() || facts.mode() & 0o022 == 0))
 }
 
 /// As uid 0, refuses a root folder whose tools and files another user could have put there: they would run as root.
