@@ -104,7 +104,9 @@ pub(super) fn extif_address_wrong(view: &View<'_>) -> Vec<Finding> {
         return vec![Finding::error(
             "extif-addr-not-ipv4",
             &[EXTIF_ADDR],
-            format!("POT_EXTIF_ADDR `{value}` is not an IPv4 address. `pot init` would stop, `pot vnet-start` ignores it."),
+            format!(
+                "POT_EXTIF_ADDR `{value}` is not an IPv4 address. `pot init` would stop, `pot vnet-start` ignores it."
+            ),
         )];
     };
     let Some(interface) = view.text(EXTIF).and_then(|name| view.interface(name)) else { return Vec::new() };
@@ -156,7 +158,9 @@ pub(super) fn stack_unknown(view: &View<'_>) -> Vec<Finding> {
         Finding::error(
             "stack-unknown",
             &[STACK],
-            format!("POT_NETWORK_STACK `{value}` is none of ipv4, ipv6 and dual. pot takes it for ipv4 without saying so."),
+            format!(
+                "POT_NETWORK_STACK `{value}` is none of ipv4, ipv6 and dual. pot takes it for ipv4 without saying so."
+            ),
         )
         .perhaps_mended_by(STACK, meant),
     ]
@@ -281,9 +285,7 @@ pub(super) fn extra_without_network(view: &View<'_>) -> Vec<Finding> {
                 Finding::warning(
                     "extra-without-network",
                     &[name.as_str(), EXTRA],
-                    format!(
-                        "Without a network, pots do not reach {interface}: `pot vnet-start` makes no rule for it."
-                    ),
+                    format!("Without a network, pots do not reach {interface}: `pot vnet-start` makes no rule for it."),
                 )
                 .perhaps_mended_by(name.as_str(), own_network),
             )
@@ -302,7 +304,8 @@ pub(super) fn extra_name_unusable(view: &View<'_>) -> Vec<Finding> {
                 "extra-name-unusable",
                 &[EXTRA],
                 if interface == "STACK" {
-                    "An extra interface named STACK would get the value of POT_NETWORK_STACK for its network.".to_owned()
+                    "An extra interface named STACK would get the value of POT_NETWORK_STACK for its network."
+                        .to_owned()
                 } else {
                     format!(
                         "The name `{}` cannot stand in a shell variable, and `pot vnet-start` would evaluate \
@@ -343,12 +346,16 @@ pub(super) fn extra_network_unused(view: &View<'_>) -> Vec<Finding> {
 
 /// POT_VPN_EXTIF without POT_VPN_NETWORKS or the reverse: vnet-start.sh wants both and says nothing.
 pub(super) fn vpn_half_set(view: &View<'_>) -> Vec<Finding> {
-    let (Some(interface), Some(networks)) = (view.value(VPN_EXTIF), view.value(VPN_NETWORKS)) else { return Vec::new() };
+    let (Some(interface), Some(networks)) = (view.value(VPN_EXTIF), view.value(VPN_NETWORKS)) else {
+        return Vec::new();
+    };
     match (interface.is_empty(), networks.trim().is_empty()) {
         (false, true) => vec![Finding::warning(
             "vpn-without-networks",
             &[VPN_NETWORKS, VPN_EXTIF],
-            format!("POT_VPN_EXTIF is {interface}, but POT_VPN_NETWORKS names no network: pot makes no rule for the VPN."),
+            format!(
+                "POT_VPN_EXTIF is {interface}, but POT_VPN_NETWORKS names no network: pot makes no rule for the VPN."
+            ),
         )],
         (true, false) => vec![Finding::warning(
             "vpn-without-interface",
@@ -392,7 +399,9 @@ fn judge_entry(name: &str, entry: &str) -> Option<Finding> {
         Ok(IpNet::V6(_)) => Some(Finding::error(
             "network-is-ipv6",
             &[name],
-            format!("`{entry}` in {name} is an IPv6 network. The pots' own network is IPv4, and pf refuses to mix them."),
+            format!(
+                "`{entry}` in {name} is an IPv6 network. The pots' own network is IPv4, and pf refuses to mix them."
+            ),
         )),
         Ok(IpNet::V4(network)) if network.trunc() != network => {
             let finding = Finding::warning(

@@ -50,7 +50,9 @@ pub(super) fn ipv6_given(view: &View<'_>) -> Vec<Finding> {
         findings.push(Finding::error(
             "network-is-ipv6",
             &[NETWORK],
-            format!("POT_NETWORK `{value}` is an IPv6 network. `pot vnet-start` sets up IPv4 only and would fail with it."),
+            format!(
+                "POT_NETWORK `{value}` is an IPv6 network. `pot vnet-start` sets up IPv4 only and would fail with it."
+            ),
         ));
     }
     for name in [GATEWAY, DNS_IP] {
@@ -77,8 +79,12 @@ pub(super) fn no_address(view: &View<'_>) -> Vec<Finding> {
             let finding =
                 Finding::error("not-an-address", &[name], format!("{name} `{value}` is not an IPv4 address."));
             Some(match name {
-                NETMASK => finding.perhaps_mended_by(NETMASK, view.network().map(|network| network.netmask().to_string())),
-                GATEWAY => finding.perhaps_mended_by(GATEWAY, view.network().and_then(|network| free_gateway(view, &network))),
+                NETMASK => {
+                    finding.perhaps_mended_by(NETMASK, view.network().map(|network| network.netmask().to_string()))
+                }
+                GATEWAY => {
+                    finding.perhaps_mended_by(GATEWAY, view.network().and_then(|network| free_gateway(view, &network)))
+                }
                 _ => finding,
             })
         })
@@ -144,7 +150,9 @@ pub(super) fn netmask_differs(view: &View<'_>) -> Vec<Finding> {
             if bits.leading_ones() + bits.trailing_zeros() < 32 {
                 (
                     "netmask-not-contiguous",
-                    format!("{mask} is not a netmask: its ones do not stand together. That of POT_NETWORK is {derived}."),
+                    format!(
+                        "{mask} is not a netmask: its ones do not stand together. That of POT_NETWORK is {derived}."
+                    ),
                 )
             } else {
                 (
