@@ -46,7 +46,10 @@ pub(super) fn healthy() -> HostFacts {
     for absent in ["/opt/pot", "/var/cache/pot"] {
         paths.insert(absent.to_owned(), path(PathKind::Absent));
     }
-    paths.insert("/tmp".to_owned(), PathState { mode: 0o1777, empty: false, only_root_writes: false, ..path(PathKind::Folder) });
+    paths.insert(
+        "/tmp".to_owned(),
+        PathState { mode: 0o1777, empty: false, only_root_writes: false, ..path(PathKind::Folder) },
+    );
     HostFacts {
         at: Timestamp::UNIX_EPOCH,
         simulated: true,

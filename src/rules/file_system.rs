@@ -137,7 +137,9 @@ pub(super) fn dataset_left_behind(view: &View<'_>) -> Vec<Finding> {
             Finding::warning(
                 "dataset-left-behind",
                 &[ZFS_ROOT],
-                format!("{root} was prepared by pot and holds {what}. With POT_ZFS_ROOT {name} pot would no longer see it."),
+                format!(
+                    "{root} was prepared by pot and holds {what}. With POT_ZFS_ROOT {name} pot would no longer see it."
+                ),
             )
         })
         .collect()
@@ -250,13 +252,13 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
             let dataset_name = format!("{}{below}", view.text(ZFS_ROOT)?);
             datasets(view)?;
             match known.kind {
-                PathKind::Folder if !known.empty && dataset(view, &dataset_name).is_none() => {
-                    Some(Finding::warning(
-                        "folder-not-empty",
-                        &[name],
-                        format!("{folder} exists and is not empty. What is in it becomes unreachable once pot mounts over it."),
-                    ))
-                }
+                PathKind::Folder if !known.empty && dataset(view, &dataset_name).is_none() => Some(Finding::warning(
+                    "folder-not-empty",
+                    &[name],
+                    format!(
+                        "{folder} exists and is not empty. What is in it becomes unreachable once pot mounts over it."
+                    ),
+                )),
                 PathKind::File | PathKind::Other => {
                     Some(Finding::error("folder-is-none", &[name], format!("{folder} exists and is not a folder.")))
                 }
@@ -275,9 +277,8 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
 /// (`pot_pf_nat_rules`), which any local user can race. The default is not blamed.
 pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
-    let writable = state(view, folder).is_some_and(|known| {
-        known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || known.uid != 0)
-    });
+    let writable = state(view, folder)
+        .is_some_and(|known| known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || known.uid != 0));
     if !writable && folder != "/tmp" && !is_at_or_below(folder, "/var/tmp") {
         return Vec::new();
     }

@@ -52,7 +52,8 @@ pub(super) fn facility_written_nowhere(view: &View<'_>) -> Vec<Finding> {
 /// POT_HOSTNAME_MAX_LENGTH is no number from 1 to 255 (`_get_usable_hostname` cuts to it; MAXHOSTNAMELEN is 256).
 pub(super) fn hostname_length(view: &View<'_>) -> Vec<Finding> {
     let Some(value) = view.text(HOSTNAME) else { return Vec::new() };
-    if value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse::<u32>().is_ok_and(|length| (1..=255).contains(&length))
+    if value.bytes().all(|byte| byte.is_ascii_digit())
+        && value.parse::<u32>().is_ok_and(|length| (1..=255).contains(&length))
     {
         return Vec::new();
     }
@@ -74,7 +75,9 @@ pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
             Finding::error(
                 "mktemp-suffix",
                 &[SUFFIX],
-                format!("`{shown}` does not end in X. mktemp would make the same name each time, and fail on the second."),
+                format!(
+                    "`{shown}` does not end in X. mktemp would make the same name each time, and fail on the second."
+                ),
             )
             .perhaps_mended_by(SUFFIX, default),
         ],
@@ -82,7 +85,9 @@ pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
             Finding::warning(
                 "mktemp-suffix",
                 &[SUFFIX],
-                format!("`{shown}` has {random} X at its end. Names with fewer than 6 random characters can be guessed."),
+                format!(
+                    "`{shown}` has {random} X at its end. Names with fewer than 6 random characters can be guessed."
+                ),
             )
             .perhaps_mended_by(SUFFIX, default),
         ],
@@ -115,10 +120,13 @@ pub(super) fn hook_unusable(view: &View<'_>) -> Vec<Finding> {
     }
     let Some(known) = state(view, path) else { return Vec::new() };
     let (code, message) = match known.kind {
-        PathKind::Absent => ("hook-missing", format!("{path} does not exist. `pot start` would make no rules for exported ports.")),
-        PathKind::File if known.mode & 0o111 == 0 => {
-            ("hook-not-executable", format!("{path} is not executable. `pot start` would make no rules for exported ports."))
+        PathKind::Absent => {
+            ("hook-missing", format!("{path} does not exist. `pot start` would make no rules for exported ports."))
         }
+        PathKind::File if known.mode & 0o111 == 0 => (
+            "hook-not-executable",
+            format!("{path} is not executable. `pot start` would make no rules for exported ports."),
+        ),
         PathKind::File if !known.only_root_writes => (
             "hook-writable",
             format!("Others than root can change {path} or a folder above it, and `pot start` runs it as root."),
@@ -139,9 +147,10 @@ pub(super) fn public_key_unusable(view: &View<'_>) -> Vec<Finding> {
     }
     let Some(known) = state(view, path) else { return Vec::new() };
     let (code, message) = match known.kind {
-        PathKind::Absent => {
-            ("public-key-unreadable", format!("{path} does not exist. `pot import` and `pot prepare` would refuse every image."))
-        }
+        PathKind::Absent => (
+            "public-key-unreadable",
+            format!("{path} does not exist. `pot import` and `pot prepare` would refuse every image."),
+        ),
         PathKind::File if !known.only_root_writes => (
             "public-key-writable",
             format!("Others than root can change {path} or a folder above it, so signatures would prove nothing."),
@@ -189,13 +198,8 @@ pub(super) fn pf_conf_invalid(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
     let Some(value) = view.text(FACILITY).filter(|_| view.is_own(FACILITY)) else { return Vec::new() };
     let Some(syslog) = view.facts.and_then(|facts| facts.syslog.get()) else { return Vec::new() };
-    let missing: Vec<&String> = syslog
-        .files
-        .get(value)
-        .into_iter()
-        .flatten()
-        .filter(|file| syslog.missing.contains(file))
-        .collect();
+    let missing: Vec<&String> =
+        syslog.files.get(value).into_iter().flatten().filter(|file| syslog.missing.contains(file)).collect();
     if missing.is_empty() {
         return Vec::new();
     }

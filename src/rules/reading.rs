@@ -20,7 +20,10 @@ pub(super) fn shell_syntax(view: &View<'_>) -> Vec<Finding> {
             Finding::error(
                 "shell-syntax",
                 &[],
-                format!("Line {} is not valid for sh: {}. Every pot command would stop here.", problem.line, problem.message),
+                format!(
+                    "Line {} is not valid for sh: {}. Every pot command would stop here.",
+                    problem.line, problem.message
+                ),
             )
             .at(problem.line)
         })
@@ -28,8 +31,7 @@ pub(super) fn shell_syntax(view: &View<'_>) -> Vec<Finding> {
 }
 
 /// Commands that are no danger and say nothing: the shell's own words for variables and tests.
-const QUIET: [&str; 11] =
-    [":", "true", "false", "export", "readonly", "unset", "set", "test", "[", "local", "typeset"];
+const QUIET: [&str; 11] = [":", "true", "false", "export", "readonly", "unset", "set", "test", "[", "local", "typeset"];
 
 /// A value with a blank and no quotes: `POT_EXTRA_EXTIF=vlan20 vlan30` sets it for the command `vlan30` alone (the
 /// guide's own example, and the one of pot.conf.sample).
@@ -102,7 +104,10 @@ pub(super) fn computed_value(view: &View<'_>) -> Vec<Finding> {
             _ => String::new(),
         };
         let message = if setting.value.is_none() {
-            format!("{} is known only to sh at the time it runs ({reason}), so it cannot be checked here.{potnet}", setting.name)
+            format!(
+                "{} is known only to sh at the time it runs ({reason}), so it cannot be checked here.{potnet}",
+                setting.name
+            )
         } else {
             format!("{} cannot be changed here: {reason}.", setting.name)
         };
@@ -171,11 +176,7 @@ fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
             let mut best = (at(&above, column) + usize::from(letter != wanted))
                 .min(at(&above, column + 1) + 1)
                 .min(at(&current, column) + 1);
-            if row > 0
-                && column > 0
-                && one.get(row - 1) == Some(&wanted)
-                && other.get(column - 1) == Some(&letter)
-            {
+            if row > 0 && column > 0 && one.get(row - 1) == Some(&wanted) && other.get(column - 1) == Some(&letter) {
                 best = best.min(at(&before, column - 1) + 1);
             }
             current.push(best);
@@ -234,7 +235,11 @@ pub(super) fn unknown_parameter(view: &View<'_>) -> Vec<Finding> {
         findings.push(Finding::warning(
             "unknown-parameter",
             &[],
-            format!("{} more {} that pot does not know.", super::view::grouped(more), plural(usize::try_from(more).unwrap_or(2), "name follows", "names follow")),
+            format!(
+                "{} more {} that pot does not know.",
+                super::view::grouped(more),
+                plural(usize::try_from(more).unwrap_or(2), "name follows", "names follow")
+            ),
         ));
     }
     findings
@@ -289,7 +294,8 @@ pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
                 Some(other) => format!("potnet `{}`", other.escape_debug()),
                 None => "potnet none".to_owned(),
             };
-            let shown = if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) };
+            let shown =
+                if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) };
             let certain = setting.editable && setting.source == Source::PotConf && limits::check(name, value).is_ok();
             Some(
                 Finding::error(
