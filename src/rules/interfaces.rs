@@ -387,7 +387,9 @@ pub(super) fn entries_that_are_no_networks(view: &View<'_>) -> Vec<Finding> {
         findings.extend(judge_entry(VPN_NETWORKS, entry));
     }
     for (setting, _) in view.extra_networks() {
-        if let Some(value) = setting.value.as_deref().filter(|value| !value.is_empty()) {
+        // What is probably another parameter with a slip in its name is told by `unknown_parameter`.
+        let is_slip = super::reading::suggestion(view, &setting.name).is_some();
+        if let Some(value) = setting.value.as_deref().filter(|value| !value.is_empty() && !is_slip) {
             findings.extend(judge_entry(&setting.name, value));
         }
     }
