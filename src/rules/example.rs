@@ -63,6 +63,7 @@ pub(super) fn healthy() -> HostFacts {
             },
             "test",
         ),
+        machine: Fact::unknown("not asked", "test"),
         vimage: Fact::known(true, "test"),
         racct: Fact::known(Tunable { running: Some("0".to_owned()), next_boot: None }, "test"),
         vtnet_lro_disable: Fact::known(Tunable { running: None, next_boot: None }, "test"),
