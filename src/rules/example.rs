@@ -241,3 +241,20 @@ pub(super) fn mends<'a>(finding: &'a Finding, name: &str) -> Option<&'a str> {
 pub(super) fn errors(findings: &[Finding]) -> Vec<&str> {
     findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| finding.code.as_str()).collect()
 }
+
+/// The file after every fix that is offered.
+pub(super) fn fixed(own: &str, findings: &[Finding]) -> String {
+    let mut edits = BTreeMap::new();
+    for fix in findings.iter().filter_map(|finding| finding.fix.as_ref()) {
+        for (name, value) in &fix.set {
+            let name = Name::try_from(name.as_str()).unwrap();
+            edits.insert(name.clone(), Edit::set(name, value.as_str()));
+        }
+        for name in &fix.unset {
+            let name = Name::try_from(name.as_str()).unwrap();
+            edits.insert(name.clone(), Edit::unset(name));
+        }
+    }
+    let edits: Vec<Edit> = edits.into_values().collect();
+    String::from_utf8(configuration(own).apply(&edits).unwrap().bytes().to_vec()).unwrap()
+}
