@@ -8,6 +8,7 @@ mod configuration;
 mod document;
 mod parameters;
 pub mod potnet;
+mod shell;
 
 pub use configuration::{Configuration, Edit, EditAction, EditError, Setting, Source};
 pub use document::{Assignment, CommandRun, Document, LARGEST, Oddity, ParseError, SyntaxProblem, Value, Variable};
