@@ -81,7 +81,7 @@ pub(super) fn runs_command(view: &View<'_>) -> Vec<Finding> {
 }
 
 /// The commands that `runs_command` names.
-fn commands<'a>(view: &'a View<'_>) -> impl Iterator<Item = &'a CommandRun> {
+fn commands(view: &View<'_>) -> impl Iterator<Item = CommandRun> {
     view.configuration
         .own()
         .commands()
