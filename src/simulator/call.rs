@@ -129,9 +129,10 @@ impl Call {
         let Some(mut command) = self.command(program, args) else { return (127, String::new()) };
         let errors = if show_errors { Stdio::inherit() } else { Stdio::null() };
         match command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).output() {
-            Ok(output) => {
-                (status_of(Ok(output.status)), String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
-            }
+            Ok(output) => (
+                status_of(Ok(output.status)),
+                String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned(),
+            ),
             Err(_) => (126, String::new()),
         }
     }

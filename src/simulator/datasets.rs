@@ -126,7 +126,8 @@ impl State {
                 if matches!(value.as_str(), "none" | "legacy") {
                     return (value.clone(), source);
                 }
-                return (format!("{}{suffix}", value.trim_end_matches('/')), source);
+                let whole = format!("{}{suffix}", value.trim_end_matches('/'));
+                return (if whole.is_empty() { "/".to_owned() } else { whole }, source);
             }
             match at.rsplit_once('/') {
                 Some((parent, last)) => {
@@ -268,9 +269,11 @@ impl State {
             || at == "/"
             || self.faults.iter().any(|fault| matches!(fault, Fault::Busy(busy) if busy == name))
             || self.running.jails.iter().any(|jail| below(&jail.path))
-            || self.kept.datasets.iter().any(|other| {
-                other.name != name && other.mounted && other.mounted_at.as_deref().is_some_and(below)
-            })
+            || self
+                .kept
+                .datasets
+                .iter()
+                .any(|other| other.name != name && other.mounted && other.mounted_at.as_deref().is_some_and(below))
     }
 
     /// Unmounts a dataset: its content is set aside, what it hid comes back. The caller has asked [`State::is_busy`].
@@ -359,27 +362,11 @@ pub(crate) fn human(bytes: u64) -> String {
     for places in [2usize, 1, 0] {
         let scale = 10u128.pow(u32::try_from(places).unwrap_or(0));
         let scaled = (u128::from(bytes) * scale + u128::from(divisor / 2)) / u128::from(divisor);
-        let text = if places == 0 {
-            format!("{scaled}")
-        } else {
-            format!("{}.{:0places$}", scaled / scale, scaled % scale)
-        };
+        let text =
+            if places == 0 { format!("{scaled}") } else { format!("{}.{:0places$}", scaled / scale, scaled % scale) };
         if text.len() + suffix.len() <= 5 {
             return format!("{text}{suffix}");
         }
     }
     format!("{whole}{suffix}")
-}
-
-/// Reads `48G`, `1.5T` or a plain number of bytes.
-pub(crate) fn bytes_from(text: &str) -> Option<u64> {
-    let text = text.trim().trim_end_matches(['B', 'b']);
-    let (number, power) = match text.chars().last()?.to_ascii_uppercase() {
-        'K' => (text.get(..text.len() - 1)?, 1),
-        'M' => (text.get(..text.len() - 1)?, 2),
-        'G' => (text.get(..text.len() - 1)?, 3),
-        'T' => (text.get(..text.len() - 1)?, 4),
-        _ => (text, 0),
-    };
-    number.parse::<u64>().ok()?.checked_mul(1u64 << (10 * power))
 }

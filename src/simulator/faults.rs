@@ -38,7 +38,9 @@ pub enum Fault {
 
 /// A fault that could not be read from text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("unknown fault {0:?}: say TOOL missing|hang|slow MS|fail [STATUS [TEXT]]|garbage|keep-pipe SECONDS, pool-full POOL, busy DATASET, pkg-locked, pkg-offline, pkg-not-bootstrapped, pkg-wants-more or addm-refused")]
+#[error(
+    "unknown fault {0:?}: say TOOL missing|hang|slow MS|fail [STATUS [TEXT]]|garbage|keep-pipe SECONDS, pool-full POOL, busy DATASET, pkg-locked, pkg-offline, pkg-not-bootstrapped, pkg-wants-more or addm-refused"
+)]
 pub struct UnknownFault(String);
 
 impl FromStr for Fault {

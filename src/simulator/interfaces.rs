@@ -31,7 +31,10 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
     };
     let mut format = MaskFormat::Hex;
     let from_environment = std::env::var("IFCONFIG_FORMAT").unwrap_or_default();
-    for item in [from_environment.as_str(), value_of(&flags, 'f').unwrap_or_default()].into_iter().flat_map(|text| text.split(',')) {
+    for item in [from_environment.as_str(), value_of(&flags, 'f').unwrap_or_default()]
+        .into_iter()
+        .flat_map(|text| text.split(','))
+    {
         match item {
             "inet:cidr" | "addr:cidr" => format = MaskFormat::Cidr,
             "inet:dotted" => format = MaskFormat::Dotted,
@@ -52,9 +55,7 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
         call.say("bridge epair gif gre lagg lo ovpn stf tap tun vlan vxlan wg wlan");
         return Ok(0);
     }
-    let selected = |interface: &&Interface| {
-        (!has(&flags, 'u') || interface.up) && (!has(&flags, 'd') || !interface.up)
-    };
+    let selected = |interface: &&Interface| (!has(&flags, 'u') || interface.up) && (!has(&flags, 'd') || !interface.up);
     if has(&flags, 'l') {
         let state = call.machine.state()?;
         let family = rest.first().map(String::as_str);
@@ -137,7 +138,11 @@ pub(crate) fn create(state: &mut State, wanted: &str) -> Result<String, String> 
     let is_taken = |state: &State, unit: u32| {
         let name = format!("{base}{unit}");
         let epair = format!("{name}b");
-        state.running.interfaces.iter().any(|known| known.name == name || known.name == epair || known.partner.as_deref() == Some(&epair))
+        state
+            .running
+            .interfaces
+            .iter()
+            .any(|known| known.name == name || known.name == epair || known.partner.as_deref() == Some(&epair))
     };
     let unit = match wanted.strip_prefix(base.as_str()).filter(|unit| !unit.is_empty()) {
         Some(unit) => unit.parse().map_err(|_| "SIOCIFCREATE2: Invalid argument".to_owned())?,
@@ -157,7 +162,12 @@ pub(crate) fn create(state: &mut State, wanted: &str) -> Result<String, String> 
         };
         let mac = match kind {
             Kind::Bridge => format!("58:9c:fc:10:{:02x}:{:02x}", unit / 256 % 256, unit % 256),
-            Kind::Epair => format!("02:{:02x}:{:02x}:00:0a:{}", unit / 256 % 256, unit % 256, if *end == "a" { "0a" } else { "0b" }),
+            Kind::Epair => format!(
+                "02:{:02x}:{:02x}:00:0a:{}",
+                unit / 256 % 256,
+                unit % 256,
+                if *end == "a" { "0a" } else { "0b" }
+            ),
             Kind::Vlan | Kind::Loopback | Kind::Tunnel => String::new(),
             Kind::Ether => format!("58:9c:fc:20:{:02x}:{:02x}", unit / 256 % 256, unit % 256),
         };
@@ -233,7 +243,8 @@ pub(crate) fn configure(state: &mut State, name: &str, words: &[String], said: &
                     _ => return fail(format!("{text}: bad value")),
                 }
             }
-            "broadcast" | "ether" | "lladdr" | "link" | "metric" | "media" | "mediaopt" | "fib" | "maxaddr" | "timeout" => {
+            "broadcast" | "ether" | "lladdr" | "link" | "metric" | "media" | "mediaopt" | "fib" | "maxaddr"
+            | "timeout" => {
                 let text = value()?;
                 if matches!(word.as_str(), "ether" | "lladdr" | "link") {
                     interface.mac = text;
@@ -335,8 +346,8 @@ pub(crate) fn configure(state: &mut State, name: &str, words: &[String], said: &
             }
             "create" | "plumb" => return fail(format!("interface {name} already exists")),
             "accept_rtadv" | "-accept_rtadv" | "auto_linklocal" | "-auto_linklocal" | "ifdisabled" | "-ifdisabled"
-            | "no_radr" | "-no_radr" | "stp" | "-stp" | "rxcsum" | "-rxcsum" | "txcsum" | "-txcsum" | "tso" | "-tso"
-            | "lro" | "-lro" | "promisc" | "-promisc" | "polling" | "-polling" | "DHCP" | "SYNCDHCP" => {}
+            | "no_radr" | "-no_radr" | "stp" | "-stp" | "rxcsum" | "-rxcsum" | "txcsum" | "-txcsum" | "tso"
+            | "-tso" | "lro" | "-lro" | "promisc" | "-promisc" | "polling" | "-polling" | "DHCP" | "SYNCDHCP" => {}
             text if family6 => {
                 let (ip, prefix) = text.split_once('/').unwrap_or((text, "64"));
                 match (ip.split('%').next().unwrap_or(ip).parse::<Ipv6Addr>(), prefix.parse()) {
@@ -383,9 +394,8 @@ pub(crate) fn configure(state: &mut State, name: &str, words: &[String], said: &
             interface.inet[0] = address.clone();
         }
         interface.up = true;
-        let taken = visible(state).any(|other| {
-            other.name != name && other.inet.iter().any(|known| known.address == address.address)
-        });
+        let taken = visible(state)
+            .any(|other| other.name != name && other.inet.iter().any(|known| known.address == address.address));
         if taken {
             if let Some(interface) = state.interface_mut(&name) {
                 interface.inet.retain(|known| known.address != address.address);
@@ -521,7 +531,12 @@ fn show(call: &mut Call, state: &State, interface: &Interface, family: Option<&s
             if interface.kind == Kind::Loopback {
                 call.say(format_args!("\tinet {shown}"));
             } else if interface.kind == Kind::Tunnel {
-                call.say(format_args!("\tinet {} --> {} netmask 0x{:08x}", inet.address, inet.address, u32::from(net.netmask())));
+                call.say(format_args!(
+                    "\tinet {} --> {} netmask 0x{:08x}",
+                    inet.address,
+                    inet.address,
+                    u32::from(net.netmask())
+                ));
             } else {
                 call.say(format_args!("\tinet {shown} broadcast {}", net.broadcast()));
             }
@@ -591,9 +606,10 @@ fn default_route(state: &State) -> Option<(Ipv4Addr, &str)> {
     // The interface is chosen when the route is made: the oldest that holds the gateway's network.
     let interface = visible(state)
         .find(|interface| {
-            interface.inet.iter().any(|inet| {
-                Ipv4Net::new(inet.address, inet.prefix).is_ok_and(|net| net.contains(&gateway))
-            })
+            interface
+                .inet
+                .iter()
+                .any(|inet| Ipv4Net::new(inet.address, inet.prefix).is_ok_and(|net| net.contains(&gateway)))
         })
         .map_or("em0", |interface| interface.name.as_str());
     Some((gateway, interface))
@@ -606,7 +622,8 @@ fn own(state: &State, address: Ipv4Addr) -> bool {
 
 pub(crate) fn route(call: &mut Call) -> Outcome {
     let args = std::mem::take(&mut call.args);
-    let words: Vec<&str> = args.iter().map(String::as_str).filter(|word| !matches!(*word, "-n" | "-4" | "-inet" | "-q")).collect();
+    let words: Vec<&str> =
+        args.iter().map(String::as_str).filter(|word| !matches!(*word, "-n" | "-4" | "-inet" | "-q")).collect();
     match words.as_slice() {
         ["get" | "show", target] => {
             let state = call.machine.state()?;
@@ -654,7 +671,12 @@ fn route_get(call: &mut Call, state: &State, target: &str) -> Outcome {
         call.say(format_args!("destination: {address}\n        fib: 0\n  interface: lo0"));
         call.say("      flags: <UP,HOST,DONE,STATIC,PINNED>");
     } else if let Some((net, interface, _)) = connected(state).into_iter().find(|(net, _, _)| net.contains(&address)) {
-        call.say(format_args!("destination: {}\n       mask: {}\n        fib: 0\n  interface: {}", net.network(), net.netmask(), interface.name));
+        call.say(format_args!(
+            "destination: {}\n       mask: {}\n        fib: 0\n  interface: {}",
+            net.network(),
+            net.netmask(),
+            interface.name
+        ));
         call.say("      flags: <UP,DONE,PINNED>");
     } else if let Some((gateway, interface)) = default_route(state) {
         call.say(format_args!("destination: default\n       mask: default\n    gateway: {gateway}\n        fib: 0\n  interface: {interface}"));
@@ -692,14 +714,20 @@ pub(crate) fn netstat(call: &mut Call) -> Outcome {
         for (net, interface, _) in connected(&state) {
             if interface.kind != Kind::Loopback {
                 let link = format!("link#{}", interface.index);
-                lines.push((net.network(), format!("{:<18} {:<18} {:<8} {:>8}", net.to_string(), link, "U", interface.name)));
+                lines.push((
+                    net.network(),
+                    format!("{:<18} {:<18} {:<8} {:>8}", net.to_string(), link, "U", interface.name),
+                ));
             }
         }
         for interface in visible(&state).filter(|interface| interface.up) {
             for inet in &interface.inet {
                 let flags = if interface.kind == Kind::Loopback { "UH" } else { "UHS" };
                 let link = state.interface("lo0").map_or(1, |lo| lo.index);
-                lines.push((inet.address, format!("{:<18} {:<18} {flags:<8} {:>8}", inet.address.to_string(), format!("link#{link}"), "lo0")));
+                lines.push((
+                    inet.address,
+                    format!("{:<18} {:<18} {flags:<8} {:>8}", inet.address.to_string(), format!("link#{link}"), "lo0"),
+                ));
             }
         }
         lines.sort();
@@ -748,7 +776,10 @@ pub(crate) fn ping(call: &mut Call) -> Outcome {
     call.say(format_args!("PING {host} ({address}): 56 data bytes"));
     if answers {
         for sequence in 0..count {
-            call.say(format_args!("64 bytes from {address}: icmp_seq={sequence} ttl=64 time=0.0{}1 ms", 4 + sequence % 4));
+            call.say(format_args!(
+                "64 bytes from {address}: icmp_seq={sequence} ttl=64 time=0.0{}1 ms",
+                4 + sequence % 4
+            ));
         }
     } else {
         call.flush();

@@ -20,9 +20,16 @@ pub(crate) fn boot(state: &mut State, machine: &Machine) -> std::io::Result<()> 
     for dataset in state.kept.datasets.iter_mut() {
         dataset.busy = false;
     }
-    let seed = now().unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ state.kept.boots.wrapping_mul(0xd134_2543_de82_ef95);
+    let seed =
+        now().unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ state.kept.boots.wrapping_mul(0xd134_2543_de82_ef95);
     let mut running = Running {
-        boot_id: format!("{:08x}-{:04x}-11f0-{:04x}-589cfc{:06x}", seed >> 32, seed >> 16 & 0xffff, seed & 0xffff, state.kept.boots & 0xff_ffff),
+        boot_id: format!(
+            "{:08x}-{:04x}-11f0-{:04x}-589cfc{:06x}",
+            seed >> 32,
+            seed >> 16 & 0xffff,
+            seed & 0xffff,
+            state.kept.boots & 0xff_ffff
+        ),
         boot_time: now(),
         kernel: state.kept.kernel.clone(),
         sysctls: kernel_values(state),
@@ -253,7 +260,8 @@ fn kernel_values(state: &State) -> BTreeMap<String, String> {
         ("vfs.zfs.arc_max", "0".into()),
         ("hw.vtnet.lro_disable", "0".into()),
     ];
-    let mut values: BTreeMap<String, String> = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut values: BTreeMap<String, String> =
+        values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     if !kept.vimage {
         values.remove("kern.features.vimage");
     }
@@ -284,7 +292,10 @@ pub(crate) fn sysctl(call: &mut Call) -> Outcome {
     let value_of_name = |state: &State, name: &str| -> Option<String> {
         if name == "kern.boottime" {
             let boot = state.running.boot_time;
-            return Some(format!("{{ sec = {boot}, usec = 412094 }} {}", super::clock::at(boot).strftime("%a %b %e %H:%M:%S %Y")));
+            return Some(format!(
+                "{{ sec = {boot}, usec = 412094 }} {}",
+                super::clock::at(boot).strftime("%a %b %e %H:%M:%S %Y")
+            ));
         }
         if name == "kern.version" {
             return Some(format!("FreeBSD {} GENERIC", state.running.kernel));
@@ -349,7 +360,9 @@ pub(crate) fn sysctl(call: &mut Call) -> Outcome {
             continue;
         };
         if is_tunable(name) {
-            call.warn(format_args!("sysctl: oid '{name}' is a read only tunable\nsysctl: Tunable values are set in /boot/loader.conf"));
+            call.warn(format_args!(
+                "sysctl: oid '{name}' is a read only tunable\nsysctl: Tunable values are set in /boot/loader.conf"
+            ));
             status = 1;
             continue;
         }
@@ -403,8 +416,22 @@ pub(crate) fn load_module(state: &mut State, machine: &Machine, module: &str) {
 }
 
 const MODULES: [&str; 16] = [
-    "pf", "pflog", "ipfw", "if_bridge", "if_epair", "if_vlan", "if_tun", "nullfs", "tmpfs", "fdescfs", "linprocfs", "zfs",
-    "bridgestp", "coretemp", "cryptodev", "nmdm",
+    "pf",
+    "pflog",
+    "ipfw",
+    "if_bridge",
+    "if_epair",
+    "if_vlan",
+    "if_tun",
+    "nullfs",
+    "tmpfs",
+    "fdescfs",
+    "linprocfs",
+    "zfs",
+    "bridgestp",
+    "coretemp",
+    "cryptodev",
+    "nmdm",
 ];
 
 pub(crate) fn kldload(call: &mut Call) -> Outcome {
@@ -439,7 +466,12 @@ pub(crate) fn kldload(call: &mut Call) -> Outcome {
             status = 1;
             continue;
         }
-        if state.running.sysctls.get("kern.securelevel").is_some_and(|level| level.parse::<i32>().is_ok_and(|level| level > 0)) {
+        if state
+            .running
+            .sysctls
+            .get("kern.securelevel")
+            .is_some_and(|level| level.parse::<i32>().is_ok_and(|level| level > 0))
+        {
             call.warn(format_args!("kldload: can't load {name}: Operation not permitted"));
             status = 1;
             continue;
@@ -476,7 +508,9 @@ pub(crate) fn kldstat(call: &mut Call) -> Outcome {
         Err(error) => {
             let text = error.text("kldstat");
             call.warn(text);
-            call.warn("usage: kldstat [-d] [-h] [-q] [-v] [-i id] [-n filename]\n       kldstat [-d] [-q] [-m modname]");
+            call.warn(
+                "usage: kldstat [-d] [-h] [-q] [-v] [-i id] [-n filename]\n       kldstat [-d] [-q] [-m modname]",
+            );
             return Ok(1);
         }
     };
@@ -495,7 +529,12 @@ pub(crate) fn kldstat(call: &mut Call) -> Outcome {
     call.say("Id Refs Address                Size Name");
     for (at, module) in state.running.modules.iter().enumerate() {
         let file = if module == "kernel" { module.clone() } else { format!("{module}.ko") };
-        call.say(format_args!("{:>2}    1 0xffffffff8{:07x} {:>9x} {file}", at + 1, 0x20_0000 + at * 0x5_0000, 0x1_d2a8 + at * 0x1000));
+        call.say(format_args!(
+            "{:>2}    1 0xffffffff8{:07x} {:>9x} {file}",
+            at + 1,
+            0x20_0000 + at * 0x5_0000,
+            0x1_d2a8 + at * 0x1000
+        ));
     }
     Ok(0)
 }
@@ -642,7 +681,11 @@ pub(crate) fn jls(call: &mut Call) -> Outcome {
                 .iter()
                 .map(|name| {
                     let value = parameter(jail, name).unwrap_or_default();
-                    let value = if value.is_empty() { if has(&flags, 'q') { "\"\"".to_owned() } else { "-".to_owned() } } else { value };
+                    let value = if value.is_empty() {
+                        if has(&flags, 'q') { "\"\"".to_owned() } else { "-".to_owned() }
+                    } else {
+                        value
+                    };
                     if has(&flags, 'n') || has(&flags, 's') { format!("{name}={value}") } else { value }
                 })
                 .collect();
@@ -688,7 +731,9 @@ pub(crate) fn jail(call: &mut Call) -> Outcome {
         call.warn("usage: jail [-dhilqv] [-J jid_file] [-u username] [-U username] -[cmr] param=value ... [command=command ...]");
         return Ok(1);
     }
-    let value = |key: &str| rest.iter().find_map(|word| word.strip_prefix(key).and_then(|word| word.strip_prefix('='))).unwrap_or_default();
+    let value = |key: &str| {
+        rest.iter().find_map(|word| word.strip_prefix(key).and_then(|word| word.strip_prefix('='))).unwrap_or_default()
+    };
     let addresses: Vec<String> = value("ip4.addr")
         .split(',')
         .filter(|item| !item.is_empty())
@@ -704,7 +749,8 @@ pub(crate) fn jail(call: &mut Call) -> Outcome {
         vnet,
         parameters: rest.to_vec(),
     };
-    let ends: Vec<String> = rest.iter().filter_map(|word| word.strip_prefix("vnet.interface=")).map(str::to_owned).collect();
+    let ends: Vec<String> =
+        rest.iter().filter_map(|word| word.strip_prefix("vnet.interface=")).map(str::to_owned).collect();
     let aliases: Vec<(String, String)> = value("ip4.addr")
         .split(',')
         .filter_map(|item| item.split_once('|'))

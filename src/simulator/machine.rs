@@ -133,8 +133,8 @@ impl Machine {
     /// Changes the state under the lock; what `change` returns is handed on after the state was written.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> io::Result<T> {
         let lock = fs::OpenOptions::new().create(true).truncate(false).write(true).open(self.root.join(LOCK))?;
-        let lock =
-            Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from_raw_os_error(errno as i32))?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| io::Error::from_raw_os_error(errno as i32))?;
         let mut state = self.state()?;
         let result = change(&mut state);
         self.store(&state)?;

@@ -9,6 +9,8 @@ mod clock;
 mod contents;
 mod datasets;
 mod faults;
+mod history;
+mod inhabitants;
 mod interfaces;
 mod kernel;
 mod machine;
@@ -217,8 +219,14 @@ fn faulty(call: &mut Call) -> Option<Outcome> {
     None
 }
 
-/// Builds the simulated root in `dir`, which must be empty or absent, tools included.
+/// Builds the simulated root in `dir`, which must be empty or absent, tools included. The tools are the running program.
 pub fn build(dir: &Path, scenario: Scenario) -> Result<(), BuildError> {
+    let program = std::env::current_exe().map_err(|source| BuildError::Io { path: dir.to_owned(), source })?;
+    build_with_program(dir, scenario, &program)
+}
+
+/// As [`build`], with another program behind the tools: its `main` must call [`tool_main`]. Tests name the built binary.
+pub fn build_with_program(dir: &Path, scenario: Scenario, program: &Path) -> Result<(), BuildError> {
     let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
     if dir.exists() && std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
         return Err(BuildError::NotEmpty(dir.to_owned()));
@@ -226,7 +234,7 @@ pub fn build(dir: &Path, scenario: Scenario) -> Result<(), BuildError> {
     std::fs::create_dir_all(dir).map_err(failed)?;
     // The tools look for their root from the executable's real path.
     let dir = dir.canonicalize().map_err(failed)?;
-    scenario::build(&Machine::new(&dir), scenario).map_err(failed)
+    scenario::build(&Machine::new(&dir), scenario, program).map_err(failed)
 }
 
 /// Whether a folder is a simulated root.
@@ -242,7 +250,8 @@ fn opened(dir: &Path) -> Result<Machine, BuildError> {
 pub fn refresh_tools(dir: &Path) -> Result<(), BuildError> {
     let machine = opened(dir)?;
     let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
-    scenario::install_tools(&machine).map_err(failed)?;
+    let program = std::env::current_exe().map_err(failed)?;
+    scenario::install_tools(&machine, &program).map_err(failed)?;
     for fault in machine.state().map_err(failed)?.faults {
         if let Fault::Missing(tool) = fault {
             scenario::remove_tool(&machine, &tool).map_err(failed)?;

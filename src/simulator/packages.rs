@@ -48,7 +48,10 @@ pub(crate) fn pkg(call: &mut Call) -> Outcome {
         }
         if state.faults.contains(&Fault::PkgOffline) {
             call.say("Bootstrapping pkg from pkg+https://pkg.FreeBSD.org/FreeBSD:14:amd64/quarterly, please wait...");
-            return Err(Failure::new(1, "pkg: Error fetching https://pkg.FreeBSD.org/FreeBSD:14:amd64/quarterly/Latest/pkg.pkg: Transient resolver failure\nA pre-built version of pkg could not be found for your system."));
+            return Err(Failure::new(
+                1,
+                "pkg: Error fetching https://pkg.FreeBSD.org/FreeBSD:14:amd64/quarterly/Latest/pkg.pkg: Transient resolver failure\nA pre-built version of pkg could not be found for your system.",
+            ));
         }
         call.say("Bootstrapping pkg from pkg+https://pkg.FreeBSD.org/FreeBSD:14:amd64/quarterly, please wait...");
         call.machine.change(|state| {
@@ -89,17 +92,26 @@ pub(crate) fn pkg(call: &mut Call) -> Outcome {
     }
 }
 
-fn query(call: &mut Call, state: &State, from: &std::collections::BTreeMap<String, Package>, args: &[String]) -> Outcome {
+fn query(
+    call: &mut Call,
+    state: &State,
+    from: &std::collections::BTreeMap<String, Package>,
+    args: &[String],
+) -> Outcome {
     let (flags, rest) = getopt(args, "aegixF:r:U").map_err(|error| Failure::new(64, error.text("pkg")))?;
     let [format, names @ ..] = rest else {
-        return Err(Failure::new(64, "Usage: pkg query <query-format> <pkg-name>\n       pkg query [-a] <query-format>"));
+        return Err(Failure::new(
+            64,
+            "Usage: pkg query <query-format> <pkg-name>\n       pkg query [-a] <query-format>",
+        ));
     };
     if names.is_empty() && !has(&flags, 'a') {
         // Without a name pkg lists all.
     }
     let mut found = false;
     for (name, package) in from {
-        let wanted = names.is_empty() || names.iter().any(|known| known == name || *known == format!("{name}-{}", package.version));
+        let wanted = names.is_empty()
+            || names.iter().any(|known| known == name || *known == format!("{name}-{}", package.version));
         if !wanted {
             continue;
         }
@@ -132,7 +144,8 @@ fn category(name: &str) -> &'static str {
 }
 
 fn info(call: &mut Call, state: &State, args: &[String]) -> Outcome {
-    let (flags, names) = getopt(args, "AaeDdEfgiIklopqRrsxOF:B").map_err(|error| Failure::new(64, error.text("pkg")))?;
+    let (flags, names) =
+        getopt(args, "AaeDdEfgiIklopqRrsxOF:B").map_err(|error| Failure::new(64, error.text("pkg")))?;
     let installed = &state.kept.packages.installed;
     if names.is_empty() {
         for (name, package) in installed {
@@ -142,14 +155,22 @@ fn info(call: &mut Call, state: &State, args: &[String]) -> Outcome {
     }
     let mut status = 0;
     for wanted in names {
-        let found = installed.iter().find(|(name, package)| *name == wanted || format!("{name}-{}", package.version) == *wanted);
+        let found = installed
+            .iter()
+            .find(|(name, package)| *name == wanted || format!("{name}-{}", package.version) == *wanted);
         match found {
             Some(_) if has(&flags, 'e') => {}
             Some((name, package)) if has(&flags, 'q') => call.say(format_args!("{name}-{}", package.version)),
             Some((name, package)) => {
                 call.say(format_args!("{name}-{}", package.version));
                 call.say(format_args!("{:<15}: {name}\n{:<15}: {}", "Name", "Version", package.version));
-                call.say(format_args!("{:<15}: {}/{name}\n{:<15}: {}", "Origin", category(name), "Comment", package.comment));
+                call.say(format_args!(
+                    "{:<15}: {}/{name}\n{:<15}: {}",
+                    "Origin",
+                    category(name),
+                    "Comment",
+                    package.comment
+                ));
                 call.say(format_args!("{:<15}: {}", "Flat size", super::datasets::human(package.size)));
             }
             None => {
@@ -174,7 +195,9 @@ fn lock_or_network(call: &mut Call, state: &State) -> Result<(), Failure> {
     if state.faults.contains(&Fault::PkgOffline) {
         call.warn("pkg: https://pkg.FreeBSD.org/FreeBSD:14:amd64/quarterly/meta.txz: Transient resolver failure");
         call.say("repository FreeBSD has no meta file, using default settings");
-        call.warn("pkg: https://pkg.FreeBSD.org/FreeBSD:14:amd64/quarterly/packagesite.txz: Transient resolver failure");
+        call.warn(
+            "pkg: https://pkg.FreeBSD.org/FreeBSD:14:amd64/quarterly/packagesite.txz: Transient resolver failure",
+        );
         call.warn("Unable to update repository FreeBSD");
         return Err(Failure::new(1, "Error updating repositories!"));
     }
@@ -193,7 +216,10 @@ fn closure(state: &State, wanted: &[String]) -> Result<BTreeSet<String>, Failure
             continue;
         }
         let Some(package) = packages.available.get(&name) else {
-            return Err(Failure::new(70, format!("pkg: No packages available to install matching '{name}' have been found in the repositories")));
+            return Err(Failure::new(
+                70,
+                format!("pkg: No packages available to install matching '{name}' have been found in the repositories"),
+            ));
         };
         waiting.extend(package.depends.iter().cloned());
         missing.insert(name);
@@ -237,7 +263,8 @@ fn change(call: &mut Call, state: &State, subcommand: &str, args: &[String], ass
     if more {
         call.say("Number of packages to be upgraded: 1");
     }
-    let size: u64 = missing.iter().filter_map(|name| state.kept.packages.available.get(name)).map(|package| package.size).sum();
+    let size: u64 =
+        missing.iter().filter_map(|name| state.kept.packages.available.get(name)).map(|package| package.size).sum();
     call.say(format_args!("\nThe process will require {} more space.", super::datasets::human(size)));
     call.say(format_args!("{} to be downloaded.", super::datasets::human(size / 4)));
     if has(&flags, 'n') {
@@ -252,7 +279,12 @@ fn change(call: &mut Call, state: &State, subcommand: &str, args: &[String], ass
     let machine = call.machine.clone();
     for (at, name) in missing.iter().enumerate() {
         let Some(package) = state.kept.packages.available.get(name) else { continue };
-        call.say(format_args!("[{}/{}] Fetching {name}-{}.pkg: .......... done", at + 1, missing.len(), package.version));
+        call.say(format_args!(
+            "[{}/{}] Fetching {name}-{}.pkg: .......... done",
+            at + 1,
+            missing.len(),
+            package.version
+        ));
         call.flush();
     }
     call.say("Checking integrity... done (0 conflicting)");
@@ -287,9 +319,13 @@ fn change(call: &mut Call, state: &State, subcommand: &str, args: &[String], ass
 fn delete(call: &mut Call, state: &State, args: &[String], assume_yes: bool) -> Outcome {
     let (flags, names) = getopt(args, "aDfginqRxy").map_err(|error| Failure::new(64, error.text("pkg")))?;
     if state.faults.contains(&Fault::PkgLocked) {
-        return Err(Failure::new(75, "pkg: Cannot get an exclusive lock on a database, it is locked by another process"));
+        return Err(Failure::new(
+            75,
+            "pkg: Cannot get an exclusive lock on a database, it is locked by another process",
+        ));
     }
-    let known: Vec<String> = names.iter().filter(|name| state.kept.packages.installed.contains_key(*name)).cloned().collect();
+    let known: Vec<String> =
+        names.iter().filter(|name| state.kept.packages.installed.contains_key(*name)).cloned().collect();
     if known.is_empty() {
         return Err(Failure::new(1, "pkg: No packages matched for pattern"));
     }

@@ -171,7 +171,8 @@ fn lex(text: &str) -> Lexed {
             '<' => {
                 let mut name = String::new();
                 let mut ahead = chars.clone();
-                while let Some(next) = ahead.peek().copied().filter(|next| is_name(*next) || matches!(next, '-' | '.')) {
+                while let Some(next) = ahead.peek().copied().filter(|next| is_name(*next) || matches!(next, '-' | '.'))
+                {
                     name.push(next);
                     ahead.next();
                 }
@@ -212,7 +213,8 @@ fn lex(text: &str) -> Lexed {
             _ => {
                 let mut word = String::from(c);
                 while let Some(&next) = chars.peek() {
-                    let ends = next.is_whitespace() || matches!(next, '{' | '}' | '(' | ')' | ',' | '=' | '!' | '"' | '<' | '>' | '#' | '\'')
+                    let ends = next.is_whitespace()
+                        || matches!(next, '{' | '}' | '(' | ')' | ',' | '=' | '!' | '"' | '<' | '>' | '#' | '\'')
                         || next == '\\';
                     if ends {
                         break;
@@ -277,7 +279,9 @@ impl Parser<'_> {
         let first_line = tokens.get(start).map_or(1, |(_, line)| *line);
         let first = tokens.get(start).map(|(token, _)| token.text().to_owned()).unwrap_or_default();
         // A definition: NAME = values up to the end of the line.
-        if matches!(tokens.get(start), Some((Token::Word(_), _))) && matches!(tokens.get(start + 1), Some((Token::Sign('='), _))) {
+        if matches!(tokens.get(start), Some((Token::Word(_), _)))
+            && matches!(tokens.get(start + 1), Some((Token::Sign('='), _)))
+        {
             *at += 2;
             let body = take_line(tokens, at);
             let mut value = Vec::new();
@@ -477,7 +481,12 @@ impl Parser<'_> {
             }
             "anchor" | "dummynet-anchor" => {
                 let name = match words.peek() {
-                    Some(Token::Quoted(_) | Token::Word(_)) if !matches!(words.peek_word(), Some("in" | "out" | "on" | "inet" | "all" | "from" | "proto")) => {
+                    Some(Token::Quoted(_) | Token::Word(_))
+                        if !matches!(
+                            words.peek_word(),
+                            Some("in" | "out" | "on" | "inet" | "all" | "from" | "proto")
+                        ) =>
+                    {
                         words.name()?
                     }
                     _ => format!("_{}", self.parsed.inline.len()),
@@ -501,7 +510,9 @@ impl Parser<'_> {
                 let interfaces = words.antispoof()?;
                 if self.enter(file, line, Section::Filtering) {
                     for interface in interfaces {
-                        target.filter.push(format!("block drop in on ! {interface} inet from ({interface}:network) to any"));
+                        target
+                            .filter
+                            .push(format!("block drop in on ! {interface} inet from ({interface}:network) to any"));
                         target.filter.push(format!("block drop in inet from ({interface}) to any"));
                     }
                 }
@@ -527,7 +538,9 @@ impl Parser<'_> {
                 };
                 return words.end();
             }
-            "state-policy" | "ruleset-optimization" | "hostid" | "syncookies" | "state-defaults" | "keepcounters" => false,
+            "state-policy" | "ruleset-optimization" | "hostid" | "syncookies" | "state-defaults" | "keepcounters" => {
+                false
+            }
             "block-policy" => {
                 if !matches!(words.word()?.as_str(), "drop" | "return") {
                     return Err(Syntax);
@@ -686,7 +699,10 @@ impl Words<'_> {
     }
 
     /// Either one item or `{ a, b c }`.
-    fn list_of(&mut self, item: &mut dyn FnMut(&mut Self) -> Result<Vec<String>, Syntax>) -> Result<Vec<String>, Syntax> {
+    fn list_of(
+        &mut self,
+        item: &mut dyn FnMut(&mut Self) -> Result<Vec<String>, Syntax>,
+    ) -> Result<Vec<String>, Syntax> {
         if !self.sign('{') {
             return item(self);
         }
@@ -864,7 +880,9 @@ impl Words<'_> {
             if self.peek() == Some(&Token::Sign('{')) {
                 self.at += 1;
             }
-            while !matches!(self.peek_word(), Some("inet" | "inet6" | "proto" | "from" | "to" | "all") | None) || matches!(self.peek(), Some(Token::Sign(_))) {
+            while !matches!(self.peek_word(), Some("inet" | "inet6" | "proto" | "from" | "to" | "all") | None)
+                || matches!(self.peek(), Some(Token::Sign(_)))
+            {
                 if self.rest_is_empty() {
                     return Err(Syntax);
                 }
@@ -881,8 +899,25 @@ impl Words<'_> {
                 let known = protocol.parse::<u8>().is_ok()
                     || matches!(
                         protocol.as_str(),
-                        "tcp" | "udp" | "icmp" | "icmp6" | "ipv6-icmp" | "esp" | "ah" | "gre" | "ospf" | "igmp" | "carp"
-                            | "pfsync" | "ipv6" | "ipencap" | "sctp" | "vrrp" | "pim" | "ipip" | "ip"
+                        "tcp"
+                            | "udp"
+                            | "icmp"
+                            | "icmp6"
+                            | "ipv6-icmp"
+                            | "esp"
+                            | "ah"
+                            | "gre"
+                            | "ospf"
+                            | "igmp"
+                            | "carp"
+                            | "pfsync"
+                            | "ipv6"
+                            | "ipencap"
+                            | "sctp"
+                            | "vrrp"
+                            | "pim"
+                            | "ipip"
+                            | "ip"
                     );
                 if !known {
                     return Err(Syntax);
@@ -1092,8 +1127,8 @@ impl Words<'_> {
                     })?;
                     scope.to_ports = types.into_iter().map(|name| format!("\u{0}{word} {name}")).collect();
                 }
-                "tag" | "tagged" | "label" | "queue" | "rtable" | "probability" | "tos" | "received-on" | "schedule"
-                | "ridentifier" | "divert-to" | "prio" | "dnqueue" | "dnpipe" => {
+                "tag" | "tagged" | "label" | "queue" | "rtable" | "probability" | "tos" | "received-on"
+                | "schedule" | "ridentifier" | "divert-to" | "prio" | "dnqueue" | "dnpipe" => {
                     if self.sign('(') {
                         self.at -= 1;
                         self.brackets()?;
@@ -1198,7 +1233,8 @@ impl Scope {
     /// One rule per combination, in pfctl's order, with the protocol it is for.
     fn spread_with_protocol(&self) -> Vec<(String, String)> {
         let one_empty = |list: &[String]| if list.is_empty() { vec![String::new()] } else { list.to_vec() };
-        let hosts = !self.from.is_empty() || !self.to.is_empty() || !self.to_ports.is_empty() || !self.from_ports.is_empty();
+        let hosts =
+            !self.from.is_empty() || !self.to.is_empty() || !self.to_ports.is_empty() || !self.from_ports.is_empty();
         let any = |list: &[String]| if list.is_empty() { vec!["any".to_owned()] } else { list.to_vec() };
         let direction = if self.direction.is_empty() { String::new() } else { format!(" {}", self.direction) };
         let mut rules = Vec::new();
@@ -1216,7 +1252,11 @@ impl Scope {
                                 if !interface.is_empty() {
                                     rule.push_str(&format!(" on {interface}"));
                                 }
-                                let family = if self.family.is_empty() { family_of(&from).or_else(|| family_of(&to)) } else { Some(self.family.as_str()) };
+                                let family = if self.family.is_empty() {
+                                    family_of(&from).or_else(|| family_of(&to))
+                                } else {
+                                    Some(self.family.as_str())
+                                };
                                 if let Some(family) = family {
                                     rule.push_str(&format!(" {family}"));
                                 }
@@ -1320,5 +1360,8 @@ fn port_number(text: &str) -> Result<u16, Syntax> {
 
 fn port(text: &str) -> Result<String, Syntax> {
     let number = port_number(text)?;
-    Ok(SERVICES.iter().find(|(_, known)| *known == number).map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned()))
+    Ok(SERVICES
+        .iter()
+        .find(|(_, known)| *known == number)
+        .map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned()))
 }

@@ -108,17 +108,34 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
 }
 
 const SHOW: [&str; 17] = [
-    "nat", "queue", "rules", "Anchors", "Sources", "states", "info", "Interfaces", "labels", "timeouts", "memory", "Tables",
-    "osfp", "Running", "all", "creators", "ether",
+    "nat",
+    "queue",
+    "rules",
+    "Anchors",
+    "Sources",
+    "states",
+    "info",
+    "Interfaces",
+    "labels",
+    "timeouts",
+    "memory",
+    "Tables",
+    "osfp",
+    "Running",
+    "all",
+    "creators",
+    "ether",
 ];
 const CLEAR: [&str; 11] =
     ["nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all", "Reset", "ethernet"];
 
 /// pfctl takes the shortest unmistakable beginning of a modifier.
 fn modifier<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
-    known.iter().copied().find(|word| *word == text).or_else(|| {
-        (!text.is_empty()).then(|| known.iter().copied().find(|word| word.starts_with(text))).flatten()
-    })
+    known
+        .iter()
+        .copied()
+        .find(|word| *word == text)
+        .or_else(|| (!text.is_empty()).then(|| known.iter().copied().find(|word| word.starts_with(text))).flatten())
 }
 
 fn set_enabled(state: &mut State, enabled: bool) {
@@ -211,7 +228,9 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
             }
         }
         "memory" => {
-            for (name, value) in [("states", 100_000), ("src-nodes", 10_000), ("frags", 5000), ("table-entries", 200_000)] {
+            for (name, value) in
+                [("states", 100_000), ("src-nodes", 10_000), ("frags", 5000), ("table-entries", 200_000)]
+            {
                 call.say(format_args!("{name:<13} hard limit {value:>8}"));
             }
         }
@@ -251,7 +270,9 @@ fn info(call: &mut Call, pf: &Pf) {
         call.say(format_args!("  {name:<25} {:>14}{rate}", 0));
     }
     call.say("Counters");
-    for name in ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option"] {
+    for name in
+        ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option"]
+    {
         call.say(format_args!("  {name:<25} {:>14}            0.0/s", 0));
     }
 }
@@ -371,7 +392,9 @@ fn load(
             None => {
                 return Err(Failure::new(
                     1,
-                    format!("pfctl: {file}: No such file or directory\npfctl: cannot open the main config file!: No such file or directory"),
+                    format!(
+                        "pfctl: {file}: No such file or directory\npfctl: cannot open the main config file!: No such file or directory"
+                    ),
                 ));
             }
         }

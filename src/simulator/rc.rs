@@ -60,14 +60,17 @@ pub(crate) fn is_yes(value: Option<&str>) -> bool {
 /// Sets or removes a variable in one file, in place when it stands there.
 pub(crate) fn write_variable(machine: &Machine, file: &str, name: &str, value: Option<&str>) -> std::io::Result<()> {
     let text = machine.text(file);
-    let last = text.lines().enumerate().filter(|(_, line)| assignment(line).is_some_and(|(known, _)| known == name)).last();
+    let last =
+        text.lines().enumerate().filter(|(_, line)| assignment(line).is_some_and(|(known, _)| known == name)).last();
     let last = last.map(|(at, _)| at);
     let mut lines: Vec<String> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let same = assignment(line).is_some_and(|(known, _)| known == name);
         match value {
             None if same => {}
-            Some(value) if Some(at) == last => lines.push(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))),
+            Some(value) if Some(at) == last => {
+                lines.push(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
+            }
             _ => lines.push(line.to_owned()),
         }
     }
@@ -85,7 +88,11 @@ pub(crate) fn write_variable(machine: &Machine, file: &str, name: &str, value: O
 pub(crate) fn refuse_immutable(call: &Call, file: &str) -> Result<(), Failure> {
     let state = call.machine.state()?;
     let flags = state.kept.file_flags.get(file);
-    if flags.is_some_and(|flags| flags.iter().any(|flag| matches!(flag.as_str(), "schg" | "uchg" | "sappnd" | "uappnd" | "schange" | "simmutable"))) {
+    if flags.is_some_and(|flags| {
+        flags
+            .iter()
+            .any(|flag| matches!(flag.as_str(), "schg" | "uchg" | "sappnd" | "uappnd" | "schange" | "simmutable"))
+    }) {
         return Err(Failure::new(1, format!("{}: {file}: Operation not permitted", call.name)));
     }
     Ok(())
@@ -115,11 +122,7 @@ pub(crate) fn sysrc(call: &mut Call) -> Outcome {
     let machine = call.machine.clone();
     let lookup = |name: &str| all_files.iter().rev().find_map(|file| value_in(&machine.text(file), name));
     let defining = |name: &str| {
-        all_files
-            .iter()
-            .rev()
-            .find(|file| *file != FILES[0] && value_in(&machine.text(file), name).is_some())
-            .cloned()
+        all_files.iter().rev().find(|file| *file != FILES[0] && value_in(&machine.text(file), name).is_some()).cloned()
     };
     let first_file = files.first().cloned().unwrap_or_else(|| "/etc/rc.conf".to_owned());
     let quoted = has(&flags, 'e');
@@ -171,7 +174,10 @@ pub(crate) fn sysrc(call: &mut Call) -> Outcome {
             (_, Some(name)) if value.is_some() => (name, '-'),
             _ => (name, '='),
         };
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        if name.is_empty()
+            || name.starts_with(|c: char| c.is_ascii_digit())
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
             call.warn(format_args!("sysrc: {name}: name contains characters not allowed in shell"));
             status = 1;
             continue;
@@ -216,10 +222,19 @@ pub(crate) fn sysrc(call: &mut Call) -> Outcome {
         };
         let new = match operator {
             '+' | '-' => {
-                let separator = value.chars().next().filter(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '/').unwrap_or(' ');
+                let separator = value
+                    .chars()
+                    .next()
+                    .filter(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '/')
+                    .unwrap_or(' ');
                 let items: Vec<&str> = value.split(separator).filter(|item| !item.is_empty()).collect();
-                let mut list: Vec<String> =
-                    old.clone().unwrap_or_default().split(separator).filter(|item| !item.is_empty()).map(str::to_owned).collect();
+                let mut list: Vec<String> = old
+                    .clone()
+                    .unwrap_or_default()
+                    .split(separator)
+                    .filter(|item| !item.is_empty())
+                    .map(str::to_owned)
+                    .collect();
                 for item in items {
                     list.retain(|known| operator == '+' || known != item);
                     if operator == '+' && !list.iter().any(|known| known == item) {
@@ -255,31 +270,30 @@ pub(crate) fn sysrc(call: &mut Call) -> Outcome {
     Ok(status)
 }
 
-/// What a service needs besides its X_enable, and whether it has a process.
+/// What a service needs besides its X_enable.
 struct Service {
     name: &'static str,
     enable: &'static str,
     /// Path whose absence means that the script is not there.
     needs: &'static str,
-    daemon: bool,
     reload: bool,
 }
 
 const SERVICES: [Service; 14] = [
-    Service { name: "syslogd", enable: "syslogd_enable", needs: "", daemon: true, reload: true },
-    Service { name: "sshd", enable: "sshd_enable", needs: "", daemon: true, reload: true },
-    Service { name: "cron", enable: "cron_enable", needs: "", daemon: true, reload: false },
-    Service { name: "devd", enable: "devd_enable", needs: "", daemon: true, reload: false },
-    Service { name: "ntpd", enable: "ntpd_enable", needs: "", daemon: true, reload: false },
-    Service { name: "sendmail", enable: "sendmail_enable", needs: "", daemon: true, reload: false },
-    Service { name: "pf", enable: "pf_enable", needs: "", daemon: false, reload: true },
-    Service { name: "pflog", enable: "pflog_enable", needs: "", daemon: true, reload: false },
-    Service { name: "ipfw", enable: "firewall_enable", needs: "", daemon: false, reload: false },
-    Service { name: "newsyslog", enable: "newsyslog_enable", needs: "", daemon: false, reload: false },
-    Service { name: "zfs", enable: "zfs_enable", needs: "", daemon: false, reload: false },
-    Service { name: "routing", enable: "", needs: "", daemon: false, reload: false },
-    Service { name: "netif", enable: "", needs: "", daemon: false, reload: false },
-    Service { name: "pot", enable: "pot_enable", needs: "/usr/local/etc/rc.d/pot", daemon: false, reload: false },
+    Service { name: "syslogd", enable: "syslogd_enable", needs: "", reload: true },
+    Service { name: "sshd", enable: "sshd_enable", needs: "", reload: true },
+    Service { name: "cron", enable: "cron_enable", needs: "", reload: false },
+    Service { name: "devd", enable: "devd_enable", needs: "", reload: false },
+    Service { name: "ntpd", enable: "ntpd_enable", needs: "", reload: false },
+    Service { name: "sendmail", enable: "sendmail_enable", needs: "", reload: false },
+    Service { name: "pf", enable: "pf_enable", needs: "", reload: true },
+    Service { name: "pflog", enable: "pflog_enable", needs: "", reload: false },
+    Service { name: "ipfw", enable: "firewall_enable", needs: "", reload: false },
+    Service { name: "newsyslog", enable: "newsyslog_enable", needs: "", reload: false },
+    Service { name: "zfs", enable: "zfs_enable", needs: "", reload: false },
+    Service { name: "routing", enable: "", needs: "", reload: false },
+    Service { name: "netif", enable: "", needs: "", reload: false },
+    Service { name: "pot", enable: "pot_enable", needs: "/usr/local/etc/rc.d/pot", reload: false },
 ];
 
 pub(crate) fn service(call: &mut Call) -> Outcome {
@@ -313,11 +327,14 @@ pub(crate) fn service(call: &mut Call) -> Outcome {
     let Some(service) = SERVICES.iter().filter(known).find(|service| service.name == name) else {
         return Err(Failure::new(
             1,
-            format!("{name} does not exist in /etc/rc.d or the local startup\ndirectories (/usr/local/etc/rc.d), or is not executable"),
+            format!(
+                "{name} does not exist in /etc/rc.d or the local startup\ndirectories (/usr/local/etc/rc.d), or is not executable"
+            ),
         ));
     };
     let once = ["one", "force", "quiet", "fast"].iter().find(|prefix| {
-        verb.strip_prefix(**prefix).is_some_and(|rest| matches!(rest, "start" | "stop" | "restart" | "reload" | "status"))
+        verb.strip_prefix(**prefix)
+            .is_some_and(|rest| matches!(rest, "start" | "stop" | "restart" | "reload" | "status"))
     });
     let action = once.map_or(verb.as_str(), |prefix| verb.get(prefix.len()..).unwrap_or_default()).to_owned();
     let enabled = service.enable.is_empty()
@@ -378,7 +395,12 @@ fn describe(call: &mut Call, service: &Service, action: &str) -> Outcome {
     match action {
         "enabled" => return Ok(u8::from(!enabled)),
         "rcvar" => {
-            call.say(format_args!("# {}\n#\n{}=\"{}\"", service.name, service.enable, if enabled { "YES" } else { "NO" }));
+            call.say(format_args!(
+                "# {}\n#\n{}=\"{}\"",
+                service.name,
+                service.enable,
+                if enabled { "YES" } else { "NO" }
+            ));
         }
         "enable" | "disable" => {
             let value = if action == "enable" { "YES" } else { "NO" };

@@ -17,7 +17,8 @@ pub(crate) fn simctl(call: &mut Call) -> Outcome {
     match words.as_slice() {
         ["fault", rest @ ..] if !rest.is_empty() => {
             let fault: Fault = rest.join(" ").parse().map_err(|error| Failure::new(2, format!("simctl: {error}")))?;
-            super::set_fault(call.machine.root(), fault).map_err(|error| Failure::new(1, format!("simctl: {error}")))?;
+            super::set_fault(call.machine.root(), fault)
+                .map_err(|error| Failure::new(1, format!("simctl: {error}")))?;
             Ok(0)
         }
         ["faults"] => {

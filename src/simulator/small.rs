@@ -22,7 +22,8 @@ pub(crate) fn getent(call: &mut Call) -> Outcome {
         }
     };
     let text = call.machine.text(file);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()).collect();
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()).collect();
     if keys.is_empty() {
         for line in lines {
             call.say(line);
@@ -61,15 +62,21 @@ pub(crate) fn pw(call: &mut Call) -> Outcome {
         Some(first) if !first.starts_with('-') => operands.remove(0),
         _ => String::new(),
     };
-    let (flags, more) = getopt(&operands, "qNn:g:M:m:d:oC:u:c:s:h:G:b:L:w:k:").map_err(|error| Failure::new(64, error.text("pw")))?;
-    let name = value_of(&flags, 'n').map(str::to_owned).or_else(|| (!name.is_empty()).then_some(name)).or_else(|| more.first().cloned());
+    let (flags, more) =
+        getopt(&operands, "qNn:g:M:m:d:oC:u:c:s:h:G:b:L:w:k:").map_err(|error| Failure::new(64, error.text("pw")))?;
+    let name = value_of(&flags, 'n')
+        .map(str::to_owned)
+        .or_else(|| (!name.is_empty()).then_some(name))
+        .or_else(|| more.first().cloned());
     let machine = call.machine.clone();
     let text = machine.text("/etc/group");
     let find = |name: &str| text.lines().find(|line| line.split(':').next() == Some(name)).map(str::to_owned);
     match what.as_str() {
         "groupadd" => {
             let Some(name) = name else { return Err(Failure::new(64, "pw: group name required")) };
-            let valid = !name.is_empty() && name.len() <= 32 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+            let valid = !name.is_empty()
+                && name.len() <= 32
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
             if !valid {
                 return Err(Failure::new(65, format!("pw: invalid character in group name '{name}'")));
             }
@@ -94,14 +101,22 @@ pub(crate) fn pw(call: &mut Call) -> Outcome {
             None => Err(Failure::new(65, "pw: unknown group")),
         },
         "groupdel" => {
-            let Some(name) = name.filter(|name| find(name).is_some()) else { return Err(Failure::new(65, "pw: unknown group")) };
-            let left: String = text.lines().filter(|line| line.split(':').next() != Some(&name)).map(|line| format!("{line}\n")).collect();
+            let Some(name) = name.filter(|name| find(name).is_some()) else {
+                return Err(Failure::new(65, "pw: unknown group"));
+            };
+            let left: String = text
+                .lines()
+                .filter(|line| line.split(':').next() != Some(&name))
+                .map(|line| format!("{line}\n"))
+                .collect();
             machine.replace("/etc/group", left.as_bytes())?;
             Ok(0)
         }
         "usershow" => {
             let passwd = machine.text("/etc/passwd");
-            match name.and_then(|name| passwd.lines().find(|line| line.split(':').next() == Some(&name)).map(str::to_owned)) {
+            match name
+                .and_then(|name| passwd.lines().find(|line| line.split(':').next() == Some(&name)).map(str::to_owned))
+            {
                 Some(line) => {
                     call.say(line);
                     Ok(0)
@@ -124,7 +139,8 @@ pub(crate) fn chflags(call: &mut Call) -> Outcome {
             return Err(Failure::new(1, format!("chflags: {file}: No such file or directory")));
         }
         let result = call.machine.change(|state| -> Outcome {
-            let level: i32 = state.running.sysctls.get("kern.securelevel").and_then(|text| text.parse().ok()).unwrap_or(-1);
+            let level: i32 =
+                state.running.sysctls.get("kern.securelevel").and_then(|text| text.parse().ok()).unwrap_or(-1);
             let flags = state.kept.file_flags.entry(file.clone()).or_default();
             for word in words.split(',') {
                 match word.strip_prefix("no") {
@@ -157,9 +173,16 @@ pub(crate) fn lockf(call: &mut Call) -> Outcome {
     let path = call.machine.path(file);
     let lock = fs::OpenOptions::new().create(!has(&flags, 'n')).truncate(false).write(true).open(&path);
     let lock = lock.map_err(|error| Failure::new(69, format!("lockf: cannot open {file}: {error}")))?;
-    let kind = if value_of(&flags, 't') == Some("0") { nix::fcntl::FlockArg::LockExclusiveNonblock } else { nix::fcntl::FlockArg::LockExclusive };
+    let kind = if value_of(&flags, 't') == Some("0") {
+        nix::fcntl::FlockArg::LockExclusiveNonblock
+    } else {
+        nix::fcntl::FlockArg::LockExclusive
+    };
     let Ok(lock) = nix::fcntl::Flock::lock(lock, kind) else {
-        return Err(Failure::new(75, if has(&flags, 's') { String::new() } else { format!("lockf: {file}: already locked") }));
+        return Err(Failure::new(
+            75,
+            if has(&flags, 's') { String::new() } else { format!("lockf: {file}: already locked") },
+        ));
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let status = call.run(command, &arguments);

@@ -8,8 +8,8 @@ use super::machine::{Machine, now};
 use super::state::{State, SyslogRule};
 
 const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "security",
-    "console", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
+    "security", "console", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
@@ -61,7 +61,9 @@ fn read_file(machine: &Machine, path: &str, rules: &mut Vec<SyslogRule>, depth: 
                 continue;
             }
             let mut files: Vec<String> = fs::read_dir(machine.path(folder))
-                .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+                .map(|entries| {
+                    entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+                })
                 .unwrap_or_default();
             files.sort();
             for file in files.iter().filter(|file| file.ends_with(".conf") && !file.starts_with('.')) {
@@ -72,7 +74,12 @@ fn read_file(machine: &Machine, path: &str, rules: &mut Vec<SyslogRule>, depth: 
         let Some((selector, action)) = line.split_once([' ', '\t']) else { continue };
         let action = action.trim().trim_start_matches('-');
         if action.starts_with('/') {
-            rules.push(SyslogRule { program: program.clone(), host: host.clone(), selector: selector.to_owned(), file: action.to_owned() });
+            rules.push(SyslogRule {
+                program: program.clone(),
+                host: host.clone(),
+                selector: selector.to_owned(),
+                file: action.to_owned(),
+            });
         }
     }
 }
@@ -84,7 +91,11 @@ pub(crate) fn start(state: &mut State, machine: &Machine, flags: &str) -> Vec<St
     let words: Vec<&str> = flags.split_whitespace().collect();
     for pair in words.windows(2) {
         if let ["-b", address] = pair {
-            let own = state.running.interfaces.iter().any(|interface| interface.inet.iter().any(|inet| inet.address.to_string() == *address));
+            let own = state
+                .running
+                .interfaces
+                .iter()
+                .any(|interface| interface.inet.iter().any(|inet| inet.address.to_string() == *address));
             if !own && address.parse::<std::net::Ipv4Addr>().is_ok() {
                 complaints.push(format!("syslogd: bind: Can't assign requested address ({address}:514)"));
             }
@@ -143,14 +154,22 @@ fn selects(selector: &str, facility: &str, level: usize) -> bool {
 }
 
 /// Writes a message to the logs that the rules of the running syslogd choose.
-pub(crate) fn deliver(state: &State, machine: &Machine, facility: &str, level: &str, tag: &str, pid: Option<u32>, text: &str) {
+pub(crate) fn deliver(
+    state: &State,
+    machine: &Machine,
+    facility: &str,
+    level: &str,
+    tag: &str,
+    pid: Option<u32>,
+    text: &str,
+) {
     let syslogd = &state.running.syslogd;
     let Some(level_at) = level_number(level) else { return };
     let hostname = state.running.sysctls.get("kern.hostname").map_or("localhost", String::as_str);
     let short = hostname.split('.').next().unwrap_or_default();
     let flags: Vec<&str> = syslogd.flags.split_whitespace().collect();
     let rfc5424 = flags.windows(2).any(|pair| matches!(pair, ["-O", "rfc5424" | "syslog"]));
-    let when = jiff::Zoned::now();
+    let when = super::clock::now();
     let line = if rfc5424 {
         let number = facility_number(facility).unwrap_or(1) * 8 + level_at;
         let pid = pid.map_or("-".to_owned(), |pid| pid.to_string());
@@ -243,9 +262,16 @@ pub(crate) fn newsyslog(call: &mut Call) -> Outcome {
     let machine = call.machine.clone();
     let mut texts = vec![machine.text(value_of(&flags, 'f').unwrap_or("/etc/newsyslog.conf"))];
     for folder in ["/etc/newsyslog.conf.d", "/usr/local/etc/newsyslog.conf.d"] {
-        let mut files: Vec<_> = fs::read_dir(machine.path(folder)).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
+        let mut files: Vec<_> = fs::read_dir(machine.path(folder))
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
         files.sort();
-        texts.extend(files.iter().filter(|file| file.extension().is_some_and(|end| end == "conf")).filter_map(|file| fs::read_to_string(file).ok()));
+        texts.extend(
+            files
+                .iter()
+                .filter(|file| file.extension().is_some_and(|end| end == "conf"))
+                .filter_map(|file| fs::read_to_string(file).ok()),
+        );
     }
     let mut rotated = false;
     for line in texts.iter().flat_map(|text| text.lines()) {
@@ -255,7 +281,8 @@ pub(crate) fn newsyslog(call: &mut Call) -> Outcome {
             continue;
         }
         // owner:group is optional and stands before the mode.
-        let rest = if rest.first().is_some_and(|word| word.contains(':')) { rest.get(1..).unwrap_or_default() } else { rest };
+        let rest =
+            if rest.first().is_some_and(|word| word.contains(':')) { rest.get(1..).unwrap_or_default() } else { rest };
         let [_mode, count, size, when, marks @ ..] = rest else { continue };
         let keep: u32 = count.parse().unwrap_or(5);
         let marks = marks.first().copied().unwrap_or_default();

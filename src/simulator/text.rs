@@ -135,7 +135,14 @@ impl Pattern {
         })
     }
 
-    fn step(&self, text: &[char], at: usize, piece: usize, groups: &mut Vec<(usize, usize)>, steps: &mut usize) -> Option<usize> {
+    fn step(
+        &self,
+        text: &[char],
+        at: usize,
+        piece: usize,
+        groups: &mut Vec<(usize, usize)>,
+        steps: &mut usize,
+    ) -> Option<usize> {
         *steps += 1;
         if *steps > 200_000 {
             return None;
@@ -226,7 +233,11 @@ fn parse_script(script: &str) -> Option<Vec<(Address, Command)>> {
             c if c.is_ascii_digit() => {
                 let from = number(&mut chars)?;
                 if chars.next_if_eq(&',').is_some() {
-                    if chars.next_if_eq(&'$').is_some() { Address::Range(from, None) } else { Address::Range(from, Some(number(&mut chars)?)) }
+                    if chars.next_if_eq(&'$').is_some() {
+                        Address::Range(from, None)
+                    } else {
+                        Address::Range(from, Some(number(&mut chars)?))
+                    }
                 } else {
                     Address::Line(from)
                 }
@@ -369,7 +380,8 @@ pub(crate) fn sed(call: &mut Call) -> Outcome {
     }
     let mut script = Vec::new();
     for text in &scripts {
-        let parsed = parse_script(text).ok_or_else(|| Failure::new(1, format!("sed: 1: \"{text}\": invalid command code")))?;
+        let parsed =
+            parse_script(text).ok_or_else(|| Failure::new(1, format!("sed: 1: \"{text}\": invalid command code")))?;
         script.extend(parsed);
     }
     let files: Vec<String> = args.collect();

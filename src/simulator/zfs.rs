@@ -4,14 +4,17 @@ use super::call::{BadOption, Call, Failure, Outcome, getopt, has, value_of};
 use super::datasets::{Source, Value, all_properties, human, is_below, is_property, is_settable, parent_of, pool_of};
 use super::state::State;
 
-const SUBCOMMANDS: &str = "create destroy list get set inherit mount unmount snapshot rollback clone rename hold release holds version";
+const SUBCOMMANDS: &str =
+    "create destroy list get set inherit mount unmount snapshot rollback clone rename hold release holds version";
 
 fn usage(call: &mut Call, reason: &str) -> Outcome {
     if !reason.is_empty() {
         call.warn(reason);
     }
     let name = call.name.clone();
-    call.warn(format_args!("usage: {name} command args ...\nwhere 'command' is one of the following:\n\n\t{SUBCOMMANDS}"));
+    call.warn(format_args!(
+        "usage: {name} command args ...\nwhere 'command' is one of the following:\n\n\t{SUBCOMMANDS}"
+    ));
     Ok(2)
 }
 
@@ -169,8 +172,11 @@ fn list(call: &mut Call, args: &[String]) -> Outcome {
     };
     let state = call.machine.state()?;
     let exact = has(&flags, 'p');
-    let columns: Vec<String> =
-        value_of(&flags, 'o').unwrap_or("name,used,available,referenced,mountpoint").split(',').map(str::to_owned).collect();
+    let columns: Vec<String> = value_of(&flags, 'o')
+        .unwrap_or("name,used,available,referenced,mountpoint")
+        .split(',')
+        .map(str::to_owned)
+        .collect();
     for column in &columns {
         if !is_property(column) {
             return usage(call, &format!("bad property list: invalid property '{column}'"));
@@ -211,7 +217,9 @@ fn list(call: &mut Call, args: &[String]) -> Outcome {
         rows.push(
             columns
                 .iter()
-                .map(|column| state.property(name, column).map_or_else(|| "-".into(), |(value, _)| shown(&value, exact)))
+                .map(|column| {
+                    state.property(name, column).map_or_else(|| "-".into(), |(value, _)| shown(&value, exact))
+                })
                 .collect(),
         );
     }
@@ -236,8 +244,22 @@ fn heading(column: &str) -> String {
 fn is_number_column(column: &str) -> bool {
     matches!(
         column,
-        "used" | "available" | "avail" | "referenced" | "refer" | "compressratio" | "usedbysnapshots" | "usedbydataset"
-            | "usedbychildren" | "quota" | "reservation" | "refquota" | "recordsize" | "size" | "allocated" | "free"
+        "used"
+            | "available"
+            | "avail"
+            | "referenced"
+            | "refer"
+            | "compressratio"
+            | "usedbysnapshots"
+            | "usedbydataset"
+            | "usedbychildren"
+            | "quota"
+            | "reservation"
+            | "refquota"
+            | "recordsize"
+            | "size"
+            | "allocated"
+            | "free"
     )
 }
 
@@ -289,7 +311,8 @@ fn get(call: &mut Call, args: &[String]) -> Outcome {
         Some(text) => text.split(',').map(str::to_owned).collect(),
         None => ["name", "property", "value", "source"].map(str::to_owned).to_vec(),
     };
-    if let Some(bad) = fields.iter().find(|field| !matches!(field.as_str(), "name" | "property" | "value" | "received" | "source"))
+    if let Some(bad) =
+        fields.iter().find(|field| !matches!(field.as_str(), "name" | "property" | "value" | "received" | "source"))
     {
         return usage(call, &format!("invalid column name '{bad}'"));
     }
@@ -298,8 +321,7 @@ fn get(call: &mut Call, args: &[String]) -> Outcome {
         Ok(types) => types,
         Err(failure) => return usage(call, &failure.message),
     };
-    let (chosen, failed) =
-        choose(call, &state, &names, depth_of(&flags)?, &types, value_of(&flags, 't').is_some());
+    let (chosen, failed) = choose(call, &state, &names, depth_of(&flags)?, &types, value_of(&flags, 't').is_some());
     let exact = has(&flags, 'p');
     let sources: Option<Vec<&str>> = value_of(&flags, 's').map(|text| text.split(',').collect());
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -312,8 +334,8 @@ fn get(call: &mut Call, args: &[String]) -> Outcome {
             if found.is_none() && wanted == "all" {
                 continue;
             }
-            let (value, source) =
-                found.map_or_else(|| ("-".to_owned(), Source::Counted), |(value, source)| (shown(&value, exact), source));
+            let (value, source) = found
+                .map_or_else(|| ("-".to_owned(), Source::Counted), |(value, source)| (shown(&value, exact), source));
             if let Some(sources) = &sources {
                 let kind = match source {
                     Source::Local => "local",
@@ -558,7 +580,11 @@ fn destroy_one(state: &mut State, machine: &super::machine::Machine, victim: &st
         }
         state.unmount(machine, victim).map_err(io)?;
     }
-    if state.kept.datasets.iter().any(|other| is_below(&other.name, victim) && other.is_snapshot() && parent_of(&other.name) == Some(victim))
+    if state
+        .kept
+        .datasets
+        .iter()
+        .any(|other| is_below(&other.name, victim) && other.is_snapshot() && parent_of(&other.name) == Some(victim))
     {
         return Err(format!("cannot destroy '{victim}': dataset is busy"));
     }
@@ -614,9 +640,7 @@ fn set(call: &mut Call, args: &[String]) -> Outcome {
             }
             for pair in &pairs {
                 let (property, value) = pair.split_once('=').unwrap_or((pair, ""));
-                let refuse = |reason: &str| {
-                    Err(Failure::new(1, format!("cannot set property for '{name}': {reason}")))
-                };
+                let refuse = |reason: &str| Err(Failure::new(1, format!("cannot set property for '{name}': {reason}")));
                 if !is_settable(property) {
                     return refuse(&format!("invalid property '{property}'"));
                 }
@@ -930,12 +954,18 @@ fn hold(call: &mut Call, subcommand: &str, args: &[String]) -> Outcome {
             let held = dataset.holds.contains(tag);
             match (add, held) {
                 (true, true) => {
-                    return Err(Failure::new(1, format!("cannot hold snapshot '{name}': tag already exists on this dataset")));
+                    return Err(Failure::new(
+                        1,
+                        format!("cannot hold snapshot '{name}': tag already exists on this dataset"),
+                    ));
                 }
                 (true, false) => dataset.holds.push(tag.clone()),
                 (false, true) => dataset.holds.retain(|held| held != tag),
                 (false, false) => {
-                    return Err(Failure::new(1, format!("cannot release hold from snapshot '{name}': no such tag on this dataset")));
+                    return Err(Failure::new(
+                        1,
+                        format!("cannot release hold from snapshot '{name}': no such tag on this dataset"),
+                    ));
                 }
             }
         }
@@ -1009,7 +1039,13 @@ fn pool_value(state: &State, name: &str, property: &str, exact: bool) -> Option<
         "checkpoint" | "ckpoint" | "expandsize" | "expandsz" | "altroot" => "-".into(),
         "fragmentation" | "frag" => percent(pool.size / 50),
         "capacity" | "cap" => percent(allocated),
-        "dedupratio" | "dedup" => if exact { "1.00".into() } else { "1.00x".into() },
+        "dedupratio" | "dedup" => {
+            if exact {
+                "1.00".into()
+            } else {
+                "1.00x".into()
+            }
+        }
         "health" => pool.health.clone(),
         "guid" => "8713463189014253".into(),
         "bootfs" => format!("{name}/ROOT/default"),
