@@ -1,6 +1,7 @@
 //! The HTTP server: listeners, TLS, connections, and how it stops.
 
 use super::{Start, State, Tls, guard, routes};
+use crate::audit::{self, Progress, Store};
 use crate::executor::client::Client;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, middleware, web};
@@ -29,7 +30,10 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     let tls = start.tls.as_ref().map(server_config).transpose()?;
     let client = Client::start(socket).context("talking to the executor")?;
     let (stop, stopping) = watch::channel(false);
-    let state = web::Data::new(State::new(client.clone(), start, stopping));
+    let history = Store::open_or_begin(&start.database).await.context("opening the history's database")?;
+    let (progress, projected) = watch::channel(Progress::default());
+    actix_web::rt::spawn(audit::follow(history.clone(), client.clone(), progress));
+    let state = web::Data::new(State::new(client.clone(), start, stopping, history, projected));
 
     actix_web::rt::spawn(close_when_asked(state.clone()));
     let shared = state.clone();
