@@ -13,3 +13,6 @@ pub use descriptors::{
     send_with_fd,
 };
 pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title};
+
+#[cfg(test)]
+mod tests;
