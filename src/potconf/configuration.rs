@@ -309,18 +309,35 @@ impl Configuration {
         let written = written(value);
         let outcome = self.state.outcomes.get(name.as_str()).filter(|outcome| outcome.file == File::Own);
         if let Some(assigned) = outcome.and_then(|outcome| self.assigned(outcome)) {
+            self.unused_after(name, assigned.word.start)?;
             changes.push(Change { at: assigned.value_at.clone(), text: written });
             return Ok(());
         }
         let line = format!("{name}={written}");
         if let Some(slip) = self.slips(name.as_str()).pop() {
+            self.unused_after(name, slip.start)?;
             changes.push(Change { at: slip, text: line });
             return Ok(());
         }
         let (at, missing) = self.place_for(name.as_str());
+        self.unused_after(name, at)?;
         let text = if missing { format!("\n{line}\n") } else { format!("{line}\n") };
         changes.push(Change { at: at..at, text });
         Ok(())
+    }
+
+    /// Other lines that use the value would say something else after an edit: what they set, and what they run.
+    fn unused_after(&self, name: &Name, at: usize) -> Result<(), EditError> {
+        match self.own.reading().uses.iter().find(|(used, place)| *place >= at && used == name.as_str()) {
+            None => Ok(()),
+            Some((_, place)) => Err(EditError::Unverified {
+                name: name.clone(),
+                reason: match self.own.bytes().len() {
+                    end if end == *place => "a function in pot.conf uses its value".to_owned(),
+                    _ => format!("line {} of pot.conf uses its value", self.own.line(*place)),
+                },
+            }),
+        }
     }
 
     /// Lines that set a list for one command alone because its quotes are missing.
@@ -350,7 +367,13 @@ impl Configuration {
         let end = sample.map_or(bytes.len(), |comment| comment.end);
         match bytes.get(end) {
             Some(_) => (end + 1, false),
-            None => (end, bytes.last().is_some_and(|last| *last != b'\n')),
+            None => {
+                // An odd number of backslashes before the last newline would take the new line for a part of it.
+                let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+                let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+                let complete = bytes.is_empty() || (line.len() < bytes.len() && backslashes % 2 == 0);
+                (end, !complete)
+            }
         }
     }
 
@@ -366,7 +389,8 @@ impl Configuration {
             assigned.name == name.as_str() && assigned.written && !assigned.temporary && assigned.reason.is_none()
         });
         for word in plain.map(|assigned| assigned.word.clone()).chain(slips) {
-            changes.push(Change { at: removal(self.own.bytes(), word), text: String::new() });
+            self.unused_after(name, word.start)?;
+            changes.push(Change { at: removal(&self.own, word), text: String::new() });
         }
         Ok(())
     }
@@ -420,14 +444,12 @@ fn splice(old: &[u8], mut changes: Vec<Change>) -> Vec<u8> {
     changes.sort_by_key(|change| change.at.start);
     let mut new = Vec::with_capacity(old.len() + 64);
     let mut at = 0;
+    let mut inserted = None;
     for change in changes {
         new.extend_from_slice(old.get(at..change.at.start).unwrap_or(&[]));
-        // Two lines at the end of a file without a last newline: one newline is enough.
-        let text = if new.last().is_none_or(|last| *last == b'\n') && change.at.is_empty() {
-            change.text.strip_prefix('\n').unwrap_or(&change.text)
-        } else {
-            &change.text
-        };
+        // Several lines at the end of a file without a last newline: one newline is enough.
+        let again = change.at.is_empty() && inserted.replace(change.at.start) == Some(change.at.start);
+        let text = change.text.strip_prefix('\n').filter(|_| again).unwrap_or(&change.text);
         new.extend_from_slice(text.as_bytes());
         at = at.max(change.at.end);
     }
@@ -437,7 +459,11 @@ fn splice(old: &[u8], mut changes: Vec<Change>) -> Vec<u8> {
 
 /// What goes when an assignment goes: its whole line if nothing else is on it, else the word and what joined it to the
 /// rest. Comments stay.
-fn removal(bytes: &[u8], word: Range<usize>) -> Range<usize> {
+fn removal(document: &Document, word: Range<usize>) -> Range<usize> {
+    let bytes = document.bytes();
+    // A backslash at the end of a comment continues nothing.
+    let comments = &document.reading().comments;
+    let in_comment = |at: usize| comments.binary_search_by(|comment| comment.end.cmp(&at)).is_ok();
     let blanks_after = |mut at: usize| {
         loop {
             match bytes.get(at) {
@@ -451,7 +477,9 @@ fn removal(bytes: &[u8], word: Range<usize>) -> Range<usize> {
     while before > 0 {
         match bytes.get(before - 1) {
             Some(b' ' | b'\t') => before -= 1,
-            Some(b'\n') if before > 1 && bytes.get(before - 2) == Some(&b'\\') => before -= 2,
+            Some(b'\n') if before > 1 && bytes.get(before - 2) == Some(&b'\\') && !in_comment(before - 1) => {
+                before -= 2
+            }
             _ => break,
         }
     }

@@ -113,6 +113,8 @@ pub(super) struct Reading {
     pub ran: Vec<Ran>,
     pub dangers: Vec<(usize, String)>,
     pub stops: Vec<Stop>,
+    /// Variables whose values are used, and where; inside a function: at the end, for it runs when it is called.
+    pub uses: Vec<(String, usize)>,
     /// Comments at top level, without their line ends.
     pub comments: Vec<Range<usize>>,
 }
@@ -180,6 +182,7 @@ struct Parser<'a> {
     /// Start of the current top-level statement.
     statement: usize,
     pending: Vec<HereDocument>,
+    in_function: bool,
     /// Between two statements at top level.
     between: bool,
     ascii: bool,
@@ -210,6 +213,7 @@ impl<'a> Parser<'a> {
             inside: None,
             statement: 0,
             pending: Vec::new(),
+            in_function: false,
             between: false,
             ascii: bytes.is_ascii(),
             out: Reading::default(),
@@ -223,6 +227,8 @@ impl<'a> Parser<'a> {
         self.sheltered = false;
         self.inside = None;
         self.pending.clear();
+        self.in_function = false;
+        self.between = false;
         self.pos = memchr::memchr(b'\n', self.slice(start..self.end)).map_or(self.end, |offset| start + offset + 1);
     }
 
@@ -674,7 +680,9 @@ impl<'a> Parser<'a> {
         if !compound {
             return Self::unsure(self.pos, "the body of this function is read differently by shells");
         }
+        let outer = std::mem::replace(&mut self.in_function, true);
         self.command()?;
+        self.in_function = outer;
         self.depth -= 1;
         // What the body would do stays in it until the function is called.
         let effects = self.out.effects.split_off(body);
@@ -1035,6 +1043,11 @@ impl<'a> Parser<'a> {
                 let text = self.slice(body..line);
                 for (index, byte) in text.iter().enumerate() {
                     let next = text.get(index + 1);
+                    if *byte == b'$' {
+                        let rest = text.get(index + 1..).unwrap_or(&[]);
+                        let length = rest.iter().position(|byte| *byte != b'_' && !byte.is_ascii_alphanumeric());
+                        self.used(rest.get(..length.unwrap_or(rest.len())).unwrap_or(&[]));
+                    }
                     let unsure = match byte {
                         b'`' => true,
                         b'\\' => !matches!(next, Some(b'$')) && !next.is_some_and(u8::is_ascii_alphanumeric),
@@ -1260,6 +1273,7 @@ impl<'a> Parser<'a> {
                 while self.peek().is_some_and(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
                     self.pos += 1;
                 }
+                self.used(self.slice(start + 1..self.pos));
             }
             Some(b'0'..=b'9' | b'@' | b'*' | b'#' | b'?' | b'$' | b'!' | b'-') => self.pos += 2,
             Some(b'\'') if !quoted => {
@@ -1289,6 +1303,13 @@ impl<'a> Parser<'a> {
             word.computed = Some(String::new());
         }
         Ok(())
+    }
+
+    fn used(&mut self, name: &[u8]) {
+        if is_name(name) {
+            let at = if self.in_function { self.bytes.len() } else { self.pos };
+            self.out.uses.push((String::from_utf8_lossy(name).into_owned(), at));
+        }
     }
 
     /// At the second `(` of `$((`. Only sums of plain numbers are followed: names are evaluated again, some operators
@@ -1340,6 +1361,7 @@ impl<'a> Parser<'a> {
         }
         let name = self.slice(from..self.pos);
         let variable = is_name(name);
+        self.used(name);
         if !variable {
             let special = name.is_empty()
                 && !length
