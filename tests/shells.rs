@@ -52,7 +52,9 @@ fn ask(files: &[Vec<u8>], locale: &str) -> (Vec<Vec<Seen>>, tempfile::TempDir) {
         fs::write(base.join(format!("{index}.conf")), file).unwrap();
     }
     fs::write(base.join("default.conf"), DEFAULT).unwrap();
-    fs::write(base.join("script"), script()).unwrap();
+    for (shell, _) in SHELLS {
+        fs::write(base.join(format!("{shell}.sh")), script(shell)).unwrap();
+    }
     let answers = std::thread::scope(|scope| {
         let running: Vec<_> =
             SHELLS.map(|(shell, command)| scope.spawn(move || run(shell, command, base, files.len(), locale))).into();
@@ -64,12 +66,14 @@ fn ask(files: &[Vec<u8>], locale: &str) -> (Vec<Vec<Seen>>, tempfile::TempDir) {
 /// What each shell runs for one file: sources both, as pot does it, then appends what the names are to a file, separated
 /// by NUL. Not in a subshell of one process for all files: bash runs the last command of a sourced list in the place of
 /// the subshell there.
-fn script() -> String {
+fn script(shell: &str) -> String {
     let dumped: String = NAMES.iter().map(|name| format!(" \"${{{name}+=}}${{{name}-}}\"")).collect();
+    // mksh has no printf of its own.
+    let printf = if shell == "mksh" { "/usr/bin/printf" } else { "printf" };
     // The variables of the script itself have names that no file uses.
     format!(
         "_pcb=$1 _pco=$2 _pci=$3\n. \"$_pcb/default.conf\"\n. \"$_pcb/$_pci.conf\"\n\
-         /usr/bin/printf '%s\\0' \"#$_pci\"{dumped} >>\"$_pco\"\n"
+         {printf} '%s\\0' \"#$_pci\"{dumped} >>\"$_pco\"\n"
     )
 }
 
@@ -78,7 +82,7 @@ fn run(shell: &'static str, command: &[&str], base: &Path, count: usize, locale:
     let works = Command::new(command[0]).args(&command[1..]).args(["-c", "exit 7"]).status();
     assert_eq!(works.ok().and_then(|status| status.code()), Some(7), "{shell} is needed for this test");
     let every = "i=0; base=$1 shell=$2 count=$3; shift 3; while [ $i -lt $count ]; do cd \"$base/$shell/$i\"; \
-                 \"$@\" \"$base/script\" \"$base\" \"$base/$shell.out\" $i; i=$((i + 1)); done; exit 0";
+                 \"$@\" \"$base/$shell.sh\" \"$base\" \"$base/$shell.out\" $i; i=$((i + 1)); done; exit 0";
     let status = Command::new("dash")
         .args(["-c", every, "dash"])
         .arg(base)

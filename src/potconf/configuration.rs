@@ -3,7 +3,7 @@
 use super::document::{Certainty, Document, File, Outcome, ParseError, State, Variable};
 use super::parameters::{Name, PARAMETERS, extra_interface, parameter};
 use super::potnet;
-use super::shell::{self, Assigned};
+use super::shell::{self, Assigned, Ran};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -314,9 +314,9 @@ impl Configuration {
             return Ok(());
         }
         let line = format!("{name}={written}");
-        if let Some(slip) = self.slips(name.as_str()).pop() {
-            self.unused_after(name, slip.start)?;
-            changes.push(Change { at: slip, text: line });
+        if let Some(slip) = self.slips(name.as_str()).next_back() {
+            self.unused_after(name, slip.text.start)?;
+            changes.push(Change { at: slip.text.clone(), text: line });
             return Ok(());
         }
         let (at, missing) = self.place_for(name.as_str());
@@ -341,12 +341,9 @@ impl Configuration {
     }
 
     /// Lines that set a list for one command alone because its quotes are missing.
-    fn slips(&self, name: &str) -> Vec<Range<usize>> {
-        let ran = &self.own.reading().ran;
-        ran.iter()
-            .filter(|ran| self.own.slip(ran).is_some_and(|(slipped, _)| slipped == name))
-            .map(|ran| ran.text.clone())
-            .collect()
+    fn slips(&self, name: &str) -> impl DoubleEndedIterator<Item = &Ran> {
+        let ran = self.own.reading().ran.iter();
+        ran.filter(move |ran| self.own.slip(ran).is_some_and(|(slipped, _)| slipped == name))
     }
 
     /// Where a new line for the parameter goes, and whether the line before it lacks its end: below the last line that
@@ -379,18 +376,19 @@ impl Configuration {
 
     fn unset(&self, name: &Name, changes: &mut Vec<Change>) -> Result<(), EditError> {
         let outcome = self.state.outcomes.get(name.as_str()).filter(|outcome| outcome.file == File::Own);
-        let slips = self.slips(name.as_str());
-        if outcome.is_none() && slips.is_empty() {
-            return Ok(());
-        }
-        self.editable(name)?;
         let assigned = self.own.reading().assigned.iter();
         let plain = assigned.filter(|assigned| {
             assigned.name == name.as_str() && assigned.written && !assigned.temporary && assigned.reason.is_none()
         });
-        for word in plain.map(|assigned| assigned.word.clone()).chain(slips) {
+        let slips = self.slips(name.as_str()).map(|ran| (ran.gap, ran.text.clone()));
+        let mut words = plain.map(|assigned| (assigned.gap, assigned.word.clone())).chain(slips).peekable();
+        if outcome.is_none() && words.peek().is_none() {
+            return Ok(());
+        }
+        self.editable(name)?;
+        for (gap, word) in words {
             self.unused_after(name, word.start)?;
-            changes.push(Change { at: removal(&self.own, word), text: String::new() });
+            changes.push(Change { at: removal(self.own.bytes(), gap, word), text: String::new() });
         }
         Ok(())
     }
@@ -458,12 +456,8 @@ fn splice(old: &[u8], mut changes: Vec<Change>) -> Vec<u8> {
 }
 
 /// What goes when an assignment goes: its whole line if nothing else is on it, else the word and what joined it to the
-/// rest. Comments stay.
-fn removal(document: &Document, word: Range<usize>) -> Range<usize> {
-    let bytes = document.bytes();
-    // A backslash at the end of a comment continues nothing.
-    let comments = &document.reading().comments;
-    let in_comment = |at: usize| comments.binary_search_by(|comment| comment.end.cmp(&at)).is_ok();
+/// rest. Comments stay. `before`: where the blanks before the word begin.
+fn removal(bytes: &[u8], before: usize, word: Range<usize>) -> Range<usize> {
     let blanks_after = |mut at: usize| {
         loop {
             match bytes.get(at) {
@@ -473,16 +467,6 @@ fn removal(document: &Document, word: Range<usize>) -> Range<usize> {
             }
         }
     };
-    let mut before = word.start;
-    while before > 0 {
-        match bytes.get(before - 1) {
-            Some(b' ' | b'\t') => before -= 1,
-            Some(b'\n') if before > 1 && bytes.get(before - 2) == Some(&b'\\') && !in_comment(before - 1) => {
-                before -= 2
-            }
-            _ => break,
-        }
-    }
     let first = before == 0 || bytes.get(before - 1) == Some(&b'\n');
     let mut after = blanks_after(word.end);
     let separated = bytes.get(after) == Some(&b';');

@@ -84,6 +84,8 @@ pub(super) struct Assigned {
     pub word: Range<usize>,
     /// The value's part of it.
     pub value_at: Range<usize>,
+    /// Where the blanks before it begin.
+    pub gap: usize,
     /// Only for one command.
     pub temporary: bool,
     /// Whether it is an assignment at all (not `unset X`, `for X`, `${X:=y}`).
@@ -95,6 +97,8 @@ pub(super) struct Assigned {
 pub(super) struct Ran {
     /// Where it stands.
     pub text: Range<usize>,
+    /// Where the blanks before it begin.
+    pub gap: usize,
     /// Its name, when certain.
     pub name: Option<Vec<u8>>,
     /// Its words when all are certain.
@@ -158,6 +162,8 @@ struct Word {
 /// `NAME=value` at the start of a word.
 struct Prefix {
     name: String,
+    /// Where the blanks before it begin.
+    gap: usize,
     append: bool,
     value_start: usize,
 }
@@ -183,6 +189,8 @@ struct Parser<'a> {
     statement: usize,
     pending: Vec<HereDocument>,
     in_function: bool,
+    /// The blanks that were skipped last.
+    gap: Range<usize>,
     /// Between two statements at top level.
     between: bool,
     ascii: bool,
@@ -214,6 +222,7 @@ impl<'a> Parser<'a> {
             statement: 0,
             pending: Vec::new(),
             in_function: false,
+            gap: 0..0,
             between: false,
             ascii: bytes.is_ascii(),
             out: Reading::default(),
@@ -696,6 +705,7 @@ impl<'a> Parser<'a> {
     fn simple_command(&mut self) -> Parsed<()> {
         let start = self.pos;
         let effects = self.out.effects.len();
+        let gap = if self.gap.end == start { self.gap.start } else { start };
         let mut assignments: Vec<(Prefix, Word)> = Vec::new();
         let mut words: Vec<Word> = Vec::new();
         let mut redirected = false;
@@ -728,9 +738,10 @@ impl<'a> Parser<'a> {
                 if self.peek() == Some(b'(') {
                     return Self::unsure(at, "an array, which sh does not know");
                 }
+                let gap = if self.gap.end == at { self.gap.start } else { at };
                 let mut value = self.word()?;
                 value.at.start = at;
-                assignments.push((prefix, value));
+                assignments.push((Prefix { gap, ..prefix }, value));
             } else {
                 words.push(self.word()?);
             }
@@ -775,6 +786,7 @@ impl<'a> Parser<'a> {
                 words.iter().map(|word| if word.globs || word.quoted { None } else { word.value.clone() }).collect();
             self.out.ran.push(Ran {
                 text: start..end,
+                gap,
                 name: name.clone(),
                 words: texts.filter(|_| !redirected),
                 temporary,
@@ -892,6 +904,7 @@ impl<'a> Parser<'a> {
                 reason: Some(format!("set by `{by}`")),
                 word: argument.at.clone(),
                 value_at: argument.at.clone(),
+                gap: argument.at.start,
                 temporary: false,
                 written: equals.is_some(),
             });
@@ -934,6 +947,7 @@ impl<'a> Parser<'a> {
             computed: Some(reason.clone()),
             reason: Some(reason),
             word: at.clone(),
+            gap: at.start,
             value_at: at,
             temporary: false,
             written: false,
@@ -1070,6 +1084,9 @@ impl<'a> Parser<'a> {
 
     /// Blanks and continued lines.
     fn blanks(&mut self) {
+        if self.gap.end != self.pos {
+            self.gap = self.pos..self.pos;
+        }
         loop {
             match self.peek() {
                 Some(b' ' | b'\t') => self.pos += 1,
@@ -1077,6 +1094,7 @@ impl<'a> Parser<'a> {
                 _ => break,
             }
         }
+        self.gap.end = self.pos;
     }
 
     fn blanks_and_newlines(&mut self) -> Parsed<()> {
@@ -1116,11 +1134,11 @@ impl<'a> Parser<'a> {
                 }
                 Some(b'=') if !name.is_empty() => {
                     let name = String::from_utf8_lossy(&name).into_owned();
-                    return Ok(Some(Prefix { name, append: false, value_start: self.pos + by + 1 }));
+                    return Ok(Some(Prefix { name, gap: self.pos, append: false, value_start: self.pos + by + 1 }));
                 }
                 Some(b'+') if !name.is_empty() && self.ahead(by + 1) == Some(b'=') => {
                     let name = String::from_utf8_lossy(&name).into_owned();
-                    return Ok(Some(Prefix { name, append: true, value_start: self.pos + by + 2 }));
+                    return Ok(Some(Prefix { name, gap: self.pos, append: true, value_start: self.pos + by + 2 }));
                 }
                 Some(b'[') if !name.is_empty() => {
                     return Self::unsure(self.pos, "an array, which sh does not know");
@@ -1470,6 +1488,7 @@ fn assigned_of(prefix: Prefix, value: Word) -> Assigned {
         reason: None,
         value_at: prefix.value_start..value.at.end,
         word: value.at,
+        gap: prefix.gap,
         temporary: false,
         written: true,
     }
