@@ -696,7 +696,11 @@ impl<'a> Parser<'a> {
         // What the body would do stays in it until the function is called.
         let effects = self.out.effects.split_off(body);
         debug_assert!(self.out.dangers.len() >= dangers);
-        self.demote(assigned, ran, "set inside a function");
+        for entry in self.out.assigned.iter_mut().skip(assigned) {
+            if entry.reason.as_ref().is_none_or(|reason| reason.starts_with("set inside")) {
+                entry.reason = Some("set inside a function".to_owned());
+            }
+        }
         self.out.ran.truncate(ran);
         self.out.effects.push(Effect::Define(name, effects));
         Ok(())
@@ -897,13 +901,16 @@ impl<'a> Parser<'a> {
             let name = String::from_utf8_lossy(name).into_owned();
             let value = argument.value.as_ref().zip(equals).and_then(|(value, equals)| value.get(equals + 1..));
             let index = self.out.assigned.len();
+            let bare = text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='));
+            let value_start = argument.at.start + if bare { name.len() + 1 } else { 0 };
+            let value_at = value_start..argument.at.end;
             self.out.assigned.push(Assigned {
                 name,
                 value: value.map(<[u8]>::to_vec),
                 computed: argument.computed.clone(),
                 reason: Some(format!("set by `{by}`")),
                 word: argument.at.clone(),
-                value_at: argument.at.clone(),
+                value_at,
                 gap: argument.at.start,
                 temporary: false,
                 written: equals.is_some(),
@@ -926,7 +933,7 @@ impl<'a> Parser<'a> {
             entry.reason = Some("appended to with +=, which not every shell knows".to_owned());
             // Shells without it take the word for a command.
             entry.value = None;
-            entry.computed = entry.reason.clone();
+            entry.computed.clone_from(&entry.reason);
             Effect::Touch(index)
         } else if entry.value.is_none() || redirected {
             Effect::Touch(index)
