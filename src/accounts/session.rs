@@ -101,6 +101,11 @@ impl Sessions {
         self.lifetimes
     }
 
+    /// From now on sessions last this long, those that exist included (but for their latest end).
+    pub fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
+        self.lifetimes = lifetimes;
+    }
+
     /// Begins a session and gives its token, which is kept nowhere here.
     ///
     /// # Errors

@@ -261,7 +261,15 @@ impl Accounts {
         let mut bytes =
             serde_json::to_vec_pretty(&contents).map_err(|error| self.failed("write", io::Error::other(error)))?;
         bytes.push(b'\n');
-        crate::files::write_private(&self.path, &bytes).map_err(|error| self.failed("write", io::Error::other(error)))
+        crate::files::replace_with_mode(
+            &self.path,
+            &crate::files::Expected::Anything,
+            &bytes,
+            0o600,
+            &crate::platform::crash_point,
+        )
+        .map(drop)
+        .map_err(|error| self.failed("write", io::Error::other(error)))
     }
 
     fn failed(&self, what: &'static str, error: io::Error) -> AccountError {
