@@ -132,12 +132,12 @@ pub fn recv_with_fd(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize
     loop {
         let mut space = cmsg_space!([RawFd; 4]);
         let mut pieces = [IoSliceMut::new(buffer)];
-        let message =
-            match recvmsg::<()>(stream.as_raw_fd(), &mut pieces, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
-                Ok(message) => message,
-                Err(nix::errno::Errno::EINTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            };
+        let message = match recvmsg::<()>(stream.as_raw_fd(), &mut pieces, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)
+        {
+            Ok(message) => message,
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(errno) => return Err(errno.into()),
+        };
         let mut received = None;
         for part in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(numbers) = part {

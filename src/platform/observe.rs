@@ -86,9 +86,8 @@ pub fn blocking_flags(path: &Path) -> io::Result<Vec<&'static str>> {
 fn sysctl_bytes(name: &std::ffi::CStr, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = buffer.len();
     // SAFETY: the kernel writes at most `length` bytes to the buffer and the length it wrote to `length`.
-    let status = unsafe {
-        libc::sysctlbyname(name.as_ptr(), buffer.as_mut_ptr().cast(), &raw mut length, std::ptr::null(), 0)
-    };
+    let status =
+        unsafe { libc::sysctlbyname(name.as_ptr(), buffer.as_mut_ptr().cast(), &raw mut length, std::ptr::null(), 0) };
     if status == 0 { Ok(length.min(buffer.len())) } else { Err(io::Error::last_os_error()) }
 }
 

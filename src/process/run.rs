@@ -474,3 +474,44 @@ fn do_not_block(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Layout;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A host whose only tools are these shell scripts.
+    fn host(scripts: &[(Tool, &str)]) -> (tempfile::TempDir, Tools) {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = dir.path().join("usr/local/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        for (tool, script) in scripts {
+            let path = bin.join(tool.name());
+            // The real machine's folders are not on a command's path.
+            std::fs::write(&path, format!("#!/bin/sh\nPATH=$PATH:/usr/bin:/bin\n{script}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let tools = Tools::find(&Layout::new(dir.path(), None));
+        (dir, tools)
+    }
+
+    fn lines(tools: &Tools, args: &[&str], limits: &Limits, cancel: &Cancel) -> (Ending, Vec<OutputLine>) {
+        let mut lines = Vec::new();
+        let ending = stream(tools, Tool::Pot, args, None, limits, cancel, &mut |line| lines.push(line)).unwrap();
+        (ending, lines)
+    }
+
+    #[test]
+    fn arguments_and_input_arrive_as_they_are() {
+        let (_dir, tools) = host(&[(Tool::Pot, r#"printf '[%s]' "$@"; cat; echo oops >&2; exit 3"#)]);
+        let answer =
+            capture(&tools, Tool::Pot, &["a b", "$(id)", "'", ""], Some(b"in\nput"), &Limits::default()).unwrap();
+        assert_eq!(answer.stdout, "[a b][$(id)]['][]in\nput");
+        assert_eq!((answer.stderr.as_str(), answer.status), ("oops\n", Some(3)));
+        assert!(matches!(
+            capture(&tools, Tool::Zfs, &[], None, &Limits::default()),
+            Err(ProcessError::NotInstalled(Tool::Zfs))
+        ));
+    }
+}
