@@ -50,7 +50,7 @@ pub const FACILITIES: [&str; 24] = [
 
 /// Folders in which nothing of pot's may stand, nor they themselves be taken: `pot init` does `chmod 750` and
 /// `chown root:pot` on one and mounts file systems over another, other commands write and remove files there.
-const CLOSED_TREES: [&str; 41] = [
+const CLOSED_TREES: &[&str] = &[
     "/bin",
     "/boot",
     "/dev",
@@ -95,7 +95,7 @@ const CLOSED_TREES: [&str; 41] = [
 ];
 
 /// Folders that belong to the system or to all its users: pot may have one below them, never one of them.
-const SYSTEM_FOLDERS: [&str; 31] = [
+const SYSTEM_FOLDERS: &[&str] = &[
     "/",
     "/compat",
     "/home",
@@ -131,7 +131,7 @@ const SYSTEM_FOLDERS: [&str; 31] = [
 
 /// Names of the grammar of pf.conf that could also name an interface. `nat on any from …` is a rule for every
 /// interface, `nat on to …` breaks the whole rule set.
-const PF_WORDS: [&str; 104] = [
+const PF_WORDS: &[&str] = &[
     "all",
     "altq",
     "anchor",
