@@ -19,6 +19,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// The user that the web process runs as.
     pub user: String,
+    /// Further names by which browsers reach this host (a name in the LAN's DNS, a proxy's name).
+    pub names: Vec<String>,
     /// Certificate chain and key; none: a self-signed one is made at the first start.
     pub tls: Option<Tls>,
     /// Minutes without any use after which a session ends (1 to 1440).
@@ -63,6 +65,7 @@ impl Default for Settings {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8443))],
             user: "potconsole".to_owned(),
+            names: Vec::new(),
             tls: None,
             idle_minutes: 30,
             session_hours: 12,

@@ -144,11 +144,10 @@ impl Sessions {
     /// The session of a key, if it has not ended; counts as a use.
     pub fn look_up(&mut self, key: &SessionKey, now: Instant) -> Option<&Session> {
         let lifetimes = self.lifetimes;
-        let session = self.by_key.get_mut(key)?;
-        if ended(session, &lifetimes, now) {
+        if self.by_key.get(key).is_some_and(|session| ended(session, &lifetimes, now)) {
             self.by_key.remove(key);
-            return None;
         }
+        let session = self.by_key.get_mut(key)?;
         session.used = now;
         Some(session)
     }

@@ -16,7 +16,6 @@ use crate::accounts::throttle::Throttle;
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
 use crate::layout::Layout;
-use crate::operations::engine::Engine;
 use crate::operations::plan::ProofNeeded;
 use crate::process::{Tools, harmless};
 use crate::settings::Settings;
@@ -45,7 +44,6 @@ pub struct Executor {
     pub(super) evidence: Arc<Evidence>,
     pub(super) facts: FactsCache,
     pub(super) versions: Versions,
-    pub(super) engine: Engine,
     pub(super) hints: Arc<Hints>,
     /// Saves of this process stand in line here before they compete for the lock on disk.
     pub(super) line: Mutex<()>,
@@ -244,7 +242,7 @@ impl Executor {
             C::File { file } => self.read_managed(file),
             C::LogFiles {} => self.log_files(),
 
-            C::Review { base, edits } => self.review(&base, &edits),
+            C::Review { base, edits } => self.review(asking, &base, &edits),
             C::Save { base, edits, reason, accept_errors } => {
                 self.save(asking, &base, &edits, reason.as_deref(), accept_errors)
             }
@@ -358,7 +356,7 @@ fn changes_something(command: &Command) -> bool {
 
 /// What is reported is kept short and printable: it goes into the journal and from there into terminals.
 fn tidy(reported: Reported) -> Reported {
-    let cut = |text: String, most: usize| harmless(&text.chars().take(most).collect::<String>());
+    let cut = |text: String, most: usize| harmless(&text.chars().take(most).collect::<String>()).into_owned();
     Reported {
         address: reported.address.map(|text| cut(text, 64)),
         browser: reported.browser.map(|text| cut(text, 200)),

@@ -308,9 +308,19 @@ pub(super) struct Hints {
     outboxes: Mutex<Vec<(usize, Arc<Outbox>)>>,
     present: Mutex<Hint>,
     next: AtomicUsize,
+    /// How many times a web process said that it accepts connections.
+    ready: Mutex<u64>,
 }
 
 impl Hints {
+    pub(super) fn note_ready(&self) {
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    pub(super) fn ready_count(&self) -> u64 {
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn subscribe(&self, outbox: Arc<Outbox>) -> usize {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         outbox.hint(*self.present.lock().unwrap_or_else(PoisonError::into_inner));

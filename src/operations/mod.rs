@@ -1,3 +1,4 @@
 //! What the console does to the host: plan, run, verify, revert.
 
 pub mod plan;
+pub mod recorder;
