@@ -6,6 +6,7 @@
 mod confine;
 mod descriptors;
 mod observe;
+mod signals;
 
 pub use confine::{chroot_to, die_with_parent, no_core_dumps, no_new_privileges, no_tracing, switch_user};
 pub use descriptors::{
@@ -13,3 +14,4 @@ pub use descriptors::{
     send_with_fd,
 };
 pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title};
+pub use signals::{Signals, Wake};
