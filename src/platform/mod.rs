@@ -6,6 +6,7 @@
 mod confine;
 mod descriptors;
 mod observe;
+mod signals;
 
 pub use confine::{chroot_to, die_with_parent, no_core_dumps, no_new_privileges, no_tracing, switch_user};
 pub use descriptors::{
@@ -16,3 +17,4 @@ pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credential
 
 #[cfg(test)]
 mod tests;
+pub use signals::{Signals, Wake};
