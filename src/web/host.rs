@@ -12,7 +12,7 @@ use crate::facts::{Dataset, Fact, HostFacts, PrivateBridge};
 use crate::host::{self, Asked, Counts, Drift, PotState, Remedy, Row, RowState, Stage, Wanted, size};
 use crate::journal::record::{Action, Record, Reported, Stage as RecordStage};
 use crate::operations::plan::Preparation;
-use crate::potconf::{Configuration, Document};
+use crate::potconf::{Configuration, Document, Source};
 use crate::rules::{self, Finding, Severity, Subject};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -52,15 +52,14 @@ pub(super) struct Known {
 impl Known {
     /// Asks the executor; none while the first gathering is still under way.
     pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
-        let (facts, refreshing, set_aside) = match visitor.ask(Command::Facts { refresh: false }).await? {
-            Reply::Facts { facts, refreshing, set_aside } => (facts, refreshing, set_aside),
-            _ => return Err(Fault::other_reply()),
+        let Reply::Facts { facts, refreshing, set_aside } = visitor.ask(Command::Facts { refresh: false }).await?
+        else {
+            return Err(Fault::other_reply());
         };
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
-        let files = match visitor.ask(Command::Configuration {}).await? {
-            Reply::Configuration(files) => files,
-            _ => return Err(Fault::other_reply()),
+        let Reply::Configuration(files) = visitor.ask(Command::Configuration {}).await? else {
+            return Err(Fault::other_reply());
         };
         Ok(Some(Self {
             facts,
@@ -215,7 +214,7 @@ impl Item<'_> {
 struct Running<'a> {
     pots: Vec<super::pots::PotLine<'a>>,
     pot_count: usize,
-    pots_running: String,
+    how_many_run: String,
     pots_error: Option<&'a str>,
     network: String,
     outside: bool,
@@ -435,6 +434,18 @@ fn lead(
     findings: &[Finding],
     clock: &Clock,
 ) -> Option<Lead> {
+    if let Some((file, line, reason)) = known.configuration.trouble() {
+        let file = if file == Source::PotConf { "pot.conf" } else { "pot.default.conf" };
+        return Some(Lead {
+            heading: "What pot.conf says is not certain".to_owned(),
+            text: format!(
+                "{file}, line {line}: {reason}. The console never runs the file, so it cannot tell which values pot takes; \
+                 pots, datasets and differences cannot be shown."
+            ),
+            attention: true,
+            buttons: vec![Button::main("Open the configuration", "/configuration/file")],
+        });
+    }
     if !state.drift.is_empty() {
         return Some(drift_lead(known, state, clock));
     }
@@ -493,11 +504,11 @@ fn drift_lead(known: &Known, state: &PotState, clock: &Clock) -> Lead {
         0 => {}
         1 => text.push_str("1 pot has an address outside of POT_NETWORK and would lose its gateway."),
         pots => {
-            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and would lose their gateway."))
+            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and would lose their gateway."));
         }
     }
     if text.is_empty() {
-        text = "Each line says what comes of it.".to_owned();
+        text.push_str("Each line says what comes of it.");
     }
     // Each way costs something, so none of them is the main one.
     let buttons = if network {
@@ -675,7 +686,7 @@ fn running<'a>(
     let ready = format!("{} of {} ready", counts.ready, counts.total);
     Running {
         pot_count: pots.len(),
-        pots_running: if known.facts.pots.error.is_some() && !pots.is_empty() {
+        how_many_run: if known.facts.pots.error.is_some() && !pots.is_empty() {
             "which run is not known".to_owned()
         } else {
             format!("{running} of {} run", pots.len())
