@@ -186,6 +186,21 @@ struct Ledger<'a> {
     back: &'static str,
 }
 
+impl Ledger<'_> {
+    /// Nothing but what pot needs and can be done now.
+    fn only_needed(mut self) -> Self {
+        self.open.retain(|item| item.row.needed);
+        Self {
+            reboot: Vec::new(),
+            waits: Vec::new(),
+            doubtful: Vec::new(),
+            not_wanted: Vec::new(),
+            ready: Vec::new(),
+            ..self
+        }
+    }
+}
+
 /// A row with what the template needs beside it.
 struct Item<'a> {
     row: &'a Row,
@@ -262,7 +277,12 @@ async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fa
     } else {
         None
     };
-    let ledger = (!initialised).then(|| ledger(&rows, &known, &state, clock, "/"));
+    let ledger = match (initialised, counts.needed) {
+        (false, _) => Some(ledger(&rows, &known, &state, clock, "/")),
+        // On a host that runs, readiness is one line, unless something is in the way.
+        (true, 0) => None,
+        (true, _) => Some(ledger(&rows, &known, &state, clock, "/").only_needed()),
+    };
     let page = Page {
         frame: frame(&visitor, &counts, &state),
         head: head(&visitor, &known, &request, "/"),
@@ -449,10 +469,10 @@ fn lead(
     if !state.drift.is_empty() {
         return Some(drift_lead(known, state, clock));
     }
-    if state.stage == Stage::Initialised {
+    let plannable: Vec<&Row> = rows.iter().filter(|row| row.is_open() && row.action.is_some()).collect();
+    if state.stage == Stage::Initialised && counts.needed == 0 {
         return network_lead(state);
     }
-    let plannable: Vec<&Row> = rows.iter().filter(|row| row.is_open() && row.action.is_some()).collect();
     if counts.needed > 0 || (state.stage == Stage::NotInstalled && !plannable.is_empty()) {
         return Some(prepare_lead(&plannable, counts, rows));
     }
