@@ -15,3 +15,6 @@ pub use descriptors::{
 };
 pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title};
 pub use signals::{Signals, Wake};
+
+#[cfg(test)]
+mod tests;
