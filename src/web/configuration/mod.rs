@@ -52,8 +52,6 @@ struct Page {
 struct Answers {
     frame: Frame,
     sheet: Sheet,
-    base: String,
-    reason_required: bool,
     confirm: bool,
     conflict: Option<ConflictView>,
     /// Whether the findings are others than the page last announced.
@@ -365,8 +363,6 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
     let answers = Answers {
         announce: form.get("seen") != Some(sheet.digest.as_str()),
         frame: sheet.frame(visitor.frame(Entry::Configuration, "")),
-        base: base.to_string(),
-        reason_required: visitor.greeting.reason_required,
         confirm: false,
         conflict: conflict.map(|conflict| conflict_view(&visitor, conflict)),
         swapped: rows_of(&sheet, &swapped),

@@ -178,13 +178,6 @@ pub struct SourceView {
     pub name: String,
 }
 
-impl SourceView {
-    /// Whether the draft changes the value.
-    pub fn changed(&self) -> bool {
-        self.was.is_some()
-    }
-}
-
 /// What stands beside a value: findings in place of the reading.
 #[derive(Default)]
 pub struct Answer {
@@ -215,6 +208,11 @@ impl Remark {
     /// The message with code in it.
     pub fn words(&self) -> Words<'_> {
         Words(&self.message)
+    }
+
+    /// The message behind the link to its parameter, whose name it need not repeat.
+    pub fn after_link(&self) -> Words<'_> {
+        Words(self.message.strip_prefix(self.parameter.as_str()).unwrap_or(&self.message))
     }
 
     /// "is-error".
@@ -274,8 +272,6 @@ pub struct Sheet {
     pub errors: usize,
     pub warnings: usize,
     pub notices: usize,
-    /// Errors that an admin may override: findings, not limits.
-    pub overridable: usize,
     pub fix_all: Option<FixView>,
     pub effects: Vec<String>,
     /// Digest of the set of findings, to announce it only when it changed.
@@ -323,7 +319,6 @@ impl Sheet {
         Self {
             diff: Diff::between(&ground.view.path, ground.configuration.own().bytes(), document.bytes()),
             changes: draft.len(),
-            overridable: errors.saturating_sub(problems.len()),
             fix_all: fix_all(&findings),
             effects: effects(ground, draft, &after),
             digest: digest_of(&remarks),
@@ -713,7 +708,7 @@ impl Builder<'_> {
         let control = self.control(parameter, &setting);
         let was = match &control {
             Control::Fixed { .. } | Control::Plain { .. } => None,
-            _ => Some(setting.value.clone().unwrap_or_default()),
+            _ => self.may_change.then(|| setting.value.clone().unwrap_or_default()),
         };
         let back = self.draft.wanted(parameter.name) == Some(&EditAction::Unset);
         let can_edit = self.may_change && setting.editable;
@@ -722,7 +717,7 @@ impl Builder<'_> {
             label: parameter.label.to_owned(),
             about: parameter.about.to_owned(),
             source: self.source(parameter.name, &setting),
-            answer: self.answer(parameter.name),
+            answer: self.row_answer(parameter.name, &control),
             default: setting.default.clone(),
             allowed: limits::grammar(parameter.name),
             since: parameter.since.to_owned(),
@@ -736,6 +731,18 @@ impl Builder<'_> {
             was,
             control,
         }
+    }
+
+    /// The list of further interfaces says nothing that the line of each one says already.
+    fn row_answer(&self, name: &str, control: &Control) -> Answer {
+        let mut answer = self.answer(name);
+        if let Control::Extra { rows, .. } = control {
+            answer.elsewhere.retain(|(_, first)| !rows.iter().any(|row| row.network == *first));
+            if rows.iter().any(|row| row.chosen) {
+                answer.reading.clear();
+            }
+        }
+        answer
     }
 
     fn source(&self, name: &str, setting: &Setting) -> SourceView {
