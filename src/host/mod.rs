@@ -3,6 +3,8 @@
 //! [`gather`] asks every source at once. [`readiness`] holds the facts against the installation guide,
 //! [`pot_state`] against pot.conf; both are pure.
 
+#[cfg(test)]
+mod fixture;
 mod gather;
 pub mod parse;
 pub mod pot_state;
