@@ -105,9 +105,9 @@ pub fn pot_state(facts: &HostFacts, configuration: &Configuration) -> PotState {
         stage: host.stage(missing.as_deref()),
         datasets: host.datasets(),
         missing_datasets: missing.clone().unwrap_or_default(),
-        vnet_up_pot: host.vnet_up_pot(&anchors),
-        vnet_up_strict: host.vnet_up_strict(&anchors),
-        drift: host.drift(&anchors, public_bridge.as_deref(), missing.as_deref()),
+        vnet_up_pot: host.vnet_up_pot(anchors),
+        vnet_up_strict: host.vnet_up_strict(anchors),
+        drift: host.drift(anchors, public_bridge.as_deref(), missing.as_deref()),
         anchors,
         public_bridge,
         outside,
@@ -172,7 +172,7 @@ impl Host<'_> {
     }
 
     /// What pot's own test looks at (its function `_is_vnet_up`), per address family of POT_NETWORK_STACK.
-    fn vnet_up_pot(&self, anchors: &Anchors) -> Option<bool> {
+    fn vnet_up_pot(&self, anchors: Anchors) -> Option<bool> {
         let ipv4 = || {
             self.wanted.gateway?;
             self.facts.interfaces.get()?;
@@ -191,7 +191,7 @@ impl Host<'_> {
         }
     }
 
-    fn vnet_up_strict(&self, anchors: &Anchors) -> Option<bool> {
+    fn vnet_up_strict(&self, anchors: Anchors) -> Option<bool> {
         let up = self.vnet_up_pot(anchors)?;
         if !up || !self.wanted.ipv4 {
             return Some(up);
@@ -240,7 +240,7 @@ impl Host<'_> {
         })
     }
 
-    fn drift(&self, anchors: &Anchors, public_bridge: Option<&str>, missing: Option<&[String]>) -> Vec<Drift> {
+    fn drift(&self, anchors: Anchors, public_bridge: Option<&str>, missing: Option<&[String]>) -> Vec<Drift> {
         let mut drift = Vec::new();
         drift.extend(self.dataset_elsewhere(missing));
         drift.extend(self.mountpoints());
@@ -248,7 +248,7 @@ impl Host<'_> {
         drift.extend(self.two_bridges());
         drift.extend(self.nat(anchors));
         drift.extend(self.pf_off(anchors));
-        drift.extend(self.rules_not_loaded(anchors));
+        drift.extend(rules_not_loaded(anchors));
         drift.extend(self.forwarding_off(public_bridge));
         drift.extend(self.syslogd());
         drift.extend(self.outside());
@@ -362,7 +362,7 @@ impl Host<'_> {
         })
     }
 
-    fn nat(&self, anchors: &Anchors) -> Option<Drift> {
+    fn nat(&self, anchors: Anchors) -> Option<Drift> {
         if anchors.filled != Some(true) || !self.wanted.ipv4 {
             return None;
         }
@@ -391,7 +391,7 @@ impl Host<'_> {
     }
 
     /// The rules are there, but pf is off: a bridge without translation.
-    fn pf_off(&self, anchors: &Anchors) -> Option<Drift> {
+    fn pf_off(&self, anchors: Anchors) -> Option<Drift> {
         let pf = self.facts.pf.get()?;
         (anchors.filled == Some(true) && !pf.enabled).then(|| Drift {
             id: "pf-off",
@@ -400,23 +400,6 @@ impl Host<'_> {
             running: "off".to_owned(),
             consequence: "No pot reaches anything outside of this host, and nothing filters.".to_owned(),
             remedy: Some(Remedy::VnetStart),
-        })
-    }
-
-    /// Anchors that exist, but that the main rules do not call, do nothing.
-    fn rules_not_loaded(&self, anchors: &Anchors) -> Option<Drift> {
-        if anchors.filled != Some(true) || anchors.called != Some(false) {
-            return None;
-        }
-        let in_file = anchors.in_file == Some(true);
-        Some(Drift {
-            id: "anchors-not-called",
-            title: "Anchors".to_owned(),
-            configured: if in_file { "in pf's file" } else { "not in pf's file" }.to_owned(),
-            running: "not called by the loaded rules".to_owned(),
-            consequence: "pot's NAT rules are loaded, but pf never looks at them: no pot reaches anything outside."
-                .to_owned(),
-            remedy: Some(if in_file { Remedy::VnetStart } else { Remedy::Init }),
         })
     }
 
@@ -498,6 +481,23 @@ impl Host<'_> {
     }
 }
 
+/// Anchors that exist, but that the main rules do not call, do nothing.
+fn rules_not_loaded(anchors: Anchors) -> Option<Drift> {
+    if anchors.filled != Some(true) || anchors.called != Some(false) {
+        return None;
+    }
+    let in_file = anchors.in_file == Some(true);
+    Some(Drift {
+        id: "anchors-not-called",
+        title: "Anchors".to_owned(),
+        configured: if in_file { "in pf's file" } else { "not in pf's file" }.to_owned(),
+        running: "not called by the loaded rules".to_owned(),
+        consequence: "pot's NAT rules are loaded, but pf never looks at them: no pot reaches anything outside."
+            .to_owned(),
+        remedy: Some(if in_file { Remedy::VnetStart } else { Remedy::Init }),
+    })
+}
+
 fn addresses(interface: &Interface) -> String {
     let list: Vec<_> = interface.addresses.iter().map(|address| address.network.to_string()).collect();
     if list.is_empty() { "no address".to_owned() } else { list.join(", ") }
@@ -565,5 +565,165 @@ impl Nat {
 impl std::fmt::Display for Nat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} to {} as {}", self.card, self.from, self.to, self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{configuration, dataset, interface, known, pot, running_host};
+    use super::*;
+    use crate::facts::{Fact, Packages, PrivateBridge};
+
+    fn state(facts: &HostFacts, own: &str) -> PotState {
+        pot_state(facts, &configuration(own))
+    }
+
+    fn ids(state: &PotState) -> Vec<&'static str> {
+        state.drift.iter().map(|drift| drift.id).collect()
+    }
+
+    #[test]
+    fn a_host_that_runs_as_configured_differs_in_nothing() {
+        let state = state(&running_host(), "");
+        assert_eq!(state.stage, Stage::Initialised);
+        assert_eq!(state.drift, vec![]);
+        assert_eq!((state.vnet_up_pot, state.vnet_up_strict), (Some(true), Some(true)));
+        assert_eq!(state.public_bridge.as_deref(), Some("bridge0"));
+        assert_eq!(state.datasets.len(), 5, "zroot/potatoes is not pot's");
+    }
+
+    #[test]
+    fn a_changed_network_is_told_for_bridge_nat_syslogd_and_pots() {
+        let state =
+            state(&running_host(), "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\n");
+        assert_eq!(ids(&state), ["bridge", "nat", "syslogd", "pots-outside"]);
+        assert_eq!((state.vnet_up_pot, state.outside.as_slice()), (Some(false), &["web1".to_owned()][..]));
+        assert_eq!(state.drift[0].configured, "10.200.0.1/16");
+        assert_eq!(state.drift[0].running, "bridge0, 10.192.0.1/10");
+        assert_eq!(state.drift[3].running, "web1 10.192.0.3");
+    }
+
+    #[test]
+    fn up_for_pot_is_not_up_when_nothing_calls_the_anchors_or_pf_is_off() {
+        let mut facts = running_host();
+        facts.pf.value.as_mut().unwrap().nat.clear();
+        let not_called = state(&facts, "");
+        assert_eq!((not_called.vnet_up_pot, not_called.vnet_up_strict), (Some(true), Some(false)));
+        assert_eq!(ids(&not_called), ["anchors-not-called"]);
+        assert_eq!((not_called.anchors.existing, not_called.anchors.called), (Some(true), Some(false)));
+
+        let mut facts = running_host();
+        facts.pf.value.as_mut().unwrap().enabled = false;
+        facts.forwarding = known(false);
+        let off = state(&facts, "");
+        assert_eq!((off.vnet_up_pot, off.vnet_up_strict), (Some(true), Some(false)));
+        assert_eq!(ids(&off), ["pf-off", "forwarding"]);
+    }
+
+    #[test]
+    fn a_network_that_was_never_started_is_down_and_no_difference() {
+        let facts = HostFacts {
+            interfaces: known(vec![interface("em0", "", &["192.168.178.20/24"])]),
+            pf: known(crate::facts::Pf::default()),
+            forwarding: known(false),
+            ..running_host()
+        };
+        let state = state(&facts, "");
+        assert_eq!((state.vnet_up_pot, state.vnet_up_strict), (Some(false), Some(false)));
+        assert_eq!(state.drift, vec![]);
+    }
+
+    #[test]
+    fn what_no_source_tells_is_not_known() {
+        let state = state(&HostFacts::unknown("not asked"), "");
+        assert_eq!(state.stage, Stage::Unknown);
+        assert_eq!((state.vnet_up_pot, state.vnet_up_strict, state.anchors), (None, None, Anchors::default()));
+        let no_pf = HostFacts { pf: Fact::unknown("pfctl: not found", "pfctl"), ..running_host() };
+        assert_eq!(pot_state(&no_pf, &configuration("")).vnet_up_pot, None);
+    }
+
+    #[test]
+    fn an_init_that_broke_off_leaves_the_host_fresh_and_names_what_is_missing() {
+        let facts = HostFacts {
+            datasets: known(vec![dataset("zroot/pot", "/opt/pot"), dataset("zroot/pot/bases", "/opt/pot/bases")]),
+            ..running_host()
+        };
+        let state = state(&facts, "");
+        assert_eq!(state.stage, Stage::Fresh);
+        assert_eq!(state.missing_datasets, ["zroot/pot/jails", "zroot/pot/fscomp"]);
+        let without = HostFacts { packages: known(Packages::default()), datasets: known(vec![]), ..running_host() };
+        assert_eq!(pot_state(&without, &configuration("")).stage, Stage::NotInstalled);
+    }
+
+    #[test]
+    fn pot_in_another_dataset_or_folder_is_told() {
+        assert_eq!(ids(&state(&running_host(), "POT_ZFS_ROOT=zroot/other\n")), ["dataset"]);
+        let state = state(&running_host(), "POT_FS_ROOT=/srv/pot\nPOT_CACHE=/srv/cache\n");
+        assert_eq!(ids(&state), ["mountpoint", "cache-mountpoint"]);
+    }
+
+    #[test]
+    fn an_extra_interface_without_its_rule_and_one_too_many_are_nat_drift() {
+        let own = "POT_EXTRA_EXTIF=vlan20\nPOT_NETWORK_vlan20=10.0.20.0/24\n";
+        assert_eq!(ids(&state(&running_host(), own)), ["nat"]);
+        let mut facts = running_host();
+        facts
+            .pf
+            .value
+            .as_mut()
+            .unwrap()
+            .pot_nat
+            .push("nat on vlan20 inet from 10.192.0.0/10 to 10.0.20.0/24 -> (vlan20:0)".into());
+        assert_eq!(ids(&state(&facts, own)), Vec::<&str>::new());
+        assert_eq!(ids(&state(&facts, "")), ["nat"]);
+        facts = running_host();
+        facts.pf.value.as_mut().unwrap().pot_nat =
+            vec!["nat on em0 inet from 10.192.0.0/10 to any -> 192.168.178.20".into()];
+        assert_eq!(ids(&state(&facts, "POT_EXTIF_ADDR=192.168.178.20\n")), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn two_public_bridges_and_private_ones_outside_are_told() {
+        let mut facts = running_host();
+        facts.interfaces.value.as_mut().unwrap().push(interface("bridge1", "pot public bridge", &["10.200.0.1/16"]));
+        facts.private_bridges = known(vec![PrivateBridge {
+            name: "lan1".into(),
+            network: "172.16.0.0/29".parse().unwrap(),
+            gateway: "172.16.0.1".parse().unwrap(),
+        }]);
+        assert_eq!(ids(&state(&facts, "")), ["two-bridges", "private-bridges-outside"]);
+    }
+
+    #[test]
+    fn syslogd_flags_of_the_admins_own_are_no_difference() {
+        let mut facts = running_host();
+        for flags in [
+            "-s",
+            "",
+            "-b 192.168.178.20 -a 192.168.178.0/24",
+            "-b127.0.0.1 -b 10.192.0.1:514 -a 10.192.0.0/10",
+            "-ss -b",
+        ] {
+            facts.syslog.value.as_mut().unwrap().flags = flags.into();
+            assert_eq!(ids(&state(&facts, "")), Vec::<&str>::new(), "{flags}");
+        }
+    }
+
+    #[test]
+    fn many_pots_outside_are_counted_not_listed() {
+        let mut facts = running_host();
+        facts.pots = known((0..40).map(|n| pot(&format!("p{n}"), "public-bridge", &format!("172.16.0.{n}"))).collect());
+        let state = state(&facts, "");
+        assert!(state.drift[0].running.ends_with("and 34 more"), "{}", state.drift[0].running);
+        assert_eq!(state.outside.len(), 40);
+    }
+
+    #[test]
+    fn an_ipv6_host_is_up_when_the_card_is_on_a_bridge() {
+        let mut facts = running_host();
+        assert_eq!(state(&facts, "POT_NETWORK_STACK=ipv6\n").vnet_up_pot, Some(false));
+        facts.interfaces.value.as_mut().unwrap()[1].members = vec!["em0".into()];
+        assert_eq!(state(&facts, "POT_NETWORK_STACK=ipv6\n").vnet_up_strict, Some(true));
+        assert_eq!(state(&facts, "POT_NETWORK_STACK=dual\n").vnet_up_pot, Some(true));
     }
 }

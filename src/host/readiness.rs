@@ -8,6 +8,7 @@ use crate::facts::{Fact, HostFacts, Interface, Pool, Tunable};
 use crate::operations::plan::Preparation;
 use crate::potconf::Configuration;
 use crate::rules::{Finding, Severity};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Where a paragraph of the guide stands on this host.
@@ -43,6 +44,16 @@ pub struct Evidence {
     pub source: String,
     /// Its words.
     pub text: String,
+    /// When it was asked.
+    pub at: Option<Timestamp>,
+    /// How long the answer took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl Evidence {
+    fn of<T>(fact: &Fact<T>) -> Self {
+        Self { source: fact.source.clone(), text: fact.evidence.clone(), at: Some(fact.at), took_ms: fact.took_ms }
+    }
 }
 
 /// One paragraph of the guide on this host.
@@ -82,7 +93,7 @@ impl Row {
             state: RowState::Ready,
             needed,
             why: String::new(),
-            evidence: Evidence { source: fact.source.clone(), text: fact.evidence.clone() },
+            evidence: Evidence::of(fact),
             action: None,
             set_aside: false,
             detail: String::new(),
@@ -547,5 +558,177 @@ fn ipfw(facts: &HostFacts) -> Row {
             ..row
         },
         None => row.unknown(&facts.ipfw),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{configuration, interface, known, running_host};
+    use super::*;
+    use crate::facts::{Packages, PathKind, PathState};
+
+    fn rows(facts: &HostFacts) -> Vec<Row> {
+        readiness(facts, &configuration(""), &[])
+    }
+
+    fn row(facts: &HostFacts, id: &str) -> Row {
+        rows(facts).into_iter().find(|row| row.id == id).unwrap()
+    }
+
+    #[test]
+    fn a_host_in_order_has_nothing_to_do() {
+        let rows = rows(&running_host());
+        for row in &rows {
+            assert_eq!(row.state, RowState::Ready, "{}: {}", row.id, row.why);
+        }
+        assert_eq!(Counts::of(&rows), Counts { ready: 12, total: 12, needed: 0, advised: 0, reboot: 0 });
+    }
+
+    #[test]
+    fn a_fresh_virtual_machine_needs_pot_and_is_advised_three_things() {
+        let facts = HostFacts {
+            packages: known(Packages { pkg: true, pot: None, potnet: None }),
+            groups: known([("wheel".to_owned(), 0)].into()),
+            racct: known(Tunable { running: Some("0".into()), next_boot: None }),
+            vtnet_lro_disable: known(Tunable { running: Some("0".into()), next_boot: None }),
+            interfaces: known(vec![interface("vtnet0", "", &["192.168.178.20/24"])]),
+            syslog: known(crate::facts::Syslog::default()),
+            ..running_host()
+        };
+        let rows = rows(&facts);
+        let open: Vec<_> =
+            rows.iter().filter(|row| row.is_open()).map(|row| (row.id, row.needed, row.action)).collect();
+        assert_eq!(
+            open,
+            [
+                ("pot", true, Some(Preparation::InstallPot)),
+                ("racct", false, Some(Preparation::EnableRacct)),
+                ("vtnet", false, Some(Preparation::DisableVtnetLro)),
+                ("log", false, Some(Preparation::RouteLog)),
+            ]
+        );
+        assert!(row(&facts, "group").waits, "the package brings the group");
+        assert_eq!(row(&facts, "vtnet").title, "Network card vtnet0");
+    }
+
+    #[test]
+    fn an_advised_row_can_be_set_aside_but_not_a_needed_one() {
+        let facts = HostFacts {
+            racct: known(Tunable { running: Some("0".into()), next_boot: None }),
+            packages: known(Packages { pkg: true, ..Packages::default() }),
+            ..running_host()
+        };
+        let rows = readiness(&facts, &configuration(""), &[Preparation::EnableRacct, Preparation::InstallPot]);
+        assert_eq!(rows.iter().filter(|row| row.set_aside).map(|row| row.id).collect::<Vec<_>>(), ["racct"]);
+        assert_eq!(Counts::of(&rows).advised, 0);
+        assert_eq!(Counts::of(&rows).needed, 1);
+    }
+
+    #[test]
+    fn what_is_set_for_the_next_boot_only_awaits_it() {
+        let facts = HostFacts {
+            racct: known(Tunable { running: Some("0".into()), next_boot: Some("1".into()) }),
+            ..running_host()
+        };
+        let racct = row(&facts, "racct");
+        assert!(racct.awaits_reboot && !racct.is_open() && racct.state == RowState::ToDo);
+        assert_eq!(racct.values[0].1, "kern.racct.enable=0");
+        assert_eq!(racct.values[1].1, "kern.racct.enable=1");
+        assert_eq!(Counts::of(&rows(&facts)).reboot, 1);
+
+        let lost = HostFacts {
+            racct: known(Tunable { running: Some("1".into()), next_boot: Some("0".into()) }),
+            ..running_host()
+        };
+        assert!(row(&lost, "racct").is_open());
+        let without = HostFacts { racct: known(Tunable { running: None, next_boot: None }), ..running_host() };
+        assert_eq!(row(&without, "racct").state, RowState::NotPossible);
+    }
+
+    #[test]
+    fn no_vimage_on_11_is_explained_and_nothing_is_offered() {
+        let mut facts = HostFacts { vimage: known(false), ..running_host() };
+        facts.system.value.as_mut().unwrap().kernel = "11.4-RELEASE".into();
+        let vimage = row(&facts, "vimage");
+        assert_eq!((vimage.state, vimage.action), (RowState::ToDo, None));
+        assert!(vimage.why.contains("11.x") && vimage.detail.contains("buildkernel"));
+        facts.system.value.as_mut().unwrap().kernel = "10.4-RELEASE".into();
+        assert_eq!(row(&facts, "freebsd").state, RowState::NotPossible);
+        facts.system.value.as_mut().unwrap().kernel = "CURRENT".into();
+        assert_eq!(row(&facts, "freebsd").state, RowState::Unknown);
+    }
+
+    #[test]
+    fn a_source_that_does_not_answer_is_said_and_guesses_nothing() {
+        let facts = HostFacts { pools: Fact::unknown("zpool: not found", "zpool list"), ..running_host() };
+        let zfs = row(&facts, "zfs");
+        assert_eq!((zfs.state, zfs.why.as_str()), (RowState::Unknown, "zpool: not found"));
+        let nothing = HostFacts::unknown("not asked");
+        assert!(rows(&nothing).iter().all(|row| row.state == RowState::Unknown));
+    }
+
+    #[test]
+    fn no_pool_a_wrong_pool_and_a_sick_pool() {
+        let mut facts = running_host();
+        facts.pools = known(vec![]);
+        assert!(row(&facts, "zfs").why.contains("no ZFS pool"));
+        facts = running_host();
+        let rows = readiness(&facts, &configuration("POT_ZFS_ROOT=tank/pot\n"), &[]);
+        assert!(rows.iter().any(|row| row.id == "zfs" && row.state == RowState::ToDo && row.why.contains("zroot")));
+        facts.pools.value.as_mut().unwrap()[0].health = "SUSPENDED".into();
+        assert_eq!(row(&facts, "zfs").state, RowState::ToDo);
+        facts.pools.value.as_mut().unwrap()[0].health = "DEGRADED".into();
+        assert!(row(&facts, "zfs").why.contains("degraded"));
+    }
+
+    #[test]
+    fn an_invalid_pf_conf_a_jail_and_ipfw_are_said() {
+        let mut facts = running_host();
+        let file = facts.pf_file.value.as_mut().unwrap();
+        (file.valid, file.errors) = (Some(false), vec!["/etc/pf.conf:2: syntax error".into()]);
+        let pf = row(&facts, "pf");
+        assert!(pf.why.contains("next boot has no firewall") && pf.why.contains(":2: syntax error"));
+        facts.ipfw = known(true);
+        assert_eq!(row(&facts, "ipfw").state, RowState::Unknown);
+        facts.system.value.as_mut().unwrap().jailed = true;
+        assert_eq!(row(&facts, "jail").state, RowState::NotPossible);
+    }
+
+    #[test]
+    fn the_log_row_tells_a_missing_file_and_a_host_without_syslogd() {
+        let mut facts = running_host();
+        facts.syslog.value.as_mut().unwrap().missing = vec!["/var/log/pot.log".into()];
+        let log = row(&facts, "log");
+        assert_eq!((log.state, log.action), (RowState::ToDo, Some(Preparation::RouteLog)));
+        facts.rc.value.as_mut().unwrap().insert("syslogd_enable".into(), "NO".into());
+        assert_eq!(row(&facts, "log").state, RowState::NotPossible);
+        let other = readiness(&running_host(), &configuration("POT_LOG_FACILITY=local5\n"), &[]);
+        assert!(other.iter().any(|row| row.id == "log" && row.is_open() && row.values[0].1 == "local5.info"));
+    }
+
+    #[test]
+    fn a_pot_that_pkg_does_not_know_counts_as_installed() {
+        let mut facts = HostFacts { packages: known(Packages { pkg: true, ..Packages::default() }), ..running_host() };
+        let program =
+            PathState { kind: PathKind::File, uid: 0, gid: 0, mode: 0o755, empty: false, only_root_writes: true };
+        facts.paths.value.as_mut().unwrap().insert(super::super::POT_PROGRAM.into(), program);
+        assert_eq!(row(&facts, "pot").state, RowState::Ready);
+        facts.packages = Fact::unknown("pkg: not found", "pkg");
+        assert_eq!(row(&facts, "pot").state, RowState::Ready);
+    }
+
+    #[test]
+    fn a_computed_group_is_not_guessed() {
+        let rows = readiness(&running_host(), &configuration("POT_GROUP=$(id -gn)\n"), &[]);
+        assert!(rows.iter().any(|row| row.id == "group" && row.state == RowState::Unknown));
+    }
+
+    #[test]
+    fn sizes_read_like_zfs() {
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(442_381_631_488), "412 GiB");
+        assert_eq!(size(51_757_060_096), "48.2 GiB");
+        assert_eq!(size(u64::MAX), "15.9 EiB");
     }
 }

@@ -6,13 +6,20 @@
 //! zero bytes for the very first), and is a link of the chain like any other; every further line is one
 //! [`record::Record`].
 
+mod backup;
 mod chain;
 mod checkpoint;
 mod head;
+mod prune;
 pub mod record;
 mod store;
 mod verify;
 
+pub use backup::{BackupReport, check_backup, restore_backup, write_backup};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
+pub use prune::{Keep, Kind, Pruned, Retention};
 pub use store::{Journal, JournalError, Opening, RolledBack};
 pub use verify::{Problem, ProblemKind, VerifyReport, verify};
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,7 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    fn take(dir: &Path, head: &Path) -> io::Result<Self> {
+    fn take(dir: &Path, head: Option<&Path>) -> io::Result<Self> {
         let path = dir.join("lock");
         // Reading is enough for the lock; without the file nobody appends.
         let lock = File::options()
@@ -157,14 +157,28 @@ impl Snapshot {
         for first in segments(dir)? {
             found.push((first, segment_path(dir, first).metadata()?.len()));
         }
-        Ok(Self { segments: found, head: Head::read(head) })
+        Ok(Self { segments: found, head: head.map_or(Ok(None), Head::read) })
     }
 }
 
 /// Verifies the journal in `dir` against its own chain, the copied head, and a checkpoint that was kept elsewhere.
 /// Reads every byte once, with little memory; appending goes on meanwhile.
 pub fn verify(dir: &Path, head: &Path, checkpoint: Option<&Checkpoint>) -> VerifyReport {
-    let mut walk = Walk { previous: GENESIS, next: 1, first: 1, records: 0, id: None, torn: 0, watched: Vec::new() };
+    verify_parts(dir, Some(head), checkpoint)
+}
+
+/// The same; without a head for a journal that was taken out of a backup.
+pub(super) fn verify_parts(dir: &Path, head: Option<&Path>, checkpoint: Option<&Checkpoint>) -> VerifyReport {
+    let mut walk = Walk {
+        previous: GENESIS,
+        next: 1,
+        first: 1,
+        records: 0,
+        last_record: None,
+        id: None,
+        torn: 0,
+        watched: Vec::new(),
+    };
     let problem = walk.all(dir, head, checkpoint).err();
     let last = walk.next - 1;
     VerifyReport {
@@ -172,7 +186,7 @@ pub fn verify(dir: &Path, head: &Path, checkpoint: Option<&Checkpoint>) -> Verif
         records: walk.records,
         first: walk.first,
         last,
-        head: (walk.records > 0).then_some(walk.previous),
+        head: walk.last_record,
         torn: walk.torn,
         problem,
     }
@@ -189,6 +203,7 @@ struct Walk {
     next: u64,
     first: u64,
     records: u64,
+    last_record: Option<Digest>,
     id: Option<Uuid>,
     torn: u64,
     watched: Vec<Watched>,
@@ -200,7 +215,7 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Problem {
 }
 
 impl Walk {
-    fn all(&mut self, dir: &Path, head: &Path, checkpoint: Option<&Checkpoint>) -> Result<(), Problem> {
+    fn all(&mut self, dir: &Path, head: Option<&Path>, checkpoint: Option<&Checkpoint>) -> Result<(), Problem> {
         let snapshot = Snapshot::take(dir, head).map_err(unreadable(dir))?;
         let pruned = pruned_checkpoint(dir).map_err(unreadable(dir))?;
         for noted in [checkpoint, pruned.as_ref()].into_iter().flatten() {
@@ -222,13 +237,15 @@ impl Walk {
                     return Err(problem);
                 }
             }
-            Ok(None) if last > 0 => {
-                let text = format!("the copy of the head, {}, is gone", head.display());
-                return Err(Problem::new(Some(last), ProblemKind::HeadMissing, text));
+            Ok(None) => {
+                if let Some(head) = head.filter(|_| last > 0) {
+                    let text = format!("the copy of the head, {}, is gone", head.display());
+                    return Err(Problem::new(Some(last), ProblemKind::HeadMissing, text));
+                }
             }
-            Ok(None) => {}
             Err(error) => {
-                let text = format!("the copy of the head, {}, cannot be read: {error}", head.display());
+                let head = head.unwrap_or(dir).display();
+                let text = format!("the copy of the head, {head}, cannot be read: {error}");
                 return Err(Problem::new(None, ProblemKind::HeadMissing, text));
             }
         }
@@ -378,6 +395,7 @@ impl Walk {
         let follows = line.follows(&self.previous);
         if follows && sequence == Some(expected) {
             self.previous = line.hash;
+            self.last_record = Some(line.hash);
             self.next += 1;
             self.records += 1;
             for watched in &mut self.watched {

@@ -7,7 +7,9 @@ pub fn set(text: &[u8], name: &str, value: &str) -> Vec<u8> {
     let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
     let last = lines.iter().rposition(|line| assigned(line, name).is_some());
     match last {
-        Some(index) if lines.get(index).and_then(|line| assigned(line, name)).as_deref() == Some(value) => text.to_vec(),
+        Some(index) if lines.get(index).and_then(|line| assigned(line, name)).as_deref() == Some(value) => {
+            text.to_vec()
+        }
         Some(index) => lines
             .iter()
             .enumerate()

@@ -364,7 +364,9 @@ fn classify(statements: &[Statement]) -> Vec<Kind> {
             for _ in 0..8 {
                 let Some(name) = words.first().and_then(|word| word.strip_prefix('$')) else { break };
                 let Some(value) = macros.get(name) else {
-                    return Kind::Opaque(format!("line {line} begins with the macro ${name}, which is not set before it"));
+                    return Kind::Opaque(format!(
+                        "line {line} begins with the macro ${name}, which is not set before it"
+                    ));
                 };
                 words.splice(0..1, value.iter().copied());
             }
@@ -380,12 +382,20 @@ fn kind_of(words: &[&str], line: usize) -> Kind {
             "require-order" if words.get(2) == Some(&"no") => {
                 Kind::Opaque(format!("line {line} says \"set require-order no\": the order of the file is its own"))
             }
-            "skip" | "state-policy" | "require-order" | "ruleset-optimization" | "hostid" | "syncookies"
-            | "state-defaults" | "keepcounters" => Kind::Anywhere,
+            "skip"
+            | "state-policy"
+            | "require-order"
+            | "ruleset-optimization"
+            | "hostid"
+            | "syncookies"
+            | "state-defaults"
+            | "keepcounters" => Kind::Anywhere,
             _ => Kind::In(Section::Options),
         },
         "table" | "load" => Kind::Anywhere,
-        "include" => Kind::Opaque(format!("line {line} includes {second}: what stands there counts for the order, too")),
+        "include" => {
+            Kind::Opaque(format!("line {line} includes {second}: what stands there counts for the order, too"))
+        }
         "ether" | "ether-anchor" => Kind::In(Section::Ethernet),
         "scrub" | "scrub-anchor" => Kind::In(Section::Normalization),
         "altq" | "queue" => Kind::In(Section::Queueing),
@@ -393,7 +403,9 @@ fn kind_of(words: &[&str], line: usize) -> Kind {
         "no" if second == "scrub" => Kind::In(Section::Normalization),
         "no" => Kind::In(Section::Translation),
         "pass" | "block" | "match" | "anchor" | "antispoof" | "dummynet-anchor" => Kind::In(Section::Filtering),
-        other => Kind::Opaque(format!("line {line} begins with \"{}\", which pf.conf(5) does not know", printable(other))),
+        other => {
+            Kind::Opaque(format!("line {line} begins with \"{}\", which pf.conf(5) does not know", printable(other)))
+        }
     }
 }
 
@@ -448,7 +460,8 @@ mod tests {
     fn a_rule_in_a_block_a_list_or_a_continued_line_is_no_place() {
         let (text, _, _) = placed("anchor \"a\" {\n  pass in\n  block out\n}\n");
         assert_eq!(text, format!("{BOTH}anchor \"a\" {{\n  pass in\n  block out\n}}\n"));
-        let (text, _, _) = placed("table <a> {\n 10.0.0.1\n 10.0.0.2 }\nset skip \\\n on lo0\nscrub in \\\n all\npass all\n");
+        let (text, _, _) =
+            placed("table <a> {\n 10.0.0.1\n 10.0.0.2 }\nset skip \\\n on lo0\nscrub in \\\n all\npass all\n");
         assert!(text.contains(&format!("all\n{BOTH}pass all\n")), "{text}");
         let (text, _, _) = placed("# note \\\npass all\nblock all\n");
         assert_eq!(text, format!("# note \\\npass all\n{BOTH}block all\n"), "a comment goes on after a backslash");
@@ -479,7 +492,10 @@ mod tests {
 
     #[test]
     fn a_statement_may_begin_with_a_macro() {
-        assert_eq!(placed("rule = \"pass in\"\nset skip on lo\n$rule all\n").0, format!("rule = \"pass in\"\nset skip on lo\n{BOTH}$rule all\n"));
+        assert_eq!(
+            placed("rule = \"pass in\"\nset skip on lo\n$rule all\n").0,
+            format!("rule = \"pass in\"\nset skip on lo\n{BOTH}$rule all\n")
+        );
     }
 
     #[test]
@@ -501,12 +517,18 @@ mod tests {
         assert_eq!(placed(&format!("{BOTH}set limit states 5\npass all\n")).0, good);
         assert_eq!(placed("nat-anchor pot-nat\nset limit states 5\npass all\n").0, good);
         assert_eq!(placed(&format!("set limit states 5\n{BOTH}{BOTH}pass all\n")).0, good);
-        assert_eq!(placed("set limit states 5\nnat-anchor \"pot-nat\"\n  rdr-anchor \"pot-rdr/*\" # pot\npass all\n").0, good);
+        assert_eq!(
+            placed("set limit states 5\nnat-anchor \"pot-nat\"\n  rdr-anchor \"pot-rdr/*\" # pot\npass all\n").0,
+            good
+        );
     }
 
     #[test]
     fn removal_takes_exactly_pots_lines() {
-        assert_eq!(remove_anchors(format!("a\n{BOTH}# nat-anchor pot-nat\nb").as_bytes()), b"a\n# nat-anchor pot-nat\nb");
+        assert_eq!(
+            remove_anchors(format!("a\n{BOTH}# nat-anchor pot-nat\nb").as_bytes()),
+            b"a\n# nat-anchor pot-nat\nb"
+        );
         assert_eq!(as_pot_would(b"pass all\n"), format!("{BOTH}pass all\n").into_bytes());
     }
 

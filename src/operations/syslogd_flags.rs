@@ -160,7 +160,10 @@ mod tests {
     fn own_flags_stay() {
         assert_eq!(with("-c -8 -O rfc5424").flags, format!("-c -8 -O rfc5424 {POTS}"));
         assert_eq!(with("-svv -Orfc5424").flags, format!("-vv -O rfc5424 {POTS}"));
-        assert_eq!(with("-b 192.168.1.4 -a 192.168.1.0/24:*").flags, format!("-b 192.168.1.4 -a 192.168.1.0/24:* {POTS}"));
+        assert_eq!(
+            with("-b 192.168.1.4 -a 192.168.1.0/24:*").flags,
+            format!("-b 192.168.1.4 -a 192.168.1.0/24:* {POTS}")
+        );
         assert_eq!(with("-l /var/named/dev/log -ss").flags, format!("-l /var/named/dev/log {POTS}"));
     }
 

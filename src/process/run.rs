@@ -265,7 +265,7 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         platform::prepare_command(&mut command);
-        let child = command.spawn().map_err(|source| ProcessError::Start { path: path.to_owned(), source })?;
+        let child = spawn(&mut command).map_err(|source| ProcessError::Start { path: path.to_owned(), source })?;
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
         Ok(Self { tool, child, group })
     }
@@ -319,10 +319,14 @@ impl Running {
                 }
                 None => continue,
                 Some(_) if ended => break,
-                Some((_, kill_at)) => {
+                Some((ending, kill_at)) => {
                     if now >= *kill_at && !killed {
                         killed = true;
                         let _ = killpg(group, Signal::SIGKILL);
+                    }
+                    if now >= *kill_at + GRACE {
+                        // It hangs in the kernel (a dead disk). It ends when that lets go of it; we do not wait.
+                        return Ok(*ending);
                     }
                     continue;
                 }
@@ -341,6 +345,17 @@ impl Running {
         pipes.drain(take)?;
         Ok(ending)
     }
+}
+
+/// A program that is being written this moment (by an upgrade) can be started a moment later.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    for _ in 0..20 {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::sleep(TICK),
+            other => return other,
+        }
+    }
+    command.spawn()
 }
 
 /// What the leader left behind in its group ends, too: it had its TERM, at `kill_at` it is killed. The leader is

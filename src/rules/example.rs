@@ -46,7 +46,10 @@ pub(super) fn healthy() -> HostFacts {
     for absent in ["/opt/pot", "/var/cache/pot"] {
         paths.insert(absent.to_owned(), path(PathKind::Absent));
     }
-    paths.insert("/tmp".to_owned(), PathState { mode: 0o1777, empty: false, only_root_writes: false, ..path(PathKind::Folder) });
+    paths.insert(
+        "/tmp".to_owned(),
+        PathState { mode: 0o1777, empty: false, only_root_writes: false, ..path(PathKind::Folder) },
+    );
     HostFacts {
         at: Timestamp::UNIX_EPOCH,
         simulated: true,
@@ -60,6 +63,7 @@ pub(super) fn healthy() -> HostFacts {
             },
             "test",
         ),
+        machine: Fact::unknown("not asked", "test"),
         vimage: Fact::known(true, "test"),
         racct: Fact::known(Tunable { running: Some("0".to_owned()), next_boot: None }, "test"),
         vtnet_lro_disable: Fact::known(Tunable { running: None, next_boot: None }, "test"),
@@ -236,4 +240,21 @@ pub(super) fn mends<'a>(finding: &'a Finding, name: &str) -> Option<&'a str> {
 
 pub(super) fn errors(findings: &[Finding]) -> Vec<&str> {
     findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| finding.code.as_str()).collect()
+}
+
+/// The file after every fix that is offered.
+pub(super) fn fixed(own: &str, findings: &[Finding]) -> String {
+    let mut edits = BTreeMap::new();
+    for fix in findings.iter().filter_map(|finding| finding.fix.as_ref()) {
+        for (name, value) in &fix.set {
+            let name = Name::try_from(name.as_str()).unwrap();
+            edits.insert(name.clone(), Edit::set(name, value.as_str()));
+        }
+        for name in &fix.unset {
+            let name = Name::try_from(name.as_str()).unwrap();
+            edits.insert(name.clone(), Edit::unset(name));
+        }
+    }
+    let edits: Vec<Edit> = edits.into_values().collect();
+    String::from_utf8(configuration(own).apply(&edits).unwrap().bytes().to_vec()).unwrap()
 }

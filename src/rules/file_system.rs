@@ -137,7 +137,9 @@ pub(super) fn dataset_left_behind(view: &View<'_>) -> Vec<Finding> {
             Finding::warning(
                 "dataset-left-behind",
                 &[ZFS_ROOT],
-                format!("{root} was prepared by pot and holds {what}. With POT_ZFS_ROOT {name} pot would no longer see it."),
+                format!(
+                    "{root} was prepared by pot and holds {what}. With POT_ZFS_ROOT {name} pot would no longer see it."
+                ),
             )
         })
         .collect()
@@ -250,13 +252,13 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
             let dataset_name = format!("{}{below}", view.text(ZFS_ROOT)?);
             datasets(view)?;
             match known.kind {
-                PathKind::Folder if !known.empty && dataset(view, &dataset_name).is_none() => {
-                    Some(Finding::warning(
-                        "folder-not-empty",
-                        &[name],
-                        format!("{folder} exists and is not empty. What is in it becomes unreachable once pot mounts over it."),
-                    ))
-                }
+                PathKind::Folder if !known.empty && dataset(view, &dataset_name).is_none() => Some(Finding::warning(
+                    "folder-not-empty",
+                    &[name],
+                    format!(
+                        "{folder} exists and is not empty. What is in it becomes unreachable once pot mounts over it."
+                    ),
+                )),
                 PathKind::File | PathKind::Other => {
                     Some(Finding::error("folder-is-none", &[name], format!("{folder} exists and is not a folder.")))
                 }
@@ -275,9 +277,8 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
 /// (`pot_pf_nat_rules`), which any local user can race. The default is not blamed.
 pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
-    let writable = state(view, folder).is_some_and(|known| {
-        known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || known.uid != 0)
-    });
+    let writable = state(view, folder)
+        .is_some_and(|known| known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || known.uid != 0));
     if !writable && folder != "/tmp" && !is_at_or_below(folder, "/var/tmp") {
         return Vec::new();
     }
@@ -334,4 +335,152 @@ pub(super) fn group_missing(view: &View<'_>) -> Vec<Finding> {
         format!("There is no group {group} on this host. Every pot command stops until there is."),
     );
     vec![if view.is_own(GROUP) && groups.contains_key("pot") { finding.mended_without(GROUP) } else { finding }]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::{Dataset, Fact, HostFacts, PathKind, PathState, Pool};
+    use crate::rules::example::{absent, at, codes, dataset, file, folder, found, found_on, healthy, host, mends, the};
+    use crate::rules::{Finding, Severity};
+
+    fn with_datasets(more: Vec<Dataset>) -> HostFacts {
+        host(|facts| facts.datasets.value.as_mut().unwrap().extend(more))
+    }
+
+    /// zroot/pot as init made it, with three pots in it.
+    fn prepared() -> HostFacts {
+        let mut all = vec![dataset("zroot/pot", "/opt/pot", 48 << 30)];
+        for part in ["bases", "jails", "fscomp", "jails/web1", "jails/web1/m", "jails/db1", "jails/mail1"] {
+            all.push(dataset(&format!("zroot/pot/{part}"), &format!("/opt/pot/{part}"), 1 << 30));
+        }
+        all.push(dataset("zroot/pot/cache", "/var/cache/pot", 5 << 30));
+        with_datasets(all)
+    }
+
+    fn with_path(path: &str, state: PathState) -> HostFacts {
+        host(|facts| at(facts, path, state))
+    }
+
+    fn only(code: &str, findings: Vec<Finding>) -> Finding {
+        assert_eq!(codes(&findings), [code]);
+        findings.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_prepared_host_is_sound() {
+        assert_eq!(found_on(&prepared(), ""), []);
+    }
+
+    #[test]
+    fn a_dataset_name_that_zfs_refuses_is_found() {
+        for name in ["zroot", "zroot/", "zroot//pot", "zroot/a@b", "/pot", "1root/pot", "zroot/.."] {
+            only("dataset-name-invalid", found(&format!("POT_ZFS_ROOT={name}\n")));
+        }
+        assert_eq!(found("POT_ZFS_ROOT=tank/jails/pot_1.2:x-y\n"), []);
+    }
+
+    #[test]
+    fn a_missing_pool_is_replaced_when_there_is_only_one() {
+        let finding = only("pool-missing", found_on(&healthy(), "POT_ZFS_ROOT=tank/pot\n"));
+        assert_eq!(mends(&finding, "POT_ZFS_ROOT"), Some("zroot/pot"));
+        let two = host(|facts| {
+            let pool = |name: &str| Pool { name: name.to_owned(), size: 1, free: 1, health: "ONLINE".to_owned() };
+            facts.pools = Fact::known(vec![pool("data"), pool("tank")], "test");
+        });
+        let finding = only("pool-missing", found_on(&two, ""));
+        assert!(finding.message.ends_with("This host has the pools data and tank."), "{finding:?}");
+        assert_eq!(finding.fix, None);
+        assert_eq!(found_on(&two, "POT_ZFS_ROOT=tank/pot\n"), []);
+    }
+
+    #[test]
+    fn a_dataset_with_another_mountpoint_is_an_invalid_root() {
+        let finding = only("dataset-mounted-elsewhere", found_on(&prepared(), "POT_FS_ROOT=/srv/pot\n"));
+        assert_eq!(finding.parameters, ["POT_FS_ROOT", "POT_ZFS_ROOT"]);
+        assert_eq!(
+            finding.message,
+            "zroot/pot exists with the mountpoint /opt/pot, not /srv/pot. pot calls that an invalid root and would stop. It \
+             holds 3 pots (web1, db1 and mail1) and 48 GiB."
+        );
+        assert_eq!(mends(&finding, "POT_FS_ROOT"), Some("/opt/pot"));
+    }
+
+    #[test]
+    fn pots_in_the_former_dataset_are_named() {
+        let findings = found_on(&prepared(), "POT_ZFS_ROOT=zroot/jails\nPOT_FS_ROOT=/srv/pot\nPOT_CACHE=/srv/cache\n");
+        let finding = only("dataset-left-behind", findings);
+        assert_eq!(
+            finding.message,
+            "zroot/pot was prepared by pot and holds 3 pots (web1, db1 and mail1) and 48 GiB. With POT_ZFS_ROOT zroot/jails \
+             pot would no longer see it."
+        );
+    }
+
+    #[test]
+    fn a_dataset_with_data_that_is_not_pots_is_found() {
+        let facts = with_datasets(vec![dataset("zroot/mail", "/srv/mail", 3 << 30)]);
+        only("dataset-not-pots", found_on(&facts, "POT_ZFS_ROOT=zroot/mail\nPOT_FS_ROOT=/srv/mail\n"));
+        let empty = with_datasets(vec![dataset("zroot/mail", "/srv/mail", 96 << 10)]);
+        assert_eq!(found_on(&empty, "POT_ZFS_ROOT=zroot/mail\nPOT_FS_ROOT=/srv/mail\n"), []);
+    }
+
+    #[test]
+    fn a_cache_that_stays_where_it_was_is_found() {
+        let finding = only("cache-mounted-elsewhere", found_on(&prepared(), "POT_CACHE=/srv/cache\n"));
+        assert_eq!(mends(&finding, "POT_CACHE"), Some("/var/cache/pot"));
+    }
+
+    #[test]
+    fn folders_must_be_absolute_and_apart() {
+        only("folder-not-absolute", found("POT_CACHE=cache\n"));
+        only("folders-equal", found("POT_FS_ROOT=/srv/pot\nPOT_CACHE=/srv/pot\n"));
+        only("folders-nested", found("POT_CACHE=/opt/pot/jails/cache\n"));
+        only("folders-nested", found("POT_TMP=/opt/pot/bridges\n"));
+        only("folders-nested", found("POT_FS_ROOT=/srv/pot/root\nPOT_CACHE=/srv/pot\n"));
+        only("folders-equal", found("POT_TMP=/var/cache/pot\n"));
+        assert_eq!(found("POT_CACHE=/opt/pot/cache\n"), []);
+        assert_eq!(found("POT_CACHE=/opt/pot-cache\n"), []);
+    }
+
+    #[test]
+    fn a_folder_with_files_would_be_hidden() {
+        let facts = with_path("/srv/pot", folder(0o755, false));
+        only("folder-not-empty", found_on(&facts, "POT_FS_ROOT=/srv/pot\n"));
+        assert_eq!(found_on(&with_path("/srv/pot", folder(0o755, true)), "POT_FS_ROOT=/srv/pot\n"), []);
+        only("folder-is-none", found_on(&with_path("/srv/pot", file(0o644, true)), "POT_FS_ROOT=/srv/pot\n"));
+        let link = PathState { kind: PathKind::Link, ..file(0o755, true) };
+        only("folder-is-link", found_on(&with_path("/srv/pot", link), "POT_FS_ROOT=/srv/pot\n"));
+        // What de-init left behind at the default is not blamed.
+        assert_eq!(found_on(&with_path("/opt/pot", folder(0o750, false)), ""), []);
+    }
+
+    #[test]
+    fn temporary_files_belong_where_only_root_writes() {
+        let finding = only("shared-tmp", found("POT_TMP=/var/tmp\n"));
+        assert_eq!(finding.severity, Severity::Warning);
+        assert_eq!(mends(&finding, "POT_TMP"), Some("/var/run/pot"));
+        only("shared-tmp", found_on(&with_path("/srv/tmp", folder(0o777, true)), "POT_TMP=/srv/tmp\n"));
+        assert_eq!(found_on(&with_path("/srv/tmp", folder(0o700, true)), "POT_TMP=/srv/tmp\n"), []);
+        let missing = found_on(&with_path("/srv/tmp", absent()), "POT_TMP=/srv/tmp\n");
+        assert_eq!(only("tmp-missing", missing).severity, Severity::Notice);
+        only("folder-is-none", found_on(&with_path("/srv/tmp", file(0o600, true)), "POT_TMP=/srv/tmp\n"));
+    }
+
+    #[test]
+    fn a_missing_group_stops_every_command() {
+        let finding = only("group-missing", found_on(&healthy(), "POT_GROUP=jails\n"));
+        assert_eq!(finding.fix.as_ref().unwrap().unset, ["POT_GROUP"]);
+        let without = host(|facts| {
+            facts.groups.value.as_mut().unwrap().remove("pot");
+        });
+        assert_eq!(the("group-missing", &found_on(&without, "")).fix, None);
+        // Before pot is installed its group is not there, and that is no finding.
+        let bare = host(|facts| {
+            facts.groups.value.as_mut().unwrap().remove("pot");
+            facts.packages.value.as_mut().unwrap().pot = None;
+        });
+        assert_eq!(found_on(&bare, ""), []);
+        assert_eq!(found_on(&healthy(), "POT_GROUP=wheel\n"), []);
+        assert_eq!(found_on(&healthy(), "POT_GROUP=1002\n"), []);
+    }
 }

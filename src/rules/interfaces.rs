@@ -104,7 +104,9 @@ pub(super) fn extif_address_wrong(view: &View<'_>) -> Vec<Finding> {
         return vec![Finding::error(
             "extif-addr-not-ipv4",
             &[EXTIF_ADDR],
-            format!("POT_EXTIF_ADDR `{value}` is not an IPv4 address. `pot init` would stop, `pot vnet-start` ignores it."),
+            format!(
+                "POT_EXTIF_ADDR `{value}` is not an IPv4 address. `pot init` would stop, `pot vnet-start` ignores it."
+            ),
         )];
     };
     let Some(interface) = view.text(EXTIF).and_then(|name| view.interface(name)) else { return Vec::new() };
@@ -156,7 +158,9 @@ pub(super) fn stack_unknown(view: &View<'_>) -> Vec<Finding> {
         Finding::error(
             "stack-unknown",
             &[STACK],
-            format!("POT_NETWORK_STACK `{value}` is none of ipv4, ipv6 and dual. pot takes it for ipv4 without saying so."),
+            format!(
+                "POT_NETWORK_STACK `{value}` is none of ipv4, ipv6 and dual. pot takes it for ipv4 without saying so."
+            ),
         )
         .perhaps_mended_by(STACK, meant),
     ]
@@ -281,9 +285,7 @@ pub(super) fn extra_without_network(view: &View<'_>) -> Vec<Finding> {
                 Finding::warning(
                     "extra-without-network",
                     &[name.as_str(), EXTRA],
-                    format!(
-                        "Without a network, pots do not reach {interface}: `pot vnet-start` makes no rule for it."
-                    ),
+                    format!("Without a network, pots do not reach {interface}: `pot vnet-start` makes no rule for it."),
                 )
                 .perhaps_mended_by(name.as_str(), own_network),
             )
@@ -302,7 +304,8 @@ pub(super) fn extra_name_unusable(view: &View<'_>) -> Vec<Finding> {
                 "extra-name-unusable",
                 &[EXTRA],
                 if interface == "STACK" {
-                    "An extra interface named STACK would get the value of POT_NETWORK_STACK for its network.".to_owned()
+                    "An extra interface named STACK would get the value of POT_NETWORK_STACK for its network."
+                        .to_owned()
                 } else {
                     format!(
                         "The name `{}` cannot stand in a shell variable, and `pot vnet-start` would evaluate \
@@ -343,12 +346,16 @@ pub(super) fn extra_network_unused(view: &View<'_>) -> Vec<Finding> {
 
 /// POT_VPN_EXTIF without POT_VPN_NETWORKS or the reverse: vnet-start.sh wants both and says nothing.
 pub(super) fn vpn_half_set(view: &View<'_>) -> Vec<Finding> {
-    let (Some(interface), Some(networks)) = (view.value(VPN_EXTIF), view.value(VPN_NETWORKS)) else { return Vec::new() };
+    let (Some(interface), Some(networks)) = (view.value(VPN_EXTIF), view.value(VPN_NETWORKS)) else {
+        return Vec::new();
+    };
     match (interface.is_empty(), networks.trim().is_empty()) {
         (false, true) => vec![Finding::warning(
             "vpn-without-networks",
             &[VPN_NETWORKS, VPN_EXTIF],
-            format!("POT_VPN_EXTIF is {interface}, but POT_VPN_NETWORKS names no network: pot makes no rule for the VPN."),
+            format!(
+                "POT_VPN_EXTIF is {interface}, but POT_VPN_NETWORKS names no network: pot makes no rule for the VPN."
+            ),
         )],
         (true, false) => vec![Finding::warning(
             "vpn-without-interface",
@@ -380,7 +387,9 @@ pub(super) fn entries_that_are_no_networks(view: &View<'_>) -> Vec<Finding> {
         findings.extend(judge_entry(VPN_NETWORKS, entry));
     }
     for (setting, _) in view.extra_networks() {
-        if let Some(value) = setting.value.as_deref().filter(|value| !value.is_empty()) {
+        // What is probably another parameter with a slip in its name is told by `unknown_parameter`.
+        let is_slip = super::reading::suggestion(view, &setting.name).is_some();
+        if let Some(value) = setting.value.as_deref().filter(|value| !value.is_empty() && !is_slip) {
             findings.extend(judge_entry(&setting.name, value));
         }
     }
@@ -392,7 +401,9 @@ fn judge_entry(name: &str, entry: &str) -> Option<Finding> {
         Ok(IpNet::V6(_)) => Some(Finding::error(
             "network-is-ipv6",
             &[name],
-            format!("`{entry}` in {name} is an IPv6 network. The pots' own network is IPv4, and pf refuses to mix them."),
+            format!(
+                "`{entry}` in {name} is an IPv6 network. The pots' own network is IPv4, and pf refuses to mix them."
+            ),
         )),
         Ok(IpNet::V4(network)) if network.trunc() != network => {
             let finding = Finding::warning(
@@ -443,4 +454,197 @@ pub(super) fn extra_networks_overlap(view: &View<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::{Fact, HostFacts, Interface, Ipv4Address};
+    use crate::rules::example::{codes, found, found_on, healthy, host, mends, pot, route, the};
+    use crate::rules::{Finding, Severity};
+
+    fn on(own: &str) -> Vec<Finding> {
+        found_on(&healthy(), own)
+    }
+
+    fn add(facts: &mut HostFacts, name: &str, groups: &[&str], addresses: &[&str]) {
+        facts.interfaces.value.as_mut().unwrap().push(Interface {
+            name: name.to_owned(),
+            up: true,
+            description: String::new(),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            addresses: addresses.iter().map(|text| Ipv4Address { network: text.parse().unwrap() }).collect(),
+            addresses6: Vec::new(),
+            members: Vec::new(),
+        });
+    }
+
+    #[test]
+    fn a_missing_interface_is_replaced_by_the_one_with_the_default_route() {
+        let facts = host(|facts| {
+            facts.interfaces = Fact::known(Vec::new(), "test");
+            add(facts, "re0", &["re"], &["10.1.1.1/24"]);
+            add(facts, "vtnet0", &["vtnet"], &["192.168.178.20/24"]);
+            add(facts, "lo0", &["lo"], &["127.0.0.1/8"]);
+            add(facts, "bridge0", &["bridge"], &[]);
+            facts.routes = Fact::known(vec![route("0.0.0.0/0", Some("192.168.178.1"), "vtnet0")], "test");
+        });
+        // The default em0 is found, too: pot would stop.
+        let findings = found_on(&facts, "");
+        assert_eq!(codes(&findings), ["extif-missing"]);
+        assert_eq!(
+            findings[0].message,
+            "POT_EXTIF em0 does not exist on this host, and `pot init` would stop. It has vtnet0 and re0; vtnet0 carries the \
+             default route."
+        );
+        assert_eq!(mends(&findings[0], "POT_EXTIF"), Some("vtnet0"));
+        assert_eq!(found_on(&facts, "POT_EXTIF=vtnet0\n"), []);
+    }
+
+    #[test]
+    fn without_a_default_route_nothing_is_chosen() {
+        let facts = host(|facts| facts.routes = Fact::known(Vec::new(), "test"));
+        let findings = found_on(&facts, "POT_EXTIF=em9\n");
+        assert_eq!(the("extif-missing", &findings).fix, None);
+    }
+
+    #[test]
+    fn an_interface_that_leads_nowhere_is_found() {
+        let facts = host(|facts| {
+            add(facts, "em1", &["em"], &[]);
+            add(facts, "bridge7", &["bridge"], &["10.7.0.1/24"]);
+            add(facts, "bridge8", &["bridge", "pot"], &["10.8.0.1/24"]);
+        });
+        assert_eq!(codes(&found_on(&facts, "POT_EXTIF=em1\n")), ["extif-without-address"]);
+        assert_eq!(codes(&found_on(&facts, "POT_EXTIF=lo0\n")), ["extif-is-loopback"]);
+        let bridge = found_on(&facts, "POT_EXTIF=bridge7\n");
+        assert_eq!((codes(&bridge), bridge[0].severity), (vec!["extif-is-bridge"], Severity::Warning));
+        let own = found_on(&facts, "POT_EXTIF=bridge8\n");
+        assert_eq!((codes(&own), own[0].severity), (vec!["extif-is-bridge"], Severity::Error));
+        assert_eq!(found_on(&facts, "POT_EXTIF=vlan20\n"), []);
+        assert_eq!(found_on(&facts, "POT_EXTIF=em1\nPOT_NETWORK_STACK=ipv6\n"), []);
+    }
+
+    #[test]
+    fn the_address_for_nat_must_be_on_the_interface() {
+        let findings = on("POT_EXTIF_ADDR=192.168.178.99\n");
+        assert_eq!(codes(&findings), ["extif-addr-not-on-extif"]);
+        assert_eq!(findings[0].fix.as_ref().unwrap().unset, ["POT_EXTIF_ADDR"]);
+        assert_eq!(codes(&on("POT_EXTIF_ADDR=fd00::1\n")), ["extif-addr-not-ipv4"]);
+        assert_eq!(on("POT_EXTIF_ADDR=192.168.178.20\n"), []);
+    }
+
+    #[test]
+    fn with_several_addresses_the_one_that_nat_uses_is_named() {
+        let facts = host(|facts| {
+            let em0 = facts.interfaces.value.as_mut().unwrap().first_mut().unwrap();
+            for more in ["192.168.178.21/32", "192.168.178.22/32"] {
+                em0.addresses.push(Ipv4Address { network: more.parse().unwrap() });
+            }
+            facts.pots = Fact::known(vec![pot("build", "alias", "192.168.178.21")], "test");
+        });
+        let findings = found_on(&facts, "");
+        assert_eq!(codes(&findings), ["extif-has-several-addresses"]);
+        assert_eq!(findings[0].severity, Severity::Notice);
+        assert_eq!(
+            findings[0].message,
+            "em0 has 2 IPv4 addresses. NAT uses its first, 192.168.178.20; POT_EXTIF_ADDR can name 192.168.178.22 instead."
+        );
+        assert_eq!(found_on(&facts, "POT_EXTIF_ADDR=192.168.178.22\n"), []);
+    }
+
+    #[test]
+    fn an_unknown_stack_is_silently_ipv4() {
+        let findings = found("POT_NETWORK_STACK=IPv6\n");
+        assert_eq!(codes(&findings), ["stack-unknown"]);
+        assert_eq!(mends(&findings[0], "POT_NETWORK_STACK"), Some("ipv6"));
+        assert_eq!(the("stack-unknown", &found("POT_NETWORK_STACK=both\n")).fix, None);
+        assert_eq!(found("POT_NETWORK_STACK=dual\n"), []);
+    }
+
+    #[test]
+    fn freebsd_15_does_not_bridge_an_interface_with_an_address() {
+        let version = |kernel: &'static str, allowed: Option<bool>| {
+            host(move |facts| {
+                facts.system.value.as_mut().unwrap().kernel = kernel.to_owned();
+                facts.bridge_member_addresses = Fact::known(allowed, "test");
+            })
+        };
+        let own = "POT_NETWORK_STACK=dual\n";
+        assert_eq!(codes(&found_on(&version("15.0-RELEASE", Some(false)), own)), ["stack-needs-bare-interface"]);
+        assert_eq!(codes(&found_on(&version("16.0-CURRENT", Some(true)), own)), ["stack-needs-bare-interface"]);
+        assert_eq!(found_on(&version("15.0-RELEASE", Some(true)), own), []);
+        assert_eq!(found_on(&version("15.0-RELEASE", Some(false)), ""), []);
+        assert_eq!(found_on(&version("14.3-RELEASE", None), own), []);
+    }
+
+    const EXTRA: &str =
+        "POT_EXTRA_EXTIF=\"vlan20 vlan30\"\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_vlan30=10.0.30.0/24\n";
+
+    #[test]
+    fn the_guides_extra_interfaces_are_sound() {
+        assert_eq!(on(EXTRA), []);
+    }
+
+    #[test]
+    fn an_extra_interface_without_its_network_gets_the_hosts() {
+        let findings = on(&EXTRA.replace("POT_NETWORK_vlan30=10.0.30.0/24\n", ""));
+        assert_eq!(codes(&findings), ["extra-without-network"]);
+        assert_eq!(findings[0].parameters, ["POT_NETWORK_vlan30", "POT_EXTRA_EXTIF"]);
+        assert_eq!(
+            findings[0].message,
+            "Without a network, pots do not reach vlan30: `pot vnet-start` makes no rule for it."
+        );
+        assert_eq!(mends(&findings[0], "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
+        // A computed one is not called missing.
+        let computed = on(&EXTRA.replace("10.0.30.0/24", "$(vlan_net 30)"));
+        assert_eq!(codes(&computed), ["computed-value"]);
+    }
+
+    #[test]
+    fn extra_interfaces_must_be_there_and_others() {
+        assert_eq!(codes(&on(&EXTRA.replace("vlan30", "vlan50"))), ["extra-missing"]);
+        let twice =
+            on("POT_EXTRA_EXTIF=\"em0 vlan20\"\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_em0=10.3.0.0/16\n");
+        assert_eq!(codes(&twice), ["extra-is-extif"]);
+        assert_eq!(mends(&twice[0], "POT_EXTRA_EXTIF"), Some("vlan20"));
+        let twice = on(&EXTRA.replace("vlan20 vlan30", "vlan20 vlan30 vlan20"));
+        assert_eq!(codes(&twice), ["extra-twice"]);
+        assert_eq!(mends(&twice[0], "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
+    }
+
+    #[test]
+    fn a_name_that_sh_cannot_have_in_a_variable_is_refused() {
+        let findings = found("POT_EXTRA_EXTIF=em0.20\n");
+        assert_eq!(codes(&findings), ["extra-name-unusable"]);
+        assert!(findings[0].message.contains("$POT_NETWORK_em0.20"));
+        assert_eq!(codes(&found("POT_EXTRA_EXTIF='x;id'\n")), ["extra-name-unusable"]);
+        assert!(codes(&found("POT_EXTRA_EXTIF=STACK\n")).contains(&"extra-name-unusable"));
+    }
+
+    #[test]
+    fn a_network_without_its_interface_has_no_effect() {
+        let findings = on("POT_NETWORK_vlan20=10.0.20.0/24\n");
+        assert_eq!(codes(&findings), ["extra-network-unused"]);
+        assert_eq!(findings[0].parameters, ["POT_NETWORK_vlan20", "POT_EXTRA_EXTIF"]);
+    }
+
+    #[test]
+    fn extra_networks_are_networks_and_apart() {
+        assert_eq!(codes(&on(&EXTRA.replace("10.0.30.0/24", "10.0.0.0/16"))), ["extra-networks-overlap"]);
+        assert!(codes(&on(&EXTRA.replace("10.0.30.0/24", "vlan30net"))).contains(&"not-a-network"));
+        assert_eq!(codes(&on(&EXTRA.replace("10.0.30.0/24", "fd00::/64"))), ["network-is-ipv6"]);
+        let bits = on(&EXTRA.replace("10.0.30.0/24", "10.0.30.8/24"));
+        assert_eq!(mends(the("network-with-host-bits", &bits), "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
+    }
+
+    #[test]
+    fn a_vpn_wants_both_of_its_parameters() {
+        assert_eq!(codes(&found("POT_VPN_EXTIF=tun0\n")), ["vpn-without-networks"]);
+        assert_eq!(codes(&found("POT_VPN_NETWORKS=192.168.0.0/24\n")), ["vpn-without-interface"]);
+        assert_eq!(found("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=\"192.168.0.0/24 10.10.0.0/16\"\n"), []);
+        let findings = on("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=192.168.0.0/24\n");
+        assert_eq!((codes(&findings), findings[0].severity), (vec!["vpn-interface-missing"], Severity::Notice));
+        let wrong = found("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=\"home 192.168.1.7\"\n");
+        assert_eq!(codes(&wrong), ["not-a-network", "network-without-prefix"]);
+    }
 }

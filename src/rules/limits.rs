@@ -255,7 +255,9 @@ pub fn grammar(name: &str) -> Option<&'static str> {
     }
     Some(match name {
         "POT_CACHE" | "POT_FS_ROOT" => "an absolute folder of letters, digits and `._+-`, not one of the system's",
-        "POT_TMP" => "an absolute folder of letters, digits and `._+-`, not one of the system's but `/tmp` and `/var/tmp`, or empty",
+        "POT_TMP" => {
+            "an absolute folder of letters, digits and `._+-`, not one of the system's but `/tmp` and `/var/tmp`, or empty"
+        }
         _ => match parameter(name)?.kind {
             Kind::Dataset => "a dataset below a pool: letters, digits and `_.:-` between slashes",
             Kind::Folder => "an absolute folder",
@@ -267,7 +269,9 @@ pub fn grammar(name: &str) -> Option<&'static str> {
             Kind::Address if parameter(name)?.default.is_empty() => "an IPv4 or IPv6 address, or empty",
             Kind::Address => "an IPv4 or IPv6 address",
             Kind::Interface => "an interface: a letter, then letters, digits and `_.-`, at most 15",
-            Kind::InterfaceList => "interfaces separated by blanks, each a small letter, then small letters, digits and `_`, at most 15",
+            Kind::InterfaceList => {
+                "interfaces separated by blanks, each a small letter, then small letters, digits and `_`, at most 15"
+            }
             Kind::Stack => "`ipv4`, `ipv6` or `dual`",
             Kind::Boolean => "`yes`, `true`, `on`, `no`, `false` or `off`",
             Kind::NetworkList => "networks or addresses separated by blanks",
@@ -295,7 +299,11 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
         return Err("pot has no such parameter, and root's shell could obey it".to_owned());
     };
     if value.is_empty() {
-        return if may_be_empty(parameter.name) { Ok(()) } else { Err("pot has no fallback for an empty one".to_owned()) };
+        return if may_be_empty(parameter.name) {
+            Ok(())
+        } else {
+            Err("pot has no fallback for an empty one".to_owned())
+        };
     }
     match parameter.kind {
         Kind::Dataset => match dataset_problem(value) {
@@ -398,9 +406,11 @@ fn extra_interface(value: &str) -> Result<(), String> {
     if !value.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         || !value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     {
-        return Err("an extra interface's name begins with a small letter and holds only small letters, digits and `_`, \
+        return Err(
+            "an extra interface's name begins with a small letter and holds only small letters, digits and `_`, \
                     because `pot vnet-start` evaluates it as part of a shell variable"
-            .to_owned());
+                .to_owned(),
+        );
     }
     not_a_word_of_pf(value)
 }
@@ -598,8 +608,22 @@ pub fn check_paths(configuration: &Configuration, facts: &HostFacts) -> Result<(
 /// Variables that are no parameters but that sh or pot's scripts obey: `${EXIT} 1` runs what EXIT says.
 fn is_obeyed(name: &str) -> bool {
     const OBEYED: [&str; 16] = [
-        "PATH", "IFS", "ENV", "EXIT", "ECHO", "SED", "OPTIND", "OPTARG", "CDPATH", "HOME", "PWD", "PS4", "CMD", "TMPDIR",
-        "SHELL", "IFCONFIG_FORMAT",
+        "PATH",
+        "IFS",
+        "ENV",
+        "EXIT",
+        "ECHO",
+        "SED",
+        "OPTIND",
+        "OPTARG",
+        "CDPATH",
+        "HOME",
+        "PWD",
+        "PS4",
+        "CMD",
+        "TMPDIR",
+        "SHELL",
+        "IFCONFIG_FORMAT",
     ];
     OBEYED.contains(&name)
         || ["_POT", "LD_", "LC_", "MALLOC_"].iter().any(|prefix| name.starts_with(prefix))

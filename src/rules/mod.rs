@@ -162,3 +162,112 @@ fn place(name: &str) -> (usize, String) {
 pub fn readings(subject: &Subject<'_>) -> BTreeMap<String, String> {
     readings::of(&View::new(subject))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::example::{codes, configuration, found, found_on, healthy, host, the};
+    use super::*;
+
+    /// The sample file as pot installs it, in our words: every parameter commented out.
+    fn stock() -> String {
+        PARAMETERS.iter().map(|known| format!("# {}\n# {}={}\n\n", known.label, known.name, known.default)).collect()
+    }
+
+    #[test]
+    fn a_stock_file_on_a_healthy_host_gives_no_finding() {
+        assert_eq!(found_on(&healthy(), &stock()), []);
+        assert_eq!(found_on(&healthy(), ""), []);
+        assert_eq!(found(&stock()), []);
+    }
+
+    #[test]
+    fn a_default_is_not_blamed_even_when_it_is_written_down() {
+        let written: String = PARAMETERS.iter().map(|known| format!("{}={}\n", known.name, known.default)).collect();
+        assert_eq!(found_on(&healthy(), &written), []);
+    }
+
+    #[test]
+    fn only_the_gateway_stands_in_the_way_after_the_network_changed() {
+        let findings = found_on(&healthy(), "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\n");
+        assert_eq!(codes(&findings), ["gateway-outside-network"]);
+    }
+
+    #[test]
+    fn errors_come_first_and_then_the_order_of_the_guide() {
+        let findings = found_on(
+            &healthy(),
+            "POT_LOG_FACILITY=local9\nPOT_EXTRA_EXTIF=vlan30\nPOT_GATEWAY=1.2.3.4\nPOT_EXTIF=em9\nPOT_DNS_NAME=named\n",
+        );
+        assert_eq!(
+            codes(&findings),
+            ["extif-missing", "gateway-outside-network", "facility-unknown", "extra-without-network", "deprecated"]
+        );
+        assert_eq!(the("extif-missing", &findings).line, Some(4));
+    }
+
+    #[test]
+    fn findings_have_the_shape_that_scripts_rely_on() {
+        let findings = found("\nPOT_NETWORK=10.200.0.0/16\nPOT_GATEWAY=10.200.0.1\n");
+        assert_eq!(
+            serde_json::to_value(&findings).unwrap(),
+            serde_json::json!([{
+                "code": "netmask-differs",
+                "severity": "error",
+                "parameters": ["POT_NETMASK", "POT_NETWORK"],
+                "line": null,
+                "message": "255.192.0.0 is the netmask of a /10, but POT_NETWORK is 10.200.0.0/16. `pot init` would stop here.",
+                "fix": {"set": {"POT_NETMASK": "255.255.0.0"}, "unset": []},
+            }])
+        );
+    }
+
+    #[test]
+    fn a_host_that_answered_nothing_gives_no_finding() {
+        let silent = host(|facts| {
+            facts.pools = crate::facts::Fact::unknown("no", "test");
+            facts.datasets = crate::facts::Fact::unknown("no", "test");
+            facts.interfaces = crate::facts::Fact::unknown("no", "test");
+            facts.groups = crate::facts::Fact::unknown("no", "test");
+            facts.paths = crate::facts::Fact::unknown("no", "test");
+        });
+        let own = "POT_EXTIF=em9\nPOT_ZFS_ROOT=tank/pot\nPOT_GROUP=jails\nPOT_FS_ROOT=/srv/pot\n";
+        assert_eq!(found_on(&silent, own), []);
+    }
+
+    #[test]
+    fn readings_say_what_values_mean_on_this_host() {
+        let configuration = configuration(
+            "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\nPOT_EXTRA_EXTIF=\"vlan20 vlan30\"\n\
+             POT_NETWORK_vlan20=10.0.20.0/24\nPOT_HOSTNAME_MAX_LENGTH=$(getconf HOST_NAME_MAX)\n",
+        );
+        let facts = healthy();
+        let readings = readings(&Subject::new(&configuration).on(Some(&facts)));
+        let reading = |name: &str| readings.get(name).map(String::as_str);
+        assert_eq!(reading("POT_ZFS_ROOT"), Some("Not there yet. pot init creates it; pool zroot has 412 GiB free"));
+        assert_eq!(reading("POT_FS_ROOT"), Some("No such folder yet"));
+        assert_eq!(reading("POT_TMP"), Some("Exists"));
+        assert_eq!(reading("POT_GROUP"), Some("Exists, gid 1002"));
+        assert_eq!(reading("POT_EXTIF"), Some("192.168.178.20/24, carries the default route"));
+        assert_eq!(reading("POT_EXTIF_ADDR"), Some("Empty: 192.168.178.20, the only address of em0"));
+        assert_eq!(reading("POT_NETWORK_STACK"), Some("New pots get IPv4 only, unless told otherwise"));
+        assert_eq!(
+            reading("POT_NETWORK"),
+            Some("65,534 addresses, 10.200.0.1 to 10.200.255.254. Overlaps no network of this host")
+        );
+        assert_eq!(reading("POT_NETMASK"), Some("/16, the size of POT_NETWORK"));
+        assert_eq!(reading("POT_GATEWAY"), Some("The first address of POT_NETWORK"));
+        assert_eq!(reading("POT_NETWORK_vlan20"), Some("Network of 10.0.20.4/24"));
+        assert_eq!(reading("POT_EXTRA_EXTIF"), Some("2 further interfaces"));
+        assert_eq!(reading("POT_ISOLATE_VNET_POTS"), Some("Off: pots on one bridge reach each other"));
+        assert_eq!(reading("POT_DNS_IP"), Some("The default lies outside POT_NETWORK, and potnet leaves it out"));
+        assert_eq!(reading("POT_LOG_FACILITY"), Some("syslogd writes it nowhere yet"));
+        assert_eq!(reading("POT_MKTEMP_SUFFIX"), Some("8 random characters"));
+        assert_eq!(
+            reading("POT_HOSTNAME_MAX_LENGTH"),
+            Some("Computed by sh at every call, so its value is not known here")
+        );
+        assert_eq!(reading("POT_EXPORT_PORTS_PF_RULES_HOOK"), Some("Empty: pot writes them itself"));
+        let missing: Vec<_> = PARAMETERS.iter().filter(|known| !readings.contains_key(known.name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

@@ -50,7 +50,9 @@ pub(super) fn ipv6_given(view: &View<'_>) -> Vec<Finding> {
         findings.push(Finding::error(
             "network-is-ipv6",
             &[NETWORK],
-            format!("POT_NETWORK `{value}` is an IPv6 network. `pot vnet-start` sets up IPv4 only and would fail with it."),
+            format!(
+                "POT_NETWORK `{value}` is an IPv6 network. `pot vnet-start` sets up IPv4 only and would fail with it."
+            ),
         ));
     }
     for name in [GATEWAY, DNS_IP] {
@@ -77,8 +79,12 @@ pub(super) fn no_address(view: &View<'_>) -> Vec<Finding> {
             let finding =
                 Finding::error("not-an-address", &[name], format!("{name} `{value}` is not an IPv4 address."));
             Some(match name {
-                NETMASK => finding.perhaps_mended_by(NETMASK, view.network().map(|network| network.netmask().to_string())),
-                GATEWAY => finding.perhaps_mended_by(GATEWAY, view.network().and_then(|network| free_gateway(view, &network))),
+                NETMASK => {
+                    finding.perhaps_mended_by(NETMASK, view.network().map(|network| network.netmask().to_string()))
+                }
+                GATEWAY => {
+                    finding.perhaps_mended_by(GATEWAY, view.network().and_then(|network| free_gateway(view, &network)))
+                }
                 _ => finding,
             })
         })
@@ -144,7 +150,9 @@ pub(super) fn netmask_differs(view: &View<'_>) -> Vec<Finding> {
             if bits.leading_ones() + bits.trailing_zeros() < 32 {
                 (
                     "netmask-not-contiguous",
-                    format!("{mask} is not a netmask: its ones do not stand together. That of POT_NETWORK is {derived}."),
+                    format!(
+                        "{mask} is not a netmask: its ones do not stand together. That of POT_NETWORK is {derived}."
+                    ),
                 )
             } else {
                 (
@@ -559,4 +567,256 @@ pub(super) fn gateway_taken(view: &View<'_>) -> Vec<Finding> {
         )
     }));
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::{Fact, HostFacts, Interface, Ipv4Address, PrivateBridge};
+    use crate::rules::example::{codes, configuration, found, found_on, healthy, host, mends, pot, route, the};
+    use crate::rules::{Finding, Severity, Subject};
+
+    const SMALL: &str = "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\n";
+
+    fn only(code: &str, own: &str) -> Finding {
+        let findings = found(own);
+        assert_eq!(codes(&findings), [code]);
+        findings.into_iter().next().unwrap()
+    }
+
+    fn is_sound(own: &str) {
+        assert_eq!(found(own), [], "{own}");
+    }
+
+    #[test]
+    fn a_gateway_outside_the_network_is_found_with_the_first_address_as_its_fix() {
+        let finding = only("gateway-outside-network", "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\n");
+        assert_eq!(finding.severity, Severity::Error);
+        assert_eq!(finding.parameters, ["POT_GATEWAY", "POT_NETWORK"]);
+        assert_eq!(finding.message, "10.192.0.1 lies outside POT_NETWORK 10.200.0.0/16. `pot init` would stop here.");
+        assert_eq!(mends(&finding, "POT_GATEWAY"), Some("10.200.0.1"));
+        is_sound(SMALL);
+        is_sound("POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.255.254\n");
+    }
+
+    #[test]
+    fn the_fix_never_gives_the_gateway_a_pots_address() {
+        let facts = host(|facts| facts.pots = Fact::known(vec![pot("web1", "public-bridge", "10.200.0.1")], "test"));
+        let findings = found_on(&facts, "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\n");
+        assert_eq!(the("gateway-outside-network", &findings).fix, None);
+    }
+
+    #[test]
+    fn network_and_broadcast_address_are_no_gateways() {
+        let finding = only("gateway-is-network-address", &SMALL.replace("10.200.0.1", "10.200.0.0"));
+        assert_eq!(mends(&finding, "POT_GATEWAY"), Some("10.200.0.1"));
+        only("gateway-is-broadcast-address", &SMALL.replace("10.200.0.1", "10.200.255.255"));
+        is_sound(&SMALL.replace("10.200.0.1", "10.200.0.255"));
+    }
+
+    #[test]
+    fn the_netmask_follows_from_the_network() {
+        let wrong = |mask: &str| SMALL.replace("255.255.0.0", mask);
+        for (code, mask) in [
+            ("netmask-differs", "255.255.255.0"),
+            ("netmask-not-contiguous", "255.0.255.0"),
+            ("netmask-differs", "0.0.0.0"),
+        ] {
+            let finding = only(code, &wrong(mask));
+            assert_eq!(mends(&finding, "POT_NETMASK"), Some("255.255.0.0"), "{mask}");
+        }
+        let findings = found(&wrong(""));
+        assert_eq!(mends(the("netmask-missing", &findings), "POT_NETMASK"), Some("255.255.0.0"));
+        let findings = found(&wrong("255.255"));
+        assert_eq!(mends(the("not-an-address", &findings), "POT_NETMASK"), Some("255.255.0.0"));
+    }
+
+    #[test]
+    fn host_bits_are_cut_off() {
+        let finding = only("network-with-host-bits", &SMALL.replace("10.200.0.0/16", "10.200.3.7/16"));
+        assert_eq!(finding.severity, Severity::Warning);
+        assert_eq!(mends(&finding, "POT_NETWORK"), Some("10.200.0.0/16"));
+    }
+
+    #[test]
+    fn networks_of_others_are_told_from_private_ones() {
+        let with = |network: &str, mask: &str, gateway: &str| {
+            format!("POT_NETWORK={network}\nPOT_NETMASK={mask}\nPOT_GATEWAY={gateway}\n")
+        };
+        only("network-not-private", &with("8.8.0.0/16", "255.255.0.0", "8.8.0.1"));
+        only("network-not-private", &with("172.0.0.0/8", "255.0.0.0", "172.0.0.1"));
+        assert_eq!(
+            only("network-of-carriers", &with("100.64.0.0/16", "255.255.0.0", "100.64.0.1")).severity,
+            Severity::Notice
+        );
+        for (network, gateway) in
+            [("127.1.0.0/16", "127.1.0.1"), ("224.1.0.0/16", "224.1.0.1"), ("169.254.0.0/16", "169.254.0.1")]
+        {
+            only("network-reserved", &with(network, "255.255.0.0", gateway));
+        }
+        is_sound(&with("172.31.0.0/16", "255.255.0.0", "172.31.0.1"));
+        is_sound(&with("192.168.200.0/24", "255.255.255.0", "192.168.200.1"));
+        is_sound(&with("10.0.0.0/8", "255.0.0.0", "10.0.0.1"));
+    }
+
+    #[test]
+    fn a_network_needs_room_for_the_gateway_and_one_pot() {
+        let with = |prefix: u8, mask: &str| {
+            format!("POT_NETWORK=10.200.0.0/{prefix}\nPOT_NETMASK={mask}\nPOT_GATEWAY=10.200.0.1\n")
+        };
+        assert_eq!(codes(&found(&with(31, "255.255.255.254"))), ["network-too-small"]);
+        assert!(codes(&found(&with(32, "255.255.255.255"))).contains(&"network-too-small"));
+        is_sound(&with(30, "255.255.255.252"));
+    }
+
+    #[test]
+    fn ipv6_and_nonsense_are_no_networks_here() {
+        let findings = found("POT_NETWORK=fd00::/64\n");
+        assert_eq!(codes(&findings), ["network-is-ipv6"]);
+        let findings = found("POT_GATEWAY=fd00::1\nPOT_DNS_IP=fd00::2\n");
+        assert_eq!(codes(&findings), ["address-is-ipv6", "address-is-ipv6", "deprecated"]);
+        assert!(codes(&found("POT_NETWORK=garbage\n")).contains(&"not-a-network"));
+        assert!(codes(&found("POT_GATEWAY=10.192.0.256\n")).contains(&"not-an-address"));
+        let findings = found("POT_NETWORK=10.200.0.0\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\n");
+        assert_eq!(mends(the("not-a-network", &findings), "POT_NETWORK"), Some("10.200.0.0/16"));
+    }
+
+    #[test]
+    fn an_overlap_with_a_host_interface_is_named() {
+        let own = "POT_NETWORK=10.0.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.0.0.1\n";
+        let findings = found_on(&healthy(), own);
+        assert_eq!(codes(&findings), ["network-overlaps-interface", "network-overlaps-interface"]);
+        assert_eq!(
+            findings[0].message,
+            "POT_NETWORK 10.0.0.0/16 overlaps 10.0.20.4/24 of vlan20. The pots' bridge would take the route to it."
+        );
+        assert_eq!(found_on(&healthy(), SMALL), []);
+    }
+
+    #[test]
+    fn the_bridge_that_pot_made_is_no_overlap() {
+        let with_bridge = |groups: &[&str]| {
+            host(|facts| {
+                facts.interfaces.value.as_mut().unwrap().push(Interface {
+                    name: "bridge0".to_owned(),
+                    up: true,
+                    description: String::new(),
+                    groups: groups.iter().map(|&group| group.to_owned()).collect(),
+                    addresses: vec![Ipv4Address { network: "10.192.0.1/10".parse().unwrap() }],
+                    addresses6: Vec::new(),
+                    members: Vec::new(),
+                });
+                facts.routes.value.as_mut().unwrap().push(route("10.192.0.0/10", None, "bridge0"));
+            })
+        };
+        assert_eq!(found_on(&with_bridge(&["bridge", "pot"]), ""), []);
+        assert_eq!(found_on(&with_bridge(&["bridge", "pot"]), SMALL), []);
+        assert_eq!(found_on(&with_bridge(&["bridge"]), ""), []);
+        assert_eq!(codes(&found_on(&with_bridge(&["bridge"]), SMALL)), ["network-overlaps-interface"]);
+    }
+
+    #[test]
+    fn extra_and_vpn_networks_must_not_overlap() {
+        let extra = format!("{SMALL}POT_EXTRA_EXTIF=vlan20\nPOT_NETWORK_vlan20=10.200.7.0/24\n");
+        assert_eq!(codes(&found(&extra)), ["network-overlaps-extra"]);
+        is_sound(&extra.replace("10.200.7.0", "10.0.20.0"));
+        let vpn = format!("{SMALL}POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=\"10.8.0.0/24 10.0.0.0/8\"\n");
+        assert_eq!(codes(&found(&vpn)), ["network-overlaps-vpn"]);
+        is_sound(&vpn.replace("10.0.0.0/8", "10.9.0.0/24"));
+    }
+
+    #[test]
+    fn a_static_route_into_the_network_is_named() {
+        let facts = host(|facts| {
+            facts.routes.value.as_mut().unwrap().push(route("10.200.0.0/24", Some("10.0.20.1"), "vlan20"));
+        });
+        assert_eq!(codes(&found_on(&facts, SMALL)), ["network-overlaps-route"]);
+        assert_eq!(found_on(&facts, &SMALL.replace("10.200", "10.201")), []);
+    }
+
+    #[test]
+    fn whoever_would_be_cut_off_is_named() {
+        let configuration = configuration("");
+        let asked = |address: &str| {
+            crate::rules::check(&Subject::new(&configuration).asked_from(Some(address.parse().unwrap())))
+        };
+        let findings = asked("10.200.0.9");
+        assert_eq!(codes(&findings), ["admin-inside-network"]);
+        assert!(findings[0].message.starts_with("Your own address 10.200.0.9 lies in POT_NETWORK 10.192.0.0/10."));
+        assert_eq!(codes(&asked("::ffff:10.200.0.9")), ["admin-inside-network"]);
+        assert_eq!(asked("192.168.178.31"), []);
+        assert_eq!(asked("fd00::1"), []);
+
+        let own = SMALL.replace("10.200", "10.99");
+        let cut_off = |change: fn(&mut HostFacts)| found_on(&host(change), &own);
+        let findings = cut_off(|facts| {
+            facts.routes = Fact::known(vec![route("0.0.0.0/0", Some("10.99.0.254"), "em0")], "test");
+        });
+        assert_eq!(codes(&findings), ["default-gateway-inside-network"]);
+        let findings = cut_off(|facts| {
+            facts.resolvers = Fact::known(vec!["10.99.0.53".parse().unwrap(), "9.9.9.9".parse().unwrap()], "test");
+        });
+        assert_eq!(codes(&findings), ["resolver-inside-network"]);
+        assert!(
+            findings[0].message.starts_with("The name server 10.99.0.53 of /etc/resolv.conf lies in"),
+            "{findings:?}"
+        );
+        assert_eq!(cut_off(|_| ()), []);
+    }
+
+    #[test]
+    fn a_dns_address_outside_is_blamed_only_where_pot_conf_sets_it() {
+        let findings = found(&format!("{SMALL}POT_DNS_IP=10.192.0.2\n"));
+        let finding = the("dns-outside-network", &findings);
+        assert_eq!(finding.severity, Severity::Error);
+        assert_eq!(finding.fix.as_ref().unwrap().unset, ["POT_DNS_IP"]);
+        is_sound(SMALL);
+        let used = host(|facts| facts.pots = Fact::known(vec![pot("dns", "public-bridge", "10.200.0.2")], "test"));
+        assert_eq!(the("dns-outside-network", &found_on(&used, SMALL)).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn the_dns_pot_cannot_be_the_gateway() {
+        let findings = found(&format!("{SMALL}POT_DNS_IP=10.200.0.1\n"));
+        assert_eq!(codes(&findings), ["dns-is-gateway", "deprecated"]);
+        assert_eq!(codes(&found("POT_GATEWAY=10.192.0.2\n")), ["dns-is-gateway"]);
+        assert_eq!(codes(&found(&format!("{SMALL}POT_DNS_IP=10.200.0.2\n"))), ["deprecated"]);
+    }
+
+    #[test]
+    fn pots_and_bridges_that_a_new_network_leaves_behind_are_named() {
+        let facts = host(|facts| {
+            facts.pots = Fact::known(
+                vec![
+                    pot("proxy", "public-bridge", "10.192.0.3"),
+                    pot("db1", "public-bridge", "10.192.0.5"),
+                    pot("build", "alias", "192.168.178.21"),
+                    pot("new", "public-bridge", "10.200.0.5"),
+                ],
+                "test",
+            );
+            facts.private_bridges = Fact::known(
+                vec![PrivateBridge {
+                    name: "lan1".to_owned(),
+                    network: "10.192.0.8/29".parse().unwrap(),
+                    gateway: "10.192.0.9".parse().unwrap(),
+                }],
+                "test",
+            );
+        });
+        let findings = found_on(&facts, SMALL);
+        assert_eq!(codes(&findings), ["pots-outside-network", "private-bridges-outside-network"]);
+        assert_eq!(
+            findings[0].message,
+            "The pots db1 and proxy have their addresses outside POT_NETWORK 10.200.0.0/16. They keep them and would lose \
+             their gateway."
+        );
+        assert!(findings[1].message.contains("lan1 (10.192.0.8/29)"), "{findings:?}");
+        assert_eq!(found_on(&facts, "POT_NETWORK=10.128.0.0/9\nPOT_NETMASK=255.128.0.0\n"), []);
+
+        let taken = found_on(&facts, "POT_GATEWAY=10.192.0.5\n");
+        assert_eq!(codes(&taken), ["gateway-taken"]);
+        assert!(taken[0].message.contains("The pot db1 has the address 10.192.0.5"), "{taken:?}");
+        assert_eq!(codes(&found_on(&facts, "POT_GATEWAY=10.192.0.10\n")), ["gateway-taken"]);
+        assert_eq!(found_on(&facts, "POT_GATEWAY=10.192.0.254\n"), []);
+    }
 }

@@ -52,7 +52,8 @@ pub(super) fn facility_written_nowhere(view: &View<'_>) -> Vec<Finding> {
 /// POT_HOSTNAME_MAX_LENGTH is no number from 1 to 255 (`_get_usable_hostname` cuts to it; MAXHOSTNAMELEN is 256).
 pub(super) fn hostname_length(view: &View<'_>) -> Vec<Finding> {
     let Some(value) = view.text(HOSTNAME) else { return Vec::new() };
-    if value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse::<u32>().is_ok_and(|length| (1..=255).contains(&length))
+    if value.bytes().all(|byte| byte.is_ascii_digit())
+        && value.parse::<u32>().is_ok_and(|length| (1..=255).contains(&length))
     {
         return Vec::new();
     }
@@ -74,7 +75,9 @@ pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
             Finding::error(
                 "mktemp-suffix",
                 &[SUFFIX],
-                format!("`{shown}` does not end in X. mktemp would make the same name each time, and fail on the second."),
+                format!(
+                    "`{shown}` does not end in X. mktemp would make the same name each time, and fail on the second."
+                ),
             )
             .perhaps_mended_by(SUFFIX, default),
         ],
@@ -82,7 +85,9 @@ pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
             Finding::warning(
                 "mktemp-suffix",
                 &[SUFFIX],
-                format!("`{shown}` has {random} X at its end. Names with fewer than 6 random characters can be guessed."),
+                format!(
+                    "`{shown}` has {random} X at its end. Names with fewer than 6 random characters can be guessed."
+                ),
             )
             .perhaps_mended_by(SUFFIX, default),
         ],
@@ -115,10 +120,13 @@ pub(super) fn hook_unusable(view: &View<'_>) -> Vec<Finding> {
     }
     let Some(known) = state(view, path) else { return Vec::new() };
     let (code, message) = match known.kind {
-        PathKind::Absent => ("hook-missing", format!("{path} does not exist. `pot start` would make no rules for exported ports.")),
-        PathKind::File if known.mode & 0o111 == 0 => {
-            ("hook-not-executable", format!("{path} is not executable. `pot start` would make no rules for exported ports."))
+        PathKind::Absent => {
+            ("hook-missing", format!("{path} does not exist. `pot start` would make no rules for exported ports."))
         }
+        PathKind::File if known.mode & 0o111 == 0 => (
+            "hook-not-executable",
+            format!("{path} is not executable. `pot start` would make no rules for exported ports."),
+        ),
         PathKind::File if !known.only_root_writes => (
             "hook-writable",
             format!("Others than root can change {path} or a folder above it, and `pot start` runs it as root."),
@@ -139,9 +147,10 @@ pub(super) fn public_key_unusable(view: &View<'_>) -> Vec<Finding> {
     }
     let Some(known) = state(view, path) else { return Vec::new() };
     let (code, message) = match known.kind {
-        PathKind::Absent => {
-            ("public-key-unreadable", format!("{path} does not exist. `pot import` and `pot prepare` would refuse every image."))
-        }
+        PathKind::Absent => (
+            "public-key-unreadable",
+            format!("{path} does not exist. `pot import` and `pot prepare` would refuse every image."),
+        ),
         PathKind::File if !known.only_root_writes => (
             "public-key-writable",
             format!("Others than root can change {path} or a folder above it, so signatures would prove nothing."),
@@ -189,13 +198,8 @@ pub(super) fn pf_conf_invalid(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
     let Some(value) = view.text(FACILITY).filter(|_| view.is_own(FACILITY)) else { return Vec::new() };
     let Some(syslog) = view.facts.and_then(|facts| facts.syslog.get()) else { return Vec::new() };
-    let missing: Vec<&String> = syslog
-        .files
-        .get(value)
-        .into_iter()
-        .flatten()
-        .filter(|file| syslog.missing.contains(file))
-        .collect();
+    let missing: Vec<&String> =
+        syslog.files.get(value).into_iter().flatten().filter(|file| syslog.missing.contains(file)).collect();
     if missing.is_empty() {
         return Vec::new();
     }
@@ -209,4 +213,96 @@ pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
             plural(missing.len(), "it", "them")
         ),
     )]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::{PathKind, PathState};
+    use crate::rules::example::{absent, at, codes, file, found, found_on, healthy, host, mends};
+    use crate::rules::{Finding, Severity};
+
+    fn only(code: &str, findings: Vec<Finding>) -> Finding {
+        assert_eq!(codes(&findings), [code]);
+        findings.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_facility_is_one_of_syslogs_and_written_somewhere() {
+        let finding = only("facility-unknown", found("POT_LOG_FACILITY=local8\n"));
+        assert_eq!((finding.severity, &finding.fix), (Severity::Error, &None));
+        assert_eq!(
+            mends(&only("facility-unknown", found("POT_LOG_FACILITY=LOCAL3\n")), "POT_LOG_FACILITY"),
+            Some("local3")
+        );
+        only("facility-written-nowhere", found_on(&healthy(), "POT_LOG_FACILITY=local3\n"));
+        assert_eq!(found_on(&healthy(), "POT_LOG_FACILITY=cron\n"), []);
+        let missing = host(|facts| {
+            let syslog = facts.syslog.value.as_mut().unwrap();
+            syslog.files.insert("local3".to_owned(), vec!["/var/log/pot.log".to_owned()]);
+            syslog.missing.push("/var/log/pot.log".to_owned());
+        });
+        only("log-file-missing", found_on(&missing, "POT_LOG_FACILITY=local3\n"));
+    }
+
+    #[test]
+    fn a_host_name_has_1_to_255_characters() {
+        for wrong in ["0", "256", "-1", "many", "+5"] {
+            only("hostname-length", found(&format!("POT_HOSTNAME_MAX_LENGTH={wrong}\n")));
+        }
+        assert_eq!(found("POT_HOSTNAME_MAX_LENGTH=255\n"), []);
+    }
+
+    #[test]
+    fn temporary_names_need_random_characters_at_their_end() {
+        assert_eq!(only("mktemp-suffix", found("POT_MKTEMP_SUFFIX=.tmp\n")).severity, Severity::Error);
+        let finding = only("mktemp-suffix", found("POT_MKTEMP_SUFFIX=.XXX\n"));
+        assert_eq!((finding.severity, mends(&finding, "POT_MKTEMP_SUFFIX")), (Severity::Warning, Some(".XXXXXXXX")));
+        assert_eq!(found("POT_MKTEMP_SUFFIX=XXXXXX.tmp\n")[0].code, "mktemp-suffix");
+        assert_eq!(found("POT_MKTEMP_SUFFIX=.XXXXXX\n"), []);
+    }
+
+    #[test]
+    fn only_pots_own_booleans_count() {
+        only("boolean-unknown", found("POT_ISOLATE_VNET_POTS=1\n"));
+        for good in ["YES", "true", "On", "no", "FALSE", "off"] {
+            assert_eq!(found(&format!("POT_ISOLATE_VNET_POTS={good}\n")), [], "{good}");
+        }
+    }
+
+    #[test]
+    fn what_root_runs_or_trusts_must_be_roots_alone() {
+        let with = |state: PathState| host(|facts| at(facts, "/usr/local/etc/hook", state));
+        let link = PathState { kind: PathKind::Link, ..file(0o755, true) };
+        let cases = [
+            (absent(), "hook-missing", "public-key-unreadable"),
+            (link, "hook-not-executable", "public-key-unreadable"),
+            (file(0o755, false), "hook-writable", "public-key-writable"),
+        ];
+        let hook = "POT_EXPORT_PORTS_PF_RULES_HOOK=/usr/local/etc/hook\n";
+        let key = "POT_DEFAULT_SIGNATURE_PUBKEY=/usr/local/etc/hook\n";
+        for (state, for_hook, for_key) in cases {
+            only(for_hook, found_on(&with(state.clone()), hook));
+            only(for_key, found_on(&with(state), key));
+        }
+        only("hook-not-executable", found_on(&with(file(0o644, true)), hook));
+        assert_eq!(found_on(&with(file(0o755, true)), hook), []);
+        assert_eq!(found_on(&with(file(0o644, true)), key), []);
+        only("hook-writable", found("POT_EXPORT_PORTS_PF_RULES_HOOK=/opt/pot/jails/web1/m/hook\n"));
+    }
+
+    #[test]
+    fn a_pf_conf_that_does_not_load_leaves_the_next_boot_without_a_firewall() {
+        let broken = host(|facts| {
+            let file = facts.pf_file.value.as_mut().unwrap();
+            file.valid = Some(false);
+            file.errors = vec!["/etc/pf.conf:4: syntax error".to_owned()];
+        });
+        let finding = only("pf-conf-invalid", found_on(&broken, ""));
+        assert_eq!(
+            finding.message,
+            "pf does not take /etc/pf.conf: the next boot has no firewall. pfctl says: `/etc/pf.conf:4: syntax error`."
+        );
+        // It could not be tried without /dev/pf.
+        assert_eq!(found_on(&host(|facts| facts.pf_file.value.as_mut().unwrap().valid = None), ""), []);
+    }
 }

@@ -4,7 +4,8 @@
 use super::Finding;
 use super::limits;
 use super::view::{View, enumerated, plural};
-use crate::potconf::{PARAMETERS, Source, potnet};
+use crate::potconf::{CommandRun, PARAMETERS, Source, potnet};
+use std::collections::HashSet;
 
 /// How many unknown names are listed one by one; a file with more is not pot's.
 const MOST_UNKNOWN: usize = 100;
@@ -20,7 +21,10 @@ pub(super) fn shell_syntax(view: &View<'_>) -> Vec<Finding> {
             Finding::error(
                 "shell-syntax",
                 &[],
-                format!("Line {} is not valid for sh: {}. Every pot command would stop here.", problem.line, problem.message),
+                format!(
+                    "Line {} is not valid for sh: {}. Every pot command would stop here.",
+                    problem.line, problem.message
+                ),
             )
             .at(problem.line)
         })
@@ -28,8 +32,7 @@ pub(super) fn shell_syntax(view: &View<'_>) -> Vec<Finding> {
 }
 
 /// Commands that are no danger and say nothing: the shell's own words for variables and tests.
-const QUIET: [&str; 11] =
-    [":", "true", "false", "export", "readonly", "unset", "set", "test", "[", "local", "typeset"];
+const QUIET: [&str; 11] = [":", "true", "false", "export", "readonly", "unset", "set", "test", "[", "local", "typeset"];
 
 /// A value with a blank and no quotes: `POT_EXTRA_EXTIF=vlan20 vlan30` sets it for the command `vlan30` alone (the
 /// guide's own example, and the one of pot.conf.sample).
@@ -60,35 +63,46 @@ pub(super) fn unquoted_blank(view: &View<'_>) -> Vec<Finding> {
 
 /// A line that is a command: root runs it at every call of pot.
 pub(super) fn runs_command(view: &View<'_>) -> Vec<Finding> {
+    let odd: HashSet<usize> = view.configuration.own().oddities().iter().map(|oddity| oddity.line).collect();
+    commands(view)
+        .take(MOST_UNKNOWN)
+        .map(|command| {
+            let text: String = command.text.chars().take(60).flat_map(char::escape_debug).collect();
+            let text = if command.text.chars().nth(60).is_some() { format!("{text}…") } else { text };
+            let after = if odd.contains(&command.line) { " No value after it is certain." } else { "" };
+            Finding::warning(
+                "runs-command",
+                &[],
+                format!("sh runs `{text}` here, as root, at every call of pot.{after}"),
+            )
+            .at(command.line)
+        })
+        .collect()
+}
+
+/// The commands that `runs_command` names.
+fn commands(view: &View<'_>) -> impl Iterator<Item = CommandRun> {
     view.configuration
         .own()
         .commands()
         .filter(|command| command.meant.is_none())
         .filter(|command| !command.command.as_deref().is_some_and(|name| QUIET.contains(&name)))
-        .take(MOST_UNKNOWN)
-        .map(|command| {
-            let text: String = command.text.chars().take(60).flat_map(char::escape_debug).collect();
-            let text = if command.text.chars().nth(60).is_some() { format!("{text}…") } else { text };
-            Finding::warning("runs-command", &[], format!("sh runs `{text}` here, as root, at every call of pot."))
-                .at(command.line)
-        })
-        .collect()
 }
 
 /// A parameter whose value only sh knows, when it runs. It is read-only here, and operations that use it do not run.
 pub(super) fn computed_value(view: &View<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = view
-        .configuration
-        .own()
-        .oddities()
+    let oddities = view.configuration.own().oddities();
+    let everything_is_uncertain = !oddities.is_empty();
+    let told: HashSet<usize> = commands(view).map(|command| command.line).collect();
+    let mut findings: Vec<Finding> = oddities
         .iter()
+        .filter(|oddity| !told.contains(&oddity.line))
         .take(MOST_UNKNOWN)
         .map(|oddity| {
             Finding::warning("computed-value", &[], format!("No value is certain, because {}.", oddity.reason))
                 .at(oddity.line)
         })
         .collect();
-    let everything_is_uncertain = !findings.is_empty();
     for setting in view.settings() {
         if setting.source != Source::PotConf || setting.editable || !is_known(&setting.name) {
             continue;
@@ -102,7 +116,10 @@ pub(super) fn computed_value(view: &View<'_>) -> Vec<Finding> {
             _ => String::new(),
         };
         let message = if setting.value.is_none() {
-            format!("{} is known only to sh at the time it runs ({reason}), so it cannot be checked here.{potnet}", setting.name)
+            format!(
+                "{} is known only to sh at the time it runs ({reason}), so it cannot be checked here.{potnet}",
+                setting.name
+            )
         } else {
             format!("{} cannot be changed here: {reason}.", setting.name)
         };
@@ -171,11 +188,7 @@ fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
             let mut best = (at(&above, column) + usize::from(letter != wanted))
                 .min(at(&above, column + 1) + 1)
                 .min(at(&current, column) + 1);
-            if row > 0
-                && column > 0
-                && one.get(row - 1) == Some(&wanted)
-                && other.get(column - 1) == Some(&letter)
-            {
+            if row > 0 && column > 0 && one.get(row - 1) == Some(&wanted) && other.get(column - 1) == Some(&letter) {
                 best = best.min(at(&before, column - 1) + 1);
             }
             current.push(best);
@@ -234,7 +247,11 @@ pub(super) fn unknown_parameter(view: &View<'_>) -> Vec<Finding> {
         findings.push(Finding::warning(
             "unknown-parameter",
             &[],
-            format!("{} more {} that pot does not know.", super::view::grouped(more), plural(usize::try_from(more).unwrap_or(2), "name follows", "names follow")),
+            format!(
+                "{} more {} that pot does not know.",
+                super::view::grouped(more),
+                plural(usize::try_from(more).unwrap_or(2), "name follows", "names follow")
+            ),
         ));
     }
     findings
@@ -289,7 +306,8 @@ pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
                 Some(other) => format!("potnet `{}`", other.escape_debug()),
                 None => "potnet none".to_owned(),
             };
-            let shown = if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) };
+            let shown =
+                if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) };
             let certain = setting.editable && setting.source == Source::PotConf && limits::check(name, value).is_ok();
             Some(
                 Finding::error(
@@ -346,7 +364,7 @@ pub(super) fn value_missing(view: &View<'_>) -> Vec<Finding> {
 /// A value that is against a limit: nothing is written and no operation runs while it stands. Only where no rule that
 /// knows more has spoken.
 pub(super) fn against_limit(view: &View<'_>, others: &[Finding]) -> Vec<Finding> {
-    let spoken: std::collections::HashSet<&str> = others
+    let spoken: HashSet<&str> = others
         .iter()
         .filter(|finding| finding.severity == super::Severity::Error)
         .flat_map(|finding| finding.parameters.iter().map(String::as_str))
@@ -354,7 +372,7 @@ pub(super) fn against_limit(view: &View<'_>, others: &[Finding]) -> Vec<Finding>
     view.settings()
         .iter()
         .filter(|setting| setting.source != Source::Unset && is_known(&setting.name))
-        .filter(|setting| !spoken.contains(setting.name.as_str()))
+        .filter(|setting| !spoken.contains(setting.name.as_str()) && suggestion(view, &setting.name).is_none())
         .filter_map(|setting| {
             let against = limits::check(&setting.name, setting.value.as_deref()?).err()?;
             Some(Finding::error("against-limit", &[&setting.name], format!("{against}. No operation runs with it.")))
@@ -379,5 +397,147 @@ mod tests {
         assert!(version("0.9.2") < version("0.16.0"));
         assert_eq!(version("0.16.1_2,1"), Some(vec![0, 16, 1]));
         assert_eq!(version("unknown"), None);
+    }
+
+    use crate::rules::example::{codes, found, found_on, healthy, host, mends, the};
+    use crate::rules::{Severity, example};
+
+    #[test]
+    fn the_guides_own_example_runs_a_command_and_is_mended_by_quotes() {
+        let own = "POT_EXTRA_EXTIF=vlan20 vlan30\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_vlan30=10.0.30.0/24\n";
+        let findings = found(own);
+        assert_eq!(codes(&findings), ["unquoted-blank"]);
+        assert_eq!(findings[0].severity, Severity::Error);
+        assert_eq!(findings[0].line, Some(1));
+        assert_eq!(
+            findings[0].message,
+            "sh would run the command `vlan30` here, as root, and POT_EXTRA_EXTIF stays empty. A list needs quotes."
+        );
+        assert_eq!(mends(&findings[0], "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
+        assert_eq!(found(&own.replace("=vlan20 vlan30", "=\"vlan20 vlan30\"")), []);
+        let vpn = found("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=192.168.0.0/24 192.168.10.0/24\n");
+        assert_eq!(mends(the("unquoted-blank", &vpn), "POT_VPN_NETWORKS"), Some("192.168.0.0/24 192.168.10.0/24"));
+    }
+
+    #[test]
+    fn the_fix_of_an_unquoted_blank_leaves_nothing_to_find() {
+        let own = "POT_EXTRA_EXTIF=vlan20 vlan30\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_vlan30=10.0.30.0/24\n";
+        let fixed = example::fixed(own, &found_on(&healthy(), own));
+        assert_eq!(found_on(&healthy(), &fixed), [], "{fixed}");
+    }
+
+    #[test]
+    fn a_command_in_the_file_is_named() {
+        let findings = found("ls -l /tmp\n: quiet\n");
+        let finding = the("runs-command", &findings);
+        assert_eq!(finding.line, Some(1));
+        assert_eq!(
+            finding.message,
+            "sh runs `ls -l /tmp` here, as root, at every call of pot. No value after it is certain."
+        );
+        assert_eq!(codes(&findings), ["runs-command"]);
+    }
+
+    #[test]
+    fn a_file_that_sh_cannot_read_is_an_error_on_its_line() {
+        let findings = found("POT_EXTIF=em0\nPOT_GROUP=\"pot\n");
+        let finding = the("shell-syntax", &findings);
+        assert_eq!((finding.severity, finding.line), (Severity::Error, Some(2)));
+        assert_eq!(found("POT_EXTIF=em0\n"), []);
+    }
+
+    #[test]
+    fn a_computed_value_is_noticed_and_not_judged() {
+        let findings = found("POT_HOSTNAME_MAX_LENGTH=$(getconf HOST_NAME_MAX)\n");
+        assert_eq!(codes(&findings), ["computed-value"]);
+        assert_eq!(findings[0].severity, Severity::Notice);
+        assert!(findings[0].message.contains("$(getconf HOST_NAME_MAX)"), "{findings:?}");
+    }
+
+    #[test]
+    fn of_two_assignments_the_last_counts() {
+        let findings = found("POT_GROUP=pot\n\nPOT_GROUP=pot\n");
+        assert_eq!(codes(&findings), ["duplicate-assignment"]);
+        assert_eq!(findings[0].line, Some(3));
+        assert_eq!(findings[0].message, "POT_GROUP is set on lines 1 and 3. The last one counts, line 3.");
+        assert_eq!(found("POT_GROUP=pot\n# POT_GROUP=pot\n"), []);
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_one_that_was_meant() {
+        let findings = found("POT_GATWAY=10.192.0.9\n");
+        assert_eq!(codes(&findings), ["unknown-parameter"]);
+        assert_eq!(findings[0].message, "pot does not know POT_GATWAY, so it has no effect. Did you mean POT_GATEWAY?");
+        assert_eq!(mends(&findings[0], "POT_GATEWAY"), Some("10.192.0.9"));
+        assert_eq!(findings[0].fix.as_ref().unwrap().unset, ["POT_GATWAY"]);
+        // With POT_GATEWAY set besides, nobody knows which is meant.
+        assert_eq!(the("unknown-parameter", &found("POT_GATWAY=10.192.0.9\nPOT_GATEWAY=10.192.0.1\n")).fix, None);
+        let stack = found("POT_NETWORK_STAK=dual\n");
+        assert_eq!(codes(&stack), ["unknown-parameter"]);
+        assert!(stack[0].message.ends_with("Did you mean POT_NETWORK_STACK?"), "{stack:?}");
+        let other = found("POT_COLOUR=red\n");
+        assert_eq!((codes(&other), other[0].severity), (vec!["unknown-parameter"], Severity::Warning));
+        assert_eq!(found("site=berlin\n")[0].severity, Severity::Notice);
+        assert_eq!(codes(&found("PATH=/tmp\n")), ["steers-pot"]);
+    }
+
+    #[test]
+    fn thousands_of_unknown_names_do_not_bury_the_rest() {
+        let own: String = (0..5000).map(|number| format!("POT_NAME_{number}=1\n")).collect();
+        let findings = found(&own);
+        assert!(findings.len() <= MOST_UNKNOWN + 1, "{}", findings.len());
+        assert!(findings.iter().any(|finding| finding.message.starts_with("4,900 more names follow")));
+    }
+
+    #[test]
+    fn a_parameter_newer_than_the_installed_pot_is_ignored_by_it() {
+        let old = host(|facts| facts.packages.value.as_mut().unwrap().pot = Some("0.15.4_1".to_owned()));
+        let findings = found_on(&old, "POT_ISOLATE_VNET_POTS=true\n");
+        assert_eq!(codes(&findings), ["newer-than-installed"]);
+        assert!(findings[0].message.contains("came with pot 0.16.0. This host has pot 0.15.4_1"), "{findings:?}");
+        assert_eq!(found_on(&healthy(), "POT_ISOLATE_VNET_POTS=true\n"), []);
+        assert_eq!(found_on(&old, ""), []);
+    }
+
+    #[test]
+    fn quotes_that_potnet_does_not_know_are_taken_off() {
+        let own = "POT_NETWORK=\"10.0.0.0/8\"\nPOT_NETMASK=255.0.0.0\nPOT_GATEWAY=10.0.0.1\n";
+        let findings = found(own);
+        let finding = the("potnet-reads-differently", &findings);
+        assert!(finding.message.contains("`10.0.0.0/8`") && finding.message.contains("`10.192.0.0/10`"), "{finding:?}");
+        assert_eq!(mends(finding, "POT_NETWORK"), Some("10.0.0.0/8"));
+        let fixed = example::fixed(own, &findings);
+        assert!(fixed.starts_with("POT_NETWORK=10.0.0.0/8\n"), "{fixed}");
+        assert_eq!(found(&fixed), []);
+        // potnet drops the default without a word.
+        assert_eq!(found(&own.replace('"', "")), []);
+    }
+
+    #[test]
+    fn a_file_from_windows_is_mended_line_by_line() {
+        let own = "POT_GROUP=pot\r\nPOT_EXTIF=em0\r\n";
+        let findings = found(own);
+        let finding = the("carriage-return", &findings);
+        assert_eq!(finding.line, Some(1));
+        assert_eq!(mends(finding, "POT_GROUP"), Some("pot"));
+        assert_eq!(mends(finding, "POT_EXTIF"), Some("em0"));
+        let fixed = example::fixed(own, &findings);
+        assert_eq!(found(&fixed), [], "{fixed:?}");
+    }
+
+    #[test]
+    fn an_empty_value_that_pot_needs_is_an_error() {
+        assert!(codes(&found("POT_EXTIF=\n")).contains(&"value-missing"));
+        assert!(codes(&found("POT_FS_ROOT=''\n")).contains(&"value-missing"));
+        assert_eq!(found("POT_EXTIF_ADDR=\nPOT_TMP=\nPOT_GROUP=\n"), []);
+    }
+
+    #[test]
+    fn a_value_against_a_limit_is_found_once() {
+        let findings = found("POT_GROUP='a b'\n");
+        assert_eq!(codes(&findings), ["against-limit"]);
+        assert!(findings[0].message.contains("POT_GROUP cannot be `a b`"), "{findings:?}");
+        assert_eq!(codes(&found("POT_FS_ROOT=/etc\n")), ["against-limit"]);
+        assert_eq!(codes(&found("POT_FS_ROOT=opt/pot\n")), ["folder-not-absolute"]);
     }
 }

@@ -84,9 +84,10 @@ impl<'a> View<'a> {
 
     /// Parameters of the family POT_NETWORK_<interface> that are set: the setting and its interface.
     pub(super) fn extra_networks(&self) -> impl Iterator<Item = (&Setting, &str)> {
-        self.settings.iter().filter(|setting| setting.source != Source::Unset).filter_map(|setting| {
-            crate::potconf::extra_interface(&setting.name).map(|interface| (setting, interface))
-        })
+        self.settings
+            .iter()
+            .filter(|setting| setting.source != Source::Unset)
+            .filter_map(|setting| crate::potconf::extra_interface(&setting.name).map(|interface| (setting, interface)))
     }
 
     /// The network that pot.conf gives for an extra interface.
