@@ -164,9 +164,8 @@ POT_ISOLATE_VNET_POTS=true
 POT_VPN_EXTIF=tun0
 POT_VPN_NETWORKS='192.168.0.0/24 192.168.10.0/24'
 
-if [ -r /usr/local/etc/pot/local.conf ]; then
-	. /usr/local/etc/pot/local.conf
-fi
+# each machine has its own key
+POT_DEFAULT_SIGNATURE_PUBKEY=/usr/local/etc/pot/keys/$(hostname -s).pub
 "#;
 
 pub(crate) const DEFAULTS_RC_CONF: &str = r#"# Defaults of rc(8), as far as the simulation needs them.
@@ -251,10 +250,11 @@ defaultrouter="192.168.178.1"
 zfs_enable="YES"
 sshd_enable="YES"
 ntpd_enable="YES"
-# changed by pot init
+# from the first pot init, before the move to 10.200/16
 syslogd_flags="-b 127.0.0.1 -b 10.192.0.1 -a 10.192.0.0/10"
 dumpdev="AUTO"
 
+gateway_enable="YES"
 pf_enable="YES"
 pot_enable="YES"
 pot_list="proxy db1 mail1"

@@ -166,7 +166,11 @@ impl State {
                 let (mountpoint, source) = self.mountpoint(name);
                 Some((Value::Text(mountpoint), source))
             }
-            _ if OWN.iter().any(|(known, _)| *known == property) && !snapshot => {
+            "mountpoint" => None,
+            _ if OWN.iter().any(|(known, _)| *known == property) => {
+                if snapshot {
+                    return None;
+                }
                 if let Some(value) = dataset.local.get(property) {
                     return Some((Value::Text(value.clone()), Source::Local));
                 }

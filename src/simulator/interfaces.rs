@@ -712,7 +712,7 @@ pub(crate) fn netstat(call: &mut Call) -> Outcome {
         }
         let mut lines: Vec<(Ipv4Addr, String)> = Vec::new();
         for (net, interface, _) in connected(&state) {
-            if interface.kind != Kind::Loopback {
+            if interface.kind != Kind::Loopback && net.prefix_len() < 32 {
                 let link = format!("link#{}", interface.index);
                 lines.push((
                     net.network(),

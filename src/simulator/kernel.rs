@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
@@ -393,14 +394,18 @@ pub(crate) fn sysctl(call: &mut Call) -> Outcome {
     Ok(status)
 }
 
-/// The device that pf's users look for. Only root can make a device; anybody else gets a plain file in its place.
+/// A device that swallows what is written to it; false when it could not be made. Only root can make devices.
+pub(crate) fn make_null_device(machine: &Machine, path: &str, mode: u32) -> bool {
+    let path = machine.path(path);
+    // The numbers are those of the null device on Linux.
+    mknod(&path, SFlag::S_IFCHR, Mode::empty(), 0x103).is_ok()
+        && fs::set_permissions(&path, fs::Permissions::from_mode(mode)).is_ok()
+}
+
+/// The device that pf's users look for; who cannot make devices gets a plain file in its place.
 fn make_device(machine: &Machine) {
     let path = machine.path("/dev/pf");
-    if let Some(folder) = path.parent() {
-        let _ = fs::create_dir_all(folder);
-    }
-    // The numbers are those of the null device on Linux: whatever is written to it is gone.
-    if !path.exists() && mknod(&path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), 0x103).is_err() {
+    if !path.exists() && !make_null_device(machine, "/dev/pf", 0o600) {
         let _ = fs::write(&path, "");
     }
 }

@@ -1293,6 +1293,10 @@ impl Run<'_> {
         let (flags, _) = self.options(args, "hvp:A:", "pot get-attribute [-hv] -p pot -A attribute")?;
         let name = self.named(&flags, &[])?;
         let attribute = value_of(&flags, 'A').unwrap_or_default().to_owned();
+        if !self.is_pot(&name) {
+            self.error(format_args!("{name} is not a valid pot"));
+            return Ok(1);
+        }
         let value = self.pot_value(&name, &format!("pot.attr.{attribute}"));
         self.call.say(format_args!("{attribute}: {}", if value.is_empty() { "NO" } else { &value }));
         Ok(0)
