@@ -21,12 +21,15 @@
 //! | [`rules`] | findings, limits and readings: pure functions of (configuration, facts) |
 //! | [`facts`] | what is known about a host: data only |
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
-//! | [`diff`], [`digest`] | line differences and SHA-256 as types |
+//! | [`process`] | running commands: closed list of tools, argument vectors, limits |
+//! | [`layout`], [`diff`], [`digest`] | where files stand, line differences and SHA-256 as types |
+//! | [`settings`] | the settings file, root's |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //! | [`simulator`] | the simulated tools; uses only `potconf` and the leaves |
 //!
 //! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`
-//! may use rules and do I/O: data and its gathering are two subjects.
+//! may use rules and do I/O: data and its gathering are two subjects. `process` and `layout` stand below `host`
+//! because probes, operations and the executor all run commands, and there is one way to do so.
 
 pub mod accounts;
 pub mod activity;
@@ -39,9 +42,12 @@ pub mod facts;
 pub mod files;
 pub mod host;
 pub mod journal;
+pub mod layout;
 pub mod operations;
 pub mod platform;
 pub mod potconf;
+pub mod process;
 pub mod rules;
+pub mod settings;
 pub mod simulator;
 pub mod web;

@@ -66,6 +66,8 @@ impl Prefix {
         let output = Command::new(bin.join("potnet"))
             .arg("config-check")
             .env_clear()
+            // Without a terminal type it logs nothing at all.
+            .env("TERM", "xterm")
             .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
             .output()
             .unwrap();

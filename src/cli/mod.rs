@@ -1,6 +1,157 @@
 //! The command line: one file per command.
 
-/// Runs the program that the arguments name.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod activity;
+mod approve;
+mod audit;
+mod check;
+mod conf;
+mod demo;
+mod facts;
+mod feedback;
+mod output;
+mod plan;
+mod run;
+mod serve;
+mod simulate;
+mod user;
+mod web;
+
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::layout::Layout;
+
+/// A web console for FreeBSD hosts that run jails with pot.
+#[derive(Debug, Parser)]
+#[command(name = "pot-console", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Every host path is below this folder
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// pot's configuration folder [default: ROOT/usr/local/etc/pot]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub etc: Option<PathBuf>,
+    /// How to print
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+impl Global {
+    /// The host that the options name.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.root, self.etc.as_deref())
+    }
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The exit codes that scripts rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Refused, or errors found.
+    Refused = 1,
+    /// Wrong usage or unreadable input.
+    Usage = 2,
+    /// A command on the host failed.
+    HostCommand = 3,
+    /// The file changed meanwhile.
+    Conflict = 4,
+    /// The executor could not be reached.
+    Unreachable = 5,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the console on this host.
+    Serve(serve::Args),
+    /// The unprivileged web process; started by serve and demo.
+    #[command(hide = true)]
+    Web(web::Args),
+    /// Try the console on a simulated host.
+    Demo(demo::Args),
+    /// Show the findings on pot.conf.
+    Check(check::Args),
+    /// Show and change pot.conf.
+    Conf(conf::Args),
+    /// Show what an operation would do.
+    Plan(plan::Args),
+    /// Run an operation.
+    Run(run::Args),
+    /// Show what is known about the host.
+    Facts(facts::Args),
+    /// Show what pot did, from syslog.
+    Activity(activity::Args),
+    /// Show, verify and export the history.
+    Audit(audit::Args),
+    /// Manage accounts.
+    User(user::Args),
+    /// Approve a plan in a terminal.
+    Approve(approve::Args),
+    /// Show stored feedback.
+    Feedback(feedback::Args),
+    /// Prepare a simulated host in a folder.
+    Simulate(simulate::Args),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command that the arguments name. A simulated tool's name as argv[0] runs that tool instead.
+pub fn main() -> ExitCode {
+    let Arguments { global, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A closed pipe (`--help | head -1`) is no reason to complain.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match command {
+        Command::Serve(args) => serve::run(&global, args),
+        Command::Web(args) => web::run(&global, args),
+        Command::Demo(args) => demo::run(&global, args),
+        Command::Check(args) => check::run(&global, args),
+        Command::Conf(args) => conf::run(&global, args),
+        Command::Plan(args) => plan::run(&global, args),
+        Command::Run(args) => run::run(&global, args),
+        Command::Facts(args) => facts::run(&global, args),
+        Command::Activity(args) => activity::run(&global, args),
+        Command::Audit(args) => audit::run(&global, args),
+        Command::User(args) => user::run(&global, args),
+        Command::Approve(args) => approve::run(&global, args),
+        Command::Feedback(args) => feedback::run(&global, args),
+        Command::Simulate(args) => simulate::run(&global, args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "pot-console", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+    };
+    match result {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => {
+            eprintln!("pot-console: {error:#}");
+            ExitCode::from(Exit::Usage as u8)
+        }
+    }
 }

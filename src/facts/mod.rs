@@ -1,1 +1,415 @@
-//! facts
+//! What is known about a host: data only, gathered by the probes in `host`, judged by `rules`, shown by pages.
+//!
+//! Every source is a [`Fact`]: its value or its error, with the evidence and its age. "zpool: not found" is a
+//! fact, too.
+
+use crate::digest::Digest;
+use ipnet::{IpNet, Ipv4Net};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// One answer of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact<T> {
+    /// The value, when the source answered in a form that was understood.
+    pub value: Option<T>,
+    /// Why there is no value: what failed, on what.
+    pub error: Option<String>,
+    /// The command or file that was asked, as one would type it.
+    pub source: String,
+    /// The source's own words, control characters made harmless, at most 4 KiB.
+    pub evidence: String,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// How long the answer took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl<T> Fact<T> {
+    /// A fact that was observed, for tests and for values that need no source.
+    pub fn known(value: T, source: &str) -> Self {
+        Self {
+            value: Some(value),
+            error: None,
+            source: source.to_owned(),
+            evidence: String::new(),
+            at: Timestamp::now(),
+            took_ms: 0,
+        }
+    }
+
+    /// A source that did not answer.
+    pub fn unknown(error: impl Into<String>, source: &str) -> Self {
+        Self {
+            value: None,
+            error: Some(error.into()),
+            source: source.to_owned(),
+            evidence: String::new(),
+            at: Timestamp::now(),
+            took_ms: 0,
+        }
+    }
+
+    /// The value, if there is one.
+    pub fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+}
+
+/// Everything that the probes know about one host at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// When the last probe ended.
+    pub at: Timestamp,
+    /// Whether the host is simulated.
+    pub simulated: bool,
+    /// Name and versions.
+    pub system: Fact<System>,
+    /// What it runs on, since when, and as whom the console asks.
+    pub machine: Fact<Machine>,
+    /// `kern.features.vimage`: VNET is in the kernel.
+    pub vimage: Fact<bool>,
+    /// `kern.racct.enable`, now and at the next boot.
+    pub racct: Fact<Tunable>,
+    /// `hw.vtnet.lro_disable`, now and at the next boot.
+    pub vtnet_lro_disable: Fact<Tunable>,
+    /// `net.inet.ip.forwarding`.
+    pub forwarding: Fact<bool>,
+    /// `net.link.bridge.member_ifaddrs` where the kernel has it (FreeBSD 15).
+    pub bridge_member_addresses: Fact<Option<bool>>,
+    /// ZFS pools.
+    pub pools: Fact<Vec<Pool>>,
+    /// ZFS datasets of all pools.
+    pub datasets: Fact<Vec<Dataset>>,
+    /// Network interfaces in the host's order.
+    pub interfaces: Fact<Vec<Interface>>,
+    /// The IPv4 routes.
+    pub routes: Fact<Vec<Route>>,
+    /// Name servers of /etc/resolv.conf.
+    pub resolvers: Fact<Vec<IpAddr>>,
+    /// The state of pf in the kernel.
+    pub pf: Fact<Pf>,
+    /// pf's configuration file.
+    pub pf_file: Fact<PfFile>,
+    /// Whether ipfw is enabled.
+    pub ipfw: Fact<bool>,
+    /// Where syslogd writes what.
+    pub syslog: Fact<Syslog>,
+    /// rc variables that matter here, as `sysrc -n` gives them (defaults included).
+    pub rc: Fact<BTreeMap<String, String>>,
+    /// Packages and pkg itself.
+    pub packages: Fact<Packages>,
+    /// Groups by name, with gid.
+    pub groups: Fact<BTreeMap<String, u32>>,
+    /// The paths that pot.conf and the defaults name, by path.
+    pub paths: Fact<BTreeMap<String, PathState>>,
+    /// The pots below `POT_FS_ROOT/jails`.
+    pub pots: Fact<Vec<Pot>>,
+    /// The private bridges below `POT_FS_ROOT/bridges`.
+    pub private_bridges: Fact<Vec<PrivateBridge>>,
+    /// Digests of the files that the history watches, by path.
+    pub files: Fact<BTreeMap<String, Option<Digest>>>,
+}
+
+impl HostFacts {
+    /// Facts of a host that was not asked anything: each source says `why`. A start for tests and for tools that
+    /// know a few facts only.
+    pub fn unknown(why: &str) -> Self {
+        fn fact<T>(why: &str) -> Fact<T> {
+            Fact::unknown(why, "")
+        }
+        Self {
+            at: Timestamp::now(),
+            simulated: false,
+            system: fact(why),
+            machine: fact(why),
+            vimage: fact(why),
+            racct: fact(why),
+            vtnet_lro_disable: fact(why),
+            forwarding: fact(why),
+            bridge_member_addresses: fact(why),
+            pools: fact(why),
+            datasets: fact(why),
+            interfaces: fact(why),
+            routes: fact(why),
+            resolvers: fact(why),
+            pf: fact(why),
+            pf_file: fact(why),
+            ipfw: fact(why),
+            syslog: fact(why),
+            rc: fact(why),
+            packages: fact(why),
+            groups: fact(why),
+            paths: fact(why),
+            pots: fact(why),
+            private_bridges: fact(why),
+            files: fact(why),
+        }
+    }
+}
+
+/// What the host runs on. What a source does not tell is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The effective user id of the process that gathers the facts: 0 is root.
+    pub uid: u32,
+    /// `hw.machine_arch`: `amd64`, `aarch64` …
+    pub architecture: Option<String>,
+    /// `hw.ncpu`.
+    pub cpus: Option<u32>,
+    /// `hw.physmem`, in bytes.
+    pub memory: Option<u64>,
+    /// `kern.boottime`: when it was started.
+    pub booted: Option<Timestamp>,
+}
+
+/// Name and versions of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct System {
+    /// `hostname`.
+    pub hostname: String,
+    /// `freebsd-version -k`, for example `14.3-RELEASE-p2`.
+    pub kernel: String,
+    /// `freebsd-version -u`.
+    pub userland: String,
+    /// `security.jail.jailed`.
+    pub jailed: bool,
+    /// The host's time zone name, `UTC` when unknown.
+    pub time_zone: String,
+}
+
+impl System {
+    /// The kernel's major and minor version, when it starts with them.
+    pub fn version(&self) -> Option<(u32, u32)> {
+        let mut parts = self.kernel.split(['.', '-']);
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    }
+}
+
+/// A loader tunable: what runs and what the next boot will have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tunable {
+    /// The running value; none when the kernel does not know it.
+    pub running: Option<String>,
+    /// The value in /boot/loader.conf (last one wins); none when it is not there.
+    pub next_boot: Option<String>,
+}
+
+/// A ZFS pool. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub size: u64,
+    /// What is free.
+    pub free: u64,
+    /// `ONLINE`, `DEGRADED` …
+    pub health: String,
+}
+
+/// A ZFS dataset. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Its full name.
+    pub name: String,
+    /// `filesystem`, `volume` or `snapshot`.
+    pub kind: String,
+    /// Its mountpoint property (`none`, `legacy`, `-` or a path).
+    pub mountpoint: String,
+    /// `on`, `off`, `noauto` or `-`.
+    pub canmount: String,
+    /// Whether it is mounted.
+    pub mounted: bool,
+    /// What it and its children use.
+    pub used: u64,
+    /// What is left for it.
+    pub available: u64,
+    /// The snapshot it was cloned from.
+    pub origin: Option<String>,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Whether the flag UP is set.
+    pub up: bool,
+    /// Its description, empty when there is none.
+    pub description: String,
+    /// Interface groups (`bridge`, `pot`, `lo` …).
+    pub groups: Vec<String>,
+    /// IPv4 addresses in order; the first is the one that NAT uses.
+    pub addresses: Vec<Ipv4Address>,
+    /// IPv6 addresses with prefix.
+    pub addresses6: Vec<IpNet>,
+    /// Members, when it is a bridge.
+    pub members: Vec<String>,
+}
+
+impl Interface {
+    /// Whether it is a bridge.
+    pub fn is_bridge(&self) -> bool {
+        self.groups.iter().any(|group| group == "bridge") || self.name.starts_with("bridge")
+    }
+
+    /// Whether it is a loopback interface.
+    pub fn is_loopback(&self) -> bool {
+        self.groups.iter().any(|group| group == "lo") || self.name == "lo0"
+    }
+}
+
+/// An IPv4 address of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipv4Address {
+    /// Address with prefix length, host bits kept.
+    pub network: Ipv4Net,
+}
+
+impl Ipv4Address {
+    /// The address alone.
+    pub fn address(&self) -> Ipv4Addr {
+        self.network.addr()
+    }
+}
+
+/// An IPv4 route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Destination; 0.0.0.0/0 is the default route.
+    pub destination: Ipv4Net,
+    /// The next hop, when there is one.
+    pub gateway: Option<Ipv4Addr>,
+    /// The interface it leaves by.
+    pub interface: String,
+}
+
+/// The state of pf in the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pf {
+    /// /dev/pf exists (the module is loaded).
+    pub loaded: bool,
+    /// `pfctl -s info` says Enabled.
+    pub enabled: bool,
+    /// `pfctl -s Anchors`: anchors that exist, called or not.
+    pub anchors: Vec<String>,
+    /// `pfctl -s nat`: translation rules of the main rule set.
+    pub nat: Vec<String>,
+    /// `pfctl -s rules`: filter rules of the main rule set, as evidence.
+    pub rules: Vec<String>,
+    /// `pfctl -s nat -a pot-nat`.
+    pub pot_nat: Vec<String>,
+}
+
+impl Pf {
+    /// Whether the main rules call both of pot's anchors.
+    pub fn calls_pot_anchors(&self) -> bool {
+        let calls = |kind: &str, name: &str| {
+            self.nat.iter().any(|rule| {
+                rule.strip_prefix(kind).is_some_and(|rest| rest.trim_start().trim_start_matches('"').starts_with(name))
+            })
+        };
+        calls("nat-anchor", "pot-nat") && calls("rdr-anchor", "pot-rdr/*")
+    }
+}
+
+/// pf's configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PfFile {
+    /// What `sysrc -n pf_rules` says.
+    pub path: String,
+    /// Whether it exists.
+    pub exists: bool,
+    /// Whether `pfctl -nf` takes it; none when it could not be tried (no /dev/pf).
+    pub valid: Option<bool>,
+    /// pfctl's words when it does not.
+    pub errors: Vec<String>,
+    /// How often each of pot's anchor lines stands in it: nat-anchor, rdr-anchor.
+    pub anchor_lines: (usize, usize),
+}
+
+/// syslogd's configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Syslog {
+    /// `syslogd_flags` as in force for the next start.
+    pub flags: String,
+    /// For each facility (`local2` …) the files that take its info level, most special first.
+    pub files: BTreeMap<String, Vec<String>>,
+    /// Files named by a rule that do not exist (syslogd without -C does not create them).
+    pub missing: Vec<String>,
+}
+
+/// Packages and pkg itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packages {
+    /// Whether pkg is bootstrapped.
+    pub pkg: bool,
+    /// Installed version of pot.
+    pub pot: Option<String>,
+    /// Installed version of potnet.
+    pub potnet: Option<String>,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathState {
+    /// What it is.
+    pub kind: PathKind,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// For a folder: whether it holds nothing.
+    pub empty: bool,
+    /// Whether it and every folder above are owned by root and writable by no other.
+    pub only_root_writes: bool,
+}
+
+/// What a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathKind {
+    /// Nothing is there.
+    Absent,
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link (not followed).
+    Link,
+    /// Anything else.
+    Other,
+}
+
+/// A pot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pot {
+    /// Its name.
+    pub name: String,
+    /// `single` or `multi`.
+    pub kind: String,
+    /// `inherit`, `alias`, `public-bridge` or `private-bridge`.
+    pub network_type: String,
+    /// Its addresses as its configuration gives them.
+    pub addresses: Vec<IpAddr>,
+    /// The private bridge it stands on.
+    pub bridge: Option<String>,
+    /// Whether `jls -j NAME` succeeds; none when that could not be asked.
+    pub running: Option<bool>,
+}
+
+/// A private bridge, from `POT_FS_ROOT/bridges/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivateBridge {
+    /// Its name.
+    pub name: String,
+    /// Its network.
+    pub network: Ipv4Net,
+    /// Its gateway.
+    pub gateway: Ipv4Addr,
+}

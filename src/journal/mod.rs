@@ -1,1 +1,25 @@
-//! journal
+//! The chain of evidence: append, verify, checkpoints, pruning, backup.
+//!
+//! A journal is a folder of segments, each named after the first sequence number in it. A segment is lines of
+//! `HASH JSON`, where HASH is the SHA-256, in hexadecimal, of the previous line's hash (32 bytes) and this line's
+//! JSON as it stands. The first line of a segment names the journal and the last hash of the segment before (32
+//! zero bytes for the very first), and is a link of the chain like any other; every further line is one
+//! [`record::Record`].
+
+mod backup;
+mod chain;
+mod checkpoint;
+mod head;
+mod prune;
+pub mod record;
+mod store;
+mod verify;
+
+pub use backup::{BackupReport, check_backup, restore_backup, write_backup};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
+pub use prune::{Keep, Kind, Pruned, Retention};
+pub use store::{Journal, JournalError, Opening, RolledBack};
+pub use verify::{Problem, ProblemKind, VerifyReport, verify};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,20 @@
-//! platform
+//! What differs between FreeBSD and Linux: the only place with `cfg(target_os)` and `unsafe`.
+//!
+//! FreeBSD comes first, it is what the console is made for; Linux is where it is developed and shown. Every
+//! function names the manual pages that it follows.
+
+mod confine;
+mod descriptors;
+mod observe;
+mod signals;
+
+pub use confine::{chroot_to, die_with_parent, no_core_dumps, no_new_privileges, no_tracing, switch_user};
+pub use descriptors::{
+    close_descriptors_from, hand_over, mark_descriptors_from, open_for_reading, prepare_command, recv_with_fd,
+    send_with_fd,
+};
+pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title};
+
+#[cfg(test)]
+mod tests;
+pub use signals::{Signals, Wake};

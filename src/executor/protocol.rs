@@ -1,0 +1,722 @@
+//! The border: every message that may cross between the web process and the executor.
+//!
+//! A frame is a 4-byte big-endian length and that many bytes of JSON. The set is closed: no command carries a
+//! path, an argument vector, shell text, an actor or a role. A command carries the browser's token; the executor
+//! derives who is asking. Descriptors travel only from the executor to the web process.
+
+use crate::diff::Diff;
+use crate::digest::Digest;
+use crate::facts::HostFacts;
+use crate::journal::record::{Record, Reported, Role};
+use crate::operations::plan::{ManagedFile, Operation, Plan, Preparation, Run, RunEvent};
+use crate::potconf::Edit;
+use crate::rules::Finding;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Raised when a message changes its meaning; both sides are one binary, so a difference is a fault.
+pub const VERSION: u16 = 1;
+/// Longest request in bytes: a pot.conf of 1 MiB as edits, with room.
+pub const MAX_REQUEST: usize = 4 << 20;
+/// Longest reply in bytes.
+pub const MAX_REPLY: usize = 16 << 20;
+
+/// Text that never appears in a log, a debug print or the journal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What the web process asks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// [`VERSION`].
+    pub version: u16,
+    /// Chosen by the asker, repeated in the reply.
+    pub id: u64,
+    /// The browser's session token (base64url of 32 bytes), when it sent one.
+    pub token: Option<Secret>,
+    /// What the browser's side says about itself.
+    pub reported: Reported,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// The closed set of commands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    // -- the web process itself: no session --
+    /// Facts that a page needs before anyone is signed in: host name, simulated or not, set-up needed or not.
+    Greeting {},
+    /// Records after `after`, at most `limit` (1 to 1000), for the projection. Answer: `Records`.
+    JournalAfter {
+        /// The last sequence number already held.
+        after: u64,
+        /// How many at most.
+        limit: u32,
+    },
+    /// The web process accepts connections now. Answer: `Done`.
+    Ready {},
+
+    // -- signing in and out --
+    /// Checks a password and mints a session. Answer: `SignedIn`.
+    SignIn {
+        /// Account name.
+        name: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// Makes the first account with the one-time set-up code, then signs in. Answer: `SignedIn`.
+    SetUp {
+        /// The code that the executor printed.
+        code: Secret,
+        /// Account name.
+        name: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// Ends the session. Answer: `Done`.
+    SignOut {},
+    /// Who is asking. Answer: `Session`.
+    Session {},
+    /// Gives the password again, so that the session counts as fresh for 5 minutes. Answer: `Session`.
+    Prove {
+        /// The account's password.
+        password: Secret,
+    },
+
+    // -- accounts --
+    /// All accounts. Answer: `Accounts`.
+    Accounts {},
+    /// Adds an account. Answer: `Done`.
+    AddAccount {
+        /// Its name.
+        name: String,
+        /// Its role.
+        role: Role,
+        /// Its first password.
+        password: Secret,
+    },
+    /// Changes a role. Answer: `Done`.
+    SetRole {
+        /// Whose.
+        name: String,
+        /// The new role.
+        role: Role,
+    },
+    /// Disables an account (its sessions end) or enables it again. Answer: `Done`.
+    SetDisabled {
+        /// Whose.
+        name: String,
+        /// Whether it is disabled.
+        disabled: bool,
+    },
+    /// Changes one's own password. Answer: `Done`.
+    ChangePassword {
+        /// The present one.
+        old: Secret,
+        /// The new one.
+        new: Secret,
+    },
+
+    // -- reading the host --
+    /// pot.conf and the default file as they stand. Answer: `Configuration`.
+    Configuration {},
+    /// Cached facts; with `refresh` a new gathering is started, the answer does not wait for it. Answer: `Facts`.
+    Facts {
+        /// Start a new gathering.
+        refresh: bool,
+    },
+    /// Kept versions of a file, newest first. Answer: `Backups`.
+    Backups {
+        /// Which file; none: all.
+        file: Option<ManagedFile>,
+    },
+    /// One kept version. Answer: `File`.
+    Backup {
+        /// Which file it is a version of.
+        file: ManagedFile,
+        /// Its content digest.
+        digest: Digest,
+    },
+    /// A managed file as it stands. Answer: `File`.
+    File {
+        /// Which one.
+        file: ManagedFile,
+    },
+    /// The log that pot's facility is written to, with its rotated generations, newest first. Answer: `LogFiles`.
+    LogFiles {},
+    /// Opens one generation for reading. Answer: `LogOpened` with a descriptor.
+    OpenLog {
+        /// Its place in the list of `LogFiles`, 0 the live file.
+        generation: u32,
+    },
+
+    // -- changing the configuration --
+    /// What saving these edits would write: diff and findings, computed by the executor. Answer: `Review`.
+    Review {
+        /// The digest of the file that the form was made from.
+        base: Digest,
+        /// The edits.
+        edits: Vec<Edit>,
+    },
+    /// Writes pot.conf. Answer: `Saved`, or a `Conflict` error.
+    Save {
+        /// The digest of the file that the form was made from.
+        base: Digest,
+        /// The edits.
+        edits: Vec<Edit>,
+        /// Why.
+        reason: Option<String>,
+        /// Write in spite of error findings (admin, with a reason).
+        accept_errors: bool,
+    },
+
+    // -- operations --
+    /// Makes and keeps a plan. Answer: `Plan`.
+    Plan {
+        /// What is planned.
+        operation: Operation,
+    },
+    /// Carries out a plan. Answer: `Started`.
+    Run {
+        /// The plan's number.
+        plan: u64,
+        /// The plan's digest, as shown.
+        digest: Digest,
+        /// The password, where the plan wants a one-time proof.
+        password: Option<Secret>,
+        /// The typed text, where the plan wants one.
+        confirm_text: Option<String>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// All runs, newest first, `before` a number, at most `limit` (1 to 200). Answer: `Runs`.
+    Runs {
+        /// Only runs with a smaller number.
+        before: Option<u64>,
+        /// How many at most.
+        limit: u32,
+    },
+    /// One run. Answer: `Run`.
+    RunState {
+        /// Which one.
+        run: u64,
+    },
+    /// Events of a run after `after`, at most `limit` (1 to 2000). Answer: `RunEvents`.
+    RunEvents {
+        /// Which run.
+        run: u64,
+        /// The last number already held.
+        after: u64,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Ends a run where that is offered. Answer: `Done`.
+    Abort {
+        /// Which run.
+        run: u64,
+    },
+    /// A nonce for `Keep`, given out only for a connection accepted after the change. Answer: `Nonce`.
+    KeepNonce {
+        /// Which run.
+        run: u64,
+        /// When the browser's connection was accepted, milliseconds of the Unix epoch, as the web process saw it.
+        accepted_ms: i64,
+        /// The web process's number for that connection.
+        connection: u64,
+    },
+    /// Keeps what a run changed. Answer: `Done`.
+    Keep {
+        /// Which run.
+        run: u64,
+        /// What `KeepNonce` gave.
+        nonce: Secret,
+        /// When this connection was accepted.
+        accepted_ms: i64,
+        /// Its number; must differ from the one the nonce was given on.
+        connection: u64,
+    },
+    /// Puts back at once what a run changed. Answer: `Done`.
+    PutBack {
+        /// Which run.
+        run: u64,
+    },
+    /// Sets an advised to-do aside, or takes it up again. Answer: `Done`.
+    SetAside {
+        /// Which one.
+        item: Preparation,
+        /// Whether it is set aside.
+        aside: bool,
+    },
+
+    // -- feedback --
+    /// Stores feedback, and hands it to the host's mailer when `send`. Answer: `FeedbackStored`.
+    Feedback {
+        /// What's wrong with pot?
+        wrong: String,
+        /// What's the missing feature I really need?
+        missing: String,
+        /// How bad is it to use?
+        usability: String,
+        /// Name, if they gave one.
+        name: Option<String>,
+        /// Reply address, if they gave one.
+        reply_to: Option<String>,
+        /// Whether to hand it to the mailer.
+        send: bool,
+    },
+
+    // -- evidence --
+    /// Verifies the journal (and its head). Answer: `Verified`.
+    VerifyJournal {},
+    /// Makes a signed checkpoint. Answer: `Checkpoint`.
+    Checkpoint {},
+    /// Records that the history is exported. Answer: `Done`.
+    RecordExport {
+        /// `csv`, `json` or `jsonl`.
+        format: ExportFormat,
+        /// The filter as shown in the URL, at most 500 characters.
+        filter: String,
+    },
+}
+
+/// The form of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFormat {
+    /// Comma-separated values.
+    Csv,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// What the executor sends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "kebab-case")]
+pub enum Message {
+    /// The answer to a request.
+    Reply {
+        /// The request's id.
+        id: u64,
+        /// Result or refusal.
+        result: Result<Box<Reply>, Refusal>,
+    },
+    /// Something grew; ask for what is new. May be dropped, the next one says it again.
+    Hint(Hint),
+}
+
+/// What grew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    /// The journal's last sequence number.
+    pub journal: u64,
+    /// The present or last run and the number of its last event.
+    pub run: Option<(u64, u64)>,
+    /// Counts gatherings of facts.
+    pub facts: u64,
+    /// Whether the web process should close its connections (a change awaits Keep): counts such moments.
+    pub close_connections: u64,
+}
+
+/// Answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// It is done.
+    Done {},
+    /// For `Greeting`.
+    Greeting(Greeting),
+    /// For `JournalAfter`: records in order and the journal's identity (it changes when the journal is begun anew).
+    Records {
+        /// In order.
+        records: Vec<Record>,
+        /// The journal's last sequence number.
+        last: u64,
+        /// The hash of each record, in the same order.
+        hashes: Vec<Digest>,
+        /// The lowest sequence number that is still kept (1 unless pruned).
+        first: u64,
+    },
+    /// For `SignIn` and `SetUp`.
+    SignedIn {
+        /// The session's token, for the cookie.
+        token: Secret,
+        /// Who.
+        session: SessionView,
+    },
+    /// For `Session` and `Prove`.
+    Session(SessionView),
+    /// For `Accounts`.
+    Accounts {
+        /// By name.
+        accounts: Vec<AccountView>,
+    },
+    /// For `Configuration`.
+    Configuration(ConfigurationView),
+    /// For `Facts`; none until the first gathering ended.
+    Facts {
+        /// The cached facts.
+        facts: Option<Box<HostFacts>>,
+        /// Whether a gathering is under way.
+        refreshing: bool,
+        /// Advised to-dos that were set aside.
+        set_aside: Vec<Preparation>,
+    },
+    /// For `Backups`.
+    Backups {
+        /// Newest first.
+        backups: Vec<BackupView>,
+    },
+    /// For `Backup` and `File`.
+    File {
+        /// Its bytes.
+        #[serde(with = "bytes_as_base64")]
+        bytes: Vec<u8>,
+        /// Its path on the host, for showing.
+        path: String,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// For `LogFiles`.
+    LogFiles {
+        /// The facility that pot logs to.
+        facility: String,
+        /// Live file first, then rotated ones, newest first; empty when syslogd writes it nowhere.
+        files: Vec<LogFileView>,
+        /// The host's time zone name.
+        time_zone: String,
+        /// The host's name, to tell foreign lines.
+        hostname: String,
+    },
+    /// For `OpenLog`; the descriptor travels beside it.
+    LogOpened {
+        /// The file's size in bytes when it was opened.
+        size: u64,
+    },
+    /// For `Review`.
+    Review(ReviewView),
+    /// For `Save`.
+    Saved {
+        /// The digest of the new file.
+        digest: Digest,
+        /// The record's sequence number.
+        record: u64,
+        /// What was written; empty when nothing differed.
+        diff: Diff,
+    },
+    /// For `Plan`.
+    Plan(Box<Plan>),
+    /// For `Run`.
+    Started {
+        /// The run's number.
+        run: u64,
+    },
+    /// For `Runs`.
+    Runs {
+        /// Newest first.
+        runs: Vec<Run>,
+    },
+    /// For `RunState`.
+    Run(Box<Run>),
+    /// For `RunEvents`.
+    RunEvents {
+        /// In order.
+        events: Vec<RunEvent>,
+        /// Whether the run has ended and no event follows.
+        ended: bool,
+    },
+    /// For `KeepNonce`.
+    Nonce {
+        /// To be sent back with `Keep` on another connection.
+        nonce: Secret,
+    },
+    /// For `Feedback`.
+    FeedbackStored {
+        /// Whether the mailer took it; none when it was not asked to.
+        sent: Option<bool>,
+        /// The mailer's answer, or why there is none.
+        answer: String,
+        /// The whole text, for copying.
+        text: String,
+        /// The recipient.
+        recipient: String,
+    },
+    /// For `VerifyJournal`.
+    Verified(VerifyView),
+    /// For `Checkpoint`: a text to keep on another machine.
+    Checkpoint {
+        /// The signed checkpoint, JSON.
+        text: String,
+    },
+}
+
+/// For a page before anyone is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeting {
+    /// The host's name.
+    pub hostname: String,
+    /// Whether the host is simulated.
+    pub simulated: bool,
+    /// Whether there is no account yet.
+    pub set_up_needed: bool,
+    /// Whether a reason is a duty for every change.
+    pub reason_required: bool,
+    /// The console's version.
+    pub version: String,
+    /// Path of pot.conf, for showing.
+    pub pot_conf: String,
+    /// The journal's state in words when it is not sound (rolled back, broken), shown on every page.
+    pub alarm: Option<String>,
+}
+
+/// A session as its owner may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Account name.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// When the password was last given.
+    pub proved: Timestamp,
+    /// Whether a command that wants a fresh proof would be taken now.
+    pub fresh: bool,
+    /// When the session ends at the latest.
+    pub expires: Timestamp,
+    /// When the account signed in the time before.
+    pub previous_sign_in: Option<Timestamp>,
+    /// First eight hexadecimal digits of the token's hash.
+    pub id: String,
+}
+
+/// An account without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Its name.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// Whether it is disabled.
+    pub disabled: bool,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it last signed in.
+    pub last_sign_in: Option<Timestamp>,
+    /// How many sessions it has now.
+    pub sessions: usize,
+}
+
+/// pot.conf and the default file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationView {
+    /// pot.conf's bytes; empty when it does not exist.
+    #[serde(with = "bytes_as_base64")]
+    pub own: Vec<u8>,
+    /// pot.default.conf's bytes; empty when it does not exist.
+    #[serde(with = "bytes_as_base64")]
+    pub default: Vec<u8>,
+    /// Whether pot.conf exists.
+    pub exists: bool,
+    /// Digest of pot.conf (of nothing when it does not exist).
+    pub digest: Digest,
+    /// Its path on the host.
+    pub path: String,
+    /// The default file's path on the host.
+    pub default_path: String,
+    /// When it was last changed.
+    pub modified: Option<Timestamp>,
+}
+
+/// What saving would write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewView {
+    /// The difference against the file as it stands now.
+    pub diff: Diff,
+    /// Findings on what would be written.
+    pub findings: Vec<Finding>,
+    /// The digest of the file as it stands now.
+    pub digest: Digest,
+    /// When the file is not the one the form was made from.
+    pub conflict: Option<Conflict>,
+}
+
+/// The file changed while someone was editing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Who changed it last, as the journal says; none: outside of the console.
+    pub by: Option<String>,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// Parameters that both changed: name, the file's new value, the wanted value.
+    pub colliding: Vec<Collision>,
+    /// How many other edits fit.
+    pub fitting: usize,
+    /// The digest of the file as it stands now: the base for the next try.
+    pub digest: Digest,
+    /// What saving the edits on the new file would write.
+    pub diff: Diff,
+}
+
+/// A parameter that both changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collision {
+    /// Its name.
+    pub name: String,
+    /// The value in the file now.
+    pub theirs: Option<String>,
+    /// The value that was wanted.
+    pub yours: Option<String>,
+}
+
+/// A kept version of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupView {
+    /// Which file.
+    pub file: ManagedFile,
+    /// Its path on the host.
+    pub path: String,
+    /// Content digest.
+    pub digest: Digest,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was kept.
+    pub at: Timestamp,
+    /// What it was kept for: the record's sequence number.
+    pub record: Option<u64>,
+    /// Whether the file has this content now.
+    pub current: bool,
+}
+
+/// A log file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFileView {
+    /// Its path on the host, for showing.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was last written.
+    pub modified: Option<Timestamp>,
+    /// How it is compressed.
+    pub compression: Compression,
+    /// Device and inode, to notice rotation.
+    pub identity: (u64, u64),
+}
+
+/// How a log file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    Plain,
+    /// gzip.
+    Gzip,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
+    /// zstandard.
+    Zstd,
+}
+
+/// The journal's proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyView {
+    /// Whether every record stands in its place unbroken and the head agrees.
+    pub sound: bool,
+    /// How many records were read.
+    pub records: u64,
+    /// The last record's hash.
+    pub head: Option<Digest>,
+    /// The first problem, naming record and kind.
+    pub problem: Option<String>,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind of refusal.
+    pub kind: RefusalKind,
+    /// What failed, on what, and what to do now.
+    pub message: String,
+    /// The field or parameter it is about.
+    pub field: Option<String>,
+    /// For `RefusalKind::Conflict` on a save.
+    pub conflict: Option<Box<Conflict>>,
+    /// For `RefusalKind::Findings`: the error findings that stand in the way.
+    pub findings: Vec<Finding>,
+}
+
+impl Refusal {
+    /// A refusal with words alone.
+    pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), field: None, conflict: None, findings: Vec::new() }
+    }
+
+    /// Names the field it is about.
+    #[must_use]
+    pub fn on(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+/// What kind of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// No session, or it has ended: sign in.
+    SignInNeeded,
+    /// Name or password is wrong.
+    WrongPassword,
+    /// Too many tries: wait.
+    Throttled,
+    /// The role does not allow it.
+    Forbidden,
+    /// The password is needed again first (fresh or one-time).
+    ProofNeeded,
+    /// A value is against a limit or cannot be written safely.
+    Limit,
+    /// Error findings stand in the way.
+    Findings,
+    /// The file or the facts changed meanwhile.
+    Conflict,
+    /// Another change is running, or one awaits Keep.
+    Busy,
+    /// No such plan, run, backup …, or it is used up or too old.
+    NotFound,
+    /// The journal could not be written: nothing was changed.
+    NotRecorded,
+    /// Reading or writing a file, or a command, failed.
+    Failed,
+    /// The message is not one of this protocol.
+    Malformed,
+}
+
+/// Bytes inside JSON as base64.
+pub mod bytes_as_base64 {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes bytes as base64.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    /// Reads bytes from base64.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        STANDARD.decode(text.as_bytes()).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,63 @@
+//! A copy of the journal's last sequence number and hash in another place (`/var/log`), which a boot environment
+//! that is rolled back does not take along.
+
+use crate::digest::Digest;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use uuid::Uuid;
+
+/// What the copy says. One line of fixed length, so that it is overwritten in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) sequence: u64,
+    pub(super) hash: Digest,
+    pub(super) journal: Uuid,
+}
+
+impl Head {
+    /// None when there is no such file.
+    pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
+        let file = match crate::platform::open_for_reading(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut buffer = [0; 256];
+        let length = file.read_at(&mut buffer, 0)?;
+        let text = std::str::from_utf8(&buffer[..length]).unwrap_or_default();
+        Self::parse(text)
+            .map(Some)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is not a journal's head"))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.strip_suffix('\n')?.split(' ');
+        let head = Self {
+            sequence: words.next()?.parse().ok()?,
+            hash: Digest::from_hex(words.next()?).ok()?,
+            journal: words.next()?.parse().ok()?,
+        };
+        words.next().is_none().then_some(head)
+    }
+
+    /// Not made durable: after a power cut it may be older than the journal, never newer, because a record is on
+    /// disk before its head is written.
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(path)?;
+        let text = format!("{:020} {} {}\n", self.sequence, self.hash.hex(), self.journal.hyphenated());
+        file.write_all_at(text.as_bytes(), 0)?;
+        let length = text.len() as u64;
+        if file.metadata()?.len() != length {
+            file.set_len(length)?;
+        }
+        Ok(())
+    }
+}

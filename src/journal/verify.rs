@@ -1,0 +1,434 @@
+//! Reads a whole journal and names the first thing that is not as it was written.
+
+use super::chain::{self, GENESIS, Line, Segment, segment_path, segments};
+use super::checkpoint::{Checkpoint, pruned_checkpoint};
+use super::head::Head;
+use crate::digest::Digest;
+use crate::platform;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use uuid::Uuid;
+
+/// What kind of breach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// A record's text or hash is not the one that was written.
+    Changed,
+    /// A record is not there.
+    Missing,
+    /// A record stands in another place, or twice.
+    Reordered,
+    /// A line is not a record.
+    Malformed,
+    /// The copy of the head is ahead of the journal, or of another history: an older copy of the journal was put in
+    /// place.
+    RolledBack,
+    /// The copy of the head is gone or cannot be read.
+    HeadMissing,
+    /// The journal ends before the checkpoint.
+    Truncated,
+    /// The record that the checkpoint names is another one.
+    OtherHistory,
+    /// A file of the journal could not be read.
+    Unreadable,
+}
+
+/// The first thing found broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The record it is about, where it is about one.
+    pub sequence: Option<u64>,
+    /// What kind.
+    pub kind: ProblemKind,
+    /// A sentence that names the record and what is wrong.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Problem {
+    pub(super) fn new(sequence: Option<u64>, kind: ProblemKind, text: String) -> Self {
+        Self { sequence, kind, text }
+    }
+
+    pub(super) fn malformed(sequence: u64) -> Self {
+        Self::new(
+            Some(sequence),
+            ProblemKind::Malformed,
+            format!("where record {sequence} should be stands a line that is no record"),
+        )
+    }
+
+    pub(super) fn changed(sequence: u64) -> Self {
+        Self::new(
+            Some(sequence),
+            ProblemKind::Changed,
+            format!("record {sequence} was changed: its text does not give the hash that stands before it"),
+        )
+    }
+
+    /// Where record `expected` should be stands `found`, or nothing.
+    pub(super) fn missing(expected: u64, found: Option<u64>) -> Self {
+        match found {
+            Some(found) if found > expected => Self::new(
+                Some(expected),
+                ProblemKind::Missing,
+                format!("record {expected} is missing: record {found} stands in its place"),
+            ),
+            Some(found) => Self::new(
+                Some(expected),
+                ProblemKind::Reordered,
+                format!("record {found} stands where record {expected} should be"),
+            ),
+            None => Self::new(Some(expected), ProblemKind::Missing, format!("record {expected} is missing")),
+        }
+    }
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Whether every record stands in its place unbroken, the copied head agrees and the checkpoint, if any, holds.
+    pub sound: bool,
+    /// How many records were read.
+    pub records: u64,
+    /// The lowest sequence number that is kept; 1 unless pruned.
+    pub first: u64,
+    /// The last sound record's number; 0 when there is none.
+    pub last: u64,
+    /// The last sound record's hash.
+    pub head: Option<Digest>,
+    /// Bytes of a last line without newline: a write that is under way, or was cut off. No breach.
+    pub torn: u64,
+    /// The first problem.
+    pub problem: Option<Problem>,
+}
+
+/// Whether `head` contradicts a journal `id` that ends with record `last` and holds hash `here` at the head's number.
+pub(super) fn judge_head(head: &Head, id: Uuid, last: u64, here: Option<Digest>) -> Option<Problem> {
+    let text = if head.journal != id {
+        format!(
+            "the copied head (record {}) belongs to another journal: this one was begun anew or put in its place",
+            head.sequence
+        )
+    } else if head.sequence > last {
+        format!(
+            "the journal was rolled back: it ends with record {last}, but record {} had been written",
+            head.sequence
+        )
+    } else if head.sequence > 0 && here.is_some_and(|here| here != head.hash) {
+        format!(
+            "record {} is not the one whose head was copied: the journal was rolled back and went on",
+            head.sequence
+        )
+    } else {
+        return None;
+    };
+    Some(Problem::new(Some(head.sequence), ProblemKind::RolledBack, text))
+}
+
+/// What is noted of the journal under its lock, so that records appended meanwhile do not disturb.
+struct Snapshot {
+    segments: Vec<(u64, u64)>,
+    head: io::Result<Option<Head>>,
+}
+
+impl Snapshot {
+    fn take(dir: &Path, head: Option<&Path>) -> io::Result<Self> {
+        let path = dir.join("lock");
+        // Reading is enough for the lock; without the file nobody appends.
+        let lock = File::options()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(path)
+            .ok();
+        if let Some(lock) = &lock {
+            lock.lock_shared()?;
+        }
+        let mut found = Vec::new();
+        for first in segments(dir)? {
+            found.push((first, segment_path(dir, first).metadata()?.len()));
+        }
+        Ok(Self { segments: found, head: head.map_or(Ok(None), Head::read) })
+    }
+}
+
+/// Verifies the journal in `dir` against its own chain, the copied head, and a checkpoint that was kept elsewhere.
+/// Reads every byte once, with little memory; appending goes on meanwhile.
+pub fn verify(dir: &Path, head: &Path, checkpoint: Option<&Checkpoint>) -> VerifyReport {
+    verify_parts(dir, Some(head), checkpoint)
+}
+
+/// The same; without a head for a journal that was taken out of a backup.
+pub(super) fn verify_parts(dir: &Path, head: Option<&Path>, checkpoint: Option<&Checkpoint>) -> VerifyReport {
+    let mut walk = Walk {
+        previous: GENESIS,
+        next: 1,
+        first: 1,
+        records: 0,
+        last_record: None,
+        id: None,
+        torn: 0,
+        watched: Vec::new(),
+    };
+    let problem = walk.all(dir, head, checkpoint).err();
+    let last = walk.next - 1;
+    VerifyReport {
+        sound: problem.is_none(),
+        records: walk.records,
+        first: walk.first,
+        last,
+        head: walk.last_record,
+        torn: walk.torn,
+        problem,
+    }
+}
+
+/// A record whose hash someone else has noted.
+struct Watched {
+    sequence: u64,
+    seen: Option<Digest>,
+}
+
+struct Walk {
+    previous: Digest,
+    next: u64,
+    first: u64,
+    records: u64,
+    last_record: Option<Digest>,
+    id: Option<Uuid>,
+    torn: u64,
+    watched: Vec<Watched>,
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Problem {
+    let path = path.to_owned();
+    move |error| Problem::new(None, ProblemKind::Unreadable, format!("{} cannot be read: {error}", path.display()))
+}
+
+impl Walk {
+    fn all(&mut self, dir: &Path, head: Option<&Path>, checkpoint: Option<&Checkpoint>) -> Result<(), Problem> {
+        let snapshot = Snapshot::take(dir, head).map_err(unreadable(dir))?;
+        let pruned = pruned_checkpoint(dir).map_err(unreadable(dir))?;
+        for noted in [checkpoint, pruned.as_ref()].into_iter().flatten() {
+            self.watched.push(Watched { sequence: noted.sequence, seen: None });
+        }
+        if let Ok(Some(head)) = &snapshot.head {
+            self.watched.push(Watched { sequence: head.sequence, seen: None });
+        }
+        let count = snapshot.segments.len();
+        for (at, (first, length)) in snapshot.segments.iter().enumerate() {
+            self.segment(dir, *first, *length, at == 0, at + 1 == count, pruned.as_ref())?;
+        }
+        let last = self.next - 1;
+
+        match snapshot.head {
+            Ok(Some(head)) => {
+                let id = self.id.unwrap_or(head.journal);
+                if let Some(problem) = judge_head(&head, id, last, self.seen(head.sequence)) {
+                    return Err(problem);
+                }
+            }
+            Ok(None) => {
+                if let Some(head) = head.filter(|_| last > 0) {
+                    let text = format!("the copy of the head, {}, is gone", head.display());
+                    return Err(Problem::new(Some(last), ProblemKind::HeadMissing, text));
+                }
+            }
+            Err(error) => {
+                let head = head.unwrap_or(dir).display();
+                let text = format!("the copy of the head, {head}, cannot be read: {error}");
+                return Err(Problem::new(None, ProblemKind::HeadMissing, text));
+            }
+        }
+        if let Some(pruned) = &pruned {
+            self.holds(pruned, "checkpoint of the last pruning")?;
+        }
+        checkpoint.map_or(Ok(()), |checkpoint| self.holds(checkpoint, "checkpoint"))
+    }
+
+    fn seen(&self, sequence: u64) -> Option<Digest> {
+        self.watched.iter().find(|watched| watched.sequence == sequence).and_then(|watched| watched.seen)
+    }
+
+    fn holds(&self, checkpoint: &Checkpoint, name: &str) -> Result<(), Problem> {
+        let (sequence, last) = (checkpoint.sequence, self.next - 1);
+        if self.id.is_some_and(|id| id != checkpoint.journal) || (self.id.is_none() && sequence > 0) {
+            return Err(Problem::new(
+                Some(sequence),
+                ProblemKind::OtherHistory,
+                format!(
+                    "the {name} (record {sequence}) is of another journal: this one was begun anew or put in its place"
+                ),
+            ));
+        }
+        if sequence > last {
+            return Err(Problem::new(
+                Some(sequence),
+                ProblemKind::Truncated,
+                format!(
+                    "the journal ends with record {last}, but the {name} attests record {sequence}: the end was cut off"
+                ),
+            ));
+        }
+        match self.seen(sequence) {
+            Some(hash) if hash != checkpoint.hash => Err(Problem::new(
+                Some(sequence),
+                ProblemKind::OtherHistory,
+                format!("record {sequence} is not the one that the {name} attests: the history was written anew"),
+            )),
+            // Records before the first that is kept were pruned; the pruning's own checkpoint stands for them.
+            _ => Ok(()),
+        }
+    }
+
+    fn segment(
+        &mut self,
+        dir: &Path,
+        first: u64,
+        length: u64,
+        is_first: bool,
+        is_last: bool,
+        pruned: Option<&Checkpoint>,
+    ) -> Result<(), Problem> {
+        let path = segment_path(dir, first);
+        let file = platform::open_for_reading(&path).map_err(unreadable(&path))?;
+        let mut begun = false;
+        let (behind, problem) = chain::each_line(&file, 0, length, |_, line| {
+            let step = if begun {
+                self.record(&file, line, length)
+            } else {
+                begun = true;
+                self.header(line, first, is_first, pruned)
+            };
+            step.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+        })
+        .map_err(unreadable(&path))?;
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        let rest = length - behind;
+        if rest > 0 || !begun {
+            if !is_last || !begun {
+                return Err(Problem::new(
+                    Some(self.next),
+                    ProblemKind::Malformed,
+                    format!("{} ends within a line although it is closed", path.display()),
+                ));
+            }
+            self.torn = rest;
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, line: &[u8], first: u64, is_first: bool, pruned: Option<&Checkpoint>) -> Result<(), Problem> {
+        let broken = || {
+            Problem::new(
+                Some(first),
+                ProblemKind::Changed,
+                format!("the first line of the segment that begins with record {first} was changed"),
+            )
+        };
+        let line = Line::parse(line).ok_or_else(broken)?;
+        let Segment { journal, first: says, previous } = line.header().ok_or_else(broken)?;
+        if says != first || !line.follows(&previous) {
+            return Err(broken());
+        }
+        if is_first {
+            self.begin(first, &previous, journal, pruned)?;
+        } else if self.next != first {
+            let mut problem = Problem::missing(self.next, Some(first));
+            problem.text.push_str(" (at the beginning of a segment)");
+            return Err(problem);
+        } else if previous != self.previous || self.id != Some(journal) {
+            return Err(Problem::new(
+                Some(first),
+                ProblemKind::OtherHistory,
+                format!("the segment that begins with record {first} does not follow from the one before it"),
+            ));
+        }
+        self.id = Some(journal);
+        self.previous = line.hash;
+        Ok(())
+    }
+
+    /// What stands before the first segment: nothing, or what was pruned.
+    fn begin(
+        &mut self,
+        first: u64,
+        previous: &Digest,
+        journal: Uuid,
+        pruned: Option<&Checkpoint>,
+    ) -> Result<(), Problem> {
+        self.first = first;
+        self.next = first;
+        if first == 1 {
+            return if *previous == GENESIS { Ok(()) } else { Err(Problem::changed(1)) };
+        }
+        let attested = pruned.is_some_and(|pruned| {
+            pruned.journal == journal
+                // A pruning that was cut off has dropped fewer segments than it attests.
+                && (pruned.sequence > first - 1 || (pruned.sequence == first - 1 && pruned.hash == *previous))
+        });
+        if attested {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Some(1),
+            ProblemKind::Missing,
+            format!("records 1 to {} are missing, and no checkpoint of a pruning stands for them", first - 1),
+        ))
+    }
+
+    fn record(&mut self, file: &File, bytes: &[u8], length: u64) -> Result<(), Problem> {
+        let expected = self.next;
+        let Some(line) = Line::parse(bytes) else { return Err(Problem::malformed(expected)) };
+        let sequence = line.sequence();
+        let follows = line.follows(&self.previous);
+        if follows && sequence == Some(expected) {
+            self.previous = line.hash;
+            self.last_record = Some(line.hash);
+            self.next += 1;
+            self.records += 1;
+            for watched in &mut self.watched {
+                if watched.sequence == expected {
+                    watched.seen = Some(line.hash);
+                }
+            }
+            return Ok(());
+        }
+        Err(match sequence {
+            None if follows => Problem::malformed(expected),
+            None => Problem::changed(expected),
+            Some(sequence) if sequence == expected => Problem::changed(expected),
+            Some(sequence) if sequence > expected && stands_later(file, length, expected) => Problem::new(
+                Some(expected),
+                ProblemKind::Reordered,
+                format!(
+                    "record {expected} does not stand in its place: record {sequence} stands there, and {expected} after it"
+                ),
+            ),
+            Some(sequence) => Problem::missing(expected, Some(sequence)),
+        })
+    }
+}
+
+/// Whether record `wanted` stands somewhere in the segment: then it was moved, not removed.
+fn stands_later(file: &File, length: u64, wanted: u64) -> bool {
+    let Ok(file) = file.try_clone() else { return false };
+    let found = chain::each_line(&file, 0, length, |_, line| {
+        if Line::parse(line).and_then(|line| line.sequence()) == Some(wanted) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    matches!(found, Ok((_, Some(()))))
+}
