@@ -2,6 +2,8 @@
 
 use super::{Start, State, Tls, guard, routes};
 use crate::executor::client::Client;
+use crate::executor::protocol::Command;
+use crate::journal::record::Reported;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, middleware, web};
 use anyhow::Context as _;
@@ -68,6 +70,12 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
         }
         .context("listening")?;
     }
+    actix_web::rt::spawn(async move {
+        // Sockets that were handed over listen already; from now on someone takes what comes in.
+        if let Err(refusal) = state.client.ask(None, &Reported::default(), Command::Ready {}).await {
+            tracing::warn!("the executor did not hear that this process is ready: {refusal}");
+        }
+    });
     server.run().await.context("serving")
 }
 
