@@ -8,6 +8,7 @@ use crate::facts::{Fact, HostFacts, Interface, Pool, Tunable};
 use crate::operations::plan::Preparation;
 use crate::potconf::Configuration;
 use crate::rules::{Finding, Severity};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Where a paragraph of the guide stands on this host.
@@ -43,6 +44,16 @@ pub struct Evidence {
     pub source: String,
     /// Its words.
     pub text: String,
+    /// When it was asked.
+    pub at: Option<Timestamp>,
+    /// How long the answer took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl Evidence {
+    fn of<T>(fact: &Fact<T>) -> Self {
+        Self { source: fact.source.clone(), text: fact.evidence.clone(), at: Some(fact.at), took_ms: fact.took_ms }
+    }
 }
 
 /// One paragraph of the guide on this host.
@@ -82,7 +93,7 @@ impl Row {
             state: RowState::Ready,
             needed,
             why: String::new(),
-            evidence: Evidence { source: fact.source.clone(), text: fact.evidence.clone() },
+            evidence: Evidence::of(fact),
             action: None,
             set_aside: false,
             detail: String::new(),

@@ -30,6 +30,7 @@ pub(super) fn run(listeners: Vec<TcpListener>, socket: UnixStream, start: Start)
 async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) -> anyhow::Result<()> {
     let tls = start.tls.as_ref().map(server_config).transpose()?;
     let client = Client::start(socket).context("talking to the executor")?;
+    let ready = client.clone();
     let (stop, stopping) = watch::channel(false);
     let state = web::Data::new(State::new(client.clone(), start, stopping));
 
@@ -70,13 +71,14 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
         }
         .context("listening")?;
     }
+    let running = server.run();
+    // The executor says where the console listens once someone listens.
     actix_web::rt::spawn(async move {
-        // Sockets that were handed over listen already; from now on someone takes what comes in.
-        if let Err(refusal) = state.client.ask(None, &Reported::default(), Command::Ready {}).await {
-            tracing::warn!("the executor did not hear that this process is ready: {refusal}");
+        if let Err(refusal) = ready.ask(None, &Reported::default(), Command::Ready {}).await {
+            tracing::warn!("the executor did not take that this process is ready: {refusal}");
         }
     });
-    server.run().await.context("serving")
+    running.await.context("serving")
 }
 
 /// SIGTERM, SIGINT, or the executor's end: without it nothing can be shown or done.
