@@ -406,11 +406,8 @@ impl Draft {
 
     /// Adds something that stands in the way.
     pub fn block(&mut self, problem: impl Into<String>, remedy: impl Into<String>, parameter: Option<&str>) {
-        let blocker = Blocker {
-            problem: problem.into(),
-            remedy: remedy.into(),
-            parameter: parameter.map(str::to_owned),
-        };
+        let blocker =
+            Blocker { problem: problem.into(), remedy: remedy.into(), parameter: parameter.map(str::to_owned) };
         if !self.blockers.contains(&blocker) {
             self.blockers.push(blocker);
         }
@@ -452,9 +449,8 @@ impl Draft {
                     .any(|name| parameters.contains(&name.as_str()) || name.starts_with("POT_NETWORK_"));
             let named = finding.parameters.first().map(String::as_str);
             // The plan has said it in the words of its own check.
-            let said = named.is_some_and(|name| {
-                self.blockers.iter().any(|blocker| blocker.parameter.as_deref() == Some(name))
-            });
+            let said = named
+                .is_some_and(|name| self.blockers.iter().any(|blocker| blocker.parameter.as_deref() == Some(name)));
             if finding.severity == Severity::Error && concerns && !said {
                 let remedy = finding.fix.as_ref().map_or_else(
                     || "Change it in the configuration.".to_owned(),
@@ -496,7 +492,10 @@ impl Draft {
         }
         for dataset in &self.destroys {
             // Sizes change all the time; what is destroyed does not.
-            text.push_str(&format!("destroys {} {} {} {}\n", dataset.name, dataset.kind, dataset.mountpoint, dataset.canmount));
+            text.push_str(&format!(
+                "destroys {} {} {} {}\n",
+                dataset.name, dataset.kind, dataset.mountpoint, dataset.canmount
+            ));
         }
         text.push_str(&format!("{:?} {:?} {:?}\n", self.confirm_text, self.revert_after, self.acknowledge));
         for line in &self.basis {
@@ -552,16 +551,16 @@ impl Expect {
     pub fn look(&self, seen: &Seen<'_>) -> (Option<bool>, String) {
         let facts = seen.facts;
         match self {
-            Self::Dataset { name, mountpoint, mounted } => of(&facts.datasets, |all| {
-                match all.iter().find(|dataset| dataset.name == *name) {
+            Self::Dataset { name, mountpoint, mounted } => {
+                of(&facts.datasets, |all| match all.iter().find(|dataset| dataset.name == *name) {
                     None => (false, "none".to_owned()),
                     Some(dataset) => {
                         let state = if dataset.mounted { "mounted" } else { "not mounted" };
                         let good = dataset.mountpoint == *mountpoint && dataset.mounted == *mounted;
                         (good, format!("{}, {state}", dataset.mountpoint))
                     }
-                }
-            }),
+                })
+            }
             Self::NoDataset(name) => of(&facts.datasets, |all| {
                 let left = all.iter().filter(|dataset| is_at_or_below(&dataset.name, name)).count();
                 match left {
@@ -587,7 +586,10 @@ impl Expect {
             }),
             Self::Content { file, digest } => {
                 let now = Digest::of(seen.files.bytes(*file));
-                (Some(now == *digest), if now == *digest { "as previewed" } else { "differs from the preview" }.to_owned())
+                (
+                    Some(now == *digest),
+                    if now == *digest { "as previewed" } else { "differs from the preview" }.to_owned(),
+                )
             }
             Self::AnchorLines(wanted) => {
                 let (nat, rdr) = super::pf_conf::anchor_lines(seen.files.bytes(ManagedFile::PfConf));
@@ -644,12 +646,8 @@ impl Expect {
             }),
             Self::NatRules(nat) => of(&facts.pf, |pf| {
                 let (missing, unplanned) = nat.compare(&pf.pot_nat);
-                let interfaces: Vec<String> = nat
-                    .rules()
-                    .into_iter()
-                    .filter(|rule| !missing.contains(rule))
-                    .map(|rule| rule.interface)
-                    .collect();
+                let interfaces: Vec<String> =
+                    nat.rules().into_iter().filter(|rule| !missing.contains(rule)).map(|rule| rule.interface).collect();
                 let mut text = match interfaces.len() {
                     0 => "0 rules".to_owned(),
                     count => format!("{}: {}", counted(count, "rule"), interfaces.join(", ")),

@@ -53,7 +53,11 @@ fn left(inputs: &Inputs<'_>) -> Vec<(Leftover, String, String)> {
         found.push((
             Leftover::FsRoot,
             format!("folder {fs_root}"),
-            if bridges == 0 { "empty folders".to_owned() } else { format!("with {}", counted(bridges, "private bridge")) },
+            if bridges == 0 {
+                "empty folders".to_owned()
+            } else {
+                format!("with {}", counted(bridges, "private bridge"))
+            },
         ));
     }
     found
@@ -100,8 +104,7 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     // Of pot's things nothing is taken away while it is there.
     let root = inputs.value("POT_ZFS_ROOT");
     needs(&mut draft, &inputs.facts.datasets, "The list of datasets");
-    let initialised =
-        inputs.facts.datasets.get().is_none_or(|all| all.iter().any(|dataset| dataset.name == root));
+    let initialised = inputs.facts.datasets.get().is_none_or(|all| all.iter().any(|dataset| dataset.name == root));
     if initialised {
         draft.block(
             format!("pot is initialised: {root} exists. What is offered here is needed by it."),

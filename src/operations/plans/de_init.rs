@@ -5,15 +5,13 @@
 //! looked at afterwards, and the rest is offered for cleaning up.
 
 use super::{CHILDREN, clean_up, needs, needs_pot, pot};
+use crate::digest::Digest;
 use crate::facts::{Dataset, Pot};
 use crate::host::size;
-use crate::operations::draft::{
-    Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, is_at_or_below,
-};
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, is_at_or_below};
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, StepState};
 use crate::process::Tool;
-use crate::digest::Digest;
 
 const PARAMETERS: [&str; 3] = ["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_LOG_FACILITY"];
 
@@ -182,14 +180,19 @@ fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Datas
     let root = &own.name;
     let fs_root = inputs.value("POT_FS_ROOT");
     let not_pots = "Look at it first: zfs list -r. This console destroys only what pot made.";
-    if !root.contains('/') || inputs.facts.pools.get().is_some_and(|pools| pools.iter().any(|pool| pool.name == *root)) {
+    if !root.contains('/') || inputs.facts.pools.get().is_some_and(|pools| pools.iter().any(|pool| pool.name == *root))
+    {
         draft.block(format!("{root} is a pool: it is not destroyed."), not_pots, Some("POT_ZFS_ROOT"));
     }
     let root_file_system = all.iter().find(|dataset| dataset.mountpoint == "/" && dataset.mounted);
     if let Some(system) = root_file_system
         && is_at_or_below(&system.name, root)
     {
-        draft.block(format!("{root} holds the root file system ({}): it is not destroyed.", system.name), not_pots, Some("POT_ZFS_ROOT"));
+        draft.block(
+            format!("{root} holds the root file system ({}): it is not destroyed.", system.name),
+            not_pots,
+            Some("POT_ZFS_ROOT"),
+        );
     }
     if own.mountpoint != fs_root {
         draft.block(

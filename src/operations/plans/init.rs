@@ -72,7 +72,8 @@ pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     let flags = flags(inputs, options, &syslogd);
     let command = pot("init", &flags.iter().map(String::as_str).collect::<Vec<_>>());
     draft.command = Some(command.argv());
-    let mut run = PlannedStep::new("pot init", StepState::WillRun, "pot's own initialisation, which skips what is there");
+    let mut run =
+        PlannedStep::new("pot init", StepState::WillRun, "pot's own initialisation, which skips what is there");
     if syslogd.changed && inputs.files.exists(ManagedFile::RcConf) {
         run = run.act(Action::Backup(ManagedFile::RcConf));
     }
@@ -149,11 +150,7 @@ fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
             [one] => format!("Set it to {}/pot.", one.name),
             more => format!("Its pools are {}.", more.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")),
         };
-        draft.block(
-            format!("POT_ZFS_ROOT {root}: this host has no ZFS pool {pool}."),
-            remedy,
-            Some("POT_ZFS_ROOT"),
-        );
+        draft.block(format!("POT_ZFS_ROOT {root}: this host has no ZFS pool {pool}."), remedy, Some("POT_ZFS_ROOT"));
     }
     let all = inputs.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
     // pot makes its root without its parents: zfs create has no -p there.
@@ -225,11 +222,11 @@ fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
             ));
         }
         draft.basis.push(format!("dataset {name} {:?}", here.map(|dataset| (&dataset.mountpoint, dataset.mounted))));
-        draft.step(
-            step.mark(&["creating", &name])
-                .mark(&["mounting", &name])
-                .expect(Expect::Dataset { name, mountpoint, mounted }),
-        );
+        draft.step(step.mark(&["creating", &name]).mark(&["mounting", &name]).expect(Expect::Dataset {
+            name,
+            mountpoint,
+            mounted,
+        }));
     }
     created
 }
@@ -324,8 +321,12 @@ fn network(draft: &mut Draft, inputs: &Inputs<'_>) {
                 );
             }
         }
-        (None, _) => draft.block("POT_NETWORK is no IPv4 network.", "Set it, for example to 10.192.0.0/10.", Some("POT_NETWORK")),
-        (_, None) => draft.block("POT_GATEWAY is no IPv4 address.", "Set it to an address of POT_NETWORK.", Some("POT_GATEWAY")),
+        (None, _) => {
+            draft.block("POT_NETWORK is no IPv4 network.", "Set it, for example to 10.192.0.0/10.", Some("POT_NETWORK"))
+        }
+        (_, None) => {
+            draft.block("POT_GATEWAY is no IPv4 address.", "Set it to an address of POT_NETWORK.", Some("POT_GATEWAY"))
+        }
     }
     let state = if draft.blockers.len() > before { StepState::Blocks } else { StepState::WillRun };
     let command = Command::new(Tool::Potnet, &["config-check"]);
@@ -412,10 +413,13 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
     draft.diff(&path, old, &new);
     let (state, detail) = match (changed, line) {
         (false, _) => (StepState::Done, "both stand where pf.conf(5)'s order allows".to_owned()),
-        (true, Some(line)) => {
-            (StepState::WillBeChanged, format!("placed from line {line}, tested with pfctl -nf, a version is kept before"))
+        (true, Some(line)) => (
+            StepState::WillBeChanged,
+            format!("placed from line {line}, tested with pfctl -nf, a version is kept before"),
+        ),
+        (true, None) => {
+            (StepState::WillBeChanged, "written by pot to the top of the file, a version is kept before".to_owned())
         }
-        (true, None) => (StepState::WillBeChanged, "written by pot to the top of the file, a version is kept before".to_owned()),
     };
     let state = if changed && !existed { StepState::WillBeCreated } else { state };
     let mut step = PlannedStep::new(format!("anchors in {path}"), state, detail)
@@ -452,7 +456,8 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
         return (Syslogd { changed: false, ours: false }, step);
     }
     needs(draft, &inputs.facts.rc, "rc.conf");
-    let (Some(gateway), Some(network)) = (inputs.parsed::<Ipv4Addr>("POT_GATEWAY"), inputs.parsed::<Ipv4Net>("POT_NETWORK"))
+    let (Some(gateway), Some(network)) =
+        (inputs.parsed::<Ipv4Addr>("POT_GATEWAY"), inputs.parsed::<Ipv4Net>("POT_NETWORK"))
     else {
         let step = PlannedStep::new(NAME, StepState::Blocks, "gateway and network are not known");
         return (Syslogd { changed: false, ours: false }, step);

@@ -55,7 +55,11 @@ fn needs_interfaces(draft: &mut Draft, inputs: &Inputs<'_>) {
     if external.is_empty() {
         draft.block("POT_EXTIF is not set.", candidates(inputs), Some("POT_EXTIF"));
     } else if found.is_none() {
-        draft.block(format!("POT_EXTIF {external} does not exist on this host."), candidates(inputs), Some("POT_EXTIF"));
+        draft.block(
+            format!("POT_EXTIF {external} does not exist on this host."),
+            candidates(inputs),
+            Some("POT_EXTIF"),
+        );
     }
     let address = inputs.value("POT_EXTIF_ADDR");
     if let Some(found) = found.filter(|_| !address.is_empty())

@@ -35,7 +35,8 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             Preparation::CreateGroup => group(&mut draft, inputs),
             Preparation::RouteLog => route_log(&mut draft, inputs),
         }
-        let changes = draft.steps.get(before..).unwrap_or_default().iter().any(|step| step.step.state != StepState::Done);
+        let changes =
+            draft.steps.get(before..).unwrap_or_default().iter().any(|step| step.step.state != StepState::Done);
         if changes {
             reboot |= matches!(item, Preparation::EnableRacct | Preparation::DisableVtnetLro);
             parts.push(match item {
@@ -60,7 +61,10 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         if let Some(first) = text.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        format!("{text}.{}", if reboot { " One reboot is needed afterwards; this console does not reboot." } else { "" })
+        format!(
+            "{text}.{}",
+            if reboot { " One reboot is needed afterwards; this console does not reboot." } else { "" }
+        )
     };
     draft
 }
@@ -84,7 +88,9 @@ fn install(draft: &mut Draft, inputs: &Inputs<'_>) {
                 // More than pot with its needs: pkg also upgrades or removes what it wants to.
                 let more = lines.iter().any(|line| {
                     let line = line.to_ascii_lowercase();
-                    line.contains("to be removed") || line.contains("to be upgraded") || line.contains("to be reinstalled")
+                    line.contains("to be removed")
+                        || line.contains("to be upgraded")
+                        || line.contains("to be reinstalled")
                 });
                 if more {
                     draft.warnings.push(
@@ -93,10 +99,9 @@ fn install(draft: &mut Draft, inputs: &Inputs<'_>) {
                     );
                 }
                 draft.basis.push(format!("pkg {lines:?}"));
-                draft.previews.push(Preview {
-                    command: ["pkg", "install", "-n", "pot"].map(str::to_owned).to_vec(),
-                    lines,
-                });
+                draft
+                    .previews
+                    .push(Preview { command: ["pkg", "install", "-n", "pot"].map(str::to_owned).to_vec(), lines });
             }
             Err(why) => draft.block(
                 format!("pkg could not say what it would install: {why}."),
@@ -124,7 +129,11 @@ fn tunable(draft: &mut Draft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> V
         return new;
     }
     // The second tunable is written on top of the first.
-    let before = if draft.steps.iter().any(|step| matches!(step.actions.last(), Some(Action::Write { file: ManagedFile::LoaderConf, .. }))) {
+    let before = if draft
+        .steps
+        .iter()
+        .any(|step| matches!(step.actions.last(), Some(Action::Write { file: ManagedFile::LoaderConf, .. })))
+    {
         Some(Digest::of(text))
     } else {
         inputs.files.exists(ManagedFile::LoaderConf).then(|| Digest::of(text))
@@ -171,7 +180,9 @@ fn route_log(draft: &mut Draft, inputs: &Inputs<'_>) {
         return;
     }
     if !now.is_empty() && !now.contains(&log) {
-        draft.warnings.push(format!("{facility} is to go to {}, which does not exist; it goes to {log}, too.", now.join(", ")));
+        draft
+            .warnings
+            .push(format!("{facility} is to go to {}, which does not exist; it goes to {log}, too.", now.join(", ")));
     }
     for (file, new) in [
         (ManagedFile::SyslogConf, log_routing::syslog_conf(&facility)),
@@ -193,15 +204,20 @@ fn route_log(draft: &mut Draft, inputs: &Inputs<'_>) {
             step = step.act(Action::Backup(file));
         }
         let before = exists.then(|| Digest::of(old));
-        draft.step(
-            step.expect(Expect::Content { file, digest: Digest::of(&new) })
-                .act(Action::Write { file, before, content: new }),
-        );
+        draft.step(step.expect(Expect::Content { file, digest: Digest::of(&new) }).act(Action::Write {
+            file,
+            before,
+            content: new,
+        }));
     }
     // syslogd makes no files by itself (it runs without -C) and reads its rules anew at a HUP.
     draft.step(
-        PlannedStep::new(log.clone(), StepState::WillRun, "made when it is missing; syslogd writes only to files that exist")
-            .act(Action::EmptyFile(log.clone())),
+        PlannedStep::new(
+            log.clone(),
+            StepState::WillRun,
+            "made when it is missing; syslogd writes only to files that exist",
+        )
+        .act(Action::EmptyFile(log.clone())),
     );
     draft.step(
         PlannedStep::new("syslogd", StepState::WillRun, "reads its rules anew")

@@ -50,11 +50,19 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
     draft.step(step.expect(Expect::Content { file, digest: Digest::of(bytes) }));
     draft.diff(&path, old, bytes);
     if file == ManagedFile::PfConf {
-        draft.warnings.push("The file is written, not loaded: the rules in force stay as they are until pf loads it.".to_owned());
-        draft.step(PlannedStep::new("pfctl -nf", StepState::WillRun, "tested before and after").expect(Expect::PfFileValid));
+        draft
+            .warnings
+            .push("The file is written, not loaded: the rules in force stay as they are until pf loads it.".to_owned());
+        draft.step(
+            PlannedStep::new("pfctl -nf", StepState::WillRun, "tested before and after").expect(Expect::PfFileValid),
+        );
     }
     draft.nothing_to_do = same;
-    draft.summary = if same { format!("{path} has this content already.") } else { format!("Writes a kept version of {path} back.") };
+    draft.summary = if same {
+        format!("{path} has this content already.")
+    } else {
+        format!("Writes a kept version of {path} back.")
+    };
     draft.basis.push(format!("{path} {}", Digest::of(old)));
     draft
 }

@@ -104,11 +104,13 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     };
     draft.warnings.push(match revert_after {
         Some(_) => "If you are cut off, the host puts everything back at the end of the time.".to_owned(),
-        None => "Nothing is put back by itself. If you are cut off, you will have to repair it at the machine.".to_owned(),
+        None => {
+            "Nothing is put back by itself. If you are cut off, you will have to repair it at the machine.".to_owned()
+        }
     });
-    draft.warnings.push(
-        "`pot start` in a shell starts the network, too; there nothing is put back by itself.".to_owned(),
-    );
+    draft
+        .warnings
+        .push("`pot start` in a shell starts the network, too; there nothing is put back by itself.".to_owned());
     draft
 }
 
@@ -126,13 +128,19 @@ fn initialised(draft: &mut Draft, inputs: &Inputs<'_>) {
     if let Some(all) = inputs.facts.datasets.get()
         && !all.iter().any(|dataset| dataset.name == root)
     {
-        draft.warnings.push(format!("pot is not initialised: the dataset {root} does not exist. The network can start without it."));
+        draft.warnings.push(format!(
+            "pot is not initialised: the dataset {root} does not exist. The network can start without it."
+        ));
     }
     let tmp = inputs.value("POT_TMP");
     if let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&tmp))
         && state.kind != crate::facts::PathKind::Folder
     {
-        draft.block(format!("POT_TMP {tmp} is not there."), format!("Make it: install -d -m 700 {tmp}"), Some("POT_TMP"));
+        draft.block(
+            format!("POT_TMP {tmp} is not there."),
+            format!("Make it: install -d -m 700 {tmp}"),
+            Some("POT_TMP"),
+        );
     }
 }
 
@@ -146,7 +154,11 @@ fn routes(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv
     for route in routes {
         let default = route.destination.prefix_len() == 0;
         if let Some(hop) = route.gateway.filter(|hop| network.contains(hop)) {
-            let what = if default { "The default gateway".to_owned() } else { format!("The next hop to {}", route.destination) };
+            let what = if default {
+                "The default gateway".to_owned()
+            } else {
+                format!("The next hop to {}", route.destination)
+            };
             draft.block(
                 format!("{what} {hop} lies in POT_NETWORK {network}: the bridge would steal its route."),
                 choose,
@@ -225,7 +237,8 @@ fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway
         }
         let addresses: Vec<String> = bridge.addresses.iter().map(|own| own.network.to_string()).collect();
         let title = format!("old bridge {}", bridge.name);
-        let with = if addresses.is_empty() { "without address".to_owned() } else { format!("with {}", addresses.join(", ")) };
+        let with =
+            if addresses.is_empty() { "without address".to_owned() } else { format!("with {}", addresses.join(", ")) };
         draft.basis.push(format!("old bridge {} {addresses:?} {:?}", bridge.name, bridge.members));
         if bridge.members.is_empty() {
             draft.step(
@@ -254,7 +267,11 @@ fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway
                 },
                 Some("POT_NETWORK"),
             );
-            draft.step(PlannedStep::new(title, StepState::Blocks, format!("{with}, members {}", bridge.members.join(", "))));
+            draft.step(PlannedStep::new(
+                title,
+                StepState::Blocks,
+                format!("{with}, members {}", bridge.members.join(", ")),
+            ));
         }
     }
 }
@@ -369,11 +386,8 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
         differing_rules(draft, inputs, pf, &path, text);
         draft.put_back.push(("pf rules".to_owned(), format!("those of {path} as it is now")));
     }
-    draft.step(
-        PlannedStep::new("pf rules", state, detail)
-            .mark(&["anchors are missing"])
-            .expect(Expect::AnchorsCalled),
-    );
+    draft
+        .step(PlannedStep::new("pf rules", state, detail).mark(&["anchors are missing"]).expect(Expect::AnchorsCalled));
 
     let nat = nat(inputs, network);
     draft.pf_rules = nat.file();
@@ -396,7 +410,12 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
         draft.put_back.insert(0, ("pf".to_owned(), rules.to_owned()));
         (StepState::WillBeChanged, format!("from off to on: {path} filters from then on"))
     };
-    draft.step(PlannedStep::new("pf on", state, detail).mark(&["pf enabled"]).mark(&["pf already enabled"]).expect(Expect::PfEnabled));
+    draft.step(
+        PlannedStep::new("pf on", state, detail)
+            .mark(&["pf enabled"])
+            .mark(&["pf already enabled"])
+            .expect(Expect::PfEnabled),
+    );
     draft.basis.push(format!(
         "pf {} {} {:?} {:?} {:?} {:?} {}",
         pf.loaded,
@@ -416,7 +435,8 @@ fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, 
     let pots = |rule: &&String| rule.contains("pot-nat") || rule.contains("pot-rdr");
     let Some(expanded) = (inputs.pf_expand)(text) else { return };
     let sorted = |rules: Vec<&String>| {
-        let mut rules: Vec<String> = rules.into_iter().filter(|rule| !pots(rule)).map(|rule| rule.trim().to_owned()).collect();
+        let mut rules: Vec<String> =
+            rules.into_iter().filter(|rule| !pots(rule)).map(|rule| rule.trim().to_owned()).collect();
         rules.sort_unstable();
         rules
     };
@@ -468,14 +488,16 @@ fn ipv6_bridge(draft: &mut Draft, inputs: &Inputs<'_>) {
     let external = inputs.value("POT_EXTIF");
     let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
     let there = interfaces.iter().find(|bridge| bridge.is_bridge() && bridge.members.contains(&external));
-    let has_address = interfaces
-        .iter()
-        .any(|interface| interface.name == external && !(interface.addresses.is_empty() && interface.addresses6.is_empty()));
+    let has_address = interfaces.iter().any(|interface| {
+        interface.name == external && !(interface.addresses.is_empty() && interface.addresses6.is_empty())
+    });
     let (state, detail) = match there {
         Some(bridge) => (StepState::Done, format!("{} has {external}", bridge.name)),
         None => {
             // A bridge that was made without its member is taken for present, and the member is never tried again.
-            if let Some(left) = interfaces.iter().find(|bridge| bridge.description == "pot ipv6 bridge" && bridge.members.is_empty()) {
+            if let Some(left) =
+                interfaces.iter().find(|bridge| bridge.description == "pot ipv6 bridge" && bridge.members.is_empty())
+            {
                 draft.warnings.push(format!(
                     "{} is an IPv6 bridge of pot without member. If it stays, remove it: ifconfig {} destroy",
                     left.name, left.name
@@ -496,5 +518,7 @@ fn ipv6_bridge(draft: &mut Draft, inputs: &Inputs<'_>) {
         }
     };
     draft.basis.push(format!("ipv6 {detail}"));
-    draft.step(PlannedStep::new("bridge for IPv6", state, detail).mark(&["addm"]).expect(Expect::BridgeMember(external)));
+    draft.step(
+        PlannedStep::new("bridge for IPv6", state, detail).mark(&["addm"]).expect(Expect::BridgeMember(external)),
+    );
 }
