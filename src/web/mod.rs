@@ -18,6 +18,7 @@ mod feedback;
 mod history;
 mod host;
 mod operations;
+mod pots;
 mod server;
 mod settings;
 mod sign_in;
@@ -79,6 +80,7 @@ fn routes(cfg: &mut ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(sign_in::routes)
         .configure(host::routes)
+        .configure(pots::routes)
         .configure(configuration::routes)
         .configure(operations::routes)
         .configure(activity::routes)
