@@ -32,8 +32,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 fn save(number: u64) -> Entry {
     let (before, after) = (format!("POT_EXTIF=em{number}\n"), format!("POT_EXTIF=vtnet{number}\n"));
     Entry {
-        stage: Stage::Intent,
-        intent: None,
+        stage: if number.is_multiple_of(2) { Stage::Intent } else { Stage::Outcome },
+        intent: (!number.is_multiple_of(2)).then_some(number),
         actor: Actor {
             name: "anna".to_owned(),
             role: Some(Role::Admin),
@@ -87,8 +87,8 @@ fn verifying(dir: &Path, records: u64) -> Result<f64, Box<dyn Error>> {
     println!("verify {ours:?}, sha256sum {theirs:?}: {ratio:.2} of its speed (at least {LEAST} is wanted)");
 
     let started = Instant::now();
-    let (journal, _) = Journal::open(&path, &head)?;
-    println!("open {:?}", started.elapsed());
+    let (journal, opening) = Journal::open(&path, &head)?;
+    println!("open {:?}, {} unfinished", started.elapsed(), opening.unfinished.len());
     let started = Instant::now();
     let mut after = 0;
     while after < records {
