@@ -23,6 +23,7 @@
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
 //! | [`layout`], [`diff`], [`digest`] | where files stand, line differences and SHA-256 as types |
+//! | [`settings`] | the settings file, root's |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //! | [`simulator`] | the simulated tools; uses only `potconf` and the leaves |
 //!
@@ -47,5 +48,6 @@ pub mod platform;
 pub mod potconf;
 pub mod process;
 pub mod rules;
+pub mod settings;
 pub mod simulator;
 pub mod web;

@@ -1,1 +1,13 @@
-//! audit
+//! The history for reading: the journal's projection in SQLite.
+//!
+//! The journal is the evidence and the executor's; this is the web process's copy by sequence number, for pages,
+//! filters and exports. It can be dropped and rebuilt, lags visibly when it cannot write, and never holds what the
+//! journal does not.
+
+mod follow;
+mod query;
+mod store;
+
+pub use follow::{FollowError, Progress, catch_up, compare_all, follow};
+pub use query::{Act, Cursor, Filter, Page, ParameterChange};
+pub use store::{Store, StoreError};

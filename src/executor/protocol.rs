@@ -63,6 +63,8 @@ pub enum Command {
         /// How many at most.
         limit: u32,
     },
+    /// The web process accepts connections now. Answer: `Done`.
+    Ready {},
 
     // -- signing in and out --
     /// Checks a password and mints a session. Answer: `SignedIn`.

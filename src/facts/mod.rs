@@ -67,6 +67,8 @@ pub struct HostFacts {
     pub simulated: bool,
     /// Name and versions.
     pub system: Fact<System>,
+    /// What it runs on, since when, and as whom the console asks.
+    pub machine: Fact<Machine>,
     /// `kern.features.vimage`: VNET is in the kernel.
     pub vimage: Fact<bool>,
     /// `kern.racct.enable`, now and at the next boot.
@@ -109,6 +111,58 @@ pub struct HostFacts {
     pub private_bridges: Fact<Vec<PrivateBridge>>,
     /// Digests of the files that the history watches, by path.
     pub files: Fact<BTreeMap<String, Option<Digest>>>,
+}
+
+impl HostFacts {
+    /// Facts of a host that was not asked anything: each source says `why`. A start for tests and for tools that
+    /// know a few facts only.
+    pub fn unknown(why: &str) -> Self {
+        fn fact<T>(why: &str) -> Fact<T> {
+            Fact::unknown(why, "")
+        }
+        Self {
+            at: Timestamp::now(),
+            simulated: false,
+            system: fact(why),
+            machine: fact(why),
+            vimage: fact(why),
+            racct: fact(why),
+            vtnet_lro_disable: fact(why),
+            forwarding: fact(why),
+            bridge_member_addresses: fact(why),
+            pools: fact(why),
+            datasets: fact(why),
+            interfaces: fact(why),
+            routes: fact(why),
+            resolvers: fact(why),
+            pf: fact(why),
+            pf_file: fact(why),
+            ipfw: fact(why),
+            syslog: fact(why),
+            rc: fact(why),
+            packages: fact(why),
+            groups: fact(why),
+            paths: fact(why),
+            pots: fact(why),
+            private_bridges: fact(why),
+            files: fact(why),
+        }
+    }
+}
+
+/// What the host runs on. What a source does not tell is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The effective user id of the process that gathers the facts: 0 is root.
+    pub uid: u32,
+    /// `hw.machine_arch`: `amd64`, `aarch64` …
+    pub architecture: Option<String>,
+    /// `hw.ncpu`.
+    pub cpus: Option<u32>,
+    /// `hw.physmem`, in bytes.
+    pub memory: Option<u64>,
+    /// `kern.boottime`: when it was started.
+    pub booted: Option<Timestamp>,
 }
 
 /// Name and versions of the host.

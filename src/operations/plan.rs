@@ -28,6 +28,9 @@ pub enum Operation {
         leave_syslogd: bool,
         /// `-p ''`: pf.conf is not touched.
         leave_pf: bool,
+        /// `-p FILE`: the place, counted from 0, in the settings' list `pf_files`; none: what rc.conf's pf_rules names.
+        #[serde(default)]
+        pf_file: Option<u32>,
     },
     /// `pot vnet-start`.
     VnetStart {
@@ -40,6 +43,9 @@ pub enum Operation {
         stop_pots: bool,
         /// `-m`: pf.conf is left alone.
         minimal: bool,
+        /// `-p FILE`, as for init.
+        #[serde(default)]
+        pf_file: Option<u32>,
     },
     /// Remove one of the things that pot de-init leaves behind.
     CleanUp {
@@ -189,6 +195,18 @@ pub enum ProofNeeded {
     Shell,
 }
 
+/// What is sent as `confirm_text` for a plan that wants an acknowledgement.
+pub const ACKNOWLEDGED: &str = "acknowledged";
+
+/// What another program says it would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The command, as typed.
+    pub command: Vec<String>,
+    /// Its words.
+    pub lines: Vec<String>,
+}
+
 /// A plan, made and kept by the executor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -216,6 +234,18 @@ pub struct Plan {
     pub blockers: Vec<Blocker>,
     /// What should be known before confirming.
     pub warnings: Vec<String>,
+    /// A sentence that has to be acknowledged; then [`ACKNOWLEDGED`] is the text to confirm with.
+    #[serde(default)]
+    pub acknowledge: Option<String>,
+    /// What other programs say they would do (`pkg install -n`), in their own words.
+    #[serde(default)]
+    pub previews: Vec<Preview>,
+    /// What comes back when it is not kept: what, and to which state.
+    #[serde(default)]
+    pub put_back: Vec<(String, String)>,
+    /// What will be left behind.
+    #[serde(default)]
+    pub left_behind: Vec<(String, String)>,
     /// Findings on the configuration as it stands.
     pub findings: Vec<Finding>,
     /// The proof that confirming takes.
@@ -316,6 +346,12 @@ pub struct Check {
     pub as_planned: Option<bool>,
     /// What was seen.
     pub observed: String,
+    /// What was seen before the run.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// When it was seen.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
 }
 
 /// The state of a run.
@@ -349,6 +385,17 @@ impl RunState {
     }
 }
 
+/// One step of putting back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutBackStep {
+    /// `pf`, `IP forwarding` …
+    pub title: String,
+    /// Whether it is as before.
+    pub done: bool,
+    /// How that went: "off again", or why it could not be put back and what to type.
+    pub detail: String,
+}
+
 /// A run as the executor keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -380,6 +427,9 @@ pub struct Run {
     pub progress: Vec<Option<StepProgress>>,
     /// What pot left behind (after de-init), for the clean-up buttons.
     pub leftovers: Vec<Leftover>,
+    /// What was put back, each with how that went (after a revert).
+    #[serde(default)]
+    pub put_back: Vec<PutBackStep>,
     /// Number of the last event.
     pub last_event: u64,
 }

@@ -1,25 +1,16 @@
-//! pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it.
+//! pot.conf: what it says to sh, what it says to potnet, and how to change one line of it without touching another.
+//!
+//! pot *sources* the file as root, potnet reads it line by line and knows no quotes. So there are two readings:
+//! [`Configuration`] is sh's (never evaluated: what is not certain is read-only), [`potnet`] is potnet's.
+//! [`Document`] keeps every byte. Nothing here does I/O.
 
-use serde::{Deserialize, Serialize};
+mod configuration;
+mod document;
+mod parameters;
+pub mod potnet;
+mod shell;
 
-/// A shell variable name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Name(String);
-
-/// One wanted change of pot.conf.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Edit {
-    /// Which parameter.
-    pub name: Name,
-    /// What becomes of it.
-    pub action: EditAction,
-}
-
-/// What becomes of a parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EditAction {
-    /// It gets this value.
-    Set(String),
-    /// Its assignment is removed.
-    Unset,
-}
+pub use configuration::{Configuration, Edit, EditAction, EditError, Setting, Source};
+pub use document::{Assignment, CommandRun, Document, LARGEST, Oddity, ParseError, SyntaxProblem, Value, Variable};
+pub use parameters::{Group, Kind, Name, NotAName, PARAMETERS, Parameter, extra_interface, parameter};
+pub use potnet::PotnetAnswer;

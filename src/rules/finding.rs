@@ -15,6 +15,17 @@ pub enum Severity {
     Notice,
 }
 
+impl Severity {
+    /// Its name in JSON and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
 /// A change that certainly mends a finding.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fix {
@@ -39,4 +50,62 @@ pub struct Finding {
     pub message: String,
     /// The change that mends it, where one is certain.
     pub fix: Option<Fix>,
+}
+
+impl Finding {
+    fn new(severity: Severity, code: &str, parameters: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity,
+            parameters: parameters.iter().map(|&name| name.to_owned()).collect(),
+            line: None,
+            message: message.into(),
+            fix: None,
+        }
+    }
+
+    /// pot would fail, or do something else than the file says. The first parameter is the one to change.
+    pub fn error(code: &str, parameters: &[&str], message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, parameters, message)
+    }
+
+    /// It works, but probably not as meant. The first parameter is the one to change.
+    pub fn warning(code: &str, parameters: &[&str], message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, parameters, message)
+    }
+
+    /// Worth knowing. The first parameter is the one to change.
+    pub fn notice(code: &str, parameters: &[&str], message: impl Into<String>) -> Self {
+        Self::new(Severity::Notice, code, parameters, message)
+    }
+
+    /// Names the line, where it is not simply the one of the first parameter.
+    #[must_use]
+    pub fn at(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// Offers to set a parameter. Several calls make one fix.
+    #[must_use]
+    pub fn mended_by(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.fix.get_or_insert_default().set.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// As [`Finding::mended_by`], when there is a certain value.
+    #[must_use]
+    pub fn perhaps_mended_by(self, name: &str, value: Option<impl Into<String>>) -> Self {
+        match value {
+            Some(value) => self.mended_by(name, value),
+            None => self,
+        }
+    }
+
+    /// Offers to take a parameter out of pot.conf. Several calls make one fix.
+    #[must_use]
+    pub fn mended_without(mut self, name: &str) -> Self {
+        self.fix.get_or_insert_default().unset.push(name.to_owned());
+        self
+    }
 }

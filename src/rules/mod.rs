@@ -1,5 +1,273 @@
 //! Findings, limits and readings: pure functions of (configuration, facts).
+//!
+//! A **finding** ([`check`]) can be overridden by an admin with a reason, a **limit** ([`limits`]) never. A **reading**
+//! ([`readings`]) says what a value means on this host; a page shows it where a finding would stand.
+//!
+//! Each rule is a small pure function of a [`view::View`]; the file is named after its subject, the doc comment names
+//! its source. A default is not blamed for what it says: only where pot itself would fail with it on this host.
 
+#[cfg(test)]
+mod example;
+mod file_system;
 mod finding;
+mod interfaces;
+pub mod limits;
+mod network;
+mod other;
+mod reading;
+mod readings;
+mod view;
+
+use crate::facts::HostFacts;
+use crate::potconf::{Configuration, PARAMETERS, extra_interface};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use view::View;
 
 pub use finding::{Finding, Fix, Severity};
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Both files.
+    pub configuration: &'a Configuration,
+    /// What is known about the host; none leaves out the rules that need it.
+    pub facts: Option<&'a HostFacts>,
+    /// The address of the browser that asks, when there is one.
+    pub admin: Option<IpAddr>,
+}
+
+impl<'a> Subject<'a> {
+    /// A configuration by itself, without a host.
+    pub fn new(configuration: &'a Configuration) -> Self {
+        Self { configuration, facts: None, admin: None }
+    }
+
+    /// On this host.
+    #[must_use]
+    pub fn on(mut self, facts: Option<&'a HostFacts>) -> Self {
+        self.facts = facts;
+        self
+    }
+
+    /// Asked from this address.
+    #[must_use]
+    pub fn asked_from(mut self, admin: Option<IpAddr>) -> Self {
+        self.admin = admin;
+        self
+    }
+}
+
+/// A rule: what it finds in one view.
+type Rule = fn(&View<'_>) -> Vec<Finding>;
+
+/// Every rule but `reading::against_limit`, which needs to know what these said.
+const RULES: &[Rule] = &[
+    reading::shell_syntax,
+    reading::unquoted_blank,
+    reading::runs_command,
+    reading::computed_value,
+    reading::duplicate_assignment,
+    reading::unknown_parameter,
+    reading::newer_than_installed,
+    reading::potnet_reads_differently,
+    reading::carriage_return,
+    reading::value_missing,
+    network::network_is_no_network,
+    network::ipv6_given,
+    network::no_address,
+    network::gateway_outside_network,
+    network::gateway_is_no_host,
+    network::netmask_differs,
+    network::network_with_host_bits,
+    network::network_not_private,
+    network::network_too_small,
+    network::network_overlaps_interface,
+    network::network_overlaps_listed,
+    network::network_overlaps_route,
+    network::admin_inside_network,
+    network::default_gateway_inside_network,
+    network::resolver_inside_network,
+    network::dns_outside_network,
+    network::dns_is_gateway,
+    network::dns_deprecated,
+    network::pots_outside_network,
+    network::private_bridges_outside_network,
+    network::gateway_taken,
+    interfaces::extif_missing,
+    interfaces::extif_without_address,
+    interfaces::extif_is_no_way_out,
+    interfaces::extif_address_wrong,
+    interfaces::extif_has_several_addresses,
+    interfaces::stack_unknown,
+    interfaces::stack_needs_bare_interface,
+    interfaces::extra_missing,
+    interfaces::extra_is_extif,
+    interfaces::extra_twice,
+    interfaces::extra_without_network,
+    interfaces::extra_name_unusable,
+    interfaces::extra_network_unused,
+    interfaces::extra_networks_overlap,
+    interfaces::vpn_half_set,
+    interfaces::vpn_interface_missing,
+    interfaces::entries_that_are_no_networks,
+    file_system::dataset_name_invalid,
+    file_system::pool_missing,
+    file_system::dataset_mounted_elsewhere,
+    file_system::dataset_left_behind,
+    file_system::dataset_not_pots,
+    file_system::cache_mounted_elsewhere,
+    file_system::folder_not_absolute,
+    file_system::folders_in_each_other,
+    file_system::folder_not_empty,
+    file_system::tmp_is_shared,
+    file_system::tmp_missing,
+    file_system::group_missing,
+    other::facility_unknown,
+    other::facility_written_nowhere,
+    other::log_file_missing,
+    other::hostname_length,
+    other::too_few_random_characters,
+    other::boolean_unknown,
+    other::hook_unusable,
+    other::public_key_unusable,
+    other::pf_conf_invalid,
+];
+
+/// Every finding, the worst first, then in the order in which the guide explains the parameters.
+pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let view = View::new(subject);
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&view)).collect();
+    findings.extend(reading::against_limit(&view, &findings));
+    for finding in &mut findings {
+        if finding.line.is_none() {
+            finding.line = finding.parameters.first().and_then(|name| view.line(name));
+        }
+    }
+    findings.sort_by_cached_key(|finding| {
+        (finding.severity, finding.parameters.first().map(|name| place(name)), finding.line, finding.code.clone())
+    });
+    findings
+}
+
+/// Where the guide explains a parameter: its number, and the family of POT_NETWORK_<interface> right behind the list of
+/// those interfaces.
+fn place(name: &str) -> (usize, String) {
+    let known = if extra_interface(name).is_some() { "POT_EXTRA_EXTIF" } else { name };
+    let place = PARAMETERS.iter().position(|parameter| parameter.name == known).unwrap_or(PARAMETERS.len());
+    (place, if known == name { String::new() } else { name.to_owned() })
+}
+
+/// For each parameter what its value means on this host, in a few words; none for what nothing can be said about.
+pub fn readings(subject: &Subject<'_>) -> BTreeMap<String, String> {
+    readings::of(&View::new(subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::{codes, configuration, found, found_on, healthy, host, the};
+    use super::*;
+
+    /// The sample file as pot installs it, in our words: every parameter commented out.
+    fn stock() -> String {
+        PARAMETERS.iter().map(|known| format!("# {}\n# {}={}\n\n", known.label, known.name, known.default)).collect()
+    }
+
+    #[test]
+    fn a_stock_file_on_a_healthy_host_gives_no_finding() {
+        assert_eq!(found_on(&healthy(), &stock()), []);
+        assert_eq!(found_on(&healthy(), ""), []);
+        assert_eq!(found(&stock()), []);
+    }
+
+    #[test]
+    fn a_default_is_not_blamed_even_when_it_is_written_down() {
+        let written: String = PARAMETERS.iter().map(|known| format!("{}={}\n", known.name, known.default)).collect();
+        assert_eq!(found_on(&healthy(), &written), []);
+    }
+
+    #[test]
+    fn only_the_gateway_stands_in_the_way_after_the_network_changed() {
+        let findings = found_on(&healthy(), "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\n");
+        assert_eq!(codes(&findings), ["gateway-outside-network"]);
+    }
+
+    #[test]
+    fn errors_come_first_and_then_the_order_of_the_guide() {
+        let findings = found_on(
+            &healthy(),
+            "POT_LOG_FACILITY=local9\nPOT_EXTRA_EXTIF=vlan30\nPOT_GATEWAY=1.2.3.4\nPOT_EXTIF=em9\nPOT_DNS_NAME=named\n",
+        );
+        assert_eq!(
+            codes(&findings),
+            ["extif-missing", "gateway-outside-network", "facility-unknown", "extra-without-network", "deprecated"]
+        );
+        assert_eq!(the("extif-missing", &findings).line, Some(4));
+    }
+
+    #[test]
+    fn findings_have_the_shape_that_scripts_rely_on() {
+        let findings = found("\nPOT_NETWORK=10.200.0.0/16\nPOT_GATEWAY=10.200.0.1\n");
+        assert_eq!(
+            serde_json::to_value(&findings).unwrap(),
+            serde_json::json!([{
+                "code": "netmask-differs",
+                "severity": "error",
+                "parameters": ["POT_NETMASK", "POT_NETWORK"],
+                "line": null,
+                "message": "255.192.0.0 is the netmask of a /10, but POT_NETWORK is 10.200.0.0/16. `pot init` would stop here.",
+                "fix": {"set": {"POT_NETMASK": "255.255.0.0"}, "unset": []},
+            }])
+        );
+    }
+
+    #[test]
+    fn a_host_that_answered_nothing_gives_no_finding() {
+        let silent = host(|facts| {
+            facts.pools = crate::facts::Fact::unknown("no", "test");
+            facts.datasets = crate::facts::Fact::unknown("no", "test");
+            facts.interfaces = crate::facts::Fact::unknown("no", "test");
+            facts.groups = crate::facts::Fact::unknown("no", "test");
+            facts.paths = crate::facts::Fact::unknown("no", "test");
+        });
+        let own = "POT_EXTIF=em9\nPOT_ZFS_ROOT=tank/pot\nPOT_GROUP=jails\nPOT_FS_ROOT=/srv/pot\n";
+        assert_eq!(found_on(&silent, own), []);
+    }
+
+    #[test]
+    fn readings_say_what_values_mean_on_this_host() {
+        let configuration = configuration(
+            "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\nPOT_EXTRA_EXTIF=\"vlan20 vlan30\"\n\
+             POT_NETWORK_vlan20=10.0.20.0/24\nPOT_HOSTNAME_MAX_LENGTH=$(getconf HOST_NAME_MAX)\n",
+        );
+        let facts = healthy();
+        let readings = readings(&Subject::new(&configuration).on(Some(&facts)));
+        let reading = |name: &str| readings.get(name).map(String::as_str);
+        assert_eq!(reading("POT_ZFS_ROOT"), Some("Not there yet. pot init creates it; pool zroot has 412 GiB free"));
+        assert_eq!(reading("POT_FS_ROOT"), Some("No such folder yet"));
+        assert_eq!(reading("POT_TMP"), Some("Exists"));
+        assert_eq!(reading("POT_GROUP"), Some("Exists, gid 1002"));
+        assert_eq!(reading("POT_EXTIF"), Some("192.168.178.20/24, carries the default route"));
+        assert_eq!(reading("POT_EXTIF_ADDR"), Some("Empty: 192.168.178.20, the only address of em0"));
+        assert_eq!(reading("POT_NETWORK_STACK"), Some("New pots get IPv4 only, unless told otherwise"));
+        assert_eq!(
+            reading("POT_NETWORK"),
+            Some("65,534 addresses, 10.200.0.1 to 10.200.255.254. Overlaps no network of this host")
+        );
+        assert_eq!(reading("POT_NETMASK"), Some("/16, the size of POT_NETWORK"));
+        assert_eq!(reading("POT_GATEWAY"), Some("The first address of POT_NETWORK"));
+        assert_eq!(reading("POT_NETWORK_vlan20"), Some("Network of 10.0.20.4/24"));
+        assert_eq!(reading("POT_EXTRA_EXTIF"), Some("2 further interfaces"));
+        assert_eq!(reading("POT_ISOLATE_VNET_POTS"), Some("Off: pots on one bridge reach each other"));
+        assert_eq!(reading("POT_DNS_IP"), Some("The default lies outside POT_NETWORK, and potnet leaves it out"));
+        assert_eq!(reading("POT_LOG_FACILITY"), Some("syslogd writes it nowhere yet"));
+        assert_eq!(reading("POT_MKTEMP_SUFFIX"), Some("8 random characters"));
+        assert_eq!(
+            reading("POT_HOSTNAME_MAX_LENGTH"),
+            Some("Computed by sh at every call, so its value is not known here")
+        );
+        assert_eq!(reading("POT_EXPORT_PORTS_PF_RULES_HOOK"), Some("Empty: pot writes them itself"));
+        let missing: Vec<_> = PARAMETERS.iter().filter(|known| !readings.contains_key(known.name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

@@ -1,1 +1,316 @@
-//! simulator
+//! The simulated FreeBSD host: a root folder with configuration files and tools that are this very binary under other names.
+//!
+//! [`build`] makes the root. A tool finds its root from where its executable stands, and runs only when that root carries
+//! the marker file: no simulated tool ever touches the machine it runs on. What the host is like stands in one state file
+//! in the root; [`reboot`] clears the part that a real host would lose.
+
+mod call;
+mod clock;
+mod contents;
+mod datasets;
+mod faults;
+mod history;
+mod inhabitants;
+mod interfaces;
+mod kernel;
+mod machine;
+mod packages;
+mod pf_rules;
+mod pfctl;
+mod pot;
+mod pot_settings;
+mod potnet;
+mod rc;
+mod scenario;
+mod simctl;
+mod small;
+mod state;
+mod syslog;
+mod text;
+mod zfs;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+
+pub use faults::{Fault, UnknownFault};
+
+use call::{Call, Outcome};
+use machine::Machine;
+
+/// What the simulated host is like at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Scenario {
+    /// A virtual machine on which pot is not installed yet: no racct, no group, nothing logged.
+    Fresh,
+    /// pot is installed, not initialised.
+    #[default]
+    Default,
+    /// pot is initialised and in use: 40 pots, private bridges, some drift, a month of log.
+    Busy,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fresh => "fresh",
+            Self::Default => "default",
+            Self::Busy => "busy",
+        })
+    }
+}
+
+/// A word that names no scenario.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown scenario {0:?}: say fresh, default or busy")]
+pub struct UnknownScenario(String);
+
+impl FromStr for Scenario {
+    type Err = UnknownScenario;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScenario> {
+        match text {
+            "fresh" => Ok(Self::Fresh),
+            "default" => Ok(Self::Default),
+            "busy" => Ok(Self::Busy),
+            other => Err(UnknownScenario(other.to_owned())),
+        }
+    }
+}
+
+/// Why a simulated root could not be built or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The folder holds something already.
+    #[error("{0} is not empty: a simulated root is built in an empty or a new folder")]
+    NotEmpty(PathBuf),
+    /// The folder is no simulated root.
+    #[error("{0} is not a simulated root")]
+    NotSimulated(PathBuf),
+    /// A file could not be made.
+    #[error("cannot build the simulated root {path}: {source}")]
+    Io {
+        /// The root.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+type Tool = fn(&mut Call) -> Outcome;
+
+/// Folders of tools, in the order of FreeBSD's PATH.
+pub(crate) const TOOL_FOLDERS: [&str; 6] = ["sbin", "bin", "usr/sbin", "usr/bin", "usr/local/sbin", "usr/local/bin"];
+
+/// Every simulated tool: the folder where FreeBSD has it, its name, what runs it.
+const TOOLS: &[(&str, &str, Tool)] = &[
+    ("sbin", "zfs", zfs::zfs),
+    ("sbin", "zpool", zfs::zpool),
+    ("sbin", "ifconfig", interfaces::ifconfig),
+    ("sbin", "route", interfaces::route),
+    ("sbin", "ping", interfaces::ping),
+    ("sbin", "pfctl", pfctl::pfctl),
+    ("sbin", "sysctl", kernel::sysctl),
+    ("sbin", "kldload", kernel::kldload),
+    ("sbin", "kldstat", kernel::kldstat),
+    ("sbin", "kldunload", kernel::kldunload),
+    ("sbin", "shutdown", kernel::shutdown),
+    ("sbin", "reboot", kernel::shutdown),
+    ("sbin", "mount", small::mount),
+    ("sbin", "umount", small::yes_man),
+    ("sbin", "mount_nullfs", small::yes_man),
+    ("bin", "hostname", kernel::hostname),
+    ("bin", "freebsd-version", kernel::freebsd_version),
+    ("bin", "chflags", small::chflags),
+    ("usr/bin", "uname", kernel::uname),
+    ("usr/bin", "getent", small::getent),
+    ("usr/bin", "logger", syslog::logger),
+    ("usr/bin", "lockf", small::lockf),
+    ("usr/bin", "netstat", interfaces::netstat),
+    ("usr/bin", "ex", text::ex),
+    ("usr/bin", "sed", text::sed),
+    ("usr/bin", "which", text::which),
+    ("usr/bin", "rctl", small::yes_man),
+    ("usr/sbin", "sysrc", rc::sysrc),
+    ("usr/sbin", "service", rc::service),
+    ("usr/sbin", "jls", kernel::jls),
+    ("usr/sbin", "jail", kernel::jail),
+    ("usr/sbin", "jexec", kernel::jexec),
+    ("usr/sbin", "pw", small::pw),
+    ("usr/sbin", "newsyslog", syslog::newsyslog),
+    ("usr/sbin", "sendmail", small::sendmail),
+    ("usr/sbin", "pkg", packages::pkg),
+    ("usr/sbin", "simctl", simctl::simctl),
+    ("usr/local/bin", "pot", pot::pot),
+    ("usr/local/bin", "potnet", potnet::potnet),
+];
+
+/// If the program was called under a simulated tool's name from a simulated root, runs that tool. To be called first of all
+/// in `main`; `None` means that this is not a tool's call.
+pub fn tool_main() -> Option<ExitCode> {
+    let mut args = std::env::args_os();
+    let name = call::base_name(Path::new(&args.next()?));
+    let (_, name, tool) = TOOLS.iter().find(|(_, known, _)| *known == name)?;
+    let machine = own_root(name)?;
+    let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let mut call = Call::new(machine, name, args);
+    let outcome = faulty(&mut call).unwrap_or_else(|| tool(&mut call));
+    let status = match outcome {
+        Ok(status) => status,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                call.warn(failure.message);
+            }
+            failure.status
+        }
+    };
+    call.flush();
+    Some(ExitCode::from(status))
+}
+
+/// The root that this executable stands in. In a chroot without /proc the executable cannot be asked for; then the name it
+/// was called by, or PATH, tells.
+fn own_root(name: &str) -> Option<Machine> {
+    let from_above = |program: &Path| program.ancestors().skip(1).find_map(Machine::open);
+    if let Ok(program) = std::env::current_exe() {
+        return from_above(&program);
+    }
+    let called = PathBuf::from(std::env::args_os().next()?);
+    let found = if called.components().count() > 1 {
+        called.canonicalize().ok()
+    } else {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find_map(|folder| folder.join(name).canonicalize().ok())
+    };
+    from_above(&found?)
+}
+
+/// Carries out a fault that is switched on for the tool; `None` when the tool is to work.
+fn faulty(call: &mut Call) -> Option<Outcome> {
+    if call.name == "simctl" {
+        return None;
+    }
+    let state = match call.machine.state() {
+        Ok(state) => state,
+        Err(error) => return Some(Err(error.into())),
+    };
+    for fault in state.faults {
+        match fault {
+            Fault::Hang(tool) if tool == call.name => {
+                std::thread::sleep(std::time::Duration::from_hours(1));
+                return Some(Ok(1));
+            }
+            Fault::Slow(tool, milliseconds) if tool == call.name => {
+                std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+            }
+            Fault::Fail(tool, status, message) if tool == call.name => {
+                return Some(Err(call::Failure::new(status, message)));
+            }
+            Fault::Garbage(tool) if tool == call.name => {
+                call.print("\u{0}\u{fffd}%&\t\t§§ 18446744073709551616 -1 NaN\n{\"\n\t=::=/\\\n");
+                return Some(Ok(0));
+            }
+            Fault::KeepPipe(tool, seconds) if tool == call.name => call.leave_daemon(seconds),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Builds the simulated root in `dir`, which must be empty or absent, tools included. The tools are the running program.
+pub fn build(dir: &Path, scenario: Scenario) -> Result<(), BuildError> {
+    let program = std::env::current_exe().map_err(|source| BuildError::Io { path: dir.to_owned(), source })?;
+    build_with_program(dir, scenario, &program)
+}
+
+/// As [`build`], with another program behind the tools: its `main` must call [`tool_main`]. Tests name the built binary.
+pub fn build_with_program(dir: &Path, scenario: Scenario, program: &Path) -> Result<(), BuildError> {
+    let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
+    if dir.exists() && std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
+        return Err(BuildError::NotEmpty(dir.to_owned()));
+    }
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    // The tools look for their root from the executable's real path.
+    let dir = dir.canonicalize().map_err(failed)?;
+    scenario::build(&Machine::new(&dir), scenario, program).map_err(failed)
+}
+
+/// Whether a folder is a simulated root.
+pub fn is_simulated_root(dir: &Path) -> bool {
+    Machine::open(dir).is_some()
+}
+
+fn opened(dir: &Path) -> Result<Machine, BuildError> {
+    Machine::open(dir).ok_or_else(|| BuildError::NotSimulated(dir.to_owned()))
+}
+
+/// Puts this binary's tools into a root that an older one built; faults that are switched on stay in force.
+pub fn refresh_tools(dir: &Path) -> Result<(), BuildError> {
+    let machine = opened(dir)?;
+    let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
+    let program = std::env::current_exe().map_err(failed)?;
+    scenario::install_tools(&machine, &program).map_err(failed)?;
+    for fault in machine.state().map_err(failed)?.faults {
+        if let Fault::Missing(tool) = fault {
+            scenario::remove_tool(&machine, &tool).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Switches a fault on.
+pub fn set_fault(dir: &Path, fault: Fault) -> Result<(), BuildError> {
+    let machine = opened(dir)?;
+    let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
+    if let Fault::Missing(tool) = &fault {
+        scenario::remove_tool(&machine, tool).map_err(failed)?;
+    }
+    machine
+        .change(|state| {
+            if !state.faults.contains(&fault) {
+                state.faults.push(fault.clone());
+            }
+        })
+        .map_err(failed)
+}
+
+/// Switches all faults off.
+pub fn clear_faults(dir: &Path) -> Result<(), BuildError> {
+    let machine = opened(dir)?;
+    let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
+    let faults = machine.change(|state| std::mem::take(&mut state.faults)).map_err(failed)?;
+    for fault in faults {
+        if let Fault::Missing(tool) = fault {
+            scenario::restore_tool(&machine, &tool).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reboots the simulated host: run-time state is gone, tunables and rc.conf are in force, /var/run is empty.
+pub fn reboot(dir: &Path) -> Result<(), BuildError> {
+    let machine = opened(dir)?;
+    let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
+    machine.change(|state| kernel::boot(state, &machine)).map_err(failed)?.map_err(failed)?;
+    start_pots(&machine).map_err(failed)
+}
+
+/// What rc(8) does last: `pot_enable` starts the pots of `pot_list`.
+pub(crate) fn start_pots(machine: &Machine) -> io::Result<()> {
+    let script = machine.root().join("usr/sbin/service");
+    if script.exists() && rc::is_yes(rc::value(machine, "pot_enable").as_deref()) {
+        let path =
+            std::env::join_paths(TOOL_FOLDERS.iter().map(|folder| machine.root().join(folder))).unwrap_or_default();
+        let quiet = std::process::Stdio::null;
+        std::process::Command::new(script)
+            .args(["pot", "start"])
+            .env("PATH", path)
+            .stdin(quiet())
+            .stdout(quiet())
+            .stderr(quiet())
+            .status()?;
+    }
+    Ok(())
+}

@@ -1,1 +1,190 @@
-//! web
+//! The unprivileged process: pages and fragments, guards, assets, server set-up. It parses every request and trusts
+//! none; it asks the executor for everything and decides nothing.
+//!
+//! A page is one file with its `routes`, its templates in the folder of the same name below `templates/`. Handlers take
+//! a [`guard::Visitor`] (who is signed in; through it they ask the executor) and a [`guard::Form`] (what was posted) and
+//! return `Result<HttpResponse, Fault>`. [`guard::guard`] has checked host, origin and form token before, and
+//! turns a [`error::Fault`] into a page or a fragment after.
+
+pub mod assets;
+pub mod connection;
+pub mod error;
+pub mod guard;
+pub mod layout;
+
+mod activity;
+mod configuration;
+mod feedback;
+mod history;
+mod host;
+mod operations;
+mod pots;
+mod server;
+mod settings;
+mod sign_in;
+
+use crate::audit::{Progress, Store};
+use crate::executor::client::Client;
+use crate::executor::protocol::{Command, Greeting, Reply};
+use crate::facts::HostFacts;
+use crate::journal::record::Reported;
+use actix_web::web::{ServiceConfig, route};
+use connection::Connections;
+use error::Fault;
+use jiff::tz::TimeZone;
+use layout::Clock;
+use serde::{Deserialize, Serialize};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What the executor hands over beside the descriptors.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Start {
+    /// Certificate and key; none: plain HTTP.
+    pub tls: Option<Tls>,
+    /// The SQLite file, as this process sees it.
+    pub database: PathBuf,
+    /// Further names that browsers may use for this host.
+    pub names: Vec<String>,
+}
+
+/// Certificate chain and key as PEM.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Tls {
+    /// The chain, the host's own certificate first.
+    pub cert_pem: String,
+    /// Its private key.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls(…)")
+    }
+}
+
+/// Serves the console on these listeners until the executor is gone or a signal says to stop.
+///
+/// # Errors
+/// When the certificate cannot be used or the server cannot start.
+pub fn run(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) -> anyhow::Result<()> {
+    server::run(listeners, socket, start)
+}
+
+/// All pages. Open to everyone: the sign-in pages and the assets; every other handler takes a `Visitor`.
+fn routes(cfg: &mut ServiceConfig) {
+    cfg.configure(assets::routes)
+        .configure(sign_in::routes)
+        .configure(host::routes)
+        .configure(pots::routes)
+        .configure(configuration::routes)
+        .configure(operations::routes)
+        .configure(activity::routes)
+        .configure(history::routes)
+        .configure(settings::routes)
+        .configure(feedback::routes)
+        .default_service(route().to(guard::not_found));
+}
+
+/// What the whole process shares.
+pub struct State {
+    /// The way to the executor.
+    pub client: Client,
+    /// What the executor handed over.
+    pub start: Start,
+    /// Becomes true when the server stops: event streams must end then.
+    pub stopping: watch::Receiver<bool>,
+    /// All open connections.
+    pub connections: Connections,
+    /// The journal's projection, for reading.
+    pub history: Store,
+    /// How far the projection is.
+    pub projected: watch::Receiver<Progress>,
+    /// The last check of the whole history.
+    pub(crate) checked: Mutex<Option<history::Checked>>,
+    /// Forms that were posted after their session had ended, until they are shown again.
+    pub(crate) kept_forms: sign_in::KeptForms,
+    greeting: Mutex<Option<(Instant, Arc<Greeting>)>>,
+    zone: RwLock<Option<TimeZone>>,
+}
+
+/// How long a greeting is taken for current. It carries the journal's alarm, which must not wait long.
+const GREETING_AGE: Duration = Duration::from_secs(2);
+
+impl State {
+    fn new(
+        client: Client,
+        start: Start,
+        stopping: watch::Receiver<bool>,
+        history: Store,
+        projected: watch::Receiver<Progress>,
+    ) -> Self {
+        Self {
+            client,
+            start,
+            stopping,
+            connections: Connections::default(),
+            history,
+            projected,
+            checked: Mutex::new(None),
+            kept_forms: sign_in::KeptForms::default(),
+            greeting: Mutex::new(None),
+            zone: RwLock::new(None),
+        }
+    }
+
+    /// The session cookie's name. The prefix makes browsers refuse it unless it is Secure, for this host and all paths.
+    pub fn cookie_name(&self) -> &'static str {
+        if self.start.tls.is_some() { "__Host-pot-console" } else { "pot-console" }
+    }
+
+    /// What is known of the host before anyone is signed in, at most two seconds old.
+    ///
+    /// # Errors
+    /// When the executor does not answer.
+    pub async fn greeting(&self) -> Result<Arc<Greeting>, Fault> {
+        if let Ok(kept) = self.greeting.lock()
+            && let Some((at, greeting)) = kept.as_ref()
+            && at.elapsed() < GREETING_AGE
+        {
+            return Ok(Arc::clone(greeting));
+        }
+        match self.client.ask(None, &Reported::default(), Command::Greeting {}).await? {
+            Reply::Greeting(greeting) => {
+                let greeting = Arc::new(greeting);
+                if let Ok(mut kept) = self.greeting.lock() {
+                    *kept = Some((Instant::now(), Arc::clone(&greeting)));
+                }
+                Ok(greeting)
+            }
+            _ => Err(Fault::other_reply()),
+        }
+    }
+
+    /// Forgets the greeting, after something that changes it.
+    pub fn forget_greeting(&self) {
+        if let Ok(mut kept) = self.greeting.lock() {
+            *kept = None;
+        }
+    }
+
+    /// Times in the host's zone; UTC until it is known.
+    pub fn clock(&self) -> Clock {
+        Clock::now_in(self.zone.read().ok().and_then(|zone| zone.clone()).unwrap_or(TimeZone::UTC))
+    }
+
+    fn knows_zone(&self) -> bool {
+        self.zone.read().is_ok_and(|zone| zone.is_some())
+    }
+
+    fn remember_zone(&self, facts: Option<&HostFacts>) {
+        let Some(system) = facts.and_then(|facts| facts.system.get()) else { return };
+        if let Ok(mut zone) = self.zone.write() {
+            *zone = Some(TimeZone::get(&system.time_zone).unwrap_or(TimeZone::UTC));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Compresses what `static/` holds, once, so that the server never compresses an asset while it answers.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=static");
+    println!("cargo::rerun-if-changed=build.rs");
+    let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;
+    let assets = out.join("assets");
+    // A file that is gone from `static/` must not live on in the binary.
+    if assets.exists() {
+        fs::remove_dir_all(&assets)?;
+    }
+    compress_folder(Path::new("static"), &assets)
+}
+
+fn compress_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    let mut entries = fs::read_dir(from)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            compress_folder(&entry.path(), &target)?;
+        } else {
+            let bytes = fs::read(entry.path())?;
+            fs::write(with_ending(&target, "br"), brotli(&bytes)?)?;
+            fs::write(with_ending(&target, "gz"), gzip(&bytes)?)?;
+            fs::write(target, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+    brotli::BrotliCompress(&mut &bytes[..], &mut packed, &parameters)?;
+    Ok(packed)
+}
+
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}

@@ -1,0 +1,54 @@
+-- The journal's projection. Everything here can be dropped and rebuilt from the journal; nothing here is evidence.
+
+CREATE TABLE record (
+    sequence  INTEGER PRIMARY KEY,
+    hash      BLOB NOT NULL,
+    id        TEXT NOT NULL UNIQUE,
+    time_ms   INTEGER NOT NULL,
+    stage     TEXT NOT NULL,
+    intent    INTEGER,
+    actor     TEXT NOT NULL,
+    method    TEXT NOT NULL,
+    address   TEXT,
+    action    TEXT NOT NULL,
+    object    TEXT NOT NULL,
+    reason    TEXT,
+    outcome   TEXT,
+    message   TEXT NOT NULL,
+    run       INTEGER,
+    -- The record as the journal has it, whole.
+    json      TEXT NOT NULL,
+    -- Derived, so that one row of a page is one row here.
+    -- 1: a person did it; 0: it ran by itself.
+    person    INTEGER NOT NULL,
+    -- 1: it changed the host, or tried to; 0: sign-ins, exports and the like.
+    is_change INTEGER NOT NULL,
+    -- For an intent: the sequence of its outcome and what that says. For an event: its own.
+    ended         INTEGER,
+    ended_outcome TEXT
+) STRICT;
+
+-- One act is an intent with its outcome, or an event: outcomes are folded into their intents.
+CREATE INDEX record_acts ON record (sequence) WHERE stage <> 'outcome';
+CREATE INDEX record_changes ON record (is_change, sequence) WHERE stage <> 'outcome';
+CREATE INDEX record_people ON record (person, is_change, sequence) WHERE stage <> 'outcome';
+CREATE INDEX record_actor ON record (actor, sequence) WHERE stage <> 'outcome';
+CREATE INDEX record_action ON record (action, sequence) WHERE stage <> 'outcome';
+CREATE INDEX record_outcome ON record (ended_outcome, sequence) WHERE stage <> 'outcome';
+CREATE INDEX record_time ON record (time_ms, sequence) WHERE stage <> 'outcome';
+CREATE INDEX record_run ON record (run, sequence) WHERE run IS NOT NULL;
+CREATE INDEX record_open ON record (sequence) WHERE stage = 'intent' AND ended IS NULL;
+
+-- Values before and after, for "this parameter over time".
+CREATE TABLE change (
+    name       TEXT NOT NULL,
+    sequence   INTEGER NOT NULL REFERENCES record (sequence) ON DELETE CASCADE,
+    position   INTEGER NOT NULL,
+    from_value TEXT,
+    to_value   TEXT,
+    PRIMARY KEY (name, sequence, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX change_sequence ON change (sequence);
+
+-- Words of an act, searched by their beginnings.
+CREATE VIRTUAL TABLE words USING fts5 (text, content = '', contentless_delete = 1, detail = full);

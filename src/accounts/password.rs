@@ -1,0 +1,228 @@
+//! Password hashes: argon2id at OWASP's parameters, computed one at a time in one block of memory.
+//!
+//! One hash takes 19 MiB. Were each request to take its own, 64 sign-ins at once would take more than a gigabyte
+//! from a root process; one [`Hasher`] behind a lock takes 19 MiB whatever comes.
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
+use subtle::ConstantTimeEq as _;
+
+/// Memory in KiB, passes, lanes: OWASP's password storage cheat sheet for argon2id.
+const PARAMETERS: (u32, u32, u32) = (19_456, 2, 1);
+/// Shortest password in characters.
+pub const SHORTEST: usize = 8;
+/// Advised length in characters.
+pub const ADVISED: usize = 12;
+/// Longest password in bytes.
+pub const LONGEST: usize = 1024;
+
+const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+
+/// Why a password cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Fewer characters than [`SHORTEST`].
+    #[error("a password has at least {SHORTEST} characters; {ADVISED} or more are advised")]
+    TooShort,
+    /// More bytes than [`LONGEST`].
+    #[error("a password has at most {LONGEST} bytes")]
+    TooLong,
+    /// It is the account's name.
+    #[error("the password must not be the account's name")]
+    IsName,
+    /// Holds control characters, which no terminal and no form gives back reliably.
+    #[error("a password holds no control characters")]
+    Control,
+    /// No random bytes, or no memory.
+    #[error("the password could not be hashed: {0}")]
+    Hashing(&'static str),
+}
+
+/// Checks whether `password` may become the password of the account `name`.
+///
+/// # Errors
+/// [`PasswordError`] names the rule.
+pub fn acceptable(name: &str, password: &str) -> Result<(), PasswordError> {
+    if password.len() > LONGEST {
+        return Err(PasswordError::TooLong);
+    }
+    if password.chars().count() < SHORTEST {
+        return Err(PasswordError::TooShort);
+    }
+    if password.chars().any(char::is_control) {
+        return Err(PasswordError::Control);
+    }
+    if password.eq_ignore_ascii_case(name) {
+        return Err(PasswordError::IsName);
+    }
+    Ok(())
+}
+
+/// A stored hash, in the usual `$argon2id$v=19$m=…,t=…,p=…$salt$hash` form: the parameters stand with the hash, so
+/// that raising them leaves old passwords valid.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct StoredHash {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl std::fmt::Debug for StoredHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredHash(…)")
+    }
+}
+
+/// The text is no argon2id hash that this program would have written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an argon2id password hash")]
+pub struct NotAHash;
+
+impl From<StoredHash> for String {
+    fn from(stored: StoredHash) -> Self {
+        format!(
+            "$argon2id$v=19$m={},t={},p={}${}${}",
+            stored.memory_kib,
+            stored.passes,
+            stored.lanes,
+            STANDARD_NO_PAD.encode(&stored.salt),
+            STANDARD_NO_PAD.encode(&stored.hash)
+        )
+    }
+}
+
+impl TryFrom<String> for StoredHash {
+    type Error = NotAHash;
+    fn try_from(text: String) -> Result<Self, NotAHash> {
+        let mut parts = text.strip_prefix("$argon2id$v=19$").ok_or(NotAHash)?.split('$');
+        let (parameters, salt, hash) =
+            (parts.next().ok_or(NotAHash)?, parts.next().ok_or(NotAHash)?, parts.next().ok_or(NotAHash)?);
+        if parts.next().is_some() {
+            return Err(NotAHash);
+        }
+        let number = |key: &str| {
+            parameters.split(',').find_map(|part| part.strip_prefix(key)?.parse::<u32>().ok()).ok_or(NotAHash)
+        };
+        let bytes = |text: &str| STANDARD_NO_PAD.decode(text).map_err(|_| NotAHash);
+        let stored = Self {
+            memory_kib: number("m=")?,
+            passes: number("t=")?,
+            lanes: number("p=")?,
+            salt: bytes(salt)?,
+            hash: bytes(hash)?,
+        };
+        // The file is root's, but a typing error in it should not take all memory or hours either.
+        let sane = (8..=1 << 20).contains(&stored.memory_kib)
+            && (1..=64).contains(&stored.passes)
+            && (1..=16).contains(&stored.lanes)
+            && (8..=64).contains(&stored.salt.len())
+            && (16..=64).contains(&stored.hash.len());
+        if sane { Ok(stored) } else { Err(NotAHash) }
+    }
+}
+
+/// Computes hashes, one at a time, in memory that is kept.
+#[derive(Default)]
+pub struct Hasher {
+    memory: Mutex<Vec<Block>>,
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hasher")
+    }
+}
+
+impl Hasher {
+    /// A new hash of `password`, with a salt from the kernel.
+    ///
+    /// # Errors
+    /// [`PasswordError::Hashing`] without random bytes or memory.
+    pub fn hash(&self, password: &str) -> Result<StoredHash, PasswordError> {
+        let mut salt = [0; SALT_BYTES];
+        getrandom::fill(&mut salt).map_err(|_| PasswordError::Hashing("the kernel gave no random bytes"))?;
+        let (memory_kib, passes, lanes) = PARAMETERS;
+        let mut stored = StoredHash { memory_kib, passes, lanes, salt: salt.to_vec(), hash: vec![0; HASH_BYTES] };
+        stored.hash = self.compute(&stored, password).ok_or(PasswordError::Hashing("argon2 failed"))?;
+        Ok(stored)
+    }
+
+    /// Whether `password` is the one that was hashed. Without a hash (no such account) it takes the same time and
+    /// says no, so that the answer's time does not tell which names exist.
+    pub fn matches(&self, stored: Option<&StoredHash>, password: &str) -> bool {
+        let (memory_kib, passes, lanes) = PARAMETERS;
+        let nobody = StoredHash { memory_kib, passes, lanes, salt: vec![0; SALT_BYTES], hash: vec![0; HASH_BYTES] };
+        let against = stored.unwrap_or(&nobody);
+        if password.len() > LONGEST {
+            return false;
+        }
+        let Some(computed) = self.compute(against, password) else { return false };
+        let same = bool::from(computed.ct_eq(&against.hash));
+        same && stored.is_some()
+    }
+
+    fn compute(&self, like: &StoredHash, password: &str) -> Option<Vec<u8>> {
+        let parameters = Params::new(like.memory_kib, like.passes, like.lanes, Some(like.hash.len())).ok()?;
+        let blocks = parameters.block_count();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.len() < blocks {
+            memory.resize(blocks, Block::default());
+        }
+        let mut output = vec![0; like.hash.len()];
+        let area = memory.get_mut(..blocks)?;
+        argon2.hash_password_into_with_memory(password.as_bytes(), &like.salt, &mut output, area).ok()?;
+        Some(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_known_again_and_another_is_not() {
+        let hasher = Hasher::default();
+        let stored = hasher.hash("correct horse").unwrap();
+        let text = String::from(stored.clone());
+        assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
+        let read = StoredHash::try_from(text).unwrap();
+        assert!(hasher.matches(Some(&read), "correct horse"));
+        assert!(!hasher.matches(Some(&read), "correct horsf"));
+        assert!(!hasher.matches(None, "correct horse"));
+        assert_ne!(stored, hasher.hash("correct horse").unwrap());
+    }
+
+    #[test]
+    fn a_hash_of_the_reference_program_is_taken() {
+        // From the README of phc-winner-argon2: echo -n "password" | argon2 somesalt -t 2 -m 16 -p 4 -l 24 (-id).
+        let stored = StoredHash::try_from(
+            "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc".to_owned(),
+        )
+        .unwrap();
+        assert!(Hasher::default().matches(Some(&stored), "password"));
+    }
+
+    #[test]
+    fn broken_hashes_are_refused() {
+        for bad in ["", "$argon2id$v=19$m=1,t=1,p=1$AAAA$AAAA", "$argon2i$v=19$m=19456,t=2,p=1$a$b", "x$y"] {
+            assert_eq!(StoredHash::try_from(bad.to_owned()), Err(NotAHash), "{bad}");
+        }
+    }
+
+    #[test]
+    fn too_short_too_long_and_the_name_itself_are_no_passwords() {
+        assert_eq!(acceptable("anna", "short"), Err(PasswordError::TooShort));
+        assert_eq!(acceptable("anna", &"a".repeat(1025)), Err(PasswordError::TooLong));
+        assert_eq!(acceptable("anna.long", "Anna.Long"), Err(PasswordError::IsName));
+        assert_eq!(acceptable("anna", "tab\there and more"), Err(PasswordError::Control));
+        assert_eq!(acceptable("anna", "größer als 8"), Ok(()));
+    }
+}

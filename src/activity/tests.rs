@@ -1,0 +1,390 @@
+//! Generated logs against independent answers: the generator's own list, grep, and the decompressors' tools.
+
+use super::*;
+use crate::executor::protocol::Compression;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use proptest::prelude::*;
+use std::fs::File;
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A small generator of random numbers, so that a log is the same each time (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// What the generator knows of a line of pot's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Truth {
+    time: Timestamp,
+    message: String,
+    times: u64,
+}
+
+/// A log of about `lines` lines ending at `end`, oldest first, one pot line in `share`.
+fn log(
+    random: &mut Random,
+    lines: u64,
+    share: u64,
+    end: Timestamp,
+    step: u64,
+    zone: &TimeZone,
+) -> (Vec<u8>, Vec<Truth>) {
+    let mut times = Vec::new();
+    let mut time = end;
+    for _ in 0..lines {
+        times.push(time);
+        time = Timestamp::from_second(time.as_second() - i64::try_from(random.below(step)).unwrap()).unwrap();
+    }
+    times.reverse();
+    let mut text = Vec::new();
+    let mut truth: Vec<Truth> = Vec::new();
+    for time in times {
+        let local = time.to_zoned_datetime(zone.clone());
+        let stamp = local.strftime("%b %e %H:%M:%S").to_string();
+        if random.below(share) == 0 {
+            let message = match random.below(5) {
+                0 => format!("pot-start web{}", random.below(50)),
+                1 => format!("pot-create -b 14.3 -t single -p db{} -N alias", random.below(9)),
+                2 => "pot-init ".to_owned(),
+                3 => format!("pot-snapshot -p web{}", random.below(50)),
+                _ => format!("pot-version {}", "x".repeat(usize::try_from(random.below(300)).unwrap())),
+            };
+            let pid = random.below(99_999);
+            match random.below(4) {
+                0 => writeln!(text, "{stamp} jail1 pot: {message}"),
+                1 => writeln!(text, "{stamp} <local2.info> jail1 pot[{pid}]: {message}"),
+                2 => writeln!(text, "<150>1 {time} jail1.lan pot {pid} - - {message}"),
+                _ => writeln!(text, "{stamp} jail1 pot[{pid}]: {message}"),
+            }
+            .unwrap();
+            let mut repeated = 0;
+            if random.below(10) == 0 {
+                repeated = random.below(9) + 1;
+                writeln!(text, "{stamp} jail1 last message repeated {repeated} times").unwrap();
+            }
+            let mut message = message;
+            if random.below(20) == 0 {
+                text.extend_from_slice(b"\tcontinued pot here\n");
+                message.push_str("\n␉continued pot here");
+            }
+            truth.push(Truth { time, message, times: repeated + 1 });
+        } else {
+            let noise = random.below(120);
+            writeln!(
+                text,
+                "{stamp} jail1 sshd[{noise}]: potato spot pot[1]: {}",
+                "n".repeat(usize::try_from(noise).unwrap())
+            )
+            .unwrap();
+        }
+    }
+    (text, truth)
+}
+
+struct Written {
+    _folder: tempfile::TempDir,
+    paths: Vec<PathBuf>,
+    generations: Vec<Generation>,
+}
+
+/// Writes generations, newest first, each last changed when its newest line was written.
+fn written(files: &[(&[u8], Timestamp, Compression)]) -> Written {
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    let mut generations = Vec::new();
+    for (number, (text, modified, compression)) in files.iter().enumerate() {
+        let program = match compression {
+            Compression::Plain => None,
+            Compression::Gzip => Some(("gzip", "gz")),
+            Compression::Bzip2 => Some(("bzip2", "bz2")),
+            Compression::Xz => Some(("xz", "xz")),
+            Compression::Zstd => Some(("zstd", "zst")),
+        };
+        let path =
+            folder.path().join(format!("pot.log.{number}{}", program.map_or(String::new(), |(_, e)| format!(".{e}"))));
+        match program {
+            None => std::fs::write(&path, text).unwrap(),
+            // The real program, in two parts: rotated files may be concatenations.
+            Some((program, _)) => {
+                let half = text.len() / 2;
+                for part in [&text[..half], &text[half..]] {
+                    let out = File::options().create(true).append(true).open(&path).unwrap();
+                    let mut child = Command::new(program).arg("-c").stdin(Stdio::piped()).stdout(out).spawn().unwrap();
+                    child.stdin.take().unwrap().write_all(part).unwrap();
+                    assert!(child.wait().unwrap().success());
+                }
+            }
+        }
+        let metadata = std::fs::metadata(&path).unwrap();
+        generations.push(Generation {
+            path: path.display().to_string(),
+            size: metadata.len(),
+            modified: Some(*modified),
+            compression: *compression,
+            identity: (1, number as u64),
+        });
+        paths.push(path);
+    }
+    Written { _folder: folder, paths, generations }
+}
+
+impl Written {
+    fn all(&self, query: &Query) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let summary = each(&self.generations, &mut self.open(), query, None, &mut |entry| {
+            entries.push(entry);
+            ControlFlow::Continue(())
+        });
+        assert!(summary.problems.is_empty(), "{:?}", summary.problems);
+        entries
+    }
+
+    fn open(&self) -> impl FnMut(usize) -> Result<File, String> {
+        let paths = self.paths.clone();
+        move |index| File::open(&paths[index]).map_err(|error| error.to_string())
+    }
+}
+
+fn berlin(query: Query) -> Query {
+    Query { zone: TimeZone::get("Europe/Berlin").unwrap(), hostname: "jail1.lan".to_owned(), ..query }
+}
+
+fn told(entries: &[Entry]) -> Vec<Truth> {
+    entries.iter().map(|entry| Truth { time: entry.time, message: entry.message.clone(), times: entry.times }).collect()
+}
+
+/// BSD stamps have whole seconds, and so has the generator.
+#[test]
+fn every_line_comes_back_newest_first_with_its_year() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    for (seed, (lines, step)) in [(3_000, 3), (3_000, 60_000), (20_000, 4_000), (40, 2_000_000)].into_iter().enumerate()
+    {
+        for compression in
+            [Compression::Plain, Compression::Bzip2, Compression::Gzip, Compression::Xz, Compression::Zstd]
+        {
+            let mut random = Random(0x9e37_79b9 + seed as u64);
+            let end: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+            let (text, mut truth) = log(&mut random, lines, 3, end, step, &zone);
+            let log = written(&[(&text, end, compression)]);
+            truth.reverse();
+            let seen = told(&log.all(&berlin(Query::default())));
+            assert_eq!(seen.len(), truth.len(), "{compression:?} {lines} {step}");
+            // The hour that comes twice in autumn can be told only by order; the order itself must hold.
+            let differing =
+                seen.iter().zip(&truth).filter(|(a, b)| a.message != b.message || a.times != b.times).count();
+            assert_eq!(differing, 0, "{compression:?} {lines} {step}");
+            let misdated: Vec<_> = seen
+                .iter()
+                .zip(&truth)
+                .filter(|(a, b)| {
+                    let apart = a.time.duration_since(b.time).as_secs().abs();
+                    apart != 0 && apart != 3600
+                })
+                .take(3)
+                .collect();
+            assert!(misdated.is_empty(), "{compression:?} {lines} {step}: {misdated:?}");
+        }
+    }
+}
+
+#[test]
+fn pages_join_to_the_whole_across_generations() {
+    let zone = TimeZone::UTC;
+    let mut random = Random(77);
+    let end: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+    let middle = end.checked_sub(Span::new().hours(24 * 40)).unwrap();
+    let oldest = end.checked_sub(Span::new().hours(24 * 90)).unwrap();
+    let (a, mut truth_a) = log(&mut random, 900, 4, end, 60, &zone);
+    let (b, mut truth_b) = log(&mut random, 900, 4, middle, 60, &zone);
+    let (c, mut truth_c) = log(&mut random, 900, 4, oldest, 60, &zone);
+    let written =
+        written(&[(&a, end, Compression::Plain), (&b, middle, Compression::Bzip2), (&c, oldest, Compression::Plain)]);
+    truth_a.reverse();
+    truth_b.reverse();
+    truth_c.reverse();
+    let truth: Vec<Truth> = truth_a.into_iter().chain(truth_b).chain(truth_c).collect();
+    let query = Query::default();
+    let mut seen = Vec::new();
+    let mut cursor: Option<Cursor> = None;
+    for _ in 0..200 {
+        let (entries, next, _) = newest(&written.generations, &mut written.open(), &query, cursor, 37);
+        seen.extend(told(&entries));
+        match next {
+            Some(next) => cursor = Some(next.to_string().parse().unwrap()),
+            None => break,
+        }
+    }
+    assert_eq!(seen, truth);
+    // A file that was rotated away meanwhile: the page goes on by time.
+    let gone = Cursor { identity: (9, 9), offset: 5, time: middle };
+    let (entries, _, _) = newest(&written.generations, &mut written.open(), &query, Some(gone), 1);
+    assert!(entries[0].time < middle);
+    // Time ranges and counts agree with the list.
+    let since = middle.checked_sub(Span::new().hours(1)).unwrap();
+    let ranged = Query { since: Some(since), until: Some(end), ..Query::default() };
+    let wanted = truth.iter().filter(|line| line.time >= since && line.time < end).count();
+    assert_eq!(written.all(&ranged).len(), wanted);
+    let (counts, _) = histogram(&written.generations, &mut written.open(), &Query::default(), 60);
+    assert_eq!(counts.total, truth.len() as u64);
+    assert_eq!(counts.bars.iter().sum::<u64>(), counts.total);
+}
+
+/// The same question to grep and its kin.
+#[test]
+fn matching_lines_are_as_many_as_grep_counts() {
+    let mut random = Random(5);
+    let end: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+    let (mut text, _) = log(&mut random, 30_000, 20, end, 5, &TimeZone::UTC);
+    // Continuations would be counted by grep as lines of their own.
+    text = text.split_inclusive(|&byte| byte == b'\n').filter(|line| line[0] != b'\t').flatten().copied().collect();
+    for (compression, program) in [
+        (Compression::Plain, "grep"),
+        (Compression::Gzip, "zgrep"),
+        (Compression::Bzip2, "bzgrep"),
+        (Compression::Xz, "xzgrep"),
+        (Compression::Zstd, "zstdgrep"),
+    ] {
+        let log = written(&[(&text, end, compression)]);
+        for needle in ["web7", "pot-init", "pot", "no such text", "-N alias"] {
+            let pattern = format!("(jail1|jail1.lan) pot(\\[[0-9]+\\])?:? .*{needle}|pot-.*{needle}");
+            let _ = pattern;
+            let pot_lines = format!(
+                r"^([^ ]+ +[^ ]+ [^ ]+ (<local2.info> )?jail1 pot(\[[0-9]+\])?: |<150>1 [^ ]+ [^ ]+ pot ).*{needle}"
+            );
+            let needle_in_header = needle == "pot";
+            let pot_lines = if needle_in_header {
+                r"^([^ ]+ +[^ ]+ [^ ]+ (<local2.info> )?jail1 pot(\[[0-9]+\])?: |<150>1 [^ ]+ [^ ]+ pot )".to_owned()
+            } else {
+                pot_lines
+            };
+            let output = Command::new(program).args(["-c", "-E", &pot_lines]).arg(&log.paths[0]).output().unwrap();
+            let counted: usize = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+            let query = Query { text: Some(needle.to_owned()), ..Query::default() };
+            assert_eq!(log.all(&query).len(), counted, "{program} {needle}");
+            let (histogram, _) = histogram(&log.generations, &mut log.open(), &query, 10);
+            assert_eq!(histogram.total, counted as u64, "{program} {needle}");
+        }
+    }
+}
+
+#[test]
+fn hostile_lines_are_shown_harmlessly_and_bound_memory() {
+    let mut text = b"Nov 23 20:20:46 jail1 pot[1]: pot-start \x1b[2J<script>\0\xff\n".to_vec();
+    text.extend_from_slice(b"Nov 23 20:20:47 other.example pot[1]: pot-stop web1\n");
+    text.extend_from_slice(b"Nov 23 20:20:48 jail1 pot[1]: pot-start ");
+    text.extend(std::iter::repeat_n(b'A', 3 << 20));
+    text.push(b'\n');
+    text.extend_from_slice(b"Nov 23 20:20:49 jail1 pot[1]: pot-stop last, without a line end");
+    let end = "2026-11-23T20:20:49Z".parse().unwrap();
+    for compression in [Compression::Plain, Compression::Gzip] {
+        let log = written(&[(&text, end, compression)]);
+        let entries = log.all(&Query { hostname: "jail1.lan".to_owned(), ..Query::default() });
+        assert_eq!(entries.len(), 4, "{compression:?}");
+        assert_eq!(entries[3].message, "pot-start ␛[2J<script>␀\u{fffd}");
+        assert_eq!(entries[3].pot, None);
+        assert!(entries[2].foreign && !entries[3].foreign);
+        assert!(entries[1].message.len() < 10_000 && entries[1].message.ends_with("(cut)"));
+    }
+}
+
+#[test]
+fn a_damaged_file_is_named_and_the_others_are_read() {
+    let mut random = Random(3);
+    let end: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+    let (text, truth) = log(&mut random, 400, 2, end, 60, &TimeZone::UTC);
+    let log = written(&[(&text, end, Compression::Bzip2), (&text, end, Compression::Plain)]);
+    let bytes = std::fs::read(&log.paths[0]).unwrap();
+    std::fs::write(&log.paths[0], &bytes[..bytes.len() / 3]).unwrap();
+    let mut count = 0;
+    let summary = each(&log.generations, &mut log.open(), &Query::default(), None, &mut |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    });
+    assert!(count >= truth.len());
+    assert!(summary.problems[0].to_string().contains("pot.log.0.bz2"), "{:?}", summary.problems);
+}
+
+#[test]
+fn following_sees_what_is_appended_and_what_replaces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pot.log");
+    let now = Timestamp::now().strftime("%b %e %H:%M:%S").to_string();
+    let append =
+        |text: &str| File::options().append(true).create(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    append("Nov 23 20:20:46 jail1 pot[1]: pot-start old\n");
+    let mut follower = Follower::new(File::open(&path).unwrap(), false).unwrap();
+    let query = Query::default();
+    assert_eq!(follower.poll(&query).unwrap(), []);
+    append(&format!("{now} jail1 pot[2]: pot-start new\n{now} jail1 pot[2]: pot-st"));
+    assert_eq!(follower.poll(&query).unwrap()[0].pot.as_deref(), Some("new"));
+    assert_eq!(follower.poll(&query).unwrap(), []);
+    append("op new\n");
+    assert_eq!(follower.poll(&query).unwrap()[0].command.as_deref(), Some("stop"));
+    append(&format!("{now} jail1 last message repeated 2 times\n"));
+    let again = follower.poll(&query).unwrap();
+    assert_eq!((again[0].command.as_deref(), again[0].times), (Some("stop"), 2));
+    std::fs::write(&path, format!("{now} jail1 pot[3]: pot-init \n")).unwrap();
+    assert_eq!(follower.poll(&query).unwrap()[0].command.as_deref(), Some("init"));
+}
+
+#[test]
+fn times_are_taken_as_people_write_them() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let now = "2026-11-23T12:00:00Z".parse().unwrap();
+    let at = |text: &str| parse_time(text, &zone, now).map(|time| time.to_string()).ok();
+    assert_eq!(at("2026-11-23").as_deref(), Some("2026-11-22T23:00:00Z"));
+    assert_eq!(at("2026-11-23 20:20").as_deref(), Some("2026-11-23T19:20:00Z"));
+    assert_eq!(at("2026-11-23T20:20:46Z").as_deref(), Some("2026-11-23T20:20:46Z"));
+    assert_eq!(at("2h").as_deref(), Some("2026-11-23T10:00:00Z"));
+    for wrong in ["", "x", "-5m", "999999999999999999d", "2026-13-01", "5 parsecs", "ü"] {
+        assert_eq!(at(wrong), None, "{wrong}");
+    }
+}
+
+fn naive(text: &[u8]) -> usize {
+    text.split(|&byte| byte == b'\n')
+        .filter(|line| line::parse(line.strip_suffix(b"\r").unwrap_or(line)).is_some_and(|header| header.tag == b"pot"))
+        .count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Any bytes with line ends and pot lines thrown in: both directions find the same entries, and no panic.
+    #[test]
+    fn both_directions_agree_on_any_bytes(pieces in proptest::collection::vec(prop_oneof![
+        3 => Just(b"Nov 23 20:20:46 h pot[1]: pot-start a\n".to_vec()),
+        1 => Just(b"Nov 23 20:20:46 h last message repeated 2 times\n".to_vec()),
+        1 => Just(b"<150>1 2026-11-23T20:20:46Z h pot 1 - - pot-stop b\r\n".to_vec()),
+        1 => Just(vec![b'\n'; 3]),
+        2 => proptest::collection::vec(any::<u8>(), 0..80),
+        1 => (0_usize..90_000).prop_map(|length| vec![b'z'; length]),
+    ], 0..60)) {
+        let text = pieces.concat();
+        let end = "2026-11-23T20:20:49Z".parse().unwrap();
+        let plain = written(&[(&text, end, Compression::Plain)]).all(&Query::default());
+        let packed = written(&[(&text, end, Compression::Gzip)]).all(&Query::default());
+        prop_assert_eq!(told(&plain), told(&packed));
+        prop_assert_eq!(plain.len(), naive(&text));
+    }
+}
+
+/// Where the tests' own logs come from, for the benchmark's use as well.
+#[test]
+fn the_generator_makes_what_it_says() {
+    let (text, truth) = log(&mut Random(1), 2_000, 20, Timestamp::now(), 5, &TimeZone::UTC);
+    assert!(truth.len() > 50 && truth.len() < 200);
+    assert!(naive(&text) == truth.len());
+    let _ = Path::new("/");
+}

@@ -1,0 +1,197 @@
+//! The web process's side of the socket: asks, waits for answers, receives descriptors and hints.
+//!
+//! Reading and writing are two threads of their own, because a descriptor arrives by recvmsg(2), which tokio does
+//! not offer; tokio only sees channels. When the socket ends, all waiting questions end with a refusal and
+//! [`Client::closed`] resolves: without an executor there is nothing to serve.
+
+use super::frame;
+use super::protocol::{
+    Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Refusal, RefusalKind, Reply, Request, Secret, VERSION,
+};
+use crate::journal::record::Reported;
+use crate::platform;
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use tokio::sync::{oneshot, watch};
+
+/// Questions that wait to be written; beyond it the asker is told to come back.
+const MOST_WAITING: usize = 256;
+
+/// One answer, with the descriptor that came along.
+type Answer = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
+
+/// Asks the executor. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    outgoing: mpsc::SyncSender<Vec<u8>>,
+    next_id: AtomicU64,
+    waiting: Waiting,
+    hints: watch::Receiver<Hint>,
+    closed: watch::Receiver<bool>,
+}
+
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>;
+
+impl Client {
+    /// Starts the two threads. The socket must be blocking.
+    ///
+    /// # Errors
+    /// The socket or a thread could not be duplicated or started.
+    pub fn start(socket: UnixStream) -> std::io::Result<Self> {
+        let (outgoing, frames) = mpsc::sync_channel::<Vec<u8>>(MOST_WAITING);
+        let waiting = Waiting::default();
+        let (hint, hints) = watch::channel(Hint::default());
+        let (close, closed) = watch::channel(false);
+        let mut writer = socket.try_clone()?;
+        std::thread::Builder::new().name("executor-write".into()).spawn(move || {
+            while let Ok(frame) = frames.recv() {
+                if std::io::Write::write_all(&mut writer, &frame).is_err() {
+                    break;
+                }
+            }
+            // The reading thread sees the end and tells everyone.
+            let _ = writer.shutdown(std::net::Shutdown::Both);
+        })?;
+        let readers_waiting = Arc::clone(&waiting);
+        std::thread::Builder::new().name("executor-read".into()).spawn(move || {
+            read_all(&socket, &readers_waiting, &hint);
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+            close.send_replace(true);
+            lock(&readers_waiting).clear();
+        })?;
+        Ok(Self(Arc::new(Shared { outgoing, next_id: AtomicU64::new(1), waiting, hints, closed })))
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// The executor's refusal, or [`RefusalKind::Failed`] when the executor is gone.
+    pub async fn ask(&self, token: Option<&Secret>, reported: &Reported, command: Command) -> Result<Reply, Refusal> {
+        self.exchange(token, reported, command).await.map(|(reply, _)| reply)
+    }
+
+    /// Opens one generation of pot's log: the file and its size when it was opened.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn open_log(
+        &self,
+        token: Option<&Secret>,
+        reported: &Reported,
+        generation: u32,
+    ) -> Result<(File, u64), Refusal> {
+        match self.exchange(token, reported, Command::OpenLog { generation }).await? {
+            (Reply::LogOpened { size }, Some(descriptor)) => Ok((File::from(descriptor), size)),
+            _ => Err(Refusal::new(RefusalKind::Failed, "The executor sent no open file.")),
+        }
+    }
+
+    /// What grew, as far as it is known.
+    pub fn hints(&self) -> watch::Receiver<Hint> {
+        self.0.hints.clone()
+    }
+
+    /// Resolves when the executor is gone.
+    pub async fn closed(&self) {
+        let mut closed = self.0.closed.clone();
+        // An error means that the reading thread has ended, which is the same.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    async fn exchange(
+        &self,
+        token: Option<&Secret>,
+        reported: &Reported,
+        command: Command,
+    ) -> Result<(Reply, Option<OwnedFd>), Refusal> {
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let request = Request { version: VERSION, id, token: token.cloned(), reported: reported.clone(), command };
+        let frame = frame::encode(&request)
+            .and_then(|bytes| frame::with_header(&bytes, MAX_REQUEST))
+            .map_err(|error| Refusal::new(RefusalKind::Malformed, error.to_string()))?;
+        let (answer, answered) = oneshot::channel();
+        lock(&self.0.waiting).insert(id, answer);
+        // Taken out again when the asker goes away before the answer.
+        let _forget = Forget { id, waiting: &self.0.waiting };
+        match self.0.outgoing.try_send(frame) {
+            Ok(()) => {}
+            Err(mpsc::TrySendError::Full(_)) => {
+                return Err(Refusal::new(RefusalKind::Busy, "The executor is busy. Try again in a moment."));
+            }
+            Err(mpsc::TrySendError::Disconnected(_)) => return Err(gone()),
+        }
+        if *self.0.closed.borrow() {
+            return Err(gone());
+        }
+        let (result, descriptor) = answered.await.map_err(|_| gone())?;
+        Ok((*result?, descriptor))
+    }
+}
+
+struct Forget<'a> {
+    id: u64,
+    waiting: &'a Waiting,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        lock(self.waiting).remove(&self.id);
+    }
+}
+
+fn gone() -> Refusal {
+    Refusal::new(RefusalKind::Failed, "The executor is gone; the console is restarting. Try again in a moment.")
+}
+
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_all(socket: &UnixStream, waiting: &Waiting, hints: &watch::Sender<Hint>) {
+    let mut reader = Reader { socket, descriptors: VecDeque::new() };
+    while let Ok(Some(bytes)) = frame::read(&mut reader, MAX_REPLY) {
+        match frame::decode::<Message>(&bytes) {
+            Ok(Message::Hint(hint)) => {
+                hints.send_replace(hint);
+            }
+            Ok(Message::Reply { id, result }) => {
+                // The descriptor is sent with the first byte of its reply, so it is here by now.
+                let opened = matches!(&result, Ok(reply) if matches!(**reply, Reply::LogOpened { .. }));
+                let descriptor = if opened { reader.descriptors.pop_front() } else { None };
+                let asker = lock(waiting).remove(&id);
+                if let Some(asker) = asker {
+                    // Whoever asked may have gone.
+                    let _ = asker.send((result, descriptor));
+                }
+            }
+            Err(error) => {
+                tracing::error!("the executor's message is not understood: {error}");
+                return;
+            }
+        }
+    }
+}
+
+/// Reads bytes and keeps the descriptors that come along, in order.
+struct Reader<'a> {
+    socket: &'a UnixStream,
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl std::io::Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let (count, descriptor) = platform::recv_with_fd(self.socket, buffer)?;
+        self.descriptors.extend(descriptor);
+        Ok(count)
+    }
+}

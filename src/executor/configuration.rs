@@ -1,0 +1,440 @@
+//! pot.conf: read, reviewed and saved. The executor applies the edits to the text that *it* reads.
+
+use super::core::{Asking, Executor, free_text, lock};
+use super::protocol::{Collision, ConfigurationView, Conflict, Refusal, RefusalKind, Reply, ReviewView};
+use super::signing::sentence;
+use crate::diff::Diff;
+use crate::digest::Digest;
+use crate::facts::{PathKind, PathState};
+use crate::files::{self, Busy, Expected, FileError, Lock};
+use crate::journal::record::{Action, Change, Outcome, Stage};
+use crate::operations::plan::ManagedFile;
+use crate::platform::crash_point;
+use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, LARGEST};
+use crate::rules::{self, Finding, Severity, Subject, limits};
+use jiff::Timestamp;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Most edits in one request: more than a form has fields.
+const MOST_EDITS: usize = 500;
+/// Longest reason in characters.
+pub(super) const LONGEST_REASON: usize = 1000;
+/// How long a change waits for another one to end.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How far back the journal is searched for who wrote a file.
+const SEARCHED: u64 = 5000;
+
+/// Both files as they stand.
+pub(super) struct Files {
+    pub configuration: Configuration,
+    pub exists: bool,
+    pub modified: Option<Timestamp>,
+}
+
+impl Files {
+    pub fn digest(&self) -> Digest {
+        self.configuration.own().digest()
+    }
+}
+
+/// What edits would make of the file.
+struct Outlook {
+    new: Document,
+    diff: Diff,
+    changes: Vec<Change>,
+    findings: Vec<Finding>,
+    /// Error findings that these edits bring, or leave on a parameter that they touch.
+    errors: Vec<Finding>,
+}
+
+impl From<FileError> for Refusal {
+    fn from(error: FileError) -> Self {
+        let kind = match &error {
+            FileError::Missing(_) | FileError::Backup { .. } => RefusalKind::NotFound,
+            FileError::Changed { .. } => RefusalKind::Conflict,
+            _ => RefusalKind::Failed,
+        };
+        Self::new(kind, sentence(&error.to_string()))
+    }
+}
+
+impl From<Busy> for Refusal {
+    fn from(busy: Busy) -> Self {
+        match busy {
+            Busy::Held { .. } => Self::new(RefusalKind::Busy, sentence(&busy.to_string())),
+            Busy::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<EditError> for Refusal {
+    fn from(error: EditError) -> Self {
+        let field = match &error {
+            EditError::ReadOnly { name, .. }
+            | EditError::Unwritable { name, .. }
+            | EditError::Twice { name }
+            | EditError::Unverified { name, .. } => Some(name.as_str().to_owned()),
+            EditError::Unreadable(_) => None,
+        };
+        let refusal = Self::new(RefusalKind::Limit, sentence(&error.to_string()));
+        match field {
+            Some(field) => refusal.on(field),
+            None => refusal,
+        }
+    }
+}
+
+/// Reads a configuration file, through a symbolic link only to a file of the same folder.
+pub(super) fn read_here(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+    files::read_limited(&within_its_folder(path)?, most)
+}
+
+fn within_its_folder(path: &Path) -> Result<PathBuf, FileError> {
+    if !path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+        return Ok(path.to_owned());
+    }
+    let system = |source| FileError::System { doing: "following", path: path.to_owned(), source };
+    let target = path.canonicalize().map_err(system)?;
+    let folder = path.parent().unwrap_or(Path::new("/")).canonicalize().map_err(system)?;
+    if target.parent() == Some(&folder) {
+        Ok(target)
+    } else {
+        Err(FileError::LinkLeaves { path: path.to_owned(), target })
+    }
+}
+
+impl Executor {
+    /// Reads both files.
+    pub(super) fn read_configuration(&self) -> Result<Files, Refusal> {
+        let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
+        let read = |path: &Path| match read_here(path, most) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FileError::Missing(_)) => Ok(None),
+            Err(error) => Err(Refusal::from(error)),
+        };
+        let parse = |bytes: &[u8], path: &Path| {
+            Document::parse(bytes).map_err(|error| {
+                let words = format!("{} cannot be read as a configuration: {error}", self.layout.shown(path));
+                Refusal::new(RefusalKind::Failed, sentence(&words))
+            })
+        };
+        let (own_path, default_path) = (self.layout.pot_conf(), self.layout.default_conf());
+        let own = read(&own_path)?;
+        let default = read(&default_path)?.unwrap_or_default();
+        let modified = own_path
+            .metadata()
+            .ok()
+            .and_then(|found| Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok());
+        let exists = own.is_some();
+        let configuration =
+            Configuration::new(parse(&default, &default_path)?, parse(&own.unwrap_or_default(), &own_path)?);
+        Ok(Files { configuration, exists, modified })
+    }
+
+    pub(super) fn configuration(&self) -> Result<Reply, Refusal> {
+        let files = self.read_configuration()?;
+        let own = files.configuration.own();
+        self.versions.remember(own.bytes());
+        Ok(Reply::Configuration(ConfigurationView {
+            own: own.bytes().to_vec(),
+            default: files.configuration.default_document().bytes().to_vec(),
+            exists: files.exists,
+            digest: own.digest(),
+            path: self.layout.shown(&self.layout.pot_conf()),
+            default_path: self.layout.shown(&self.layout.default_conf()),
+            modified: files.modified,
+        }))
+    }
+
+    pub(super) fn review(&self, asking: &Asking, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
+        self.within_limits(edits)?;
+        let files = self.read_configuration()?;
+        let outlook = self.outlook(asking, &files, edits)?;
+        let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &outlook));
+        Ok(Reply::Review(ReviewView {
+            diff: outlook.diff,
+            findings: outlook.findings,
+            digest: files.digest(),
+            conflict,
+        }))
+    }
+
+    /// Saving, from top to bottom: limits → lock → the file as it stands → what the edits make of it → findings →
+    /// intent → backup → replace → outcome.
+    pub(super) fn save(
+        &self,
+        asking: &Asking,
+        base: &Digest,
+        edits: &[Edit],
+        reason: Option<&str>,
+        accept_errors: bool,
+    ) -> Result<Reply, Refusal> {
+        let reason = self.reason(reason, accept_errors)?;
+        self.within_limits(edits)?;
+        let _line = lock(&self.line);
+        let who = format!("{}: saving pot.conf", asking.actor.name);
+        let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
+        // After the lock: a run that ended meanwhile may wait to be kept.
+        self.nothing_pending()?;
+
+        let files = self.read_configuration()?;
+        let outlook = self.outlook(asking, &files, edits)?;
+        let before = files.digest();
+        if before != *base {
+            let conflict = self.conflict(&files, base, edits, &outlook);
+            let mut refusal = Refusal::new(
+                RefusalKind::Conflict,
+                "pot.conf was changed since you opened it. Nothing was written; look at your changes on the new file.",
+            );
+            refusal.conflict = Some(Box::new(conflict));
+            return Err(refusal);
+        }
+        if outlook.new.bytes() == files.configuration.own().bytes() {
+            return Ok(Reply::Saved { digest: before, record: 0, diff: outlook.diff });
+        }
+        if !outlook.errors.is_empty() && !accept_errors {
+            let mut refusal = Refusal::new(
+                RefusalKind::Findings,
+                format!(
+                    "Nothing was written: {}",
+                    outlook.errors.first().map_or("there are errors.", |error| error.message.as_str())
+                ),
+            );
+            refusal.field = outlook.errors.first().and_then(|error| error.parameters.first().cloned());
+            refusal.findings = outlook.errors;
+            return Err(refusal);
+        }
+
+        let path = self.layout.pot_conf();
+        let shown = self.layout.shown(&path);
+        let message = saved_message(&outlook, accept_errors);
+        let mut entry = asking.event(Action::Configuration, shown.as_str(), Outcome::Done, message);
+        entry.changes.clone_from(&outlook.changes);
+        entry.diff = Some(outlook.diff.clone());
+        entry.before = files.exists.then_some(before);
+        entry.after = Some(outlook.new.digest());
+        entry.reason = reason;
+        let mut intent = entry.clone();
+        intent.stage = Stage::Intent;
+        intent.outcome = None;
+        crash_point("save-begin");
+        let intent = self.evidence.append(intent)?.sequence;
+        crash_point("save-intended");
+
+        let written = self.write_managed(ManagedFile::PotConf, &path, &files, &outlook.new, intent);
+        crash_point("save-written");
+        let mut outcome = entry;
+        outcome.stage = Stage::Outcome;
+        outcome.intent = Some(intent);
+        if let Err(refusal) = &written {
+            outcome.outcome = Some(Outcome::Failed);
+            outcome.message = format!("pot.conf was not changed: {}", refusal.message);
+            outcome.after = outcome.before;
+        }
+        let record = self.evidence.append_outcome(outcome).unwrap_or(intent);
+        crash_point("save-recorded");
+        written?;
+        self.versions.remember(outlook.new.bytes());
+        self.note_known(&path, outlook.new.bytes());
+        self.facts.want();
+        Ok(Reply::Saved { digest: outlook.new.digest(), record, diff: outlook.diff })
+    }
+
+    fn write_managed(
+        &self,
+        file: ManagedFile,
+        path: &Path,
+        old: &Files,
+        new: &Document,
+        intent: u64,
+    ) -> Result<(), Refusal> {
+        let shown = self.layout.shown(path);
+        let own = old.configuration.own();
+        let expected = if old.exists {
+            self.backups().keep(file.name(), &shown, own.bytes(), Some(intent))?;
+            Expected::Content(own.digest())
+        } else {
+            Expected::Absent
+        };
+        files::replace(path, &expected, new.bytes(), &crash_point)?;
+        self.prune_backups();
+        Ok(())
+    }
+
+    /// The reason that is recorded. It is a duty where the settings say so, and for writing in spite of errors.
+    pub(super) fn reason(&self, reason: Option<&str>, accept_errors: bool) -> Result<Option<String>, Refusal> {
+        let reason = free_text(reason, LONGEST_REASON, "reason")?;
+        if reason.is_none() && accept_errors {
+            let words = "Say why: writing in spite of errors is recorded with a reason.";
+            return Err(Refusal::new(RefusalKind::Limit, words).on("reason"));
+        }
+        if reason.is_none() && self.settings().reason_required {
+            return Err(Refusal::new(RefusalKind::Limit, "Say why: every change here needs a reason.").on("reason"));
+        }
+        Ok(reason)
+    }
+
+    /// Every value that is to be written is data for every use that pot makes of it. Nothing overrides this.
+    fn within_limits(&self, edits: &[Edit]) -> Result<(), Refusal> {
+        if edits.len() > MOST_EDITS {
+            return Err(Refusal::new(RefusalKind::Limit, format!("At most {MOST_EDITS} parameters change at once.")));
+        }
+        for edit in edits {
+            let EditAction::Set(value) = &edit.action else { continue };
+            let name = edit.name.as_str();
+            limits::check(name, value)
+                .and_then(|()| {
+                    let state = self.path_state(value);
+                    limits::check_path(name, value, state.as_ref())
+                })
+                .map_err(|against| Refusal::new(RefusalKind::Limit, sentence(&against.to_string())).on(name))?;
+        }
+        Ok(())
+    }
+
+    fn path_state(&self, value: &str) -> Option<PathState> {
+        if !value.starts_with('/') {
+            return None;
+        }
+        let path = self.layout.on_disk(value);
+        let found = match path.symlink_metadata() {
+            Ok(found) => found,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Some(PathState {
+                    kind: PathKind::Absent,
+                    uid: 0,
+                    gid: 0,
+                    mode: 0,
+                    empty: true,
+                    only_root_writes: false,
+                });
+            }
+            Err(_) => return None,
+        };
+        let kind = if found.is_symlink() {
+            PathKind::Link
+        } else if found.is_file() {
+            PathKind::File
+        } else if found.is_dir() {
+            PathKind::Folder
+        } else {
+            PathKind::Other
+        };
+        Some(PathState {
+            kind,
+            uid: found.uid(),
+            gid: found.gid(),
+            mode: found.mode() & 0o7777,
+            empty: false,
+            only_root_writes: files::only_root_writes(&path),
+        })
+    }
+
+    fn outlook(&self, asking: &Asking, files: &Files, edits: &[Edit]) -> Result<Outlook, Refusal> {
+        let old = &files.configuration;
+        let new = old.apply(edits)?;
+        let after = Configuration::new(old.default_document().clone(), new.clone());
+        let shown = self.layout.shown(&self.layout.pot_conf());
+        let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
+        let facts = if asking.terminal { Some(self.present_facts()) } else { self.facts.get() };
+        let admin: Option<IpAddr> = asking.reported.address.as_deref().and_then(|text| text.parse().ok());
+        let judge =
+            |configuration: &Configuration| rules::check(&Subject { configuration, facts: facts.as_deref(), admin });
+        let findings = judge(&after);
+        let present: Vec<Finding> = judge(old).into_iter().filter(is_error).collect();
+        let touched = |name: &String| edits.iter().any(|edit| edit.name.as_str() == name);
+        let stood = |error: &Finding| {
+            present.iter().any(|other| other.code == error.code && other.parameters == error.parameters)
+                && !error.parameters.iter().any(touched)
+        };
+        // An error that was there before and that these edits do not touch is no reason to refuse them: mending one
+        // of two would be impossible.
+        let errors = findings.iter().filter(|finding| is_error(finding) && !stood(finding)).cloned().collect();
+        let changes = edits
+            .iter()
+            .map(|edit| edit.name.as_str())
+            .filter_map(|name| {
+                let (from, to) = (own_value(old, name), own_value(&after, name));
+                (from != to).then(|| Change { name: name.to_owned(), from, to })
+            })
+            .collect();
+        Ok(Outlook { new, diff, changes, findings, errors })
+    }
+
+    fn conflict(&self, files: &Files, base: &Digest, edits: &[Edit], outlook: &Outlook) -> Conflict {
+        let now = &files.configuration;
+        let base_document = self.versions.find(&self.layout, base).and_then(|bytes| Document::parse(&bytes).ok());
+        let before = base_document.map(|document| Configuration::new(now.default_document().clone(), document));
+        let colliding: Vec<Collision> = edits
+            .iter()
+            .filter_map(|edit| {
+                let name = edit.name.as_str();
+                let theirs = own_value(now, name);
+                let yours = match &edit.action {
+                    EditAction::Set(value) => Some(value.clone()),
+                    EditAction::Unset => None,
+                };
+                // Without the text that the form was made from, everything that differs may be a collision.
+                let they_changed = before.as_ref().is_none_or(|before| own_value(before, name) != theirs);
+                (they_changed && theirs != yours).then(|| Collision { name: name.to_owned(), theirs, yours })
+            })
+            .collect();
+        let (by, at) = self.who_wrote(&files.digest());
+        Conflict {
+            by,
+            at: at.or(files.modified),
+            fitting: edits.len().saturating_sub(colliding.len()),
+            colliding,
+            digest: files.digest(),
+            diff: outlook.diff.clone(),
+        }
+    }
+
+    /// Who wrote this content, as the journal says; nobody when it came from outside of the console.
+    fn who_wrote(&self, content: &Digest) -> (Option<String>, Option<Timestamp>) {
+        let wrote = self.evidence.newest(SEARCHED).into_iter().find(|record| {
+            record.entry.stage != Stage::Intent
+                && record.entry.outcome == Some(Outcome::Done)
+                && record.entry.after == Some(*content)
+        });
+        match wrote {
+            Some(record) if record.entry.action == Action::Outside => (None, Some(record.time)),
+            Some(record) => (Some(record.entry.actor.name), Some(record.time)),
+            None => (None, None),
+        }
+    }
+}
+
+fn is_error(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+}
+
+/// The value that pot.conf itself gives, when that is certain.
+fn own_value(configuration: &Configuration, name: &str) -> Option<String> {
+    let setting = configuration.setting(name);
+    match setting.source {
+        crate::potconf::Source::PotConf => setting.value.or(setting.raw),
+        _ => None,
+    }
+}
+
+fn saved_message(outlook: &Outlook, accept_errors: bool) -> String {
+    let changed: Vec<String> = outlook
+        .changes
+        .iter()
+        .map(|change| {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
+            format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to))
+        })
+        .collect();
+    let what = if changed.is_empty() { "its text".to_owned() } else { changed.join(", ") };
+    let errors = outlook.errors.len();
+    if accept_errors && errors > 0 {
+        format!("pot.conf: changed {what}, in spite of {errors} error findings.")
+    } else {
+        format!("pot.conf: changed {what}.")
+    }
+}

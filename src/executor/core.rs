@@ -1,0 +1,374 @@
+//! The executor: knows who is asking, looks into the one table, and lets the rooms below do what is allowed.
+//!
+//! A request goes through here from top to bottom: who is it ([`Executor::identify`]) → may they
+//! ([`permissions::permission`]) → have they proved it → the room → a refusal is recorded.
+
+use super::evidence::Evidence;
+use super::facts::FactsCache;
+use super::permissions::{self, Who};
+use super::protocol::{Command, Refusal, RefusalKind, Reply, Request, Secret};
+use super::server::Hints;
+use super::versions::Versions;
+use crate::accounts::password::Hasher;
+use crate::accounts::session::{Lifetimes, SessionKey, Sessions};
+use crate::accounts::store::Accounts;
+use crate::accounts::throttle::Throttle;
+use crate::digest::Digest;
+use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
+use crate::layout::Layout;
+use crate::operations::plan::ProofNeeded;
+use crate::process::{Tools, harmless};
+use crate::settings::Settings;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// An answer, with a descriptor where the command opens something.
+pub type Answer = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
+
+/// How long a password counts as given just now.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// The privileged side: one per process.
+pub struct Executor {
+    pub(super) layout: Layout,
+    pub(super) tools: Arc<RwLock<Tools>>,
+    pub(super) settings: RwLock<Arc<Settings>>,
+    pub(super) simulated: bool,
+    pub(super) accounts: Accounts,
+    pub(super) hasher: Hasher,
+    pub(super) throttle: Mutex<Throttle>,
+    pub(super) sessions: Mutex<Sessions>,
+    /// Digest of the one-time set-up code, while there is one.
+    pub(super) setup_code: Mutex<Option<Digest>>,
+    pub(super) evidence: Arc<Evidence>,
+    pub(super) facts: FactsCache,
+    pub(super) versions: Versions,
+    pub(super) hints: Arc<Hints>,
+    /// Saves of this process stand in line here before they compete for the lock on disk.
+    pub(super) line: Mutex<()>,
+}
+
+/// Who is asking, as far as the executor knows.
+#[derive(Debug, Clone)]
+pub(super) struct Asking {
+    pub actor: Actor,
+    pub reported: Reported,
+    pub session: Option<SessionKey>,
+    pub role: Option<Role>,
+    pub fresh: bool,
+    /// root at this machine's own command line.
+    pub terminal: bool,
+}
+
+impl Asking {
+    /// What tells this asker's plans and nonces from another's.
+    pub fn session_name(&self) -> String {
+        match &self.session {
+            Some(key) => key.hex(),
+            None => "command-line".to_owned(),
+        }
+    }
+
+    /// An event about this asker.
+    pub fn event(&self, action: Action, object: impl Into<String>, outcome: Outcome, message: String) -> Entry {
+        Entry {
+            stage: Stage::Event,
+            intent: None,
+            actor: self.actor.clone(),
+            reported: self.reported.clone(),
+            action,
+            object: object.into(),
+            changes: Vec::new(),
+            diff: None,
+            before: None,
+            after: None,
+            reason: None,
+            outcome: Some(outcome),
+            message,
+            run: None,
+        }
+    }
+}
+
+/// The executor's own name in the journal.
+pub(super) fn console() -> Actor {
+    Actor { name: "pot-console".to_owned(), role: None, method: Method::Console, session: None, claimed: None }
+}
+
+fn nobody() -> Actor {
+    Actor { name: "nobody".to_owned(), role: None, method: Method::None, session: None, claimed: None }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn lifetimes(settings: &Settings) -> Lifetimes {
+    Lifetimes { idle: settings.idle(), absolute: settings.session(), fresh: FRESH }
+}
+
+impl Executor {
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes new settings; sessions that exist keep their lifetimes until the next request.
+    pub fn replace_settings(&self, settings: Settings) {
+        lock(&self.sessions).set_lifetimes(lifetimes(&settings));
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Answers one request of the web process.
+    pub fn answer(self: &Arc<Self>, request: Request) -> Answer {
+        let reported = tidy(request.reported);
+        let asking = self.identify(request.token.as_ref(), reported);
+        self.answer_as(&asking, request.command)
+    }
+
+    pub(super) fn answer_as(self: &Arc<Self>, asking: &Asking, command: Command) -> Answer {
+        let name = permissions::name(&command);
+        let changes = changes_something(&command);
+        if let Err(refusal) = self.admit(asking, &command) {
+            self.record_refusal(asking, name, &refusal);
+            return (Err(refusal), None);
+        }
+        let (result, descriptor) = self.dispatch(asking, command);
+        if let Err(refusal) = &result
+            && changes
+        {
+            self.record_refusal(asking, name, refusal);
+        }
+        (result.map(Box::new), descriptor)
+    }
+
+    /// Who is asking: the token says it, nothing else.
+    fn identify(&self, token: Option<&Secret>, reported: Reported) -> Asking {
+        let known = token.and_then(|token| self.session_of(token));
+        match known {
+            Some((key, actor, role, fresh)) => {
+                Asking { actor, reported, session: Some(key), role: Some(role), fresh, terminal: false }
+            }
+            None => Asking { actor: nobody(), reported, session: None, role: None, fresh: false, terminal: false },
+        }
+    }
+
+    fn session_of(&self, token: &Secret) -> Option<(SessionKey, Actor, Role, bool)> {
+        let key = SessionKey::of_token(&token.0)?;
+        let now = Instant::now();
+        let (name, method, fresh) = {
+            let mut sessions = lock(&self.sessions);
+            let lifetimes = sessions.lifetimes();
+            let session = sessions.look_up(&key, now)?;
+            (session.name.clone(), session.method, session.is_fresh(&lifetimes, now))
+        };
+        // The role is the account's present one, and a disabled account has none: whoever takes it away, here or at
+        // the command line, need not wait for a session to end.
+        let account = match self.accounts.find(&name) {
+            Ok(account) => account.filter(|account| !account.disabled),
+            Err(error) => {
+                tracing::error!("{error}");
+                return None;
+            }
+        };
+        let Some(account) = account else {
+            lock(&self.sessions).end(&key);
+            return None;
+        };
+        let actor = Actor {
+            name: name.to_string(),
+            role: Some(account.role),
+            method,
+            session: Some(key.short()),
+            claimed: None,
+        };
+        Some((key, actor, account.role, fresh))
+    }
+
+    /// The one look into the table.
+    fn admit(&self, asking: &Asking, command: &Command) -> Result<(), Refusal> {
+        let permission = permissions::permission(command);
+        match permission.who {
+            Who::WebProcess | Who::Anyone => Ok(()),
+            Who::AtLeast(needed) => {
+                admit_role(asking, needed)?;
+                self.admit_proof(asking, permission.proof)
+            }
+        }
+    }
+
+    /// Whether a proof that needs nothing but the session is there. What takes a password now or a terminal is
+    /// checked where the plan is known.
+    pub(super) fn admit_proof(&self, asking: &Asking, proof: ProofNeeded) -> Result<(), Refusal> {
+        if proof == ProofNeeded::Fresh && !asking.fresh && !asking.terminal {
+            return Err(Refusal::new(
+                RefusalKind::ProofNeeded,
+                "Give your password again first: this needs one from the last five minutes.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn dispatch(self: &Arc<Self>, asking: &Asking, command: Command) -> (Result<Reply, Refusal>, Option<OwnedFd>) {
+        use Command as C;
+        let result = match command {
+            C::OpenLog { generation } => {
+                return match self.open_log(generation) {
+                    Ok((reply, descriptor)) => (Ok(reply), Some(descriptor)),
+                    Err(refusal) => (Err(refusal), None),
+                };
+            }
+            C::Greeting {} => self.greeting(),
+            C::JournalAfter { after, limit } => self.evidence.after(after, limit),
+            C::Ready {} => self.note_ready(),
+
+            C::SignIn { name, password } => self.sign_in(asking, &name, &password),
+            C::SetUp { code, name, password } => self.set_up(asking, &code, &name, &password),
+            C::SignOut {} => self.sign_out(asking),
+            C::Session {} => self.session(asking),
+            C::Prove { password } => self.prove(asking, &password),
+
+            C::Accounts {} => self.list_accounts(),
+            C::AddAccount { name, role, password } => self.add_account(asking, &name, role, &password),
+            C::SetRole { name, role } => self.set_role(asking, &name, role),
+            C::SetDisabled { name, disabled } => self.set_disabled(asking, &name, disabled),
+            C::ChangePassword { old, new } => self.change_password(asking, &old, &new),
+
+            C::Configuration {} => self.configuration(),
+            C::Facts { refresh } => self.read_facts(refresh),
+            C::Backups { file } => self.list_backups(file),
+            C::Backup { file, digest } => self.read_backup(file, &digest),
+            C::File { file } => self.read_managed(file),
+            C::LogFiles {} => self.log_files(),
+
+            C::Review { base, edits } => self.review(asking, &base, &edits),
+            C::Save { base, edits, reason, accept_errors } => {
+                self.save(asking, &base, &edits, reason.as_deref(), accept_errors)
+            }
+
+            C::Plan { operation } => self.plan(asking, operation),
+            C::Run { plan, digest, password, confirm_text, reason } => {
+                self.run(asking, plan, digest, password.as_ref(), confirm_text.as_deref(), reason.as_deref())
+            }
+            C::Runs { before, limit } => self.runs(before, limit),
+            C::RunState { run } => self.run_state(run),
+            C::RunEvents { run, after, limit } => self.run_events(run, after, limit),
+            C::Abort { run } => self.abort(asking, run),
+            C::KeepNonce { run, accepted_ms, connection } => self.keep_nonce(asking, run, accepted_ms, connection),
+            C::Keep { run, nonce, accepted_ms, connection } => self.keep(asking, run, &nonce, accepted_ms, connection),
+            C::PutBack { run } => self.put_back(asking, run),
+            C::SetAside { item, aside } => self.set_aside(asking, item, aside),
+            C::Feedback { wrong, missing, usability, name, reply_to, send } => {
+                self.feedback(asking, super::running::FeedbackText { wrong, missing, usability, name, reply_to, send })
+            }
+
+            C::VerifyJournal {} => self.verify_journal(),
+            C::Checkpoint {} => self.checkpoint(asking),
+            C::RecordExport { format, filter } => self.record_export(asking, format, &filter),
+        };
+        (result, None)
+    }
+
+    /// A refusal goes into the journal; floods are counted there instead of filling it.
+    pub(super) fn record_refusal(&self, asking: &Asking, command: &'static str, refusal: &Refusal) {
+        // Wrong passwords have their own records, with the account's name.
+        if matches!(refusal.kind, RefusalKind::WrongPassword | RefusalKind::NotRecorded) {
+            return;
+        }
+        let message = format!("{command} was refused: {}", harmless(&refusal.message));
+        let entry = asking.event(Action::Refusal, command, Outcome::Refused, message);
+        self.evidence.refused(command, entry);
+    }
+
+    /// A message that is not one of the protocol's: the connection is dropped and this recorded.
+    pub(super) fn record_broken_message(&self, why: &str) {
+        tracing::warn!("the web process sent {why}; its connection is dropped");
+        let asking = Asking {
+            actor: nobody(),
+            reported: Reported::default(),
+            session: None,
+            role: None,
+            fresh: false,
+            terminal: false,
+        };
+        let message = format!("A message of the web process was not understood ({why}); its connection was closed.");
+        self.evidence.refused("message", asking.event(Action::Refusal, "message", Outcome::Refused, message));
+    }
+}
+
+pub(super) fn admit_role(asking: &Asking, needed: Role) -> Result<(), Refusal> {
+    match asking.role {
+        None => Err(Refusal::new(RefusalKind::SignInNeeded, "Sign in first, or again: there is no such session.")),
+        Some(role) if role < needed => {
+            Err(Refusal::new(RefusalKind::Forbidden, format!("This takes the role {needed}; yours is {role}.")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether a refusal of this command is worth a record even when the table allowed it: it would have changed
+/// something.
+fn changes_something(command: &Command) -> bool {
+    use Command as C;
+    match command {
+        C::SetUp { .. }
+        | C::AddAccount { .. }
+        | C::SetRole { .. }
+        | C::SetDisabled { .. }
+        | C::ChangePassword { .. }
+        | C::SignIn { .. }
+        | C::Prove { .. }
+        | C::Save { .. }
+        | C::Run { .. }
+        | C::Abort { .. }
+        | C::KeepNonce { .. }
+        | C::Keep { .. }
+        | C::PutBack { .. }
+        | C::SetAside { .. }
+        | C::Feedback { .. }
+        | C::Checkpoint {}
+        | C::RecordExport { .. } => true,
+        C::Greeting {}
+        | C::JournalAfter { .. }
+        | C::Ready {}
+        | C::SignOut {}
+        | C::Session {}
+        | C::Accounts {}
+        | C::Configuration {}
+        | C::Facts { .. }
+        | C::Backups { .. }
+        | C::Backup { .. }
+        | C::File { .. }
+        | C::LogFiles {}
+        | C::OpenLog { .. }
+        | C::Review { .. }
+        | C::Plan { .. }
+        | C::Runs { .. }
+        | C::RunState { .. }
+        | C::RunEvents { .. }
+        | C::VerifyJournal {} => false,
+    }
+}
+
+/// What is reported is kept short and printable: it goes into the journal and from there into terminals.
+fn tidy(reported: Reported) -> Reported {
+    let cut = |text: String, most: usize| harmless(&text.chars().take(most).collect::<String>()).into_owned();
+    Reported {
+        address: reported.address.map(|text| cut(text, 64)),
+        browser: reported.browser.map(|text| cut(text, 200)),
+    }
+}
+
+/// A reason or other free text: trimmed, printable, at most `most` characters; nothing when it is empty.
+pub(super) fn free_text(text: Option<&str>, most: usize, field: &'static str) -> Result<Option<String>, Refusal> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.chars().count() > most {
+        return Err(Refusal::new(
+            RefusalKind::Limit,
+            format!("The {field} has {} characters; at most {most} are kept.", text.chars().count()),
+        )
+        .on(field));
+    }
+    Ok(Some(text.lines().map(harmless).collect::<Vec<_>>().join("\n")))
+}

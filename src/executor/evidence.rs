@@ -1,0 +1,286 @@
+//! The journal as the executor uses it: append, read, and count floods of refusals instead of writing them all.
+
+use super::core::console;
+use super::protocol::{Refusal, RefusalKind, Reply, VerifyView};
+use super::server::Hints;
+use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
+use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError};
+use crate::operations::recorder::Recorder;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Refusals of one kind by one asker that are written one by one within a minute.
+const WRITTEN_EACH: u32 = 10;
+/// The window in which they are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+/// A kind that was silent for this long starts anew.
+const FORGET: Duration = Duration::from_secs(10 * 60);
+/// Most kinds that are told apart; what comes beyond is counted together.
+const MOST_KINDS: usize = 1024;
+/// Most records handed out at once.
+const MOST_RECORDS: u32 = 1000;
+
+/// The journal with the count of what was not written one by one.
+pub(super) struct Evidence {
+    journal: Journal,
+    keys: std::path::PathBuf,
+    floods: Mutex<Floods>,
+    hints: Arc<Hints>,
+}
+
+#[derive(Default)]
+struct Floods {
+    kinds: HashMap<(String, String, String), Window>,
+    unwritten: u64,
+    unwritten_since: Option<Instant>,
+}
+
+struct Window {
+    since: Instant,
+    last: Instant,
+    count: u32,
+}
+
+impl Floods {
+    /// Whether this one is to be written; else it is counted.
+    fn admit(&mut self, kind: (String, String, String), now: Instant) -> bool {
+        if !self.kinds.contains_key(&kind) && self.kinds.len() >= MOST_KINDS {
+            self.kinds.retain(|_, window| now < window.last + FORGET);
+        }
+        let room = self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS;
+        let written = room && {
+            let window = self.kinds.entry(kind).or_insert(Window { since: now, last: now, count: 0 });
+            if now >= window.last + FORGET {
+                window.count = 0;
+                window.since = now;
+            } else if now >= window.since + WINDOW {
+                // One that goes on flooding is only counted; one that is calm again is written again.
+                window.count = if window.count > WRITTEN_EACH { WRITTEN_EACH } else { 0 };
+                window.since = now;
+            }
+            window.last = now;
+            window.count = window.count.saturating_add(1);
+            window.count <= WRITTEN_EACH
+        };
+        if !written {
+            self.unwritten += 1;
+            self.unwritten_since.get_or_insert(now);
+        }
+        written
+    }
+
+    /// How many were counted, once a minute has passed since the first of them.
+    fn take_count(&mut self, now: Instant, at_once: bool) -> Option<u64> {
+        let since = self.unwritten_since?;
+        if now < since + WINDOW && !at_once {
+            return None;
+        }
+        self.unwritten_since = None;
+        Some(std::mem::take(&mut self.unwritten)).filter(|count| *count > 0)
+    }
+}
+
+impl Evidence {
+    pub(super) fn new(journal: Journal, keys: std::path::PathBuf, hints: Arc<Hints>) -> Self {
+        let evidence = Self { journal, keys, floods: Mutex::default(), hints };
+        evidence.tell();
+        evidence
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Appends; on disk when this returns.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotRecorded`]: what was to be recorded must not be done.
+    pub(super) fn append(&self, entry: Entry) -> Result<Record, Refusal> {
+        let record = self.journal.append(entry).map_err(|error| not_recorded(&error))?;
+        self.tell();
+        Ok(record)
+    }
+
+    /// Appends how a change ended. The change has been made; when this fails, the next start finds the intent open.
+    pub(super) fn append_outcome(&self, entry: Entry) -> Option<u64> {
+        match self.append(entry) {
+            Ok(record) => Some(record.sequence),
+            Err(refusal) => {
+                tracing::error!("how a change ended could not be recorded: {refusal}");
+                None
+            }
+        }
+    }
+
+    /// Records a refusal, or counts it when there were many of its kind within a minute.
+    pub(super) fn refused(&self, command: &str, entry: Entry) {
+        let now = Instant::now();
+        let kind = (
+            command.to_owned(),
+            entry.actor.session.clone().unwrap_or_else(|| entry.actor.name.clone()),
+            entry.reported.address.clone().unwrap_or_default(),
+        );
+        let (write, counted) = {
+            let mut floods = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
+            (floods.admit(kind, now), floods.take_count(now, false))
+        };
+        if let Some(count) = counted {
+            self.write_count(count);
+        }
+        if write && let Err(refusal) = self.append(entry) {
+            tracing::error!("a refusal could not be recorded: {refusal}");
+        }
+    }
+
+    /// Writes the count of refusals that were not written one by one: once a minute, and at the end.
+    pub(super) fn write_counted(&self, at_once: bool) {
+        let counted = self.floods.lock().unwrap_or_else(PoisonError::into_inner).take_count(Instant::now(), at_once);
+        if let Some(count) = counted {
+            self.write_count(count);
+        }
+    }
+
+    fn write_count(&self, count: u64) {
+        let entry = own(Action::Refusal, "flood", Outcome::Refused, format!("{count} more refusals within a minute."));
+        if let Err(refusal) = self.append(entry) {
+            tracing::error!("a count of refusals could not be recorded: {refusal}");
+        }
+    }
+
+    /// Notices what other processes appended, and tells the web process.
+    pub(super) fn tell(&self) {
+        match self.journal.last() {
+            Ok((last, _)) => self.hints.tell(|hint| hint.journal = last),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+
+    pub(super) fn after(&self, after: u64, limit: u32) -> Result<Reply, Refusal> {
+        let limit = limit.clamp(1, MOST_RECORDS);
+        let (records, hashes) = self
+            .journal
+            .after(after, limit as usize)
+            .map_err(|error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}.")))?;
+        let (last, _) = self
+            .journal
+            .last()
+            .map_err(|error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}.")))?;
+        Ok(Reply::Records { records, last, hashes, first: self.journal.first() })
+    }
+
+    /// The newest `count` records, newest first.
+    pub(super) fn newest(&self, count: u64) -> Vec<Record> {
+        let Ok((last, _)) = self.journal.last() else { return Vec::new() };
+        let mut after = last.saturating_sub(count);
+        let mut records = Vec::new();
+        while after < last {
+            match self.journal.after(after, MOST_RECORDS as usize) {
+                Ok((some, _)) if !some.is_empty() => {
+                    after = some.last().map_or(last, |record| record.sequence);
+                    records.extend(some);
+                }
+                _ => break,
+            }
+        }
+        records.reverse();
+        records
+    }
+
+    /// What is shown on every page while the journal is not sound.
+    pub(super) fn alarm(&self) -> Option<String> {
+        self.journal.alarm()
+    }
+
+    pub(super) fn verify(&self) -> VerifyView {
+        let report = journal::verify(self.journal.dir(), self.journal.head_path(), None);
+        VerifyView {
+            sound: report.sound,
+            records: report.records,
+            head: report.head,
+            problem: report.problem.map(|problem| problem.to_string()),
+        }
+    }
+
+    pub(super) fn sign_checkpoint(&self) -> Result<String, Refusal> {
+        let failed =
+            |error: JournalError| Refusal::new(RefusalKind::Failed, format!("No checkpoint was made: {error}."));
+        let key = CheckpointKey::open_or_make(&self.keys).map_err(failed)?;
+        Ok(Checkpoint::sign(&self.journal, &key).map_err(failed)?.text())
+    }
+}
+
+impl Recorder for Evidence {
+    fn record(&self, entry: Entry) -> Result<Record, Refusal> {
+        self.append(entry)
+    }
+}
+
+fn not_recorded(error: &JournalError) -> Refusal {
+    Refusal::new(RefusalKind::NotRecorded, format!("Nothing was changed, because it could not be recorded: {error}."))
+}
+
+/// An event of the executor itself.
+pub(super) fn own(action: Action, object: &str, outcome: Outcome, message: String) -> Entry {
+    Entry {
+        stage: Stage::Event,
+        intent: None,
+        actor: console(),
+        reported: Reported::default(),
+        action,
+        object: object.to_owned(),
+        changes: Vec::new(),
+        diff: None,
+        before: None,
+        after: None,
+        reason: None,
+        outcome: Some(outcome),
+        message,
+        run: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(n: u32) -> (String, String, String) {
+        ("save".to_owned(), n.to_string(), String::new())
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_not_written() {
+        let (mut floods, start) = (Floods::default(), Instant::now());
+        let mut written = 0;
+        let mut counted = 0;
+        for second in 0..600u32 {
+            for _ in 0..100 {
+                let now = start + Duration::from_secs(u64::from(second));
+                written += u32::from(floods.admit(kind(0), now));
+                counted += floods.take_count(now, false).unwrap_or(0);
+            }
+        }
+        assert_eq!(written, WRITTEN_EACH);
+        counted += floods.take_count(start + Duration::from_secs(600), true).unwrap_or(0);
+        assert_eq!(counted + u64::from(written), 60_000);
+    }
+
+    #[test]
+    fn single_refusals_are_each_written() {
+        let (mut floods, start) = (Floods::default(), Instant::now());
+        for minute in 0..100u64 {
+            for n in 0..5 {
+                assert!(floods.admit(kind(n), start + Duration::from_secs(60 * minute)));
+            }
+        }
+        assert_eq!(floods.take_count(start + FORGET, true), None);
+    }
+
+    #[test]
+    fn many_kinds_of_refusals_take_bounded_memory() {
+        let (mut floods, start) = (Floods::default(), Instant::now());
+        let written = (0..10_000).filter(|n| floods.admit(kind(*n), start)).count();
+        assert_eq!(written, MOST_KINDS);
+        assert!(floods.kinds.len() <= MOST_KINDS);
+    }
+}

@@ -1,0 +1,88 @@
+//! The same executor inside of a command line: same code, same locks, same journal; what it does is root's.
+
+use super::core::{Asking, Executor};
+use super::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
+use super::start::StartError;
+use crate::accounts::name::AccountName;
+use crate::journal::record::{Actor, Method, Reported, Role};
+use crate::layout::Layout;
+use crate::process::harmless;
+use crate::settings::{Settings, SettingsError};
+use std::sync::Arc;
+
+/// An executor for one command of root's.
+pub struct Local {
+    executor: Arc<Executor>,
+    asking: Asking,
+}
+
+/// Why the command line could not open the executor.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The executor could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+impl Local {
+    /// Opens the executor of this host with its settings file.
+    ///
+    /// # Errors
+    /// [`LocalError`], when this is not root, for example.
+    pub fn open(layout: &Layout) -> Result<Self, LocalError> {
+        let settings = Settings::read(&layout.settings(), false)?;
+        let (executor, _) = Executor::open(layout, settings)?;
+        let asking = Asking {
+            actor: command_line_actor(),
+            reported: Reported::default(),
+            session: None,
+            role: Some(Role::Admin),
+            fresh: true,
+            terminal: true,
+        };
+        Ok(Self { executor, asking })
+    }
+
+    /// Asks as root at the machine's own command line.
+    ///
+    /// # Errors
+    /// The executor's refusal; it is recorded like any other.
+    pub fn ask(&mut self, command: Command) -> Result<Reply, Refusal> {
+        if matches!(command, Command::Facts { .. }) {
+            self.executor.present_facts();
+        }
+        self.executor.answer_as(&self.asking, command).0.map(|reply| *reply)
+    }
+
+    /// Gives an account a new password without the old one: root's right.
+    ///
+    /// # Errors
+    /// No such account, or the password cannot be used.
+    pub fn set_password(&mut self, name: &str, password: &Secret) -> Result<(), Refusal> {
+        let name = AccountName::parse(name)
+            .map_err(|error| Refusal::new(RefusalKind::Limit, format!("{error}.")).on("name"))?;
+        self.executor.write_password(&self.asking, &name, password)
+    }
+
+    /// The executor itself, for what needs more than questions.
+    pub fn executor(&self) -> &Arc<Executor> {
+        &self.executor
+    }
+}
+
+/// Who sits at the command line: the user's login name; `SUDO_USER` only as claimed, for an environment proves nothing.
+fn command_line_actor() -> Actor {
+    let uid = nix::unistd::getuid();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    let claimed = std::env::var("SUDO_USER").or_else(|_| std::env::var("DOAS_USER")).ok();
+    Actor {
+        name,
+        role: Some(Role::Admin),
+        method: Method::CommandLine,
+        session: None,
+        claimed: claimed.map(|name| harmless(&name.chars().take(64).collect::<String>()).into_owned()),
+    }
+}

@@ -1,0 +1,116 @@
+//! pot's log: which files, and opening one. No byte of a log is parsed on this side: the descriptor is passed on.
+
+use super::core::Executor;
+use super::protocol::{Compression, LogFileView, Refusal, RefusalKind, Reply};
+use crate::platform;
+use jiff::Timestamp;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+/// newsyslog(8) numbers rotated files; nobody keeps more.
+const GENERATIONS: u32 = 100;
+/// pot's default facility.
+const FACILITY: &str = "local2";
+
+const SUFFIXES: [(&str, Compression); 5] = [
+    ("", Compression::Plain),
+    (".gz", Compression::Gzip),
+    (".bz2", Compression::Bzip2),
+    (".xz", Compression::Xz),
+    (".zst", Compression::Zstd),
+];
+
+struct Generation {
+    path: PathBuf,
+    view: LogFileView,
+}
+
+impl Executor {
+    pub(super) fn log_files(&self) -> Result<Reply, Refusal> {
+        let facts = self.facts.get();
+        let system = facts.as_ref().and_then(|facts| facts.system.get().cloned());
+        Ok(Reply::LogFiles {
+            facility: self.facility(),
+            files: self.generations().into_iter().map(|generation| generation.view).collect(),
+            time_zone: system.as_ref().map_or_else(|| "UTC".to_owned(), |system| system.time_zone.clone()),
+            hostname: self.hostname(),
+        })
+    }
+
+    pub(super) fn open_log(&self, generation: u32) -> Result<(Reply, OwnedFd), Refusal> {
+        let generations = self.generations();
+        let wanted = usize::try_from(generation).ok().and_then(|generation| generations.get(generation));
+        let Some(wanted) = wanted else {
+            let words = format!("There is no generation {generation} of the log; newsyslog may just have rotated it.");
+            return Err(Refusal::new(RefusalKind::NotFound, words));
+        };
+        let failed = |error: std::io::Error| {
+            Refusal::new(RefusalKind::Failed, format!("{} cannot be opened: {error}.", wanted.view.path))
+        };
+        let file = open(&wanted.path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.size();
+        Ok((Reply::LogOpened { size }, file.into()))
+    }
+
+    fn facility(&self) -> String {
+        self.read_configuration()
+            .ok()
+            .and_then(|files| files.configuration.value("POT_LOG_FACILITY").map(str::to_owned))
+            .filter(|facility| !facility.is_empty())
+            .unwrap_or_else(|| FACILITY.to_owned())
+    }
+
+    /// The file that takes the facility's info level, as syslogd's configuration says, and its rotated generations.
+    fn generations(&self) -> Vec<Generation> {
+        let facility = self.facility();
+        let file = self.facts.get().and_then(|facts| {
+            let files = facts.syslog.get()?.files.get(&facility)?;
+            files.iter().find(|path| path.starts_with('/')).cloned()
+        });
+        let Some(live) = file else { return Vec::new() };
+        let mut found: Vec<Generation> = self.generation(&live, Compression::Plain).into_iter().collect();
+        let mut missing = 0;
+        for number in 0..GENERATIONS {
+            let rotated =
+                SUFFIXES.iter().find_map(|(suffix, how)| self.generation(&format!("{live}.{number}{suffix}"), *how));
+            match rotated {
+                Some(rotated) => {
+                    missing = 0;
+                    found.push(rotated);
+                }
+                // One may be missing while newsyslog is at it.
+                None if missing >= 2 => break,
+                None => missing += 1,
+            }
+        }
+        found
+    }
+
+    fn generation(&self, path: &str, compression: Compression) -> Option<Generation> {
+        let on_disk = self.layout.on_disk(path);
+        let found = on_disk.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let view = LogFileView {
+            path: path.to_owned(),
+            size: found.size(),
+            modified: Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok(),
+            compression,
+            identity: (found.dev(), found.ino()),
+        };
+        Some(Generation { path: on_disk, view })
+    }
+
+    pub(super) fn hostname(&self) -> String {
+        self.facts
+            .get()
+            .and_then(|facts| facts.system.get().map(|system| system.hostname.clone()))
+            .filter(|name| !name.is_empty())
+            .or_else(|| nix::unistd::gethostname().ok()?.into_string().ok())
+            .unwrap_or_default()
+    }
+}
+
+fn open(path: &std::path::Path) -> std::io::Result<File> {
+    platform::open_for_reading(path)
+}

@@ -1,0 +1,348 @@
+//! The root side of the socket: reads requests, lets the executor answer them, writes the answers.
+//!
+//! Whatever the web process does here costs it its connection at most. Requests are taken from a short queue by a
+//! few threads, so that reads run side by side; what computes a password hash waits in a line of its own, so that a
+//! flood of sign-ins does not hold up the pages of those who are signed in. Answers wait in a bounded queue: a web
+//! process that does not read is dropped, and nothing that runs ever waits for it. No descriptor is accepted: plain
+//! read(2) on the socket closes any that were sent.
+
+use super::core::{Answer, Executor};
+use super::frame::{self, FrameError};
+use super::permissions;
+use super::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Refusal, RefusalKind, Request, VERSION};
+use crate::platform;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+/// Threads that answer requests without a password.
+const THREADS: usize = 4;
+/// Requests that wait for a thread; the socket's own buffer holds what comes after them.
+const MOST_WAITING: usize = 8;
+/// Sign-ins that wait for the one thread that hashes; beyond it they are told to come back.
+const MOST_PASSWORDS: usize = 16;
+/// Bytes of requests that may be in memory at once, beyond which the socket is not read.
+const MOST_REQUEST_BYTES: usize = 4 * MAX_REQUEST;
+/// Bytes of answers that wait to be read, beyond which the web process is dropped.
+const MOST_REPLY_BYTES: usize = 4 * MAX_REPLY;
+/// A web process that takes nothing for this long is dropped.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How serving a web process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It closed its side between two messages.
+    Closed,
+    /// It broke the protocol; the words are in the journal.
+    Dropped(String),
+}
+
+impl Executor {
+    /// Serves one web process until its socket ends. Blocks.
+    ///
+    /// # Errors
+    /// Threads could not be started or the socket not be set up.
+    pub fn serve(self: &Arc<Self>, socket: UnixStream) -> io::Result<End> {
+        socket.set_write_timeout(Some(WRITE_LIMIT))?;
+        let outbox = Arc::new(Outbox::new(socket.try_clone()?));
+        let subscription = self.hints.subscribe(Arc::clone(&outbox));
+        let end = std::thread::scope(|scope| {
+            let (quick, quick_queue) = mpsc::sync_channel::<Work>(MOST_WAITING);
+            let (slow, slow_queue) = mpsc::sync_channel::<Work>(MOST_PASSWORDS);
+            let quick_queue = Arc::new(Mutex::new(quick_queue));
+            let writer = Arc::clone(&outbox);
+            spawn(scope, "reply", move || writer.write_all())?;
+            for _ in 0..THREADS {
+                let (queue, outbox) = (Arc::clone(&quick_queue), Arc::clone(&outbox));
+                spawn(scope, "answer", move || {
+                    loop {
+                        let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                        let Ok(work) = work else { break };
+                        self.answer_into(work, &outbox);
+                    }
+                })?;
+            }
+            let slow_outbox = Arc::clone(&outbox);
+            spawn(scope, "password", move || {
+                while let Ok(work) = slow_queue.recv() {
+                    self.answer_into(work, &slow_outbox);
+                }
+            })?;
+            let end = self.read_requests(&socket, &outbox, &quick, &slow);
+            outbox.close();
+            drop((quick, slow));
+            Ok::<End, io::Error>(end)
+        });
+        outbox.close();
+        self.hints.unsubscribe(subscription);
+        end
+    }
+
+    fn read_requests(
+        &self,
+        socket: &UnixStream,
+        outbox: &Arc<Outbox>,
+        quick: &mpsc::SyncSender<Work>,
+        slow: &mpsc::SyncSender<Work>,
+    ) -> End {
+        let held = Arc::new(Held::default());
+        let mut reader = socket;
+        loop {
+            let request = match frame::read(&mut reader, MAX_REQUEST) {
+                Ok(None) => return End::Closed,
+                // A web process that was killed or dropped: no message was broken.
+                Err(FrameError::Socket(_)) => return End::Closed,
+                Ok(Some(bytes)) => frame::decode::<Request>(&bytes).map(|request| (request, bytes.len())),
+                Err(error) => Err(error),
+            };
+            let (request, size) = match request {
+                Ok((request, size)) if request.version == VERSION => (request, size),
+                Ok((request, _)) => {
+                    return self.dropped(&FrameError::Malformed(format!("version {}", request.version)));
+                }
+                Err(error) => return self.dropped(&error),
+            };
+            let held = held.take(size);
+            let id = request.id;
+            let work = Work { request, _held: held };
+            let sent = if takes_a_password(&work.request.command) {
+                slow.try_send(work).or_else(|error| match error {
+                    mpsc::TrySendError::Full(_) => {
+                        let refusal = Refusal::new(
+                            RefusalKind::Throttled,
+                            "Too many passwords are being checked at once. Try again in a few seconds.",
+                        );
+                        outbox.push(id, (Err(refusal), None));
+                        Ok(())
+                    }
+                    mpsc::TrySendError::Disconnected(work) => Err(work),
+                })
+            } else {
+                quick.send(work).map_err(|mpsc::SendError(work)| work)
+            };
+            if sent.is_err() || outbox.is_closed() {
+                return End::Closed;
+            }
+        }
+    }
+
+    fn dropped(&self, error: &FrameError) -> End {
+        let words = error.to_string();
+        self.record_broken_message(&words);
+        End::Dropped(words)
+    }
+
+    fn answer_into(self: &Arc<Self>, work: Work, outbox: &Outbox) {
+        let id = work.request.id;
+        let command = permissions::name(&work.request.command);
+        // No input should make it panic; should one do so all the same, one answer is lost, not the executor.
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(work.request)))
+            .unwrap_or_else(|_| {
+                tracing::error!("the executor failed inside of the command {command}");
+                (Err(Refusal::new(RefusalKind::Failed, "The executor failed inside of this command.")), None)
+            });
+        outbox.push(id, answer);
+    }
+}
+
+fn spawn<'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    name: &str,
+    body: impl FnOnce() + Send + 'scope,
+) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, body).map(|_| ())
+}
+
+/// Whether answering takes a password hash.
+fn takes_a_password(command: &Command) -> bool {
+    match command {
+        Command::SignIn { .. }
+        | Command::SetUp { .. }
+        | Command::Prove { .. }
+        | Command::AddAccount { .. }
+        | Command::ChangePassword { .. }
+        | Command::Run { password: Some(_), .. } => true,
+        _ => false,
+    }
+}
+
+struct Work {
+    request: Request,
+    _held: HeldBytes,
+}
+
+/// Counts the bytes of requests that are in memory; taking waits while there are too many.
+#[derive(Default)]
+struct Held {
+    bytes: Mutex<usize>,
+    freed: Condvar,
+}
+
+struct HeldBytes {
+    of: Arc<Held>,
+    size: usize,
+}
+
+impl Held {
+    fn take(self: &Arc<Self>, size: usize) -> HeldBytes {
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        while *bytes > 0 && *bytes + size > MOST_REQUEST_BYTES {
+            bytes = self.freed.wait(bytes).unwrap_or_else(PoisonError::into_inner);
+        }
+        *bytes += size;
+        HeldBytes { of: Arc::clone(self), size }
+    }
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        *self.of.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= self.size;
+        self.of.freed.notify_all();
+    }
+}
+
+/// Answers on their way to the web process.
+pub(super) struct Outbox {
+    socket: UnixStream,
+    state: Mutex<OutboxState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct OutboxState {
+    frames: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
+    bytes: usize,
+    hint: Option<Hint>,
+    closed: bool,
+}
+
+impl Outbox {
+    fn new(socket: UnixStream) -> Self {
+        Self { socket, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, OutboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, id: u64, (result, descriptor): Answer) {
+        let descriptor = descriptor.filter(|_| result.is_ok());
+        let frame = encode(&Message::Reply { id, result });
+        let (frame, descriptor) = match frame {
+            Ok(frame) => (frame, descriptor),
+            Err(error) => {
+                let refusal = Refusal::new(RefusalKind::Failed, format!("The answer cannot be sent: {error}."));
+                match encode(&Message::Reply { id, result: Err(refusal) }) {
+                    Ok(frame) => (frame, None),
+                    Err(_) => return self.close(),
+                }
+            }
+        };
+        let mut state = self.lock();
+        if state.bytes + frame.len() > MOST_REPLY_BYTES {
+            drop(state);
+            tracing::warn!("the web process does not read its answers; it is dropped");
+            return self.close();
+        }
+        state.bytes += frame.len();
+        state.frames.push_back((frame, descriptor));
+        self.changed.notify_one();
+    }
+
+    /// The newest hint replaces one that was not sent yet.
+    pub(super) fn hint(&self, hint: Hint) {
+        self.lock().hint = Some(hint);
+        self.changed.notify_one();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Ends the connection; the reading side wakes up by it.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
+    fn write_all(&self) {
+        loop {
+            let (frame, descriptor) = {
+                let mut state = self.lock();
+                loop {
+                    if state.closed {
+                        return;
+                    }
+                    if let Some((frame, descriptor)) = state.frames.pop_front() {
+                        state.bytes -= frame.len();
+                        break (frame, descriptor);
+                    }
+                    if let Some(Ok(frame)) = state.hint.take().map(|hint| encode(&Message::Hint(hint))) {
+                        break (frame, None);
+                    }
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            let descriptor = descriptor.as_ref().map(|descriptor| descriptor.as_fd());
+            if platform::send_with_fd(&self.socket, &frame, descriptor).is_err() {
+                return self.close();
+            }
+        }
+    }
+}
+
+fn encode(message: &Message) -> Result<Vec<u8>, FrameError> {
+    frame::with_header(&frame::encode(message)?, MAX_REPLY)
+}
+
+/// Who is to be told that something grew: the web processes that are served now (two during a hand-over).
+#[derive(Default)]
+pub(super) struct Hints {
+    outboxes: Mutex<Vec<(usize, Arc<Outbox>)>>,
+    present: Mutex<Hint>,
+    next: AtomicUsize,
+    /// How many times a web process said that it accepts connections.
+    ready: Mutex<u64>,
+}
+
+impl Hints {
+    pub(super) fn note_ready(&self) {
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    pub(super) fn ready_count(&self) -> u64 {
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn subscribe(&self, outbox: Arc<Outbox>) -> usize {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        outbox.hint(*self.present.lock().unwrap_or_else(PoisonError::into_inner));
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).push((number, outbox));
+        number
+    }
+
+    fn unsubscribe(&self, number: usize) {
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| *other != number);
+    }
+
+    /// Changes the hint and tells everyone. Never waits for a web process.
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Hint)) {
+        let hint = {
+            let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = *present;
+            change(&mut present);
+            if *present == before {
+                return;
+            }
+            *present
+        };
+        for (_, outbox) in self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            outbox.hint(hint);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Signing in and out, proving, and accounts: whoever can say who someone is, is here.
+
+use super::core::{Asking, Executor, console, lock};
+use super::protocol::{AccountView, Greeting, Refusal, RefusalKind, Reply, Secret, SessionView};
+use crate::accounts::name::AccountName;
+use crate::accounts::password::{self, StoredHash};
+use crate::accounts::session::{SessionKey, random_code};
+use crate::accounts::store::{Account, AccountError};
+use crate::accounts::throttle::address_key;
+use crate::digest::Digest;
+use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Role, Stage};
+use jiff::Timestamp;
+use std::time::Instant;
+use subtle::ConstantTimeEq as _;
+
+/// Groups of four characters of a set-up code: 60 bits.
+const CODE_GROUPS: usize = 3;
+/// What stands in the journal for a name that no account has: it may be a password typed into the wrong field.
+const UNKNOWN_NAME: &str = "an unknown name";
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        let kind = match &error {
+            AccountError::File { .. } | AccountError::Damaged { .. } | AccountError::Exposed { .. } => {
+                RefusalKind::Failed
+            }
+            AccountError::Unknown(_) => RefusalKind::NotFound,
+            AccountError::Exists(_) | AccountError::LastAdmin(_) | AccountError::TooMany => RefusalKind::Limit,
+        };
+        let refusal = Refusal::new(kind, format!("{error}."));
+        if kind == RefusalKind::Failed { refusal } else { refusal.on("name") }
+    }
+}
+
+impl Executor {
+    pub(super) fn greeting(&self) -> Result<Reply, Refusal> {
+        let settings = self.settings();
+        Ok(Reply::Greeting(Greeting {
+            hostname: self.hostname(),
+            simulated: self.simulated,
+            set_up_needed: self.accounts.all()?.is_empty(),
+            reason_required: settings.reason_required,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pot_conf: self.layout.shown(&self.layout.pot_conf()),
+            alarm: self.evidence.alarm(),
+        }))
+    }
+
+    /// Makes a new one-time set-up code when there is no account; whoever can read root's terminal may use it.
+    ///
+    /// # Errors
+    /// The accounts cannot be read, or the kernel gives no random bytes.
+    pub fn new_setup_code(&self) -> Result<Option<String>, Refusal> {
+        if !self.accounts.all()?.is_empty() {
+            return Ok(None);
+        }
+        let code = random_code(CODE_GROUPS).map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
+        *lock(&self.setup_code) = Some(Digest::of(plain_code(&code).as_bytes()));
+        Ok(Some(code))
+    }
+
+    pub(super) fn sign_in(&self, asking: &Asking, name: &str, password: &Secret) -> Result<Reply, Refusal> {
+        let account = match AccountName::parse(name) {
+            Ok(name) => self.accounts.find(&name)?,
+            Err(_) => None,
+        };
+        let shown = account.as_ref().map_or(UNKNOWN_NAME, |account| account.name.as_str()).to_owned();
+        let address = address_key(asking.reported.address.as_deref());
+        let known = account.as_ref().is_some_and(|account| account.addresses.contains(&address));
+        // The same key for every name that no account can have: they cannot fill the memory either.
+        let key = AccountName::parse(name).map_or_else(|_| String::new(), String::from);
+        self.admit_try(asking, &shown, &key, &address, known)?;
+
+        let usable = account.as_ref().filter(|account| !account.disabled);
+        if !self.hasher.matches(usable.map(|account| &account.hash), &password.0) {
+            self.note_failure(asking, &shown, &key, &address, "sign-in")?;
+            return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
+        }
+        let Some(account) = account else {
+            return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
+        };
+        lock(&self.throttle).succeeded(&key, &address);
+        self.begin_session(asking, &account, Method::Password, &address)
+    }
+
+    fn begin_session(
+        &self,
+        asking: &Asking,
+        account: &Account,
+        method: Method,
+        address: &str,
+    ) -> Result<Reply, Refusal> {
+        let previous = self.accounts.note_sign_in(&account.name, address)?;
+        let (token, key) = lock(&self.sessions)
+            .begin(account.name.clone(), method, previous, Instant::now())
+            .map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
+        let token = Secret(token);
+        let mut entry = asking.event(
+            Action::SignIn,
+            account.name.as_str(),
+            Outcome::Done,
+            format!("{} signed in as {}.", account.name, account.role),
+        );
+        entry.actor = Actor {
+            name: account.name.to_string(),
+            role: Some(account.role),
+            method,
+            session: Some(key.short()),
+            claimed: None,
+        };
+        if let Err(refusal) = self.evidence.append(entry) {
+            lock(&self.sessions).end(&key);
+            return Err(refusal);
+        }
+        let session = self.session_view(&key, account.role)?;
+        Ok(Reply::SignedIn { token, session })
+    }
+
+    fn session_view(&self, key: &SessionKey, role: Role) -> Result<SessionView, Refusal> {
+        let now = Instant::now();
+        let mut sessions = lock(&self.sessions);
+        let lifetimes = sessions.lifetimes();
+        let session = sessions
+            .look_up(key, now)
+            .ok_or_else(|| Refusal::new(RefusalKind::SignInNeeded, "The session has just ended. Sign in again."))?;
+        Ok(SessionView {
+            name: session.name.to_string(),
+            role,
+            proved: session.proved_at,
+            fresh: session.is_fresh(&lifetimes, now),
+            expires: session.expires_at,
+            previous_sign_in: session.previous_sign_in,
+            id: key.short(),
+        })
+    }
+
+    pub(super) fn set_up(
+        &self,
+        asking: &Asking,
+        code: &Secret,
+        name: &str,
+        password: &Secret,
+    ) -> Result<Reply, Refusal> {
+        let address = address_key(asking.reported.address.as_deref());
+        let wrong = || {
+            Refusal::new(
+                RefusalKind::WrongPassword,
+                "The set-up code is wrong or used up. It stands in the terminal or log of pot-console serve.",
+            )
+            .on("code")
+        };
+        self.admit_try(asking, "set-up", "set-up code", &address, false)?;
+        let given = Digest::of(plain_code(&code.0).as_bytes());
+        let right = lock(&self.setup_code).is_some_and(|wanted| bool::from(given.as_bytes().ct_eq(wanted.as_bytes())));
+        if !right {
+            self.note_failure(asking, "set-up", "set-up code", &address, "set-up code")?;
+            return Err(wrong());
+        }
+        let account = self.new_account(name, Role::Admin, password)?;
+        let name = account.name.clone();
+        let mut draft = asking.event(
+            Action::Account,
+            name.as_str(),
+            Outcome::Done,
+            format!("The first account {name} was made with the set-up code, as admin."),
+        );
+        draft.actor = Actor {
+            name: name.to_string(),
+            role: Some(Role::Admin),
+            method: Method::SetupCode,
+            session: None,
+            claimed: None,
+        };
+        draft.changes = vec![Change { name: "role".to_owned(), from: None, to: Some(Role::Admin.to_string()) }];
+        self.recorded(draft, || self.accounts.add_first(account.clone()).map_err(Refusal::from))?;
+        *lock(&self.setup_code) = None;
+        self.begin_session(asking, &account, Method::SetupCode, &address)
+    }
+
+    pub(super) fn sign_out(&self, asking: &Asking) -> Result<Reply, Refusal> {
+        if let Some(key) = &asking.session {
+            lock(&self.sessions).end(key);
+            let message = format!("{} signed out.", asking.actor.name);
+            self.evidence.append(asking.event(Action::SignOut, &asking.actor.name, Outcome::Done, message))?;
+        }
+        Ok(Reply::Done {})
+    }
+
+    pub(super) fn session(&self, asking: &Asking) -> Result<Reply, Refusal> {
+        match (&asking.session, asking.role) {
+            (Some(key), Some(role)) => Ok(Reply::Session(self.session_view(key, role)?)),
+            _ => Err(Refusal::new(RefusalKind::SignInNeeded, "There is no session at the command line.")),
+        }
+    }
+
+    pub(super) fn prove(&self, asking: &Asking, password: &Secret) -> Result<Reply, Refusal> {
+        self.check_own_password(asking, password)?;
+        if let Some(key) = &asking.session {
+            lock(&self.sessions).prove(key, Instant::now());
+        }
+        let message = format!("{} gave the password again.", asking.actor.name);
+        self.evidence.append(asking.event(Action::SignIn, &asking.actor.name, Outcome::Done, message))?;
+        self.session(asking)
+    }
+
+    /// Whether `password` is that of the account that asks; slowed down like a sign-in.
+    pub(super) fn check_own_password(&self, asking: &Asking, password: &Secret) -> Result<(), Refusal> {
+        let name = AccountName::parse(&asking.actor.name)
+            .map_err(|_| Refusal::new(RefusalKind::WrongPassword, "There is no password at the command line."))?;
+        let account = self.accounts.find(&name)?.filter(|account| !account.disabled);
+        let address = address_key(asking.reported.address.as_deref());
+        self.admit_try(asking, name.as_str(), name.as_str(), &address, false)?;
+        if self.hasher.matches(account.as_ref().map(|account| &account.hash), &password.0) {
+            lock(&self.throttle).succeeded(name.as_str(), &address);
+            return Ok(());
+        }
+        self.note_failure(asking, name.as_str(), name.as_str(), &address, "password")?;
+        Err(Refusal::new(RefusalKind::WrongPassword, "The password is wrong.").on("password"))
+    }
+
+    fn admit_try(&self, asking: &Asking, shown: &str, key: &str, address: &str, known: bool) -> Result<(), Refusal> {
+        let Err(wait) = lock(&self.throttle).admit(key, address, known, Instant::now()) else { return Ok(()) };
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        tracing::info!("a try for {shown} was put off for {seconds} s ({})", asking.actor.name);
+        Err(Refusal::new(
+            RefusalKind::Throttled,
+            format!(
+                "Too many tries failed. Try again in {seconds} {}.",
+                if seconds == 1 { "second" } else { "seconds" }
+            ),
+        ))
+    }
+
+    fn note_failure(&self, asking: &Asking, shown: &str, key: &str, address: &str, what: &str) -> Result<(), Refusal> {
+        let slowed = lock(&self.throttle).failed(key, address, Instant::now());
+        let message = format!("A wrong {what} was given for {shown}.");
+        let entry = asking.event(Action::SignIn, shown, Outcome::Refused, message);
+        self.evidence.refused("sign-in", entry);
+        if slowed {
+            let from = asking.reported.address.as_deref().unwrap_or("an unknown address");
+            let message = format!("Tries for {shown} or from {from} are slowed down from now on.");
+            let mut entry = asking.event(Action::Throttle, shown, Outcome::Done, message);
+            entry.actor = console();
+            self.evidence.append(entry)?;
+        }
+        Ok(())
+    }
+
+    // -- accounts --
+
+    pub(super) fn list_accounts(&self) -> Result<Reply, Refusal> {
+        let accounts = self.accounts.all()?;
+        let sessions = lock(&self.sessions);
+        let now = Instant::now();
+        let accounts = accounts
+            .into_iter()
+            .map(|account| AccountView {
+                sessions: sessions.count(&account.name, now),
+                name: account.name.to_string(),
+                role: account.role,
+                disabled: account.disabled,
+                created: account.created,
+                last_sign_in: account.last_sign_in,
+            })
+            .collect();
+        Ok(Reply::Accounts { accounts })
+    }
+
+    fn new_account(&self, name: &str, role: Role, password: &Secret) -> Result<Account, Refusal> {
+        let name = account_name(name)?;
+        let hash = self.new_hash(name.as_str(), password, "password")?;
+        Ok(Account {
+            name,
+            role,
+            disabled: false,
+            created: Timestamp::now(),
+            hash,
+            last_sign_in: None,
+            addresses: Vec::new(),
+        })
+    }
+
+    fn new_hash(&self, name: &str, password: &Secret, field: &str) -> Result<StoredHash, Refusal> {
+        password::acceptable(name, &password.0)
+            .and_then(|()| self.hasher.hash(&password.0))
+            .map_err(|error| Refusal::new(RefusalKind::Limit, sentence(&error.to_string())).on(field))
+    }
+
+    pub(super) fn add_account(
+        &self,
+        asking: &Asking,
+        name: &str,
+        role: Role,
+        password: &Secret,
+    ) -> Result<Reply, Refusal> {
+        let account = self.new_account(name, role, password)?;
+        let name = account.name.clone();
+        let mut draft = asking.event(
+            Action::Account,
+            name.as_str(),
+            Outcome::Done,
+            format!("The account {name} was added as {role}."),
+        );
+        draft.changes = vec![Change { name: "role".to_owned(), from: None, to: Some(role.to_string()) }];
+        self.recorded(draft, || self.accounts.add(account).map_err(Refusal::from))?;
+        Ok(Reply::Done {})
+    }
+
+    pub(super) fn set_role(&self, asking: &Asking, name: &str, role: Role) -> Result<Reply, Refusal> {
+        let name = self.existing(name)?;
+        let before = name.role;
+        let mut draft = asking.event(
+            Action::Account,
+            name.name.as_str(),
+            Outcome::Done,
+            format!("The role of {} was changed from {before} to {role}.", name.name),
+        );
+        draft.changes =
+            vec![Change { name: "role".to_owned(), from: Some(before.to_string()), to: Some(role.to_string()) }];
+        self.recorded(draft, || {
+            self.accounts.update(&name.name, |account| account.role = role).map(drop).map_err(Refusal::from)
+        })?;
+        Ok(Reply::Done {})
+    }
+
+    pub(super) fn set_disabled(&self, asking: &Asking, name: &str, disabled: bool) -> Result<Reply, Refusal> {
+        let account = self.existing(name)?;
+        let word = if disabled { "disabled" } else { "enabled" };
+        let mut draft = asking.event(
+            Action::Account,
+            account.name.as_str(),
+            Outcome::Done,
+            format!("The account {} was {word}.", account.name),
+        );
+        draft.changes = vec![Change {
+            name: "disabled".to_owned(),
+            from: Some(account.disabled.to_string()),
+            to: Some(disabled.to_string()),
+        }];
+        self.recorded(draft, || {
+            self.accounts.update(&account.name, |account| account.disabled = disabled).map(drop).map_err(Refusal::from)
+        })?;
+        if disabled {
+            lock(&self.sessions).end_all_of(&account.name, None);
+        }
+        Ok(Reply::Done {})
+    }
+
+    pub(super) fn change_password(&self, asking: &Asking, old: &Secret, new: &Secret) -> Result<Reply, Refusal> {
+        self.check_own_password(asking, old).map_err(|refusal| refusal.on("old"))?;
+        let name = account_name(&asking.actor.name)?;
+        self.write_password(asking, &name, new)?;
+        lock(&self.sessions).end_all_of(&name, asking.session.as_ref());
+        Ok(Reply::Done {})
+    }
+
+    /// Gives an account a new password: its owner's after the old one, or root's at the command line.
+    pub(super) fn write_password(&self, asking: &Asking, name: &AccountName, new: &Secret) -> Result<(), Refusal> {
+        let hash = self.new_hash(name.as_str(), new, "new")?;
+        let message = format!("The password of {name} was changed; its other sessions ended.");
+        let draft = asking.event(Action::Account, name.as_str(), Outcome::Done, message);
+        self.recorded(draft, || {
+            self.accounts.update(name, |account| account.hash = hash).map(drop).map_err(Refusal::from)
+        })
+    }
+
+    fn existing(&self, name: &str) -> Result<Account, Refusal> {
+        let name = account_name(name)?;
+        Ok(self.accounts.find(&name)?.ok_or_else(|| AccountError::Unknown(name.to_string()))?)
+    }
+
+    /// Intent, change, outcome. `draft` says how it will have ended if all goes well.
+    pub(super) fn recorded(&self, draft: Entry, change: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
+        let mut intent = draft.clone();
+        intent.stage = Stage::Intent;
+        intent.outcome = None;
+        let intent = self.evidence.append(intent)?.sequence;
+        let changed = change();
+        let mut outcome = draft;
+        outcome.stage = Stage::Outcome;
+        outcome.intent = Some(intent);
+        if let Err(refusal) = &changed {
+            outcome.outcome =
+                Some(if refusal.kind == RefusalKind::Failed { Outcome::Failed } else { Outcome::Refused });
+            outcome.message = format!("Nothing was changed: {}", refusal.message);
+            outcome.changes.clear();
+        }
+        self.evidence.append_outcome(outcome);
+        changed
+    }
+}
+
+fn account_name(text: &str) -> Result<AccountName, Refusal> {
+    AccountName::parse(text).map_err(|error| Refusal::new(RefusalKind::Limit, sentence(&error.to_string())).on("name"))
+}
+
+/// People leave out hyphens and type small letters.
+fn plain_code(code: &str) -> String {
+    code.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).take(64).collect()
+}
+
+/// An error's words as a sentence.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}

@@ -1,0 +1,197 @@
+//! Starting and ending an executor: folders, journal, what an earlier one left unfinished.
+
+use super::core::{Executor, lifetimes};
+use super::evidence::{Evidence, own};
+use super::facts::FactsCache;
+use super::server::Hints;
+use super::versions::Versions;
+use crate::accounts::password::Hasher;
+use crate::accounts::session::Sessions;
+use crate::accounts::store::Accounts;
+use crate::accounts::throttle::Throttle;
+use crate::digest::Digest;
+use crate::files::{self, FileError, Lock};
+use crate::journal::record::{Action, Entry, Outcome, Record, Stage};
+use crate::journal::{Journal, JournalError, Opening};
+use crate::layout::Layout;
+use crate::process::Tools;
+use crate::settings::Settings;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+/// How long a start waits for a change of another process before it leaves unfinished intents alone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why an executor could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder is not as it must be.
+    #[error("{path}: {why}")]
+    Folder {
+        /// Which one.
+        path: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// The root folder could have been filled by someone else.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The journal cannot be opened.
+    #[error("the journal cannot be opened: {0}")]
+    Journal(#[from] JournalError),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+impl Executor {
+    /// Opens the executor of a host: makes its private folder at first need and opens the journal. It watches nothing
+    /// and closes nothing yet: see [`Executor::begin_serving`].
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing was started.
+    pub fn open(layout: &Layout, settings: Settings) -> Result<(Arc<Self>, Opening), StartError> {
+        files::check_root_dir(layout.root())?;
+        make_private(layout)?;
+        let hints = Arc::new(Hints::default());
+        let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
+        let evidence = Arc::new(Evidence::new(journal, layout.private().join("keys"), Arc::clone(&hints)));
+        let tools = Tools::find(layout);
+        let executor = Self {
+            layout: layout.clone(),
+            simulated: layout.is_below_a_root(),
+            accounts: Accounts::of(&layout.private()),
+            hasher: Hasher::default(),
+            throttle: Mutex::new(Throttle::default()),
+            sessions: Mutex::new(Sessions::new(lifetimes(&settings))),
+            setup_code: Mutex::new(None),
+            evidence,
+            facts: FactsCache::default(),
+            versions: Versions::default(),
+            hints,
+            line: Mutex::new(()),
+            tools: Arc::new(RwLock::new(tools)),
+            settings: RwLock::new(Arc::new(settings)),
+        };
+        Ok((Arc::new(executor), opening))
+    }
+
+    /// What a server does beyond a command line: closes what an earlier executor left unfinished, and looks after the
+    /// host until [`Executor::end_serving`].
+    ///
+    /// # Errors
+    /// [`StartError::Thread`].
+    pub fn begin_serving(self: &Arc<Self>, opening: &Opening) -> Result<std::thread::JoinHandle<()>, StartError> {
+        self.close_interrupted();
+        if opening.rolled_back.is_some() {
+            // No session outlives a start, so all have ended; the alarm is shown until it is acknowledged.
+            tracing::error!("the journal was rolled back: {}", self.evidence.alarm().unwrap_or_default());
+        }
+        if let Some(problem) = &opening.problem {
+            tracing::error!("the journal is not sound: {problem}");
+        }
+        self.record_own(Action::Process, "executor", Outcome::Done, "The executor started.".to_owned());
+        let executor = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("watch".to_owned())
+            .spawn(move || executor.watch_over_the_host())
+            .map_err(StartError::Thread)
+    }
+
+    /// Ends what [`Executor::begin_serving`] began; the caller joins the thread.
+    pub fn end_serving(&self) {
+        self.facts.stop();
+        self.evidence.write_counted(true);
+        self.record_own(Action::Process, "executor", Outcome::Done, "The executor ended.".to_owned());
+    }
+
+    /// Closes intents that have no outcome as interrupted, with what is found on disk. Who holds the change lock may be
+    /// in the middle of one; then nothing is closed.
+    fn close_interrupted(&self) {
+        let Ok(_lock) = Lock::acquire(&self.layout, "closing interrupted changes", PATIENCE) else {
+            tracing::warn!("another process is changing the host; unfinished intents are left alone");
+            return;
+        };
+        let unfinished = match self.evidence.journal().unfinished() {
+            Ok(unfinished) => unfinished,
+            Err(error) => return tracing::error!("{error}"),
+        };
+        for intent in unfinished {
+            // A run's own record is closed by the engine, which knows more.
+            if intent.entry.action == Action::Run {
+                continue;
+            }
+            let entry = self.interrupted(&intent);
+            self.evidence.append_outcome(entry);
+        }
+        let _ = files::clear_unfinished(&self.layout.pot_conf());
+    }
+
+    fn interrupted(&self, intent: &Record) -> Entry {
+        let found = match (&intent.entry.after, intent.entry.action) {
+            (Some(after), Action::Configuration | Action::Restore) => self.found_on_disk(&intent.entry, after),
+            _ => "whether it was carried out is not known.".to_owned(),
+        };
+        let mut entry = own(
+            intent.entry.action,
+            &intent.entry.object,
+            Outcome::Interrupted,
+            format!("The executor ended in the middle of this change by {}: {found}", intent.entry.actor.name),
+        );
+        entry.stage = Stage::Outcome;
+        entry.intent = Some(intent.sequence);
+        entry.before = intent.entry.before;
+        entry.run = intent.entry.run;
+        entry
+    }
+
+    fn found_on_disk(&self, intended: &Entry, after: &Digest) -> String {
+        let Ok(files) = self.read_configuration() else { return "the file cannot be read now.".to_owned() };
+        let now = files.digest();
+        if now == *after {
+            "the new content is in place, whole.".to_owned()
+        } else if Some(now) == intended.before || (!files.exists && intended.before.is_none()) {
+            "the old content is still in place, whole.".to_owned()
+        } else {
+            "the file holds something else now.".to_owned()
+        }
+    }
+}
+
+/// The copy of the journal's head stands in another place than the journal: boot environments do not hold /var/log.
+pub fn head_path(layout: &Layout) -> std::path::PathBuf {
+    layout.on_disk("/var/log/pot-console.head")
+}
+
+/// Makes `/var/db/pot-console` and its private part, and refuses one that is not ours alone.
+fn make_private(layout: &Layout) -> Result<(), StartError> {
+    let folder = |path: &Path, error: &dyn std::fmt::Display| StartError::Folder {
+        path: path.display().to_string(),
+        why: error.to_string(),
+    };
+    let state = layout.state();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&state)
+        .map_err(|error| folder(&state, &format!("cannot be made: {error}; run this as root")))?;
+    let private = layout.private();
+    match std::fs::DirBuilder::new().mode(0o700).create(&private) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(folder(&private, &format!("cannot be made: {error}; run this as root"))),
+    }
+    let found = private.symlink_metadata().map_err(|error| folder(&private, &error))?;
+    let own = nix::unistd::geteuid().as_raw();
+    if !found.is_dir() || found.uid() != own {
+        let why = "is not a folder of the user that runs this; run this as root, or remove what stands there";
+        return Err(folder(&private, &why));
+    }
+    if found.mode() & 0o777 != 0o700 {
+        std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o700))
+            .map_err(|error| folder(&private, &error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Versions of files: those kept on disk, those that open forms were made from, and managed files as they stand.
+
+use super::configuration::read_here;
+use super::core::{Executor, lock};
+use super::protocol::{BackupView, Refusal, RefusalKind, Reply};
+use crate::digest::Digest;
+use crate::files::Backups;
+use crate::layout::Layout;
+use crate::operations::plan::ManagedFile;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Versions of pot.conf that forms may have been made from, in memory.
+const REMEMBERED: usize = 16;
+/// A managed file is not longer than this.
+const LONGEST: u64 = 8 << 20;
+/// Versions younger than this are kept however many there are.
+const YOUNG: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// All of them.
+pub(super) const MANAGED: [ManagedFile; 6] = [
+    ManagedFile::PotConf,
+    ManagedFile::PfConf,
+    ManagedFile::RcConf,
+    ManagedFile::LoaderConf,
+    ManagedFile::SyslogConf,
+    ManagedFile::NewsyslogConf,
+];
+
+/// Versions of pot.conf that were shown lately.
+#[derive(Default)]
+pub(super) struct Versions {
+    shown: Mutex<VecDeque<(Digest, Vec<u8>)>>,
+}
+
+impl Versions {
+    pub(super) fn remember(&self, bytes: &[u8]) {
+        let digest = Digest::of(bytes);
+        let mut shown = lock(&self.shown);
+        if shown.iter().any(|(other, _)| *other == digest) {
+            return;
+        }
+        shown.push_front((digest, bytes.to_vec()));
+        shown.truncate(REMEMBERED);
+    }
+
+    /// The version with this content, from memory or from the kept ones.
+    pub(super) fn find(&self, layout: &Layout, digest: &Digest) -> Option<Vec<u8>> {
+        let remembered = lock(&self.shown).iter().find(|(other, _)| other == digest).map(|(_, bytes)| bytes.clone());
+        remembered.or_else(|| Backups::of(layout).read(ManagedFile::PotConf.name(), digest).ok())
+    }
+}
+
+impl Executor {
+    pub(super) fn backups(&self) -> Backups {
+        Backups::of(&self.layout)
+    }
+
+    pub(super) fn prune_backups(&self) {
+        let number = usize::try_from(self.settings().backups).unwrap_or(usize::MAX);
+        if let Err(error) = self.backups().prune(number, YOUNG) {
+            tracing::warn!("old versions could not be removed: {error}");
+        }
+    }
+
+    /// Where a managed file stands on the host; nothing from outside chooses it but the name of the kind. pf's file is
+    /// the one that `sysrc -n pf_rules` names.
+    pub(super) fn host_path(&self, file: ManagedFile) -> String {
+        match file {
+            ManagedFile::PotConf => self.layout.shown(&self.layout.pot_conf()),
+            ManagedFile::PfConf => self
+                .facts
+                .get()
+                .and_then(|facts| facts.pf_file.get().map(|file| file.path.clone()))
+                .filter(|path| path.starts_with('/'))
+                .unwrap_or_else(|| "/etc/pf.conf".to_owned()),
+            ManagedFile::RcConf => "/etc/rc.conf".to_owned(),
+            ManagedFile::LoaderConf => "/boot/loader.conf".to_owned(),
+            ManagedFile::SyslogConf => "/usr/local/etc/syslog.d/pot.conf".to_owned(),
+            ManagedFile::NewsyslogConf => "/usr/local/etc/newsyslog.conf.d/pot.conf".to_owned(),
+        }
+    }
+
+    pub(super) fn managed_path(&self, file: ManagedFile) -> PathBuf {
+        match file {
+            // `--etc` may lie outside of the root.
+            ManagedFile::PotConf => self.layout.pot_conf(),
+            other => self.layout.on_disk(&self.host_path(other)),
+        }
+    }
+
+    pub(super) fn read_managed(&self, file: ManagedFile) -> Result<Reply, Refusal> {
+        let bytes = read_here(&self.managed_path(file), LONGEST)?;
+        Ok(Reply::File { digest: Digest::of(&bytes), bytes, path: self.host_path(file) })
+    }
+
+    pub(super) fn list_backups(&self, file: Option<ManagedFile>) -> Result<Reply, Refusal> {
+        let current: Vec<(ManagedFile, Option<Digest>)> = MANAGED
+            .into_iter()
+            .map(|file| (file, read_here(&self.managed_path(file), LONGEST).ok().map(|bytes| Digest::of(&bytes))))
+            .collect();
+        let backups = self
+            .backups()
+            .list(file.map(ManagedFile::name))?
+            .into_iter()
+            .filter_map(|backup| {
+                let (file, now) = current.iter().find(|(file, _)| file.name() == backup.file)?;
+                Some(BackupView {
+                    file: *file,
+                    path: backup.path,
+                    digest: backup.digest,
+                    size: backup.size,
+                    at: backup.at,
+                    record: backup.record,
+                    current: *now == Some(backup.digest),
+                })
+            })
+            .collect();
+        Ok(Reply::Backups { backups })
+    }
+
+    pub(super) fn read_backup(&self, file: ManagedFile, digest: &Digest) -> Result<Reply, Refusal> {
+        let bytes = self.backups().read(file.name(), digest)?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(Refusal::new(RefusalKind::Limit, "This version is too large to be shown."));
+        }
+        Ok(Reply::File { digest: *digest, bytes, path: self.host_path(file) })
+    }
+}

@@ -1,0 +1,136 @@
+//! Files that someone changed outside of the console: noticed at the start and at every look at the host, recorded
+//! with the difference.
+//!
+//! What was last known stands in `watched.json` in the private folder, the content among the kept versions. A change
+//! of our own is noted there by whoever makes it; the look itself is taken only while nobody holds the change lock.
+
+use super::configuration::read_here;
+use super::core::Executor;
+use super::evidence::own;
+use crate::diff::Diff;
+use crate::digest::Digest;
+use crate::files::{self, Expected, FileError, Lock};
+use crate::journal::record::{Action, Method, Outcome};
+use crate::operations::plan::ManagedFile;
+use crate::platform::crash_point;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The files that are watched.
+const WATCHED: [ManagedFile; 3] = [ManagedFile::PotConf, ManagedFile::PfConf, ManagedFile::RcConf];
+/// A watched file is not longer than this.
+const LONGEST: u64 = 8 << 20;
+
+type Known = BTreeMap<String, Option<Digest>>;
+
+impl Executor {
+    fn watched_path(&self) -> PathBuf {
+        self.layout.private().join("watched.json")
+    }
+
+    fn known(&self) -> Known {
+        files::read_limited(&self.watched_path(), LONGEST)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
+    }
+
+    fn write_known(&self, known: &Known) {
+        let written = serde_json::to_vec(known).map_err(|error| error.to_string()).and_then(|bytes| {
+            files::replace_with_mode(&self.watched_path(), &Expected::Anything, &bytes, 0o600, &crash_point)
+                .map_err(|error| error.to_string())
+        });
+        if let Err(error) = written {
+            tracing::warn!("what is known of the watched files could not be written: {error}");
+        }
+    }
+
+    /// Notes content that the console itself wrote. The caller holds the change lock.
+    pub(super) fn note_known(&self, path: &Path, bytes: &[u8]) {
+        let mut known = self.known();
+        known.insert(self.layout.shown(path), Some(Digest::of(bytes)));
+        self.write_known(&known);
+    }
+
+    /// Notes all watched files as they stand: after a run, whose own record says what it changed.
+    pub(super) fn note_all_known(&self) {
+        let mut known = self.known();
+        for file in WATCHED {
+            if let Ok(bytes) = self.read_watched(file) {
+                known.insert(self.host_path(file), bytes.as_deref().map(Digest::of));
+            }
+        }
+        self.write_known(&known);
+    }
+
+    fn read_watched(&self, file: ManagedFile) -> Result<Option<Vec<u8>>, FileError> {
+        match read_here(&self.managed_path(file), LONGEST) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FileError::Missing(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks whether a watched file is another than the one that is known, and records that.
+    pub(super) fn look_for_outside_changes(&self) {
+        // Someone who changes the host through the console notes it before letting go of the lock.
+        let Ok(_lock) = Lock::acquire(&self.layout, "looking for changes made outside", Duration::ZERO) else { return };
+        // pf's file is not known before the first facts are.
+        if self.facts.get().is_none() {
+            return;
+        }
+        let mut known = self.known();
+        let before = known.clone();
+        for file in WATCHED {
+            let Ok(bytes) = self.read_watched(file) else { continue };
+            let path = self.host_path(file);
+            let now = bytes.as_deref().map(Digest::of);
+            let last = known.get(&path).copied();
+            if last == Some(now) {
+                continue;
+            }
+            if let Some(bytes) = &bytes
+                && let Err(error) = self.backups().keep(file.name(), &path, bytes, None)
+            {
+                tracing::warn!("{path} could not be kept: {error}");
+            }
+            if let Some(last) = last {
+                self.record_outside(file, &path, last, now, bytes.as_deref());
+            }
+            known.insert(path, now);
+        }
+        if known != before {
+            self.write_known(&known);
+        }
+    }
+
+    fn record_outside(
+        &self,
+        file: ManagedFile,
+        path: &str,
+        last: Option<Digest>,
+        now: Option<Digest>,
+        bytes: Option<&[u8]>,
+    ) {
+        let old = match last {
+            Some(digest) => self.backups().read(file.name(), &digest).ok(),
+            None => Some(Vec::new()),
+        };
+        let what = match (last, now) {
+            (None, _) => "appeared",
+            (_, None) => "is gone",
+            _ => "was changed",
+        };
+        let mut entry = own(Action::Outside, path, Outcome::Done, format!("{path} {what} outside of the console."));
+        // Found by the console, done by nobody it knows.
+        entry.actor.method = Method::None;
+        entry.actor.name = "someone outside of the console".to_owned();
+        entry.diff = old.map(|old| Diff::between(path, &old, bytes.unwrap_or_default()));
+        entry.before = last;
+        entry.after = now;
+        if let Err(refusal) = self.evidence.append(entry) {
+            tracing::error!("a change made outside could not be recorded: {refusal}");
+        }
+    }
+}

@@ -1,0 +1,735 @@
+//! The installation guide's paragraphs as rows: what this host has, what it lacks, why that matters, what to do.
+//!
+//! Pure: facts and configuration in, rows out. Nothing is guessed: a source that did not answer gives a row that says
+//! so.
+
+use super::wanted::Wanted;
+use crate::facts::{Fact, HostFacts, Interface, Pool, Tunable};
+use crate::operations::plan::Preparation;
+use crate::potconf::Configuration;
+use crate::rules::{Finding, Severity};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Where a paragraph of the guide stands on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowState {
+    /// As it should be.
+    Ready,
+    /// Something is to be done.
+    ToDo,
+    /// This host cannot have it.
+    NotPossible,
+    /// The source did not answer, or nobody knows.
+    Unknown,
+}
+
+impl RowState {
+    /// The word beside its icon.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::ToDo => "to do",
+            Self::NotPossible => "not possible here",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What was asked, and the words that were answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The command or file.
+    pub source: String,
+    /// Its words.
+    pub text: String,
+    /// When it was asked.
+    pub at: Option<Timestamp>,
+    /// How long the answer took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl Evidence {
+    fn of<T>(fact: &Fact<T>) -> Self {
+        Self { source: fact.source.clone(), text: fact.evidence.clone(), at: Some(fact.at), took_ms: fact.took_ms }
+    }
+}
+
+/// One paragraph of the guide on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its stable name.
+    pub id: &'static str,
+    /// Its heading.
+    pub title: String,
+    /// Where it stands.
+    pub state: RowState,
+    /// Whether pot needs it; else it is advised.
+    pub needed: bool,
+    /// What is, and why it matters: one or two sentences.
+    pub why: String,
+    /// The source and its words.
+    pub evidence: Evidence,
+    /// What a plan can do about it.
+    pub action: Option<Preparation>,
+    /// Whether someone said that it is not wanted.
+    pub set_aside: bool,
+    /// More for those who ask: how by hand, at what cost, what comes then.
+    pub detail: String,
+    /// What runs now and what the next boot will have: label and value, for a short table.
+    pub values: Vec<(&'static str, String)>,
+    /// It is done as far as can be done now: the rest is a reboot.
+    pub awaits_reboot: bool,
+    /// It comes with another row's action or with a later step, so nothing is to be done for it alone.
+    pub waits: bool,
+}
+
+impl Row {
+    fn new<T>(id: &'static str, title: &str, needed: bool, fact: &Fact<T>) -> Self {
+        Self {
+            id,
+            title: title.to_owned(),
+            state: RowState::Ready,
+            needed,
+            why: String::new(),
+            evidence: Evidence::of(fact),
+            action: None,
+            set_aside: false,
+            detail: String::new(),
+            values: Vec::new(),
+            awaits_reboot: false,
+            waits: false,
+        }
+    }
+
+    fn ready(self, why: impl Into<String>) -> Self {
+        Self { state: RowState::Ready, why: why.into(), ..self }
+    }
+
+    fn open(self, why: impl Into<String>, action: Option<Preparation>) -> Self {
+        Self { state: RowState::ToDo, why: why.into(), action, ..self }
+    }
+
+    fn not_possible(self, why: impl Into<String>) -> Self {
+        Self { state: RowState::NotPossible, why: why.into(), ..self }
+    }
+
+    fn unknown<T>(self, fact: &Fact<T>) -> Self {
+        let why = fact.error.clone().unwrap_or_else(|| "Not asked yet.".to_owned());
+        Self { state: RowState::Unknown, why, ..self }
+    }
+
+    fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Whether it stands on the list of things that someone can do now.
+    pub fn is_open(&self) -> bool {
+        self.state == RowState::ToDo && !self.set_aside && !self.awaits_reboot && !self.waits
+    }
+}
+
+/// How many rows are what: for headings and the navigation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Rows that are ready, set aside ones among them.
+    pub ready: usize,
+    /// All rows.
+    pub total: usize,
+    /// Needed rows that can be done now.
+    pub needed: usize,
+    /// Advised rows that can be done now.
+    pub advised: usize,
+    /// Rows that a reboot completes.
+    pub reboot: usize,
+}
+
+impl Counts {
+    /// Counts the rows.
+    pub fn of(rows: &[Row]) -> Self {
+        let open = |needed: bool| rows.iter().filter(|row| row.is_open() && row.needed == needed).count();
+        Self {
+            ready: rows.iter().filter(|row| row.state == RowState::Ready || row.set_aside).count(),
+            total: rows.len(),
+            needed: open(true),
+            advised: open(false),
+            reboot: rows.iter().filter(|row| row.awaits_reboot && !row.set_aside).count(),
+        }
+    }
+}
+
+/// Every paragraph of the guide, in its order. `set_aside` holds the advised to-dos that someone does not want.
+pub fn readiness(facts: &HostFacts, configuration: &Configuration, set_aside: &[Preparation]) -> Vec<Row> {
+    let wanted = Wanted::of(configuration);
+    let mut rows = vec![
+        root(facts),
+        jail(facts),
+        zfs(facts, &wanted),
+        freebsd(facts),
+        vimage(facts),
+        pot(facts),
+        racct(facts),
+        vtnet(facts),
+        group(facts, &wanted),
+        log(facts, &wanted),
+        pf(facts),
+        ipfw(facts),
+    ];
+    for row in &mut rows {
+        // Only what is advised can be set aside: pot does not run without the rest.
+        row.set_aside = !row.needed && row.action.is_some_and(|action| set_aside.contains(&action));
+    }
+    rows
+}
+
+/// The row for pot.conf: the findings on it, counted. Not among [`readiness`]' rows because findings are made
+/// elsewhere; it belongs before the group.
+pub fn configuration_row(findings: &[Finding]) -> Row {
+    let row = Row::new("configuration", "pot.conf", true, &Fact::known((), "pot-console check"));
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    match (errors, warnings) {
+        (0, 0) => row.ready("No errors and no warnings"),
+        (0, warnings) => row.ready(format!("No errors, {}", counted(warnings, "warning"))),
+        (errors, _) => row.open(
+            format!(
+                "{} in pot.conf: pot would fail, or do something else than the file says.",
+                counted(errors, "error")
+            ),
+            None,
+        ),
+    }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn root(facts: &HostFacts) -> Row {
+    let row = Row::new("root", "Root", true, &facts.machine);
+    match facts.machine.get().map(|machine| machine.uid) {
+        Some(0) => row.ready("The executor runs as root, the web server as a user of its own"),
+        Some(_) if facts.simulated => row.ready("Not needed on a simulated host"),
+        Some(uid) => row
+            .open(format!("The executor runs as user {uid}. It sees less than root and can change nothing."), None)
+            .detail("Start it as a service, or as root: pot-console serve."),
+        None => row.unknown(&facts.machine),
+    }
+}
+
+fn jail(facts: &HostFacts) -> Row {
+    let row = Row::new("jail", "Whole host", true, &facts.system);
+    match facts.system.get() {
+        Some(system) if system.jailed => row.not_possible(
+            "The console runs inside a jail. pot makes jails, bridges and firewall rules of the host, so it belongs there.",
+        ),
+        Some(_) => row.ready("Not inside a jail"),
+        None => row.unknown(&facts.system),
+    }
+}
+
+fn zfs(facts: &HostFacts, wanted: &Wanted) -> Row {
+    let row = Row::new("zfs", "ZFS", true, &facts.pools);
+    let Some(pools) = facts.pools.get() else { return row.unknown(&facts.pools) };
+    if pools.is_empty() {
+        return row
+            .open("This host has no ZFS pool. pot keeps everything in datasets and cannot do without.", None)
+            .detail(
+                "A pool takes a whole disk or partition, so the console does not make one: zpool create, \
+                 as the FreeBSD handbook's chapter on ZFS explains.",
+            );
+    }
+    let wanted_pool = wanted.zfs_root.as_deref().and_then(|dataset| dataset.split('/').next());
+    let Some(pool) = wanted_pool.map_or_else(|| pools.first(), |name| pools.iter().find(|pool| pool.name == name))
+    else {
+        let names = pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
+        return row.open(
+            format!(
+                "POT_ZFS_ROOT is {}, but the pools here are: {names}. Set it to a dataset of one of them.",
+                wanted.zfs_root.as_deref().unwrap_or_default()
+            ),
+            None,
+        );
+    };
+    match pool.health.as_str() {
+        "ONLINE" => row.ready(format!("Pool {} is online, {}", pool.name, free(pool))),
+        "DEGRADED" => {
+            row.ready(format!("Pool {} works, but is degraded: look at zpool status. {}", pool.name, free(pool)))
+        }
+        health => row.open(format!("Pool {} is {health}: nothing can be written to it.", pool.name), None),
+    }
+}
+
+fn free(pool: &Pool) -> String {
+    format!("{} of {} free", size(pool.free), size(pool.size))
+}
+
+/// Bytes for people, in the powers of 1024 that ZFS itself uses.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut unit = UNITS[0];
+    let mut scaled = bytes;
+    // In tenths, so that no float is needed.
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    for next in &UNITS[1..] {
+        if scaled / 1024 < 1024 {
+            break;
+        }
+        scaled /= 1024;
+        tenths = scaled.saturating_mul(10) / 1024;
+        unit = next;
+    }
+    if tenths >= 1000 {
+        format!("{} {unit}", (tenths + 5) / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+fn freebsd(facts: &HostFacts) -> Row {
+    let row = Row::new("freebsd", "FreeBSD", true, &facts.system);
+    let Some(system) = facts.system.get() else { return row.unknown(&facts.system) };
+    let Some(version) = system.version() else {
+        return Row {
+            why: format!("The version {} is not understood.", system.kernel),
+            state: RowState::Unknown,
+            ..row
+        };
+    };
+    let row = row.detail(
+        "The guide names 11.3 and later: there the kernel has to be rebuilt with VIMAGE, from 12.0 on it has it. \
+         Packages of pot are built for the releases that FreeBSD supports.",
+    );
+    if version < (11, 3) {
+        return row.not_possible(format!("{} is older than 11.3, the oldest that pot's guide names.", system.kernel));
+    }
+    if system.kernel == system.userland {
+        row.ready(format!("{}, kernel and userland alike", system.kernel))
+    } else {
+        row.ready(format!("Kernel {}, userland {}", system.kernel, system.userland))
+    }
+}
+
+fn vimage(facts: &HostFacts) -> Row {
+    let row = Row::new("vimage", "VNET", true, &facts.vimage);
+    match facts.vimage.get() {
+        Some(true) => row.ready("In the kernel"),
+        Some(false) => {
+            let major = facts.system.get().and_then(|system| system.version()).map(|(major, _)| major);
+            let row = row.detail(
+                "By hand, in a terminal: take /usr/src of this very release, copy sys/ARCH/conf/GENERIC to a file of your \
+                 own, add the line 'options VIMAGE', then make buildkernel and make installkernel with KERNCONF set to it, \
+                 and reboot. The FreeBSD handbook's chapter on configuring the kernel has every step. Updates with \
+                 freebsd-update then no longer bring this kernel.",
+            );
+            if major.is_some_and(|major| major < 12) {
+                row.open(
+                    "The kernel has no VIMAGE, so pots get no network stack of their own. On 11.x it has to be built with \
+                     it; the console does not do that.",
+                    None,
+                )
+            } else {
+                row.open(
+                    "This kernel was built without VIMAGE, so pots get no network stack of their own. GENERIC has it since \
+                     12.0: boot that, or build yours with it. The console does not do that.",
+                    None,
+                )
+            }
+        }
+        None => row.unknown(&facts.vimage),
+    }
+}
+
+/// Whether pot is there, as package or by hand; none when that is not known.
+pub(super) fn pot_installed(facts: &HostFacts) -> Option<bool> {
+    let by_hand = facts.paths.get().and_then(|paths| paths.get(super::POT_PROGRAM)).map(super::is_there);
+    match (facts.packages.get().map(|packages| packages.pot.is_some()), by_hand) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), _) | (None, Some(false)) => Some(false),
+        (None, None) => None,
+    }
+}
+
+fn pot(facts: &HostFacts) -> Row {
+    let row = Row::new("pot", "pot", true, &facts.packages).detail(
+        "From ports, in a terminal: cd /usr/ports/sysutils/pot && make install clean. Its helper potnet is then built \
+         with Rust, and so may be Rust itself: that can take hours and several GiB. The package needs a minute.",
+    );
+    let Some(installed) = pot_installed(facts) else { return row.unknown(&facts.packages) };
+    let Some(packages) = facts.packages.get() else {
+        return row.ready("Installed; which version is not known, because pkg did not answer");
+    };
+    let values = vec![("pot", version(packages.pot.as_ref())), ("potnet", version(packages.potnet.as_ref()))];
+    match (&packages.pot, &packages.potnet) {
+        (Some(pot), Some(potnet)) => row.ready(format!("pot {pot}, potnet {potnet}")),
+        (Some(pot), None) => Row { values, ..row }.open(
+            format!("pot {pot} is installed without potnet, which checks the network and hands out addresses."),
+            Some(Preparation::InstallPot),
+        ),
+        (None, _) if installed => row.ready("Installed by hand: pkg does not know it"),
+        (None, _) if packages.pkg => {
+            Row { values, ..row }.open("Not installed. The package brings potnet along.", Some(Preparation::InstallPot))
+        }
+        (None, _) => Row { values: vec![("pkg", "not set up".to_owned())], ..row }.open(
+            "Not installed, and pkg itself is not set up on this host yet: it has to be fetched first.",
+            Some(Preparation::InstallPot),
+        ),
+    }
+}
+
+fn version(version: Option<&String>) -> String {
+    version.map_or_else(|| "not installed".to_owned(), Clone::clone)
+}
+
+fn racct(facts: &HostFacts) -> Row {
+    let row = Row::new("racct", "Resource limits", false, &facts.racct).detail(
+        "The kernel can only count what jails use if that is switched on at boot. It costs a little speed. Without it \
+         limits on a pot's memory and CPU, and the figures of pot top, do not work.",
+    );
+    let Some(tunable) = facts.racct.get() else { return row.unknown(&facts.racct) };
+    let row = Row { values: boot_values("kern.racct.enable", tunable), ..row };
+    match (tunable.running.as_deref(), tunable.next_boot.as_deref()) {
+        (None, _) => row.not_possible("This kernel was built without RACCT: it cannot count what a pot uses."),
+        (Some("1"), Some("1") | None) => row.ready("On"),
+        (Some("1"), Some(_)) => row.open(
+            "On now, but switched off for the next boot: then nothing keeps a pot from taking all memory and CPU.",
+            Some(Preparation::EnableRacct),
+        ),
+        (Some(_), Some("1")) => after_reboot(row, "Set for the next boot. Until then nothing limits what a pot takes."),
+        (Some(_), _) => {
+            row.open("Off: nothing keeps a pot from taking all memory and CPU.", Some(Preparation::EnableRacct))
+        }
+    }
+}
+
+fn after_reboot(row: Row, why: &str) -> Row {
+    Row { awaits_reboot: true, ..row.open(why, None) }
+}
+
+fn boot_values(name: &str, tunable: &Tunable) -> Vec<(&'static str, String)> {
+    let shown = |value: &Option<String>, none: &str| match value {
+        Some(value) => format!("{name}={value}"),
+        None => none.to_owned(),
+    };
+    vec![
+        ("Now", shown(&tunable.running, "not known to this kernel")),
+        ("Next boot", shown(&tunable.next_boot, "not set in /boot/loader.conf")),
+    ]
+}
+
+fn vtnet(facts: &HostFacts) -> Row {
+    let row = Row::new("vtnet", "Virtual network card", false, &facts.vtnet_lro_disable);
+    let Some(interfaces) = facts.interfaces.get() else { return row.unknown(&facts.interfaces) };
+    let cards: Vec<&str> = interfaces.iter().filter(|card| is_vtnet(card)).map(|card| card.name.as_str()).collect();
+    if cards.is_empty() {
+        return Row { title: "Network cards".to_owned(), ..row }
+            .ready("No vtnet card, so its known trouble is none here");
+    }
+    let row = Row { title: format!("Network card {}", cards.join(", ")), ..row }.detail(
+        "The driver of this virtual card can join received packets. When they are then passed on to a pot, they are slow \
+         or lost. The switch is hw.vtnet.lro_disable, read at boot.",
+    );
+    let Some(tunable) = facts.vtnet_lro_disable.get() else { return row.unknown(&facts.vtnet_lro_disable) };
+    let row = Row { values: boot_values("hw.vtnet.lro_disable", tunable), ..row };
+    match (tunable.running.as_deref(), tunable.next_boot.as_deref()) {
+        (Some("1"), Some("1") | None) => row.ready("Receive offload is off, as it should be for pots"),
+        (Some("1"), Some(_)) => row.open(
+            "Receive offload is off now, but on again at the next boot. With this virtual card it makes pots slow.",
+            Some(Preparation::DisableVtnetLro),
+        ),
+        (_, Some("1")) => after_reboot(row, "Set for the next boot. Until then receive offload makes pots slow."),
+        _ => row.open(
+            "Receive offload is on. With this virtual card it makes pots slow.",
+            Some(Preparation::DisableVtnetLro),
+        ),
+    }
+}
+
+fn is_vtnet(interface: &Interface) -> bool {
+    interface
+        .name
+        .strip_prefix("vtnet")
+        .is_some_and(|unit| !unit.is_empty() && unit.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+fn group(facts: &HostFacts, wanted: &Wanted) -> Row {
+    let name = wanted.group.as_deref().unwrap_or("pot");
+    let row = Row::new("group", &format!("Group {name}"), true, &facts.groups);
+    let Some(groups) = facts.groups.get() else { return row.unknown(&facts.groups) };
+    if wanted.group.is_none() {
+        return Row { state: RowState::Unknown, why: "The value of POT_GROUP is not certain.".to_owned(), ..row };
+    }
+    match groups.get(name) {
+        Some(gid) => row.ready(format!("Exists, gid {gid}")),
+        None if pot_installed(facts) == Some(false) && name == "pot" => {
+            Row { waits: true, ..row.open("The package of pot brings it.", None) }
+        }
+        None => row.open(
+            format!("No group {name}. POT_FS_ROOT belongs to it, and pot init ends at once without it."),
+            Some(Preparation::CreateGroup),
+        ),
+    }
+}
+
+fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
+    let row = Row::new("log", "Activity log", false, &facts.syslog).detail(
+        "pot reports each call to syslogd. A stock FreeBSD keeps of that facility only what is urgent, so pot's lines go \
+         nowhere. The plan adds a rule of pot's own, has the file rotated, creates it and tells syslogd.",
+    );
+    let Some(syslog) = facts.syslog.get() else { return row.unknown(&facts.syslog) };
+    let Some(facility) = wanted.facility.as_deref() else {
+        return Row {
+            state: RowState::Unknown,
+            why: "The value of POT_LOG_FACILITY is not certain.".to_owned(),
+            ..row
+        };
+    };
+    let files = syslog.files.get(facility).map(Vec::as_slice).unwrap_or_default();
+    let written = if files.is_empty() { "nowhere".to_owned() } else { files.join(", ") };
+    let row = Row { values: vec![("Sent to", format!("{facility}.info")), ("Written to", written)], ..row };
+    let enabled = facts.rc.get().and_then(|rc| rc.get("syslogd_enable")).is_none_or(|value| is_yes(value));
+    if !enabled {
+        return row.not_possible(
+            "syslogd is switched off in rc.conf (syslogd_enable). Whatever logs instead, the console does not know it.",
+        );
+    }
+    match files.first() {
+        None => row.open(
+            "syslogd drops what pot reports, so the Activity page would stay empty.",
+            Some(Preparation::RouteLog),
+        ),
+        Some(file) if syslog.missing.contains(file) => row.open(
+            format!("{file} does not exist, and syslogd does not create it: what pot reports is lost."),
+            Some(Preparation::RouteLog),
+        ),
+        Some(file) => row.ready(format!("{facility}.info goes to {file}")),
+    }
+}
+
+/// rc.subr(8)'s idea of yes.
+fn is_yes(value: &str) -> bool {
+    ["yes", "true", "on", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
+}
+
+fn pf(facts: &HostFacts) -> Row {
+    let row = Row::new("pf", "pf", true, &facts.pf_file).detail(
+        "pot's network is translated by pf. The file is only checked here (pfctl -nf), nothing is loaded. Whether a rule \
+         set keeps you connected cannot be told from its syntax.",
+    );
+    let Some(file) = facts.pf_file.get() else { return row.unknown(&facts.pf_file) };
+    let state = match facts.pf.get() {
+        Some(pf) if pf.enabled => "On",
+        Some(pf) if pf.loaded => "Off",
+        Some(_) => "Off, its module loads on demand",
+        None => "Whether it is on is not known",
+    };
+    if !file.exists {
+        return row.ready(format!("{state}. {} does not exist yet; pot init makes it", file.path));
+    }
+    match file.valid {
+        Some(true) => row.ready(format!("{state}. {} is valid", file.path)),
+        Some(false) => {
+            let boots = facts.rc.get().and_then(|rc| rc.get("pf_enable")).is_some_and(|value| is_yes(value));
+            let next = if boots {
+                "The next boot has no firewall, and pot vnet-start would turn pf on without these rules."
+            } else {
+                "pot vnet-start would turn pf on without these rules."
+            };
+            let words = file.errors.first().map(|error| format!(" pfctl says: {error}")).unwrap_or_default();
+            row.open(format!("{} is not valid. {next}{words}", file.path), None)
+        }
+        None => Row { state: RowState::Unknown, why: format!("{state}. {} could not be checked.", file.path), ..row },
+    }
+}
+
+fn ipfw(facts: &HostFacts) -> Row {
+    let row = Row::new("ipfw", "ipfw", false, &facts.ipfw);
+    match facts.ipfw.get() {
+        Some(false) => row.ready("Off: pf alone decides"),
+        Some(true) => Row {
+            state: RowState::Unknown,
+            why: "ipfw filters here as well. Packets of pots must pass both firewalls; pot knows of pf alone, and nobody has \
+                  tried this console beside ipfw."
+                .to_owned(),
+            ..row
+        },
+        None => row.unknown(&facts.ipfw),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{configuration, interface, known, running_host};
+    use super::*;
+    use crate::facts::{Packages, PathKind, PathState};
+
+    fn rows(facts: &HostFacts) -> Vec<Row> {
+        readiness(facts, &configuration(""), &[])
+    }
+
+    fn row(facts: &HostFacts, id: &str) -> Row {
+        rows(facts).into_iter().find(|row| row.id == id).unwrap()
+    }
+
+    #[test]
+    fn a_host_in_order_has_nothing_to_do() {
+        let rows = rows(&running_host());
+        for row in &rows {
+            assert_eq!(row.state, RowState::Ready, "{}: {}", row.id, row.why);
+        }
+        assert_eq!(Counts::of(&rows), Counts { ready: 12, total: 12, needed: 0, advised: 0, reboot: 0 });
+    }
+
+    #[test]
+    fn a_fresh_virtual_machine_needs_pot_and_is_advised_three_things() {
+        let facts = HostFacts {
+            packages: known(Packages { pkg: true, pot: None, potnet: None }),
+            groups: known([("wheel".to_owned(), 0)].into()),
+            racct: known(Tunable { running: Some("0".into()), next_boot: None }),
+            vtnet_lro_disable: known(Tunable { running: Some("0".into()), next_boot: None }),
+            interfaces: known(vec![interface("vtnet0", "", &["192.168.178.20/24"])]),
+            syslog: known(crate::facts::Syslog::default()),
+            ..running_host()
+        };
+        let rows = rows(&facts);
+        let open: Vec<_> =
+            rows.iter().filter(|row| row.is_open()).map(|row| (row.id, row.needed, row.action)).collect();
+        assert_eq!(
+            open,
+            [
+                ("pot", true, Some(Preparation::InstallPot)),
+                ("racct", false, Some(Preparation::EnableRacct)),
+                ("vtnet", false, Some(Preparation::DisableVtnetLro)),
+                ("log", false, Some(Preparation::RouteLog)),
+            ]
+        );
+        assert!(row(&facts, "group").waits, "the package brings the group");
+        assert_eq!(row(&facts, "vtnet").title, "Network card vtnet0");
+    }
+
+    #[test]
+    fn an_advised_row_can_be_set_aside_but_not_a_needed_one() {
+        let facts = HostFacts {
+            racct: known(Tunable { running: Some("0".into()), next_boot: None }),
+            packages: known(Packages { pkg: true, ..Packages::default() }),
+            ..running_host()
+        };
+        let rows = readiness(&facts, &configuration(""), &[Preparation::EnableRacct, Preparation::InstallPot]);
+        assert_eq!(rows.iter().filter(|row| row.set_aside).map(|row| row.id).collect::<Vec<_>>(), ["racct"]);
+        assert_eq!(Counts::of(&rows).advised, 0);
+        assert_eq!(Counts::of(&rows).needed, 1);
+    }
+
+    #[test]
+    fn what_is_set_for_the_next_boot_only_awaits_it() {
+        let facts = HostFacts {
+            racct: known(Tunable { running: Some("0".into()), next_boot: Some("1".into()) }),
+            ..running_host()
+        };
+        let racct = row(&facts, "racct");
+        assert!(racct.awaits_reboot && !racct.is_open() && racct.state == RowState::ToDo);
+        assert_eq!(racct.values[0].1, "kern.racct.enable=0");
+        assert_eq!(racct.values[1].1, "kern.racct.enable=1");
+        assert_eq!(Counts::of(&rows(&facts)).reboot, 1);
+
+        let lost = HostFacts {
+            racct: known(Tunable { running: Some("1".into()), next_boot: Some("0".into()) }),
+            ..running_host()
+        };
+        assert!(row(&lost, "racct").is_open());
+        let without = HostFacts { racct: known(Tunable { running: None, next_boot: None }), ..running_host() };
+        assert_eq!(row(&without, "racct").state, RowState::NotPossible);
+    }
+
+    #[test]
+    fn no_vimage_on_11_is_explained_and_nothing_is_offered() {
+        let mut facts = HostFacts { vimage: known(false), ..running_host() };
+        facts.system.value.as_mut().unwrap().kernel = "11.4-RELEASE".into();
+        let vimage = row(&facts, "vimage");
+        assert_eq!((vimage.state, vimage.action), (RowState::ToDo, None));
+        assert!(vimage.why.contains("11.x") && vimage.detail.contains("buildkernel"));
+        facts.system.value.as_mut().unwrap().kernel = "10.4-RELEASE".into();
+        assert_eq!(row(&facts, "freebsd").state, RowState::NotPossible);
+        facts.system.value.as_mut().unwrap().kernel = "CURRENT".into();
+        assert_eq!(row(&facts, "freebsd").state, RowState::Unknown);
+    }
+
+    #[test]
+    fn a_source_that_does_not_answer_is_said_and_guesses_nothing() {
+        let facts = HostFacts { pools: Fact::unknown("zpool: not found", "zpool list"), ..running_host() };
+        let zfs = row(&facts, "zfs");
+        assert_eq!((zfs.state, zfs.why.as_str()), (RowState::Unknown, "zpool: not found"));
+        let nothing = HostFacts::unknown("not asked");
+        assert!(rows(&nothing).iter().all(|row| row.state == RowState::Unknown));
+    }
+
+    #[test]
+    fn no_pool_a_wrong_pool_and_a_sick_pool() {
+        let mut facts = running_host();
+        facts.pools = known(vec![]);
+        assert!(row(&facts, "zfs").why.contains("no ZFS pool"));
+        facts = running_host();
+        let rows = readiness(&facts, &configuration("POT_ZFS_ROOT=tank/pot\n"), &[]);
+        assert!(rows.iter().any(|row| row.id == "zfs" && row.state == RowState::ToDo && row.why.contains("zroot")));
+        facts.pools.value.as_mut().unwrap()[0].health = "SUSPENDED".into();
+        assert_eq!(row(&facts, "zfs").state, RowState::ToDo);
+        facts.pools.value.as_mut().unwrap()[0].health = "DEGRADED".into();
+        assert!(row(&facts, "zfs").why.contains("degraded"));
+    }
+
+    #[test]
+    fn an_invalid_pf_conf_a_jail_and_ipfw_are_said() {
+        let mut facts = running_host();
+        let file = facts.pf_file.value.as_mut().unwrap();
+        (file.valid, file.errors) = (Some(false), vec!["/etc/pf.conf:2: syntax error".into()]);
+        let pf = row(&facts, "pf");
+        assert!(pf.why.contains("next boot has no firewall") && pf.why.contains(":2: syntax error"));
+        facts.ipfw = known(true);
+        assert_eq!(row(&facts, "ipfw").state, RowState::Unknown);
+        facts.system.value.as_mut().unwrap().jailed = true;
+        assert_eq!(row(&facts, "jail").state, RowState::NotPossible);
+    }
+
+    #[test]
+    fn the_log_row_tells_a_missing_file_and_a_host_without_syslogd() {
+        let mut facts = running_host();
+        facts.syslog.value.as_mut().unwrap().missing = vec!["/var/log/pot.log".into()];
+        let log = row(&facts, "log");
+        assert_eq!((log.state, log.action), (RowState::ToDo, Some(Preparation::RouteLog)));
+        facts.rc.value.as_mut().unwrap().insert("syslogd_enable".into(), "NO".into());
+        assert_eq!(row(&facts, "log").state, RowState::NotPossible);
+        let other = readiness(&running_host(), &configuration("POT_LOG_FACILITY=local5\n"), &[]);
+        assert!(other.iter().any(|row| row.id == "log" && row.is_open() && row.values[0].1 == "local5.info"));
+    }
+
+    #[test]
+    fn a_pot_that_pkg_does_not_know_counts_as_installed() {
+        let mut facts = HostFacts { packages: known(Packages { pkg: true, ..Packages::default() }), ..running_host() };
+        let program =
+            PathState { kind: PathKind::File, uid: 0, gid: 0, mode: 0o755, empty: false, only_root_writes: true };
+        facts.paths.value.as_mut().unwrap().insert(super::super::POT_PROGRAM.into(), program);
+        assert_eq!(row(&facts, "pot").state, RowState::Ready);
+        facts.packages = Fact::unknown("pkg: not found", "pkg");
+        assert_eq!(row(&facts, "pot").state, RowState::Ready);
+    }
+
+    #[test]
+    fn a_computed_group_is_not_guessed() {
+        let rows = readiness(&running_host(), &configuration("POT_GROUP=$(id -gn)\n"), &[]);
+        assert!(rows.iter().any(|row| row.id == "group" && row.state == RowState::Unknown));
+    }
+
+    #[test]
+    fn sizes_read_like_zfs() {
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(442_381_631_488), "412 GiB");
+        assert_eq!(size(51_757_060_096), "48.2 GiB");
+        assert_eq!(size(u64::MAX), "15.9 EiB");
+    }
+}

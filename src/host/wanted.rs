@@ -1,0 +1,93 @@
+//! What pot.conf asks of the host, as types: the values that facts are held against.
+
+use crate::potconf::{Configuration, Source, parameter};
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+/// Values of pot.conf after both files. None: the value is computed or not of its kind, so nothing is said about it.
+///
+/// Without pot's default file (pot is not installed yet) the defaults of the known parameters count, as they will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// POT_ZFS_ROOT.
+    pub zfs_root: Option<String>,
+    /// POT_FS_ROOT.
+    pub fs_root: Option<String>,
+    /// POT_CACHE.
+    pub cache: Option<String>,
+    /// POT_TMP.
+    pub tmp: Option<String>,
+    /// POT_GROUP.
+    pub group: Option<String>,
+    /// POT_LOG_FACILITY.
+    pub facility: Option<String>,
+    /// POT_NETWORK, host bits kept.
+    pub network: Option<Ipv4Net>,
+    /// POT_NETMASK.
+    pub netmask: Option<Ipv4Addr>,
+    /// POT_GATEWAY.
+    pub gateway: Option<Ipv4Addr>,
+    /// POT_EXTIF.
+    pub interface: Option<String>,
+    /// POT_EXTIF_ADDR, when it is set.
+    pub interface_address: Option<Ipv4Addr>,
+    /// POT_NETWORK_STACK gives pots IPv4: for pot, everything but `ipv6` does.
+    pub ipv4: bool,
+    /// POT_NETWORK_STACK gives pots IPv6.
+    pub ipv6: bool,
+    /// Extra interfaces that have a network: both, in the order of POT_EXTRA_EXTIF.
+    pub extra: Vec<(String, Ipv4Net)>,
+    /// POT_VPN_EXTIF with POT_VPN_NETWORKS, when both are set.
+    pub vpn: Vec<(String, Ipv4Net)>,
+}
+
+impl Wanted {
+    /// Reads the values that matter.
+    pub fn of(configuration: &Configuration) -> Self {
+        let text = |name: &str| text(configuration, name);
+        let networks = |list: Vec<String>| list.iter().filter_map(|item| item.parse().ok()).collect::<Vec<Ipv4Net>>();
+        let stack = text("POT_NETWORK_STACK");
+        let vpn = text("POT_VPN_EXTIF").map(|interface| {
+            let networks = networks(configuration.list("POT_VPN_NETWORKS"));
+            networks.into_iter().map(|network| (interface.clone(), network)).collect()
+        });
+        Self {
+            zfs_root: text("POT_ZFS_ROOT"),
+            fs_root: text("POT_FS_ROOT"),
+            cache: text("POT_CACHE"),
+            tmp: text("POT_TMP"),
+            group: text("POT_GROUP"),
+            facility: text("POT_LOG_FACILITY").map(|facility| facility.to_ascii_lowercase()),
+            network: text("POT_NETWORK").and_then(|value| value.parse().ok()),
+            netmask: text("POT_NETMASK").and_then(|value| value.parse().ok()),
+            gateway: text("POT_GATEWAY").and_then(|value| value.parse().ok()),
+            interface: text("POT_EXTIF"),
+            interface_address: text("POT_EXTIF_ADDR").and_then(|value| value.parse().ok()),
+            ipv4: stack.as_deref() != Some("ipv6"),
+            ipv6: matches!(stack.as_deref(), Some("ipv6" | "dual")),
+            extra: configuration
+                .list("POT_EXTRA_EXTIF")
+                .into_iter()
+                .filter_map(|interface| {
+                    let network = configuration.value(&format!("POT_NETWORK_{interface}"))?.parse().ok()?;
+                    Some((interface, network))
+                })
+                .collect(),
+            vpn: vpn.unwrap_or_default(),
+        }
+    }
+
+    /// The gateway with the prefix of the netmask: what the public bridge gets.
+    pub fn bridge_address(&self) -> Option<Ipv4Net> {
+        Ipv4Net::with_netmask(self.gateway?, self.netmask?).ok()
+    }
+}
+
+fn text(configuration: &Configuration, name: &str) -> Option<String> {
+    let value = match configuration.value(name) {
+        Some(value) => value,
+        None if configuration.setting(name).source == Source::Unset => parameter(name)?.default,
+        None => return None,
+    };
+    (!value.is_empty()).then(|| value.to_owned())
+}

@@ -1,0 +1,753 @@
+//! What a plan function makes: the parts that people see, the actions that a run carries out, and what verification
+//! will look at. All three come from one place, so that what is shown is what is done.
+
+use super::nat_rules::Nat;
+use super::plan::{Blocker, Check, ManagedFile, Operation, Preview, ProofNeeded, Step, StepState};
+use crate::diff::Diff;
+use crate::digest::Digest;
+use crate::facts::{Dataset, HostFacts, PathKind};
+use crate::potconf::{Configuration, Source};
+use crate::process::Tool;
+use crate::rules::{Finding, Severity};
+use ipnet::Ipv4Net;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// A managed file as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFile {
+    /// Its path on the host.
+    pub path: String,
+    /// Its bytes; none when it does not exist.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// The managed files as they stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFiles(pub BTreeMap<ManagedFile, HostFile>);
+
+impl HostFiles {
+    /// The file's bytes; empty when it does not exist.
+    pub fn bytes(&self, file: ManagedFile) -> &[u8] {
+        self.0.get(&file).and_then(|file| file.bytes.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether it exists.
+    pub fn exists(&self, file: ManagedFile) -> bool {
+        self.0.get(&file).is_some_and(|file| file.bytes.is_some())
+    }
+
+    /// Its path on the host.
+    pub fn path(&self, file: ManagedFile) -> &str {
+        self.0.get(&file).map_or("", |file| file.path.as_str())
+    }
+}
+
+/// What `pfctl -nf` says of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PfTest {
+    /// It takes it.
+    Valid,
+    /// It does not; its words.
+    Invalid(Vec<String>),
+    /// It could not be asked; why.
+    Untested(String),
+}
+
+/// Everything that plans are made from. Plan functions are pure: what they need of the host was asked before.
+pub struct Inputs<'a> {
+    /// The host.
+    pub facts: &'a HostFacts,
+    /// pot's configuration.
+    pub configuration: &'a Configuration,
+    /// The managed files.
+    pub files: &'a HostFiles,
+    /// Findings on the configuration as it stands.
+    pub findings: &'a [Finding],
+    /// The first value against a limit, in words.
+    pub against_limit: Option<&'a str>,
+    /// What `pot config -q -g NAME` answered: parameter, answer.
+    pub pot_says: &'a [(String, String)],
+    /// Asks `pfctl -nf -`.
+    pub pf_test: &'a dyn Fn(&[u8]) -> PfTest,
+    /// Asks `pkg install -n`; its words, or why it could not be asked.
+    pub pkg_preview: &'a dyn Fn() -> Result<Vec<String>, String>,
+    /// The rules that `pfctl -nvf -` makes of a text, where it can be asked.
+    pub pf_expand: &'a dyn Fn(&[u8]) -> Option<Vec<String>>,
+}
+
+impl Inputs<'_> {
+    /// A parameter's value; empty when it is not set or not certain ([`Draft::uses`] blocks for the latter).
+    pub fn value(&self, name: &str) -> String {
+        self.configuration.value(name).unwrap_or_default().trim().to_owned()
+    }
+
+    /// A parameter's value, parsed.
+    pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.value(name).parse().ok()
+    }
+}
+
+/// A check to make before and after a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// The dataset exists, mounted at this place; `mounted` where that is to be looked at.
+    Dataset {
+        /// Full name.
+        name: String,
+        /// Its mountpoint property.
+        mountpoint: String,
+        /// Whether it should be mounted.
+        mounted: bool,
+    },
+    /// Neither the dataset nor anything below it exists.
+    NoDataset(String),
+    /// A folder with this group's gid and these permission bits.
+    Folder {
+        /// Its path.
+        path: String,
+        /// Group name.
+        group: Option<String>,
+        /// Permission bits.
+        mode: Option<u32>,
+    },
+    /// Nothing stands at the path.
+    Absent(String),
+    /// The file has this content.
+    Content {
+        /// Which.
+        file: ManagedFile,
+        /// Its digest as previewed.
+        digest: Digest,
+    },
+    /// pot's two lines stand in pf.conf exactly once each (true) or not at all.
+    AnchorLines(bool),
+    /// pf's file passes `pfctl -nf`.
+    PfFileValid,
+    /// An rc variable has this value; none: it is not set.
+    Rc {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// `net.inet.ip.forwarding`.
+    Forwarding(bool),
+    /// A bridge has the gateway's address.
+    Bridge(Ipv4Addr, Ipv4Net),
+    /// No bridge has this address.
+    NoBridge(String),
+    /// A bridge has this member.
+    BridgeMember(String),
+    /// The main rules are loaded (at least so many), and they call pot's anchors.
+    AnchorsCalled,
+    /// The rules in pot-nat.
+    NatRules(Nat),
+    /// pot-nat is empty.
+    NoNatRules,
+    /// pf is enabled.
+    PfEnabled,
+    /// The gateway answers `ping -c 3`.
+    Ping(Ipv4Addr),
+    /// Every running pot's address lies in the network.
+    PotAddresses(Ipv4Net),
+    /// The pot does not run.
+    PotStopped(String),
+    /// The package is installed.
+    Package(String),
+    /// The loader will set the tunable at the next boot.
+    NextBoot {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// The group exists.
+    Group(String),
+    /// syslogd writes the facility to this existing file.
+    LogRoute {
+        /// `local2`.
+        facility: String,
+        /// The file.
+        log: String,
+    },
+}
+
+/// How a command's status is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Good {
+    /// Anything but 0 ends the run.
+    Zero,
+    /// It says nothing: verification decides.
+    Any,
+}
+
+/// A command of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Which program.
+    pub tool: Tool,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// How its status is judged.
+    pub good: Good,
+    /// Whether aborting is safe while it runs.
+    pub abortable: bool,
+    /// Whether it may take as long as packages and destroying may.
+    pub long: bool,
+}
+
+impl Command {
+    /// A short one whose status counts.
+    pub fn new(tool: Tool, args: &[&str]) -> Self {
+        Self {
+            tool,
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            good: Good::Zero,
+            abortable: true,
+            long: false,
+        }
+    }
+
+    /// Its status says nothing.
+    #[must_use]
+    pub fn any_status(mut self) -> Self {
+        self.good = Good::Any;
+        self
+    }
+
+    /// It must not be cut off.
+    #[must_use]
+    pub fn not_abortable(mut self) -> Self {
+        self.abortable = false;
+        self
+    }
+
+    /// It may take long.
+    #[must_use]
+    pub fn long(mut self) -> Self {
+        self.long = true;
+        self
+    }
+
+    /// As one would type it.
+    pub fn argv(&self) -> Vec<String> {
+        std::iter::once(self.tool.name().to_owned()).chain(self.args.iter().cloned()).collect()
+    }
+}
+
+/// What a run does, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Keeps the file's present bytes as a version.
+    Backup(ManagedFile),
+    /// Writes a file, if it is still as planned.
+    Write {
+        /// Which.
+        file: ManagedFile,
+        /// Its digest now; none: it does not exist.
+        before: Option<Digest>,
+        /// The new bytes.
+        content: Vec<u8>,
+    },
+    /// Makes a folder and those above it, mode 0755.
+    Folder(String),
+    /// Makes an empty file where there is none, mode 0640.
+    EmptyFile(String),
+    /// Runs a command.
+    Run(Command),
+    /// Ends the run when a pot runs.
+    NoPotRuns,
+    /// Removes pot's folder with its private bridges, if nothing else is in it.
+    RemoveFsRoot(String),
+}
+
+impl Action {
+    /// One line that tells this action from every other, for the plan's digest.
+    fn describe(&self) -> String {
+        match self {
+            Self::Write { file, before, content } => {
+                format!("write {} {before:?} {}", file.name(), Digest::of(content))
+            }
+            Self::Run(command) => format!("run {:?}", command.argv()),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+/// A step with what a run needs to know about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedStep {
+    /// As shown.
+    pub step: Step,
+    /// What is done for it, in order with the other steps' actions.
+    pub actions: Vec<Action>,
+    /// What verification looks at.
+    pub expects: Vec<Expect>,
+    /// Words of pot's output by which it is recognised: a line that holds all words of one entry.
+    pub marks: Vec<Vec<String>>,
+}
+
+impl PlannedStep {
+    /// A step that only shows.
+    pub fn new(title: impl Into<String>, state: StepState, detail: impl Into<String>) -> Self {
+        Self {
+            step: Step { title: title.into(), detail: detail.into(), state, command: None },
+            actions: Vec::new(),
+            expects: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    /// Adds an action; a command becomes the one that the step shows.
+    #[must_use]
+    pub fn act(mut self, action: Action) -> Self {
+        if let Action::Run(command) = &action {
+            self.step.command = Some(command.argv());
+        }
+        self.actions.push(action);
+        self
+    }
+
+    /// Adds a check.
+    #[must_use]
+    pub fn expect(mut self, expect: Expect) -> Self {
+        self.expects.push(expect);
+        self
+    }
+
+    /// Adds words by which it is recognised in pot's output.
+    #[must_use]
+    pub fn mark(mut self, words: &[&str]) -> Self {
+        self.marks.push(words.iter().map(|&word| word.to_owned()).collect());
+        self
+    }
+}
+
+/// A plan before the executor gives it number, time and digest.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// What is planned.
+    pub operation: Operation,
+    /// See [`super::plan::Plan`].
+    pub summary: String,
+    /// In order.
+    pub steps: Vec<PlannedStep>,
+    /// See [`super::plan::Plan`].
+    pub diffs: Vec<Diff>,
+    /// See [`super::plan::Plan`].
+    pub pf_rules: Vec<String>,
+    /// See [`super::plan::Plan`].
+    pub routes: Vec<String>,
+    /// See [`super::plan::Plan`].
+    pub destroys: Vec<Dataset>,
+    /// See [`super::plan::Plan`].
+    pub blockers: Vec<Blocker>,
+    /// See [`super::plan::Plan`].
+    pub warnings: Vec<String>,
+    /// See [`super::plan::Plan`].
+    pub acknowledge: Option<String>,
+    /// See [`super::plan::Plan`].
+    pub previews: Vec<Preview>,
+    /// See [`super::plan::Plan`].
+    pub put_back: Vec<(String, String)>,
+    /// See [`super::plan::Plan`].
+    pub left_behind: Vec<(String, String)>,
+    /// See [`super::plan::Plan`].
+    pub proof: ProofNeeded,
+    /// See [`super::plan::Plan`].
+    pub confirm_text: Option<String>,
+    /// See [`super::plan::Plan`].
+    pub button: String,
+    /// See [`super::plan::Plan`].
+    pub revert_after: Option<u16>,
+    /// Whether the network is changed so that it must be kept ([`Self::revert_after`] may be none by choice).
+    pub can_cut_off: bool,
+    /// See [`super::plan::Plan`].
+    pub nothing_to_do: bool,
+    /// The command that the plan is named after, as typed.
+    pub command: Option<Vec<String>>,
+    /// Facts that the plan stands on, beside its actions: they go into the digest.
+    pub basis: Vec<String>,
+}
+
+impl Draft {
+    /// An empty one.
+    pub fn new(operation: &Operation) -> Self {
+        Self {
+            operation: operation.clone(),
+            summary: String::new(),
+            steps: Vec::new(),
+            diffs: Vec::new(),
+            pf_rules: Vec::new(),
+            routes: Vec::new(),
+            destroys: Vec::new(),
+            blockers: Vec::new(),
+            warnings: Vec::new(),
+            acknowledge: None,
+            previews: Vec::new(),
+            put_back: Vec::new(),
+            left_behind: Vec::new(),
+            proof: ProofNeeded::Fresh,
+            confirm_text: None,
+            button: String::new(),
+            revert_after: None,
+            can_cut_off: false,
+            nothing_to_do: false,
+            command: None,
+            basis: Vec::new(),
+        }
+    }
+
+    /// Adds a step.
+    pub fn step(&mut self, step: PlannedStep) {
+        self.steps.push(step);
+    }
+
+    /// Adds something that stands in the way.
+    pub fn block(&mut self, problem: impl Into<String>, remedy: impl Into<String>, parameter: Option<&str>) {
+        let blocker =
+            Blocker { problem: problem.into(), remedy: remedy.into(), parameter: parameter.map(str::to_owned) };
+        if !self.blockers.contains(&blocker) {
+            self.blockers.push(blocker);
+        }
+    }
+
+    /// Blocks unless every one of these parameters is certain, within its limits, free of error findings and read by
+    /// pot as by the console.
+    pub fn uses(&mut self, inputs: &Inputs<'_>, parameters: &[&str]) {
+        if let Some(limit) = inputs.against_limit {
+            self.block(format!("{limit}."), "Change it in the configuration; a limit cannot be overridden.", None);
+        }
+        for &name in parameters {
+            let setting = inputs.configuration.setting(name);
+            if setting.value.is_none() && setting.source != Source::Unset {
+                let line = setting.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+                let reason = setting.reason.unwrap_or_else(|| "it is not a plain text".to_owned());
+                self.block(
+                    format!("{name}{line} is not certain: {reason}."),
+                    "The console runs nothing on a value that only the shell can know: replace it with a plain value.",
+                    Some(name),
+                );
+            }
+        }
+        for (name, answer) in inputs.pot_says {
+            let own = inputs.value(name);
+            if parameters.contains(&name.as_str()) && inputs.configuration.value(name).is_some() && own != *answer {
+                self.block(
+                    format!("pot itself reads {name} as {answer:?}, the console reads {own:?}."),
+                    "Look at pot.conf with a text editor: something in it is read differently.",
+                    Some(name),
+                );
+            }
+        }
+        for finding in inputs.findings {
+            let concerns = finding.parameters.is_empty()
+                || finding
+                    .parameters
+                    .iter()
+                    .any(|name| parameters.contains(&name.as_str()) || name.starts_with("POT_NETWORK_"));
+            let named = finding.parameters.first().map(String::as_str);
+            // The plan has said it in the words of its own check.
+            let said = named
+                .is_some_and(|name| self.blockers.iter().any(|blocker| blocker.parameter.as_deref() == Some(name)));
+            if finding.severity == Severity::Error && concerns && !said {
+                let remedy = finding.fix.as_ref().map_or_else(
+                    || "Change it in the configuration.".to_owned(),
+                    |fix| {
+                        let set: Vec<String> = fix
+                            .set
+                            .iter()
+                            .map(|(name, value)| format!("Set {name} to {value}."))
+                            .chain(fix.unset.iter().map(|name| format!("Take {name} out of pot.conf.")))
+                            .collect();
+                        set.join(" ")
+                    },
+                );
+                self.block(finding.message.clone(), remedy, named);
+            }
+        }
+    }
+
+    /// Adds the difference of a file, if there is one.
+    pub fn diff(&mut self, path: &str, old: &[u8], new: &[u8]) {
+        let diff = Diff::between(path, old, new);
+        if !diff.is_empty() {
+            self.diffs.push(diff);
+        }
+    }
+
+    /// What the plan stands on, as one digest: operation, actions with their contents, files, facts.
+    pub fn digest(&self) -> Digest {
+        let mut text = format!("{:?}\n{:?}\n{:?}\n", self.operation, self.pf_rules, self.routes);
+        for step in &self.steps {
+            text.push_str(&format!("{} {:?}\n", step.step.title, step.step.state));
+            for action in &step.actions {
+                text.push_str(&action.describe());
+                text.push('\n');
+            }
+        }
+        for blocker in &self.blockers {
+            text.push_str(&format!("blocks {}\n", blocker.problem));
+        }
+        for dataset in &self.destroys {
+            // Sizes change all the time; what is destroyed does not.
+            text.push_str(&format!(
+                "destroys {} {} {} {}\n",
+                dataset.name, dataset.kind, dataset.mountpoint, dataset.canmount
+            ));
+        }
+        text.push_str(&format!("{:?} {:?} {:?}\n", self.confirm_text, self.revert_after, self.acknowledge));
+        for line in &self.basis {
+            text.push_str(line);
+            text.push('\n');
+        }
+        Digest::of(text.as_bytes())
+    }
+}
+
+/// What verification looks at.
+pub struct Seen<'a> {
+    /// The host.
+    pub facts: &'a HostFacts,
+    /// The managed files.
+    pub files: &'a HostFiles,
+    /// What pinging said: whether all answered, and its words.
+    pub ping: Option<(bool, String)>,
+}
+
+impl Expect {
+    /// The check's name.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Dataset { name, .. } => format!("Dataset {name}"),
+            Self::NoDataset(name) => format!("{name} is gone"),
+            Self::Folder { path, .. } => format!("Folder {path}"),
+            Self::Absent(path) => format!("{path} is gone"),
+            Self::Content { file, .. } => format!("{} as previewed", file.name()),
+            Self::AnchorLines(true) => "Anchor lines in pf.conf".to_owned(),
+            Self::AnchorLines(false) => "Anchor lines gone from pf.conf".to_owned(),
+            Self::PfFileValid => "pf.conf is valid".to_owned(),
+            Self::Rc { name, .. } => format!("rc.conf, {name}"),
+            Self::Forwarding(_) => "IP forwarding".to_owned(),
+            Self::Bridge(..) => "Bridge with the gateway".to_owned(),
+            Self::NoBridge(name) => format!("Bridge {name} is gone"),
+            Self::BridgeMember(name) => format!("Bridge with {name} for IPv6"),
+            Self::AnchorsCalled => "Anchors in the loaded rules".to_owned(),
+            Self::NatRules(_) => "NAT for the pots".to_owned(),
+            Self::NoNatRules => "Rules in pot-nat".to_owned(),
+            Self::PfEnabled => "pf".to_owned(),
+            Self::Ping(_) => "Gateway answers ping".to_owned(),
+            Self::PotAddresses(_) => "Addresses of the pots".to_owned(),
+            Self::PotStopped(name) => format!("Pot {name} is stopped"),
+            Self::Package(name) => format!("Package {name}"),
+            Self::NextBoot { name, .. } => format!("{name} at the next boot"),
+            Self::Group(name) => format!("Group {name}"),
+            Self::LogRoute { log, .. } => format!("pot's activity in {log}"),
+        }
+    }
+
+    /// Whether it is as planned (none: that could not be seen), and what was seen.
+    pub fn look(&self, seen: &Seen<'_>) -> (Option<bool>, String) {
+        let facts = seen.facts;
+        match self {
+            Self::Dataset { name, mountpoint, mounted } => {
+                of(&facts.datasets, |all| match all.iter().find(|dataset| dataset.name == *name) {
+                    None => (false, "none".to_owned()),
+                    Some(dataset) => {
+                        let state = if dataset.mounted { "mounted" } else { "not mounted" };
+                        let good = dataset.mountpoint == *mountpoint && dataset.mounted == *mounted;
+                        (good, format!("{}, {state}", dataset.mountpoint))
+                    }
+                })
+            }
+            Self::NoDataset(name) => of(&facts.datasets, |all| {
+                let left = all.iter().filter(|dataset| is_at_or_below(&dataset.name, name)).count();
+                match left {
+                    0 => (true, "gone".to_owned()),
+                    1 => (false, "1 dataset is left".to_owned()),
+                    _ => (false, format!("{left} datasets are left")),
+                }
+            }),
+            Self::Folder { path, group, mode } => of(&facts.paths, |paths| match paths.get(path) {
+                Some(state) if state.kind == PathKind::Folder => {
+                    let gid = group.as_ref().and_then(|group| facts.groups.get().and_then(|all| all.get(group)));
+                    let owned = gid.is_none_or(|gid| *gid == state.gid);
+                    let open = mode.is_none_or(|mode| mode == state.mode & 0o7777);
+                    (owned && open, format!("{:o}, group {}", state.mode & 0o7777, state.gid))
+                }
+                Some(state) if state.kind == PathKind::Absent => (false, "none".to_owned()),
+                Some(state) => (false, format!("{:?}, not a folder", state.kind).to_lowercase()),
+                None => (false, "none".to_owned()),
+            }),
+            Self::Absent(path) => of(&facts.paths, |paths| {
+                let there = paths.get(path).is_some_and(|state| state.kind != PathKind::Absent);
+                (!there, if there { "still there" } else { "gone" }.to_owned())
+            }),
+            Self::Content { file, digest } => {
+                let now = Digest::of(seen.files.bytes(*file));
+                (
+                    Some(now == *digest),
+                    if now == *digest { "as previewed" } else { "differs from the preview" }.to_owned(),
+                )
+            }
+            Self::AnchorLines(wanted) => {
+                let (nat, rdr) = super::pf_conf::anchor_lines(seen.files.bytes(ManagedFile::PfConf));
+                let good = if *wanted { (nat, rdr) == (1, 1) } else { (nat, rdr) == (0, 0) };
+                (Some(good), format!("nat-anchor {nat}, rdr-anchor {rdr}"))
+            }
+            Self::PfFileValid => match facts.pf_file.get() {
+                Some(file) => match file.valid {
+                    Some(true) => (Some(true), "valid".to_owned()),
+                    Some(false) => (Some(false), file.errors.first().cloned().unwrap_or_else(|| "invalid".to_owned())),
+                    None => (None, "not tested: pf is not loaded".to_owned()),
+                },
+                None => (None, unknown(facts.pf_file.error.as_deref())),
+            },
+            Self::Rc { name, value } => of(&facts.rc, |all| {
+                let now = all.get(name);
+                let good = now == value.as_ref();
+                (good, now.cloned().unwrap_or_else(|| "not set".to_owned()))
+            }),
+            Self::Forwarding(wanted) => {
+                of(&facts.forwarding, |on| (on == wanted, if *on { "1" } else { "0" }.to_owned()))
+            }
+            Self::Bridge(gateway, network) => of(&facts.interfaces, |all| {
+                let bridge = all.iter().filter(|interface| interface.is_bridge()).find_map(|bridge| {
+                    let address = bridge.addresses.iter().find(|address| address.address() == *gateway)?;
+                    Some((bridge, address))
+                });
+                match bridge {
+                    Some((bridge, address)) => {
+                        let good = address.network.prefix_len() == network.prefix_len();
+                        (good, format!("{}, {}", bridge.name, address.network))
+                    }
+                    None => (false, "none".to_owned()),
+                }
+            }),
+            Self::NoBridge(name) => of(&facts.interfaces, |all| {
+                let there = all.iter().any(|interface| interface.name == *name);
+                (!there, if there { "still there" } else { "gone" }.to_owned())
+            }),
+            Self::BridgeMember(member) => of(&facts.interfaces, |all| {
+                match all.iter().find(|interface| interface.is_bridge() && interface.members.contains(member)) {
+                    Some(bridge) => (true, format!("{}, member {member}", bridge.name)),
+                    None => (false, "none".to_owned()),
+                }
+            }),
+            Self::AnchorsCalled => of(&facts.pf, |pf| {
+                if pf.calls_pot_anchors() {
+                    (true, format!("pot-nat, pot-rdr called; {}", counted(pf.rules.len() + pf.nat.len(), "rule")))
+                } else if pf.rules.is_empty() && pf.nat.is_empty() {
+                    (false, "no rules loaded".to_owned())
+                } else {
+                    (false, "not called".to_owned())
+                }
+            }),
+            Self::NatRules(nat) => of(&facts.pf, |pf| {
+                let (missing, unplanned) = nat.compare(&pf.pot_nat);
+                let interfaces: Vec<String> =
+                    nat.rules().into_iter().filter(|rule| !missing.contains(rule)).map(|rule| rule.interface).collect();
+                let mut text = match interfaces.len() {
+                    0 => "0 rules".to_owned(),
+                    count => format!("{}: {}", counted(count, "rule"), interfaces.join(", ")),
+                };
+                if !missing.is_empty() {
+                    text.push_str(&format!("; {} missing", missing.len()));
+                }
+                if !unplanned.is_empty() {
+                    text.push_str(&format!("; {} not planned", unplanned.len()));
+                }
+                (missing.is_empty() && unplanned.is_empty(), text)
+            }),
+            Self::NoNatRules => of(&facts.pf, |pf| (pf.pot_nat.is_empty(), counted(pf.pot_nat.len(), "rule"))),
+            Self::PfEnabled => of(&facts.pf, |pf| (pf.enabled, if pf.enabled { "on" } else { "off" }.to_owned())),
+            Self::Ping(_) => match &seen.ping {
+                Some((all, words)) => (Some(*all), words.clone()),
+                None => (None, "not asked".to_owned()),
+            },
+            Self::PotAddresses(network) => of(&facts.pots, |pots| {
+                let outside: Vec<&str> = pots_outside(pots, *network);
+                if outside.is_empty() {
+                    (true, format!("all in {network}"))
+                } else {
+                    (false, format!("outside of {network}: {}", outside.join(", ")))
+                }
+            }),
+            Self::PotStopped(name) => match facts.pots.get() {
+                Some(pots) => match pots.iter().find(|pot| pot.name == *name).map(|pot| pot.running) {
+                    Some(Some(true)) => (Some(false), "still runs".to_owned()),
+                    Some(None) => (None, "could not be seen".to_owned()),
+                    Some(Some(false)) | None => (Some(true), "stopped".to_owned()),
+                },
+                None => (None, unknown(facts.pots.error.as_deref())),
+            },
+            Self::Package(name) => of(&facts.packages, |packages| {
+                let version = if name == "potnet" { &packages.potnet } else { &packages.pot };
+                (version.is_some(), version.clone().unwrap_or_else(|| "not installed".to_owned()))
+            }),
+            Self::NextBoot { name, value } => {
+                let now = super::loader_conf::value(seen.files.bytes(ManagedFile::LoaderConf), name);
+                (Some(now.as_ref() == Some(value)), now.unwrap_or_else(|| "not set".to_owned()))
+            }
+            Self::Group(name) => of(&facts.groups, |groups| match groups.get(name) {
+                Some(gid) => (true, format!("gid {gid}")),
+                None => (false, "none".to_owned()),
+            }),
+            Self::LogRoute { facility, log } => of(&facts.syslog, |syslog| {
+                let files = syslog.files.get(facility).cloned().unwrap_or_default();
+                let missing = syslog.missing.contains(log);
+                let text = match files.is_empty() {
+                    true => "written nowhere".to_owned(),
+                    false if missing => format!("{}, which does not exist", files.join(", ")),
+                    false => files.join(", "),
+                };
+                (files.contains(log) && !missing, text)
+            }),
+        }
+    }
+
+    /// The check with what was seen before.
+    pub fn check(&self, seen: &Seen<'_>, before: Option<String>) -> Check {
+        let (as_planned, observed) = self.look(seen);
+        Check { title: self.title(), as_planned, observed, before, at: Some(jiff::Timestamp::now()) }
+    }
+}
+
+/// The pots whose own addresses lie outside the network that public-bridge pots should have.
+pub fn pots_outside(pots: &[crate::facts::Pot], network: Ipv4Net) -> Vec<&str> {
+    pots.iter()
+        .filter(|pot| matches!(pot.network_type.as_str(), "public-bridge" | "private-bridge"))
+        .filter(|pot| {
+            pot.addresses.iter().any(|address| match address {
+                std::net::IpAddr::V4(address) => !network.contains(address),
+                std::net::IpAddr::V6(_) => false,
+            })
+        })
+        .map(|pot| pot.name.as_str())
+        .collect()
+}
+
+/// Whether `name` is the dataset `root`, one below it or a snapshot of either.
+pub fn is_at_or_below(name: &str, root: &str) -> bool {
+    name.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('@'))
+}
+
+/// "1 rule", "3 rules".
+pub fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn unknown(error: Option<&str>) -> String {
+    error.unwrap_or("could not be seen").to_owned()
+}
+
+fn of<T>(fact: &crate::facts::Fact<T>, look: impl FnOnce(&T) -> (bool, String)) -> (Option<bool>, String) {
+    match fact.get() {
+        Some(value) => {
+            let (good, text) = look(value);
+            (Some(good), text)
+        }
+        None => (None, unknown(fact.error.as_deref())),
+    }
+}

@@ -1,0 +1,232 @@
+//! `pot de-init`: everything of pot's is destroyed.
+//!
+//! pot does not notice running pots, ignores the status of `zfs destroy -r`, says "removed" all the same, and leaves
+//! things behind. So: pots are stopped first or the run is refused, the dataset must be pot's own, what is gone is
+//! looked at afterwards, and the rest is offered for cleaning up.
+
+use super::{CHILDREN, clean_up, needs, needs_pot, pot};
+use crate::digest::Digest;
+use crate::facts::{Dataset, Pot};
+use crate::host::size;
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, is_at_or_below};
+use crate::operations::pf_conf;
+use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, StepState};
+use crate::process::Tool;
+
+const PARAMETERS: [&str; 3] = ["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_LOG_FACILITY"];
+
+/// Plans `pot de-init`. Anything but [`Operation::DeInit`] gives a plan that is blocked.
+pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
+    let mut draft = Draft::new(operation);
+    let Operation::DeInit { stop_pots, minimal, pf_file } = *operation else {
+        draft.block("This is no plan for pot de-init.", "", None);
+        return draft;
+    };
+    draft.proof = ProofNeeded::OneTime;
+    let root = inputs.value("POT_ZFS_ROOT");
+    needs_pot(&mut draft, inputs);
+    needs(&mut draft, &inputs.facts.datasets, "The list of datasets");
+    needs(&mut draft, &inputs.facts.pots, "The list of pots");
+
+    let all = inputs.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
+    let mut destroyed: Vec<Dataset> =
+        all.iter().filter(|dataset| is_at_or_below(&dataset.name, &root)).cloned().collect();
+    destroyed.sort_by(|one, other| one.name.cmp(&other.name));
+    let own = all.iter().find(|dataset| dataset.name == root);
+    let total = own.map_or(0, |dataset| dataset.used);
+
+    stop(&mut draft, inputs.facts.pots.get().map(Vec::as_slice).unwrap_or_default(), stop_pots);
+    if let Some(own) = own {
+        ownership(&mut draft, inputs, own, all, &destroyed);
+    }
+
+    let mut flags = Vec::new();
+    if stop_pots {
+        flags.push("-f");
+    }
+    let pf_path = inputs.files.path(ManagedFile::PfConf).to_owned();
+    if minimal {
+        flags.push("-m");
+    } else if pf_file.is_some() {
+        flags.extend(["-p", pf_path.as_str()]);
+    }
+    let command = pot("de-init", &flags).any_status().not_abortable().long();
+    draft.command = Some(command.argv());
+    let datasets = destroyed.iter().filter(|dataset| dataset.kind != "snapshot").count();
+    let snapshots = destroyed.len() - datasets;
+    let (state, detail) = if own.is_some() {
+        (
+            StepState::WillBeDestroyed,
+            format!(
+                "{}, {}, {}: destroyed for good, there is no undo",
+                counted(datasets, "dataset"),
+                counted(snapshots, "snapshot"),
+                size(total)
+            ),
+        )
+    } else {
+        (StepState::Done, "does not exist".to_owned())
+    };
+    let mut step = PlannedStep::new(format!("dataset {root} and all below it"), state, detail)
+        .mark(&["will destroy", &root])
+        .mark(&["Deinstall pot"])
+        .act(Action::NoPotRuns);
+
+    let old = inputs.files.bytes(ManagedFile::PfConf);
+    let new = pf_conf::remove_anchors(old);
+    let pf_changes = !minimal && new != old;
+    if pf_changes {
+        step = step.act(Action::Backup(ManagedFile::PfConf));
+    }
+    draft.step(step.act(Action::Run(command)).expect(Expect::NoDataset(root.clone())));
+    if minimal {
+        draft.step(PlannedStep::new(format!("anchors in {pf_path}"), StepState::Done, "left alone, as asked"));
+    } else if pf_changes {
+        let tested = match (inputs.pf_test)(&new) {
+            PfTest::Valid => "valid afterwards, tested with pfctl -nf".to_owned(),
+            PfTest::Invalid(words) => {
+                draft.warnings.push(format!(
+                    "{pf_path} is not valid after pot's lines are taken out: {}.",
+                    words.first().cloned().unwrap_or_default()
+                ));
+                "not valid afterwards".to_owned()
+            }
+            PfTest::Untested(why) => format!("not tested ({why})"),
+        };
+        let lines = pf_conf::anchor_lines(old);
+        draft.step(
+            PlannedStep::new(
+                format!("anchors in {pf_path}"),
+                StepState::WillBeChanged,
+                format!(
+                    "{} go, {} stay, {tested}",
+                    counted(lines.0 + lines.1, "anchor line"),
+                    counted(pf_conf::rules_in(&new), "rule")
+                ),
+            )
+            .mark(&["pf configuration file should be clean"])
+            .expect(Expect::AnchorLines(false)),
+        );
+        draft.diff(&pf_path, old, &new);
+    } else {
+        draft.step(
+            PlannedStep::new(format!("anchors in {pf_path}"), StepState::Done, "none are in it")
+                .expect(Expect::AnchorLines(false)),
+        );
+    }
+    draft.uses(inputs, &PARAMETERS);
+    draft.left_behind = clean_up::left_behind(inputs);
+    draft.basis.push(format!("pf.conf {}", Digest::of(old)));
+    draft.button = format!("Destroy {root}, {}", size(total));
+    draft.nothing_to_do = own.is_none() && !pf_changes;
+    if draft.nothing_to_do {
+        draft.block(format!("There is nothing to remove: the dataset {root} does not exist."), "", None);
+    }
+    draft.summary = format!("Destroys {root} with everything in it, {}. It cannot be undone.", size(total));
+    draft.confirm_text = Some(root);
+    draft.destroys = destroyed;
+    draft
+}
+
+/// Running pots: stopped by the console when that was chosen, else they block.
+fn stop(draft: &mut Draft, pots: &[Pot], stop_pots: bool) {
+    for pot in pots {
+        draft.basis.push(format!("pot {} {:?}", pot.name, pot.running));
+    }
+    let unseen: Vec<&str> = pots.iter().filter(|pot| pot.running.is_none()).map(|pot| pot.name.as_str()).collect();
+    if !unseen.is_empty() {
+        draft.block(
+            format!("Whether these pots run could not be seen: {}.", unseen.join(", ")),
+            "Try jls at the machine.",
+            None,
+        );
+    }
+    let mut running: Vec<&str> =
+        pots.iter().filter(|pot| pot.running == Some(true)).map(|pot| pot.name.as_str()).collect();
+    running.sort_unstable();
+    if running.is_empty() {
+        return;
+    }
+    if !stop_pots {
+        let is = if running.len() == 1 { "pot is" } else { "pots are" };
+        let they = if running.len() == 1 { "it runs" } else { "they run" };
+        draft.block(
+            format!(
+                "{} {is} running: {}. pot de-init does not notice running pots, so this console will not start it while {they}.",
+                running.len(),
+                running.join(", ")
+            ),
+            "Choose to stop them first, or stop them yourself.",
+            None,
+        );
+    }
+    for name in running {
+        let step = PlannedStep::new(
+            format!("pot {name}"),
+            if stop_pots { StepState::WillBeChanged } else { StepState::Blocks },
+            if stop_pots { "runs, is stopped first" } else { "runs" },
+        );
+        let command = Command::new(Tool::Pot, &["stop", name]).any_status().long();
+        draft.step(if stop_pots {
+            step.act(Action::Run(command)).expect(Expect::PotStopped(name.to_owned()))
+        } else {
+            step
+        });
+    }
+}
+
+/// The dataset must be pot's own before it is destroyed.
+fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Dataset], destroyed: &[Dataset]) {
+    let root = &own.name;
+    let fs_root = inputs.value("POT_FS_ROOT");
+    let not_pots = "Look at it first: zfs list -r. This console destroys only what pot made.";
+    if !root.contains('/') || inputs.facts.pools.get().is_some_and(|pools| pools.iter().any(|pool| pool.name == *root))
+    {
+        draft.block(format!("{root} is a pool: it is not destroyed."), not_pots, Some("POT_ZFS_ROOT"));
+    }
+    let root_file_system = all.iter().find(|dataset| dataset.mountpoint == "/" && dataset.mounted);
+    if let Some(system) = root_file_system
+        && is_at_or_below(&system.name, root)
+    {
+        draft.block(
+            format!("{root} holds the root file system ({}): it is not destroyed.", system.name),
+            not_pots,
+            Some("POT_ZFS_ROOT"),
+        );
+    }
+    if own.mountpoint != fs_root {
+        draft.block(
+            format!("{root} has mountpoint {}, not POT_FS_ROOT {fs_root}: pot did not make it so.", own.mountpoint),
+            not_pots,
+            Some("POT_ZFS_ROOT"),
+        );
+    }
+    if own.canmount != "off" {
+        draft.block(
+            format!("{root} has canmount={}; pot makes its root with canmount=off.", own.canmount),
+            not_pots,
+            Some("POT_ZFS_ROOT"),
+        );
+    }
+    for dataset in destroyed {
+        let Some(child) = dataset.name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')) else { continue };
+        let first = child.split(['/', '@']).next().unwrap_or_default();
+        if !CHILDREN.contains(&first) && first != "cache" {
+            draft.block(
+                format!("{root}/{first} is not one of pot's datasets (bases, cache, fscomp, jails)."),
+                "Move it elsewhere first: zfs rename.",
+                Some("POT_ZFS_ROOT"),
+            );
+        }
+    }
+    for dataset in all {
+        let foreign = dataset.origin.as_deref().is_some_and(|origin| is_at_or_below(origin, root));
+        if foreign && !is_at_or_below(&dataset.name, root) {
+            draft.block(
+                format!("{} is a clone of a snapshot below {root}: zfs destroy would stop half way.", dataset.name),
+                format!("Promote or destroy it first: zfs promote {}", dataset.name),
+                Some("POT_ZFS_ROOT"),
+            );
+        }
+    }
+}

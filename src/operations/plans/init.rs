@@ -1,0 +1,526 @@
+//! `pot init`: datasets, pf.conf's anchors, syslogd_flags.
+//!
+//! pot checks the network only after it has made the datasets, writes its anchors to the top of pf.conf and replaces
+//! syslogd_flags. Here the network is judged first, the anchors are placed before pot runs (it finds them present),
+//! and flags are merged: when the host has own ones pot runs with `-s` and the console writes the merged value.
+
+use super::{CHILDREN, needs, needs_interfaces, needs_pot, pot};
+use crate::digest::Digest;
+use crate::facts::PathKind;
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep};
+use crate::operations::pf_conf::{self, Placement};
+use crate::operations::plan::{ManagedFile, Operation, StepState};
+use crate::operations::{rc_conf, syslogd_flags};
+use crate::process::Tool;
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+/// What pot's scripts read of the configuration during init.
+const PARAMETERS: [&str; 12] = [
+    "POT_ZFS_ROOT",
+    "POT_FS_ROOT",
+    "POT_CACHE",
+    "POT_TMP",
+    "POT_GROUP",
+    "POT_EXTIF",
+    "POT_EXTIF_ADDR",
+    "POT_EXTRA_EXTIF",
+    "POT_NETWORK",
+    "POT_NETMASK",
+    "POT_GATEWAY",
+    "POT_LOG_FACILITY",
+];
+
+/// The folders that init makes for syslogd and newsyslog.
+const LOG_FOLDERS: [&str; 3] = ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];
+
+/// Init's options, as the page asks them.
+#[derive(Debug, Clone, Copy)]
+struct Options {
+    place_anchors: bool,
+    merge: bool,
+    minimal: bool,
+    leave_syslogd: bool,
+    leave_pf: bool,
+    other_pf_file: bool,
+}
+
+/// Plans `pot init`. Anything but [`Operation::Init`] gives a plan that is blocked.
+pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
+    let mut draft = Draft::new(operation);
+    let Operation::Init { place_anchors, merge_syslogd_flags, minimal, leave_syslogd, leave_pf, pf_file } = *operation
+    else {
+        draft.block("This is no plan for pot init.", "", None);
+        return draft;
+    };
+    let options = Options {
+        place_anchors,
+        merge: merge_syslogd_flags,
+        minimal,
+        leave_syslogd: leave_syslogd || minimal,
+        leave_pf: leave_pf || minimal,
+        other_pf_file: pf_file.is_some(),
+    };
+    draft.button = "Initialise pot".to_owned();
+
+    needs_pot(&mut draft, inputs);
+    group(&mut draft, inputs);
+    network(&mut draft, inputs);
+    let pf_lines = pf(&mut draft, inputs, options);
+    let (syslogd, flags_step) = syslogd(&mut draft, inputs, options);
+
+    let flags = flags(inputs, options, &syslogd);
+    let command = pot("init", &flags.iter().map(String::as_str).collect::<Vec<_>>());
+    draft.command = Some(command.argv());
+    let mut run =
+        PlannedStep::new("pot init", StepState::WillRun, "pot's own initialisation, which skips what is there");
+    if syslogd.changed && inputs.files.exists(ManagedFile::RcConf) {
+        run = run.act(Action::Backup(ManagedFile::RcConf));
+    }
+    draft.step(run.act(Action::Run(command)));
+    let created = datasets(&mut draft, inputs);
+    folders(&mut draft, inputs, options);
+    draft.step(flags_step);
+    draft.uses(inputs, &PARAMETERS);
+
+    draft.nothing_to_do = created == 0 && draft.diffs.is_empty() && all_done(&draft);
+    let pool = inputs.value("POT_ZFS_ROOT").split('/').next().unwrap_or_default().to_owned();
+    draft.summary = summary(created, &pool, pf_lines, inputs.files.path(ManagedFile::PfConf), syslogd.changed);
+    draft
+}
+
+fn all_done(draft: &Draft) -> bool {
+    draft.steps.iter().all(|step| matches!(step.step.state, StepState::Done | StepState::WillRun))
+}
+
+fn summary(created: usize, pool: &str, pf_lines: usize, pf_path: &str, syslogd: bool) -> String {
+    let mut parts = Vec::new();
+    match created {
+        0 => {}
+        1 => parts.push(format!("creates 1 dataset in {pool}")),
+        count => parts.push(format!("creates {count} datasets in {pool}")),
+    }
+    if pf_lines > 0 {
+        parts.push(format!("adds {pf_lines} lines to {pf_path}"));
+    }
+    if syslogd {
+        parts.push("changes syslogd_flags in /etc/rc.conf".to_owned());
+    }
+    let text = match parts.as_slice() {
+        [] => return "Everything is in place. Running pot init again changes nothing.".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    };
+    let mut letters = text.chars();
+    let text: String = letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect();
+    format!("{text}. Starts no network. If a step fails, what was created stays and is listed here.")
+}
+
+/// The group that will own POT_FS_ROOT.
+fn group(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let group = inputs.value("POT_GROUP");
+    let known = inputs.facts.groups.get().and_then(|groups| groups.get(&group));
+    let step = match known {
+        Some(gid) => PlannedStep::new(format!("group {group}"), StepState::Done, format!("exists, gid {gid}")),
+        None => {
+            draft.block(
+                format!("The group {group} does not exist on this host."),
+                "The package makes the group pot: prepare the host, or set POT_GROUP to a group that exists.",
+                Some("POT_GROUP"),
+            );
+            PlannedStep::new(format!("group {group}"), StepState::Blocks, "does not exist")
+        }
+    };
+    draft.step(step.expect(Expect::Group(group)));
+}
+
+/// Pool and the five datasets. Gives back how many will be created.
+fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
+    let root = inputs.value("POT_ZFS_ROOT");
+    let fs_root = inputs.value("POT_FS_ROOT");
+    let cache = inputs.value("POT_CACHE");
+    let pool = root.split('/').next().unwrap_or_default().to_owned();
+    needs(draft, &inputs.facts.pools, "The list of ZFS pools");
+    needs(draft, &inputs.facts.datasets, "The list of datasets");
+    if let Some(pools) = inputs.facts.pools.get()
+        && !pools.iter().any(|known| known.name == pool)
+    {
+        let remedy = match pools.as_slice() {
+            [] => "This host has no ZFS pool: make one first, zpool create.".to_owned(),
+            [one] => format!("Set it to {}/pot.", one.name),
+            more => format!("Its pools are {}.", more.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")),
+        };
+        draft.block(format!("POT_ZFS_ROOT {root}: this host has no ZFS pool {pool}."), remedy, Some("POT_ZFS_ROOT"));
+    }
+    let all = inputs.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
+    // pot makes its root without its parents: zfs create has no -p there.
+    if let Some((parent, _)) = root.rsplit_once('/')
+        && parent != pool
+        && !all.is_empty()
+        && !all.iter().any(|dataset| dataset.name == parent)
+    {
+        draft.block(
+            format!("POT_ZFS_ROOT {root}: its parent {parent} does not exist, and pot does not make it."),
+            format!("Run zfs create -p {parent} first, or choose a dataset directly below {pool}."),
+            Some("POT_ZFS_ROOT"),
+        );
+    }
+
+    let mut wanted = vec![(root.clone(), fs_root.clone(), false)];
+    wanted.extend(CHILDREN.iter().map(|child| (format!("{root}/{child}"), format!("{fs_root}/{child}"), true)));
+    wanted.push((format!("{root}/cache"), cache, true));
+    let mut created = 0;
+    for (name, mountpoint, mounted) in wanted {
+        let here = all.iter().find(|dataset| dataset.name == name);
+        let step = match here {
+            Some(dataset) if dataset.mountpoint == mountpoint => {
+                PlannedStep::new(format!("dataset {name}"), StepState::Done, format!("exists, mountpoint {mountpoint}"))
+            }
+            Some(dataset) => {
+                draft.block(
+                    format!(
+                        "The dataset {name} exists with mountpoint {}, the configuration says {mountpoint}.",
+                        dataset.mountpoint
+                    ),
+                    "Choose another dataset or the mountpoint that it has: pot would refuse it, or mount it elsewhere than it thinks.",
+                    Some(if name == root { "POT_ZFS_ROOT" } else { "POT_FS_ROOT" }),
+                );
+                PlannedStep::new(
+                    format!("dataset {name}"),
+                    StepState::Blocks,
+                    format!("exists with mountpoint {}", dataset.mountpoint),
+                )
+            }
+            None => {
+                created += 1;
+                let how = if mounted { "mounted at" } else { "never mounted itself, its children below" };
+                PlannedStep::new(
+                    format!("dataset {name}"),
+                    StepState::WillBeCreated,
+                    format!("will be created, {how} {mountpoint}"),
+                )
+            }
+        };
+        if here.is_none()
+            && let Some(other) =
+                all.iter().find(|dataset| dataset.mountpoint == mountpoint && dataset.mounted && dataset.name != name)
+        {
+            draft.block(
+                format!("{mountpoint} is the mountpoint of {} already.", other.name),
+                "Two datasets at one place hide each other: choose another folder.",
+                Some(if mountpoint == inputs.value("POT_CACHE") { "POT_CACHE" } else { "POT_FS_ROOT" }),
+            );
+        }
+        if here.is_none()
+            && mounted
+            && let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&mountpoint))
+            && state.kind == PathKind::Folder
+            && !state.empty
+        {
+            draft.warnings.push(format!(
+                "{mountpoint} is a folder with files in it. The new dataset is mounted over it, and they become unreachable."
+            ));
+        }
+        draft.basis.push(format!("dataset {name} {:?}", here.map(|dataset| (&dataset.mountpoint, dataset.mounted))));
+        draft.step(step.mark(&["creating", &name]).mark(&["mounting", &name]).expect(Expect::Dataset {
+            name,
+            mountpoint,
+            mounted,
+        }));
+    }
+    created
+}
+
+/// POT_FS_ROOT, POT_TMP and the folders for logs.
+fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
+    let fs_root = inputs.value("POT_FS_ROOT");
+    let group = inputs.value("POT_GROUP");
+    let paths = inputs.facts.paths.get();
+    let state = paths.and_then(|paths| paths.get(&fs_root));
+    let bridges = inputs.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
+    let gid = inputs.facts.groups.get().and_then(|groups| groups.get(&group)).copied();
+    let step = match state.map(|state| state.kind) {
+        Some(PathKind::Folder) => {
+            let as_wanted = state.is_some_and(|state| state.mode & 0o7777 == 0o750 && Some(state.gid) == gid);
+            let (progress, detail) = if as_wanted {
+                (StepState::Done, "exists".to_owned())
+            } else {
+                (StepState::WillBeChanged, format!("gets mode 750, owner root:{group}"))
+            };
+            PlannedStep::new(format!("folder {fs_root}"), progress, detail)
+        }
+        Some(PathKind::Absent) | None => PlannedStep::new(
+            format!("folder {fs_root}"),
+            StepState::WillBeCreated,
+            format!("mode 750, owner root:{group}, with bridges below"),
+        ),
+        Some(other) => {
+            draft.block(
+                format!("POT_FS_ROOT {fs_root} is not a folder, but a {}.", format!("{other:?}").to_lowercase()),
+                "Choose another folder.",
+                Some("POT_FS_ROOT"),
+            );
+            PlannedStep::new(format!("folder {fs_root}"), StepState::Blocks, "is not a folder")
+        }
+    };
+    let root_exists = inputs
+        .facts
+        .datasets
+        .get()
+        .is_some_and(|all| all.iter().any(|dataset| dataset.name == inputs.value("POT_ZFS_ROOT")));
+    if !root_exists && !bridges.is_empty() {
+        let names: Vec<&str> = bridges.iter().map(|bridge| bridge.name.as_str()).collect();
+        draft.warnings.push(format!(
+            "{fs_root} holds private bridges of an earlier pot: {}. They will be there again.",
+            names.join(", ")
+        ));
+    }
+    draft.step(step.expect(Expect::Folder { path: fs_root, group: Some(group), mode: Some(0o750) }));
+
+    let tmp = inputs.value("POT_TMP");
+    if !tmp.is_empty()
+        && let Some(state) = paths.and_then(|paths| paths.get(&tmp))
+        && state.kind != PathKind::Folder
+    {
+        draft.block(
+            format!("POT_TMP {tmp} is not there."),
+            format!("Make it: install -d -m 700 {tmp}"),
+            Some("POT_TMP"),
+        );
+    }
+    if !options.leave_syslogd {
+        draft.step(PlannedStep::new(
+            "folders for logs",
+            StepState::WillRun,
+            format!("{}: made where they are missing", LOG_FOLDERS.join(", ")),
+        ));
+    }
+}
+
+/// The network as pot will judge it, but before any dataset is made.
+fn network(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let before = draft.blockers.len();
+    needs_interfaces(draft, inputs);
+    let network: Option<Ipv4Net> = inputs.parsed("POT_NETWORK");
+    let gateway: Option<Ipv4Addr> = inputs.parsed("POT_GATEWAY");
+    match (network, gateway) {
+        (Some(network), Some(gateway)) => {
+            if !network.contains(&gateway) {
+                draft.block(
+                    format!("POT_GATEWAY {gateway} is not in POT_NETWORK {network}."),
+                    "Choose an address of that network.",
+                    Some("POT_GATEWAY"),
+                );
+            }
+            let netmask = inputs.value("POT_NETMASK");
+            if netmask.parse() != Ok(network.netmask()) {
+                draft.block(
+                    format!("POT_NETMASK {netmask} is not the netmask of POT_NETWORK {network}."),
+                    format!("Set it to {}.", network.netmask()),
+                    Some("POT_NETMASK"),
+                );
+            }
+        }
+        (None, _) => {
+            draft.block("POT_NETWORK is no IPv4 network.", "Set it, for example to 10.192.0.0/10.", Some("POT_NETWORK"))
+        }
+        (_, None) => {
+            draft.block("POT_GATEWAY is no IPv4 address.", "Set it to an address of POT_NETWORK.", Some("POT_GATEWAY"))
+        }
+    }
+    let state = if draft.blockers.len() > before { StepState::Blocks } else { StepState::WillRun };
+    let command = Command::new(Tool::Potnet, &["config-check"]);
+    draft.step(
+        PlannedStep::new("network", state, "checked before any dataset is made: interfaces, gateway, netmask")
+            .act(Action::Run(command)),
+    );
+    draft.basis.push(format!(
+        "interfaces {:?}",
+        inputs.facts.interfaces.get().map(|all| all
+            .iter()
+            .filter(|interface| !interface.groups.iter().any(|group| group == "epair"))
+            .map(|interface| (&interface.name, &interface.addresses))
+            .collect::<Vec<_>>())
+    ));
+}
+
+/// pf.conf. Gives back the number of lines added.
+fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
+    let path = inputs.files.path(ManagedFile::PfConf).to_owned();
+    if options.leave_pf {
+        draft.step(PlannedStep::new(
+            format!("anchors in {path}"),
+            StepState::Done,
+            "left alone, as asked: pots reach the network only after you put both anchors in yourself",
+        ));
+        return 0;
+    }
+    let old = inputs.files.bytes(ManagedFile::PfConf);
+    let existed = inputs.files.exists(ManagedFile::PfConf);
+    let mut line = None;
+    let new = if options.place_anchors {
+        match pf_conf::place_anchors(old) {
+            Placement::Present => old.to_vec(),
+            Placement::Placed { text, line: at, behind } => {
+                line = Some(at);
+                if !behind.is_empty() {
+                    let lines: Vec<String> = behind.iter().map(|rule| rule.line.to_string()).collect();
+                    draft.warnings.push(format!(
+                        "In {path} your own translation rules (line {}) stand behind pot's anchors. Translation is first-match: what pot's rules take, yours do not see.",
+                        lines.join(", ")
+                    ));
+                }
+                text
+            }
+            Placement::Ask { reason } => {
+                draft.block(
+                    format!("Where pot's anchors belong in {path} cannot be told: {reason}."),
+                    format!(
+                        "Put the lines `{}` and `{}` in yourself, before the first translation or filter rule, or choose to leave pf.conf alone.",
+                        pf_conf::NAT_ANCHOR,
+                        pf_conf::RDR_ANCHOR
+                    ),
+                    None,
+                );
+                old.to_vec()
+            }
+        }
+    } else {
+        pf_conf::as_pot_would(old)
+    };
+    let changed = new != old;
+    match (inputs.pf_test)(&new) {
+        PfTest::Valid => {}
+        PfTest::Invalid(words) => {
+            let what = words.first().cloned().unwrap_or_default();
+            let (problem, remedy) = if (inputs.pf_test)(old) == PfTest::Valid || !existed {
+                (
+                    format!("{path} would be invalid with pot's anchors: {what}."),
+                    "Let the console place the anchors, or put them in yourself.".to_owned(),
+                )
+            } else {
+                (
+                    format!("{path} is invalid already: {what}. The next boot has no firewall."),
+                    format!("Mend it first; pfctl -nf {path} shows every line."),
+                )
+            };
+            draft.block(problem, remedy, None);
+        }
+        PfTest::Untested(why) => draft
+            .warnings
+            .push(format!("{path} could not be tested with pfctl -nf ({why}): look at it before pf is turned on.")),
+    }
+    draft.diff(&path, old, &new);
+    let (state, detail) = match (changed, line) {
+        (false, _) => (StepState::Done, "both stand where pf.conf(5)'s order allows".to_owned()),
+        (true, Some(line)) => (
+            StepState::WillBeChanged,
+            format!("placed from line {line}, tested with pfctl -nf, a version is kept before"),
+        ),
+        (true, None) => {
+            (StepState::WillBeChanged, "written by pot to the top of the file, a version is kept before".to_owned())
+        }
+    };
+    let state = if changed && !existed { StepState::WillBeCreated } else { state };
+    let mut step = PlannedStep::new(format!("anchors in {path}"), state, detail)
+        .mark(&["pf already properly configured"])
+        .mark(&["auto-magically editing"])
+        .expect(Expect::AnchorLines(true))
+        .expect(Expect::Content { file: ManagedFile::PfConf, digest: Digest::of(&new) })
+        .expect(Expect::PfFileValid);
+    if changed && existed {
+        step = step.act(Action::Backup(ManagedFile::PfConf));
+    }
+    if changed && options.place_anchors {
+        let before = existed.then(|| Digest::of(old));
+        step = step.act(Action::Write { file: ManagedFile::PfConf, before, content: new });
+    } else {
+        draft.basis.push(format!("pf.conf {}", Digest::of(old)));
+    }
+    draft.step(step);
+    if changed { 2 } else { 0 }
+}
+
+/// What becomes of syslogd_flags.
+struct Syslogd {
+    /// Whether rc.conf changes.
+    changed: bool,
+    /// Whether the console writes it, pot running with `-s`.
+    ours: bool,
+}
+
+fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd, PlannedStep) {
+    const NAME: &str = "syslogd_flags";
+    if options.leave_syslogd {
+        let step = PlannedStep::new(NAME, StepState::Done, "left alone, as asked: syslogd takes no lines from pots");
+        return (Syslogd { changed: false, ours: false }, step);
+    }
+    needs(draft, &inputs.facts.rc, "rc.conf");
+    let (Some(gateway), Some(network)) =
+        (inputs.parsed::<Ipv4Addr>("POT_GATEWAY"), inputs.parsed::<Ipv4Net>("POT_NETWORK"))
+    else {
+        let step = PlannedStep::new(NAME, StepState::Blocks, "gateway and network are not known");
+        return (Syslogd { changed: false, ours: false }, step);
+    };
+    let now = inputs.facts.rc.get().and_then(|rc| rc.get(NAME)).cloned().unwrap_or_default();
+    let pots = syslogd_flags::pots_part(gateway, network);
+    let (value, notes) = if options.merge {
+        let merged = syslogd_flags::merge(&now, gateway, network);
+        (merged.flags, merged.notes)
+    } else {
+        (pots.clone(), Vec::new())
+    };
+    let old = inputs.files.bytes(ManagedFile::RcConf);
+    let changed = value != now || !rc_conf::sets(old, NAME);
+    // What pot itself would write needs no hand of ours; pot writes it even when it stands there already.
+    let ours = options.merge && value != pots;
+    if !options.merge && changed && !now.is_empty() && now != "-s" {
+        draft.warnings.push(format!("Your own syslogd_flags `{now}` are replaced by pot's, not merged."));
+    }
+    for note in notes {
+        draft.warnings.push(format!("syslogd_flags: {note}."));
+    }
+    if changed {
+        let new = rc_conf::set(old, NAME, &value);
+        draft.diff(inputs.files.path(ManagedFile::RcConf), old, &new);
+        draft.warnings.push(
+            "syslogd takes its new flags when it is restarted. At boot it cannot bind the gateway's address before the bridge exists."
+                .to_owned(),
+        );
+    }
+    draft.basis.push(format!("rc.conf {} {now:?}", Digest::of(old)));
+    let (state, detail) = if changed {
+        (StepState::WillBeChanged, format!("from `{now}` to `{value}`"))
+    } else {
+        (StepState::Done, format!("is `{value}`"))
+    };
+    let mut step = PlannedStep::new(NAME, state, detail)
+        .mark(&["syslogd_flags:"])
+        .expect(Expect::Rc { name: NAME.to_owned(), value: Some(value.clone()) });
+    if ours {
+        for folder in LOG_FOLDERS {
+            step = step.act(Action::Folder(folder.to_owned()));
+        }
+        if changed {
+            step = step.act(Action::Run(Command::new(Tool::Sysrc, &["-q", &format!("{NAME}={value}")])));
+        }
+    }
+    (Syslogd { changed, ours }, step)
+}
+
+fn flags(inputs: &Inputs<'_>, options: Options, syslogd: &Syslogd) -> Vec<String> {
+    let mut flags = Vec::new();
+    if options.minimal {
+        flags.push("-m".to_owned());
+        return flags;
+    }
+    if options.leave_syslogd || syslogd.ours {
+        flags.push("-s".to_owned());
+    }
+    if options.leave_pf {
+        flags.extend(["-p".to_owned(), String::new()]);
+    } else if options.other_pf_file {
+        flags.extend(["-p".to_owned(), inputs.files.path(ManagedFile::PfConf).to_owned()]);
+    }
+    flags
+}

@@ -1,0 +1,120 @@
+//! One function per operation: from what is known about the host to a plan. Pure; [`super::engine`] gathers and runs.
+
+mod clean_up;
+mod de_init;
+mod init;
+mod prepare;
+mod restore;
+mod vnet_start;
+
+pub use clean_up::{clean_up, leftovers};
+pub use de_init::de_init;
+pub use init::init;
+pub use prepare::prepare;
+pub use restore::restore;
+pub use vnet_start::vnet_start;
+
+use super::draft::{Draft, Inputs};
+use crate::host::POT_PROGRAM;
+use crate::process::Tool;
+
+/// Datasets that `pot init` makes below POT_ZFS_ROOT, beside the cache.
+pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];
+
+/// Blocks when pot is not installed: neither as a package nor by other means.
+fn needs_pot(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let packaged = inputs.facts.packages.get().is_some_and(|packages| packages.pot.is_some());
+    let program = inputs
+        .facts
+        .paths
+        .get()
+        .and_then(|paths| paths.get(POT_PROGRAM))
+        .is_some_and(|state| state.kind != crate::facts::PathKind::Absent);
+    if !packaged && !program {
+        draft.block("pot is not installed on this host.", "Prepare the host first.", None);
+    }
+}
+
+/// Blocks when a fact that the plan stands on is not known.
+fn needs<T>(draft: &mut Draft, fact: &crate::facts::Fact<T>, what: &str) {
+    if fact.get().is_none() {
+        draft.block(
+            format!("{what} could not be read: {}.", fact.error.as_deref().unwrap_or("no answer")),
+            format!("Try {} at the machine.", fact.source),
+            None,
+        );
+    }
+}
+
+/// Interface problems: POT_EXTIF, POT_EXTIF_ADDR, POT_EXTRA_EXTIF against the interfaces that exist.
+fn needs_interfaces(draft: &mut Draft, inputs: &Inputs<'_>) {
+    needs(draft, &inputs.facts.interfaces, "The list of interfaces");
+    let Some(interfaces) = inputs.facts.interfaces.get() else { return };
+    let external = inputs.value("POT_EXTIF");
+    let found = interfaces.iter().find(|interface| interface.name == external);
+    if external.is_empty() {
+        draft.block("POT_EXTIF is not set.", candidates(inputs), Some("POT_EXTIF"));
+    } else if found.is_none() {
+        draft.block(
+            format!("POT_EXTIF {external} does not exist on this host."),
+            candidates(inputs),
+            Some("POT_EXTIF"),
+        );
+    }
+    let address = inputs.value("POT_EXTIF_ADDR");
+    if let Some(found) = found.filter(|_| !address.is_empty())
+        && !found.addresses.iter().any(|own| own.address().to_string() == address)
+    {
+        let own: Vec<String> = found.addresses.iter().map(|own| own.address().to_string()).collect();
+        let remedy = match own.as_slice() {
+            [] => format!("{external} has no IPv4 address."),
+            [one] => format!("Set it to {one}, or leave it empty."),
+            more => format!("Set it to one of {}, or leave it empty.", more.join(", ")),
+        };
+        draft.block(
+            format!("POT_EXTIF_ADDR {address} is not an address of {external}."),
+            remedy,
+            Some("POT_EXTIF_ADDR"),
+        );
+    }
+    for extra in inputs.configuration.list("POT_EXTRA_EXTIF") {
+        if !interfaces.iter().any(|interface| interface.name == extra) {
+            draft.block(
+                format!("POT_EXTRA_EXTIF names {extra}, which does not exist on this host."),
+                "Take it out of the list, or make the interface.",
+                Some("POT_EXTRA_EXTIF"),
+            );
+        }
+    }
+}
+
+/// "Set it to vtnet0." The interface with the default route comes first.
+fn candidates(inputs: &Inputs<'_>) -> String {
+    let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    let route = inputs
+        .facts
+        .routes
+        .get()
+        .and_then(|routes| routes.iter().find(|route| route.destination.prefix_len() == 0))
+        .map(|route| route.interface.clone());
+    if let Some(name) = route.filter(|name| interfaces.iter().any(|interface| interface.name == *name)) {
+        return format!("Set it to {name}.");
+    }
+    let names: Vec<&str> = interfaces
+        .iter()
+        .filter(|interface| !interface.is_loopback() && !interface.is_bridge())
+        .map(|interface| interface.name.as_str())
+        .collect();
+    match names.as_slice() {
+        [] => "This host has no network interface.".to_owned(),
+        [one] => format!("Set it to {one}."),
+        more => format!("Set it to one of {}.", more.join(", ")),
+    }
+}
+
+/// pot's tool with arguments, `-v` always.
+fn pot(subcommand: &str, flags: &[&str]) -> super::draft::Command {
+    let mut args = vec![subcommand, "-v"];
+    args.extend(flags);
+    super::draft::Command::new(Tool::Pot, &args)
+}

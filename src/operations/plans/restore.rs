@@ -1,0 +1,87 @@
+//! Writing a kept version of a file back.
+
+use crate::digest::Digest;
+use crate::operations::draft::{Action, Draft, Expect, Inputs, PfTest, PlannedStep};
+use crate::operations::plan::{ManagedFile, Operation, StepState};
+use crate::potconf::{Configuration, Document};
+use crate::rules::limits;
+
+/// Plans writing `bytes`, the kept version that the operation names. Anything but [`Operation::Restore`] gives a plan
+/// that is blocked.
+pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draft {
+    let mut draft = Draft::new(operation);
+    let Operation::Restore { file, .. } = *operation else {
+        draft.block("This is no plan for writing a version back.", "", None);
+        return draft;
+    };
+    let path = inputs.files.path(file).to_owned();
+    let old = inputs.files.bytes(file);
+    let exists = inputs.files.exists(file);
+    draft.button = format!("Write this version of {} back", file.name());
+    match file {
+        ManagedFile::PotConf => pot_conf(&mut draft, inputs, bytes),
+        ManagedFile::PfConf => match (inputs.pf_test)(bytes) {
+            PfTest::Valid => {}
+            PfTest::Invalid(words) => draft.block(
+                format!("This version of {path} is invalid: {}.", words.first().cloned().unwrap_or_default()),
+                "The next boot would have no firewall. Take another version.",
+                None,
+            ),
+            PfTest::Untested(why) => {
+                draft.warnings.push(format!("This version could not be tested with pfctl -nf ({why})."));
+            }
+        },
+        ManagedFile::RcConf | ManagedFile::LoaderConf | ManagedFile::SyslogConf | ManagedFile::NewsyslogConf => {}
+    }
+    let same = exists && old == bytes;
+    let (state, detail) = match (same, exists) {
+        (true, _) => (StepState::Done, "has this content already"),
+        (false, true) => (StepState::WillBeChanged, "written whole; the present content is kept as a version, too"),
+        (false, false) => (StepState::WillBeCreated, "does not exist now, is made"),
+    };
+    let mut step = PlannedStep::new(path.clone(), state, detail);
+    if !same {
+        if exists {
+            step = step.act(Action::Backup(file));
+        }
+        let before = exists.then(|| Digest::of(old));
+        step = step.act(Action::Write { file, before, content: bytes.to_vec() });
+    }
+    draft.step(step.expect(Expect::Content { file, digest: Digest::of(bytes) }));
+    draft.diff(&path, old, bytes);
+    if file == ManagedFile::PfConf {
+        draft
+            .warnings
+            .push("The file is written, not loaded: the rules in force stay as they are until pf loads it.".to_owned());
+        draft.step(
+            PlannedStep::new("pfctl -nf", StepState::WillRun, "tested before and after").expect(Expect::PfFileValid),
+        );
+    }
+    draft.nothing_to_do = same;
+    draft.summary = if same {
+        format!("{path} has this content already.")
+    } else {
+        format!("Writes a kept version of {path} back.")
+    };
+    draft.basis.push(format!("{path} {}", Digest::of(old)));
+    draft
+}
+
+/// pot.conf's limits hold for versions as for edits.
+fn pot_conf(draft: &mut Draft, inputs: &Inputs<'_>, bytes: &[u8]) {
+    let own = match Document::parse(bytes) {
+        Ok(own) => own,
+        Err(error) => {
+            draft.block(format!("This version cannot be a pot.conf: {error}."), "Take another version.", None);
+            return;
+        }
+    };
+    let restored = Configuration::new(inputs.configuration.default_document().clone(), own);
+    if let Err(against) = limits::check_all(&restored, Some(inputs.facts)) {
+        draft.block(
+            format!("This version is against a limit: {against}."),
+            "Take another version, or set the parameters one by one.",
+            Some(&against.parameter),
+        );
+    }
+}

@@ -1,0 +1,524 @@
+//! `pot vnet-start`: forwarding, bridge, pf rules, NAT, pf on.
+//!
+//! It can cut the admin off, so it is kept or put back (see [`crate::operations::revert`]). Its exit status is that of
+//! its last `pfctl -e` and says nothing; verification decides.
+
+use super::{needs, needs_interfaces, needs_pot, pot};
+use crate::digest::Digest;
+use crate::facts::{Interface, Pf};
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, pots_outside};
+use crate::operations::nat_rules::Nat;
+use crate::operations::pf_conf;
+use crate::operations::plan::{ManagedFile, Operation, StepState};
+use crate::process::Tool;
+use ipnet::Ipv4Net;
+use std::net::{IpAddr, Ipv4Addr};
+
+const PARAMETERS: [&str; 11] = [
+    "POT_NETWORK",
+    "POT_NETMASK",
+    "POT_GATEWAY",
+    "POT_EXTIF",
+    "POT_EXTIF_ADDR",
+    "POT_EXTRA_EXTIF",
+    "POT_NETWORK_STACK",
+    "POT_VPN_EXTIF",
+    "POT_VPN_NETWORKS",
+    "POT_TMP",
+    "POT_LOG_FACILITY",
+];
+
+/// Shortest and longest time to answer, in seconds.
+pub const REVERT_AFTER: std::ops::RangeInclusive<u16> = 10..=600;
+
+/// Plans `pot vnet-start`. Anything but [`Operation::VnetStart`] gives a plan that is blocked.
+pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
+    let mut draft = Draft::new(operation);
+    let Operation::VnetStart { revert_after } = *operation else {
+        draft.block("This is no plan for pot vnet-start.", "", None);
+        return draft;
+    };
+    draft.button = "Start the virtual network".to_owned();
+    draft.can_cut_off = true;
+    draft.revert_after = revert_after;
+    if let Some(time) = revert_after
+        && !REVERT_AFTER.contains(&time)
+    {
+        draft.block(
+            format!("The time to answer cannot be {time} s."),
+            format!("Choose {} to {} seconds.", REVERT_AFTER.start(), REVERT_AFTER.end()),
+            None,
+        );
+    }
+    needs_pot(&mut draft, inputs);
+    initialised(&mut draft, inputs);
+    needs_interfaces(&mut draft, inputs);
+    // pot takes everything but these two for ipv4.
+    let stack = inputs.value("POT_NETWORK_STACK");
+    let (ipv4, ipv6) = (stack != "ipv6", matches!(stack.as_str(), "ipv6" | "dual"));
+    let network: Option<Ipv4Net> = inputs.parsed("POT_NETWORK");
+    let gateway: Option<Ipv4Addr> = inputs.parsed("POT_GATEWAY");
+    let command = pot("vnet-start", &[]).any_status();
+    draft.command = Some(command.argv());
+    let mut turns_pf_on = false;
+    if let (true, Some(network), Some(gateway)) = (ipv4, network, gateway) {
+        routes(&mut draft, inputs, network, gateway);
+        old_bridges(&mut draft, inputs, network, gateway);
+        forwarding(&mut draft, inputs);
+        // The plan's own command: everything that follows is done by it.
+        let at = draft.steps.len();
+        bridge(&mut draft, inputs, network, gateway);
+        turns_pf_on = pf(&mut draft, inputs, network);
+        draft.steps.insert(at, run_step(command));
+        draft.step(
+            PlannedStep::new("ping", StepState::WillRun, format!("ping -c 3 {gateway}, as the guide does"))
+                .expect(Expect::Ping(gateway))
+                .expect(Expect::PotAddresses(network)),
+        );
+    } else if ipv4 {
+        draft.block("POT_NETWORK or POT_GATEWAY is not an IPv4 network or address.", "Set both.", Some("POT_NETWORK"));
+    } else {
+        draft.step(run_step(command));
+    }
+    if ipv6 {
+        ipv6_bridge(&mut draft, inputs);
+    }
+    let mut used = PARAMETERS.to_vec();
+    let extra: Vec<String> =
+        inputs.configuration.list("POT_EXTRA_EXTIF").iter().map(|name| format!("POT_NETWORK_{name}")).collect();
+    used.extend(extra.iter().map(String::as_str));
+    draft.uses(inputs, &used);
+
+    draft.nothing_to_do =
+        draft.steps.iter().all(|step| matches!(step.step.state, StepState::Done | StepState::WillRun));
+    draft.summary = if draft.nothing_to_do {
+        "The virtual network runs as pot.conf says. Starting it again loads pot's NAT rules anew and changes nothing else."
+            .to_owned()
+    } else if turns_pf_on {
+        format!(
+            "This turns pf on. It is off now. From then on {} decides who reaches this host.",
+            inputs.files.path(ManagedFile::PfConf)
+        )
+    } else {
+        "Starts the virtual network: forwarding, the bridge with the gateway, NAT for the pots.".to_owned()
+    };
+    draft.warnings.push(match revert_after {
+        Some(_) => "If you are cut off, the host puts everything back at the end of the time.".to_owned(),
+        None => {
+            "Nothing is put back by itself. If you are cut off, you will have to repair it at the machine.".to_owned()
+        }
+    });
+    draft
+        .warnings
+        .push("`pot start` in a shell starts the network, too; there nothing is put back by itself.".to_owned());
+    draft
+}
+
+fn run_step(command: Command) -> PlannedStep {
+    PlannedStep::new(
+        "pot vnet-start",
+        StepState::WillRun,
+        "its exit status says nothing (1 is usual when pf was on): what counts is what is seen afterwards",
+    )
+    .act(Action::Run(command))
+}
+
+fn initialised(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let root = inputs.value("POT_ZFS_ROOT");
+    if let Some(all) = inputs.facts.datasets.get()
+        && !all.iter().any(|dataset| dataset.name == root)
+    {
+        draft.warnings.push(format!(
+            "pot is not initialised: the dataset {root} does not exist. The network can start without it."
+        ));
+    }
+    let tmp = inputs.value("POT_TMP");
+    if let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&tmp))
+        && state.kind != crate::facts::PathKind::Folder
+    {
+        draft.block(
+            format!("POT_TMP {tmp} is not there."),
+            format!("Make it: install -d -m 700 {tmp}"),
+            Some("POT_TMP"),
+        );
+    }
+}
+
+/// The route to POT_NETWORK goes to the bridge: nothing that this host needs may lie in it.
+fn routes(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
+    needs(draft, &inputs.facts.routes, "The routing table");
+    let network = network.trunc();
+    let has_bridge = gateway_bridge(inputs, gateway).is_some();
+    let choose = "Choose a POT_NETWORK that this host does not use.";
+    let routes = inputs.facts.routes.get().map(Vec::as_slice).unwrap_or_default();
+    for route in routes {
+        let default = route.destination.prefix_len() == 0;
+        if let Some(hop) = route.gateway.filter(|hop| network.contains(hop)) {
+            let what = if default {
+                "The default gateway".to_owned()
+            } else {
+                format!("The next hop to {}", route.destination)
+            };
+            draft.block(
+                format!("{what} {hop} lies in POT_NETWORK {network}: the bridge would steal its route."),
+                choose,
+                Some("POT_NETWORK"),
+            );
+        }
+    }
+    for resolver in inputs.facts.resolvers.get().map(Vec::as_slice).unwrap_or_default() {
+        if let IpAddr::V4(address) = resolver
+            && network.contains(address)
+        {
+            draft.block(
+                format!("The name server {address} lies in POT_NETWORK {network}: it would no longer be reached."),
+                choose,
+                Some("POT_NETWORK"),
+            );
+        }
+    }
+    for interface in inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default() {
+        // Old bridges have their own step.
+        if interface.is_bridge() {
+            continue;
+        }
+        for address in &interface.addresses {
+            let other = address.network.trunc();
+            if network.contains(&other) || other.contains(&network) {
+                draft.block(
+                    format!("{} has {}, which overlaps POT_NETWORK {network}.", interface.name, address.network),
+                    choose,
+                    Some("POT_NETWORK"),
+                );
+            }
+        }
+    }
+    if !has_bridge {
+        let by = routes
+            .iter()
+            .filter(|route| route.destination.prefix_len() > 0 && network.contains(&route.destination))
+            .map(|route| format!("{} stays with {} (more special)", route.destination, route.interface))
+            .collect::<Vec<_>>();
+        let before = routes
+            .iter()
+            .filter(|route| route.destination.contains(&network) && route.destination != network)
+            .max_by_key(|route| route.destination.prefix_len())
+            .map_or_else(|| "nowhere".to_owned(), |route| format!("by {}", route.interface));
+        draft.routes.push(format!("{network}: {before} until now, then to the bridge with {gateway}"));
+        draft.routes.extend(by);
+    }
+}
+
+fn gateway_bridge<'a>(inputs: &'a Inputs<'_>, gateway: Ipv4Addr) -> Option<&'a Interface> {
+    inputs
+        .facts
+        .interfaces
+        .get()?
+        .iter()
+        .find(|interface| interface.is_bridge() && interface.addresses.iter().any(|own| own.address() == gateway))
+}
+
+/// Public bridges of an earlier POT_NETWORK, which vnet-start alone would leave beside the new one.
+fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
+    let pots = inputs.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
+    let outside = pots_outside(pots, network);
+    if !outside.is_empty() {
+        draft.warnings.push(format!(
+            "Pots keep the addresses they were made with. Outside of {network}: {}. They reach nothing until they get new ones; the way back is the old POT_NETWORK.",
+            outside.join(", ")
+        ));
+    }
+    for bridge in inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default() {
+        let old = bridge.is_bridge()
+            && bridge.description == "pot public bridge"
+            && !bridge.addresses.iter().any(|own| own.address() == gateway);
+        if !old {
+            continue;
+        }
+        let addresses: Vec<String> = bridge.addresses.iter().map(|own| own.network.to_string()).collect();
+        let title = format!("old bridge {}", bridge.name);
+        let with =
+            if addresses.is_empty() { "without address".to_owned() } else { format!("with {}", addresses.join(", ")) };
+        draft.basis.push(format!("old bridge {} {addresses:?} {:?}", bridge.name, bridge.members));
+        if bridge.members.is_empty() {
+            draft.step(
+                PlannedStep::new(
+                    title,
+                    StepState::WillBeDestroyed,
+                    format!("{with}, of an earlier POT_NETWORK, no members: pot vnet-start alone would leave it beside the new one"),
+                )
+                .act(Action::Run(Command::new(Tool::Ifconfig, &[&bridge.name, "destroy"])))
+                .expect(Expect::NoBridge(bridge.name.clone())),
+            );
+            draft.put_back.push((format!("Bridge {}", bridge.name), format!("made again {with}")));
+        } else {
+            let running: Vec<&str> =
+                pots.iter().filter(|pot| pot.running == Some(true)).map(|pot| pot.name.as_str()).collect();
+            draft.block(
+                format!(
+                    "{} {with} is the bridge of an earlier POT_NETWORK and still in use ({}).",
+                    bridge.name,
+                    counted(bridge.members.len(), "member")
+                ),
+                if running.is_empty() {
+                    format!("Take its members out first: {}.", bridge.members.join(", "))
+                } else {
+                    format!("Stop its pots first ({}), or set POT_NETWORK back.", running.join(", "))
+                },
+                Some("POT_NETWORK"),
+            );
+            draft.step(PlannedStep::new(
+                title,
+                StepState::Blocks,
+                format!("{with}, members {}", bridge.members.join(", ")),
+            ));
+        }
+    }
+}
+
+fn forwarding(draft: &mut Draft, inputs: &Inputs<'_>) {
+    needs(draft, &inputs.facts.forwarding, "net.inet.ip.forwarding");
+    let on = inputs.facts.forwarding.get().copied().unwrap_or_default();
+    let (state, detail) = if on {
+        (StepState::Done, "is on".to_owned())
+    } else {
+        draft.put_back.push(("IP forwarding".to_owned(), "0".to_owned()));
+        (StepState::WillBeChanged, "from 0 to 1: this host passes packets on".to_owned())
+    };
+    draft.basis.push(format!("forwarding {on}"));
+    draft.step(
+        PlannedStep::new("IP forwarding", state, detail)
+            .mark(&["net.inet.ip.forwarding"])
+            .expect(Expect::Forwarding(true)),
+    );
+}
+
+fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
+    let prefix = network.prefix_len();
+    let (state, detail) = match gateway_bridge(inputs, gateway) {
+        Some(bridge) => {
+            let wrong = bridge
+                .addresses
+                .iter()
+                .find(|own| own.address() == gateway)
+                .is_some_and(|own| own.network.prefix_len() != prefix);
+            if wrong {
+                draft.block(
+                    format!("{} has {gateway} with another netmask than POT_NETMASK.", bridge.name),
+                    format!("pot leaves it so. At the machine: ifconfig {} inet {gateway}/{prefix}", bridge.name),
+                    Some("POT_NETMASK"),
+                );
+            }
+            (if wrong { StepState::Blocks } else { StepState::Done }, format!("{} has {gateway}", bridge.name))
+        }
+        None => {
+            draft.put_back.push(("Bridge".to_owned(), "the new one removed".to_owned()));
+            (StepState::WillBeCreated, format!("a new bridge with {gateway}/{prefix}"))
+        }
+    };
+    draft.basis.push(format!("bridge {detail}"));
+    draft.step(
+        PlannedStep::new("bridge with the gateway", state, detail)
+            .mark(&["Bridge", "configured"])
+            .mark(&["Bridge", "already present"])
+            .mark(&["bridge", "created"])
+            .expect(Expect::Bridge(gateway, network)),
+    );
+}
+
+/// Everything about pf. Gives back whether it is turned on.
+fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
+    let path = inputs.files.path(ManagedFile::PfConf).to_owned();
+    let text = inputs.files.bytes(ManagedFile::PfConf);
+    let off = Pf::default();
+    let pf = inputs.facts.pf.get().unwrap_or(&off);
+    needs(draft, &inputs.facts.pf, "The state of pf");
+
+    match (inputs.pf_test)(text) {
+        PfTest::Valid => {}
+        PfTest::Invalid(words) => draft.block(
+            format!("{path} is invalid: {}.", words.first().cloned().unwrap_or_default()),
+            format!("Mend it first: pot would turn pf on without its rules. pfctl -nf {path} shows every line."),
+            None,
+        ),
+        PfTest::Untested(why) => draft.warnings.push(format!(
+            "{path} could not be tested with pfctl -nf ({why}). If it is invalid, pf is turned on without its rules."
+        )),
+    }
+    let lines = pf_conf::anchor_lines(text);
+    if lines.0 == 0 || lines.1 == 0 {
+        draft.block(
+            format!("{path} does not hold pot's two anchors: its NAT rules would never be looked at."),
+            "Run pot init first, or put both lines in yourself.",
+            None,
+        );
+    }
+    if !inputs.files.exists(ManagedFile::PfConf) {
+        draft.block(format!("{path} does not exist."), "Run pot init first: it makes it with pot's anchors.", None);
+    }
+
+    let module = if pf.loaded {
+        (StepState::Done, "is loaded".to_owned())
+    } else {
+        draft.put_back.push(("pf module".to_owned(), "unloaded".to_owned()));
+        (StepState::WillBeChanged, "kldload pf".to_owned())
+    };
+    draft.step(PlannedStep::new("pf module", module.0, module.1));
+
+    // pot looks whether both anchors exist, and loads the whole file when one is missing.
+    let exist = |name: &str| pf.anchors.iter().any(|anchor| anchor.trim_start_matches(' ') == name);
+    let reload = !(exist("pot-nat") && exist("pot-rdr"));
+    let loaded = pf.rules.len() + pf.nat.len();
+    let (state, detail) = if reload {
+        let now = if loaded == 0 { "none are loaded now".to_owned() } else { format!("{loaded} are loaded now") };
+        (StepState::WillBeChanged, format!("{path} is loaded as a whole; {now}"))
+    } else if pf.calls_pot_anchors() {
+        (StepState::Done, "loaded, and they call pot's anchors".to_owned())
+    } else {
+        draft.block(
+            "pot's anchors exist, but the loaded rules do not call them, and pot vnet-start would not load the file.",
+            format!("At the machine: pfctl -f {path}"),
+            None,
+        );
+        (StepState::Blocks, "loaded, but they do not call pot's anchors".to_owned())
+    };
+    if reload && loaded > 0 {
+        differing_rules(draft, inputs, pf, &path, text);
+        draft.put_back.push(("pf rules".to_owned(), format!("those of {path} as it is now")));
+    }
+    draft
+        .step(PlannedStep::new("pf rules", state, detail).mark(&["anchors are missing"]).expect(Expect::AnchorsCalled));
+
+    let nat = nat(inputs, network);
+    draft.pf_rules = nat.file();
+    let (missing, unplanned) = nat.compare(&pf.pot_nat);
+    let (state, detail) = if missing.is_empty() && unplanned.is_empty() {
+        (StepState::Done, format!("{} in pot-nat, loaded anew", counted(nat.rules().len(), "rule")))
+    } else {
+        draft.put_back.push(("NAT rules in pot-nat".to_owned(), counted(pf.pot_nat.len(), "rule")));
+        (
+            StepState::WillBeChanged,
+            format!("{} into pot-nat, {} until now", counted(nat.rules().len(), "rule"), pf.pot_nat.len()),
+        )
+    };
+    draft.step(PlannedStep::new("NAT for the pots", state, detail).mark(&["nat on"]).expect(Expect::NatRules(nat)));
+
+    let (state, detail) = if pf.enabled {
+        (StepState::Done, "is on".to_owned())
+    } else {
+        let rules = if loaded == 0 { "off, no rules" } else { "off" };
+        draft.put_back.insert(0, ("pf".to_owned(), rules.to_owned()));
+        (StepState::WillBeChanged, format!("from off to on: {path} filters from then on"))
+    };
+    draft.step(
+        PlannedStep::new("pf on", state, detail)
+            .mark(&["pf enabled"])
+            .mark(&["pf already enabled"])
+            .expect(Expect::PfEnabled),
+    );
+    draft.basis.push(format!(
+        "pf {} {} {:?} {:?} {:?} {:?} {}",
+        pf.loaded,
+        pf.enabled,
+        pf.anchors,
+        pf.nat,
+        pf.rules,
+        pf.pot_nat,
+        Digest::of(text)
+    ));
+    !pf.enabled
+}
+
+/// Rules that were loaded by hand are lost by a reload, and cannot come back: `pfctl -sr` prints expanded, optimised
+/// rules without options.
+fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, text: &[u8]) {
+    let pots = |rule: &&String| rule.contains("pot-nat") || rule.contains("pot-rdr");
+    let Some(expanded) = (inputs.pf_expand)(text) else { return };
+    let sorted = |rules: Vec<&String>| {
+        let mut rules: Vec<String> =
+            rules.into_iter().filter(|rule| !pots(rule)).map(|rule| rule.trim().to_owned()).collect();
+        rules.sort_unstable();
+        rules
+    };
+    let file = sorted(expanded.iter().collect());
+    let kernel = sorted(pf.nat.iter().chain(&pf.rules).collect());
+    if file != kernel {
+        let lost: Vec<&String> = kernel.iter().filter(|rule| !file.contains(rule)).collect();
+        draft.warnings.push(format!(
+            "The rules that pf has loaded are not those of {path}{}.",
+            lost.first().map(|rule| format!(", for example: {rule}")).unwrap_or_default()
+        ));
+        draft.acknowledge = Some(format!(
+            "The loaded rules differ from {path}. They are replaced by it, and putting back loads the file, too: what was loaded by hand is lost."
+        ));
+        draft.confirm_text = Some(crate::operations::plan::ACKNOWLEDGED.to_owned());
+    }
+}
+
+/// What vnet-start will make of the configuration.
+fn nat(inputs: &Inputs<'_>, network: Ipv4Net) -> Nat {
+    let external = inputs.value("POT_EXTIF");
+    let address = inputs.value("POT_EXTIF_ADDR");
+    // pot ignores an address that does not stand on POT_EXTIF.
+    let stands = inputs.facts.interfaces.get().is_some_and(|all| {
+        all.iter().any(|interface| {
+            interface.name == external && interface.addresses.iter().any(|own| own.address().to_string() == address)
+        })
+    });
+    let extra = inputs
+        .configuration
+        .list("POT_EXTRA_EXTIF")
+        .into_iter()
+        .filter_map(|interface| {
+            let network = inputs.value(&format!("POT_NETWORK_{interface}"));
+            (!network.is_empty()).then_some((interface, network))
+        })
+        .collect();
+    let vpn_interface = inputs.value("POT_VPN_EXTIF");
+    let vpn = if vpn_interface.is_empty() {
+        Vec::new()
+    } else {
+        inputs.configuration.list("POT_VPN_NETWORKS").into_iter().map(|to| (vpn_interface.clone(), to)).collect()
+    };
+    Nat { external, address: stands.then_some(address), network, extra, vpn }
+}
+
+/// POT_EXTIF becomes a member of a bridge, for IPv6.
+fn ipv6_bridge(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let external = inputs.value("POT_EXTIF");
+    let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    let there = interfaces.iter().find(|bridge| bridge.is_bridge() && bridge.members.contains(&external));
+    let has_address = interfaces.iter().any(|interface| {
+        interface.name == external && !(interface.addresses.is_empty() && interface.addresses6.is_empty())
+    });
+    let (state, detail) = match there {
+        Some(bridge) => (StepState::Done, format!("{} has {external}", bridge.name)),
+        None => {
+            // A bridge that was made without its member is taken for present, and the member is never tried again.
+            if let Some(left) =
+                interfaces.iter().find(|bridge| bridge.description == "pot ipv6 bridge" && bridge.members.is_empty())
+            {
+                draft.warnings.push(format!(
+                    "{} is an IPv6 bridge of pot without member. If it stays, remove it: ifconfig {} destroy",
+                    left.name, left.name
+                ));
+            }
+            if has_address && inputs.facts.bridge_member_addresses.get() == Some(&Some(false)) {
+                draft.block(
+                    format!("This FreeBSD does not take {external} into a bridge while it has an IP address."),
+                    "Set net.link.bridge.member_ifaddrs=1 (gone in FreeBSD 16), or POT_NETWORK_STACK to ipv4.",
+                    Some("POT_NETWORK_STACK"),
+                );
+            }
+            draft.warnings.push(format!(
+                "{external} becomes a member of a bridge: neighbours on that network see the pots' own Ethernet addresses. Some providers switch a server off for that."
+            ));
+            draft.put_back.push(("IPv6 bridge".to_owned(), format!("{external} out of it, the bridge removed")));
+            (StepState::WillBeCreated, format!("a new bridge with {external} as member"))
+        }
+    };
+    draft.basis.push(format!("ipv6 {detail}"));
+    draft.step(
+        PlannedStep::new("bridge for IPv6", state, detail).mark(&["addm"]).expect(Expect::BridgeMember(external)),
+    );
+}

@@ -1,0 +1,486 @@
+//! Rules about where pot keeps things: POT_ZFS_ROOT, POT_FS_ROOT, POT_CACHE, POT_TMP, POT_GROUP.
+
+use super::Finding;
+use super::limits::{self, is_at_or_below};
+use super::view::{View, enumerated, plural, size};
+use crate::facts::{Dataset, PathKind, PathState};
+
+const ZFS_ROOT: &str = "POT_ZFS_ROOT";
+const FS_ROOT: &str = "POT_FS_ROOT";
+const CACHE: &str = "POT_CACHE";
+const TMP: &str = "POT_TMP";
+const GROUP: &str = "POT_GROUP";
+
+fn datasets<'a>(view: &View<'a>) -> Option<&'a [Dataset]> {
+    view.facts?.datasets.get().map(Vec::as_slice)
+}
+
+fn dataset<'a>(view: &View<'a>, name: &str) -> Option<&'a Dataset> {
+    datasets(view)?.iter().find(|dataset| dataset.name == name)
+}
+
+fn state<'a>(view: &View<'a>, path: &str) -> Option<&'a PathState> {
+    view.facts?.paths.get()?.get(path)
+}
+
+/// POT_ZFS_ROOT is no dataset name below a pool (zfs(8); `pot de-init` runs `zfs destroy -r` on it).
+pub(super) fn dataset_name_invalid(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.text(ZFS_ROOT) else { return Vec::new() };
+    let Some(problem) = limits::dataset_problem(value) else { return Vec::new() };
+    vec![Finding::error(
+        "dataset-name-invalid",
+        &[ZFS_ROOT],
+        format!("POT_ZFS_ROOT `{}` cannot be used: {problem}.", value.escape_debug()),
+    )]
+}
+
+/// The pool of POT_ZFS_ROOT is not there: `zfs create` would fail. The default is found, too.
+pub(super) fn pool_missing(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.text(ZFS_ROOT).filter(|value| limits::dataset_problem(value).is_none()) else {
+        return Vec::new();
+    };
+    let Some(pools) = view.facts.and_then(|facts| facts.pools.get()) else { return Vec::new() };
+    let Some((pool, below)) = value.split_once('/') else { return Vec::new() };
+    if pools.iter().any(|known| known.name == pool) {
+        return Vec::new();
+    }
+    let names: Vec<&str> = pools.iter().map(|known| known.name.as_str()).collect();
+    let has = match names.as_slice() {
+        [] => "This host has no pool.".to_owned(),
+        [only] => format!("This host has the pool {only}."),
+        _ => format!("This host has the pools {}.", enumerated(&names)),
+    };
+    let certain = match names.as_slice() {
+        [only] => Some(format!("{only}/{below}")),
+        _ => None,
+    };
+    vec![
+        Finding::error(
+            "pool-missing",
+            &[ZFS_ROOT],
+            format!("There is no pool {pool} for POT_ZFS_ROOT {value}, and `pot init` could not create it. {has}"),
+        )
+        .perhaps_mended_by(ZFS_ROOT, certain),
+    ]
+}
+
+/// The dataset exists with another mountpoint (init.sh: "is an invalid POT root"; every other command: "not
+/// initialized").
+pub(super) fn dataset_mounted_elsewhere(view: &View<'_>) -> Vec<Finding> {
+    let (Some(name), Some(folder)) = (view.text(ZFS_ROOT), view.text(FS_ROOT)) else { return Vec::new() };
+    let Some(known) = dataset(view, name).filter(|known| known.mountpoint != folder) else { return Vec::new() };
+    let first = if view.is_own(FS_ROOT) || !view.is_own(ZFS_ROOT) { FS_ROOT } else { ZFS_ROOT };
+    let second = if first == FS_ROOT { ZFS_ROOT } else { FS_ROOT };
+    let held = holdings(view, name);
+    let finding = Finding::error(
+        "dataset-mounted-elsewhere",
+        &[first, second],
+        format!(
+            "{name} exists with the mountpoint {}, not {folder}. pot calls that an invalid root and would stop.{held}",
+            known.mountpoint
+        ),
+    );
+    // A dataset of pot's own that moved: its mountpoint is what the parameter has to say.
+    let is_pots = dataset(view, &format!("{name}/jails")).is_some();
+    vec![if is_pots && limits::check(FS_ROOT, &known.mountpoint).is_ok() {
+        finding.mended_by(FS_ROOT, &known.mountpoint)
+    } else {
+        finding
+    }]
+}
+
+/// ` It holds 3 pots (a, b and c) and 48.2 GiB.`, for a dataset of pot's.
+fn holdings(view: &View<'_>, root: &str) -> String {
+    let pots = pots_in(view, root);
+    let used = dataset(view, root).map_or(0, |known| known.used);
+    if pots.is_empty() {
+        return if used > 1 << 20 { format!(" It holds {}.", size(used)) } else { String::new() };
+    }
+    format!(" It holds {} ({}) and {}.", count_pots(pots.len()), enumerated(&pots), size(used))
+}
+
+fn count_pots(count: usize) -> String {
+    format!("{count} {}", plural(count, "pot", "pots"))
+}
+
+/// The pots that a pot root holds: the datasets right below its `jails`.
+fn pots_in<'a>(view: &View<'a>, root: &str) -> Vec<&'a str> {
+    let prefix = format!("{root}/jails/");
+    datasets(view)
+        .unwrap_or_default()
+        .iter()
+        .filter(|known| known.kind != "snapshot")
+        .filter_map(|known| known.name.strip_prefix(&prefix))
+        .filter(|name| !name.contains('/') && !name.contains('@'))
+        .collect()
+}
+
+/// Another dataset looks like a pot root that POT_ZFS_ROOT named before: pot would no longer see what is in it.
+pub(super) fn dataset_left_behind(view: &View<'_>) -> Vec<Finding> {
+    let (Some(name), Some(all)) = (view.text(ZFS_ROOT), datasets(view)) else { return Vec::new() };
+    if !view.is_own(ZFS_ROOT) && dataset(view, &format!("{name}/jails")).is_some() {
+        return Vec::new();
+    }
+    let names: std::collections::HashSet<&str> = all.iter().map(|known| known.name.as_str()).collect();
+    all.iter()
+        .filter_map(|known| known.name.strip_suffix("/jails"))
+        .filter(|root| *root != name)
+        .filter(|root| ["bases", "fscomp"].iter().all(|part| names.contains(format!("{root}/{part}").as_str())))
+        .map(|root| {
+            let used = dataset(view, root).map_or(0, |known| known.used);
+            let pots = pots_in(view, root);
+            let what = if pots.is_empty() {
+                size(used)
+            } else {
+                format!("{} ({}) and {}", count_pots(pots.len()), enumerated(&pots), size(used))
+            };
+            Finding::warning(
+                "dataset-left-behind",
+                &[ZFS_ROOT],
+                format!(
+                    "{root} was prepared by pot and holds {what}. With POT_ZFS_ROOT {name} pot would no longer see it."
+                ),
+            )
+        })
+        .collect()
+}
+
+/// The dataset exists, holds data, and was not made by pot: `pot de-init` would destroy it with all that is in it.
+pub(super) fn dataset_not_pots(view: &View<'_>) -> Vec<Finding> {
+    let Some(name) = view.text(ZFS_ROOT).filter(|_| view.is_own(ZFS_ROOT)) else { return Vec::new() };
+    let Some(known) = dataset(view, name) else { return Vec::new() };
+    let is_pots = ["bases", "jails", "fscomp"].iter().any(|part| dataset(view, &format!("{name}/{part}")).is_some());
+    if is_pots || known.used <= 1 << 20 {
+        return Vec::new();
+    }
+    vec![Finding::warning(
+        "dataset-not-pots",
+        &[ZFS_ROOT],
+        format!(
+            "{name} holds {} that pot did not put there. `pot de-init` would destroy the dataset with all that is in it.",
+            size(known.used)
+        ),
+    )]
+}
+
+/// The cache dataset exists with another mountpoint: init leaves it there, and images go to a folder beside it.
+pub(super) fn cache_mounted_elsewhere(view: &View<'_>) -> Vec<Finding> {
+    let (Some(name), Some(folder)) = (view.text(ZFS_ROOT), view.text(CACHE)) else { return Vec::new() };
+    let name = format!("{name}/cache");
+    let Some(known) = dataset(view, &name).filter(|known| known.mountpoint != folder) else { return Vec::new() };
+    let finding = Finding::warning(
+        "cache-mounted-elsewhere",
+        &[CACHE, ZFS_ROOT],
+        format!(
+            "{name} is mounted at {} and holds {}. `pot init` leaves it there, and pot would look for images in {folder}.",
+            known.mountpoint,
+            size(known.used)
+        ),
+    );
+    vec![if limits::check(CACHE, &known.mountpoint).is_ok() {
+        finding.mended_by(CACHE, &known.mountpoint)
+    } else {
+        finding
+    }]
+}
+
+/// A folder is not absolute: ZFS refuses it as a mountpoint.
+pub(super) fn folder_not_absolute(view: &View<'_>) -> Vec<Finding> {
+    [FS_ROOT, CACHE, TMP]
+        .into_iter()
+        .filter_map(|name| {
+            let value = view.text(name).filter(|value| !value.starts_with('/'))?;
+            Some(Finding::error(
+                "folder-not-absolute",
+                &[name],
+                format!("{name} `{}` does not begin with `/`.", value.escape_debug()),
+            ))
+        })
+        .collect()
+}
+
+/// POT_FS_ROOT, POT_CACHE and POT_TMP stand in each other's way.
+pub(super) fn folders_in_each_other(view: &View<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(root) = view.text(FS_ROOT).filter(|root| root.starts_with('/')) else { return findings };
+    let parts = ["bases", "jails", "fscomp", "bridges"];
+    for name in [CACHE, TMP] {
+        let Some(value) = view.text(name).filter(|value| value.starts_with('/')) else { continue };
+        if !view.is_any_own(&[name, FS_ROOT]) {
+            continue;
+        }
+        if value == root {
+            findings.push(Finding::error(
+                "folders-equal",
+                &[name, FS_ROOT],
+                format!("{name} and POT_FS_ROOT are both {root}. One would be mounted over the other."),
+            ));
+        } else if let Some(part) = parts.iter().find(|part| is_at_or_below(value, &format!("{root}/{part}"))) {
+            findings.push(Finding::error(
+                "folders-nested",
+                &[name, FS_ROOT],
+                format!("{name} {value} lies in {root}/{part}, which pot keeps for its own: it would take it for one of them."),
+            ));
+        } else if name == CACHE && is_at_or_below(root, value) {
+            findings.push(Finding::error(
+                "folders-nested",
+                &[FS_ROOT, CACHE],
+                format!("POT_FS_ROOT {root} lies in POT_CACHE {value}. Mounting the cache later would hide all pots."),
+            ));
+        }
+    }
+    if let (Some(cache), Some(tmp)) = (view.text(CACHE), view.text(TMP))
+        && cache == tmp
+        && view.is_any_own(&[CACHE, TMP])
+    {
+        findings.push(Finding::warning(
+            "folders-equal",
+            &[TMP, CACHE],
+            format!("POT_TMP and POT_CACHE are both {cache}: temporary files would lie among the images."),
+        ));
+    }
+    findings
+}
+
+/// A folder that is to become a mountpoint holds files (guide, "POT_FS_ROOT": "the content will become unreachable").
+pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
+    [(FS_ROOT, ""), (CACHE, "/cache")]
+        .into_iter()
+        .filter_map(|(name, below)| {
+            let folder = view.text(name).filter(|_| view.is_own(name))?;
+            let known = state(view, folder)?;
+            let dataset_name = format!("{}{below}", view.text(ZFS_ROOT)?);
+            datasets(view)?;
+            match known.kind {
+                PathKind::Folder if !known.empty && dataset(view, &dataset_name).is_none() => Some(Finding::warning(
+                    "folder-not-empty",
+                    &[name],
+                    format!(
+                        "{folder} exists and is not empty. What is in it becomes unreachable once pot mounts over it."
+                    ),
+                )),
+                PathKind::File | PathKind::Other => {
+                    Some(Finding::error("folder-is-none", &[name], format!("{folder} exists and is not a folder.")))
+                }
+                PathKind::Link => Some(Finding::error(
+                    "folder-is-link",
+                    &[name],
+                    format!("{folder} is a symbolic link. pot would change the folder that it points to."),
+                )),
+                PathKind::Absent | PathKind::Folder => None,
+            }
+        })
+        .collect()
+}
+
+/// POT_TMP can be written by every user: vnet-start.sh writes its rules there as root under a fixed name
+/// (`pot_pf_nat_rules`), which any local user can race. The default is not blamed.
+pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
+    let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
+    let writable = state(view, folder)
+        .is_some_and(|known| known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || known.uid != 0));
+    if !writable && folder != "/tmp" && !is_at_or_below(folder, "/var/tmp") {
+        return Vec::new();
+    }
+    vec![
+        Finding::warning(
+            "shared-tmp",
+            &[TMP],
+            format!(
+                "Others than root can write to {folder}. `pot vnet-start` writes pf rules there as root under a fixed name, \
+                 which a local user could replace."
+            ),
+        )
+        .mended_by(TMP, "/var/run/pot"),
+    ]
+}
+
+/// POT_TMP is not there yet, or is no folder (`_is_pot_tmp_dir` creates it).
+pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
+    let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
+    let Some(known) = state(view, folder) else { return Vec::new() };
+    match known.kind {
+        PathKind::Absent => vec![Finding::notice(
+            "tmp-missing",
+            &[TMP],
+            format!("{folder} does not exist yet. `pot init`, `pot start` and `pot vnet-start` create it."),
+        )],
+        PathKind::File | PathKind::Other => {
+            vec![Finding::error("folder-is-none", &[TMP], format!("{folder} exists and is not a folder."))]
+        }
+        PathKind::Folder | PathKind::Link => Vec::new(),
+    }
+}
+
+/// The group does not exist (`_conf_check`: every command stops). The default is the package's own: without pot there
+/// is nothing to blame yet.
+pub(super) fn group_missing(view: &View<'_>) -> Vec<Finding> {
+    let group = view.text(GROUP).unwrap_or("pot");
+    let Some(facts) = view.facts else { return Vec::new() };
+    let Some(groups) = facts.groups.get() else { return Vec::new() };
+    if groups.contains_key(group) || view.value(GROUP).is_none() {
+        return Vec::new();
+    }
+    // getent(1) takes a number for a gid.
+    if group.parse::<u32>().is_ok_and(|gid| groups.values().any(|known| *known == gid)) {
+        return Vec::new();
+    }
+    let is_installed = facts.packages.get().is_some_and(|packages| packages.pot.is_some());
+    if !view.is_own(GROUP) && !is_installed {
+        return Vec::new();
+    }
+    let finding = Finding::error(
+        "group-missing",
+        &[GROUP],
+        format!("There is no group {group} on this host. Every pot command stops until there is."),
+    );
+    vec![if view.is_own(GROUP) && groups.contains_key("pot") { finding.mended_without(GROUP) } else { finding }]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::{Dataset, Fact, HostFacts, PathKind, PathState, Pool};
+    use crate::rules::example::{absent, at, codes, dataset, file, folder, found, found_on, healthy, host, mends, the};
+    use crate::rules::{Finding, Severity};
+
+    fn with_datasets(more: Vec<Dataset>) -> HostFacts {
+        host(|facts| facts.datasets.value.as_mut().unwrap().extend(more))
+    }
+
+    /// zroot/pot as init made it, with three pots in it.
+    fn prepared() -> HostFacts {
+        let mut all = vec![dataset("zroot/pot", "/opt/pot", 48 << 30)];
+        for part in ["bases", "jails", "fscomp", "jails/web1", "jails/web1/m", "jails/db1", "jails/mail1"] {
+            all.push(dataset(&format!("zroot/pot/{part}"), &format!("/opt/pot/{part}"), 1 << 30));
+        }
+        all.push(dataset("zroot/pot/cache", "/var/cache/pot", 5 << 30));
+        with_datasets(all)
+    }
+
+    fn with_path(path: &str, state: PathState) -> HostFacts {
+        host(|facts| at(facts, path, state))
+    }
+
+    fn only(code: &str, findings: Vec<Finding>) -> Finding {
+        assert_eq!(codes(&findings), [code]);
+        findings.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_prepared_host_is_sound() {
+        assert_eq!(found_on(&prepared(), ""), []);
+    }
+
+    #[test]
+    fn a_dataset_name_that_zfs_refuses_is_found() {
+        for name in ["zroot", "zroot/", "zroot//pot", "zroot/a@b", "/pot", "1root/pot", "zroot/.."] {
+            only("dataset-name-invalid", found(&format!("POT_ZFS_ROOT={name}\n")));
+        }
+        assert_eq!(found("POT_ZFS_ROOT=tank/jails/pot_1.2:x-y\n"), []);
+    }
+
+    #[test]
+    fn a_missing_pool_is_replaced_when_there_is_only_one() {
+        let finding = only("pool-missing", found_on(&healthy(), "POT_ZFS_ROOT=tank/pot\n"));
+        assert_eq!(mends(&finding, "POT_ZFS_ROOT"), Some("zroot/pot"));
+        let two = host(|facts| {
+            let pool = |name: &str| Pool { name: name.to_owned(), size: 1, free: 1, health: "ONLINE".to_owned() };
+            facts.pools = Fact::known(vec![pool("data"), pool("tank")], "test");
+        });
+        let finding = only("pool-missing", found_on(&two, ""));
+        assert!(finding.message.ends_with("This host has the pools data and tank."), "{finding:?}");
+        assert_eq!(finding.fix, None);
+        assert_eq!(found_on(&two, "POT_ZFS_ROOT=tank/pot\n"), []);
+    }
+
+    #[test]
+    fn a_dataset_with_another_mountpoint_is_an_invalid_root() {
+        let finding = only("dataset-mounted-elsewhere", found_on(&prepared(), "POT_FS_ROOT=/srv/pot\n"));
+        assert_eq!(finding.parameters, ["POT_FS_ROOT", "POT_ZFS_ROOT"]);
+        assert_eq!(
+            finding.message,
+            "zroot/pot exists with the mountpoint /opt/pot, not /srv/pot. pot calls that an invalid root and would stop. It \
+             holds 3 pots (web1, db1 and mail1) and 48 GiB."
+        );
+        assert_eq!(mends(&finding, "POT_FS_ROOT"), Some("/opt/pot"));
+    }
+
+    #[test]
+    fn pots_in_the_former_dataset_are_named() {
+        let findings = found_on(&prepared(), "POT_ZFS_ROOT=zroot/jails\nPOT_FS_ROOT=/srv/pot\nPOT_CACHE=/srv/cache\n");
+        let finding = only("dataset-left-behind", findings);
+        assert_eq!(
+            finding.message,
+            "zroot/pot was prepared by pot and holds 3 pots (web1, db1 and mail1) and 48 GiB. With POT_ZFS_ROOT zroot/jails \
+             pot would no longer see it."
+        );
+    }
+
+    #[test]
+    fn a_dataset_with_data_that_is_not_pots_is_found() {
+        let facts = with_datasets(vec![dataset("zroot/mail", "/srv/mail", 3 << 30)]);
+        only("dataset-not-pots", found_on(&facts, "POT_ZFS_ROOT=zroot/mail\nPOT_FS_ROOT=/srv/mail\n"));
+        let empty = with_datasets(vec![dataset("zroot/mail", "/srv/mail", 96 << 10)]);
+        assert_eq!(found_on(&empty, "POT_ZFS_ROOT=zroot/mail\nPOT_FS_ROOT=/srv/mail\n"), []);
+    }
+
+    #[test]
+    fn a_cache_that_stays_where_it_was_is_found() {
+        let finding = only("cache-mounted-elsewhere", found_on(&prepared(), "POT_CACHE=/srv/cache\n"));
+        assert_eq!(mends(&finding, "POT_CACHE"), Some("/var/cache/pot"));
+    }
+
+    #[test]
+    fn folders_must_be_absolute_and_apart() {
+        only("folder-not-absolute", found("POT_CACHE=cache\n"));
+        only("folders-equal", found("POT_FS_ROOT=/srv/pot\nPOT_CACHE=/srv/pot\n"));
+        only("folders-nested", found("POT_CACHE=/opt/pot/jails/cache\n"));
+        only("folders-nested", found("POT_TMP=/opt/pot/bridges\n"));
+        only("folders-nested", found("POT_FS_ROOT=/srv/pot/root\nPOT_CACHE=/srv/pot\n"));
+        only("folders-equal", found("POT_TMP=/var/cache/pot\n"));
+        assert_eq!(found("POT_CACHE=/opt/pot/cache\n"), []);
+        assert_eq!(found("POT_CACHE=/opt/pot-cache\n"), []);
+    }
+
+    #[test]
+    fn a_folder_with_files_would_be_hidden() {
+        let facts = with_path("/srv/pot", folder(0o755, false));
+        only("folder-not-empty", found_on(&facts, "POT_FS_ROOT=/srv/pot\n"));
+        assert_eq!(found_on(&with_path("/srv/pot", folder(0o755, true)), "POT_FS_ROOT=/srv/pot\n"), []);
+        only("folder-is-none", found_on(&with_path("/srv/pot", file(0o644, true)), "POT_FS_ROOT=/srv/pot\n"));
+        let link = PathState { kind: PathKind::Link, ..file(0o755, true) };
+        only("folder-is-link", found_on(&with_path("/srv/pot", link), "POT_FS_ROOT=/srv/pot\n"));
+        // What de-init left behind at the default is not blamed.
+        assert_eq!(found_on(&with_path("/opt/pot", folder(0o750, false)), ""), []);
+    }
+
+    #[test]
+    fn temporary_files_belong_where_only_root_writes() {
+        let finding = only("shared-tmp", found("POT_TMP=/var/tmp\n"));
+        assert_eq!(finding.severity, Severity::Warning);
+        assert_eq!(mends(&finding, "POT_TMP"), Some("/var/run/pot"));
+        only("shared-tmp", found_on(&with_path("/srv/tmp", folder(0o777, true)), "POT_TMP=/srv/tmp\n"));
+        assert_eq!(found_on(&with_path("/srv/tmp", folder(0o700, true)), "POT_TMP=/srv/tmp\n"), []);
+        let missing = found_on(&with_path("/srv/tmp", absent()), "POT_TMP=/srv/tmp\n");
+        assert_eq!(only("tmp-missing", missing).severity, Severity::Notice);
+        only("folder-is-none", found_on(&with_path("/srv/tmp", file(0o600, true)), "POT_TMP=/srv/tmp\n"));
+    }
+
+    #[test]
+    fn a_missing_group_stops_every_command() {
+        let finding = only("group-missing", found_on(&healthy(), "POT_GROUP=jails\n"));
+        assert_eq!(finding.fix.as_ref().unwrap().unset, ["POT_GROUP"]);
+        let without = host(|facts| {
+            facts.groups.value.as_mut().unwrap().remove("pot");
+        });
+        assert_eq!(the("group-missing", &found_on(&without, "")).fix, None);
+        // Before pot is installed its group is not there, and that is no finding.
+        let bare = host(|facts| {
+            facts.groups.value.as_mut().unwrap().remove("pot");
+            facts.packages.value.as_mut().unwrap().pot = None;
+        });
+        assert_eq!(found_on(&bare, ""), []);
+        assert_eq!(found_on(&healthy(), "POT_GROUP=wheel\n"), []);
+        assert_eq!(found_on(&healthy(), "POT_GROUP=1002\n"), []);
+    }
+}

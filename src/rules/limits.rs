@@ -1,0 +1,665 @@
+//! Limits: what no one may write into pot.conf, because root's shell would run it or obey it.
+//!
+//! Findings can be overridden by an admin with a reason, limits never. They are a closed grammar per parameter,
+//! enforced on every write and, on the file as it stands, before every run. `docs/limits.md` gives for each
+//! parameter the grammar and the line of thought.
+
+use crate::facts::{HostFacts, PathKind, PathState};
+use crate::potconf::{Configuration, Kind, Name, Source, parameter};
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A value against a limit: which parameter, which value, which rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{parameter} cannot be {}: {rule}", shown(value))]
+pub struct Against {
+    /// The parameter.
+    pub parameter: String,
+    /// The value that it should not get.
+    pub value: String,
+    /// The rule, as the end of a sentence.
+    pub rule: String,
+}
+
+/// A value as messages show it: control characters escaped, at most 80 characters.
+fn shown(value: &str) -> String {
+    if value.is_empty() {
+        return "empty".to_owned();
+    }
+    let mut text: String = value.chars().take(80).flat_map(char::escape_debug).collect();
+    if value.chars().nth(80).is_some() {
+        text.push('…');
+    }
+    format!("`{text}`")
+}
+
+/// Longest value in bytes. No parameter needs more: 64 networks with blanks stay below.
+const LONGEST: usize = 4096;
+/// Most entries of a list.
+const MOST_ENTRIES: usize = 64;
+/// Longest folder or file name in bytes; pot appends to it, and a mount point ends at 1023.
+const LONGEST_PATH: usize = 255;
+/// Longest dataset name in bytes. ZFS ends at 255, pot appends `/jails/NAME/m@SNAPSHOT`.
+const LONGEST_DATASET: usize = 128;
+
+/// The facilities of syslog.conf(5) on FreeBSD that logger(1) takes; `kern` is the kernel's, `mark` syslogd's own.
+pub const FACILITIES: [&str; 24] = [
+    "auth", "authpriv", "console", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "ntp", "security", "syslog",
+    "user", "uucp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7", "mark",
+];
+
+/// Folders in which nothing of pot's may stand, nor they themselves be taken: `pot init` does `chmod 750` and
+/// `chown root:pot` on one and mounts file systems over another, other commands write and remove files there.
+const CLOSED_TREES: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/libexec",
+    "/proc",
+    "/rescue",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/libdata",
+    "/usr/libexec",
+    "/usr/sbin",
+    "/usr/share",
+    "/usr/src",
+    "/usr/tests",
+    "/usr/local/bin",
+    "/usr/local/etc",
+    "/usr/local/include",
+    "/usr/local/lib",
+    "/usr/local/libdata",
+    "/usr/local/libexec",
+    "/usr/local/sbin",
+    "/usr/local/share",
+    "/var/at",
+    "/var/audit",
+    "/var/backups",
+    "/var/cron",
+    "/var/db/etcupdate",
+    "/var/db/freebsd-update",
+    "/var/db/pkg",
+    "/var/db/pot-console",
+    "/var/empty",
+    "/var/mail",
+    "/var/spool",
+    "/var/unbound",
+    "/var/yp",
+];
+
+/// Folders that belong to the system or to all its users: pot may have one below them, never one of them.
+const SYSTEM_FOLDERS: &[&str] = &[
+    "/",
+    "/compat",
+    "/home",
+    "/media",
+    "/mnt",
+    "/net",
+    "/opt",
+    "/root",
+    "/tmp",
+    "/usr",
+    "/usr/games",
+    "/usr/home",
+    "/usr/local",
+    "/usr/local/libdata/pkgconfig",
+    "/usr/local/www",
+    "/usr/obj",
+    "/usr/ports",
+    "/var",
+    "/var/account",
+    "/var/authpf",
+    "/var/cache",
+    "/var/crash",
+    "/var/db",
+    "/var/games",
+    "/var/heimdal",
+    "/var/log",
+    "/var/msgs",
+    "/var/preserve",
+    "/var/run",
+    "/var/rwho",
+    "/var/tmp",
+];
+
+/// Names of the grammar of pf.conf that could also name an interface. `nat on any from …` is a rule for every
+/// interface, `nat on to …` breaks the whole rule set.
+const PF_WORDS: &[&str] = &[
+    "all",
+    "altq",
+    "anchor",
+    "antispoof",
+    "any",
+    "bandwidth",
+    "binat",
+    "bitmask",
+    "block",
+    "buckets",
+    "cbq",
+    "code",
+    "codelq",
+    "crop",
+    "debug",
+    "dnpipe",
+    "dnqueue",
+    "drop",
+    "egress",
+    "endpoints",
+    "ether",
+    "fairq",
+    "fastroute",
+    "file",
+    "fingerprints",
+    "flags",
+    "floating",
+    "flush",
+    "for",
+    "fragment",
+    "from",
+    "global",
+    "group",
+    "hfsc",
+    "hogs",
+    "hostid",
+    "in",
+    "include",
+    "inet",
+    "inet6",
+    "interval",
+    "keep",
+    "keepcounters",
+    "l3",
+    "label",
+    "limit",
+    "linkshare",
+    "load",
+    "log",
+    "loginterface",
+    "match",
+    "matches",
+    "max",
+    "modulate",
+    "nat",
+    "no",
+    "on",
+    "once",
+    "optimization",
+    "os",
+    "out",
+    "overload",
+    "pass",
+    "persist",
+    "port",
+    "prio",
+    "priority",
+    "priq",
+    "probability",
+    "proto",
+    "qlimit",
+    "queue",
+    "quick",
+    "random",
+    "rdr",
+    "realtime",
+    "reassemble",
+    "return",
+    "ridentifier",
+    "route",
+    "rtable",
+    "rule",
+    "scrub",
+    "self",
+    "set",
+    "skip",
+    "sloppy",
+    "state",
+    "syncookies",
+    "synproxy",
+    "table",
+    "tag",
+    "tagged",
+    "target",
+    "tbrsize",
+    "timeout",
+    "to",
+    "tos",
+    "ttl",
+    "upperlimit",
+    "urpf",
+    "user",
+    "weight",
+    "yes",
+];
+
+/// Checks one value against the limit of its parameter. A value that passes is nothing but data for every use that
+/// pot's scripts make of it.
+///
+/// # Errors
+/// [`Against`], naming parameter, value and rule. A name that pot does not know is refused, too: `PATH`, `EXIT` or
+/// `SED` in a file that root's shell sources would be obeyed.
+pub fn check(name: &str, value: &str) -> Result<(), Against> {
+    judge(name, value).map_err(|rule| Against { parameter: name.to_owned(), value: value.to_owned(), rule })
+}
+
+/// The grammar of a parameter's value, for people.
+pub fn grammar(name: &str) -> Option<&'static str> {
+    if Name::try_from(name).is_ok_and(|name| name.extra_interface().is_some()) {
+        return Some("an IPv4 or IPv6 network such as `10.0.20.0/24`, or empty");
+    }
+    Some(match name {
+        "POT_CACHE" | "POT_FS_ROOT" => "an absolute folder of letters, digits and `._+-`, not one of the system's",
+        "POT_TMP" => {
+            "an absolute folder of letters, digits and `._+-`, not one of the system's but `/tmp` and `/var/tmp`, or empty"
+        }
+        _ => match parameter(name)?.kind {
+            Kind::Dataset => "a dataset below a pool: letters, digits and `_.:-` between slashes",
+            Kind::Folder => "an absolute folder",
+            Kind::Text | Kind::Group => "a group's name: letters, digits and `_.-`, at most 31",
+            Kind::Suffix => "letters, digits and `._-`, at most 32, at least one",
+            Kind::Number => "a decimal number of at most 5 digits",
+            Kind::Network => "an IPv4 or IPv6 network such as `10.192.0.0/10`, not larger than a `/8`",
+            Kind::Netmask => "an IPv4 netmask such as `255.192.0.0`",
+            Kind::Address if parameter(name)?.default.is_empty() => "an IPv4 or IPv6 address, or empty",
+            Kind::Address => "an IPv4 or IPv6 address",
+            Kind::Interface => "an interface: a letter, then letters, digits and `_.-`, at most 15",
+            Kind::InterfaceList => {
+                "interfaces separated by blanks, each a small letter, then small letters, digits and `_`, at most 15"
+            }
+            Kind::Stack => "`ipv4`, `ipv6` or `dual`",
+            Kind::Boolean => "`yes`, `true`, `on`, `no`, `false` or `off`",
+            Kind::NetworkList => "networks or addresses separated by blanks",
+            Kind::ExecutablePath | Kind::FilePath => {
+                "an absolute file name of letters, digits and `._+-`, or empty; it and every folder above belong to root alone"
+            }
+            Kind::Facility => "a facility of syslog.conf(5)",
+            Kind::PotName => "a pot's name: letters, digits, `_` and `-`, at most 63",
+        },
+    })
+}
+
+fn judge(name: &str, value: &str) -> Result<(), String> {
+    if value.len() > LONGEST {
+        return Err(format!("it has {} bytes, more than {LONGEST}", value.len()));
+    }
+    let Ok(name) = Name::try_from(name) else {
+        return Err("this is not the name of a parameter".to_owned());
+    };
+    if let Some(interface) = name.extra_interface() {
+        extra_interface(interface)?;
+        return if value.is_empty() { Ok(()) } else { network(value) };
+    }
+    let Some(parameter) = name.parameter() else {
+        return Err("pot has no such parameter, and root's shell could obey it".to_owned());
+    };
+    if value.is_empty() {
+        return if may_be_empty(parameter.name) {
+            Ok(())
+        } else {
+            Err("pot has no fallback for an empty one".to_owned())
+        };
+    }
+    match parameter.kind {
+        Kind::Dataset => match dataset_problem(value) {
+            Some(problem) => Err(problem),
+            None => Ok(()),
+        },
+        Kind::Folder => folder(value, parameter.name == "POT_TMP"),
+        Kind::ExecutablePath | Kind::FilePath => path(value),
+        Kind::Text | Kind::Group => word(value, 31, |byte| byte.is_ascii_alphanumeric() || byte == b'_', "_.-"),
+        Kind::PotName => word(value, 63, |byte| byte.is_ascii_alphanumeric() || byte == b'_', "_-"),
+        Kind::Suffix => word(value, 32, |byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte), "._-"),
+        Kind::Interface => interface(value),
+        Kind::InterfaceList => entries(value, extra_interface),
+        Kind::NetworkList => entries(value, |entry| address(entry).or_else(|_| network(entry))),
+        Kind::Network => pots_network(value),
+        Kind::Netmask => match value.parse::<Ipv4Addr>() {
+            Ok(mask) if mask.to_string() == value => Ok(()),
+            _ => Err("it is not an IPv4 netmask such as `255.255.0.0`".to_owned()),
+        },
+        Kind::Address => address(value),
+        Kind::Number if value.len() <= 5 && value.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
+        Kind::Number => Err("it is not a decimal number of at most 5 digits".to_owned()),
+        Kind::Stack if ["ipv4", "ipv6", "dual"].contains(&value) => Ok(()),
+        Kind::Stack => Err("it is none of `ipv4`, `ipv6` and `dual`".to_owned()),
+        Kind::Boolean if boolean(value).is_some() => Ok(()),
+        Kind::Boolean => Err("it is none of `yes`, `true`, `on`, `no`, `false` and `off`".to_owned()),
+        Kind::Facility if FACILITIES.contains(&value) => Ok(()),
+        Kind::Facility => Err("it is not a facility of syslog.conf(5)".to_owned()),
+    }
+}
+
+/// Empty is allowed where pot's own default is empty, where its scripts say what counts instead (`${POT_TMP:-/tmp}`),
+/// and for the deprecated DNS pot, which is then not there.
+fn may_be_empty(name: &str) -> bool {
+    parameter(name).is_some_and(|parameter| parameter.default.is_empty())
+        || matches!(
+            name,
+            "POT_TMP"
+                | "POT_GROUP"
+                | "POT_HOSTNAME_MAX_LENGTH"
+                | "POT_NETWORK_STACK"
+                | "POT_ISOLATE_VNET_POTS"
+                | "POT_DNS_NAME"
+                | "POT_DNS_IP"
+        )
+}
+
+/// What pot's `_normalize_true_false` makes of a value; none when it knows no such word.
+pub fn boolean(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" => Some(true),
+        "no" | "false" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// The entries of a list as sh splits it with the usual IFS.
+pub(super) fn split(list: &str) -> impl Iterator<Item = &str> {
+    list.split([' ', '\t', '\n']).filter(|entry| !entry.is_empty())
+}
+
+fn entries(list: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
+    let mut count = 0;
+    for entry in split(list) {
+        check(entry).map_err(|rule| format!("{}: {rule}", shown(entry)))?;
+        count += 1;
+    }
+    if count > MOST_ENTRIES { Err(format!("it has {count} entries, more than {MOST_ENTRIES}")) } else { Ok(()) }
+}
+
+fn word(value: &str, longest: usize, first: impl Fn(u8) -> bool, others: &str) -> Result<(), String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || others.as_bytes().contains(&byte);
+    if value.len() > longest {
+        Err(format!("it has more than {longest} characters"))
+    } else if !value.bytes().next().is_some_and(first) || !value.bytes().all(good) {
+        Err(format!("only letters, digits and `{others}` are allowed, `-` not first"))
+    } else {
+        Ok(())
+    }
+}
+
+/// `POT_EXTIF` and `POT_VPN_EXTIF`. They stand in pf rules, in arguments of ifconfig(8) and in the pattern of a grep.
+fn interface(value: &str) -> Result<(), String> {
+    if value.len() > 15 {
+        return Err("an interface's name has at most 15 characters".to_owned());
+    }
+    if !value.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    {
+        return Err("an interface's name begins with a letter and holds only letters, digits and `_.-`".to_owned());
+    }
+    not_a_word_of_pf(value)
+}
+
+/// An entry of `POT_EXTRA_EXTIF`: vnet-start's `eval extra_net="\$POT_NETWORK_$extra_netif"` makes it code.
+fn extra_interface(value: &str) -> Result<(), String> {
+    if value.len() > 15 {
+        return Err("an interface's name has at most 15 characters".to_owned());
+    }
+    if !value.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
+        || !value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    {
+        return Err(
+            "an extra interface's name begins with a small letter and holds only small letters, digits and `_`, \
+                    because `pot vnet-start` evaluates it as part of a shell variable"
+                .to_owned(),
+        );
+    }
+    not_a_word_of_pf(value)
+}
+
+fn not_a_word_of_pf(value: &str) -> Result<(), String> {
+    if PF_WORDS.contains(&value) {
+        Err("it is a word of pf.conf, and in pot's rules pf would read it as such".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+fn address(value: &str) -> Result<(), String> {
+    match value.parse::<IpAddr>() {
+        Ok(address) if address.to_string() == value => Ok(()),
+        Ok(address) => Err(format!("it is to be written `{address}`")),
+        Err(_) => Err("it is not an IP address".to_owned()),
+    }
+}
+
+fn network(value: &str) -> Result<(), String> {
+    match value.parse::<IpNet>() {
+        Ok(network) if network.to_string() == value => Ok(()),
+        Ok(network) => Err(format!("it is to be written `{network}`")),
+        Err(_) => Err("it is not a network such as `10.200.0.0/16`".to_owned()),
+    }
+}
+
+/// `POT_NETWORK`: the bridge gets a route to all of it, so `0.0.0.0/0` would take every route of the host.
+fn pots_network(value: &str) -> Result<(), String> {
+    network(value)?;
+    match value.parse::<Ipv4Net>() {
+        Ok(network) if network.prefix_len() < 8 => {
+            Err("it is larger than a `/8`, and the bridge would take the routes to all of it".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with a dataset name, by ZFS' naming (`zfs(8)`, "ZFS File System Hierarchy", and the checks of
+/// zfs_namecheck.c) without the blank that it would take, and with a pool that can be created.
+pub(super) fn dataset_problem(value: &str) -> Option<String> {
+    if value.len() > LONGEST_DATASET {
+        return Some(format!("a dataset's name should have at most {LONGEST_DATASET} characters, pot appends to it"));
+    }
+    let mut components = value.split('/');
+    let pool = components.next().unwrap_or_default();
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+    if !pool.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) || !pool.bytes().all(good) {
+        return Some("a pool's name begins with a letter and holds only letters, digits and `_.:-`".to_owned());
+    }
+    let below: Vec<&str> = components.collect();
+    if below.is_empty() {
+        return Some(
+            "it is a whole pool, and `pot de-init` destroys this dataset with all that is in it; name one below, such as \
+             `zroot/pot`"
+                .to_owned(),
+        );
+    }
+    for component in below {
+        if component.is_empty() {
+            return Some("a component is empty: no `/` at the end, no two in a row".to_owned());
+        }
+        if component == "." || component == ".." {
+            return Some("ZFS refuses `.` and `..` as components".to_owned());
+        }
+        if !component.as_bytes().first().is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            || !component.bytes().all(good)
+        {
+            return Some(
+                "each component begins with a letter, a digit or `_` and holds only those and `.:-`".to_owned(),
+            );
+        }
+    }
+    None
+}
+
+/// What is wrong with a path, whatever stands there: absolute, normal, and of characters that mean nothing to sh, sed,
+/// awk and xargs, through which pot passes it.
+pub(super) fn path(value: &str) -> Result<(), String> {
+    if value.len() > LONGEST_PATH {
+        return Err(format!("a path has at most {LONGEST_PATH} characters here, pot appends to it"));
+    }
+    let Some(below) = value.strip_prefix('/') else {
+        return Err("it does not begin with `/`".to_owned());
+    };
+    for component in below.split('/') {
+        if component.is_empty() {
+            return Err(if below.is_empty() {
+                "it is the root of all folders".to_owned()
+            } else {
+                "no `/` at the end, no two in a row".to_owned()
+            });
+        }
+        if component == "." || component == ".." {
+            return Err("`.` and `..` are not allowed in it".to_owned());
+        }
+        if component.starts_with('-')
+            || !component.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+        {
+            return Err("only letters, digits and `._+-` are allowed between its slashes, `-` not first".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Whether `path` is `folder` or stands below it. Both absolute and normal.
+pub(super) fn is_at_or_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || folder == "/"
+}
+
+fn folder(value: &str, temporary: bool) -> Result<(), String> {
+    path(value)?;
+    if let Some(tree) = CLOSED_TREES.iter().find(|tree| is_at_or_below(value, tree)) {
+        return Err(format!("`{tree}` belongs to the system, with all that is below"));
+    }
+    if temporary && (value == "/tmp" || value == "/var/tmp") {
+        return Ok(());
+    }
+    // Whatever lies above a closed tree is in the second list, which a test holds to be so.
+    if SYSTEM_FOLDERS.contains(&value) {
+        return Err("this folder belongs to the system; take one below it".to_owned());
+    }
+    Ok(())
+}
+
+/// Limits that tie parameters together: nothing that root obeys may stand where a pot's root writes. Root inside of a
+/// pot has uid 0 outside, too, so that ownership says nothing there.
+///
+/// # Errors
+/// [`Against`] for the first value that is where it must not be.
+pub fn check_together(configuration: &Configuration) -> Result<(), Against> {
+    let Some(root) = configuration.value("POT_FS_ROOT") else { return Ok(()) };
+    let inside: Vec<String> = ["jails", "bases", "fscomp"].iter().map(|part| format!("{root}/{part}")).collect();
+    for name in ["POT_TMP", "POT_CACHE", "POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"] {
+        let Some(value) = configuration.value(name) else { continue };
+        if let Some(folder) = inside.iter().find(|folder| is_at_or_below(value, folder)) {
+            return Err(Against {
+                parameter: name.to_owned(),
+                value: value.to_owned(),
+                rule: format!("pots can write below `{folder}`"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The parameters whose values must be files that only root can change: root runs the one and trusts the other.
+pub const TRUSTED_FILES: [&str; 2] = ["POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"];
+
+/// The limit on what stands at the path that a parameter names: the hook and the public key must be regular files, they
+/// and every folder above owned by root and writable by no other; `POT_FS_ROOT` must not be a symbolic link, which
+/// root's `chmod` would follow to wherever it points. Other parameters have none.
+///
+/// # Errors
+/// [`Against`], for the hook and the key also when nothing is known about the path: then it cannot be trusted.
+pub fn check_path(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
+    let against =
+        |rule: &str| Err(Against { parameter: name.to_owned(), value: path.to_owned(), rule: rule.to_owned() });
+    if name == "POT_FS_ROOT" && state.is_some_and(|state| state.kind == PathKind::Link) {
+        return against("that is a symbolic link, and `pot init` would change the folder it points to");
+    }
+    if !TRUSTED_FILES.contains(&name) || path.is_empty() {
+        return Ok(());
+    }
+    match state {
+        None => against("what stands there could not be looked at"),
+        Some(state) => match state.kind {
+            PathKind::Absent => against("there is no such file"),
+            PathKind::Folder => against("that is a folder"),
+            PathKind::Link => against("that is a symbolic link; name the file itself"),
+            PathKind::Other => against("that is not a regular file"),
+            PathKind::File if !state.only_root_writes => {
+                against("the file and every folder above it must be owned by root and writable by no other")
+            }
+            PathKind::File => Ok(()),
+        },
+    }
+}
+
+/// Limits that need facts, see [`check_path`].
+///
+/// # Errors
+/// [`Against`], also when the facts do not cover the hook or the key.
+pub fn check_paths(configuration: &Configuration, facts: &HostFacts) -> Result<(), Against> {
+    let paths = facts.paths.get();
+    for name in TRUSTED_FILES.into_iter().chain(["POT_FS_ROOT"]) {
+        if let Some(path) = configuration.value(name) {
+            check_path(name, path, paths.and_then(|paths| paths.get(path)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Variables that are no parameters but that sh or pot's scripts obey: `${EXIT} 1` runs what EXIT says.
+fn is_obeyed(name: &str) -> bool {
+    const OBEYED: [&str; 16] = [
+        "PATH",
+        "IFS",
+        "ENV",
+        "EXIT",
+        "ECHO",
+        "SED",
+        "OPTIND",
+        "OPTARG",
+        "CDPATH",
+        "HOME",
+        "PWD",
+        "PS4",
+        "CMD",
+        "TMPDIR",
+        "SHELL",
+        "IFCONFIG_FORMAT",
+    ];
+    OBEYED.contains(&name)
+        || ["_POT", "LD_", "LC_", "MALLOC_"].iter().any(|prefix| name.starts_with(prefix))
+        || (name.starts_with('_') && name.len() > 1)
+}
+
+/// Whether a variable that is no parameter steers sh or pot's scripts all the same.
+pub(super) fn steers_pot(name: &str) -> bool {
+    is_obeyed(name)
+}
+
+/// All limits on the file as it stands, before every run: the value of every parameter that is certain, what ties them
+/// together and, with facts, what stands at their paths. Values that are not certain are not judged here: an operation
+/// that uses one does not run.
+///
+/// # Errors
+/// The first value that is against a limit.
+pub fn check_all(configuration: &Configuration, facts: Option<&HostFacts>) -> Result<(), Against> {
+    for setting in configuration.settings() {
+        let Some(value) = setting.value.as_deref() else { continue };
+        if setting.source == Source::Unset {
+            continue;
+        }
+        if setting.since.is_some() || crate::potconf::extra_interface(&setting.name).is_some() {
+            check(&setting.name, value)?;
+        } else if is_obeyed(&setting.name) {
+            return Err(Against {
+                parameter: setting.name,
+                value: value.to_owned(),
+                rule: "it is no parameter, but sh or pot's scripts obey it".to_owned(),
+            });
+        }
+    }
+    check_together(configuration)?;
+    match facts {
+        Some(facts) => check_paths(configuration, facts),
+        None => Ok(()),
+    }
+}

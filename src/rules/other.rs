@@ -1,0 +1,312 @@
+//! Rules about the rest: logging, names, temporary files' endings, booleans, the hook, the public key, pf.conf.
+
+use super::Finding;
+use super::limits::{self, FACILITIES};
+use super::view::{View, enumerated, plural};
+use crate::facts::{PathKind, PathState};
+
+const FACILITY: &str = "POT_LOG_FACILITY";
+const SUFFIX: &str = "POT_MKTEMP_SUFFIX";
+const HOSTNAME: &str = "POT_HOSTNAME_MAX_LENGTH";
+const ISOLATE: &str = "POT_ISOLATE_VNET_POTS";
+const HOOK: &str = "POT_EXPORT_PORTS_PF_RULES_HOOK";
+const PUBKEY: &str = "POT_DEFAULT_SIGNATURE_PUBKEY";
+
+/// POT_LOG_FACILITY is no facility (syslog.conf(5); common.sh: `logger -p "$POT_LOG_FACILITY".info` fails at every
+/// call).
+pub(super) fn facility_unknown(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.value(FACILITY).filter(|value| !FACILITIES.contains(value)) else { return Vec::new() };
+    let lower = value.trim().to_ascii_lowercase();
+    let meant = FACILITIES.into_iter().find(|known| *known == lower);
+    vec![
+        Finding::error(
+            "facility-unknown",
+            &[FACILITY],
+            format!(
+                "`{}` is not a facility of syslog.conf(5), such as local0 to local7, daemon or user. pot's calls would not \
+                 be logged.",
+                value.escape_debug()
+            ),
+        )
+        .perhaps_mended_by(FACILITY, meant),
+    ]
+}
+
+/// syslogd writes the facility nowhere. A stock syslog.conf does not write the default either; that is said on the
+/// readiness page, and a default is not blamed.
+pub(super) fn facility_written_nowhere(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.text(FACILITY).filter(|value| view.is_own(FACILITY) && FACILITIES.contains(value)) else {
+        return Vec::new();
+    };
+    let Some(syslog) = view.facts.and_then(|facts| facts.syslog.get()) else { return Vec::new() };
+    if syslog.files.get(value).is_some_and(|files| !files.is_empty()) {
+        return Vec::new();
+    }
+    // The probe asks for these and for the one in force, not for every facility there is.
+    if !value.starts_with("local") && value != "user" && value != "daemon" {
+        return Vec::new();
+    }
+    vec![Finding::warning(
+        "facility-written-nowhere",
+        &[FACILITY],
+        format!("syslogd writes {value}.info nowhere, so pot's calls would leave no trace."),
+    )]
+}
+
+/// POT_HOSTNAME_MAX_LENGTH is no number from 1 to 255 (`_get_usable_hostname` cuts to it; MAXHOSTNAMELEN is 256).
+pub(super) fn hostname_length(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.text(HOSTNAME) else { return Vec::new() };
+    if value.bytes().all(|byte| byte.is_ascii_digit())
+        && value.parse::<u32>().is_ok_and(|length| (1..=255).contains(&length))
+    {
+        return Vec::new();
+    }
+    vec![Finding::error(
+        "hostname-length",
+        &[HOSTNAME],
+        format!("POT_HOSTNAME_MAX_LENGTH `{}` is not a number from 1 to 255.", value.escape_debug()),
+    )]
+}
+
+/// POT_MKTEMP_SUFFIX has too few X at its end (mktemp(1): each becomes a random character, only those at the end).
+pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.text(SUFFIX) else { return Vec::new() };
+    let random = value.len() - value.trim_end_matches('X').len();
+    let default = crate::potconf::parameter(SUFFIX).map(|known| known.default);
+    let shown = value.escape_debug();
+    match random {
+        0 => vec![
+            Finding::error(
+                "mktemp-suffix",
+                &[SUFFIX],
+                format!(
+                    "`{shown}` does not end in X. mktemp would make the same name each time, and fail on the second."
+                ),
+            )
+            .perhaps_mended_by(SUFFIX, default),
+        ],
+        1..=5 => vec![
+            Finding::warning(
+                "mktemp-suffix",
+                &[SUFFIX],
+                format!(
+                    "`{shown}` has {random} X at its end. Names with fewer than 6 random characters can be guessed."
+                ),
+            )
+            .perhaps_mended_by(SUFFIX, default),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// A boolean that `_normalize_true_false` does not know: pot takes it for no without saying so.
+pub(super) fn boolean_unknown(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.text(ISOLATE).filter(|value| limits::boolean(value).is_none()) else { return Vec::new() };
+    vec![Finding::error(
+        "boolean-unknown",
+        &[ISOLATE],
+        format!(
+            "POT_ISOLATE_VNET_POTS `{}` is none of yes, true, on, no, false and off. pot takes it for no without saying so.",
+            value.escape_debug()
+        ),
+    )]
+}
+
+fn state<'a>(view: &View<'a>, path: &str) -> Option<&'a PathState> {
+    view.facts?.paths.get()?.get(path)
+}
+
+/// The hook is not an executable file of root's alone (start.sh runs it as root).
+pub(super) fn hook_unusable(view: &View<'_>) -> Vec<Finding> {
+    let Some(path) = view.text(HOOK) else { return Vec::new() };
+    if let Some(problem) = stands_among_pots(view, HOOK, path) {
+        return vec![problem];
+    }
+    let Some(known) = state(view, path) else { return Vec::new() };
+    let (code, message) = match known.kind {
+        PathKind::Absent => {
+            ("hook-missing", format!("{path} does not exist. `pot start` would make no rules for exported ports."))
+        }
+        PathKind::File if known.mode & 0o111 == 0 => (
+            "hook-not-executable",
+            format!("{path} is not executable. `pot start` would make no rules for exported ports."),
+        ),
+        PathKind::File if !known.only_root_writes => (
+            "hook-writable",
+            format!("Others than root can change {path} or a folder above it, and `pot start` runs it as root."),
+        ),
+        PathKind::File => return Vec::new(),
+        PathKind::Folder | PathKind::Link | PathKind::Other => {
+            ("hook-not-executable", format!("{path} is not a regular file. `pot start` would run it as root."))
+        }
+    };
+    vec![Finding::error(code, &[HOOK], message)]
+}
+
+/// The public key cannot be read, or others can change it: signatures would prove nothing (import.sh, `signify -V`).
+pub(super) fn public_key_unusable(view: &View<'_>) -> Vec<Finding> {
+    let Some(path) = view.text(PUBKEY) else { return Vec::new() };
+    if let Some(problem) = stands_among_pots(view, PUBKEY, path) {
+        return vec![problem];
+    }
+    let Some(known) = state(view, path) else { return Vec::new() };
+    let (code, message) = match known.kind {
+        PathKind::Absent => (
+            "public-key-unreadable",
+            format!("{path} does not exist. `pot import` and `pot prepare` would refuse every image."),
+        ),
+        PathKind::File if !known.only_root_writes => (
+            "public-key-writable",
+            format!("Others than root can change {path} or a folder above it, so signatures would prove nothing."),
+        ),
+        PathKind::File => return Vec::new(),
+        PathKind::Folder | PathKind::Link | PathKind::Other => (
+            "public-key-unreadable",
+            format!("{path} is not a regular file. `pot import` and `pot prepare` would refuse every image."),
+        ),
+    };
+    vec![Finding::error(code, &[PUBKEY], message)]
+}
+
+/// A file that root trusts must not stand where a pot's root can write: uid 0 there is uid 0 here.
+fn stands_among_pots(view: &View<'_>, name: &str, path: &str) -> Option<Finding> {
+    let root = view.text("POT_FS_ROOT")?;
+    limits::is_at_or_below(path, root).then(|| {
+        Finding::error(
+            if name == HOOK { "hook-writable" } else { "public-key-writable" },
+            &[name],
+            format!("{path} lies below POT_FS_ROOT {root}, where pots can change files."),
+        )
+    })
+}
+
+/// pf.conf does not load (vnet-start.sh ignores that; rc.d/pf then enables pf with no rules at all).
+pub(super) fn pf_conf_invalid(view: &View<'_>) -> Vec<Finding> {
+    let Some(file) = view.facts.and_then(|facts| facts.pf_file.get()) else { return Vec::new() };
+    if !file.exists || file.valid != Some(false) {
+        return Vec::new();
+    }
+    let first = file.errors.first().map(|error| format!(" pfctl says: `{}`", error.escape_debug())).unwrap_or_default();
+    let more = file.errors.len().saturating_sub(1);
+    let rest = if more > 0 { format!(" and {more} more {}", plural(more, "line", "lines")) } else { String::new() };
+    let end = if first.is_empty() { "" } else { "." };
+    vec![Finding::error(
+        "pf-conf-invalid",
+        &[],
+        format!("pf does not take {}: the next boot has no firewall.{first}{rest}{end}", file.path),
+    )]
+}
+
+/// Log files that syslogd would write pot's facility to, but that do not exist (syslogd without `-C` does not make
+/// them).
+pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
+    let Some(value) = view.text(FACILITY).filter(|_| view.is_own(FACILITY)) else { return Vec::new() };
+    let Some(syslog) = view.facts.and_then(|facts| facts.syslog.get()) else { return Vec::new() };
+    let missing: Vec<&String> =
+        syslog.files.get(value).into_iter().flatten().filter(|file| syslog.missing.contains(file)).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding::warning(
+        "log-file-missing",
+        &[FACILITY],
+        format!(
+            "syslogd would write {value} to {}, but {} not exist, and syslogd does not create {}.",
+            enumerated(&missing),
+            plural(missing.len(), "it does", "they do"),
+            plural(missing.len(), "it", "them")
+        ),
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::{PathKind, PathState};
+    use crate::rules::example::{absent, at, codes, file, found, found_on, healthy, host, mends};
+    use crate::rules::{Finding, Severity};
+
+    fn only(code: &str, findings: Vec<Finding>) -> Finding {
+        assert_eq!(codes(&findings), [code]);
+        findings.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_facility_is_one_of_syslogs_and_written_somewhere() {
+        let finding = only("facility-unknown", found("POT_LOG_FACILITY=local8\n"));
+        assert_eq!((finding.severity, &finding.fix), (Severity::Error, &None));
+        assert_eq!(
+            mends(&only("facility-unknown", found("POT_LOG_FACILITY=LOCAL3\n")), "POT_LOG_FACILITY"),
+            Some("local3")
+        );
+        only("facility-written-nowhere", found_on(&healthy(), "POT_LOG_FACILITY=local3\n"));
+        assert_eq!(found_on(&healthy(), "POT_LOG_FACILITY=cron\n"), []);
+        let missing = host(|facts| {
+            let syslog = facts.syslog.value.as_mut().unwrap();
+            syslog.files.insert("local3".to_owned(), vec!["/var/log/pot.log".to_owned()]);
+            syslog.missing.push("/var/log/pot.log".to_owned());
+        });
+        only("log-file-missing", found_on(&missing, "POT_LOG_FACILITY=local3\n"));
+    }
+
+    #[test]
+    fn a_host_name_has_1_to_255_characters() {
+        for wrong in ["0", "256", "-1", "many", "+5"] {
+            only("hostname-length", found(&format!("POT_HOSTNAME_MAX_LENGTH={wrong}\n")));
+        }
+        assert_eq!(found("POT_HOSTNAME_MAX_LENGTH=255\n"), []);
+    }
+
+    #[test]
+    fn temporary_names_need_random_characters_at_their_end() {
+        assert_eq!(only("mktemp-suffix", found("POT_MKTEMP_SUFFIX=.tmp\n")).severity, Severity::Error);
+        let finding = only("mktemp-suffix", found("POT_MKTEMP_SUFFIX=.XXX\n"));
+        assert_eq!((finding.severity, mends(&finding, "POT_MKTEMP_SUFFIX")), (Severity::Warning, Some(".XXXXXXXX")));
+        assert_eq!(found("POT_MKTEMP_SUFFIX=XXXXXX.tmp\n")[0].code, "mktemp-suffix");
+        assert_eq!(found("POT_MKTEMP_SUFFIX=.XXXXXX\n"), []);
+    }
+
+    #[test]
+    fn only_pots_own_booleans_count() {
+        only("boolean-unknown", found("POT_ISOLATE_VNET_POTS=1\n"));
+        for good in ["YES", "true", "On", "no", "FALSE", "off"] {
+            assert_eq!(found(&format!("POT_ISOLATE_VNET_POTS={good}\n")), [], "{good}");
+        }
+    }
+
+    #[test]
+    fn what_root_runs_or_trusts_must_be_roots_alone() {
+        let with = |state: PathState| host(|facts| at(facts, "/usr/local/etc/hook", state));
+        let link = PathState { kind: PathKind::Link, ..file(0o755, true) };
+        let cases = [
+            (absent(), "hook-missing", "public-key-unreadable"),
+            (link, "hook-not-executable", "public-key-unreadable"),
+            (file(0o755, false), "hook-writable", "public-key-writable"),
+        ];
+        let hook = "POT_EXPORT_PORTS_PF_RULES_HOOK=/usr/local/etc/hook\n";
+        let key = "POT_DEFAULT_SIGNATURE_PUBKEY=/usr/local/etc/hook\n";
+        for (state, for_hook, for_key) in cases {
+            only(for_hook, found_on(&with(state.clone()), hook));
+            only(for_key, found_on(&with(state), key));
+        }
+        only("hook-not-executable", found_on(&with(file(0o644, true)), hook));
+        assert_eq!(found_on(&with(file(0o755, true)), hook), []);
+        assert_eq!(found_on(&with(file(0o644, true)), key), []);
+        only("hook-writable", found("POT_EXPORT_PORTS_PF_RULES_HOOK=/opt/pot/jails/web1/m/hook\n"));
+    }
+
+    #[test]
+    fn a_pf_conf_that_does_not_load_leaves_the_next_boot_without_a_firewall() {
+        let broken = host(|facts| {
+            let file = facts.pf_file.value.as_mut().unwrap();
+            file.valid = Some(false);
+            file.errors = vec!["/etc/pf.conf:4: syntax error".to_owned()];
+        });
+        let finding = only("pf-conf-invalid", found_on(&broken, ""));
+        assert_eq!(
+            finding.message,
+            "pf does not take /etc/pf.conf: the next boot has no firewall. pfctl says: `/etc/pf.conf:4: syntax error`."
+        );
+        // It could not be tried without /dev/pf.
+        assert_eq!(found_on(&host(|facts| facts.pf_file.value.as_mut().unwrap().valid = None), ""), []);
+    }
+}

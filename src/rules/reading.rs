@@ -1,0 +1,553 @@
+//! Rules about the file as a shell program: what sh makes of it, what potnet reads instead, names that pot does not
+//! know.
+
+use super::Finding;
+use super::limits;
+use super::view::{View, enumerated, plural};
+use crate::potconf::{CommandRun, PARAMETERS, Source, potnet};
+use std::collections::HashSet;
+
+/// How many unknown names are listed one by one; a file with more is not pot's.
+const MOST_UNKNOWN: usize = 100;
+
+/// sh stops reading at a syntax error, and `pot`, which sources the file, ends with it (POSIX, 2.8.1 "Consequences of
+/// Shell Errors": a special built-in such as `.` ends the shell).
+pub(super) fn shell_syntax(view: &View<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for problem in view.configuration.default_document().syntax_problems() {
+        findings.push(Finding::error(
+            "shell-syntax",
+            &[],
+            format!(
+                "Line {} of pot.default.conf is not valid for sh: {}. Every pot command would stop there.",
+                problem.line, problem.message
+            ),
+        ));
+    }
+    for problem in view.configuration.own().syntax_problems() {
+        let message = format!(
+            "Line {} is not valid for sh: {}. Every pot command would stop here.",
+            problem.line, problem.message
+        );
+        findings.push(Finding::error("shell-syntax", &[], message).at(problem.line));
+    }
+    findings
+}
+
+/// Commands that are no danger and say nothing: the shell's own words for variables and tests.
+const QUIET: [&str; 11] = [":", "true", "false", "export", "readonly", "unset", "set", "test", "[", "local", "typeset"];
+
+/// A value with a blank and no quotes: `POT_EXTRA_EXTIF=vlan20 vlan30` sets it for the command `vlan30` alone (the
+/// guide's own example, and the one of pot.conf.sample).
+pub(super) fn unquoted_blank(view: &View<'_>) -> Vec<Finding> {
+    view.configuration
+        .own()
+        .commands()
+        .filter_map(|command| {
+            let (name, list) = command.meant.as_ref()?;
+            let run = command.command.as_deref().unwrap_or(&command.text).escape_debug().to_string();
+            let stays = match view.value(name) {
+                Some("") => format!("{name} stays empty"),
+                Some(value) => format!("{name} stays `{}`", value.escape_debug()),
+                None => format!("{name} is not set"),
+            };
+            Some(
+                Finding::error(
+                    "unquoted-blank",
+                    &[name],
+                    format!("sh would run the command `{run}` here, as root, and {stays}. A list needs quotes."),
+                )
+                .at(command.line)
+                .mended_by(name, list),
+            )
+        })
+        .collect()
+}
+
+/// A line that is a command: root runs it at every call of pot.
+pub(super) fn runs_command(view: &View<'_>) -> Vec<Finding> {
+    let odd: HashSet<usize> = view.configuration.own().oddities().iter().map(|oddity| oddity.line).collect();
+    commands(view)
+        .take(MOST_UNKNOWN)
+        .map(|command| {
+            let text: String = command.text.chars().take(60).flat_map(char::escape_debug).collect();
+            let text = if command.text.chars().nth(60).is_some() { format!("{text}…") } else { text };
+            let after = if odd.contains(&command.line) { " No value after it is certain." } else { "" };
+            Finding::warning(
+                "runs-command",
+                &[],
+                format!("sh runs `{text}` here, as root, at every call of pot.{after}"),
+            )
+            .at(command.line)
+        })
+        .collect()
+}
+
+/// The commands that `runs_command` names.
+fn commands(view: &View<'_>) -> impl Iterator<Item = CommandRun> {
+    view.configuration
+        .own()
+        .commands()
+        .filter(|command| command.meant.is_none())
+        .filter(|command| !command.command.as_deref().is_some_and(|name| QUIET.contains(&name)))
+}
+
+/// A parameter whose value only sh knows, when it runs. It is read-only here, and operations that use it do not run.
+pub(super) fn computed_value(view: &View<'_>) -> Vec<Finding> {
+    let oddities = view.configuration.own().oddities();
+    let everything_is_uncertain = !oddities.is_empty();
+    let told: HashSet<usize> = commands(view).map(|command| command.line).collect();
+    let mut findings: Vec<Finding> = oddities
+        .iter()
+        .filter(|oddity| !told.contains(&oddity.line))
+        .take(MOST_UNKNOWN)
+        .map(|oddity| {
+            Finding::warning("computed-value", &[], format!("No value is certain, because {}.", oddity.reason))
+                .at(oddity.line)
+        })
+        .collect();
+    findings.extend(view.configuration.default_document().oddities().iter().take(1).map(|oddity| {
+        Finding::warning(
+            "computed-value",
+            &[],
+            format!("No value is certain, because in line {} of pot.default.conf {}.", oddity.line, oddity.reason),
+        )
+    }));
+    for setting in view.settings() {
+        if setting.source != Source::PotConf || setting.editable || !is_known(&setting.name) {
+            continue;
+        }
+        if everything_is_uncertain && setting.line.is_none() {
+            continue;
+        }
+        let reason = setting.reason.as_deref().unwrap_or("computed");
+        let potnet = match (&setting.value, &setting.potnet_value) {
+            (None, Some(read)) => format!(" potnet reads `{}`.", read.escape_debug()),
+            _ => String::new(),
+        };
+        let message = if setting.value.is_none() {
+            format!(
+                "{} is known only to sh at the time it runs ({reason}), so it cannot be checked here.{potnet}",
+                setting.name
+            )
+        } else {
+            format!("{} cannot be changed here: {reason}.", setting.name)
+        };
+        findings.push(Finding::notice("computed-value", &[&setting.name], message));
+    }
+    findings
+}
+
+/// A parameter is assigned twice: the last one counts.
+pub(super) fn duplicate_assignment(view: &View<'_>) -> Vec<Finding> {
+    view.configuration
+        .own()
+        .duplicates()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("POT") && view.value(name).is_some())
+        .filter_map(|(name, lines)| {
+            let last = *lines.last()?;
+            Some(
+                Finding::warning(
+                    "duplicate-assignment",
+                    &[&name],
+                    format!("{name} is set on lines {}. The last one counts, line {last}.", enumerated(&lines)),
+                )
+                .at(last),
+            )
+        })
+        .collect()
+}
+
+fn is_known(name: &str) -> bool {
+    crate::potconf::parameter(name).is_some() || crate::potconf::extra_interface(name).is_some()
+}
+
+/// The parameter that was probably meant by a name that pot does not know: one or two letters differ.
+pub(super) fn suggestion(view: &View<'_>, name: &str) -> Option<&'static str> {
+    if crate::potconf::parameter(name).is_some() {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    let most = if upper.len() < 10 { 1 } else { 2 };
+    let near = PARAMETERS
+        .iter()
+        .filter(|known| known.name.len().abs_diff(upper.len()) <= most)
+        .filter_map(|known| Some((distance(&upper, known.name, most)?, known.name)))
+        .min()?
+        .1;
+    match crate::potconf::extra_interface(name) {
+        None => Some(near),
+        // POT_NETWORK_STAK may also be the network of an interface STAK.
+        Some(interface) => {
+            let is_meant = view.interface(interface).is_some() || view.list("POT_EXTRA_EXTIF").contains(&interface);
+            (near == "POT_NETWORK_STACK" && !is_meant).then_some(near)
+        }
+    }
+}
+
+/// How many letters must be changed, added, left out or swapped with their neighbour; none when more than `most`.
+fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=other.len()).collect();
+    for (row, &letter) in one.iter().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, &wanted) in other.iter().enumerate() {
+            let at = |line: &[usize], place: usize| line.get(place).copied().unwrap_or(usize::MAX - 8);
+            let mut best = (at(&above, column) + usize::from(letter != wanted))
+                .min(at(&above, column + 1) + 1)
+                .min(at(&current, column) + 1);
+            if row > 0 && column > 0 && one.get(row - 1) == Some(&wanted) && other.get(column - 1) == Some(&letter) {
+                best = best.min(at(&before, column - 1) + 1);
+            }
+            current.push(best);
+        }
+        if current.iter().min().is_none_or(|best| *best > most) {
+            return None;
+        }
+        before = std::mem::replace(&mut above, current);
+    }
+    above.last().copied().filter(|best| *best <= most)
+}
+
+/// A name that pot does not know has no effect.
+pub(super) fn unknown_parameter(view: &View<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut more = 0;
+    for setting in view.settings().iter().filter(|setting| setting.source == Source::PotConf) {
+        let name = setting.name.as_str();
+        let suggested = suggestion(view, name);
+        if crate::potconf::parameter(name).is_some()
+            || (crate::potconf::extra_interface(name).is_some() && suggested.is_none())
+        {
+            continue;
+        }
+        if findings.len() >= MOST_UNKNOWN {
+            more += 1;
+            continue;
+        }
+        findings.push(if limits::steers_pot(name) {
+            Finding::error(
+                "steers-pot",
+                &[name],
+                format!("{name} is no parameter of pot, but sh or pot's scripts obey it. No operation runs with it."),
+            )
+        } else if let Some(known) = suggested {
+            let finding = Finding::warning(
+                "unknown-parameter",
+                &[name],
+                format!("pot does not know {name}, so it has no effect. Did you mean {known}?"),
+            );
+            match setting.value.as_deref().filter(|value| setting.editable && limits::check(known, value).is_ok()) {
+                Some(value) if view.line(known).is_none() => finding.mended_by(known, value).mended_without(name),
+                _ => finding,
+            }
+        } else if name.starts_with("POT") {
+            Finding::warning("unknown-parameter", &[name], format!("pot does not know {name}, so it has no effect."))
+        } else {
+            Finding::notice(
+                "unknown-parameter",
+                &[name],
+                format!("{name} is no parameter of pot. It has an effect only where this file uses it."),
+            )
+        });
+    }
+    if more > 0 {
+        findings.push(Finding::warning(
+            "unknown-parameter",
+            &[],
+            format!(
+                "{} more {} that pot does not know.",
+                super::view::grouped(more),
+                plural(usize::try_from(more).unwrap_or(2), "name follows", "names follow")
+            ),
+        ));
+    }
+    findings
+}
+
+/// `0.16.1` of `0.16.1_2,1`, as numbers.
+fn version(text: &str) -> Option<Vec<u32>> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    text.get(..end)?.split('.').map(|part| part.parse().ok()).collect()
+}
+
+/// The installed pot is older than the parameter: it ignores it (changelog of pot; table of [`PARAMETERS`]).
+pub(super) fn newer_than_installed(view: &View<'_>) -> Vec<Finding> {
+    let installed = view.facts.and_then(|facts| facts.packages.get()).and_then(|packages| packages.pot.as_deref());
+    let Some((text, installed)) = installed.and_then(|text| Some((text, version(text)?))) else { return Vec::new() };
+    view.settings()
+        .iter()
+        .filter(|setting| view.is_own(&setting.name) && is_known(&setting.name))
+        .filter_map(|setting| {
+            let since = setting.since?;
+            (version(since)? > installed).then(|| {
+                Finding::warning(
+                    "newer-than-installed",
+                    &[&setting.name],
+                    format!("{} came with pot {since}. This host has pot {text}, which ignores it.", setting.name),
+                )
+            })
+        })
+        .collect()
+}
+
+/// pot and potnet read different values from the same lines: potnet knows no quotes, no `export`, no `if`, and
+/// `potnet config-check` then judges a network that pot does not use.
+pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
+    potnet::READS
+        .into_iter()
+        .filter_map(|name| {
+            let setting = view.setting(name)?;
+            let value = setting.value.as_deref()?;
+            if setting.potnet_value.as_deref() == Some(value) {
+                return None;
+            }
+            // potnet 0.5 drops a default outside of the network without a word; so does `dns_outside_network`.
+            if name == "POT_DNS_IP" && setting.source == Source::Default && setting.potnet_value.is_none() {
+                return None;
+            }
+            // Without a value in either file, sh has none and neither has potnet.
+            if setting.source == Source::Unset && setting.potnet_value.is_none() {
+                return None;
+            }
+            let reads = match setting.potnet_value.as_deref() {
+                Some(other) => format!("potnet `{}`", other.escape_debug()),
+                None => "potnet none".to_owned(),
+            };
+            let shown =
+                if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) };
+            let certain = setting.editable && setting.source == Source::PotConf && limits::check(name, value).is_ok();
+            Some(
+                Finding::error(
+                    "potnet-reads-differently",
+                    &[name],
+                    format!("pot reads {shown} for {name}, {reads}: it knows no quotes. Write the value bare."),
+                )
+                .perhaps_mended_by(name, (certain && !value.is_empty()).then_some(value)),
+            )
+        })
+        .collect()
+}
+
+/// Lines that end in a carriage return, which sh takes for part of the value.
+pub(super) fn carriage_return(view: &View<'_>) -> Vec<Finding> {
+    let lines = view.configuration.own().carriage_returns();
+    let Some(first) = lines.first().copied() else { return Vec::new() };
+    let touched: Vec<(&str, &str)> = view
+        .settings()
+        .iter()
+        .filter(|setting| setting.source == Source::PotConf && setting.editable)
+        .filter_map(|setting| Some((setting.name.as_str(), setting.value.as_deref()?.strip_suffix('\r')?)))
+        .collect();
+    let names: Vec<&str> = touched.iter().map(|(name, _)| *name).collect();
+    let mut finding = Finding::error(
+        "carriage-return",
+        &names,
+        format!(
+            "{} {} in a carriage return (the file was written on Windows?). sh takes it for part of the value.",
+            if lines.len() == 1 { format!("Line {first}") } else { format!("Lines {}", enumerated(&lines)) },
+            plural(lines.len(), "ends", "end")
+        ),
+    )
+    .at(first);
+    for (name, value) in touched.into_iter().filter(|(name, value)| limits::check(name, value).is_ok()) {
+        finding = finding.mended_by(name, value);
+    }
+    vec![finding]
+}
+
+/// A parameter without which pot or potnet cannot work is empty (`_conf_check`; vnet-start.sh; ifconfig and zfs refuse
+/// empty arguments).
+pub(super) fn value_missing(view: &View<'_>) -> Vec<Finding> {
+    ["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_CACHE", "POT_NETWORK", "POT_GATEWAY", "POT_EXTIF", "POT_MKTEMP_SUFFIX"]
+        .into_iter()
+        .filter(|name| view.value(name) == Some("") && view.is_own(name))
+        .map(|name| {
+            Finding::error("value-missing", &[name], format!("{name} is empty, and pot cannot do without it."))
+                .mended_without(name)
+        })
+        .collect()
+}
+
+/// A value that is against a limit: nothing is written and no operation runs while it stands. Only where no rule that
+/// knows more has spoken.
+pub(super) fn against_limit(view: &View<'_>, others: &[Finding]) -> Vec<Finding> {
+    let spoken: HashSet<&str> = others
+        .iter()
+        .filter(|finding| finding.severity == super::Severity::Error)
+        .flat_map(|finding| finding.parameters.iter().map(String::as_str))
+        .collect();
+    view.settings()
+        .iter()
+        .filter(|setting| setting.source != Source::Unset && is_known(&setting.name))
+        .filter(|setting| !spoken.contains(setting.name.as_str()) && suggestion(view, &setting.name).is_none())
+        .filter_map(|setting| {
+            let against = limits::check(&setting.name, setting.value.as_deref()?).err()?;
+            Some(Finding::error("against-limit", &[&setting.name], format!("{against}. No operation runs with it.")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_one_or_two_letters_is_near() {
+        assert_eq!(distance("POT_GATWAY", "POT_GATEWAY", 2), Some(1));
+        assert_eq!(distance("POT_GAETWAY", "POT_GATEWAY", 2), Some(1));
+        assert_eq!(distance("POT_GATEWAY", "POT_GATEWAY", 2), Some(0));
+        assert_eq!(distance("POT_FOO", "POT_TMP", 2), None);
+    }
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(version("0.9.2") < version("0.16.0"));
+        assert_eq!(version("0.16.1_2,1"), Some(vec![0, 16, 1]));
+        assert_eq!(version("unknown"), None);
+    }
+
+    use crate::rules::example::{codes, found, found_on, healthy, host, mends, the};
+    use crate::rules::{Severity, example};
+
+    #[test]
+    fn the_guides_own_example_runs_a_command_and_is_mended_by_quotes() {
+        let own = "POT_EXTRA_EXTIF=vlan20 vlan30\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_vlan30=10.0.30.0/24\n";
+        let findings = found(own);
+        assert_eq!(codes(&findings), ["unquoted-blank"]);
+        assert_eq!(findings[0].severity, Severity::Error);
+        assert_eq!(findings[0].line, Some(1));
+        assert_eq!(
+            findings[0].message,
+            "sh would run the command `vlan30` here, as root, and POT_EXTRA_EXTIF stays empty. A list needs quotes."
+        );
+        assert_eq!(mends(&findings[0], "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
+        assert_eq!(found(&own.replace("=vlan20 vlan30", "=\"vlan20 vlan30\"")), []);
+        let vpn = found("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=192.168.0.0/24 192.168.10.0/24\n");
+        assert_eq!(mends(the("unquoted-blank", &vpn), "POT_VPN_NETWORKS"), Some("192.168.0.0/24 192.168.10.0/24"));
+    }
+
+    #[test]
+    fn the_fix_of_an_unquoted_blank_leaves_nothing_to_find() {
+        let own = "POT_EXTRA_EXTIF=vlan20 vlan30\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_vlan30=10.0.30.0/24\n";
+        let fixed = example::fixed(own, &found_on(&healthy(), own));
+        assert_eq!(found_on(&healthy(), &fixed), [], "{fixed}");
+    }
+
+    #[test]
+    fn a_command_in_the_file_is_named() {
+        let findings = found("ls -l /tmp\n: quiet\n");
+        let finding = the("runs-command", &findings);
+        assert_eq!(finding.line, Some(1));
+        assert_eq!(
+            finding.message,
+            "sh runs `ls -l /tmp` here, as root, at every call of pot. No value after it is certain."
+        );
+        assert_eq!(codes(&findings), ["runs-command"]);
+    }
+
+    #[test]
+    fn a_file_that_sh_cannot_read_is_an_error_on_its_line() {
+        let findings = found("POT_EXTIF=em0\nPOT_GROUP=\"pot\n");
+        let finding = the("shell-syntax", &findings);
+        assert_eq!((finding.severity, finding.line), (Severity::Error, Some(2)));
+        assert_eq!(found("POT_EXTIF=em0\n"), []);
+    }
+
+    #[test]
+    fn a_computed_value_is_noticed_and_not_judged() {
+        let findings = found("POT_HOSTNAME_MAX_LENGTH=$(getconf HOST_NAME_MAX)\n");
+        assert_eq!(codes(&findings), ["computed-value"]);
+        assert_eq!(findings[0].severity, Severity::Notice);
+        assert!(findings[0].message.contains("$(getconf HOST_NAME_MAX)"), "{findings:?}");
+    }
+
+    #[test]
+    fn of_two_assignments_the_last_counts() {
+        let findings = found("POT_GROUP=pot\n\nPOT_GROUP=pot\n");
+        assert_eq!(codes(&findings), ["duplicate-assignment"]);
+        assert_eq!(findings[0].line, Some(3));
+        assert_eq!(findings[0].message, "POT_GROUP is set on lines 1 and 3. The last one counts, line 3.");
+        assert_eq!(found("POT_GROUP=pot\n# POT_GROUP=pot\n"), []);
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_one_that_was_meant() {
+        let findings = found("POT_GATWAY=10.192.0.9\n");
+        assert_eq!(codes(&findings), ["unknown-parameter"]);
+        assert_eq!(findings[0].message, "pot does not know POT_GATWAY, so it has no effect. Did you mean POT_GATEWAY?");
+        assert_eq!(mends(&findings[0], "POT_GATEWAY"), Some("10.192.0.9"));
+        assert_eq!(findings[0].fix.as_ref().unwrap().unset, ["POT_GATWAY"]);
+        // With POT_GATEWAY set besides, nobody knows which is meant.
+        assert_eq!(the("unknown-parameter", &found("POT_GATWAY=10.192.0.9\nPOT_GATEWAY=10.192.0.1\n")).fix, None);
+        let stack = found("POT_NETWORK_STAK=dual\n");
+        assert_eq!(codes(&stack), ["unknown-parameter"]);
+        assert!(stack[0].message.ends_with("Did you mean POT_NETWORK_STACK?"), "{stack:?}");
+        let other = found("POT_COLOUR=red\n");
+        assert_eq!((codes(&other), other[0].severity), (vec!["unknown-parameter"], Severity::Warning));
+        assert_eq!(found("site=berlin\n")[0].severity, Severity::Notice);
+        assert_eq!(codes(&found("PATH=/tmp\n")), ["steers-pot"]);
+    }
+
+    #[test]
+    fn thousands_of_unknown_names_do_not_bury_the_rest() {
+        let own: String = (0..5000).map(|number| format!("POT_NAME_{number}=1\n")).collect();
+        let findings = found(&own);
+        assert!(findings.len() <= MOST_UNKNOWN + 1, "{}", findings.len());
+        assert!(findings.iter().any(|finding| finding.message.starts_with("4,900 more names follow")));
+    }
+
+    #[test]
+    fn a_parameter_newer_than_the_installed_pot_is_ignored_by_it() {
+        let old = host(|facts| facts.packages.value.as_mut().unwrap().pot = Some("0.15.4_1".to_owned()));
+        let findings = found_on(&old, "POT_ISOLATE_VNET_POTS=true\n");
+        assert_eq!(codes(&findings), ["newer-than-installed"]);
+        assert!(findings[0].message.contains("came with pot 0.16.0. This host has pot 0.15.4_1"), "{findings:?}");
+        assert_eq!(found_on(&healthy(), "POT_ISOLATE_VNET_POTS=true\n"), []);
+        assert_eq!(found_on(&old, ""), []);
+    }
+
+    #[test]
+    fn quotes_that_potnet_does_not_know_are_taken_off() {
+        let own = "POT_NETWORK=\"10.0.0.0/8\"\nPOT_NETMASK=255.0.0.0\nPOT_GATEWAY=10.0.0.1\n";
+        let findings = found(own);
+        let finding = the("potnet-reads-differently", &findings);
+        assert!(finding.message.contains("`10.0.0.0/8`") && finding.message.contains("`10.192.0.0/10`"), "{finding:?}");
+        assert_eq!(mends(finding, "POT_NETWORK"), Some("10.0.0.0/8"));
+        let fixed = example::fixed(own, &findings);
+        assert!(fixed.starts_with("POT_NETWORK=10.0.0.0/8\n"), "{fixed}");
+        assert_eq!(found(&fixed), []);
+        // potnet drops the default without a word.
+        assert_eq!(found(&own.replace('"', "")), []);
+    }
+
+    #[test]
+    fn a_file_from_windows_is_mended_line_by_line() {
+        let own = "POT_GROUP=pot\r\nPOT_EXTIF=em0\r\n";
+        let findings = found(own);
+        let finding = the("carriage-return", &findings);
+        assert_eq!(finding.line, Some(1));
+        assert_eq!(mends(finding, "POT_GROUP"), Some("pot"));
+        assert_eq!(mends(finding, "POT_EXTIF"), Some("em0"));
+        let fixed = example::fixed(own, &findings);
+        assert_eq!(found(&fixed), [], "{fixed:?}");
+    }
+
+    #[test]
+    fn an_empty_value_that_pot_needs_is_an_error() {
+        assert!(codes(&found("POT_EXTIF=\n")).contains(&"value-missing"));
+        assert!(codes(&found("POT_FS_ROOT=''\n")).contains(&"value-missing"));
+        assert_eq!(found("POT_EXTIF_ADDR=\nPOT_TMP=\nPOT_GROUP=\n"), []);
+    }
+
+    #[test]
+    fn a_value_against_a_limit_is_found_once() {
+        let findings = found("POT_GROUP='a b'\n");
+        assert_eq!(codes(&findings), ["against-limit"]);
+        assert!(findings[0].message.contains("POT_GROUP cannot be `a b`"), "{findings:?}");
+        assert_eq!(codes(&found("POT_FS_ROOT=/etc\n")), ["against-limit"]);
+        assert_eq!(codes(&found("POT_FS_ROOT=opt/pot\n")), ["folder-not-absolute"]);
+    }
+}

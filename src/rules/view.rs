@@ -1,0 +1,257 @@
+//! What every rule looks at: both files read once, and what is known about the host.
+
+use super::Subject;
+use crate::facts::{HostFacts, Interface, Ipv4Address, Pot, Route};
+use crate::potconf::{Configuration, Setting, Source, parameter};
+use ipnet::Ipv4Net;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Both files and the facts, prepared for the rules.
+pub(super) struct View<'a> {
+    pub(super) configuration: &'a Configuration,
+    pub(super) facts: Option<&'a HostFacts>,
+    pub(super) admin: Option<IpAddr>,
+    settings: Vec<Setting>,
+    places: HashMap<String, usize>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(subject: &Subject<'a>) -> Self {
+        let settings = subject.configuration.settings();
+        let places = settings.iter().enumerate().map(|(place, setting)| (setting.name.clone(), place)).collect();
+        Self { configuration: subject.configuration, facts: subject.facts, admin: subject.admin, settings, places }
+    }
+
+    /// Every setting: the known parameters, then whatever else the files name.
+    pub(super) fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    pub(super) fn setting(&self, name: &str) -> Option<&Setting> {
+        self.places.get(name).and_then(|&place| self.settings.get(place))
+    }
+
+    /// The certain value, `""` included.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.setting(name)?.value.as_deref()
+    }
+
+    /// The certain value, when there is something in it.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.value(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether pot.conf gives it another value than the default. Only such a value is blamed for what it says: a
+    /// default is not the admin's choice.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.setting(name).is_some_and(|setting| {
+            setting.source == Source::PotConf
+                && setting.value.as_deref() != setting.default.as_deref().or(parameter(name).map(|known| known.default))
+        })
+    }
+
+    /// Whether pot.conf gives one of them another value than the default.
+    pub(super) fn is_any_own(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.is_own(name))
+    }
+
+    /// The line of pot.conf that gives it.
+    pub(super) fn line(&self, name: &str) -> Option<usize> {
+        self.setting(name)?.line
+    }
+
+    /// `POT_NETWORK`, when it is an IPv4 network; host bits as written.
+    pub(super) fn network(&self) -> Option<Ipv4Net> {
+        self.text("POT_NETWORK")?.parse().ok()
+    }
+
+    /// A parameter that is an IPv4 address.
+    pub(super) fn address(&self, name: &str) -> Option<Ipv4Addr> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// The entries of a list, each once, in order.
+    pub(super) fn list(&self, name: &str) -> Vec<&str> {
+        let mut entries = Vec::new();
+        for entry in self.value(name).map(super::limits::split).into_iter().flatten() {
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        entries
+    }
+
+    /// Parameters of the family POT_NETWORK_<interface> that are set: the setting and its interface.
+    pub(super) fn extra_networks(&self) -> impl Iterator<Item = (&Setting, &str)> {
+        self.settings
+            .iter()
+            .filter(|setting| setting.source != Source::Unset)
+            .filter_map(|setting| crate::potconf::extra_interface(&setting.name).map(|interface| (setting, interface)))
+    }
+
+    // -- the host --
+
+    /// The host's interfaces, when they are known.
+    pub(super) fn interfaces(&self) -> Option<&'a [Interface]> {
+        self.facts?.interfaces.get().map(Vec::as_slice)
+    }
+
+    pub(super) fn interface(&self, name: &str) -> Option<&'a Interface> {
+        self.interfaces()?.iter().find(|interface| interface.name == name)
+    }
+
+    pub(super) fn routes(&self) -> &'a [Route] {
+        self.facts.and_then(|facts| facts.routes.get()).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub(super) fn pots(&self) -> &'a [Pot] {
+        self.facts.and_then(|facts| facts.pots.get()).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The default route.
+    pub(super) fn default_route(&self) -> Option<&'a Route> {
+        self.routes().iter().find(|route| route.destination.prefix_len() == 0)
+    }
+
+    /// Whether an interface is pot's own doing: its bridges (group `pot`, or a bridge that has the gateway's address)
+    /// and the pots' ends of their cables.
+    pub(super) fn is_pots_own(&self, interface: &Interface) -> bool {
+        interface.groups.iter().any(|group| group == "pot" || group == "epair")
+            || interface.description.starts_with("pot ")
+            || interface.name.starts_with("epair")
+            || (interface.is_bridge()
+                && self
+                    .address("POT_GATEWAY")
+                    .is_some_and(|gateway| interface.addresses.iter().any(|address| address.address() == gateway)))
+    }
+
+    /// Whether the interface of that name is pot's own doing.
+    pub(super) fn is_named_pots_own(&self, name: &str) -> bool {
+        self.interface(name).is_some_and(|interface| self.is_pots_own(interface))
+    }
+
+    /// Interfaces that could lead outside, the one with the default route first.
+    pub(super) fn outer_interfaces(&self) -> Vec<&'a Interface> {
+        let first = self.default_route().map(|route| route.interface.as_str());
+        let mut outer: Vec<&Interface> = self
+            .interfaces()
+            .unwrap_or_default()
+            .iter()
+            .filter(|interface| !interface.is_loopback() && !interface.is_bridge() && !self.is_pots_own(interface))
+            .collect();
+        outer.sort_by_key(|interface| Some(interface.name.as_str()) != first);
+        outer
+    }
+
+    /// The IPv4 addresses of an interface that are the host's, without those that pots of type alias have on it.
+    pub(super) fn host_addresses(&self, interface: &Interface) -> Vec<Ipv4Address> {
+        let of_pots: std::collections::HashSet<IpAddr> = self
+            .pots()
+            .iter()
+            .filter(|pot| pot.network_type == "alias")
+            .flat_map(|pot| pot.addresses.iter().copied())
+            .collect();
+        interface
+            .addresses
+            .iter()
+            .filter(|address| !of_pots.contains(&IpAddr::V4(address.address())))
+            .copied()
+            .collect()
+    }
+}
+
+/// Whether two networks have an address in common.
+pub(super) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other.network()) || other.contains(&one.network())
+}
+
+/// The first address that a host in the network can have.
+pub(super) fn first_address(network: Ipv4Net) -> Option<Ipv4Addr> {
+    (network.prefix_len() <= 30).then(|| Ipv4Addr::from(u32::from(network.network()) + 1))
+}
+
+/// `65534` as `65,534`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as people say them: `48.2 GiB`, `412 GiB`.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or("EiB");
+    if tenths < 1000 && tenths % 10 != 0 {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {name}", tenths / 10)
+    }
+}
+
+/// How many of a long list a message names.
+const NAMED: usize = 5;
+
+/// `a`, `a and b`, `a, b and c`, `a, b, c, d, e and 7 more`.
+pub(super) fn enumerated<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let mut items = items.into_iter();
+    let mut parts: Vec<String> = items.by_ref().take(NAMED).map(|item| item.to_string()).collect();
+    let rest = items.count();
+    if rest > 0 {
+        parts.push(format!("{} more", grouped(rest as u64)));
+    }
+    match parts.pop() {
+        None => String::new(),
+        Some(last) if parts.is_empty() => last,
+        Some(last) => format!("{} and {last}", parts.join(", ")),
+    }
+}
+
+/// `one` for 1, `many` else.
+pub(super) fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_lists_read_as_people_write_them() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(65_534), "65,534");
+        assert_eq!(grouped(4_194_302), "4,194,302");
+        assert_eq!(size(412 << 30), "412 GiB");
+        assert_eq!(size((48 << 30) + (205 << 20)), "48.2 GiB");
+        assert_eq!(size(1023), "1023 B");
+        assert_eq!(size(u64::MAX), "15.9 EiB");
+        assert_eq!(enumerated(["a"]), "a");
+        assert_eq!(enumerated(["a", "b", "c"]), "a, b and c");
+        assert_eq!(enumerated(1..=12), "1, 2, 3, 4, 5 and 7 more");
+    }
+
+    #[test]
+    fn networks_overlap_in_both_directions() {
+        let net = |text: &str| text.parse::<Ipv4Net>().unwrap();
+        assert!(overlap(net("10.0.0.0/8"), net("10.200.1.5/24")));
+        assert!(overlap(net("10.200.1.5/24"), net("10.0.0.0/8")));
+        assert!(!overlap(net("10.0.0.0/16"), net("10.1.0.0/16")));
+        assert_eq!(first_address(net("10.200.0.9/16")), Some(Ipv4Addr::new(10, 200, 0, 1)));
+        assert_eq!(first_address(net("10.0.0.0/31")), None);
+    }
+}

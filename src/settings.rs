@@ -1,0 +1,245 @@
+//! The settings file: `/usr/local/etc/pot-console.toml`, root's, written by hand.
+//!
+//! Every setting has a default, and the defaults are the safe ones: the console listens on loopback only, and never
+//! by itself on an address that pots could reach. An unknown name is an error: a misspelt safeguard is none.
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest settings file in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// What root decided.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Addresses and ports to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// The user that the web process runs as.
+    pub user: String,
+    /// Further names by which browsers reach this host (a name in the LAN's DNS, a proxy's name).
+    pub names: Vec<String>,
+    /// Certificate chain and key; none: a self-signed one is made at the first start.
+    pub tls: Option<Tls>,
+    /// Minutes without any use after which a session ends (1 to 1440).
+    pub idle_minutes: u32,
+    /// Hours after which a session ends at the latest (1 to 168).
+    pub session_hours: u32,
+    /// Whether every change must carry a reason.
+    pub reason_required: bool,
+    /// Who proves what destroys.
+    pub confirm_destructive: ConfirmDestructive,
+    /// pf's rules file when it is not the one that `sysrc -n pf_rules` names: entries that an operation may touch.
+    pub pf_files: Vec<String>,
+    /// How many versions of a file are kept at least (1 to 10000).
+    pub backups: u32,
+    /// Seconds between two looks at the host (10 to 3600).
+    pub refresh_seconds: u32,
+}
+
+/// A certificate from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the chain, the server's certificate first.
+    pub certificate: PathBuf,
+    /// PEM file with its key.
+    pub key: PathBuf,
+}
+
+/// Who proves what destroys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfirmDestructive {
+    /// The admin gives the password again.
+    #[default]
+    Password,
+    /// root approves the plan in a terminal.
+    Shell,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8443))],
+            user: "potconsole".to_owned(),
+            names: Vec::new(),
+            tls: None,
+            idle_minutes: 30,
+            session_hours: 12,
+            reason_required: false,
+            confirm_destructive: ConfirmDestructive::Password,
+            pf_files: Vec::new(),
+            backups: 50,
+            refresh_seconds: 60,
+        }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings {path}: {error}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Someone other than root could write the file.
+    #[error("the settings {path} can be changed by others than their owner: chown root and chmod go-w it first")]
+    Exposed {
+        /// The file.
+        path: String,
+    },
+    /// The file is no TOML, or holds a name or value that is not known.
+    #[error("the settings {path} are not understood: {error}")]
+    NotUnderstood {
+        /// The file.
+        path: String,
+        /// Where and why.
+        error: String,
+    },
+    /// A value is outside its range.
+    #[error("the settings {path}: {name} is {value}, it can be {range}")]
+    OutOfRange {
+        /// The file.
+        path: String,
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it can be.
+        range: &'static str,
+    },
+}
+
+impl Settings {
+    /// Reads the settings of `path`; the defaults when there is no such file and `required` is false.
+    ///
+    /// # Errors
+    /// [`SettingsError`]: nothing is guessed.
+    pub fn read(path: &Path, required: bool) -> Result<Self, SettingsError> {
+        use std::io::Read as _;
+        let shown = path.display().to_string();
+        let unreadable = |error| SettingsError::Unreadable { path: shown.clone(), error };
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(Self::default()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        if !only_its_owner_writes(&file.metadata().map_err(unreadable)?) {
+            return Err(SettingsError::Exposed { path: shown });
+        }
+        let mut text = String::new();
+        file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+        Self::parse(&text, &shown)
+    }
+
+    fn parse(text: &str, path: &str) -> Result<Self, SettingsError> {
+        let settings: Self = toml::from_str(text)
+            .map_err(|error| SettingsError::NotUnderstood { path: path.to_owned(), error: error.to_string() })?;
+        settings.check(path)?;
+        Ok(settings)
+    }
+
+    fn check(&self, path: &str) -> Result<(), SettingsError> {
+        let out =
+            |name, value: String, range| Err(SettingsError::OutOfRange { path: path.to_owned(), name, value, range });
+        if !(1..=1440).contains(&self.idle_minutes) {
+            return out("idle_minutes", self.idle_minutes.to_string(), "1 to 1440");
+        }
+        if !(1..=168).contains(&self.session_hours) {
+            return out("session_hours", self.session_hours.to_string(), "1 to 168");
+        }
+        if !(1..=10_000).contains(&self.backups) {
+            return out("backups", self.backups.to_string(), "1 to 10000");
+        }
+        if !(10..=3600).contains(&self.refresh_seconds) {
+            return out("refresh_seconds", self.refresh_seconds.to_string(), "10 to 3600");
+        }
+        if self.listen.is_empty() || self.listen.len() > 16 {
+            return out("listen", format!("{} addresses", self.listen.len()), "1 to 16 addresses with port");
+        }
+        if self.user.is_empty() || self.user == "root" {
+            return out("user", self.user.clone(), "an unprivileged user's name");
+        }
+        if let Some(wrong) = self.pf_files.iter().find(|file| !is_plain_absolute(file)) {
+            return out("pf_files", wrong.clone(), "absolute paths without .. or //");
+        }
+        Ok(())
+    }
+
+    /// How long a session lasts without use.
+    pub fn idle(&self) -> Duration {
+        Duration::from_secs(u64::from(self.idle_minutes) * 60)
+    }
+
+    /// How long a session lasts at the latest.
+    pub fn session(&self) -> Duration {
+        Duration::from_secs(u64::from(self.session_hours) * 3600)
+    }
+}
+
+fn is_plain_absolute(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
+        && !path.chars().any(char::is_control)
+}
+
+/// Whether nobody but the owner, who is root or whoever runs this, can write the file.
+fn only_its_owner_writes(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = nix::unistd::geteuid().as_raw();
+    metadata.mode() & 0o022 == 0 && (metadata.uid() == 0 || metadata.uid() == own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_file_the_console_listens_on_loopback_only() {
+        let settings = Settings::read(Path::new("/nonexistent/pot-console.toml"), false).unwrap();
+        assert_eq!(settings, Settings::default());
+        assert!(settings.listen.iter().all(|address| address.ip().is_loopback()));
+        assert!(Settings::read(Path::new("/nonexistent/pot-console.toml"), true).is_err());
+    }
+
+    #[test]
+    fn a_misspelt_name_or_a_value_out_of_range_is_an_error_that_names_it() {
+        for (text, named) in [
+            ("confirm_destructiv = \"shell\"", "confirm_destructiv"),
+            ("idle_minutes = 0", "idle_minutes"),
+            ("session_hours = 1000", "session_hours"),
+            ("listen = []", "listen"),
+            ("listen = [\"localhost\"]", "listen"),
+            ("user = \"root\"", "user"),
+            ("pf_files = [\"/etc/../x\"]", "pf_files"),
+            ("[tls]\ncertificate = \"/a\"", "key"),
+        ] {
+            let error = Settings::parse(text, "f").unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_are_taken() {
+        let text = "listen = [\"192.168.178.20:8443\", \"[::1]:8443\"]\nconfirm_destructive = \"shell\"\n";
+        let settings = Settings::parse(text, "f").unwrap();
+        assert_eq!(settings.listen.len(), 2);
+        assert_eq!(settings.confirm_destructive, ConfirmDestructive::Shell);
+    }
+
+    #[test]
+    fn a_settings_file_that_others_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.toml");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+        assert!(matches!(Settings::read(&path, true), Err(SettingsError::Exposed { .. })));
+    }
+}

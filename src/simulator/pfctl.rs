@@ -1,0 +1,470 @@
+//! Simulated pfctl(8): the packet filter's main rule set, its anchors, and whether it is on.
+
+use std::collections::BTreeSet;
+
+use super::call::{Call, Failure, Outcome, getopt, has, value_of};
+use super::machine::{Machine, now};
+use super::pf_rules::{Parsed, parse};
+use super::state::{Pf, State};
+
+const USAGE: &str = "usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]";
+
+pub(crate) fn pfctl(call: &mut Call) -> Outcome {
+    let args = std::mem::take(&mut call.args);
+    let usage = |call: &mut Call| -> Outcome {
+        call.warn(USAGE);
+        Ok(1)
+    };
+    let (flags, rest) = match getopt(&args, "a:AdD:eqf:F:ghi:k:K:mMnNOo:Pp:rRs:S:t:T:vx:z") {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let text = error.text("pfctl");
+            call.warn(text);
+            return usage(call);
+        }
+    };
+    if flags.is_empty() {
+        return usage(call);
+    }
+    if !rest.is_empty() && value_of(&flags, 'T').is_none() {
+        call.warn(format_args!("unknown command line argument: {} ...", rest.join(" ")));
+        return usage(call);
+    }
+    if has(&flags, 'h') {
+        return usage(call);
+    }
+    let show = match value_of(&flags, 's') {
+        Some(text) => match modifier(text, &SHOW) {
+            Some(found) => Some(found),
+            None => {
+                call.warn(format_args!("Unknown show modifier '{text}'"));
+                return usage(call);
+            }
+        },
+        None => None,
+    };
+    let clear = match value_of(&flags, 'F') {
+        Some(text) => match modifier(text, &CLEAR) {
+            Some(found) => Some(found),
+            None => {
+                call.warn(format_args!("Unknown flush modifier '{text}'"));
+                return usage(call);
+            }
+        },
+        None => None,
+    };
+    let quiet = has(&flags, 'q');
+    let only_check = has(&flags, 'n');
+    let anchor = value_of(&flags, 'a').unwrap_or_default().trim_matches('/').to_owned();
+    let state = call.machine.state()?;
+    if !only_check && !state.has_module("pf") {
+        return Err(Failure::new(1, "pfctl: /dev/pf: No such file or directory"));
+    }
+    if !only_check {
+        if has(&flags, 'd') {
+            if !state.running.pf.enabled {
+                return Err(Failure::new(1, "pfctl: pf not enabled"));
+            }
+            call.machine.change(|state| set_enabled(state, false))?;
+            if !quiet {
+                call.warn("pf disabled");
+            }
+        }
+        if let Some(what) = show {
+            show_it(call, &state, what, &anchor, has(&flags, 'v'));
+        }
+        if let Some(what) = clear {
+            let said = call.machine.change(|state| flush(&mut state.running.pf, what, &anchor))?;
+            if !quiet {
+                for line in said {
+                    call.warn(line);
+                }
+            }
+        }
+        if let (Some(table), Some(command)) = (value_of(&flags, 't'), value_of(&flags, 'T')) {
+            table_command(call, table, command, rest)?;
+        }
+        if value_of(&flags, 'k').is_some() || value_of(&flags, 'K').is_some() {
+            call.warn("killed 0 states from 1 sources and 0 destinations");
+        }
+    }
+    if let Some(file) = value_of(&flags, 'f') {
+        load(call, &state, file, &anchor, only_check, has(&flags, 'v'), &flags)?;
+    }
+    if !only_check && has(&flags, 'e') {
+        let done = call.machine.change(|state| {
+            let was = state.running.pf.enabled;
+            set_enabled(state, true);
+            !was
+        })?;
+        if !done {
+            return Err(Failure::new(1, "pfctl: pf already enabled"));
+        }
+        if !quiet {
+            call.warn("pf enabled");
+        }
+    }
+    Ok(0)
+}
+
+const SHOW: [&str; 17] = [
+    "nat",
+    "queue",
+    "rules",
+    "Anchors",
+    "Sources",
+    "states",
+    "info",
+    "Interfaces",
+    "labels",
+    "timeouts",
+    "memory",
+    "Tables",
+    "osfp",
+    "Running",
+    "all",
+    "creators",
+    "ether",
+];
+const CLEAR: [&str; 11] =
+    ["nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all", "Reset", "ethernet"];
+
+/// pfctl takes the shortest unmistakable beginning of a modifier.
+fn modifier<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .copied()
+        .find(|word| *word == text)
+        .or_else(|| (!text.is_empty()).then(|| known.iter().copied().find(|word| word.starts_with(text))).flatten())
+}
+
+fn set_enabled(state: &mut State, enabled: bool) {
+    if state.running.pf.enabled != enabled {
+        state.running.pf.enabled = enabled;
+        state.running.pf.since = now();
+    }
+}
+
+/// The anchors that exist: called by the main rules, or holding rules, and those above them.
+pub(crate) fn existing_anchors(pf: &Pf) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let holding = pf.anchors.iter().filter(|(_, rules)| !rules.is_empty()).map(|(name, _)| name);
+    let called = pf.main.calls.iter().chain(pf.anchors.values().flat_map(|rules| &rules.calls));
+    for name in holding.chain(called) {
+        let mut at = name.as_str();
+        names.insert(at.to_owned());
+        while let Some((above, _)) = at.rsplit_once('/') {
+            names.insert(above.to_owned());
+            at = above;
+        }
+    }
+    names
+}
+
+fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bool) {
+    let pf = &state.running.pf;
+    let empty = super::state::RuleSet::default();
+    let rules = if anchor.is_empty() { &pf.main } else { pf.anchors.get(anchor).unwrap_or(&empty) };
+    match what {
+        "nat" => {
+            for line in &rules.translation {
+                call.say(line);
+                if verbose {
+                    call.say("  [ Evaluations: 0         Packets: 0         Bytes: 0           States: 0     ]");
+                    call.say("  [ Inserted: uid 0 pid 0 State Creations: 0     ]");
+                }
+            }
+        }
+        "rules" => {
+            for line in rules.scrub.iter().chain(&rules.filter) {
+                call.say(line);
+                if verbose {
+                    call.say("  [ Evaluations: 0         Packets: 0         Bytes: 0           States: 0     ]");
+                    call.say("  [ Inserted: uid 0 pid 0 State Creations: 0     ]");
+                }
+            }
+        }
+        "queue" => {
+            for line in &rules.queues {
+                call.say(line);
+            }
+        }
+        "Anchors" => {
+            for name in existing_anchors(pf) {
+                let below = if anchor.is_empty() {
+                    Some(name.as_str())
+                } else {
+                    name.strip_prefix(anchor).and_then(|rest| rest.strip_prefix('/'))
+                };
+                if let Some(below) = below
+                    && (verbose || !below.contains('/'))
+                {
+                    call.say(format_args!("  {name}"));
+                }
+            }
+        }
+        "info" | "Running" => info(call, pf),
+        "Interfaces" => {
+            call.say("all");
+            for interface in &state.running.interfaces {
+                call.say(&interface.name);
+                if verbose && pf.skip.contains(&interface.name) {
+                    call.say("\t(skip)");
+                }
+            }
+        }
+        "timeouts" => {
+            for (name, value) in [
+                ("tcp.first", "120s"),
+                ("tcp.opening", "30s"),
+                ("tcp.established", "86400s"),
+                ("tcp.closing", "900s"),
+                ("tcp.finwait", "45s"),
+                ("udp.first", "60s"),
+                ("icmp.first", "20s"),
+                ("interval", "10s"),
+            ] {
+                call.say(format_args!("{name:<20} {value:>10}"));
+            }
+        }
+        "memory" => {
+            for (name, value) in
+                [("states", 100_000), ("src-nodes", 10_000), ("frags", 5000), ("table-entries", 200_000)]
+            {
+                call.say(format_args!("{name:<13} hard limit {value:>8}"));
+            }
+        }
+        "Tables" => {
+            for name in pf.tables.keys() {
+                call.say(if verbose { format!("--a-r--\t{name}") } else { name.clone() });
+            }
+        }
+        "all" => {
+            call.say("TRANSLATION RULES:");
+            for line in &rules.translation {
+                call.say(line);
+            }
+            call.say("\nFILTER RULES:");
+            for line in rules.scrub.iter().chain(&rules.filter) {
+                call.say(line);
+            }
+            call.say("\nINFO:");
+            info(call, pf);
+        }
+        _ => {}
+    }
+}
+
+fn info(call: &mut Call, pf: &Pf) {
+    let age = (now() - pf.since).max(0);
+    let status = if pf.enabled { "Enabled" } else { "Disabled" };
+    let since = if pf.since == 0 {
+        String::new()
+    } else {
+        format!(" for {} days {:02}:{:02}:{:02}", age / 86400, age / 3600 % 24, age / 60 % 60, age % 60)
+    };
+    call.say(format_args!("{:<44}{:>15}\n", format!("Status: {status}{since}"), "Debug: Urgent"));
+    call.say("State Table                          Total             Rate");
+    for name in ["current entries", "searches", "inserts", "removals"] {
+        let rate = if name == "current entries" { "" } else { "            0.0/s" };
+        call.say(format_args!("  {name:<25} {:>14}{rate}", 0));
+    }
+    call.say("Counters");
+    for name in
+        ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option"]
+    {
+        call.say(format_args!("  {name:<25} {:>14}            0.0/s", 0));
+    }
+}
+
+fn flush(pf: &mut Pf, what: &str, anchor: &str) -> Vec<String> {
+    let mut said = Vec::new();
+    let rules = if anchor.is_empty() { &mut pf.main } else { pf.anchors.entry(anchor.to_owned()).or_default() };
+    let everything = what == "all";
+    if everything || what == "rules" {
+        rules.filter.clear();
+        rules.scrub.clear();
+        said.push("rules cleared".to_owned());
+    }
+    if everything || what == "nat" {
+        rules.translation.clear();
+        said.push("nat cleared".to_owned());
+    }
+    // What is no longer called from a rule that is left does not exist because of it.
+    let left: Vec<&String> = rules.filter.iter().chain(&rules.scrub).chain(&rules.translation).collect();
+    rules.calls = rules
+        .calls
+        .iter()
+        .filter(|name| left.iter().any(|rule| rule.contains(&format!("anchor \"{name}"))))
+        .cloned()
+        .collect();
+    if everything || what == "queue" {
+        rules.queues.clear();
+        if everything {
+            said.push("altq cleared".to_owned());
+        }
+    }
+    if anchor.is_empty() {
+        if everything || what == "states" {
+            said.push("0 states cleared".to_owned());
+        }
+        if everything || what == "Sources" {
+            said.push("source tracking entries cleared".to_owned());
+        }
+        if everything || what == "info" {
+            said.push("pf: statistics cleared".to_owned());
+        }
+        if everything || what == "Tables" {
+            said.push(format!("{} tables deleted.", pf.tables.len()));
+            pf.tables.clear();
+        }
+        if everything || what == "Reset" {
+            pf.skip.clear();
+            said.push("pf: interface flags reset".to_owned());
+        }
+    }
+    pf.anchors.retain(|_, rules| !rules.is_empty() || !rules.calls.is_empty());
+    said
+}
+
+fn table_command(call: &mut Call, table: &str, command: &str, addresses: &[String]) -> Result<(), Failure> {
+    let state = call.machine.state()?;
+    let known = state.running.pf.tables.get(table);
+    match command {
+        "show" => {
+            let Some(entries) = known else { return Err(Failure::new(255, "pfctl: Table does not exist.")) };
+            for entry in entries.clone() {
+                call.say(format_args!("   {entry}"));
+            }
+        }
+        "add" | "delete" | "replace" | "flush" => {
+            let addresses = addresses.to_vec();
+            call.machine.change(|state| {
+                let entries = state.running.pf.tables.entry(table.to_owned()).or_default();
+                match command {
+                    "add" => entries.extend(addresses.iter().cloned()),
+                    "delete" => entries.retain(|entry| !addresses.contains(entry)),
+                    "replace" => entries.clone_from(&addresses),
+                    _ => entries.clear(),
+                }
+            })?;
+            call.warn(format_args!("{}/{} addresses {command}ed.", addresses.len(), addresses.len()));
+        }
+        "kill" => {
+            call.machine.change(|state| state.running.pf.tables.remove(table))?;
+        }
+        _ => return Err(Failure::new(1, USAGE)),
+    }
+    Ok(())
+}
+
+/// Reads a rule file of the host; includes are read from the root, too.
+pub(crate) fn read_rules(machine: &Machine, state: &State, file: &str, given: &[(String, String)]) -> Option<Parsed> {
+    let text = std::fs::read(machine.path(file)).ok()?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let read = |path: &str| std::fs::read_to_string(machine.path(path)).ok();
+    Some(parse(state, &read, file, &text, given))
+}
+
+fn load(
+    call: &mut Call,
+    state: &State,
+    file: &str,
+    anchor: &str,
+    only_check: bool,
+    verbose: bool,
+    flags: &[super::call::Flag],
+) -> Result<(), Failure> {
+    let given: Vec<(String, String)> = flags
+        .iter()
+        .filter(|flag| flag.letter == 'D')
+        .filter_map(|flag| flag.value.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let machine = call.machine.clone();
+    let parsed = if file == "-" || file == "/dev/stdin" {
+        let text = Call::stdin();
+        let read = |path: &str| std::fs::read_to_string(machine.path(path)).ok();
+        parse(state, &read, "stdin", &text, &given)
+    } else {
+        match read_rules(&machine, state, file, &given) {
+            Some(parsed) => parsed,
+            None => {
+                return Err(Failure::new(
+                    1,
+                    format!(
+                        "pfctl: {file}: No such file or directory\npfctl: cannot open the main config file!: No such file or directory"
+                    ),
+                ));
+            }
+        }
+    };
+    for error in &parsed.errors {
+        call.warn(error);
+    }
+    if !parsed.errors.is_empty() {
+        return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
+    }
+    let what = value_filter(flags);
+    if verbose {
+        for line in parsed.main.scrub.iter().chain(&parsed.main.translation).chain(&parsed.main.filter) {
+            call.say(line);
+        }
+    }
+    if only_check {
+        return Ok(());
+    }
+    let mut loads = Vec::new();
+    for (name, path) in &parsed.loads {
+        match read_rules(&machine, state, path, &[]) {
+            Some(found) if found.errors.is_empty() => loads.push((name.clone(), found.main)),
+            Some(found) => {
+                for error in &found.errors {
+                    call.warn(error);
+                }
+                return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
+            }
+            None => return Err(Failure::new(1, format!("pfctl: {path}: No such file or directory"))),
+        }
+    }
+    call.machine.change(|state| {
+        apply(&mut state.running.pf, anchor, parsed, what);
+        for (name, rules) in loads {
+            state.running.pf.anchors.insert(name, rules);
+        }
+    })?;
+    Ok(())
+}
+
+/// -N and -R load only the translation or only the filter rules.
+fn value_filter(flags: &[super::call::Flag]) -> (bool, bool) {
+    match (has(flags, 'N'), has(flags, 'R')) {
+        (false, false) => (true, true),
+        chosen => chosen,
+    }
+}
+
+/// Puts parsed rules in force.
+pub(crate) fn apply(pf: &mut Pf, anchor: &str, parsed: Parsed, (translation, filter): (bool, bool)) {
+    let target = if anchor.is_empty() { &mut pf.main } else { pf.anchors.entry(anchor.to_owned()).or_default() };
+    if translation {
+        target.translation = parsed.main.translation;
+    }
+    if filter {
+        target.scrub = parsed.main.scrub;
+        target.filter = parsed.main.filter;
+        target.queues = parsed.main.queues;
+    }
+    target.calls = parsed.main.calls;
+    for (name, rules) in parsed.inline {
+        let path = if anchor.is_empty() { name } else { format!("{anchor}/{name}") };
+        pf.anchors.insert(path, rules);
+    }
+    if anchor.is_empty() {
+        pf.skip = parsed.skip;
+        for (name, addresses) in parsed.tables {
+            pf.tables.insert(name, addresses);
+        }
+    }
+    pf.anchors.retain(|_, rules| !rules.is_empty() || !rules.calls.is_empty());
+}

@@ -1,0 +1,218 @@
+//! Small simulated tools: getent(1), pw(8), chflags(1), lockf(1), sendmail(8) and the like.
+
+use std::fs;
+
+use super::call::{Call, Failure, Outcome, getopt, has, value_of};
+
+pub(crate) fn getent(call: &mut Call) -> Outcome {
+    let args = std::mem::take(&mut call.args);
+    let [database, keys @ ..] = args.as_slice() else {
+        call.warn("usage: getent database [key ...]\nAvailable databases: ethers group hosts networks netgroup passwd protocols rpc services shells utmpx");
+        return Ok(1);
+    };
+    let file = match database.as_str() {
+        "group" => "/etc/group",
+        "passwd" => "/etc/passwd",
+        "hosts" => "/etc/hosts",
+        "shells" => "/etc/shells",
+        "services" => "/etc/services",
+        other => {
+            call.warn(format_args!("getent: Unknown database `{other}'"));
+            return Ok(1);
+        }
+    };
+    let text = call.machine.text(file);
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()).collect();
+    if keys.is_empty() {
+        for line in lines {
+            call.say(line);
+        }
+        return Ok(0);
+    }
+    let mut status = 0;
+    for key in keys {
+        let found = lines.iter().find(|line| match file {
+            "/etc/hosts" => line.split_whitespace().any(|word| word == key),
+            _ => {
+                let mut fields = line.split(':');
+                fields.next() == Some(key) || fields.nth(1) == Some(key)
+            }
+        });
+        match found {
+            Some(line) => call.say(line),
+            None => status = 2,
+        }
+    }
+    Ok(status)
+}
+
+pub(crate) fn pw(call: &mut Call) -> Outcome {
+    let args = std::mem::take(&mut call.args);
+    let usage = "usage:\n  pw [user|group|lock|unlock] [add|del|mod|show|next] [help|switches/values]";
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (what, rest) = match words.as_slice() {
+        ["group" | "user", verb, rest @ ..] => (format!("{}{verb}", words.first().copied().unwrap_or_default()), rest),
+        [joined, rest @ ..] => ((*joined).to_owned(), rest),
+        [] => return Err(Failure::new(64, usage)),
+    };
+    let rest: Vec<String> = rest.iter().map(|word| (*word).to_owned()).collect();
+    let mut operands = rest.clone();
+    let name = match operands.first() {
+        Some(first) if !first.starts_with('-') => operands.remove(0),
+        _ => String::new(),
+    };
+    let (flags, more) =
+        getopt(&operands, "qNn:g:M:m:d:oC:u:c:s:h:G:b:L:w:k:").map_err(|error| Failure::new(64, error.text("pw")))?;
+    let name = value_of(&flags, 'n')
+        .map(str::to_owned)
+        .or_else(|| (!name.is_empty()).then_some(name))
+        .or_else(|| more.first().cloned());
+    let machine = call.machine.clone();
+    let text = machine.text("/etc/group");
+    let find = |name: &str| text.lines().find(|line| line.split(':').next() == Some(name)).map(str::to_owned);
+    match what.as_str() {
+        "groupadd" => {
+            let Some(name) = name else { return Err(Failure::new(64, "pw: group name required")) };
+            let valid = !name.is_empty()
+                && name.len() <= 32
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+            if !valid {
+                return Err(Failure::new(65, format!("pw: invalid character in group name '{name}'")));
+            }
+            if find(&name).is_some() {
+                return Err(Failure::new(74, format!("pw: group name `{name}' already exists")));
+            }
+            let numbers: Vec<u32> = text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect();
+            let number = match value_of(&flags, 'g') {
+                Some(text) => text.parse().map_err(|_| Failure::new(65, format!("pw: Bad id '{text}': invalid")))?,
+                None => (1001..32_000).find(|number| !numbers.contains(number)).unwrap_or(32_000),
+            };
+            let members = value_of(&flags, 'M').unwrap_or_default();
+            super::rc::refuse_immutable(call, "/etc/group")?;
+            machine.replace("/etc/group", format!("{text}{name}:*:{number}:{members}\n").as_bytes())?;
+            Ok(0)
+        }
+        "groupshow" => match name.and_then(|name| find(&name)) {
+            Some(line) => {
+                call.say(line);
+                Ok(0)
+            }
+            None => Err(Failure::new(65, "pw: unknown group")),
+        },
+        "groupdel" => {
+            let Some(name) = name.filter(|name| find(name).is_some()) else {
+                return Err(Failure::new(65, "pw: unknown group"));
+            };
+            let left: String =
+                text.split_inclusive('\n').filter(|line| line.split(':').next() != Some(&name)).collect();
+            machine.replace("/etc/group", left.as_bytes())?;
+            Ok(0)
+        }
+        "usershow" => {
+            let passwd = machine.text("/etc/passwd");
+            match name
+                .and_then(|name| passwd.lines().find(|line| line.split(':').next() == Some(&name)).map(str::to_owned))
+            {
+                Some(line) => {
+                    call.say(line);
+                    Ok(0)
+                }
+                None => Err(Failure::new(67, "pw: no such user")),
+            }
+        }
+        _ => Err(Failure::new(64, usage)),
+    }
+}
+
+pub(crate) fn chflags(call: &mut Call) -> Outcome {
+    let args = std::mem::take(&mut call.args);
+    let (_, rest) = getopt(&args, "fhHLPRvx").map_err(|error| Failure::new(1, error.text("chflags")))?;
+    let [words, files @ ..] = rest else {
+        return Err(Failure::new(1, "usage: chflags [-fhvx] [-R [-H | -L | -P]] flags file ..."));
+    };
+    for file in files {
+        if !call.machine.path(file).exists() {
+            return Err(Failure::new(1, format!("chflags: {file}: No such file or directory")));
+        }
+        let result = call.machine.change(|state| -> Outcome {
+            let level: i32 =
+                state.running.sysctls.get("kern.securelevel").and_then(|text| text.parse().ok()).unwrap_or(-1);
+            let flags = state.kept.file_flags.entry(file.clone()).or_default();
+            for word in words.split(',') {
+                match word.strip_prefix("no") {
+                    Some(flag) => {
+                        if level > 0 && matches!(flag, "schg" | "sappnd") && flags.contains(flag) {
+                            return Err(Failure::new(1, format!("chflags: {file}: Operation not permitted")));
+                        }
+                        flags.remove(flag);
+                    }
+                    None if word == "0" => flags.clear(),
+                    None => {
+                        flags.insert(word.to_owned());
+                    }
+                }
+            }
+            Ok(0)
+        })?;
+        result?;
+    }
+    Ok(0)
+}
+
+/// Runs a command while holding a lock on a file.
+pub(crate) fn lockf(call: &mut Call) -> Outcome {
+    let args = std::mem::take(&mut call.args);
+    let (flags, rest) = getopt(&args, "knpst:Tw").map_err(|error| Failure::new(64, error.text("lockf")))?;
+    let [file, command, arguments @ ..] = rest else {
+        return Err(Failure::new(64, "usage: lockf [-knsw] [-t seconds] file command [arguments]"));
+    };
+    let path = call.machine.path(file);
+    let lock = fs::OpenOptions::new().create(!has(&flags, 'n')).truncate(false).write(true).open(&path);
+    let lock = lock.map_err(|error| Failure::new(69, format!("lockf: cannot open {file}: {error}")))?;
+    let kind = if value_of(&flags, 't') == Some("0") {
+        nix::fcntl::FlockArg::LockExclusiveNonblock
+    } else {
+        nix::fcntl::FlockArg::LockExclusive
+    };
+    let Ok(lock) = nix::fcntl::Flock::lock(lock, kind) else {
+        return Err(Failure::new(
+            75,
+            if has(&flags, 's') { String::new() } else { format!("lockf: {file}: already locked") },
+        ));
+    };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let status = call.run(command, &arguments);
+    drop(lock);
+    if !has(&flags, 'k') {
+        let _ = fs::remove_file(path);
+    }
+    Ok(status)
+}
+
+/// Takes a mail and keeps it in the root's spool: nothing leaves the machine.
+pub(crate) fn sendmail(call: &mut Call) -> Outcome {
+    let text = Call::stdin();
+    let stamp = format!("{}-{}", super::machine::now(), std::process::id());
+    let recipients: Vec<&str> = call.args.iter().map(String::as_str).filter(|arg| !arg.starts_with('-')).collect();
+    let header = format!("X-Envelope-To: {}\n", recipients.join(", "));
+    call.machine.write(&format!("/var/spool/simulated-mail/{stamp}.eml"), &format!("{header}{text}"))?;
+    Ok(0)
+}
+
+pub(crate) fn yes_man(_: &mut Call) -> Outcome {
+    Ok(0)
+}
+
+/// mount(8) without arguments: what is mounted. Anything else is taken as done.
+pub(crate) fn mount(call: &mut Call) -> Outcome {
+    if !call.args.is_empty() {
+        return Ok(0);
+    }
+    for dataset in call.machine.state()?.kept.datasets {
+        if let Some(at) = dataset.mounted_at {
+            call.say(format_args!("{} on {at} (zfs, local, nfsv4acls)", dataset.name));
+        }
+    }
+    Ok(0)
+}

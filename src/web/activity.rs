@@ -1,0 +1,568 @@
+//! Activity: what pot was asked to do, as syslog has it. The lines are read here, in the unprivileged process, on
+//! descriptors that the executor opened.
+
+use super::error::Fault;
+use super::guard::Visitor;
+use super::layout::{self, Clock, Entry as Place, Frame, Pages, query_value};
+use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, line, meaning};
+use crate::executor::protocol::{Command, LogFileView, RefusalKind, Reply};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Entries on one page.
+const PAGE: usize = 100;
+/// Bars of the histogram.
+const BARS: usize = 60;
+/// How often an appended line is looked for while someone follows. One fstat(2) each time.
+const POLL: Duration = Duration::from_millis(25);
+/// How often the executor is asked whether the log was rotated and whether the session still holds.
+const ROTATION: Duration = Duration::from_secs(1);
+/// A line now and then, so that proxies and browsers keep the stream.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The routes of this file. All of them are for those who are signed in.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.route("/activity", web::get().to(show))
+        .route("/activity/counts", web::get().to(counts))
+        .route("/activity/events", web::get().to(events))
+        .route("/activity/export", web::get().to(export));
+}
+
+/// The filters as they stand in the address. Empty ones are as good as absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Filters {
+    since: String,
+    until: String,
+    command: String,
+    pot: String,
+    level: String,
+    changes: String,
+    text: String,
+    /// Where a page begins.
+    before: String,
+    /// `1`: follow what is appended.
+    follow: String,
+    /// `1`: show the counts in the page itself, for browsers without JavaScript.
+    counts: String,
+    /// Of an export: `text`, `csv` or `json`.
+    format: String,
+}
+
+impl Filters {
+    fn query(&self, zone: &TimeZone, hostname: &str) -> Result<Query, Fault> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let time = |text: &str| {
+            let now = Timestamp::now();
+            (!text.trim().is_empty())
+                .then(|| activity::parse_time(text, zone, now).map_err(|error| Fault::Invalid(error.to_string())))
+                .transpose()
+        };
+        for (field, text) in [("text", &self.text), ("pot", &self.pot), ("command", &self.command)] {
+            if text.len() > 200 {
+                return Err(Fault::Invalid(format!("The filter {field} is longer than 200 characters.")));
+            }
+        }
+        let level = given(&self.level)
+            .map(|name| {
+                line::level_number(&name).ok_or_else(|| Fault::Invalid(format!("{name} is no level of syslog.")))
+            })
+            .transpose()?;
+        Ok(Query {
+            since: time(&self.since)?,
+            until: time(&self.until)?,
+            command: given(&self.command),
+            pot: given(&self.pot),
+            level,
+            changes_only: self.changes == "1",
+            text: given(&self.text),
+            zone: zone.clone(),
+            hostname: hostname.to_owned(),
+        })
+    }
+
+    /// The address of a page with these filters, one of them changed.
+    fn address(&self, path: &str, change: &[(&str, &str)]) -> String {
+        let all = [
+            ("since", &self.since),
+            ("until", &self.until),
+            ("command", &self.command),
+            ("pot", &self.pot),
+            ("level", &self.level),
+            ("changes", &self.changes),
+            ("text", &self.text),
+        ];
+        let unchanged = all.iter().filter(|(name, _)| !change.iter().any(|(changed, _)| changed == name));
+        let pairs = unchanged.map(|(name, value)| (*name, value.as_str())).chain(change.iter().copied());
+        let query: Vec<String> = pairs
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={}", query_value(value)))
+            .collect();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+    }
+
+    fn is_command(&self, name: &str) -> bool {
+        self.command == name
+    }
+
+    fn is_level(&self, name: &str) -> bool {
+        self.level == name
+    }
+
+    fn any(&self) -> bool {
+        self.address("", &[]).contains('?')
+    }
+}
+
+/// The log as the executor lists it.
+struct Log {
+    facility: String,
+    generations: Vec<Generation>,
+    zone: TimeZone,
+    hostname: String,
+}
+
+async fn log(visitor: &Visitor) -> Result<Log, Fault> {
+    match visitor.ask(Command::LogFiles {}).await? {
+        Reply::LogFiles { facility, files, time_zone, hostname } => Ok(Log {
+            facility,
+            generations: files.into_iter().map(generation).collect(),
+            zone: TimeZone::get(&time_zone).unwrap_or(TimeZone::UTC),
+            hostname,
+        }),
+        _ => Err(Fault::other_reply()),
+    }
+}
+
+fn generation(file: LogFileView) -> Generation {
+    Generation {
+        path: file.path,
+        size: file.size,
+        modified: file.modified,
+        compression: file.compression,
+        identity: file.identity,
+    }
+}
+
+/// Runs a reading off the async threads; descriptors come from the executor as they are needed.
+async fn reading<T: Send + 'static>(
+    visitor: &Visitor,
+    read: impl FnOnce(&mut activity::Open<'_>) -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let visitor = visitor.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let mut open = move |index: usize| -> Result<File, String> {
+        let generation = u32::try_from(index).map_err(|error| error.to_string())?;
+        runtime.block_on(visitor.open_log(generation)).map(|(file, _)| file).map_err(|refusal| refusal.message)
+    };
+    tokio::task::spawn_blocking(move || read(&mut open))
+        .await
+        .map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
+}
+
+/// `templates/activity/activity.html`.
+#[derive(Template)]
+#[template(path = "activity/activity.html")]
+struct Page {
+    frame: Frame,
+    filters: Filters,
+    facility: String,
+    file: Option<String>,
+    files: usize,
+    days: Vec<Day>,
+    pages: Pages,
+    problems: Vec<String>,
+    following: bool,
+    counts: Option<Counts>,
+    addresses: Addresses,
+    commands: Vec<&'static str>,
+}
+
+struct Addresses {
+    this: String,
+    live: String,
+    events: String,
+    counts: String,
+    with_counts: String,
+    clear: &'static str,
+    text: String,
+    csv: String,
+    json: String,
+    spans: Vec<(&'static str, String, bool)>,
+}
+
+struct Day {
+    heading: layout::Time,
+    entries: Vec<Line>,
+}
+
+/// `templates/activity/line.html`: one entry.
+#[derive(Template)]
+#[template(path = "activity/line.html")]
+struct Line {
+    entry: Entry,
+    clock: Clock,
+    fresh: bool,
+}
+
+/// The template escapes what it shows.
+impl askama::filters::HtmlSafe for Line {}
+
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+const SPANS: [(&str, &str); 5] = [("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"), ("all", "")];
+
+async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
+    let filters = filters.into_inner();
+    let log = log(&visitor).await?;
+    let query = filters.query(&log.zone, &log.hostname)?;
+    let cursor: Option<Cursor> = (!filters.before.is_empty())
+        .then(|| filters.before.parse().map_err(|error: activity::ReadError| Fault::Invalid(error.to_string())))
+        .transpose()?;
+    let generations = log.generations.clone();
+    let (entries, next, summary) = {
+        let query = query.clone();
+        reading(&visitor, move |open| activity::newest(&generations, open, &query, cursor, PAGE)).await?
+    };
+    let counts = if filters.counts == "1" { Some(count(&visitor, &filters, &log, query).await?) } else { None };
+    let clock = visitor.clock().clone();
+    let following = filters.follow == "1" && cursor.is_none();
+    let page = Page {
+        frame: visitor.frame(Place::Activity, Place::Activity.label()),
+        facility: log.facility,
+        file: log.generations.first().map(|generation| generation.path.clone()),
+        files: log.generations.len(),
+        days: by_day(entries, &clock),
+        pages: Pages {
+            label: "Activity",
+            newer: cursor.map(|_| filters.address("/activity", &[])),
+            older: next.map(|next| filters.address("/activity", &[("before", &next.to_string())])),
+            position: String::new(),
+        },
+        problems: problems(&summary),
+        following,
+        counts,
+        addresses: Addresses {
+            this: filters.address("/activity", &[]),
+            live: filters.address("/activity", &[("follow", "1")]),
+            events: filters.address("/activity/events", &[]),
+            counts: filters.address("/activity/counts", &[]),
+            with_counts: filters.address("/activity", &[("counts", "1")]),
+            clear: "/activity",
+            text: filters.address("/activity/export", &[("format", "text")]),
+            csv: filters.address("/activity/export", &[("format", "csv")]),
+            json: filters.address("/activity/export", &[("format", "json")]),
+            spans: SPANS
+                .iter()
+                .map(|(label, since)| {
+                    let current = filters.since == *since && filters.until.is_empty();
+                    (*label, filters.address("/activity", &[("since", since), ("until", "")]), current)
+                })
+                .collect(),
+        },
+        commands: meaning::commands().collect(),
+        filters,
+    };
+    layout::page(StatusCode::OK, &page)
+}
+
+fn problems(summary: &Summary) -> Vec<String> {
+    summary.problems.iter().map(ToString::to_string).collect()
+}
+
+fn by_day(entries: Vec<Entry>, clock: &Clock) -> Vec<Day> {
+    let mut days: Vec<Day> = Vec::new();
+    for entry in entries {
+        let heading = clock.day(&entry.time);
+        let line = Line { entry, clock: clock.clone(), fresh: false };
+        match days.last_mut() {
+            Some(day) if day.heading.text() == heading.text() => day.entries.push(line),
+            _ => days.push(Day { heading, entries: vec![line] }),
+        }
+    }
+    days
+}
+
+/// `templates/activity/counts.html`: the histogram, drawn from real counts.
+#[derive(Template)]
+#[template(path = "activity/counts.html")]
+struct Counts {
+    bars: Vec<Bar>,
+    total: String,
+    highest: String,
+    since: layout::Time,
+    until: layout::Time,
+    problems: Vec<String>,
+}
+
+/// The template escapes what it shows.
+impl askama::filters::HtmlSafe for Counts {}
+
+/// One bar in a drawing of 600 by 48.
+struct Bar {
+    x: usize,
+    y: u64,
+    height: u64,
+    address: String,
+    label: String,
+}
+
+async fn count(visitor: &Visitor, filters: &Filters, log: &Log, query: Query) -> Result<Counts, Fault> {
+    let generations = log.generations.clone();
+    let (histogram, summary) =
+        reading(visitor, move |open| activity::histogram(&generations, open, &query, BARS)).await?;
+    Ok(drawn(&histogram, &summary, filters, visitor.clock()))
+}
+
+fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Clock) -> Counts {
+    let highest = histogram.bars.iter().copied().max().unwrap_or_default();
+    let (since, until) = (histogram.since.as_second(), histogram.until.as_second());
+    let bars = i64::try_from(histogram.bars.len()).unwrap_or(1).max(1);
+    let edge = |index: i64| Timestamp::from_second(since + (until - since) * index / bars).unwrap_or(histogram.until);
+    let drawn = (0..bars).zip(&histogram.bars).filter(|(_, count)| **count > 0);
+    Counts {
+        bars: drawn
+            .map(|(index, &lines)| {
+                // A single line must be seen beside a thousand.
+                let height = (lines * 44 / highest.max(1)).max(2);
+                let (from, to) = (edge(index), edge(index + 1));
+                Bar {
+                    x: usize::try_from(index).unwrap_or_default() * 10,
+                    y: 48 - height,
+                    height,
+                    address: filters.address("/activity", &[("since", &from.to_string()), ("until", &to.to_string())]),
+                    label: format!(
+                        "{} from {} to {}",
+                        layout::counted(usize::try_from(lines).unwrap_or(usize::MAX), "line", "lines"),
+                        clock.full(&from).text(),
+                        clock.full(&to).text()
+                    ),
+                }
+            })
+            .collect(),
+        total: layout::counted(usize::try_from(histogram.total).unwrap_or(usize::MAX), "line", "lines"),
+        highest: layout::grouped(highest),
+        since: clock.moment(&histogram.since),
+        until: clock.moment(&histogram.until),
+        problems: problems(summary),
+    }
+}
+
+async fn counts(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
+    let log = log(&visitor).await?;
+    let query = filters.query(&log.zone, &log.hostname)?;
+    layout::page(StatusCode::OK, &count(&visitor, &filters, &log, query).await?)
+}
+
+/// What is appended, as it is appended: one event an entry, ready to be put at the head of the list.
+async fn events(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
+    let log = log(&visitor).await?;
+    let query = filters.query(&log.zone, &log.hostname)?;
+    let (sender, receiver) = mpsc::channel::<Bytes>(64);
+    actix_web::rt::spawn(async move {
+        // An error ends the stream; the browser connects again and is told what is wrong by the page.
+        if let Err(fault) = follow(&visitor, &query, &sender).await {
+            tracing::debug!(%fault, "following the log ended");
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        // A compressed stream would wait for more to compress.
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .streaming(chunks(receiver)))
+}
+
+fn chunks(
+    receiver: mpsc::Receiver<Bytes>,
+) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (Ok(chunk), receiver))
+    })
+}
+
+async fn follow(visitor: &Visitor, query: &Query, sender: &mpsc::Sender<Bytes>) -> Result<(), Fault> {
+    let mut stopping = visitor.state().stopping.clone();
+    let mut follower: Option<Follower> = None;
+    let mut begun = false;
+    let mut looked = tokio::time::Instant::now() - ROTATION;
+    let mut said = tokio::time::Instant::now() - HEARTBEAT;
+    loop {
+        if looked.elapsed() >= ROTATION {
+            looked = tokio::time::Instant::now();
+            let live = log(visitor).await?.generations.into_iter().next();
+            let changed =
+                live.as_ref().is_some_and(|live| follower.as_ref().map(Follower::identity) != Some(live.identity));
+            if changed {
+                // The last lines of the file that was rotated away come first.
+                if let Some(old) = &mut follower {
+                    send(visitor, old, query, sender).await?;
+                }
+                match visitor.open_log(0).await {
+                    Ok((file, _)) => follower = Follower::new(file, begun).ok(),
+                    // It may be away for a moment while it is rotated.
+                    Err(refusal) if matches!(refusal.kind, RefusalKind::NotFound | RefusalKind::Failed) => {}
+                    Err(refusal) => return Err(refusal.into()),
+                }
+            }
+            begun = true;
+        }
+        if let Some(follower) = &mut follower
+            && send(visitor, follower, query, sender).await?
+        {
+            said = tokio::time::Instant::now();
+        }
+        if said.elapsed() >= HEARTBEAT {
+            said = tokio::time::Instant::now();
+            if sender.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+                return Ok(());
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = sender.closed() => return Ok(()),
+            _ = stopping.changed() => return Ok(()),
+        }
+    }
+}
+
+/// Sends what was appended; whether anything was.
+async fn send(
+    visitor: &Visitor,
+    follower: &mut Follower,
+    query: &Query,
+    sender: &mpsc::Sender<Bytes>,
+) -> Result<bool, Fault> {
+    let failed = |error: std::io::Error| Fault::Unexpected(format!("following the log: {error}"));
+    let entries = follower.poll(query).map_err(failed)?;
+    let any = !entries.is_empty();
+    for entry in entries {
+        let line = Line { entry, clock: visitor.clock().clone(), fresh: true };
+        let html = line.render().map_err(|error| Fault::Unexpected(format!("rendering a line: {error}")))?;
+        let mut event = String::from("event: entry\n");
+        for part in html.lines() {
+            event.push_str("data: ");
+            event.push_str(part);
+            event.push('\n');
+        }
+        event.push('\n');
+        if sender.send(Bytes::from(event)).await.is_err() {
+            break;
+        }
+    }
+    Ok(any)
+}
+
+/// The filtered lines as a file, newest first, streamed.
+async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
+    let (kind, name) = match filters.format.as_str() {
+        "" | "text" => ("text/plain; charset=utf-8", "activity.txt"),
+        "csv" => ("text/csv; charset=utf-8", "activity.csv"),
+        "json" => ("application/x-ndjson", "activity.jsonl"),
+        other => return Err(Fault::Invalid(format!("{other} is no format of this export: text, csv or json."))),
+    };
+    let format = filters.format.clone();
+    let log = log(&visitor).await?;
+    let query = filters.query(&log.zone, &log.hostname)?;
+    let (sender, receiver) = mpsc::channel::<Bytes>(16);
+    let reader = visitor.clone();
+    actix_web::rt::spawn(async move {
+        let written = reading(&reader, move |open| {
+            let mut chunk = if format == "csv" { CSV_HEAD.to_owned() } else { String::new() };
+            let summary = activity::each(&log.generations, open, &query, None, &mut |entry| {
+                chunk.push_str(&exported(&entry, &format, &log.zone));
+                if chunk.len() < 32 << 10 {
+                    return ControlFlow::Continue(());
+                }
+                // Waits for a slow reader; stops when it is gone.
+                match sender.blocking_send(Bytes::from(std::mem::take(&mut chunk))) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            });
+            if format.is_empty() || format == "text" {
+                for problem in problems(&summary) {
+                    chunk.push_str(&format!("# not read to the end: {problem}\n"));
+                }
+            }
+            let _ = sender.blocking_send(Bytes::from(chunk));
+        })
+        .await;
+        if let Err(fault) = written {
+            tracing::warn!(%fault, "an export of the activity ended early");
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(chunks(receiver)))
+}
+
+const CSV_HEAD: &str = "time,host,foreign,priority,pid,command,arguments,pot,changes,times,message\r\n";
+
+/// One entry as a line of an export.
+fn exported(entry: &Entry, format: &str, zone: &TimeZone) -> String {
+    match format {
+        "json" => serde_json::to_string(entry).unwrap_or_default() + "\n",
+        "csv" => {
+            let pid = entry.pid.map_or(String::new(), |pid| pid.to_string());
+            let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+            let fields = [
+                entry.time.to_string(),
+                entry.host.clone(),
+                entry.foreign.to_string(),
+                optional(&entry.priority),
+                pid,
+                optional(&entry.command),
+                optional(&entry.arguments),
+                optional(&entry.pot),
+                entry.changes.to_string(),
+                entry.times.to_string(),
+                entry.message.clone(),
+            ];
+            fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(",") + "\r\n"
+        }
+        _ => {
+            let local = entry.time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+            let times = if entry.times > 1 { format!(" ({} times)", entry.times) } else { String::new() };
+            format!("{local} {} {}{times}\n", entry.host, entry.message.replace('\n', " ⏎ "))
+        }
+    }
+}
+
+/// Quoted where CSV wants it; a spreadsheet must not take a log line for a formula.
+pub(super) fn csv_field(text: &str) -> String {
+    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    if guarded.contains(['"', ',', '\n', '\r', '\'']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_the_filters_and_escapes_them() {
+        let filters = Filters { pot: "web1".into(), text: "a&b=c".into(), ..Filters::default() };
+        assert_eq!(filters.address("/activity", &[("since", "7d")]), "/activity?pot=web1&text=a%26b%3Dc&since=7d");
+        assert_eq!(Filters::default().address("/activity", &[]), "/activity");
+    }
+
+    #[test]
+    fn a_log_line_is_no_formula_in_a_spreadsheet() {
+        assert_eq!(csv_field("=1+1"), "\"'=1+1\"");
+        assert_eq!(csv_field("a \"b\", c"), "\"a \"\"b\"\", c\"");
+        assert_eq!(csv_field("plain"), "plain");
+    }
+}

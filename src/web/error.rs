@@ -1,0 +1,133 @@
+//! What can go wrong while a page is made, and how it is said: in the layout for a browser, in one line for htmx.
+
+use super::layout::Frame;
+use crate::executor::protocol::{Refusal, RefusalKind};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use askama::Template;
+
+/// Why a request was not answered with the page that it asked for. The guard turns it into a page or a fragment.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Fault {
+    /// Nobody is signed in, or the session has ended.
+    #[error("sign in first")]
+    SignIn,
+    /// The executor refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The request itself is wrong: words for the one who sent it.
+    #[error("{0}")]
+    Invalid(String),
+    /// The request did not come from one of this console's own pages.
+    #[error("{0}")]
+    Forged(String),
+    /// The request names a host that this console does not answer for.
+    #[error("this console does not answer for {0:?}")]
+    Misdirected(String),
+    /// No such page.
+    #[error("There is no page at this address.")]
+    NotFound,
+    /// A fault of the program; the words are for its log, too.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+impl Fault {
+    /// The executor answered with a reply of another kind: a fault of the program.
+    pub fn other_reply() -> Self {
+        Self::Unexpected("the executor gave an answer to another question".to_owned())
+    }
+
+    /// The refusal, if it is one of this kind.
+    pub fn refusal(&self, kind: RefusalKind) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) if refusal.kind == kind => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// The heading of its page.
+    pub fn heading(&self) -> &'static str {
+        match self.status_code().as_u16() {
+            401 => "Sign in first",
+            403 => "Not allowed",
+            404 => "Not here",
+            409 => "Something changed meanwhile",
+            421 => "Another name",
+            422 => "That cannot be taken",
+            429 => "Too many tries",
+            503 => "Not available now",
+            500..=599 => "Something failed",
+            _ => "That cannot be read",
+        }
+    }
+
+    /// What to do now, when the message does not say it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Forged(_) => "Go back, reload the page and try again. Nothing was changed.",
+            Self::Unexpected(_) => {
+                "Nothing is known to be wrong with the host. Reload the page; if it stays, look at the log of pot-console."
+            }
+            Self::Misdirected(_) => {
+                "Open the console by its IP address or its host name, or add the name to `names` in the settings file."
+            }
+            Self::NotFound => "It may have been moved or removed.",
+            _ => "",
+        }
+    }
+}
+
+impl ResponseError for Fault {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Forged(_) => StatusCode::FORBIDDEN,
+            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Unexpected(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Refused(refusal) => match refusal.kind {
+                RefusalKind::SignInNeeded => StatusCode::UNAUTHORIZED,
+                RefusalKind::WrongPassword | RefusalKind::Limit | RefusalKind::Findings => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
+                RefusalKind::Throttled => StatusCode::TOO_MANY_REQUESTS,
+                RefusalKind::Forbidden | RefusalKind::ProofNeeded => StatusCode::FORBIDDEN,
+                RefusalKind::Conflict | RefusalKind::Busy => StatusCode::CONFLICT,
+                RefusalKind::NotFound => StatusCode::NOT_FOUND,
+                RefusalKind::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+                RefusalKind::Failed | RefusalKind::Malformed => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        }
+    }
+
+    /// Plain words; the guard puts them into a page.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code()).content_type("text/plain; charset=utf-8").body(format!("{self}\n"))
+    }
+}
+
+/// `templates/error.html`: what failed, in the layout.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    /// The frame.
+    pub frame: Frame,
+    /// In few words.
+    pub heading: String,
+    /// What failed, on what.
+    pub message: String,
+    /// What to do now.
+    pub remedy: String,
+}
+
+/// `templates/_partials/problem.html`: the same for htmx, at the head of the page that is open.
+#[derive(Template)]
+#[template(path = "_partials/problem.html")]
+pub struct Problem {
+    /// What failed, on what.
+    pub message: String,
+    /// What to do now.
+    pub remedy: String,
+}

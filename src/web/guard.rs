@@ -1,0 +1,540 @@
+//! The one gate that every request passes: which host it names, whether it comes from this console's own pages, who
+//! sent it, and the headers that every answer carries. What is not allowed here is refused by default.
+
+use super::connection::Connection;
+use super::error::{ErrorPage, Fault, Problem};
+use super::layout::{self, Clock, Entry, Frame, Notice, Who};
+use super::{State, sign_in};
+use crate::executor::protocol::{Command, Greeting, Refusal, RefusalKind, Reply, Secret, SessionView};
+use crate::facts::HostFacts;
+use crate::journal::record::{Reported, Role};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+
+/// Largest form in bytes: a pot.conf of 1 MiB, percent-encoded in part.
+pub const LARGEST_FORM: usize = 2 << 20;
+/// The hidden field that proves a form to be this console's.
+pub const CSRF_FIELD: &str = "csrf";
+/// The same as a header, for htmx.
+const CSRF_HEADER: &str = "x-csrf-token";
+/// htmx says so when it asks.
+const HX_REQUEST: &str = "hx-request";
+
+/// No script, style, frame or form of anyone else; no inline script or style of ours.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Someone who is signed in: what handlers get, and through which they ask the executor.
+#[derive(Clone)]
+pub struct Visitor {
+    token: Secret,
+    /// Their session.
+    pub session: SessionView,
+    /// What their side says about itself.
+    pub reported: Reported,
+    /// The host.
+    pub greeting: Arc<Greeting>,
+    /// The connection that the request came over.
+    pub connection: Connection,
+    clock: Clock,
+    state: web::Data<State>,
+}
+
+impl Visitor {
+    /// Who sent a request.
+    ///
+    /// # Errors
+    /// [`Fault::SignIn`] when nobody is signed in.
+    pub async fn of(request: &HttpRequest) -> Result<Self, Fault> {
+        Self::extract(request).await
+    }
+
+    /// Asks the executor in the name of this session.
+    pub async fn ask(&self, command: Command) -> Result<Reply, Refusal> {
+        self.state.client.ask(Some(&self.token), &self.reported, command).await
+    }
+
+    /// Opens one generation of pot's log.
+    pub async fn open_log(&self, generation: u32) -> Result<(std::fs::File, u64), Refusal> {
+        self.state.client.open_log(Some(&self.token), &self.reported, generation).await
+    }
+
+    /// What the whole process shares.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The frame of a page.
+    pub fn frame(&self, current: Entry, title: impl Into<String>) -> Frame {
+        Frame {
+            title: title.into(),
+            current,
+            greeting: Arc::clone(&self.greeting),
+            who: Some(Who { name: self.session.name.clone(), role: self.session.role }),
+            csrf: csrf_for(&self.token),
+            clock: self.clock.clone(),
+            counts: Vec::new(),
+            notice: None,
+        }
+    }
+
+    /// Times in the host's zone.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether their role may do what this one may. A courtesy of pages: the executor decides.
+    pub fn may(&self, role: Role) -> bool {
+        self.session.role >= role
+    }
+
+    /// What is known about the host; none until the first gathering ended.
+    pub async fn facts(&self) -> Result<Option<Box<HostFacts>>, Fault> {
+        match self.ask(Command::Facts { refresh: false }).await? {
+            Reply::Facts { facts, .. } => {
+                self.state.remember_zone(facts.as_deref());
+                Ok(facts)
+            }
+            _ => Err(Fault::other_reply()),
+        }
+    }
+
+    /// The browser's address, when the connection still tells.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.connection.peer.map(|peer| unmapped(peer.ip()))
+    }
+}
+
+/// An IPv4 address that came in over an IPv6 socket is still an IPv4 address.
+fn unmapped(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+impl FromRequest for Visitor {
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Fault>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let state = state_of(&request)?;
+            let token = cookie(request.headers(), state.cookie_name()).ok_or(Fault::SignIn)?;
+            let connection = Connection::of(&request)
+                .ok_or_else(|| Fault::Unexpected("this connection was not counted".to_owned()))?;
+            let reported = reported(&request, &connection);
+            let session = match state.client.ask(Some(&token), &reported, Command::Session {}).await {
+                Ok(Reply::Session(session)) => session,
+                Ok(_) => return Err(Fault::other_reply()),
+                Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
+                Err(refusal) => return Err(Fault::Refused(refusal)),
+            };
+            let greeting = state.greeting().await?;
+            let mut visitor =
+                Self { token, session, reported, greeting, connection, clock: state.clock(), state: state.clone() };
+            if !state.knows_zone() {
+                // Best effort: without facts, times are shown in UTC and say so.
+                let _ = visitor.facts().await;
+                visitor.clock = state.clock();
+            }
+            request.extensions_mut().insert(visitor.clone());
+            Ok(visitor)
+        })
+    }
+}
+
+/// The process's state, as handlers and extractors get at it.
+pub fn state_of(request: &HttpRequest) -> Result<web::Data<State>, Fault> {
+    request
+        .app_data::<web::Data<State>>()
+        .cloned()
+        .ok_or_else(|| Fault::Unexpected("the server was set up without its state".to_owned()))
+}
+
+/// What the browser's side says about itself.
+pub fn reported(request: &HttpRequest, connection: &Connection) -> Reported {
+    let browser = request.headers().get(header::USER_AGENT).map(|value| {
+        String::from_utf8_lossy(value.as_bytes()).chars().filter(|letter| !letter.is_control()).take(200).collect()
+    });
+    Reported { address: connection.peer.map(|peer| unmapped(peer.ip()).to_string()), browser }
+}
+
+/// The session's token as the browser sent it: base64url of 32 bytes, or nothing.
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+    headers
+        .get_all(header::COOKIE)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+        .filter(|value| URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| bytes.len() == 32))
+        .map(|value| Secret(value.to_owned()))
+}
+
+/// 32 random bytes as base64url: what a browser holds before anyone has signed in, so that the sign-in form, too, is
+/// bound to it. The executor knows no session of that name.
+pub fn random_token() -> Result<Secret, Fault> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Fault::Unexpected(format!("no random bytes: {error}")))?;
+    Ok(Secret(URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// What forms carry: derived from the token, so it needs no memory and outlives a restart; one way, so it tells
+/// nothing about the token; masked anew each time, so that compression cannot be used to guess it.
+pub fn csrf_for(token: &Secret) -> String {
+    let mut mask = [0; 32];
+    // Without random bytes the mask is zero, which only loses the masking.
+    let _ = getrandom::fill(&mut mask);
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&mask);
+    for (byte, (mask, proof)) in bytes[32..].iter_mut().zip(mask.iter().zip(csrf_proof(token))) {
+        *byte = mask ^ proof;
+    }
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn csrf_proof(token: &Secret) -> [u8; 32] {
+    Sha256::new().chain_update(b"pot-console form\0").chain_update(token.0.as_bytes()).finalize().into()
+}
+
+fn csrf_holds(token: &Secret, given: &str) -> bool {
+    let Ok(bytes) = URL_SAFE_NO_PAD.decode(given) else { return false };
+    let Some((mask, masked)) = bytes.split_at_checked(32) else { return false };
+    let unmasked: Vec<u8> = mask.iter().zip(masked).map(|(mask, masked)| mask ^ masked).collect();
+    masked.len() == 32 && bool::from(unmasked.ct_eq(&csrf_proof(token)[..]))
+}
+
+/// A posted form: names and values in order, the same name several times where a list is meant.
+#[derive(Debug, Clone, Default)]
+pub struct Form(pub Vec<(String, String)>);
+
+impl Form {
+    /// The last value of that name: a checkbox after its hidden "unchecked" value wins.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of that name in order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether there is such a field at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The last value of that name without blanks around it; none when it is missing or empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).map(str::trim).filter(|text| !text.is_empty())
+    }
+}
+
+impl FromRequest for Form {
+    type Error = Fault;
+    type Future = std::future::Ready<Result<Self, Fault>>;
+
+    /// The guard has read the form already.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(
+            request.extensions().get::<Self>().cloned().ok_or_else(|| Fault::Invalid("There is no form.".to_owned())),
+        )
+    }
+}
+
+/// The gate itself.
+pub async fn guard(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
+    let htmx = request.headers().contains_key(HX_REQUEST);
+    let asset = request.path().starts_with("/static/");
+    let answered = match admit(&mut request).await {
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Err(fault) => request.into_response(HttpResponse::from_error(fault)).map_into_right_body(),
+    };
+    let mut answered = told(answered, htmx).await;
+    let headers = answered.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Not no-referrer: with it browsers send `Origin: null` with our own forms, and the origin could not be judged.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !asset || !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(answered)
+}
+
+/// Decides whether a request may reach its handler.
+async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
+    let state = state_of(request.request())?;
+    let greeting = state.greeting().await.ok();
+    let host = request_host(request).unwrap_or_default().to_owned();
+    let own = greeting.as_ref().map_or("", |greeting| greeting.hostname.as_str());
+    if !is_own_name(&host, own, &state.start.names) {
+        return Err(Fault::Misdirected(host));
+    }
+    match *request.method() {
+        Method::GET | Method::HEAD => return Ok(()),
+        Method::POST => {}
+        _ => return Err(Fault::Invalid(format!("{} is not used here.", request.method()))),
+    }
+    if !is_own_origin(request.headers(), &host) {
+        return Err(Fault::Forged("This request came from another site.".to_owned()));
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Fault::Invalid("A form must be sent as application/x-www-form-urlencoded.".to_owned()));
+    }
+    let fields = request
+        .extract::<web::Form<Vec<(String, String)>>>()
+        .await
+        .map_err(|error| Fault::Invalid(format!("The form could not be read: {error}.")))?;
+    let form = Form(fields.into_inner());
+    let given = request
+        .headers()
+        .get(CSRF_HEADER)
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| form.get(CSRF_FIELD))
+        .unwrap_or_default()
+        .to_owned();
+    let token = cookie(request.headers(), state.cookie_name());
+    request.extensions_mut().insert(form);
+    match token {
+        Some(token) if csrf_holds(&token, &given) => Ok(()),
+        // A browser that lost its cookie has lost its session, too: signing in keeps what was typed.
+        None if request.path() != "/sign-in" && request.path() != "/set-up" => Err(Fault::SignIn),
+        _ => Err(Fault::Forged("This form was not made for this browser's session.".to_owned())),
+    }
+}
+
+fn request_host(request: &ServiceRequest) -> Option<&str> {
+    // Never a forwarded header: anyone can send those.
+    match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => request.head().uri.authority().map(|authority| authority.as_str()),
+    }
+}
+
+/// The name without the port, `[::1]` without its brackets.
+fn without_port(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') => name,
+        _ => host,
+    }
+}
+
+/// Whether a Host header names this console. A page of another site that points its own name at our address (DNS
+/// rebinding) always sends that name, so addresses are safe and names must be known.
+fn is_own_name(host: &str, own: &str, configured: &[String]) -> bool {
+    let name = without_port(host).trim_end_matches('.');
+    let same = |other: &str| !other.is_empty() && name.eq_ignore_ascii_case(other.trim_end_matches('.'));
+    name.parse::<IpAddr>().is_ok()
+        || same("localhost")
+        || same(own)
+        || same(own.split('.').next().unwrap_or_default())
+        || configured.iter().any(|configured| same(configured))
+}
+
+/// Whether a form was sent by a page of this console, as far as the browser says.
+fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let site = text("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return false;
+    }
+    match text("origin") {
+        None => true,
+        // Sent in privacy modes; then the browser's own word on the site must say that it is ours.
+        Some("null") => site == Some("same-origin"),
+        Some(origin) => origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)),
+    }
+}
+
+/// Turns a fault into what the asker can show: a page in the layout, a line for htmx, a way to sign in.
+async fn told<B: MessageBody + 'static>(
+    answered: ServiceResponse<EitherBody<B, BoxBody>>,
+    htmx: bool,
+) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    let status = answered.status();
+    if !(status.is_client_error() || status.is_server_error()) || is_told(answered.headers()) {
+        return answered;
+    }
+    let fault = answered.response().error().and_then(|error| error.as_error::<Fault>()).cloned();
+    let fault = match fault {
+        Some(Fault::Refused(refusal)) if refusal.kind == RefusalKind::SignInNeeded => Fault::SignIn,
+        Some(fault) => fault,
+        None if status == StatusCode::NOT_FOUND => Fault::NotFound,
+        None => match answered.response().error() {
+            Some(error) => Fault::Invalid(format!("{error}.")),
+            None => Fault::Unexpected(status.to_string()),
+        },
+    };
+    if let Fault::Unexpected(problem) = &fault {
+        tracing::error!(path = answered.request().path(), problem, "a page failed");
+    }
+    let status =
+        if matches!(fault, Fault::Unexpected(_)) && !status.is_server_error() { status } else { fault.status_code() };
+    let request = answered.request().clone();
+    let said = match &fault {
+        Fault::SignIn => sign_in::needed(&request, htmx).await,
+        _ if htmx => problem(status, &fault),
+        _ => error_page(&request, status, &fault).await,
+    };
+    let response = said.unwrap_or_else(|fault| HttpResponse::from_error(fault));
+    ServiceResponse::new(request, response).map_into_right_body()
+}
+
+/// An answer that a handler has put into words already.
+fn is_told(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("text/html") || kind.starts_with("text/event-stream"))
+}
+
+/// One line, swapped into the head of the page that is open.
+fn problem(status: StatusCode, fault: &Fault) -> Result<HttpResponse, Fault> {
+    let template = Problem { message: fault.to_string(), remedy: fault.remedy().to_owned() };
+    let mut response = layout::page(status, &template)?;
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("hx-retarget"), HeaderValue::from_static("#problem"));
+    headers.insert(HeaderName::from_static("hx-reswap"), HeaderValue::from_static("innerHTML show:#problem:top"));
+    Ok(response)
+}
+
+async fn error_page(request: &HttpRequest, status: StatusCode, fault: &Fault) -> Result<HttpResponse, Fault> {
+    let visitor = request.extensions().get::<Visitor>().cloned();
+    let visitor = match visitor {
+        Some(visitor) => Some(visitor),
+        // A page that nobody may know of without being signed in must not say so by its navigation.
+        None => Visitor::extract(request).await.ok(),
+    };
+    let frame = match visitor {
+        Some(visitor) => visitor.frame(Entry::Elsewhere, fault.heading()),
+        None => bare_frame(request, fault.heading()).await?,
+    };
+    layout::page(
+        status,
+        &ErrorPage {
+            frame,
+            heading: fault.heading().to_owned(),
+            message: fault.to_string(),
+            remedy: fault.remedy().to_owned(),
+        },
+    )
+}
+
+/// The frame of a page that is shown without a session.
+pub async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Frame, Fault> {
+    let state = state_of(request)?;
+    let greeting = state.greeting().await.unwrap_or_else(|_| {
+        Arc::new(Greeting {
+            hostname: "pot-console".to_owned(),
+            simulated: false,
+            set_up_needed: false,
+            reason_required: false,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pot_conf: String::new(),
+            alarm: None,
+        })
+    });
+    Ok(Frame {
+        title: title.to_owned(),
+        current: Entry::Elsewhere,
+        greeting,
+        who: None,
+        csrf: String::new(),
+        clock: state.clock(),
+        counts: Vec::new(),
+        notice: None::<Notice>,
+    })
+}
+
+/// The page for addresses that nothing stands at.
+pub async fn not_found() -> Result<HttpResponse, Fault> {
+    Err(Fault::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_form_of_another_session_is_not_taken() {
+        let (mine, other) = (random_token().unwrap(), random_token().unwrap());
+        assert!(csrf_holds(&mine, &csrf_for(&mine)));
+        assert!(!csrf_holds(&other, &csrf_for(&mine)));
+        assert!(!csrf_holds(&mine, ""));
+        assert!(!csrf_holds(&mine, "AAAA"));
+        assert_ne!(csrf_for(&mine), csrf_for(&mine), "masked anew each time");
+    }
+
+    #[test]
+    fn names_that_are_not_this_hosts_are_not_answered_for() {
+        let names = vec!["pots.example.org".to_owned()];
+        for host in ["127.0.0.1:8080", "[::1]:80", "localhost:1", "jail1.lan", "JAIL1:8443", "pots.example.org."] {
+            assert!(is_own_name(host, "jail1.lan", &names), "{host}");
+        }
+        for host in ["", "evil.example", "jail1.lan.evil.example:80", "127.0.0.1.evil.example", "a:b:c"] {
+            assert!(!is_own_name(host, "jail1.lan", &names), "{host}");
+        }
+        assert!(!is_own_name("", "", &names));
+    }
+
+    #[test]
+    fn forms_of_other_sites_are_refused() {
+        let host = "192.168.178.20:8443";
+        assert!(is_own_origin(&headers(&[]), host));
+        assert!(is_own_origin(&headers(&[("origin", "https://192.168.178.20:8443")]), host));
+        assert!(is_own_origin(&headers(&[("origin", "null"), ("sec-fetch-site", "same-origin")]), host));
+        assert!(!is_own_origin(&headers(&[("origin", "null")]), host));
+        assert!(!is_own_origin(&headers(&[("origin", "https://evil.example")]), host));
+        assert!(!is_own_origin(&headers(&[("sec-fetch-site", "same-site")]), host));
+        assert!(!is_own_origin(&headers(&[("sec-fetch-site", "cross-site")]), host));
+    }
+
+    #[test]
+    fn only_a_token_of_the_right_form_counts_as_a_cookie() {
+        let token = random_token().unwrap();
+        let line = format!("other=1; pot-console={}", token.0);
+        let mut map = HeaderMap::new();
+        map.insert(header::COOKIE, HeaderValue::from_str(&line).unwrap());
+        assert_eq!(cookie(&map, "pot-console"), Some(token));
+        assert_eq!(cookie(&headers(&[("cookie", "pot-console=short")]), "pot-console"), None);
+    }
+
+    #[test]
+    fn a_checked_box_wins_over_its_hidden_field() {
+        let form = Form(vec![("A".into(), "false".into()), ("A".into(), "true".into())]);
+        assert_eq!(form.get("A"), Some("true"));
+        assert_eq!(form.all("A").count(), 2);
+    }
+}

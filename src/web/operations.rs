@@ -1,0 +1,24 @@
+//! /operations.
+
+use super::error::Fault;
+use super::guard::Visitor;
+use super::layout::{self, Entry, Frame};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+/// The routes of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.route("/operations", web::get().to(show));
+}
+
+/// `templates/operations/operations.html`.
+#[derive(Template)]
+#[template(path = "operations/operations.html")]
+struct Page {
+    frame: Frame,
+}
+
+async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
+    layout::page(StatusCode::OK, &Page { frame: visitor.frame(Entry::Operations, Entry::Operations.label()) })
+}

@@ -1,0 +1,170 @@
+//! Settings: one's own password and session, and the accounts for admins.
+
+use super::error::Fault;
+use super::guard::{Form, Visitor};
+use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
+use crate::executor::protocol::{AccountView, Command, Refusal, RefusalKind, Reply, Secret, SessionView};
+use crate::journal::record::Role;
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError as _, web};
+use askama::Template;
+
+/// The routes of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.route("/settings", web::get().to(show))
+        .route("/settings/password", web::post().to(change_password))
+        .route("/settings/prove", web::post().to(prove))
+        .route("/settings/accounts", web::post().to(add_account))
+        .route("/settings/accounts/{name}/role", web::post().to(set_role))
+        .route("/settings/accounts/{name}/disabled", web::post().to(set_disabled));
+}
+
+/// `templates/settings/settings.html`.
+#[derive(Template)]
+#[template(path = "settings/settings.html")]
+struct Page {
+    frame: Frame,
+    session: SessionView,
+    /// For admins.
+    accounts: Option<Vec<AccountView>>,
+    /// What was refused, and in which form: `password`, `prove`, `add`, `accounts`.
+    problem: Option<(&'static str, Refusal)>,
+    /// What was typed into "Add an account", without the password.
+    typed_name: String,
+    typed_role: Role,
+}
+
+impl Page {
+    fn problem_in(&self, form: &str) -> Option<&Refusal> {
+        self.problem.as_ref().filter(|(of, _)| *of == form).map(|(_, refusal)| refusal)
+    }
+
+    fn is_own(&self, account: &AccountView) -> bool {
+        account.name == self.session.name
+    }
+
+    fn roles(&self) -> [Role; 3] {
+        [Role::Viewer, Role::Operator, Role::Admin]
+    }
+
+    fn may_do(&self, role: &Role) -> &'static str {
+        match role {
+            Role::Viewer => "sees everything, changes nothing",
+            Role::Operator => "saves the configuration and runs what destroys nothing",
+            Role::Admin => "may do everything, accounts included",
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Did {
+    done: Option<String>,
+    name: Option<String>,
+}
+
+async fn show(visitor: Visitor, query: web::Query<Did>) -> Result<HttpResponse, Fault> {
+    let name = query.name.as_deref().unwrap_or_default();
+    let notice = match query.done.as_deref() {
+        Some("password") => Some(Notice::done("Your password is changed.")),
+        Some("proved") => Some(Notice::done("Thank you. For five minutes nothing asks for your password again.")),
+        Some("added") => Some(Notice::done(format!("Account {name} is added."))),
+        Some("role") => Some(Notice::done(format!("The role of {name} is changed."))),
+        Some("disabled") => Some(Notice::done(format!("Account {name} is disabled, its sessions have ended."))),
+        Some("enabled") => Some(Notice::done(format!("Account {name} is enabled again."))),
+        _ => None,
+    };
+    page(&visitor, notice, None, String::new(), Role::Viewer).await
+}
+
+async fn page(
+    visitor: &Visitor,
+    notice: Option<Notice>,
+    problem: Option<(&'static str, Refusal)>,
+    typed_name: String,
+    typed_role: Role,
+) -> Result<HttpResponse, Fault> {
+    let accounts = if visitor.may(Role::Admin) {
+        match visitor.ask(Command::Accounts {}).await? {
+            Reply::Accounts { accounts } => Some(accounts),
+            _ => return Err(Fault::other_reply()),
+        }
+    } else {
+        None
+    };
+    // Asked again: giving the password or changing it has changed the session.
+    let session = match visitor.ask(Command::Session {}).await? {
+        Reply::Session(session) => session,
+        _ => return Err(Fault::other_reply()),
+    };
+    let status = match &problem {
+        Some((_, refusal)) => Fault::Refused(refusal.clone()).status_code(),
+        None => StatusCode::OK,
+    };
+    let frame = visitor.frame(Entry::Settings, Entry::Settings.label()).with_notice(notice);
+    layout::page(status, &Page { frame, session, accounts, problem, typed_name, typed_role })
+}
+
+/// Redirects when it was done, shows the page with the refusal beside its form when it was not.
+async fn answer(
+    visitor: &Visitor,
+    result: Result<Reply, Refusal>,
+    form: &'static str,
+    done: &str,
+    typed: (String, Role),
+) -> Result<HttpResponse, Fault> {
+    match result {
+        Ok(_) => Ok(see_other(&format!("/settings?{done}"))),
+        Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => Err(Fault::SignIn),
+        Err(refusal) => page(visitor, None, Some((form, refusal)), typed.0, typed.1).await,
+    }
+}
+
+async fn change_password(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
+    let new = form.get("new").unwrap_or_default();
+    let result = if form.get("repeated") == Some(new) {
+        let old = Secret(form.get("old").unwrap_or_default().to_owned());
+        visitor.ask(Command::ChangePassword { old, new: Secret(new.to_owned()) }).await
+    } else {
+        Err(Refusal::new(RefusalKind::Limit, "The two new passwords differ. Nothing was changed.").on("repeated"))
+    };
+    answer(&visitor, result, "password", "done=password", (String::new(), Role::Viewer)).await
+}
+
+async fn prove(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
+    let password = Secret(form.get("password").unwrap_or_default().to_owned());
+    let result = visitor.ask(Command::Prove { password }).await;
+    answer(&visitor, result, "prove", "done=proved", (String::new(), Role::Viewer)).await
+}
+
+fn role_of(form: &Form) -> Result<Role, Fault> {
+    match form.get("role") {
+        Some("viewer") => Ok(Role::Viewer),
+        Some("operator") => Ok(Role::Operator),
+        Some("admin") => Ok(Role::Admin),
+        _ => Err(Fault::Invalid("The role must be viewer, operator or admin.".to_owned())),
+    }
+}
+
+async fn add_account(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
+    let name = form.text("name").unwrap_or_default().to_owned();
+    let role = role_of(&form)?;
+    let password = Secret(form.get("password").unwrap_or_default().to_owned());
+    let result = visitor.ask(Command::AddAccount { name: name.clone(), role, password }).await;
+    let done = format!("done=added&name={}", query_value(&name));
+    answer(&visitor, result, "add", &done, (name, role)).await
+}
+
+async fn set_role(visitor: Visitor, name: web::Path<String>, form: Form) -> Result<HttpResponse, Fault> {
+    let name = name.into_inner();
+    let result = visitor.ask(Command::SetRole { name: name.clone(), role: role_of(&form)? }).await;
+    let done = format!("done=role&name={}", query_value(&name));
+    answer(&visitor, result, "accounts", &done, (String::new(), Role::Viewer)).await
+}
+
+async fn set_disabled(visitor: Visitor, name: web::Path<String>, form: Form) -> Result<HttpResponse, Fault> {
+    let name = name.into_inner();
+    let disabled = form.get("disabled") == Some("true");
+    let result = visitor.ask(Command::SetDisabled { name: name.clone(), disabled }).await;
+    let done = format!("done={}&name={}", if disabled { "disabled" } else { "enabled" }, query_value(&name));
+    answer(&visitor, result, "accounts", &done, (String::new(), Role::Viewer)).await
+}
