@@ -16,6 +16,8 @@ mod network;
 mod other;
 mod reading;
 mod readings;
+#[cfg(test)]
+mod uses;
 mod view;
 
 use crate::facts::HostFacts;
