@@ -1,12 +1,138 @@
 //! `pot-console facts`: show what is known about the host.
+//!
+//! It asks the tools itself, as whoever runs it: what only root may see is an error beside the others then.
 
-use super::{Exit, Global};
+use super::{Exit, Format, Global};
+use crate::facts::HostFacts;
+use crate::host::{self, GatherInput, PotState, Row, RowState};
+use crate::layout::Layout;
+use crate::potconf::{Configuration, Document};
+use crate::process::Tools;
+use anyhow::Context as _;
+use serde::Serialize;
+use std::io::{self, Write as _};
+use std::path::Path;
 
 /// Arguments of `facts`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Show what each source was asked and what it answered
+    #[arg(long)]
+    evidence: bool,
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    facts: &'a HostFacts,
+    readiness: &'a [Row],
+    pot: &'a PotState,
+}
 
 /// Runs the command.
-pub fn run(_global: &Global, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("facts is not built yet")
+pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let layout = global.layout();
+    let configuration = read(&layout)?;
+    // The settings' further pf files only widen what is watched, so they are not needed here.
+    let facts = host::gather(&layout, &Tools::find(&layout), &GatherInput::new(&configuration, &[]));
+    let rows = host::readiness(&facts, &configuration, &[]);
+    let state = host::pot_state(&facts, &configuration);
+    let mut out = io::stdout().lock();
+    let printed = match global.format {
+        Format::Json => {
+            let answer = Answer { facts: &facts, readiness: &rows, pot: &state };
+            serde_json::to_writer_pretty(&mut out, &answer).map_err(io::Error::from).and_then(|()| writeln!(out))
+        }
+        Format::Text => print(&mut out, &facts, &rows, &state, args.evidence),
+    };
+    match printed {
+        // `facts | head -1` is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(error) => Err(error).context("printing the facts"),
+        Ok(()) => Ok(Exit::Done),
+    }
+}
+
+fn read(layout: &Layout) -> anyhow::Result<Configuration> {
+    let document = |path: &Path| {
+        let bytes = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other.with_context(|| format!("reading {}", path.display()))?,
+        };
+        Document::parse(&bytes).with_context(|| format!("reading {}", path.display()))
+    };
+    Ok(Configuration::new(document(&layout.default_conf())?, document(&layout.pot_conf())?))
+}
+
+fn print(
+    out: &mut impl io::Write,
+    facts: &HostFacts,
+    rows: &[Row],
+    state: &PotState,
+    evidence: bool,
+) -> io::Result<()> {
+    if let Some(system) = facts.system.get() {
+        writeln!(out, "{}: FreeBSD {}", system.hostname, system.kernel)?;
+    }
+    writeln!(out, "\nReadiness")?;
+    for row in rows {
+        let state = match row.state {
+            RowState::ToDo if row.awaits_reboot => "next boot",
+            RowState::ToDo if row.waits => "waits",
+            state => state.word(),
+        };
+        let weight = if row.needed { "" } else { " (advised)" };
+        writeln!(out, "  {state:<18}{}{weight}: {}", row.title, row.why)?;
+        for (label, value) in &row.values {
+            writeln!(out, "  {:<20}{label}: {value}", "")?;
+        }
+    }
+    let stage = match state.stage {
+        host::Stage::NotInstalled => "not installed",
+        host::Stage::Fresh => "not initialised",
+        host::Stage::Initialised => "initialised",
+        host::Stage::Unknown => "not known",
+    };
+    let word = |known: Option<bool>| known.map_or("not known", |known| if known { "yes" } else { "no" });
+    writeln!(out, "\npot: {stage}")?;
+    writeln!(out, "  network up, as pot tells it   {}", word(state.vnet_up_pot))?;
+    writeln!(out, "  network up, so that it works  {}", word(state.vnet_up_strict))?;
+    let anchors = &state.anchors;
+    let shown = [
+        ("in pf's file", anchors.in_file),
+        ("existing", anchors.existing),
+        ("called", anchors.called),
+        ("filled", anchors.filled),
+    ];
+    for (title, known) in shown {
+        writeln!(out, "  anchors {title:<22}{}", word(known))?;
+    }
+    for dataset in &state.datasets {
+        if dataset.kind == "filesystem" {
+            writeln!(out, "  {} {} at {}", dataset.name, host::size(dataset.used), dataset.mountpoint)?;
+        }
+    }
+    for pot in facts.pots.get().into_iter().flatten() {
+        let addresses = pot.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let running = pot.running.map_or("not known", |running| if running { "running" } else { "stopped" });
+        writeln!(out, "  pot {}: {}, {} {addresses}, {running}", pot.name, pot.kind, pot.network_type)?;
+    }
+    if !state.drift.is_empty() {
+        writeln!(out, "\nDiffers from pot.conf")?;
+        for drift in &state.drift {
+            writeln!(out, "  {}: runs {}; pot.conf says {}", drift.title, drift.running, drift.configured)?;
+            writeln!(out, "    {}", drift.consequence)?;
+        }
+    }
+    writeln!(out, "\nSources")?;
+    for asked in host::everything_asked(facts) {
+        let error = asked.error.map_or_else(String::new, |error| format!(": {error}"));
+        writeln!(out, "  {:<20}{:>6} ms  {}{error}", asked.about, asked.took_ms, asked.source)?;
+        if evidence {
+            for line in asked.evidence.lines() {
+                writeln!(out, "  | {line}")?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,12 +1,184 @@
 //! `pot-console serve`: serve the console on this host.
 
 use super::{Exit, Global};
+use crate::executor::Executor;
+use crate::executor::processes::{StartData, Supervisor, WebUser};
+use crate::executor::tls::{self, Certificate};
+use crate::layout::Layout;
+use crate::platform::{self, Signals};
+use crate::settings::Settings;
+use crate::web;
+use anyhow::{Context as _, bail};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The settings, TOML [default: ROOT/usr/local/etc/pot-console.toml when there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
 
-/// Runs the command.
-pub fn run(_global: &Global, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("serve is not built yet")
+/// Runs the command: from the settings to two running processes.
+pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    if platform::in_jail() {
+        bail!("this is a jail: the console works on the host itself, where pot, ZFS and pf are");
+    }
+    log_to_stderr();
+    let layout = global.layout();
+    let path = args.config.clone().unwrap_or_else(|| layout.settings());
+    let read = || Settings::read(&path, args.config.is_some());
+    let settings = read()?;
+    // Before any thread: a signal must find its handler.
+    let mut signals = Signals::take().context("taking the signals")?;
+    let listeners = bind(&settings.listen)?;
+    let (executor, opening) = Executor::open(&layout, settings.clone())?;
+    let certificate = tls::certificate(&layout, &settings, &host_name())?;
+    let user = web_user(&settings.user)?;
+    let folder = web_folder(&layout, user)?;
+    let addresses = addresses(&listeners, "https")?;
+    let data = |settings: &Settings, certificate: &Certificate| -> anyhow::Result<StartData> {
+        start_data(&folder, user, listeners.len(), settings, Some(certificate))
+    };
+    let start = data(&settings, &certificate)?;
+    let served = listeners.iter().map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>()?;
+
+    let watch = executor.begin_serving(&opening)?;
+    if let Some(code) = executor.new_setup_code()? {
+        say(&format!("There is no account yet. Set-up code for the first admin, once: {code}"));
+    }
+    if certificate.self_signed {
+        say(&format!("The certificate is self-signed. Its SHA-256 fingerprint: {}", certificate.fingerprint));
+    }
+    let supervisor = Supervisor::new(Arc::clone(&executor), served, start);
+    let ended = supervisor.run(
+        &mut signals,
+        || addresses.iter().for_each(|address| say(&format!("pot-console listening on {address}"))),
+        || {
+            let again = read()
+                .map_err(anyhow::Error::from)
+                .and_then(|settings| {
+                    let certificate = tls::certificate(&layout, &settings, &host_name())?;
+                    Ok((data(&settings, &certificate)?, settings))
+                });
+            match again {
+                Ok((data, new)) => {
+                    if new.listen != settings.listen {
+                        tracing::warn!("other addresses to listen on are taken at the next start, not by SIGHUP");
+                    }
+                    executor.replace_settings(new);
+                    tracing::info!("settings and certificate were read again");
+                    Some(data)
+                }
+                Err(error) => {
+                    tracing::error!("settings and certificate stay as they are: {error:#}");
+                    None
+                }
+            }
+        },
+    );
+    executor.end_serving();
+    let _ = watch.join();
+    ended.context("serving")?;
+    Ok(Exit::Done)
+}
+
+/// Binds the listening sockets; a taken address is named.
+pub(super) fn bind(listen: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+    listen
+        .iter()
+        .map(|address| TcpListener::bind(address).with_context(|| format!("listening on {address}")))
+        .collect()
+}
+
+/// The URLs that browsers use.
+pub(super) fn addresses(listeners: &[TcpListener], scheme: &str) -> anyhow::Result<Vec<String>> {
+    listeners
+        .iter()
+        .map(|listener| Ok(format!("{scheme}://{}", listener.local_addr().context("asking for the port")?)))
+        .collect()
+}
+
+/// The user that the web process becomes; none when this process could not change its user.
+pub(super) fn web_user(name: &str) -> anyhow::Result<Option<WebUser>> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(None);
+    }
+    let user = nix::unistd::User::from_name(name).with_context(|| format!("looking for the user {name}"))?;
+    let Some(user) = user else {
+        bail!(
+            "there is no user {name} for the web process: pw useradd {name} -d /nonexistent -s /usr/sbin/nologin, or \
+             name another one as `user` in the settings"
+        );
+    };
+    if user.uid.is_root() || user.gid.as_raw() == 0 {
+        bail!("the web process must not run as {name}, who is root or in root's group");
+    }
+    Ok(Some(WebUser { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+}
+
+/// Makes the web process's folder and gives it to its user. Nothing below it is ever opened by root.
+pub(super) fn web_folder(layout: &Layout, user: Option<WebUser>) -> anyhow::Result<PathBuf> {
+    let folder = layout.web();
+    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).with_context(|| format!("making {}", folder.display())),
+    }
+    let found = folder.symlink_metadata().with_context(|| format!("looking at {}", folder.display()))?;
+    if !found.is_dir() {
+        bail!("{} is no folder: remove it, and start again", folder.display());
+    }
+    if let Some(user) = user
+        && (found.uid(), found.gid()) != (user.uid, user.gid)
+    {
+        std::os::unix::fs::lchown(&folder, Some(user.uid), Some(user.gid))
+            .with_context(|| format!("giving {} to the web process's user", folder.display()))?;
+    }
+    std::path::absolute(&folder).with_context(|| format!("finding {}", folder.display()))
+}
+
+/// What the web process is told. Its file of SQLite stands in its folder, which is its root folder once it has one.
+pub(super) fn start_data(
+    folder: &std::path::Path,
+    user: Option<WebUser>,
+    listeners: usize,
+    settings: &Settings,
+    certificate: Option<&Certificate>,
+) -> anyhow::Result<StartData> {
+    let server = web::Start {
+        tls: certificate
+            .map(|certificate| web::Tls { cert_pem: certificate.chain.clone(), key_pem: certificate.key.clone() }),
+        database: if user.is_some() { PathBuf::from("/history.sqlite") } else { folder.join("history.sqlite") },
+        names: settings.names.clone(),
+    };
+    Ok(StartData {
+        listeners: u16::try_from(listeners).context("too many addresses")?,
+        folder: folder.to_owned(),
+        user,
+        server: serde_json::to_value(server).context("preparing the web process")?,
+    })
+}
+
+/// This machine's name.
+pub(super) fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
+}
+
+/// Prints a line; whoever listened may have gone (`… | head -1`), and that is no reason to end.
+pub(super) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Notes of both processes go to standard error; `RUST_LOG` chooses.
+pub(super) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pot_console=info"));
+    // A second call in one process changes nothing.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

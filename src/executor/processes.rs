@@ -1,1 +1,317 @@
-//! processes
+//! The two processes: starts the web process, restarts it, hands over to a new one, ends it.
+//!
+//! The web process is the same binary in a clean image. It gets the control socket as descriptor 3 and the listening
+//! sockets as 4 and on; all else it needs (certificate and key, user, folder) is the first frame on the control
+//! socket, never an argument or the environment.
+
+use super::core::Executor;
+use super::frame;
+use super::server::End;
+use crate::journal::record::{Action, Outcome};
+use crate::platform::{self, Signals, Wake};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest first frame in bytes: certificate chains are the largest part.
+pub const MAX_START: usize = 4 << 20;
+/// Environment variables that the web process gets.
+const ENVIRONMENT: [&str; 2] = ["RUST_LOG", "RUST_BACKTRACE"];
+/// First and longest pause before a web process that died is started again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// A web process that lived this long was sound: the pause begins anew.
+const SOUND: Duration = Duration::from_secs(60);
+/// How long a web process may take to end after it was asked to.
+const DRAIN: Duration = Duration::from_secs(12);
+/// How long a new one may take until it accepts, before the old one is asked to end all the same.
+const READY: Duration = Duration::from_secs(20);
+/// How often the state of things is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the web process is told when it starts.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartData {
+    /// How many listening sockets were handed over.
+    pub listeners: u16,
+    /// Its folder, which becomes its root folder when it changes its user.
+    pub folder: PathBuf,
+    /// The user to become, when the executor is root.
+    pub user: Option<WebUser>,
+    /// What the server itself needs: a matter between the command line and the web module.
+    pub server: serde_json::Value,
+}
+
+/// The user of the web process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebUser {
+    /// User number, not 0.
+    pub uid: u32,
+    /// Group number, not 0.
+    pub gid: u32,
+}
+
+/// Reads what this process, the web process, was started with. To be called first thing.
+///
+/// # Errors
+/// It was not started by an executor.
+pub fn receive_start() -> io::Result<(StartData, UnixStream, Vec<TcpListener>)> {
+    let mut control = UnixStream::from(platform::inherited(3)?);
+    let bytes = frame::read(&mut control, MAX_START)
+        .map_err(io::Error::other)?
+        .ok_or_else(|| io::Error::other("the executor ended before it said anything"))?;
+    let data: StartData = frame::decode(&bytes).map_err(io::Error::other)?;
+    let first_other = 4 + i32::from(data.listeners);
+    platform::close_descriptors_from(first_other);
+    let listeners = (4..first_other).map(|number| platform::inherited(number).map(TcpListener::from));
+    let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+    Ok((data, control, listeners))
+}
+
+/// Gives up everything that the web process does not need, for good. Must be called while there is one thread.
+///
+/// # Errors
+/// A step failed or could be undone: the process must end.
+pub fn confine(data: &StartData) -> io::Result<()> {
+    if let Some(user) = data.user {
+        if user.uid == 0 || user.gid == 0 {
+            return Err(io::Error::other("the web process must not be root"));
+        }
+        platform::chroot_to(&data.folder)?;
+        platform::switch_user(user.uid, user.gid, &[])?;
+    } else {
+        if nix::unistd::geteuid().is_root() {
+            return Err(io::Error::other("the web process must not be root"));
+        }
+        std::env::set_current_dir(&data.folder)?;
+    }
+    platform::no_new_privileges()?;
+    platform::no_core_dumps()?;
+    platform::no_tracing()?;
+    platform::die_with_parent()
+}
+
+/// One web process and the thread that serves it.
+struct WebProcess {
+    child: Child,
+    started: Instant,
+    /// When it was asked to end.
+    ending: Option<Instant>,
+    server: Option<std::thread::JoinHandle<io::Result<End>>>,
+}
+
+impl WebProcess {
+    fn ask_to_end(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(Instant::now());
+            let _ = kill(self.pid(), Signal::SIGTERM);
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
+    }
+
+    /// Its status in words once it has ended. One that was asked to end and does not is killed.
+    fn ended(&mut self) -> Option<String> {
+        if self.ending.is_some_and(|since| since.elapsed() > DRAIN) {
+            let _ = self.child.kill();
+        }
+        let status = self.child.try_wait().ok()??;
+        if let Some(server) = self.server.take() {
+            let _ = server.join();
+        }
+        Some(status.to_string())
+    }
+}
+
+/// Keeps one web process alive until it is told to stop.
+pub struct Supervisor {
+    executor: Arc<Executor>,
+    listeners: Vec<TcpListener>,
+    data: StartData,
+    present: Option<WebProcess>,
+    old: Vec<WebProcess>,
+    pause: Duration,
+    restart_at: Option<Instant>,
+    /// A hand-over is under way: the count of ready ones before, and since when.
+    handing_over: Option<(u64, Instant)>,
+}
+
+impl Supervisor {
+    /// A supervisor for these listening sockets.
+    pub fn new(executor: Arc<Executor>, listeners: Vec<TcpListener>, data: StartData) -> Self {
+        Self {
+            executor,
+            listeners,
+            data,
+            present: None,
+            old: Vec::new(),
+            pause: BACK_OFF.0,
+            restart_at: None,
+            handing_over: None,
+        }
+    }
+
+    /// Serves until SIGTERM or SIGINT. `on_ready` is called once when the first web process accepts connections,
+    /// `on_reload` at each SIGHUP: it gives the new start data, or none to go on as before.
+    ///
+    /// Must be called by the thread that lives as long as the process: on Linux the web process dies with the thread
+    /// that started it.
+    ///
+    /// # Errors
+    /// Signals cannot be waited for, or the first web process cannot be started.
+    pub fn run(
+        mut self,
+        signals: &mut Signals,
+        mut on_ready: impl FnMut(),
+        mut on_reload: impl FnMut() -> Option<StartData>,
+    ) -> io::Result<()> {
+        self.present = Some(self.start_web()?);
+        let mut announced = false;
+        loop {
+            match signals.wait(TICK)? {
+                Some(Wake::Stop) => break,
+                Some(Wake::Reload) => {
+                    if let Some(data) = on_reload() {
+                        self.data = data;
+                        self.hand_over();
+                    }
+                }
+                Some(Wake::Child) | None => {}
+            }
+            if !announced && self.executor.web_processes_ready() > 0 {
+                announced = true;
+                on_ready();
+            }
+            self.look_after();
+        }
+        self.stop();
+        Ok(())
+    }
+
+    fn start_web(&self) -> io::Result<WebProcess> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut descriptors: Vec<OwnedFd> = vec![theirs.into()];
+        for listener in &self.listeners {
+            descriptors.push(listener.try_clone()?.into());
+        }
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("web").env_clear().current_dir("/").stdin(Stdio::null());
+        for name in ENVIRONMENT {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        platform::hand_over(&mut command, descriptors)?;
+        let child = command.spawn()?;
+        drop(command);
+        let mut start = frame::encode(&self.data).map_err(io::Error::other)?;
+        let framed = frame::with_header(&start, MAX_START).map_err(io::Error::other);
+        zeroize::Zeroize::zeroize(&mut start);
+        let mut framed = framed?;
+        io::Write::write_all(&mut &ours, &framed)?;
+        zeroize::Zeroize::zeroize(&mut framed);
+        let executor = Arc::clone(&self.executor);
+        let server =
+            std::thread::Builder::new().name("serve".to_owned()).spawn(move || executor.serve(ours))?;
+        Ok(WebProcess { child, started: Instant::now(), ending: None, server: Some(server) })
+    }
+
+    /// A second web process accepts beside the first, then the first is asked to end what it has begun.
+    fn hand_over(&mut self) {
+        let ready = self.executor.web_processes_ready();
+        match self.start_web() {
+            Ok(new) => {
+                self.old.extend(self.present.replace(new));
+                self.handing_over = Some((ready, Instant::now()));
+                self.restart_at = None;
+            }
+            Err(error) => tracing::error!("no new web process could be started, the old one goes on: {error}"),
+        }
+    }
+
+    fn look_after(&mut self) {
+        if let Some((before, since)) = self.handing_over
+            && (self.executor.web_processes_ready() > before || since.elapsed() > READY)
+        {
+            self.handing_over = None;
+            self.old.iter_mut().for_each(WebProcess::ask_to_end);
+        }
+        self.old.retain_mut(|old| old.ended().is_none());
+        let lived = self.present.as_ref().map(|web| web.started.elapsed());
+        if let Some(status) = self.present.as_mut().and_then(WebProcess::ended) {
+            self.present = None;
+            self.note_death(&status, lived.unwrap_or_default());
+        }
+        if self.present.is_none() && self.restart_at.is_none_or(|at| Instant::now() >= at) {
+            match self.start_web() {
+                Ok(web) => {
+                    self.present = Some(web);
+                    self.restart_at = None;
+                }
+                Err(error) => {
+                    tracing::error!("the web process could not be started: {error}");
+                    self.put_off();
+                }
+            }
+        }
+    }
+
+    fn note_death(&mut self, status: &str, lived: Duration) {
+        if lived >= SOUND {
+            self.pause = BACK_OFF.0;
+        }
+        let message = format!("The web process ended ({status}); a new one is started.");
+        tracing::error!("{message}");
+        self.executor.record_process(message, Outcome::Failed);
+        self.put_off();
+    }
+
+    fn put_off(&mut self) {
+        self.restart_at = Some(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(BACK_OFF.1);
+    }
+
+    fn stop(&mut self) {
+        self.executor.prepare_to_end();
+        let mut all: Vec<WebProcess> = self.old.drain(..).chain(self.present.take()).collect();
+        all.iter_mut().for_each(WebProcess::ask_to_end);
+        while !all.is_empty() {
+            all.retain_mut(|web| web.ended().is_none());
+            if !all.is_empty() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Only when something went wrong before `stop`.
+        for mut web in self.old.drain(..).chain(self.present.take()) {
+            let _ = web.child.kill();
+            let _ = web.child.wait();
+        }
+    }
+}
+
+impl Executor {
+    /// How many times a web process said that it accepts connections.
+    fn web_processes_ready(&self) -> u64 {
+        self.hints.ready_count()
+    }
+
+    fn record_process(&self, message: String, outcome: Outcome) {
+        self.record_own(Action::Process, "web process", outcome, message);
+    }
+}

@@ -26,6 +26,9 @@ impl Executor {
         Vec::new()
     }
 
+    /// Before the web process is told to end: what must not be left half done.
+    pub(super) fn prepare_to_end(&self) {}
+
     pub(super) fn nothing_pending(&self) -> Result<(), Refusal> {
         Ok(())
     }

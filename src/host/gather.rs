@@ -203,7 +203,7 @@ fn tunable(probe: &mut Probe<'_>, name: &str) -> Result<Tunable, String> {
     files.extend(
         names_in(&probe.layout().on_disk(folder))
             .into_iter()
-            .filter(|name| name.ends_with(".conf"))
+            .filter(|name| is_conf(name))
             .map(|name| format!("{folder}/{name}")),
     );
     files.push(LOADER_FILES[1].to_owned());
@@ -300,9 +300,7 @@ fn syslog(probe: &mut Probe<'_>, facility: &str) -> Result<Syslog, String> {
     let included = std::cell::RefCell::new(&mut included_files);
     let rules = parse::syslog::Rules::read(&text, &hostname, |folder| {
         let mut texts = Vec::new();
-        for name in
-            names_in(&layout.on_disk(folder)).into_iter().filter(|name| name.ends_with(".conf") && name.len() > 5)
-        {
+        for name in names_in(&layout.on_disk(folder)).into_iter().filter(|name| is_conf(name)) {
             if let Ok(Some(bytes)) = read(&layout.on_disk(&format!("{folder}/{name}"))) {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 included.borrow_mut().push((format!("{folder}/{name}"), text.clone()));
@@ -343,11 +341,15 @@ fn rc(probe: &mut Probe<'_>) -> Result<BTreeMap<String, String>, String> {
 }
 
 fn packages(probe: &mut Probe<'_>) -> Result<Packages, String> {
-    // The pkg of the base system only fetches the real one, asking a question first: where that is not installed
-    // nothing must be asked of it.
-    if !probe.layout().on_disk("/usr/local/sbin/pkg").exists() {
-        probe.note("/usr/local/sbin/pkg", "no such file");
-        return Ok(Packages::default());
+    // The pkg of the base system only fetches the real one, asking a question first: -N is its one call that does not,
+    // and nothing else must be asked where it says that there is none (pkg(7)).
+    let active = probe.ask(Tool::Pkg, &["-N"])?;
+    if !active.succeeded() {
+        return if active.stderr.contains("not installed") {
+            Ok(Packages::default())
+        } else {
+            Err(failure(Tool::Pkg, &["-N"], &active))
+        };
     }
     let mut version = |name: &str| -> Result<Option<String>, String> {
         let args = ["query", "%v", name];
@@ -523,6 +525,11 @@ fn list(probe: &mut Probe<'_>, folder: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// What syslogd and the loader take of a folder: names that end in `.conf`, in just these letters.
+fn is_conf(name: &str) -> bool {
+    name.strip_suffix(".conf").is_some_and(|stem| !stem.is_empty())
+}
+
 fn names_in(folder: &Path) -> Vec<String> {
     std::fs::read_dir(folder).map(sorted).unwrap_or_default()
 }
@@ -538,28 +545,22 @@ fn sorted(entries: std::fs::ReadDir) -> Vec<String> {
 
 fn digests(probe: &mut Probe<'_>, pf_file: &Fact<PfFile>, pf_files: &[String]) -> BTreeMap<String, Option<Digest>> {
     let layout = probe.layout().clone();
+    // None inside for a missing file; one that cannot be read has no entry at all.
+    let entry = |shown: String, path: &Path| Some((shown, read(path).ok()?.map(|bytes| Digest::of(&bytes))));
     let own = [layout.pot_conf(), layout.default_conf()];
     let mut digests: BTreeMap<String, Option<Digest>> =
-        own.iter().filter_map(|path| Some((layout.shown(path), digest(path)?))).collect();
+        own.iter().filter_map(|path| entry(layout.shown(path), path)).collect();
     let others = WATCHED
         .into_iter()
         .chain(pf_file.get().map(|file| file.path.as_str()))
         .chain(pf_files.iter().map(String::as_str));
-    digests.extend(others.filter_map(|path| Some((path.to_owned(), digest(&layout.on_disk(path))?))));
+    digests.extend(others.filter_map(|path| entry(path.to_owned(), &layout.on_disk(path))));
     let words = digests.iter().map(|(path, digest)| match digest {
         Some(digest) => format!("{digest} {path}"),
         None => format!("no such file: {path}"),
     });
     probe.note("sha256", words.collect::<Vec<_>>().join("\n"));
     digests
-}
-
-/// The digest of a file: none inside for a missing one; a file that cannot be read has no entry at all.
-fn digest(path: &Path) -> Option<Option<Digest>> {
-    match read(path) {
-        Ok(bytes) => Some(bytes.map(|bytes| Digest::of(&bytes))),
-        Err(_) => None,
-    }
 }
 
 #[cfg(test)]
@@ -615,7 +616,7 @@ mod tests {
         assert_eq!(facts.interfaces.error.as_deref(), Some("ifconfig: not found"));
         assert_eq!(facts.vimage.value, None);
         assert_eq!(facts.pots.value, Some(Vec::new()));
-        assert!(!facts.packages.value.unwrap().pkg);
+        assert_eq!(facts.packages.error.as_deref(), Some("pkg: not found"));
     }
 
     #[test]
@@ -708,6 +709,25 @@ mod tests {
         let pots = host.gather(&input()).pots;
         assert_eq!(pots.error, None);
         assert_eq!(pots.get().unwrap().iter().map(|p| p.running).collect::<Vec<_>>(), [Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn the_base_systems_pkg_is_asked_nothing_that_would_fetch_the_real_one() {
+        let host = Host::new();
+        host.tool(
+            "usr/sbin/pkg",
+            "[ $1 = -N ] && { echo 'pkg: pkg is not installed' >&2; exit 1; }; echo fetching; exit 70",
+        );
+        let packages = host.gather(&input()).packages;
+        assert_eq!(packages.value, Some(Packages::default()));
+        assert!(!packages.evidence.contains("fetching"));
+
+        host.tool(
+            "usr/sbin/pkg",
+            "case $1$3 in -N) echo 'pkg: 7 packages installed' >&2;; querypot) echo 0.16.1;; *) exit 1;; esac",
+        );
+        let packages = host.gather(&input()).packages.value;
+        assert_eq!(packages, Some(Packages { pkg: true, pot: Some("0.16.1".into()), potnet: None }));
     }
 
     #[test]

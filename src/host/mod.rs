@@ -13,12 +13,68 @@ mod readiness;
 mod wanted;
 
 pub use gather::{GatherInput, POT_PROGRAM, gather};
-pub use pot_state::{Anchors, Drift, PotState, Remedy, Stage};
+pub use pot_state::{Anchors, Drift, PotState, Remedy, Stage, pot_state};
 pub use readiness::{Counts, Evidence, Row, RowState, configuration_row, readiness, size};
 pub use wanted::Wanted;
 
-use crate::facts::{PathKind, PathState};
+use crate::facts::{Fact, HostFacts, PathKind, PathState};
 
 fn is_there(state: &PathState) -> bool {
     state.kind != PathKind::Absent
+}
+
+/// One source with what it answered, whatever kind of value it gives.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Asked<'a> {
+    /// What it tells, in two or three words.
+    pub about: &'static str,
+    /// Why there is no value, or why it is not whole.
+    pub error: Option<&'a str>,
+    /// The commands or files.
+    pub source: &'a str,
+    /// Their words.
+    pub evidence: &'a str,
+    /// When it was asked.
+    pub at: jiff::Timestamp,
+    /// How long the answer took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// Every source in the order of [`HostFacts`].
+pub fn everything_asked(facts: &HostFacts) -> Vec<Asked<'_>> {
+    fn asked<'a, T>(about: &'static str, fact: &'a Fact<T>) -> Asked<'a> {
+        Asked {
+            about,
+            error: fact.error.as_deref(),
+            source: &fact.source,
+            evidence: &fact.evidence,
+            at: fact.at,
+            took_ms: fact.took_ms,
+        }
+    }
+    vec![
+        asked("name and versions", &facts.system),
+        asked("machine", &facts.machine),
+        asked("VNET", &facts.vimage),
+        asked("resource limits", &facts.racct),
+        asked("vtnet offload", &facts.vtnet_lro_disable),
+        asked("forwarding", &facts.forwarding),
+        asked("bridge members", &facts.bridge_member_addresses),
+        asked("pools", &facts.pools),
+        asked("datasets", &facts.datasets),
+        asked("interfaces", &facts.interfaces),
+        asked("routes", &facts.routes),
+        asked("name servers", &facts.resolvers),
+        asked("pf", &facts.pf),
+        asked("pf's file", &facts.pf_file),
+        asked("ipfw", &facts.ipfw),
+        asked("syslog", &facts.syslog),
+        asked("rc.conf", &facts.rc),
+        asked("packages", &facts.packages),
+        asked("groups", &facts.groups),
+        asked("paths", &facts.paths),
+        asked("pots", &facts.pots),
+        asked("private bridges", &facts.private_bridges),
+        asked("watched files", &facts.files),
+    ]
 }

@@ -105,9 +105,9 @@ pub fn pot_state(facts: &HostFacts, configuration: &Configuration) -> PotState {
         stage: host.stage(missing.as_deref()),
         datasets: host.datasets(),
         missing_datasets: missing.clone().unwrap_or_default(),
-        vnet_up_pot: host.vnet_up_pot(&anchors),
-        vnet_up_strict: host.vnet_up_strict(&anchors),
-        drift: host.drift(&anchors, public_bridge.as_deref(), missing.as_deref()),
+        vnet_up_pot: host.vnet_up_pot(anchors),
+        vnet_up_strict: host.vnet_up_strict(anchors),
+        drift: host.drift(anchors, public_bridge.as_deref(), missing.as_deref()),
         anchors,
         public_bridge,
         outside,
@@ -172,7 +172,7 @@ impl Host<'_> {
     }
 
     /// What pot's own test looks at (its function `_is_vnet_up`), per address family of POT_NETWORK_STACK.
-    fn vnet_up_pot(&self, anchors: &Anchors) -> Option<bool> {
+    fn vnet_up_pot(&self, anchors: Anchors) -> Option<bool> {
         let ipv4 = || {
             self.wanted.gateway?;
             self.facts.interfaces.get()?;
@@ -191,7 +191,7 @@ impl Host<'_> {
         }
     }
 
-    fn vnet_up_strict(&self, anchors: &Anchors) -> Option<bool> {
+    fn vnet_up_strict(&self, anchors: Anchors) -> Option<bool> {
         let up = self.vnet_up_pot(anchors)?;
         if !up || !self.wanted.ipv4 {
             return Some(up);
@@ -240,7 +240,7 @@ impl Host<'_> {
         })
     }
 
-    fn drift(&self, anchors: &Anchors, public_bridge: Option<&str>, missing: Option<&[String]>) -> Vec<Drift> {
+    fn drift(&self, anchors: Anchors, public_bridge: Option<&str>, missing: Option<&[String]>) -> Vec<Drift> {
         let mut drift = Vec::new();
         drift.extend(self.dataset_elsewhere(missing));
         drift.extend(self.mountpoints());
@@ -248,7 +248,7 @@ impl Host<'_> {
         drift.extend(self.two_bridges());
         drift.extend(self.nat(anchors));
         drift.extend(self.pf_off(anchors));
-        drift.extend(self.rules_not_loaded(anchors));
+        drift.extend(rules_not_loaded(anchors, self.facts.pf_file.get().and_then(|file| file.valid)));
         drift.extend(self.forwarding_off(public_bridge));
         drift.extend(self.syslogd());
         drift.extend(self.outside());
@@ -362,7 +362,7 @@ impl Host<'_> {
         })
     }
 
-    fn nat(&self, anchors: &Anchors) -> Option<Drift> {
+    fn nat(&self, anchors: Anchors) -> Option<Drift> {
         if anchors.filled != Some(true) || !self.wanted.ipv4 {
             return None;
         }
@@ -391,7 +391,7 @@ impl Host<'_> {
     }
 
     /// The rules are there, but pf is off: a bridge without translation.
-    fn pf_off(&self, anchors: &Anchors) -> Option<Drift> {
+    fn pf_off(&self, anchors: Anchors) -> Option<Drift> {
         let pf = self.facts.pf.get()?;
         (anchors.filled == Some(true) && !pf.enabled).then(|| Drift {
             id: "pf-off",
@@ -400,23 +400,6 @@ impl Host<'_> {
             running: "off".to_owned(),
             consequence: "No pot reaches anything outside of this host, and nothing filters.".to_owned(),
             remedy: Some(Remedy::VnetStart),
-        })
-    }
-
-    /// Anchors that exist, but that the main rules do not call, do nothing.
-    fn rules_not_loaded(&self, anchors: &Anchors) -> Option<Drift> {
-        if anchors.filled != Some(true) || anchors.called != Some(false) {
-            return None;
-        }
-        let in_file = anchors.in_file == Some(true);
-        Some(Drift {
-            id: "anchors-not-called",
-            title: "Anchors".to_owned(),
-            configured: if in_file { "in pf's file" } else { "not in pf's file" }.to_owned(),
-            running: "not called by the loaded rules".to_owned(),
-            consequence: "pot's NAT rules are loaded, but pf never looks at them: no pot reaches anything outside."
-                .to_owned(),
-            remedy: Some(if in_file { Remedy::VnetStart } else { Remedy::Init }),
         })
     }
 
@@ -496,6 +479,28 @@ impl Host<'_> {
             remedy: Some(Remedy::Configuration),
         })
     }
+}
+
+/// Anchors that exist, but that the main rules do not call, do nothing.
+fn rules_not_loaded(anchors: Anchors, valid: Option<bool>) -> Option<Drift> {
+    if anchors.filled != Some(true) || anchors.called != Some(false) {
+        return None;
+    }
+    let in_file = anchors.in_file == Some(true);
+    Some(Drift {
+        id: "anchors-not-called",
+        title: "Anchors".to_owned(),
+        configured: if in_file { "in pf's file" } else { "not in pf's file" }.to_owned(),
+        running: "not called by the loaded rules".to_owned(),
+        consequence: "pot's NAT rules are loaded, but pf never looks at them: no pot reaches anything outside."
+            .to_owned(),
+        remedy: match (in_file, valid) {
+            // pf takes nothing of a file that is not valid: first it has to be mended by hand.
+            (_, Some(false)) => None,
+            (true, _) => Some(Remedy::VnetStart),
+            (false, _) => Some(Remedy::Init),
+        },
+    })
 }
 
 fn addresses(interface: &Interface) -> String {

@@ -173,3 +173,18 @@ fn set_blocking(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(())
 }
+
+/// Takes over a descriptor that this process was started with. To be called once for each number, before anything
+/// else owns descriptors.
+///
+/// # Errors
+/// No such descriptor is open.
+#[allow(unsafe_code)]
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl(2) on a number only asks whether it is open.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, came with the start of this process, and by contract nobody here owns it yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

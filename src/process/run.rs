@@ -390,15 +390,12 @@ impl<'a> Pipes<'a> {
             err: child.stderr.take(),
             buffer: vec![0; 64 << 10],
         };
-        for end in [
+        let ends = [
             pipes.stdin.as_ref().map(AsFd::as_fd),
             pipes.out.as_ref().map(AsFd::as_fd),
             pipes.err.as_ref().map(AsFd::as_fd),
-        ] {
-            if let Some(end) = end {
-                do_not_block(end)?;
-            }
-        }
+        ];
+        ends.into_iter().flatten().try_for_each(do_not_block)?;
         pipes.feed()?;
         Ok(pipes)
     }
@@ -527,6 +524,197 @@ mod tests {
         assert!(matches!(
             capture(&tools, Tool::Zfs, &[], None, &Limits::default()),
             Err(ProcessError::NotInstalled(Tool::Zfs))
+        ));
+    }
+
+    #[test]
+    fn the_environment_is_clean_and_no_descriptor_leaks() {
+        let script =
+            r"/usr/bin/env | sort; pwd; for n in 3 4 5 6 7 8 9; do (: <&$n) 2>/dev/null && echo leak $n; done; cat";
+        let (dir, tools) = host(&[(Tool::Pot, script)]);
+        // A descriptor that someone forgot to mark.
+        let leaky = nix::unistd::dup(io::stdin()).unwrap();
+        let answer = capture(&tools, Tool::Pot, &[], None, &Limits::default()).unwrap();
+        drop(leaky);
+        let mut root = dir.path().to_str().unwrap().to_owned();
+        let path: Vec<_> = ["/sbin", "/bin", "/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
+            .iter()
+            .map(|folder| format!("{root}{folder}"))
+            .collect();
+        let text = answer.stdout.replace(":/usr/bin:/bin\n", "\n");
+        root.push('\n');
+        let lines: Vec<_> =
+            text.lines().filter(|line| !line.starts_with("_=") && !line.starts_with("SHLVL=")).collect();
+        let wanted_path = format!("PATH={}", path.join(":"));
+        let mut wanted = vec!["HOME=/", "IFCONFIG_FORMAT=addr:default", "LC_ALL=C", &wanted_path];
+        let pwd = format!("PWD={}", root.trim());
+        if lines.iter().any(|line| line.starts_with("PWD=")) {
+            wanted.push(&pwd);
+        }
+        wanted.push(root.trim());
+        assert_eq!(lines, wanted);
+    }
+
+    #[test]
+    fn a_hanging_command_is_ended_at_its_time_limit_with_all_its_children() {
+        let (dir, tools) = host(&[(Tool::Pot, "sleep 600 & echo $! > child; echo started; wait")]);
+        let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
+        let answer = capture(&tools, Tool::Pot, &[], None, &limits).unwrap();
+        assert!(answer.timed_out && answer.status.is_none() && answer.stdout == "started\n", "{answer:?}");
+        // Dead children that nobody has reaped yet may count as alive for the whole grace.
+        assert!(answer.took < GRACE * 2, "{answer:?}");
+        assert!(is_gone(dir.path()));
+    }
+
+    /// Whether the process whose number stands in the file `child` ends soon.
+    fn is_gone(dir: &std::path::Path) -> bool {
+        let number: i32 = std::fs::read_to_string(dir.join("child")).unwrap().trim().parse().unwrap();
+        for _ in 0..100 {
+            match nix::sys::signal::kill(Pid::from_raw(number), None) {
+                Err(Errno::ESRCH) => return true,
+                _ if is_zombie(number) => return true,
+                _ => std::thread::sleep(TICK),
+            }
+        }
+        false
+    }
+
+    /// Where nobody reaps orphans (a container's first process), the dead stay in the table.
+    fn is_zombie(number: i32) -> bool {
+        let output = Command::new("ps").args(["-o", "stat=", "-p", &number.to_string()]).output();
+        output.is_ok_and(|output| output.stdout.starts_with(b"Z"))
+    }
+
+    #[test]
+    fn cancelling_kills_the_whole_group_even_when_it_ignores_being_asked() {
+        let script = "trap '' TERM; (trap '' TERM; sleep 600; :) & echo $! > child; echo started; sleep 600; sleep 600";
+        let (dir, tools) = host(&[(Tool::Pot, script)]);
+        let cancel = Cancel::new();
+        let mut lines = Vec::new();
+        let started = Instant::now();
+        let ending = stream(&tools, Tool::Pot, &[], None, &Limits::default(), &cancel, &mut |line| {
+            cancel.cancel();
+            lines.push(line.text);
+        })
+        .unwrap();
+        assert_eq!((ending, lines), (Ending::Aborted, vec!["started".to_owned()]));
+        assert!(started.elapsed() >= GRACE && started.elapsed() < GRACE * 3);
+        assert!(is_gone(dir.path()));
+    }
+
+    #[test]
+    fn cancelling_ends_a_member_that_outlives_its_leader() {
+        let script = "(trap '' TERM; while :; do sleep 1; done) & echo $! > child; echo started; sleep 600";
+        let (dir, tools) = host(&[(Tool::Pot, script)]);
+        let cancel = Cancel::new();
+        let ending =
+            stream(&tools, Tool::Pot, &[], None, &Limits::default(), &cancel, &mut |_| cancel.cancel()).unwrap();
+        assert_eq!(ending, Ending::Aborted);
+        assert!(is_gone(dir.path()));
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_pipe_does_not_keep_the_command() {
+        let (dir, tools) = host(&[(Tool::Service, "sleep 600 & echo $! > child; echo done; exit 4")]);
+        let started = Instant::now();
+        let answer = capture(&tools, Tool::Service, &[], None, &Limits::default()).unwrap();
+        assert_eq!((answer.stdout.as_str(), answer.status), ("done\n", Some(4)));
+        assert!(started.elapsed() < Duration::from_secs(5));
+        let number: i32 = std::fs::read_to_string(dir.path().join("child")).unwrap().trim().parse().unwrap();
+        // The daemon itself lives on.
+        nix::sys::signal::kill(Pid::from_raw(number), Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn a_daemon_that_writes_without_end_does_not_keep_the_command() {
+        let (dir, tools) = host(&[(Tool::Service, "yes & echo $! > child; sleep 0.2; exit 0")]);
+        let limits = Limits { time: Duration::from_secs(20), ..Limits::default() };
+        let answer = capture(&tools, Tool::Service, &[], None, &limits).unwrap();
+        assert!(answer.status == Some(0) && answer.truncated, "{:?} {}", answer.status, answer.truncated);
+        let number: i32 = std::fs::read_to_string(dir.path().join("child")).unwrap().trim().parse().unwrap();
+        let _ = nix::sys::signal::kill(Pid::from_raw(number), Signal::SIGKILL);
+    }
+
+    #[test]
+    fn a_hundred_megabytes_are_read_and_dropped() {
+        let (_dir, tools) = host(&[(Tool::Pot, "head -c 104857600 /dev/zero; echo end >&2")]);
+        let limits = Limits { time: Duration::from_mins(1), ..Limits::default() };
+        let answer = capture(&tools, Tool::Pot, &[], None, &limits).unwrap();
+        assert_eq!((answer.status, answer.stdout.len(), answer.truncated), (Some(0), 1 << 20, true));
+        assert_eq!(answer.stderr, "end\n");
+
+        let (_dir, tools) = host(&[(Tool::Pot, "yes 0123456789 | head -c 104857600; exit 5")]);
+        let limits = Limits { total_bytes: 10_000, ..limits };
+        let (ending, lines) = lines(&tools, &[], &limits, &Cancel::new());
+        assert_eq!(ending, Ending::Exited(5));
+        assert!(lines.len() < 200, "{}", lines.len());
+        assert!(lines.last().unwrap().text.contains("left out"));
+    }
+
+    #[test]
+    fn long_lines_are_cut_and_bad_bytes_made_harmless() {
+        let script = r"printf 'a\377b\033[31mred\033[0m\007\n'; head -c 9000 /dev/zero | tr '\0' x; printf '\r\nlast'";
+        let (_dir, tools) = host(&[(Tool::Pot, script)]);
+        let (ending, lines) = lines(&tools, &[], &Limits::default(), &Cancel::new());
+        assert_eq!(ending, Ending::Exited(0));
+        let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!((texts[0], texts[2]), ("a\u{fffd}bred␇", "last"));
+        assert_eq!(texts[1], format!("{}…", "x".repeat(4096)));
+    }
+
+    #[test]
+    fn a_listener_that_sleeps_does_not_hold_the_command() {
+        let (dir, tools) = host(&[(Tool::Pot, "yes | head -n 5000; : > ended")]);
+        let ended = dir.path().join("ended");
+        let mut before = None;
+        stream(&tools, Tool::Pot, &[], None, &Limits::default(), &Cancel::new(), &mut |_| {
+            if before.is_none() {
+                // The first line alone is taken; meanwhile the command writes the rest and ends.
+                for _ in 0..200 {
+                    if ended.exists() {
+                        break;
+                    }
+                    std::thread::sleep(TICK);
+                }
+                before = Some(ended.exists());
+            }
+        })
+        .unwrap();
+        assert_eq!(before, Some(true));
+    }
+
+    #[test]
+    fn input_that_is_not_read_does_no_harm() {
+        let (_dir, tools) = host(&[(Tool::Pot, "exec <&-; sleep 0.1; echo fine")]);
+        let input = vec![b'x'; 1 << 20];
+        let answer = capture(&tools, Tool::Pot, &[], Some(&input), &Limits::default()).unwrap();
+        assert_eq!((answer.stdout.as_str(), answer.status), ("fine\n", Some(0)));
+        let (_dir, tools) = host(&[(Tool::Pot, "cat")]);
+        let answer = capture(&tools, Tool::Pot, &[], Some(&input), &Limits::default()).unwrap();
+        assert_eq!(answer.stdout.len(), input.len());
+    }
+
+    #[test]
+    fn a_signal_that_ends_a_command_is_no_status() {
+        let (_dir, tools) = host(&[(Tool::Pot, "kill -SEGV $$")]);
+        assert_eq!(capture(&tools, Tool::Pot, &[], None, &Limits::default()).unwrap().status, None);
+        assert_eq!(lines(&tools, &[], &Limits::default(), &Cancel::new()).0, Ending::Signalled(11));
+    }
+
+    #[test]
+    fn a_tool_is_found_after_it_was_installed() {
+        let (dir, mut tools) = host(&[]);
+        assert_eq!(tools.path(Tool::Potnet), None);
+        let path = dir.path().join("usr/local/bin/potnet");
+        std::fs::write(&path, "#!/no/such/interpreter\n").unwrap();
+        tools.refresh();
+        assert_eq!(tools.path(Tool::Potnet), None);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        tools.refresh();
+        assert_eq!(tools.path(Tool::Potnet), Some(path.as_path()));
+        assert!(matches!(
+            capture(&tools, Tool::Potnet, &[], None, &Limits::default()),
+            Err(ProcessError::Start { .. })
         ));
     }
 }

@@ -166,7 +166,11 @@ impl State {
                 let (mountpoint, source) = self.mountpoint(name);
                 Some((Value::Text(mountpoint), source))
             }
-            _ if OWN.iter().any(|(known, _)| *known == property) && !snapshot => {
+            "mountpoint" => None,
+            _ if OWN.iter().any(|(known, _)| *known == property) => {
+                if snapshot {
+                    return None;
+                }
                 if let Some(value) = dataset.local.get(property) {
                     return Some((Value::Text(value.clone()), Source::Local));
                 }
@@ -356,7 +360,7 @@ pub(crate) fn human(bytes: u64) -> String {
     if unit == 0 {
         return format!("{bytes}B");
     }
-    if bytes % divisor == 0 {
+    if bytes.is_multiple_of(divisor) {
         return format!("{whole}{suffix}");
     }
     for places in [2usize, 1, 0] {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
@@ -14,10 +15,9 @@ use super::{rc, syslog};
 /// Starts the host: what ran is gone, loader.conf, sysctl.conf and rc.conf are in force.
 pub(crate) fn boot(state: &mut State, machine: &Machine) -> std::io::Result<()> {
     clear_folder(machine, "/var/run")?;
-    clear_folder(machine, "/tmp")?;
     let _ = fs::remove_file(machine.path("/dev/pf"));
     state.kept.boots += 1;
-    for dataset in state.kept.datasets.iter_mut() {
+    for dataset in &mut state.kept.datasets {
         dataset.busy = false;
     }
     let seed =
@@ -194,9 +194,10 @@ fn boot_network(state: &mut State, machine: &Machine) {
 /// The link-local address that follows from a MAC address.
 fn link_local(mac: &str) -> Option<std::net::Ipv6Addr> {
     let bytes: Vec<u8> = mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
-    let [a, b, c, d, e, f] = bytes.as_slice() else { return None };
+    let bytes: [u8; 6] = bytes.try_into().ok()?;
     let pair = |high: u8, low: u8| u16::from(high) << 8 | u16::from(low);
-    Some(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, *b), pair(*c, 0xff), pair(0xfe, *d), pair(*e, *f)))
+    let (first, second) = (pair(bytes[0] ^ 2, bytes[1]), pair(bytes[2], 0xff));
+    Some(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, first, second, pair(0xfe, bytes[3]), pair(bytes[4], bytes[5])))
 }
 
 const TUNABLES: [&str; 4] = ["kern.racct.enable", "hw.vtnet.lro_disable", "vfs.zfs.arc_max", "kern.hz"];
@@ -393,14 +394,18 @@ pub(crate) fn sysctl(call: &mut Call) -> Outcome {
     Ok(status)
 }
 
-/// The device that pf's users look for. Only root can make a device; anybody else gets a plain file in its place.
+/// A device that swallows what is written to it; false when it could not be made. Only root can make devices.
+pub(crate) fn make_null_device(machine: &Machine, path: &str, mode: u32) -> bool {
+    let path = machine.path(path);
+    // The numbers are those of the null device on Linux.
+    mknod(&path, SFlag::S_IFCHR, Mode::empty(), 0x103).is_ok()
+        && fs::set_permissions(&path, fs::Permissions::from_mode(mode)).is_ok()
+}
+
+/// The device that pf's users look for; who cannot make devices gets a plain file in its place.
 fn make_device(machine: &Machine) {
     let path = machine.path("/dev/pf");
-    if let Some(folder) = path.parent() {
-        let _ = fs::create_dir_all(folder);
-    }
-    // The numbers are those of the null device on Linux: whatever is written to it is gone.
-    if !path.exists() && mknod(&path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), 0x103).is_err() {
+    if !path.exists() && !make_null_device(machine, "/dev/pf", 0o600) {
         let _ = fs::write(&path, "");
     }
 }
@@ -582,12 +587,9 @@ pub(crate) fn uname(call: &mut Call) -> Outcome {
 
 pub(crate) fn freebsd_version(call: &mut Call) -> Outcome {
     let args = std::mem::take(&mut call.args);
-    let (flags, _) = match getopt(&args, "kruj:") {
-        Ok(parsed) => parsed,
-        Err(_) => {
-            call.warn("usage: freebsd-version [-kru] [-j jail]");
-            return Ok(1);
-        }
+    let Ok((flags, _)) = getopt(&args, "kruj:") else {
+        call.warn("usage: freebsd-version [-kru] [-j jail]");
+        return Ok(1);
     };
     let state = call.machine.state()?;
     if has(&flags, 'k') {
@@ -721,7 +723,7 @@ pub(crate) fn jail(call: &mut Call) -> Outcome {
     };
     if let Some(name) = value_of(&flags, 'r') {
         if value_of(&flags, 'f') == Some("-") {
-            call.stdin();
+            Call::stdin();
         }
         let name = name.to_owned();
         let found = call.machine.change(|state| stop_jail(state, &name))?;
@@ -838,6 +840,7 @@ pub(crate) fn shutdown(call: &mut Call) -> Outcome {
         log_lines(state, &machine);
         boot(state, &machine)
     })??;
+    super::start_pots(&machine)?;
     Ok(0)
 }
 

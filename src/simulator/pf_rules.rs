@@ -69,6 +69,8 @@ struct Parser<'a> {
     macros: BTreeMap<String, String>,
     section: Section,
     require_order: bool,
+    /// What a plain `block` does: `set block-policy`.
+    block: String,
     parsed: Parsed,
     depth: usize,
 }
@@ -81,6 +83,7 @@ pub(crate) fn parse(state: &State, read: ReadFile<'_>, file: &str, text: &str, g
         macros: given.iter().cloned().collect(),
         section: Section::Nothing,
         require_order: true,
+        block: "drop".to_owned(),
         parsed: Parsed::default(),
         depth: 0,
     };
@@ -500,21 +503,16 @@ impl Parser<'_> {
                 Ok(())
             }
             "pass" | "block" | "match" => {
-                let rules = words.filter(self.state, &keyword)?;
+                let rules = words.filter(self.state, &keyword, &self.block)?;
                 if self.enter(file, line, Section::Filtering) {
                     target.filter.extend(rules);
                 }
                 Ok(())
             }
             "antispoof" => {
-                let interfaces = words.antispoof()?;
+                let rules = words.antispoof(self.state)?;
                 if self.enter(file, line, Section::Filtering) {
-                    for interface in interfaces {
-                        target
-                            .filter
-                            .push(format!("block drop in on ! {interface} inet from ({interface}:network) to any"));
-                        target.filter.push(format!("block drop in inet from ({interface}) to any"));
-                    }
+                    target.filter.extend(rules);
                 }
                 Ok(())
             }
@@ -542,11 +540,14 @@ impl Parser<'_> {
                 false
             }
             "block-policy" => {
-                if !matches!(words.word()?.as_str(), "drop" | "return") {
+                let policy = words.word()?;
+                if !matches!(policy.as_str(), "drop" | "return") {
                     return Err(Syntax);
                 }
                 words.end()?;
-                self.enter(file, line, Section::Options);
+                if self.enter(file, line, Section::Options) {
+                    self.block = policy;
+                }
                 return Ok(());
             }
             "optimization" | "timeout" | "limit" | "loginterface" | "debug" | "reassemble" | "fingerprints" => true,
@@ -755,15 +756,17 @@ impl Words<'_> {
         Ok(addresses)
     }
 
-    fn antispoof(&mut self) -> Result<Vec<String>, Syntax> {
-        while matches!(self.peek_word(), Some("log" | "quick")) {
+    fn antispoof(&mut self, state: &State) -> Result<Vec<String>, Syntax> {
+        let mut marks = String::new();
+        while let Some(mark @ ("log" | "quick")) = self.peek_word() {
+            marks.push_str(&format!(" {mark}"));
             self.at += 1;
         }
         self.expect("for")?;
         let interfaces = self.list_of(&mut |words| {
             if words.sign('(') {
                 let name = words.name()?;
-                return if words.sign(')') { Ok(vec![name]) } else { Err(Syntax) };
+                return if words.sign(')') { Ok(vec![format!("({name}")]) } else { Err(Syntax) };
             }
             Ok(vec![words.name()?])
         })?;
@@ -775,7 +778,21 @@ impl Words<'_> {
                 _ => return Err(Syntax),
             }
         }
-        Ok(interfaces)
+        let mut rules = Vec::new();
+        for interface in interfaces {
+            if let Some(name) = interface.strip_prefix('(') {
+                rules.push(format!("block drop in{marks} on ! {name} inet from ({name}:network) to any"));
+                rules.push(format!("block drop in{marks} inet from ({name}) to any"));
+                continue;
+            }
+            for inet in state.interface(&interface).map(|interface| interface.inet.as_slice()).unwrap_or_default() {
+                if let Ok(net) = ipnet::Ipv4Net::new(inet.address, inet.prefix) {
+                    rules.push(format!("block drop in{marks} on ! {interface} inet from {} to any", net.trunc()));
+                }
+                rules.push(format!("block drop in{marks} inet from {} to any", inet.address));
+            }
+        }
+        Ok(rules)
     }
 
     /// A host in from, to or behind `->`.
@@ -890,7 +907,7 @@ impl Words<'_> {
             }
         }
         if let Some(family @ ("inet" | "inet6")) = self.peek_word() {
-            scope.family = family.to_owned();
+            family.clone_into(&mut scope.family);
             self.at += 1;
         }
         if self.take("proto") {
@@ -1080,7 +1097,7 @@ impl Words<'_> {
         Ok(scope.spread().into_iter().map(|rule| format!("{head}{rule} -> {tail}{pool}")).collect())
     }
 
-    fn filter(&mut self, state: &State, action: &str) -> Result<Vec<String>, Syntax> {
+    fn filter(&mut self, state: &State, action: &str, policy: &str) -> Result<Vec<String>, Syntax> {
         let mut head = action.to_owned();
         if action == "block" {
             match self.peek_word() {
@@ -1089,7 +1106,7 @@ impl Words<'_> {
                     self.at += 1;
                     self.brackets()?;
                 }
-                _ => head.push_str(" drop"),
+                _ => head.push_str(&format!(" {policy}")),
             }
         }
         let mut scope = Scope::default();

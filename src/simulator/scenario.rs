@@ -60,6 +60,7 @@ pub(crate) fn build(machine: &Machine, scenario: Scenario, program: &Path) -> io
     for folder in ["tmp", "var/tmp"] {
         fs::set_permissions(machine.root().join(folder), fs::Permissions::from_mode(0o1777))?;
     }
+    kernel::make_null_device(machine, "/dev/null", 0o666);
     machine.store(&State { kept: kept(scenario), ..State::default() })?;
     files(machine, scenario)?;
     fs::write(

@@ -283,6 +283,11 @@ impl Frame {
         severity_icon(*severity.borrow())
     }
 
+    /// Text in which what stands between backquotes is code.
+    pub fn words<'a>(&self, text: &'a str) -> Words<'a> {
+        Words(text)
+    }
+
     /// The one view of a difference.
     pub fn diff<'a>(&self, diff: &'a Diff) -> DiffPart<'a> {
         DiffPart { diff }
@@ -491,6 +496,44 @@ impl fmt::Display for Time {
     }
 }
 
+/// Text in which what stands between backquotes is code: escaped, then `<code>`.
+#[derive(Debug, Clone, Copy)]
+pub struct Words<'a>(pub &'a str);
+
+/// It escapes what it shows.
+impl HtmlSafe for Words<'_> {}
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pieces = self.0.split('`').peekable();
+        let mut code = false;
+        while let Some(piece) = pieces.next() {
+            // A backquote without a partner is only itself.
+            let alone = code && pieces.peek().is_none();
+            f.write_str(match (code, alone) {
+                (true, false) => "<code>",
+                (true, true) => "`",
+                (false, _) => "",
+            })?;
+            for letter in piece.chars() {
+                match letter {
+                    '<' => f.write_str("&lt;")?,
+                    '>' => f.write_str("&gt;")?,
+                    '&' => f.write_str("&amp;")?,
+                    '"' => f.write_str("&quot;")?,
+                    '\'' => f.write_str("&#39;")?,
+                    letter => fmt::Write::write_char(f, letter)?,
+                }
+            }
+            if code && !alone {
+                f.write_str("</code>")?;
+            }
+            code = !code;
+        }
+        Ok(())
+    }
+}
+
 /// "1 error", "2 errors".
 pub fn counted(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(count as u64)) }
@@ -556,6 +599,13 @@ mod tests {
         assert_eq!(clock.moment(&"2026-11-24T00:30:00Z".parse().unwrap()).text(), "today 01:30");
         assert_eq!(clock.moment(&"2025-07-01T00:30:00Z".parse().unwrap()).text(), "1 Jul 2025");
         assert_eq!(clock.day(&at).text(), "Monday 23 November");
+    }
+
+    #[test]
+    fn code_in_sentences_is_escaped() {
+        assert_eq!(Words("run `a<b` now").to_string(), "run <code>a&lt;b</code> now");
+        assert_eq!(Words("a ` b & c").to_string(), "a ` b &amp; c");
+        assert_eq!(Words("`x` and `y`").to_string(), "<code>x</code> and <code>y</code>");
     }
 
     #[test]

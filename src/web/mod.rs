@@ -18,10 +18,12 @@ mod feedback;
 mod history;
 mod host;
 mod operations;
+mod pots;
 mod server;
 mod settings;
 mod sign_in;
 
+use crate::audit::{Progress, Store};
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Greeting, Reply};
 use crate::facts::HostFacts;
@@ -78,6 +80,7 @@ fn routes(cfg: &mut ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(sign_in::routes)
         .configure(host::routes)
+        .configure(pots::routes)
         .configure(configuration::routes)
         .configure(operations::routes)
         .configure(activity::routes)
@@ -97,6 +100,12 @@ pub struct State {
     pub stopping: watch::Receiver<bool>,
     /// All open connections.
     pub connections: Connections,
+    /// The journal's projection, for reading.
+    pub history: Store,
+    /// How far the projection is.
+    pub projected: watch::Receiver<Progress>,
+    /// The last check of the whole history.
+    pub(crate) checked: Mutex<Option<history::Checked>>,
     /// Forms that were posted after their session had ended, until they are shown again.
     pub(crate) kept_forms: sign_in::KeptForms,
     greeting: Mutex<Option<(Instant, Arc<Greeting>)>>,
@@ -107,12 +116,21 @@ pub struct State {
 const GREETING_AGE: Duration = Duration::from_secs(2);
 
 impl State {
-    fn new(client: Client, start: Start, stopping: watch::Receiver<bool>) -> Self {
+    fn new(
+        client: Client,
+        start: Start,
+        stopping: watch::Receiver<bool>,
+        history: Store,
+        projected: watch::Receiver<Progress>,
+    ) -> Self {
         Self {
             client,
             start,
             stopping,
             connections: Connections::default(),
+            history,
+            projected,
+            checked: Mutex::new(None),
             kept_forms: sign_in::KeptForms::default(),
             greeting: Mutex::new(None),
             zone: RwLock::new(None),

@@ -1,7 +1,10 @@
 //! The HTTP server: listeners, TLS, connections, and how it stops.
 
 use super::{Start, State, Tls, guard, routes};
+use crate::audit::{self, Progress, Store};
 use crate::executor::client::Client;
+use crate::executor::protocol::Command;
+use crate::journal::record::Reported;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, middleware, web};
 use anyhow::Context as _;
@@ -28,8 +31,12 @@ pub(super) fn run(listeners: Vec<TcpListener>, socket: UnixStream, start: Start)
 async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) -> anyhow::Result<()> {
     let tls = start.tls.as_ref().map(server_config).transpose()?;
     let client = Client::start(socket).context("talking to the executor")?;
+    let ready = client.clone();
     let (stop, stopping) = watch::channel(false);
-    let state = web::Data::new(State::new(client.clone(), start, stopping));
+    let history = Store::open_or_begin(&start.database).await.context("opening the history's database")?;
+    let (progress, projected) = watch::channel(Progress::default());
+    actix_web::rt::spawn(audit::follow(history.clone(), client.clone(), progress));
+    let state = web::Data::new(State::new(client.clone(), start, stopping, history, projected));
 
     actix_web::rt::spawn(close_when_asked(state.clone()));
     let shared = state.clone();
@@ -68,7 +75,14 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
         }
         .context("listening")?;
     }
-    server.run().await.context("serving")
+    let running = server.run();
+    // The executor says where the console listens once someone listens.
+    actix_web::rt::spawn(async move {
+        if let Err(refusal) = ready.ask(None, &Reported::default(), Command::Ready {}).await {
+            tracing::warn!("the executor did not take that this process is ready: {refusal}");
+        }
+    });
+    running.await.context("serving")
 }
 
 /// SIGTERM, SIGINT, or the executor's end: without it nothing can be shown or done.

@@ -4,7 +4,7 @@
 ///
 /// `name="value"` and `name=value` count alike; what is not an assignment is skipped, as the loader does.
 pub fn value(text: &str, wanted: &str) -> Option<String> {
-    text.lines().filter_map(assignment).filter(|(name, _)| *name == wanted).map(|(_, value)| value).last()
+    text.lines().filter_map(assignment).filter(|(name, _)| *name == wanted).map(|(_, value)| value).next_back()
 }
 
 fn assignment(line: &str) -> Option<(&str, String)> {

@@ -54,7 +54,7 @@ pub fn private_bridge(name: &str, text: &str) -> Result<PrivateBridge, String> {
 fn last_value(text: &str, key: &str) -> Option<String> {
     text.lines()
         .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-        .last()
+        .next_back()
         .map(|value| value.trim().trim_matches('"').to_owned())
 }
 

@@ -12,6 +12,9 @@ const LEVELS: &[&[&str]] = &[
     &["emerg", "panic"],
 ];
 
+/// Gives the texts of the files of a folder.
+type Included<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
 /// The rules that write to files, in the order in which syslogd reads them.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
@@ -38,19 +41,19 @@ impl Rules {
         rules
     }
 
-    fn add(&mut self, text: &str, hostname: &str, included: Option<&dyn Fn(&str) -> Vec<String>>) {
+    fn add(&mut self, text: &str, hostname: &str, included: Option<Included<'_>>) {
         let mut programs: Option<String> = None;
         let mut own_lines = true;
         let mut filtered = false;
         for line in text.lines() {
             let line = line.trim();
-            if let (Some(included), Some(folder)) = (included, line.strip_prefix("include")) {
-                if folder.starts_with([' ', '\t']) {
-                    for text in included(folder.split_ascii_whitespace().next().unwrap_or_default()) {
-                        self.add(&text, hostname, None);
-                    }
-                    continue;
+            if let (Some(included), Some(folder)) = (included, line.strip_prefix("include"))
+                && folder.starts_with([' ', '\t'])
+            {
+                for text in included(folder.split_ascii_whitespace().next().unwrap_or_default()) {
+                    self.add(&text, hostname, None);
                 }
+                continue;
             }
             // `#!prog` and its like are blocks, not comments.
             let line = match line.strip_prefix('#') {

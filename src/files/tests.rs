@@ -1,0 +1,362 @@
+//! What must hold of files whatever happens.
+
+use super::*;
+use crate::digest::Digest;
+use crate::layout::Layout;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const QUIET: &dyn Fn(&'static str) = &|_| ();
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn private(dir: &Path) -> Layout {
+    let layout = Layout::new(dir, None);
+    make_private_dir(&layout.private()).unwrap();
+    layout
+}
+
+#[test]
+fn replacing_keeps_owner_group_and_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pot.conf");
+    std::fs::write(&path, "old").unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let is_root = nix::unistd::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(&path, Some(1234), Some(4321)).unwrap();
+    }
+    let before = path.metadata().unwrap();
+    let done = replace(&path, &Expected::Content(Digest::of(b"old")), b"new", QUIET).unwrap();
+    assert_eq!((done.before, done.after), (Some(Digest::of(b"old")), Digest::of(b"new")));
+    let after = path.metadata().unwrap();
+    assert_eq!((after.uid(), after.gid(), after.mode()), (before.uid(), before.gid(), before.mode()));
+    assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    assert_eq!(names(dir.path()), ["pot.conf"]);
+    assert!(!is_root || after.uid() == 1234);
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pot.conf");
+    let conflict = |expected: Expected| match replace(&path, &expected, b"new", QUIET) {
+        Err(FileError::Changed { found, .. }) => found,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(conflict(Expected::Content(Digest::of(b"old"))), None);
+    replace(&path, &Expected::Absent, b"theirs", QUIET).unwrap();
+    assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o644);
+    assert_eq!(conflict(Expected::Content(Digest::of(b"old"))), Some(Digest::of(b"theirs")));
+    assert_eq!(conflict(Expected::Absent), Some(Digest::of(b"theirs")));
+    assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+    assert_eq!(names(dir.path()), ["pot.conf"]);
+}
+
+#[test]
+fn links_are_followed_within_the_folder_and_never_out_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let etc = dir.path().join("etc");
+    std::fs::create_dir_all(etc.join("sub")).unwrap();
+    std::fs::write(etc.join("real.conf"), "old").unwrap();
+    std::fs::write(dir.path().join("outside"), "old").unwrap();
+    symlink("real.conf", etc.join("pot.conf")).unwrap();
+    let done = replace(&etc.join("pot.conf"), &Expected::Anything, b"new", QUIET).unwrap();
+    assert!(done.path.ends_with("etc/real.conf"));
+    assert!(etc.join("pot.conf").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(std::fs::read(etc.join("real.conf")).unwrap(), b"new");
+
+    for (name, target) in
+        [("a", "../outside"), ("b", "sub/inside"), ("c", "a"), ("ring", "ring"), ("nowhere", "../missing/file")]
+    {
+        symlink(target, etc.join(name)).unwrap();
+        let error = replace(&etc.join(name), &Expected::Anything, b"new", QUIET).unwrap_err();
+        assert!(matches!(error, FileError::LinkLeaves { .. }), "{name}: {error}");
+    }
+    symlink(dir.path().join("outside"), etc.join("absolute")).unwrap();
+    assert!(replace(&etc.join("absolute"), &Expected::Anything, b"new", QUIET).is_err());
+    assert_eq!(std::fs::read(dir.path().join("outside")).unwrap(), b"old");
+    assert!(names(&etc).iter().all(|name| !name.contains("pot-console")));
+}
+
+#[test]
+fn folders_fifos_and_hard_links_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::create_dir(path("folder")).unwrap();
+    nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::write(path("one"), "x").unwrap();
+    std::fs::hard_link(path("one"), path("two")).unwrap();
+    for name in ["folder", "fifo"] {
+        assert!(matches!(replace(&path(name), &Expected::Anything, b"", QUIET), Err(FileError::NotRegular(_))));
+        assert!(matches!(read_limited(&path(name), 10), Err(FileError::NotRegular(_))), "{name}");
+    }
+    let error = replace(&path("one"), &Expected::Anything, b"new", QUIET).unwrap_err();
+    assert!(matches!(error, FileError::HardLinks { names: 2, .. }), "{error}");
+    assert!(matches!(read_limited(&path("none"), 10), Err(FileError::Missing(_))));
+    assert!(matches!(replace(&path("no/where"), &Expected::Anything, b"", QUIET), Err(FileError::Missing(_))));
+    symlink("one", path("link")).unwrap();
+    assert!(read_limited(&path("link"), 10).is_err());
+    assert_eq!(read_limited(&path("one"), 1).unwrap(), b"x");
+    assert!(matches!(read_limited(&path("one"), 0), Err(FileError::TooLarge { .. })));
+    assert!(names(dir.path()).iter().all(|name| !name.contains("pot-console")));
+}
+
+#[test]
+fn an_immutable_file_or_folder_is_refused_by_the_name_of_its_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pot.conf");
+    std::fs::write(&path, "old").unwrap();
+    for (victim, set, clear) in [(path.as_path(), "+i", "-i"), (dir.path(), "+i", "-i"), (path.as_path(), "+a", "-a")] {
+        let chattr = |flag: &str| Command::new("chattr").arg(flag).arg(victim).output();
+        if !chattr(set).is_ok_and(|output| output.status.success()) {
+            // Not root, or a file system without such flags: there is nothing to refuse.
+            return;
+        }
+        let error = replace(&path, &Expected::Anything, b"new", QUIET);
+        chattr(clear).unwrap();
+        match error.unwrap_err() {
+            FileError::Flags { path: named, flags } => {
+                assert_eq!(named.canonicalize().unwrap(), victim.canonicalize().unwrap());
+                assert_eq!(flags, [if set == "+i" { "immutable" } else { "append-only" }]);
+            }
+            other => panic!("{other}"),
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["pot.conf"]);
+    }
+}
+
+#[test]
+fn writers_of_one_file_wait_for_each_other_and_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("counter");
+    std::fs::write(&path, "0").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut done = 0;
+                while done < 25 {
+                    let old = read_limited(&path, 100).unwrap();
+                    let next = std::str::from_utf8(&old).unwrap().parse::<u32>().unwrap() + 1;
+                    let expected = Expected::Content(Digest::of(&old));
+                    match replace(&path, &expected, next.to_string().as_bytes(), QUIET) {
+                        Ok(_) => done += 1,
+                        Err(FileError::Changed { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(std::fs::read(&path).unwrap(), b"200");
+    assert_eq!(names(dir.path()), ["counter"]);
+}
+
+fn in_a_process(test: &str, dir: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "--test-threads=1", test]).env("POT_CONSOLE_TEST_FILES", dir);
+    command
+}
+
+/// The part that runs in a process of its own and is killed in the midst of it.
+#[test]
+fn replaces_a_file_after_keeping_its_old_content() {
+    let Some(dir) = std::env::var_os("POT_CONSOLE_TEST_FILES") else {
+        return replaces_in(tempfile::tempdir().unwrap().path());
+    };
+    replaces_in(Path::new(&dir));
+}
+
+fn replaces_in(dir: &Path) {
+    let layout = private(dir);
+    let path = dir.join("pot.conf");
+    let crash: &dyn Fn(&'static str) = &crate::platform::crash_point;
+    std::fs::write(&path, "old").unwrap();
+    Backups::of(&layout).keep("pot.conf", "/pot.conf", b"old", Some(1)).unwrap();
+    replace(&path, &Expected::Content(Digest::of(b"old")), b"new", crash).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"new");
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_sudden_death_at_any_step_leaves_the_old_or_the_new_file_and_readable_backups() {
+    // A backup writes its object and its index by replacing, too: the third replacement is the file's own.
+    let steps = ["begin", "written", "synced", "renamed", "done"];
+    let replacements = steps.iter().flat_map(|step| (1..=3).map(move |time| format!("replace-{step}#{time}")));
+    let backups = ["backup-begin", "backup-kept", "backup-listed"].map(str::to_owned);
+    for step in replacements.chain(backups) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = in_a_process("files::tests::replaces_a_file_after_keeping_its_old_content", dir.path());
+        let status = child.env("POT_CONSOLE_CRASH_AT", &step).stdout(std::process::Stdio::null()).status().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{step}");
+        let path = dir.path().join("pot.conf");
+        let content = std::fs::read(&path).unwrap();
+        let expected: &[u8] =
+            if ["replace-renamed#3", "replace-done#3"].contains(&step.as_str()) { b"new" } else { b"old" };
+        assert_eq!(content, expected, "{step}");
+        let backups = Backups::of(&private(dir.path()));
+        for backup in backups.list(None).unwrap() {
+            assert_eq!(backups.read(&backup.file, &backup.digest).unwrap(), b"old", "{step}");
+        }
+        clear_unfinished(&path).unwrap();
+        assert_eq!(names(dir.path()), ["pot.conf", "var"], "{step}");
+        replaces_in(dir.path());
+    }
+}
+
+/// The part that runs on a small file system.
+#[test]
+fn a_full_or_read_only_disk_leaves_the_old_file_and_says_what_to_do() {
+    let Some(dir) = std::env::var_os("POT_CONSOLE_TEST_FILES") else {
+        let mount_point = tempfile::tempdir().unwrap();
+        let name = "files::tests::a_full_or_read_only_disk_leaves_the_old_file_and_says_what_to_do";
+        let inner = in_a_process(name, mount_point.path());
+        let mut command = Command::new("unshare");
+        let script = r#"mount -t tmpfs -o size=1m none "$0" || exit 77; exec "$@""#;
+        command.args(["-m", "sh", "-c", script]).arg(mount_point.path()).arg(inner.get_program());
+        command.args(inner.get_args()).env("POT_CONSOLE_TEST_FILES", mount_point.path());
+        match command.output() {
+            // Only root may mount, and only Linux has unshare.
+            Ok(output) if output.status.code() == Some(77) || !nix::unistd::geteuid().is_root() => {}
+            Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+        }
+        return;
+    };
+    let dir = Path::new(&dir);
+    let path = dir.join("pot.conf");
+    std::fs::write(&path, "old").unwrap();
+    let error = replace(&path, &Expected::Anything, &vec![b'x'; 2 << 20], QUIET).unwrap_err();
+    assert_eq!(error.errno(), Some(nix::errno::Errno::ENOSPC));
+    assert!(error.to_string().contains("make room") && error.to_string().contains("pot.conf"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    assert_eq!(names(dir), ["pot.conf"]);
+
+    let status = Command::new("mount").args(["-o", "remount,ro"]).arg(dir).status().unwrap();
+    assert!(status.success());
+    let error = replace(&path, &Expected::Anything, b"new", QUIET).unwrap_err();
+    assert_eq!(error.errno(), Some(nix::errno::Errno::EROFS));
+    assert!(error.to_string().contains("read-only"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"old");
+}
+
+#[test]
+fn the_same_content_is_kept_once_and_read_back_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let backups = Backups::of(&private(dir.path()));
+    assert!(backups.list(None).unwrap().is_empty());
+    for (content, record) in [("one", 1), ("two", 2), ("one", 3)] {
+        backups.keep("pot.conf", "/usr/local/etc/pot/pot.conf", content.as_bytes(), Some(record)).unwrap();
+    }
+    backups.keep("pf.conf", "/etc/pf.conf", b"one", None).unwrap();
+    let objects = dir.path().join("var/db/pot-console/root/backups/objects");
+    assert_eq!(names(&objects).len(), 2);
+    let listed = backups.list(Some("pot.conf")).unwrap();
+    assert_eq!(listed.iter().map(|backup| backup.record).collect::<Vec<_>>(), [Some(3), Some(2), Some(1)]);
+    assert_eq!(backups.list(None).unwrap().len(), 4);
+    let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+    assert_eq!(backups.read("pot.conf", &two).unwrap(), b"two");
+    // A version of another file is not one of this.
+    assert!(matches!(backups.read("pf.conf", &two), Err(FileError::Backup { what: "missing", .. })));
+    assert_eq!(objects.join(one.hex()).metadata().unwrap().mode() & 0o777, 0o600);
+
+    std::fs::write(objects.join(one.hex()), "forged").unwrap();
+    assert!(matches!(backups.read("pot.conf", &one), Err(FileError::Backup { what: "damaged", .. })));
+    // Keeping it again heals it.
+    backups.keep("pot.conf", "/usr/local/etc/pot/pot.conf", b"one", None).unwrap();
+    assert_eq!(backups.read("pot.conf", &one).unwrap(), b"one");
+    std::fs::remove_file(objects.join(one.hex())).unwrap();
+    assert!(matches!(backups.read("pf.conf", &one), Err(FileError::Backup { what: "missing", .. })));
+}
+
+#[test]
+fn pruning_keeps_the_newest_by_number_and_age_and_never_the_last_one_less() {
+    let dir = tempfile::tempdir().unwrap();
+    let backups = Backups::of(&private(dir.path()));
+    for number in 0..10_u8 {
+        backups.keep("pot.conf", "/pot.conf", &[number], None).unwrap();
+    }
+    backups.keep("pf.conf", "/etc/pf.conf", b"only", None).unwrap();
+    assert_eq!(backups.prune(3, Duration::from_hours(1)).unwrap(), 0);
+    assert_eq!(backups.prune(3, Duration::ZERO).unwrap(), 7);
+    let left = backups.list(Some("pot.conf")).unwrap();
+    assert_eq!(left.iter().map(|backup| backup.digest).collect::<Vec<_>>(), [9, 8, 7].map(|n| Digest::of(&[n])));
+    assert_eq!(backups.prune(0, Duration::ZERO).unwrap(), 2);
+    assert_eq!(backups.list(None).unwrap().len(), 2);
+    assert_eq!(backups.read("pot.conf", &Digest::of(&[9])).unwrap(), [9]);
+    assert_eq!(backups.read("pf.conf", &Digest::of(b"only")).unwrap(), b"only");
+    let objects = dir.path().join("var/db/pot-console/root/backups/objects");
+    assert_eq!(names(&objects).len(), 2);
+}
+
+#[test]
+fn the_second_change_waits_or_learns_who_is_at_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = private(dir.path());
+    assert_eq!(Lock::held_by(&layout), None);
+    let lock = Lock::acquire(&layout, "anna: saving\npot.conf", Duration::ZERO).unwrap();
+    let Err(Busy::Held { who }) = Lock::acquire(&layout, "ben", Duration::from_millis(30)) else { panic!() };
+    assert!(who.starts_with("anna: saving␊pot.conf (process "), "{who}");
+    assert_eq!(Lock::held_by(&layout), Some(who));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| Lock::acquire(&layout, "ben", Duration::from_secs(10)).is_ok());
+        std::thread::sleep(Duration::from_millis(50));
+        drop(lock);
+        assert!(waiting.join().unwrap());
+    });
+    assert_eq!(Lock::held_by(&layout), None);
+}
+
+#[test]
+fn only_what_root_alone_can_change_all_the_way_up_is_trusted() {
+    let base = if nix::unistd::geteuid().is_root() { Path::new("/root") } else { return };
+    let Ok(dir) = tempfile::tempdir_in(base) else { return };
+    let folder = dir.path().join("folder");
+    let file = folder.join("hook");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(&file, "#!/bin/sh\n").unwrap();
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(&folder, 0o755);
+    mode(&file, 0o755);
+    assert!(only_root_writes(&file) && check_root_dir(&folder).is_ok());
+    for (path, bits) in [(&file, 0o775), (&file, 0o757), (&folder, 0o777), (&folder, 0o775), (&folder, 0o1777)] {
+        mode(path, bits);
+        assert!(!only_root_writes(&file), "{bits:o}");
+        assert_eq!(check_root_dir(&folder).is_err(), path == &folder, "{bits:o}");
+        mode(path, 0o755);
+    }
+    std::os::unix::fs::chown(&folder, Some(1234), None).unwrap();
+    assert!(!only_root_writes(&file) && check_root_dir(&folder).is_err());
+    std::os::unix::fs::chown(&folder, Some(0), None).unwrap();
+
+    // A link that anyone could have put there, and one through a folder of others.
+    let open = dir.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    mode(&open, 0o777);
+    symlink(&file, open.join("link")).unwrap();
+    assert!(!only_root_writes(&open.join("link")));
+    symlink(open.join("link"), folder.join("two")).unwrap();
+    assert!(!only_root_writes(&folder.join("two")));
+    symlink("hook", folder.join("good")).unwrap();
+    symlink("../folder/./good", folder.join("better")).unwrap();
+    assert!(only_root_writes(&folder.join("better")));
+    symlink("ring", folder.join("ring")).unwrap();
+    assert!(!only_root_writes(&folder.join("ring")) && !only_root_writes(&folder.join("missing")));
+    // A sticky folder above is no danger to a root folder, for no one can replace it there.
+    mode(&open, 0o1777);
+    let root = open.join("root");
+    std::fs::create_dir(&root).unwrap();
+    mode(&root, 0o700);
+    assert!(check_root_dir(&root).is_ok() && !only_root_writes(&root));
+    mode(&root, 0o1777);
+    assert!(check_root_dir(&root).is_err());
+}

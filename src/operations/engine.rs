@@ -1,0 +1,757 @@
+//! The engine: makes and keeps plans, starts runs, takes answers. Synchronous; each run has a thread of its own.
+//!
+//! A run from top to bottom: [`Engine::plan`] looks at the host and keeps the plan; [`Engine::run`] takes the change
+//! lock, looks again, compares digests, records the intent, saves what would have to be put back, and hands over to
+//! [`super::running`], which carries it out, verifies, waits for Keep where the network changed, and records how it ended.
+
+use super::draft::Draft;
+use super::looking::{Host, Look};
+use super::plan::{ACKNOWLEDGED, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunEvent, RunState};
+use super::recorder::Recorder;
+use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
+use super::running::{Current, Wish};
+use super::runs::{Answer, Runs, StoredRun};
+use super::{feedback, pf_conf, plans};
+use crate::digest::Digest;
+use crate::executor::protocol::{Refusal, RefusalKind, Secret};
+use crate::files::{self, Backups, Busy, Expected, FileError, Lock};
+use crate::journal::record::{Action as Act, Actor, Entry, Method, Outcome, Record, Reported, Stage};
+use crate::layout::Layout;
+use crate::process::{Limits, Tools};
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a plan serves.
+const PLAN_SERVES: Duration = Duration::from_secs(600);
+/// Most plans kept at once.
+const MOST_PLANS: usize = 64;
+/// How long a start waits for another change to end.
+const WAIT_FOR_LOCK: Duration = Duration::from_secs(2);
+
+/// What the settings and the executor decide.
+#[derive(Clone)]
+pub struct EngineSettings {
+    /// To whom feedback goes.
+    pub feedback_recipient: String,
+    /// pf rules files that may be named beside the one of rc.conf.
+    pub pf_files: Vec<String>,
+    /// How long an ordinary command may take.
+    pub command_time: Duration,
+    /// How long installing and destroying may take.
+    pub long_command_time: Duration,
+    /// How long the mailer may take.
+    pub mailer_time: Duration,
+    /// The proof that confirming an operation takes (the executor's table).
+    pub proof: Arc<dyn Fn(&Operation) -> ProofNeeded + Send + Sync>,
+}
+
+impl Default for EngineSettings {
+    /// Two minutes for a command, two hours for long ones, 30 s for the mailer; a fresh proof, a one-time proof for what destroys.
+    fn default() -> Self {
+        Self {
+            feedback_recipient: feedback::RECIPIENT.to_owned(),
+            pf_files: Vec::new(),
+            command_time: Duration::from_secs(120),
+            long_command_time: Duration::from_secs(7200),
+            mailer_time: Duration::from_secs(30),
+            proof: Arc::new(|operation| match operation {
+                Operation::DeInit { .. } => ProofNeeded::OneTime,
+                _ => ProofNeeded::Fresh,
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for EngineSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineSettings").field("pf_files", &self.pf_files).finish_non_exhaustive()
+    }
+}
+
+/// Told when a run has something new: its number, its last event, whether connections should be closed.
+pub type Notify = Arc<dyn Fn(u64, u64, bool) + Send + Sync>;
+
+/// A plan that was shown.
+struct KeptPlan {
+    plan: Plan,
+    session: String,
+    made: Instant,
+}
+
+/// See the module.
+pub struct Engine {
+    pub(super) host: Host,
+    pub(super) recorder: Arc<dyn Recorder>,
+    pub(super) notify: Notify,
+    pub(super) settings: EngineSettings,
+    pub(super) runs: Runs,
+    pub(super) backups: Backups,
+    plans: Mutex<BTreeMap<u64, KeptPlan>>,
+    pub(super) current: Mutex<Option<Arc<Current>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that died while it held the lock leaves plain data behind, each part whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::new(RefusalKind::Failed, error.to_string())
+}
+
+fn not_found(what: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalKind::NotFound, what)
+}
+
+/// The executor itself, when no one asked.
+pub fn console() -> Actor {
+    Actor { name: "pot-console".to_owned(), role: None, method: Method::Console, session: None, claimed: None }
+}
+
+impl Engine {
+    /// Opens the store of runs. Call [`Self::recover_at_start`] next.
+    ///
+    /// # Errors
+    /// The console's private folder cannot be used.
+    pub fn open(
+        layout: Layout,
+        tools: Tools,
+        recorder: Arc<dyn Recorder>,
+        notify: Notify,
+        settings: EngineSettings,
+    ) -> Result<Arc<Self>, FileError> {
+        files::make_private_dir(&layout.private())?;
+        Ok(Arc::new(Self {
+            runs: Runs::open(&layout)?,
+            backups: Backups::of(&layout),
+            host: Host::new(layout, tools, settings.pf_files.clone()),
+            recorder,
+            notify,
+            settings,
+            plans: Mutex::new(BTreeMap::new()),
+            current: Mutex::new(None),
+        }))
+    }
+
+    /// Makes a plan from facts read now, and keeps it.
+    ///
+    /// # Errors
+    /// The configuration could not be read, or there is no such backup.
+    pub fn plan(&self, session: &str, _actor: &Actor, operation: Operation) -> Result<Plan, Refusal> {
+        let (draft, look) = self.draft(&operation)?;
+        let plan = self.named(&draft, &look);
+        let mut kept = locked(&self.plans);
+        kept.retain(|_, plan| plan.made.elapsed() < PLAN_SERVES);
+        while kept.len() >= MOST_PLANS {
+            kept.pop_first();
+        }
+        let id = kept.last_key_value().map_or(0, |(id, _)| id + 1).max(milliseconds());
+        let plan = Plan { id, ..plan };
+        kept.insert(id, KeptPlan { plan: plan.clone(), session: session.to_owned(), made: Instant::now() });
+        Ok(plan)
+    }
+
+    /// A plan that still serves.
+    pub fn plan_view(&self, plan: u64) -> Option<Plan> {
+        let kept = locked(&self.plans);
+        kept.get(&plan).filter(|kept| kept.made.elapsed() < PLAN_SERVES).map(|kept| kept.plan.clone())
+    }
+
+    /// The proof that carrying out a plan takes.
+    pub fn plan_proof(&self, plan: u64) -> Option<ProofNeeded> {
+        self.plan_view(plan).map(|plan| plan.proof)
+    }
+
+    /// Plans that wait for root's approval in a terminal, by code.
+    pub fn plan_by_approval(&self, code: &str) -> Option<Plan> {
+        let kept = locked(&self.plans);
+        kept.values()
+            .filter(|kept| kept.made.elapsed() < PLAN_SERVES)
+            .find(|kept| kept.plan.approval_code.as_deref() == Some(code))
+            .map(|kept| kept.plan.clone())
+    }
+
+    /// Looks at the host and drafts.
+    pub(super) fn draft(&self, operation: &Operation) -> Result<(Draft, Look), Refusal> {
+        let pf_file = match operation {
+            Operation::Init { pf_file, .. } | Operation::DeInit { pf_file, .. } => *pf_file,
+            _ => None,
+        };
+        let look = self.host.look(pf_file)?;
+        let version = match operation {
+            Operation::Restore { backup, file } => Some(
+                self.backups.read(file.name(), backup).map_err(|error| not_found(format!("{error}. Nothing has been changed.")))?,
+            ),
+            _ => None,
+        };
+        let mut draft = look.with_inputs(&self.host, |inputs| match operation {
+            Operation::Prepare { .. } => plans::prepare(operation, inputs),
+            Operation::Init { .. } => plans::init(operation, inputs),
+            Operation::VnetStart { .. } => plans::vnet_start(operation, inputs),
+            Operation::DeInit { .. } => plans::de_init(operation, inputs),
+            Operation::CleanUp { .. } => plans::clean_up(operation, inputs),
+            Operation::Restore { .. } => plans::restore(operation, inputs, version.as_deref().unwrap_or_default()),
+        });
+        draft.proof = (self.settings.proof)(operation);
+        Ok((draft, look))
+    }
+
+    /// The draft as people see it.
+    fn named(&self, draft: &Draft, look: &Look) -> Plan {
+        Plan {
+            id: 0,
+            digest: draft.digest(),
+            operation: draft.operation.clone(),
+            made: Timestamp::now(),
+            summary: draft.summary.clone(),
+            steps: draft.steps.iter().map(|step| step.step.clone()).collect(),
+            diffs: draft.diffs.clone(),
+            pf_rules: draft.pf_rules.clone(),
+            routes: draft.routes.clone(),
+            destroys: draft.destroys.clone(),
+            blockers: draft.blockers.clone(),
+            warnings: draft.warnings.clone(),
+            acknowledge: draft.acknowledge.clone(),
+            previews: draft.previews.clone(),
+            put_back: draft.put_back.clone(),
+            left_behind: draft.left_behind.clone(),
+            findings: look.findings().to_vec(),
+            proof: draft.proof,
+            confirm_text: draft.confirm_text.clone(),
+            button: draft.button.clone(),
+            revert_after: draft.revert_after,
+            nothing_to_do: draft.nothing_to_do,
+            approval_code: (draft.proof == ProofNeeded::Shell).then(approval_code),
+        }
+    }
+
+    /// Starts a plan. The executor has checked role and proof.
+    ///
+    /// # Errors
+    /// Nothing has been changed then.
+    #[allow(clippy::too_many_arguments, reason = "each is one thing that the browser or the executor says")]
+    pub fn run(
+        self: &Arc<Self>,
+        session: &str,
+        actor: &Actor,
+        reported: &Reported,
+        plan: u64,
+        digest: &Digest,
+        confirm_text: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<u64, Refusal> {
+        const AGAIN: &str = "Nothing has been changed. Plan again.";
+        let kept = {
+            let mut plans = locked(&self.plans);
+            let Some(kept) = plans.get(&plan).filter(|kept| kept.made.elapsed() < PLAN_SERVES && kept.session == session)
+            else {
+                return Err(not_found(format!("This plan is used up, older than ten minutes or not yours. {AGAIN}")));
+            };
+            if kept.plan.digest != *digest {
+                return Err(Refusal::new(RefusalKind::Conflict, format!("This is not the plan that was shown. {AGAIN}")));
+            }
+            confirmed(&kept.plan, confirm_text)?;
+            self.not_busy()?;
+            // Two who press at the same time: one of them has it.
+            let Some(kept) = plans.remove(&plan) else {
+                return Err(not_found(format!("This plan is used up. {AGAIN}")));
+            };
+            kept
+        };
+        let who = format!("{}: {}", actor.name, kept.plan.operation.name());
+        let lock = Lock::acquire(&self.host.layout, &who, WAIT_FOR_LOCK).map_err(|busy| match busy {
+            Busy::Held { .. } => Refusal::new(RefusalKind::Busy, format!("{busy}. {AGAIN}")),
+            Busy::File(error) => failed(error),
+        })?;
+        self.nothing_pending()?;
+        let (draft, look) = self.draft(&kept.plan.operation)?;
+        if draft.digest() != kept.plan.digest {
+            return Err(Refusal::new(
+                RefusalKind::Conflict,
+                format!("The host has changed since the plan was made. {AGAIN}"),
+            ));
+        }
+        if let Some(blocker) = draft.blockers.first() {
+            return Err(Refusal::new(
+                RefusalKind::Findings,
+                format!("Cannot start: {} Nothing has been changed. {}", blocker.problem, blocker.remedy).trim().to_owned(),
+            ));
+        }
+        admin_stays_reachable(&draft, &look, reported)?;
+        self.start(lock, kept.plan, draft, &look, actor, reported, reason)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of it is put down in the run")]
+    fn start(
+        self: &Arc<Self>,
+        lock: Lock,
+        plan: Plan,
+        draft: Draft,
+        look: &Look,
+        actor: &Actor,
+        reported: &Reported,
+        reason: Option<&str>,
+    ) -> Result<u64, Refusal> {
+        let before = match (draft.can_cut_off, draft.revert_after) {
+            (true, Some(_)) => Some(NetworkState::read(&self.host).map_err(|why| {
+                Refusal::new(
+                    RefusalKind::Failed,
+                    format!("The present state could not be saved ({why}), so it could not be put back. Nothing has been changed."),
+                )
+            })?),
+            _ => None,
+        };
+        let id = self.runs.begin().map_err(failed)?;
+        let result = self.begin(id, &plan, &draft, look, actor, reported, reason, before);
+        let (stored, pending) = match result {
+            Ok(begun) => begun,
+            Err(refusal) => {
+                self.runs.forget(id);
+                let _ = Pending::remove(&self.host.layout);
+                return Err(refusal);
+            }
+        };
+        let (events, number) = self.runs.events_to_append(id).map_err(failed)?;
+        let current = Arc::new(Current::new(stored, actor.clone(), reported.clone(), events, number));
+        *locked(&self.current) = Some(Arc::clone(&current));
+        let engine = Arc::clone(self);
+        let thread = Arc::clone(&current);
+        let before = look.files.clone();
+        let seen_before = draft
+            .steps
+            .iter()
+            .map(|step| step.expects.iter().map(|expect| expect.look(&look.seen(None)).1).collect())
+            .collect();
+        let _ = std::thread::Builder::new().name(format!("run-{id}")).spawn(move || {
+            engine.carry_out(&thread, draft, before, seen_before, pending);
+            drop(lock);
+            *locked(&engine.current) = None;
+            thread.finish();
+        });
+        Ok(id)
+    }
+
+    /// Puts everything down that must be on disk before the host is changed.
+    #[allow(clippy::too_many_arguments, reason = "all of it is put down in the run")]
+    fn begin(
+        &self,
+        id: u64,
+        plan: &Plan,
+        draft: &Draft,
+        look: &Look,
+        actor: &Actor,
+        reported: &Reported,
+        reason: Option<&str>,
+        before: Option<NetworkState>,
+    ) -> Result<(StoredRun, Option<Pending>), Refusal> {
+        let pending = match (before, draft.revert_after) {
+            (Some(before), Some(revert_after)) => {
+                let pending = Pending {
+                    run: id,
+                    actor: actor.clone(),
+                    boot: revert::this_boot(&self.host.layout).map_err(failed)?,
+                    phase: Phase::Running,
+                    revert_after,
+                    deadline: None,
+                    changed_ms: None,
+                    before,
+                    left: None,
+                    files: self.pf_files_now(look)?,
+                };
+                pending.write(&self.host.layout).map_err(failed)?;
+                Some(pending)
+            }
+            _ => None,
+        };
+        let command = draft.command.clone().unwrap_or_else(|| vec![plan.operation.name().to_owned()]);
+        let mut message = format!("{} starts: {}", command.join(" ").trim_end(), plan.summary);
+        if draft.can_cut_off && draft.revert_after.is_none() {
+            message.push_str(" Chosen to run without putting back.");
+        }
+        let record = self.record(Entry {
+            stage: Stage::Intent,
+            intent: None,
+            actor: actor.clone(),
+            reported: reported.clone(),
+            action: act_of(&plan.operation),
+            object: plan.operation.name().to_owned(),
+            changes: Vec::new(),
+            diff: None,
+            before: None,
+            after: None,
+            reason: reason.map(str::to_owned),
+            outcome: None,
+            message,
+            run: Some(id),
+        })?;
+        let stored = StoredRun {
+            run: Run {
+                id,
+                plan: plan.clone(),
+                actor: actor.name.clone(),
+                reason: reason.map(str::to_owned),
+                started: Timestamp::now(),
+                ended: None,
+                state: RunState::Running,
+                summary: "Runs.".to_owned(),
+                remedy: None,
+                deadline: None,
+                abortable: true,
+                checks: Vec::new(),
+                progress: vec![None; plan.steps.len()],
+                leftovers: Vec::new(),
+                put_back: Vec::new(),
+                last_event: 0,
+            },
+            intent: record.sequence,
+        };
+        self.runs.write(&stored).map_err(failed)?;
+        Ok((stored, pending))
+    }
+
+    /// pf's file and what it names, as they stand.
+    fn pf_files_now(&self, look: &Look) -> Result<Vec<SavedFile>, Refusal> {
+        let text = look.files.bytes(ManagedFile::PfConf).to_vec();
+        let mut saved =
+            vec![SavedFile { path: look.files.path(ManagedFile::PfConf).to_owned(), digest: Digest::of(&text), bytes: text.clone() }];
+        for path in pf_conf::files_named(&text).into_iter().take(64) {
+            match files::read_limited(&self.host.layout.on_disk(&path), 4 << 20) {
+                Ok(bytes) => saved.push(SavedFile { path, digest: Digest::of(&bytes), bytes }),
+                Err(FileError::Missing(_)) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(saved)
+    }
+
+    /// Appends to the history.
+    pub(super) fn record(&self, entry: Entry) -> Result<Record, Refusal> {
+        self.recorder.record(entry)
+    }
+
+    /// Refuses while a run is under way in this process.
+    fn not_busy(&self) -> Result<(), Refusal> {
+        match locked(&self.current).as_ref() {
+            Some(current) => Err(Refusal::new(
+                RefusalKind::Busy,
+                format!("Run {} has not ended yet. Nothing has been changed.", current.id()),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses while something may have to be put back: nothing else is changed then. The caller holds the change lock.
+    ///
+    /// # Errors
+    /// It names the run and what to do.
+    pub fn nothing_pending(&self) -> Result<(), Refusal> {
+        match Pending::read(&self.host.layout) {
+            Ok(None) => Ok(()),
+            Ok(Some(pending)) => Err(Refusal::new(
+                RefusalKind::Busy,
+                format!("Run {} waits to be kept or put back. Nothing else is changed until then.", pending.run),
+            )),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The run that is under way, if there is one: its number and its state.
+    pub fn active(&self) -> Option<(u64, RunState)> {
+        locked(&self.current).as_ref().map(|current| (current.id(), current.state()))
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn runs(&self, before: Option<u64>, limit: usize) -> Result<Vec<Run>, Refusal> {
+        Ok(self
+            .runs
+            .numbers()
+            .into_iter()
+            .filter(|number| before.is_none_or(|before| *number < before))
+            // A folder whose run.json is not written yet is a run that has not begun.
+            .filter_map(|number| self.run_state(number).ok())
+            .take(limit)
+            .collect())
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// There is none of that number.
+    pub fn run_state(&self, id: u64) -> Result<Run, Refusal> {
+        if let Some(current) = locked(&self.current).as_ref().filter(|current| current.id() == id) {
+            return Ok(current.view());
+        }
+        self.runs.read(id).map(|stored| stored.run).map_err(|_| not_found(format!("There is no run {id}.")))
+    }
+
+    /// Events of a run after `after`, and whether no more will come.
+    ///
+    /// # Errors
+    /// There is no run of that number.
+    pub fn events(&self, id: u64, after: u64, limit: usize) -> Result<(Vec<RunEvent>, bool), Refusal> {
+        // The state first: an event that comes in between is then read at the next call.
+        let run = self.run_state(id)?;
+        let events = self.runs.events(id, after, limit).map_err(failed)?;
+        let ended = run.state.is_final() && events.last().map_or(after, |event| event.number) >= run.last_event;
+        Ok((events, ended))
+    }
+
+    /// Ends a run where that is safe.
+    ///
+    /// # Errors
+    /// It does not run, or what it does must not be cut off.
+    pub fn abort(&self, id: u64, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
+        let current = self.own(id)?;
+        if !current.may_abort() {
+            return Err(Refusal::new(
+                RefusalKind::Busy,
+                "This cannot be cut off now: half of it done would be worse than either.",
+            ));
+        }
+        self.event(Act::Abort, &current, actor, reported, format!("Run {id} is ended by {}.", actor.name))?;
+        current.wish(Wish::Abort);
+        Ok(())
+    }
+
+    /// A nonce for Keep, for a connection that was accepted after the change.
+    ///
+    /// # Errors
+    /// The run does not wait, or the connection is older than the change.
+    pub fn keep_nonce(&self, id: u64, accepted_ms: i64, connection: u64) -> Result<Secret, Refusal> {
+        self.own(id)?.nonce(accepted_ms, connection)
+    }
+
+    /// Keeps what a run changed, over another connection than the one the nonce was given on.
+    ///
+    /// # Errors
+    /// The run does not wait, the nonce is not the one, or the connection is not a new one.
+    pub fn keep(
+        &self,
+        id: u64,
+        nonce: &Secret,
+        accepted_ms: i64,
+        connection: u64,
+        actor: &Actor,
+        reported: &Reported,
+    ) -> Result<(), Refusal> {
+        let current = self.own(id)?;
+        current.check_nonce(nonce, accepted_ms, connection)?;
+        self.event(Act::Keep, &current, actor, reported, format!("What run {id} changed is kept by {}.", actor.name))?;
+        current.wish(Wish::Keep);
+        Ok(())
+    }
+
+    /// Keeps from the machine's own command line, also when another process waits for the answer.
+    ///
+    /// # Errors
+    /// The run does not wait.
+    pub fn keep_from_command_line(self: &Arc<Self>, id: u64, actor: &Actor) -> Result<(), Refusal> {
+        self.answer(id, true, actor)
+    }
+
+    /// Puts back at once what a run changed.
+    ///
+    /// # Errors
+    /// The run does not wait.
+    pub fn put_back(self: &Arc<Self>, id: u64, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
+        match self.own(id) {
+            Ok(current) => {
+                if current.state() != RunState::AwaitingKeep {
+                    return Err(not_found(format!("Run {id} does not wait to be kept.")));
+                }
+                // Putting back is the safe way: it is done even when the history cannot be written.
+                let _ = self.event(
+                    Act::Revert,
+                    &current,
+                    actor,
+                    reported,
+                    format!("{} puts back what run {id} changed.", actor.name),
+                );
+                current.wish(Wish::PutBack);
+                Ok(())
+            }
+            Err(_) => self.answer(id, false, actor),
+        }
+    }
+
+    /// An answer from this or for another process.
+    fn answer(self: &Arc<Self>, id: u64, keep: bool, actor: &Actor) -> Result<(), Refusal> {
+        let reported = Reported::default();
+        if let Ok(current) = self.own(id) {
+            if current.state() != RunState::AwaitingKeep {
+                return Err(not_found(format!("Run {id} does not wait to be kept.")));
+            }
+            let (act, words) = if keep { (Act::Keep, "is kept") } else { (Act::Revert, "is put back") };
+            self.event(act, &current, actor, &reported, format!("What run {id} changed {words} by {}.", actor.name))?;
+            current.wish(if keep { Wish::Keep } else { Wish::PutBack });
+            return Ok(());
+        }
+        let pending = Pending::read(&self.host.layout).map_err(failed)?;
+        if pending.is_none_or(|pending| pending.run != id || pending.phase != Phase::Waiting) {
+            return Err(not_found(format!("Run {id} does not wait to be kept.")));
+        }
+        match Lock::acquire(&self.host.layout, &format!("{}: run {id}", actor.name), Duration::ZERO) {
+            // Another process waits for the answer and takes it from there.
+            Err(Busy::Held { .. }) => self.runs.answer(id, &Answer { keep, actor: actor.clone() }).map_err(failed),
+            Err(Busy::File(error)) => Err(failed(error)),
+            // Nobody waits any more: whoever did has died.
+            Ok(lock) => self.answer_for_the_dead(id, keep, actor, lock),
+        }
+    }
+
+    /// Sets an advised to-do aside, or takes it up again.
+    ///
+    /// # Errors
+    /// It could not be recorded or written.
+    pub fn set_aside(&self, item: Preparation, aside: bool, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
+        let mut items = self.set_aside_items();
+        if items.contains(&item) == aside {
+            return Ok(());
+        }
+        items.retain(|one| *one != item);
+        if aside {
+            items.push(item);
+        }
+        let name = serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        let message = if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
+        let mut entry = self.entry(Act::Readiness, &name, actor, reported, message);
+        entry.outcome = Some(Outcome::Done);
+        self.record(entry)?;
+        let path = self.host.layout.private().join("set-aside.json");
+        let bytes = super::runs::json(&path, &items).map_err(failed)?;
+        files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ()).map_err(failed)
+    }
+
+    /// To-dos that were set aside.
+    pub fn set_aside_items(&self) -> Vec<Preparation> {
+        let path = self.host.layout.private().join("set-aside.json");
+        files::read_limited(&path, 64 << 10)
+            .ok()
+            .and_then(|bytes| super::runs::from_json(&path, &bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// Stores feedback, and hands it to the host's mailer when asked to.
+    ///
+    /// # Errors
+    /// It could not be stored or recorded; nothing was sent then.
+    pub fn feedback(
+        &self,
+        feedback: feedback::Given,
+        send: bool,
+        actor: &Actor,
+        reported: &Reported,
+    ) -> Result<feedback::Stored, Refusal> {
+        feedback::store(self, feedback, send, actor, reported)
+    }
+
+    /// All feedback that was stored, newest first.
+    pub fn feedback_list(&self) -> Vec<feedback::Kept> {
+        feedback::list(&self.host.layout)
+    }
+
+    /// The run, when it is this process that carries it out.
+    fn own(&self, id: u64) -> Result<Arc<Current>, Refusal> {
+        locked(&self.current)
+            .as_ref()
+            .filter(|current| current.id() == id)
+            .cloned()
+            .ok_or_else(|| not_found(format!("Run {id} is not under way.")))
+    }
+
+    /// An entry that is complete in itself.
+    pub(super) fn entry(&self, action: Act, object: &str, actor: &Actor, reported: &Reported, message: String) -> Entry {
+        Entry {
+            stage: Stage::Event,
+            intent: None,
+            actor: actor.clone(),
+            reported: reported.clone(),
+            action,
+            object: object.to_owned(),
+            changes: Vec::new(),
+            diff: None,
+            before: None,
+            after: None,
+            reason: None,
+            outcome: None,
+            message,
+            run: None,
+        }
+    }
+
+    fn event(&self, action: Act, current: &Current, actor: &Actor, reported: &Reported, message: String) -> Result<Record, Refusal> {
+        let mut entry = self.entry(action, &current.operation_name(), actor, reported, message);
+        entry.run = Some(current.id());
+        entry.outcome = Some(Outcome::Done);
+        self.record(entry)
+    }
+
+    /// Time limits of a command.
+    pub(super) fn limits(&self, long: bool) -> Limits {
+        let time = if long { self.settings.long_command_time } else { self.settings.command_time };
+        Limits { time, line_bytes: 4 << 10, total_bytes: 8 << 20 }
+    }
+}
+
+/// The history's word for an operation.
+pub(super) fn act_of(operation: &Operation) -> Act {
+    match operation {
+        Operation::Prepare { .. } => Act::Readiness,
+        Operation::Restore { .. } => Act::Restore,
+        _ => Act::Run,
+    }
+}
+
+/// The typed text, where the plan wants one.
+fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
+    let Some(wanted) = plan.confirm_text.as_deref() else { return Ok(()) };
+    if given.is_some_and(|given| given.trim() == wanted) {
+        return Ok(());
+    }
+    if wanted == ACKNOWLEDGED {
+        let what = plan.acknowledge.as_deref().unwrap_or_default();
+        return Err(Refusal::new(RefusalKind::Limit, format!("Acknowledge first: {what} Nothing has been changed.")).on("confirm_text"));
+    }
+    Err(Refusal::new(RefusalKind::Limit, "That is not the dataset's name. Nothing has been destroyed.").on("confirm_text"))
+}
+
+/// The route to POT_NETWORK goes to the bridge: whoever sits in it is cut off for certain.
+fn admin_stays_reachable(draft: &Draft, look: &Look, reported: &Reported) -> Result<(), Refusal> {
+    let Operation::VnetStart { .. } = draft.operation else { return Ok(()) };
+    let network = look.configuration.value("POT_NETWORK").and_then(|value| value.parse::<Ipv4Net>().ok());
+    match (Host::reported_address(reported.address.as_deref()), network) {
+        (Some(IpAddr::V4(address)), Some(network)) if network.contains(&address) => Err(Refusal::new(
+            RefusalKind::Findings,
+            format!(
+                "Cannot start: you are connected from {address}, which lies in POT_NETWORK {network}: the bridge would steal the way back to you. Nothing has been changed. Choose a POT_NETWORK that this network does not use."
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Four characters that cannot be mistaken for one another.
+fn approval_code() -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut random = [0_u8; 6];
+    // Without random bytes the code is guessable; it proves nothing by itself, root still reads the plan and says yes.
+    let _ = getrandom::fill(&mut random);
+    random.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 31))).map(|letter| char::from(*letter)).collect()
+}
+
+fn milliseconds() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(1)
+}

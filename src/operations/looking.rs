@@ -1,0 +1,289 @@
+//! Looking at the host: everything that plans are made from and runs are judged by, read afresh.
+
+use super::draft::{HostFile, HostFiles, Inputs, PfTest, Seen};
+use super::log_routing;
+use super::plan::ManagedFile;
+use crate::executor::protocol::{Refusal, RefusalKind};
+use crate::facts::HostFacts;
+use crate::files::{FileError, read_limited};
+use crate::host::{GatherInput, gather};
+use crate::layout::Layout;
+use crate::potconf::{Configuration, Document};
+use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
+use crate::rules::{self, Finding, Subject, limits};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Largest configuration file that is read, in bytes.
+const LARGEST: u64 = 4 << 20;
+/// Most lines of another program's words that a plan shows.
+const MOST_LINES: usize = 200;
+
+/// The host that operations work on.
+pub struct Host {
+    /// Where its files are.
+    pub layout: Layout,
+    tools: Mutex<Tools>,
+    /// Further pf rules files that the settings allow.
+    pf_files: Vec<String>,
+}
+
+/// Everything that was read at one time.
+pub struct Look {
+    /// The host.
+    pub facts: HostFacts,
+    /// Both files.
+    pub configuration: Configuration,
+    /// The managed files.
+    pub files: HostFiles,
+    findings: Vec<Finding>,
+    against_limit: Option<String>,
+    pot_says: Vec<(String, String)>,
+}
+
+impl Host {
+    /// A host with its tools.
+    pub fn new(layout: Layout, tools: Tools, pf_files: Vec<String>) -> Self {
+        Self { layout, tools: Mutex::new(tools), pf_files }
+    }
+
+    /// The tools as they were last looked for.
+    pub fn tools(&self) -> Tools {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks for the tools again: packages may have come.
+    pub fn refresh_tools(&self) {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner).refresh();
+    }
+
+    /// Asks a tool, with its time limit.
+    pub fn ask(&self, tool: Tool, args: &[&str], stdin: Option<&[u8]>, time: Duration) -> Result<Captured, ProcessError> {
+        capture(&self.tools(), tool, args, stdin, &Limits { time, ..Limits::default() })
+    }
+
+    /// Reads everything. `pf_file` is the place in the settings' list, or none for what rc.conf names.
+    ///
+    /// # Errors
+    /// pot's configuration could not be read, or there is no such pf file.
+    pub fn look(&self, pf_file: Option<u32>) -> Result<Look, Refusal> {
+        self.refresh_tools();
+        let configuration = self.configuration()?;
+        let facts = gather(&self.layout, &self.tools(), &GatherInput::new(&configuration, &self.pf_files));
+        let pf_path = match pf_file {
+            Some(place) => usize::try_from(place).ok().and_then(|place| self.pf_files.get(place)).cloned().ok_or_else(|| {
+                Refusal::new(
+                    RefusalKind::Malformed,
+                    format!("There is no file number {place} in the setting pf_files."),
+                )
+            })?,
+            None => facts
+                .pf_file
+                .get()
+                .map(|file| file.path.clone())
+                .or_else(|| facts.rc.get().and_then(|rc| rc.get("pf_rules")).cloned())
+                .filter(|path| path.starts_with('/'))
+                .unwrap_or_else(|| "/etc/pf.conf".to_owned()),
+        };
+        let files = self.files(&pf_path)?;
+        let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
+        let against_limit = limits::check_all(&configuration, Some(&facts)).err().map(|against| against.to_string());
+        let pot_says = self.pot_says();
+        Ok(Look { facts, configuration, files, findings, against_limit, pot_says })
+    }
+
+    /// pot.conf and the default file as they stand.
+    fn configuration(&self) -> Result<Configuration, Refusal> {
+        let document = |path: &std::path::Path| -> Result<Document, Refusal> {
+            let bytes = match read_limited(path, LARGEST) {
+                Ok(bytes) => bytes,
+                Err(FileError::Missing(_)) => Vec::new(),
+                Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
+            };
+            Document::parse(&bytes).map_err(|error| {
+                Refusal::new(RefusalKind::Failed, format!("{}: {error}", self.layout.shown(path)))
+            })
+        };
+        Ok(Configuration::new(document(&self.layout.default_conf())?, document(&self.layout.pot_conf())?))
+    }
+
+    fn files(&self, pf_path: &str) -> Result<HostFiles, Refusal> {
+        let mut files = HostFiles::default();
+        for file in [
+            ManagedFile::PotConf,
+            ManagedFile::PfConf,
+            ManagedFile::RcConf,
+            ManagedFile::LoaderConf,
+            ManagedFile::SyslogConf,
+            ManagedFile::NewsyslogConf,
+        ] {
+            let path = self.path_of(file, pf_path);
+            let bytes = match read_limited(&self.on_disk(file, &path), LARGEST) {
+                Ok(bytes) => Some(bytes),
+                Err(FileError::Missing(_)) => None,
+                Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
+            };
+            files.0.insert(file, HostFile { path, bytes });
+        }
+        Ok(files)
+    }
+
+    fn path_of(&self, file: ManagedFile, pf_path: &str) -> String {
+        match file {
+            ManagedFile::PotConf => self.layout.shown(&self.layout.pot_conf()),
+            ManagedFile::PfConf => pf_path.to_owned(),
+            ManagedFile::RcConf => "/etc/rc.conf".to_owned(),
+            ManagedFile::LoaderConf => "/boot/loader.conf".to_owned(),
+            ManagedFile::SyslogConf => log_routing::SYSLOG_CONF.to_owned(),
+            ManagedFile::NewsyslogConf => log_routing::NEWSYSLOG_CONF.to_owned(),
+        }
+    }
+
+    /// Where a managed file stands here.
+    pub fn on_disk(&self, file: ManagedFile, path: &str) -> std::path::PathBuf {
+        // pot's folder may stand elsewhere (`--etc`).
+        if file == ManagedFile::PotConf { self.layout.pot_conf() } else { self.layout.on_disk(path) }
+    }
+
+    /// What pot itself reads, where `pot config -q -g` answers.
+    fn pot_says(&self) -> Vec<(String, String)> {
+        let names = [
+            ("POT_FS_ROOT", "fs_root"),
+            ("POT_ZFS_ROOT", "zfs_root"),
+            ("POT_GATEWAY", "gateway"),
+        ];
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = names
+                .map(|(name, item)| {
+                    (name, scope.spawn(move || self.ask(Tool::Pot, &["config", "-q", "-g", item], None, Duration::from_secs(10))))
+                })
+                .into_iter()
+                .collect();
+            asked
+                .into_iter()
+                .filter_map(|(name, answer)| {
+                    let answer = answer.join().ok()?.ok()?;
+                    let text = answer.stdout.trim_end_matches('\n');
+                    (answer.succeeded() && !text.is_empty() && !text.contains('\n')).then(|| (name.to_owned(), text.to_owned()))
+                })
+                .collect()
+        })
+    }
+
+    /// What the host's own pfctl says of a text.
+    pub fn pf_test(&self, text: &[u8]) -> PfTest {
+        match self.ask(Tool::Pfctl, &["-nf", "-"], Some(text), Duration::from_secs(10)) {
+            Ok(answer) if answer.succeeded() => PfTest::Valid,
+            Ok(answer) if answer.timed_out => PfTest::Untested("pfctl did not answer".to_owned()),
+            Ok(answer) if answer.stderr.contains("/dev/pf") => PfTest::Untested("pf is not loaded".to_owned()),
+            Ok(answer) => PfTest::Invalid(lines(&answer.stderr)),
+            Err(error) => PfTest::Untested(error.to_string()),
+        }
+    }
+
+    /// The rules that pfctl makes of a text.
+    fn pf_expand(&self, text: &[u8]) -> Option<Vec<String>> {
+        let answer = self.ask(Tool::Pfctl, &["-nvf", "-"], Some(text), Duration::from_secs(10)).ok()?;
+        const RULES: [&str; 14] = [
+            "pass", "block", "match", "anchor", "scrub", "nat", "rdr", "binat", "no", "nat-anchor", "rdr-anchor",
+            "binat-anchor", "scrub-anchor", "antispoof",
+        ];
+        answer.succeeded().then(|| {
+            lines(&answer.stdout)
+                .into_iter()
+                .filter(|line| RULES.contains(&line.split(' ').next().unwrap_or_default()))
+                .collect()
+        })
+    }
+
+    fn pkg_preview(&self) -> Result<Vec<String>, String> {
+        let answer = self
+            .ask(Tool::Pkg, &["install", "-n", "pot"], None, Duration::from_secs(60))
+            .map_err(|error| error.to_string())?;
+        let words = lines(&answer.stdout);
+        // With something to do it exits with 1 on some releases.
+        if answer.timed_out {
+            return Err("it did not answer within a minute".to_owned());
+        }
+        let announces = words.iter().any(|line| line.contains("to be installed") || line.contains("INSTALLED"));
+        if answer.succeeded() || announces {
+            return Ok(words);
+        }
+        Err(lines(&answer.stderr).first().or(words.first()).cloned().unwrap_or_else(|| "it failed without a word".to_owned()))
+    }
+
+    /// `ping -c 3`, as the guide does: whether all answered, and the summary.
+    pub fn ping(&self, address: Ipv4Addr) -> (bool, String) {
+        match self.ask(Tool::Ping, &["-c", "3", "-t", "6", &address.to_string()], None, Duration::from_secs(12)) {
+            Ok(answer) => {
+                let text = lines(&answer.stdout);
+                let count = text.iter().find(|line| line.contains("packets transmitted")).and_then(|line| {
+                    let mut numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+                    Some((numbers.next()?.to_owned(), numbers.next()?.to_owned()))
+                });
+                let average = text
+                    .iter()
+                    .find(|line| line.contains("min/avg/max"))
+                    .and_then(|line| line.split('=').nth(1)?.trim().split('/').nth(1).map(str::to_owned));
+                let words = match (count, average) {
+                    (Some((sent, got)), Some(average)) => format!("{got} of {sent}, {average} ms"),
+                    (Some((sent, got)), None) => format!("{got} of {sent}"),
+                    _ => lines(&answer.stderr).first().cloned().unwrap_or_else(|| "no answer".to_owned()),
+                };
+                (answer.succeeded() && words.starts_with("3 of 3"), words)
+            }
+            Err(error) => (false, error.to_string()),
+        }
+    }
+
+    /// Time of day in the host's zone, as messages have it (tzsetup(8) leaves the zone's name in this file).
+    pub fn time_of_day(&self, at: jiff::Timestamp) -> String {
+        let zone = read_limited(&self.layout.on_disk("/var/db/zoneinfo"), 256)
+            .ok()
+            .and_then(|bytes| jiff::tz::TimeZone::get(String::from_utf8_lossy(&bytes).trim()).ok())
+            .unwrap_or(jiff::tz::TimeZone::UTC);
+        at.to_zoned_datetime(zone).strftime("%H:%M:%S").to_string()
+    }
+
+    /// Where the browser stands, when it is an address.
+    pub fn reported_address(reported: Option<&str>) -> Option<IpAddr> {
+        reported?.parse().ok()
+    }
+}
+
+impl Look {
+    /// As plan functions take it.
+    pub fn with_inputs<T>(&self, host: &Host, plan: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        plan(&Inputs {
+            facts: &self.facts,
+            configuration: &self.configuration,
+            files: &self.files,
+            findings: &self.findings,
+            against_limit: self.against_limit.as_deref(),
+            pot_says: &self.pot_says,
+            pf_test: &|text| host.pf_test(text),
+            pkg_preview: &|| host.pkg_preview(),
+            pf_expand: &|text| host.pf_expand(text),
+        })
+    }
+
+    /// Findings on the configuration as it stands.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// As checks take it.
+    pub fn seen(&self, ping: Option<(bool, String)>) -> Seen<'_> {
+        Seen { facts: &self.facts, files: &self.files, ping }
+    }
+}
+
+/// Another program's lines, made harmless.
+pub(super) fn lines(text: &str) -> Vec<String> {
+    text.lines()
+        .map(|line| crate::process::harmless(line).trim_end().to_owned())
+        .filter(|line| !line.is_empty())
+        .take(MOST_LINES)
+        .collect()
+}

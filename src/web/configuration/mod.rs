@@ -1,0 +1,416 @@
+//! The configuration page: edit, check while typing, review, save, and what happens when the file changed meanwhile.
+
+mod draft;
+mod sheet;
+mod versions;
+
+use super::error::Fault;
+use super::guard::{Form, Visitor};
+use super::layout::{self, Entry, Frame, Notice, see_other};
+use crate::digest::Digest;
+use crate::executor::protocol::{Command, Conflict, Refusal, RefusalKind, Reply};
+use crate::journal::record::{Change, Role};
+use crate::potconf::{Configuration, Document};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError as _, web};
+use askama::Template;
+use draft::Draft;
+use sheet::{ConflictView, Control, Ground, Sheet};
+use std::collections::BTreeSet;
+
+/// The routes of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.route("/configuration", web::get().to(show))
+        .route("/configuration", web::post().to(post))
+        // htmx only: the answers to what is typed, never the controls.
+        .route("/configuration/check", web::post().to(check))
+        .configure(versions::routes);
+}
+
+/// `templates/configuration/configuration.html`.
+#[derive(Template)]
+#[template(path = "configuration/configuration.html")]
+struct Page {
+    frame: Frame,
+    sheet: Sheet,
+    path: String,
+    exists: bool,
+    base: String,
+    reason: String,
+    reason_required: bool,
+    /// Ask once: the errors are to be saved all the same.
+    confirm: bool,
+    conflict: Option<ConflictView>,
+    /// Facts that are missing: the findings know less than they could.
+    without_facts: bool,
+    trouble: Option<String>,
+}
+
+/// `templates/configuration/check.html`: what htmx swaps, out of band.
+#[derive(Template)]
+#[template(path = "configuration/check.html")]
+struct Answers {
+    frame: Frame,
+    sheet: Sheet,
+    confirm: bool,
+    conflict: Option<ConflictView>,
+    /// Whether the findings are others than the page last announced.
+    announce: bool,
+    /// Rows whose control a fix or undo has changed.
+    swapped: BTreeSet<String>,
+}
+
+/// `templates/configuration/ended.html`: the session ended while someone was typing.
+#[derive(Template)]
+#[template(path = "configuration/ended.html")]
+struct Ended {}
+
+#[derive(serde::Deserialize)]
+struct Asked {
+    /// A form that outlived its session.
+    kept: Option<String>,
+    /// The record of what was saved just now.
+    saved: Option<u64>,
+    open: Option<String>,
+}
+
+impl Ground {
+    /// Reads the files and what is known of the host.
+    async fn load(visitor: &Visitor) -> Result<Self, Fault> {
+        let view = match visitor.ask(Command::Configuration {}).await? {
+            Reply::Configuration(view) => view,
+            _ => return Err(Fault::other_reply()),
+        };
+        let read = |bytes: &[u8], path: &str| {
+            Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} cannot be shown: {error}.")))
+        };
+        let configuration = Configuration::new(read(&view.default, &view.default_path)?, read(&view.own, &view.path)?);
+        Ok(Self { configuration, facts: visitor.facts().await?, admin: visitor.address(), view })
+    }
+}
+
+async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse, Fault> {
+    let ground = Ground::load(&visitor).await?;
+    let mut notice = match query.saved {
+        Some(record) => saved_notice(&visitor, record).await,
+        None => None,
+    };
+    let mut draft = Draft::default();
+    let mut reason = String::new();
+    if let Some(id) = &query.kept {
+        match visitor.state().kept_forms.find(&visitor, id) {
+            Some(form) if visitor.may(Role::Operator) => {
+                draft = Draft::of_form(&form, &ground.configuration);
+                reason = form.text("reason").unwrap_or_default().to_owned();
+                notice = Some(Notice::attention("This is what you had typed. Nothing of it is saved yet."));
+            }
+            _ => notice = Some(Notice::attention("What you had typed is no longer kept. Nothing of it was saved.")),
+        }
+    }
+    let step = Step { reason, notice, open_all: query.open.is_some(), ..Step::default() };
+    page(&visitor, &ground, &draft, step)
+}
+
+/// What a page shows beside the draft.
+#[derive(Default)]
+struct Step {
+    status: Option<StatusCode>,
+    reason: String,
+    notice: Option<Notice>,
+    confirm: bool,
+    conflict: Option<Conflict>,
+    open_all: bool,
+    focus: BTreeSet<String>,
+}
+
+fn page(visitor: &Visitor, ground: &Ground, draft: &Draft, step: Step) -> Result<HttpResponse, Fault> {
+    let may_change = visitor.may(Role::Operator);
+    let sheet = Sheet::build(ground, draft, may_change, step.open_all, &step.focus);
+    let frame = sheet.frame(visitor.frame(Entry::Configuration, "")).with_notice(step.notice);
+    let trouble = ground.configuration.trouble().map(|(source, line, reason)| {
+        let file = if source == crate::potconf::Source::PotConf { &ground.view.path } else { &ground.view.default_path };
+        format!("Nothing in {file} is certain from line {line} on: {reason}. All values are read-only here until that line is mended by hand.")
+    });
+    let template = Page {
+        path: ground.view.path.clone(),
+        exists: ground.view.exists,
+        base: ground.view.digest.to_string(),
+        reason: step.reason,
+        reason_required: visitor.greeting.reason_required,
+        confirm: step.confirm,
+        conflict: step.conflict.map(|conflict| conflict_view(visitor, conflict)),
+        without_facts: ground.facts.is_none(),
+        trouble,
+        frame,
+        sheet,
+    };
+    layout::page(step.status.unwrap_or(StatusCode::OK), &template)
+}
+
+fn conflict_view(visitor: &Visitor, conflict: Conflict) -> ConflictView {
+    let when = conflict.at.map(|at| {
+        let clock = visitor.clock();
+        let time = if clock.is_today(&at) { clock.short(&at) } else { clock.moment(&at) };
+        time.text().to_owned()
+    });
+    ConflictView { when: when.unwrap_or_default(), conflict }
+}
+
+/// What a button in the form asks for. Enter in a text field is `Review`, never `Save`.
+enum Wish {
+    Review,
+    Fix(String),
+    FixAll,
+    Undo(String),
+    Default(String),
+    Discard,
+    OpenAll,
+    Save { accept_errors: bool },
+}
+
+impl Wish {
+    fn of(form: &Form) -> Self {
+        let of = |name: &str| form.text(name).map(str::to_owned);
+        if let Some(save) = form.get("save") {
+            return Self::Save { accept_errors: save == "with-errors" };
+        }
+        match (of("fix"), of("undo"), of("default")) {
+            (Some(fix), _, _) if fix == "all" => Self::FixAll,
+            (Some(fix), _, _) => Self::Fix(fix),
+            (_, Some(name), _) => Self::Undo(name),
+            (_, _, Some(name)) => Self::Default(name),
+            _ if form.has("discard") => Self::Discard,
+            _ if form.has("open") => Self::OpenAll,
+            _ => Self::Review,
+        }
+    }
+}
+
+/// The draft of a form after fix, undo and the like, and the rows whose controls these changed.
+fn drafted(ground: &Ground, form: &Form, wish: &Wish) -> (Draft, BTreeSet<String>) {
+    let typed = Draft::of_form(form, &ground.configuration);
+    let mut draft = typed.clone();
+    match wish {
+        Wish::Fix(key) => {
+            let findings = ground.findings_with(&draft);
+            // A parameter's name alone means the first fix that stands at it.
+            let chosen = findings.iter().find(|finding| sheet::fix_key(finding) == *key).or_else(|| {
+                findings.iter().find(|finding| finding.fix.is_some() && finding.parameters.first() == Some(key))
+            });
+            if let Some(fix) = chosen.and_then(|finding| finding.fix.as_ref()) {
+                draft.mend(fix, &ground.configuration);
+            }
+        }
+        Wish::FixAll => draft.mend_all(&ground.configuration, |draft| ground.findings_with(draft)),
+        Wish::Undo(name) => draft.undo(name),
+        Wish::Default(name) => draft.back_to_default(name, &ground.configuration),
+        Wish::Discard => draft = Draft::default(),
+        Wish::Review | Wish::OpenAll | Wish::Save { .. } => {}
+    }
+    let mut swapped: BTreeSet<String> = typed
+        .names()
+        .chain(draft.names())
+        .filter(|name| typed.wanted(name) != draft.wanted(name))
+        .map(str::to_owned)
+        .collect();
+    // An emptied field differs from what the draft says of it.
+    match wish {
+        Wish::Undo(name) | Wish::Default(name) => {
+            swapped.insert(name.clone());
+        }
+        _ => {}
+    }
+    (draft, swapped)
+}
+
+/// The digest of the file that the form was made from.
+fn base_of(form: &Form, ground: &Ground) -> Result<Digest, Fault> {
+    match form.text("base") {
+        None => Ok(ground.view.digest),
+        Some(base) => {
+            base.parse().map_err(|_| Fault::Invalid("The field base is not a digest of pot.conf.".to_owned()))
+        }
+    }
+}
+
+/// Whether the file is another than the form was made from, and what that means for the draft.
+async fn conflict_of(
+    visitor: &Visitor,
+    ground: &Ground,
+    base: Digest,
+    draft: &Draft,
+) -> Result<Option<Conflict>, Fault> {
+    if base == ground.view.digest {
+        return Ok(None);
+    }
+    match visitor.ask(Command::Review { base, edits: draft.edits() }).await {
+        Ok(Reply::Review(review)) => Ok(review.conflict),
+        Ok(_) => Err(Fault::other_reply()),
+        Err(refusal) => match refusal.conflict {
+            Some(conflict) => Ok(Some(*conflict)),
+            // Edits that are against a limit are named in the page itself.
+            None if refusal.kind == RefusalKind::Limit => Ok(None),
+            None => Err(Fault::Refused(refusal)),
+        },
+    }
+}
+
+async fn post(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
+    if !visitor.may(Role::Operator) {
+        return Err(Fault::Refused(Refusal::new(
+            RefusalKind::Forbidden,
+            "You may look at the configuration, not change it. Ask an admin for the role operator.",
+        )));
+    }
+    let wish = Wish::of(&form);
+    if matches!(wish, Wish::Discard) {
+        return Ok(see_other("/configuration"));
+    }
+    let ground = Ground::load(&visitor).await?;
+    let base = base_of(&form, &ground)?;
+    let (draft, focus) = drafted(&ground, &form, &wish);
+    let mut step = Step {
+        reason: form.text("reason").unwrap_or_default().to_owned(),
+        open_all: matches!(wish, Wish::OpenAll),
+        ..Step::default()
+    };
+    if let Some(conflict) = conflict_of(&visitor, &ground, base, &draft).await? {
+        step.status = Some(StatusCode::CONFLICT);
+        step.conflict = Some(conflict);
+        return page(&visitor, &ground, &draft, step);
+    }
+    match wish {
+        Wish::Save { accept_errors } => save(&visitor, ground, draft, base, accept_errors, step).await,
+        Wish::Fix(_) | Wish::Undo(_) | Wish::Default(_) => {
+            step.focus = focus.into_iter().take(1).collect();
+            page(&visitor, &ground, &draft, step)
+        }
+        _ => page(&visitor, &ground, &draft, step),
+    }
+}
+
+async fn save(
+    visitor: &Visitor,
+    ground: Ground,
+    draft: Draft,
+    base: Digest,
+    accept_errors: bool,
+    mut step: Step,
+) -> Result<HttpResponse, Fault> {
+    let refused = |step: &mut Step, notice: Notice| {
+        step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
+        step.notice = Some(notice);
+    };
+    if draft.is_empty() {
+        step.notice = Some(Notice::attention("There is nothing to save: no value differs from pot.conf."));
+        return page(visitor, &ground, &draft, step);
+    }
+    let sheet = Sheet::build(&ground, &draft, true, false, &BTreeSet::new());
+    if sheet.never() {
+        let words = sheet.problems.values().map(|problem| format!("{problem}.")).collect::<Vec<_>>().join(" ");
+        refused(&mut step, Notice::failed(format!("Nothing was saved. {words}")));
+        return page(visitor, &ground, &draft, step);
+    }
+    if sheet.errors > 0 && !accept_errors {
+        step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
+        step.confirm = true;
+        return page(visitor, &ground, &draft, step);
+    }
+    let reason = Some(step.reason.clone()).filter(|reason| !reason.is_empty());
+    if reason.is_none() && (visitor.greeting.reason_required || accept_errors) {
+        step.confirm = accept_errors;
+        refused(&mut step, Notice::failed("Nothing was saved. Give a reason: the field Reason is needed here."));
+        return page(visitor, &ground, &draft, step);
+    }
+    match visitor.ask(Command::Save { base, edits: draft.edits(), reason, accept_errors }).await {
+        Ok(Reply::Saved { record, .. }) => Ok(see_other(&format!("/configuration?saved={record}"))),
+        Ok(_) => Err(Fault::other_reply()),
+        Err(refusal) => not_saved(visitor, draft, refusal, step).await,
+    }
+}
+
+/// The executor refused: the form stays as it was typed, on the file as it stands now.
+async fn not_saved(visitor: &Visitor, draft: Draft, refusal: Refusal, mut step: Step) -> Result<HttpResponse, Fault> {
+    if refusal.kind == RefusalKind::SignInNeeded {
+        return Err(Fault::SignIn);
+    }
+    let ground = Ground::load(visitor).await?;
+    step.status = Some(Fault::Refused(refusal.clone()).status_code());
+    match (refusal.kind, refusal.conflict) {
+        (RefusalKind::Conflict, Some(conflict)) => step.conflict = Some(*conflict),
+        (RefusalKind::Findings, _) => step.confirm = true,
+        _ => step.notice = Some(Notice::failed(format!("Nothing was saved. {}", refusal.message))),
+    }
+    page(visitor, &ground, &draft, step)
+}
+
+async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpResponse, Fault> {
+    let visitor = match visitor {
+        Ok(visitor) => visitor,
+        Err(fault) => return ended(fault),
+    };
+    let wish = Wish::of(&form);
+    let ground = match Ground::load(&visitor).await {
+        Ok(ground) => ground,
+        Err(fault) => return ended(fault),
+    };
+    let may_change = visitor.may(Role::Operator);
+    let base = base_of(&form, &ground)?;
+    let (draft, swapped) = drafted(&ground, &form, &wish);
+    let conflict = conflict_of(&visitor, &ground, base, &draft).await?;
+    let focus = swapped.iter().take(1).cloned().collect();
+    let sheet = Sheet::build(&ground, &draft, may_change, false, &focus);
+    let answers = Answers {
+        announce: form.get("seen") != Some(sheet.digest.as_str()),
+        frame: sheet.frame(visitor.frame(Entry::Configuration, "")),
+        confirm: false,
+        conflict: conflict.map(|conflict| conflict_view(&visitor, conflict)),
+        swapped: rows_of(&sheet, &swapped),
+        sheet,
+    };
+    layout::page(StatusCode::OK, &answers)
+}
+
+/// The rows that hold these parameters: the networks of further interfaces stand in the row of their list.
+fn rows_of(sheet: &Sheet, names: &BTreeSet<String>) -> BTreeSet<String> {
+    sheet
+        .rows()
+        .filter(|row| {
+            names.contains(&row.name)
+                || matches!(&row.control, Control::Extra { rows, .. } if rows.iter().any(|row| names.contains(&row.network)))
+        })
+        .map(|row| row.name.clone())
+        .collect()
+}
+
+/// A session that ended must not take away what is typed: the page stays and offers to sign in with it.
+fn ended(fault: Fault) -> Result<HttpResponse, Fault> {
+    let over = matches!(fault, Fault::SignIn) || fault.refusal(RefusalKind::SignInNeeded).is_some();
+    if over { layout::page(StatusCode::UNAUTHORIZED, &Ended {}) } else { Err(fault) }
+}
+
+/// "Saved. POT_NETWORK 10.192.0.0/10 → 10.200.0.0/16 and 2 more."
+async fn saved_notice(visitor: &Visitor, record: u64) -> Option<Notice> {
+    let ask = Command::JournalAfter { after: record.checked_sub(1)?, limit: 1 };
+    let reply = visitor.state().client.ask(None, &visitor.reported, ask).await.ok()?;
+    let Reply::Records { records, .. } = reply else { return None };
+    let found = records.into_iter().find(|found| found.sequence == record)?;
+    if found.entry.action != crate::journal::record::Action::Configuration {
+        return None;
+    }
+    let text = match found.entry.changes.as_slice() {
+        [] => "Saved.".to_owned(),
+        [one] => format!("Saved. {}.", changed(one)),
+        [first, rest @ ..] => format!("Saved. {} and {} more.", changed(first), rest.len()),
+    };
+    Some(Notice::done(text).with_link(format!("/history/{record}"), "Show it in the history"))
+}
+
+fn changed(change: &Change) -> String {
+    let value = |value: &Option<String>| match value.as_deref() {
+        None => "unset".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some(value) => value.to_owned(),
+    };
+    format!("{} {} → {}", change.name, value(&change.from), value(&change.to))
+}

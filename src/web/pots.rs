@@ -1,0 +1,181 @@
+//! The pots of this host, as its files and jls(8) tell. pot itself is asked nothing, so this works while pot does not.
+
+use super::error::Fault;
+use super::guard::Visitor;
+use super::host::{Known, missing, waiting};
+use super::layout::{self, Entry, Frame, Time};
+use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge};
+use crate::host::{PotState, Wanted, size};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use std::net::IpAddr;
+
+/// The routes of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.route("/pots", web::get().to(list)).route("/pots/{name}", web::get().to(show));
+}
+
+/// A pot as a line of a table.
+pub(super) struct PotLine<'a> {
+    /// The pot.
+    pub(super) pot: &'a Pot,
+    /// Its address in paths of this console.
+    pub(super) path: String,
+    /// "10.192.0.3", "as host".
+    pub(super) addresses: String,
+    /// Whether an address lies outside of POT_NETWORK.
+    pub(super) outside: bool,
+    /// "running", "stopped", "not known".
+    pub(super) state: &'static str,
+    /// What its datasets use.
+    pub(super) used: Option<String>,
+}
+
+impl<'a> PotLine<'a> {
+    pub(super) fn of(pot: &'a Pot, facts: &HostFacts, wanted: &Wanted, state: &PotState) -> Self {
+        let addresses: Vec<String> = pot.addresses.iter().map(IpAddr::to_string).collect();
+        let root = wanted.zfs_root.as_deref().unwrap_or_default();
+        let dataset = format!("{root}/jails/{}", pot.name);
+        let used = facts.datasets.get().and_then(|all| all.iter().find(|known| known.name == dataset));
+        Self {
+            pot,
+            path: format!("/pots/{}", layout::query_value(&pot.name)),
+            addresses: if addresses.is_empty() && pot.network_type == "inherit" {
+                "as host".to_owned()
+            } else {
+                addresses.join(", ")
+            },
+            outside: state.outside.contains(&pot.name),
+            state: match pot.running {
+                Some(true) => "running",
+                Some(false) => "stopped",
+                None => "not known",
+            },
+            used: used.map(|dataset| size(dataset.used)),
+        }
+    }
+
+    /// The network, with the private bridge's name.
+    pub(super) fn network(&self) -> String {
+        match &self.pot.bridge {
+            Some(bridge) if self.pot.network_type == "private-bridge" => format!("private-bridge {bridge}"),
+            _ => self.pot.network_type.clone(),
+        }
+    }
+}
+
+/// `templates/pots/pots.html`.
+#[derive(Template)]
+#[template(path = "pots/pots.html")]
+struct ListPage<'a> {
+    frame: Frame,
+    lines: Vec<PotLine<'a>>,
+    running: usize,
+    network: String,
+    outside: bool,
+    read: Time,
+    ago: String,
+    private: &'a [PrivateBridge],
+}
+
+async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
+    let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
+    let state = known.state();
+    let wanted = Wanted::of(&known.configuration);
+    let pots = known.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
+    let lines: Vec<_> = pots.iter().map(|pot| PotLine::of(pot, &known.facts, &wanted, &state)).collect();
+    let notice = known.facts.pots.error.is_some().then(|| missing(&known.facts.pots));
+    let clock = visitor.clock();
+    let page = ListPage {
+        frame: visitor.frame(Entry::Host, "Pots").with_notice(notice),
+        running: pots.iter().filter(|pot| pot.running == Some(true)).count(),
+        network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
+        outside: lines.iter().any(|line| line.outside),
+        lines,
+        read: clock.time(&known.facts.at),
+        ago: clock.ago(&known.facts.at),
+        private: known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default(),
+    };
+    layout::page(StatusCode::OK, &page)
+}
+
+/// `templates/pots/pot.html`.
+#[derive(Template)]
+#[template(path = "pots/pot.html")]
+struct PotPage<'a> {
+    frame: Frame,
+    line: PotLine<'a>,
+    about: &'static str,
+    network: String,
+    bridge: Option<&'a PrivateBridge>,
+    datasets: Vec<(&'a Dataset, String)>,
+    activity: String,
+    file: String,
+    read: Time,
+    ago: String,
+}
+
+async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse, Fault> {
+    let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
+    let state = known.state();
+    let wanted = Wanted::of(&known.configuration);
+    let pot =
+        known.facts.pots.get().and_then(|pots| pots.iter().find(|pot| pot.name == *name)).ok_or(Fault::NotFound)?;
+    let top = format!("{}/jails/{}", wanted.zfs_root.as_deref().unwrap_or_default(), pot.name);
+    let is_its = |dataset: &&Dataset| {
+        dataset.name.strip_prefix(&top).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@']))
+    };
+    let datasets = known.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
+    let bridges = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
+    let clock = visitor.clock();
+    let page = PotPage {
+        frame: visitor.frame(Entry::Host, pot.name.clone()),
+        about: about(&pot.network_type),
+        network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
+        bridge: bridges.iter().find(|bridge| Some(&bridge.name) == pot.bridge.as_ref()),
+        datasets: datasets.iter().filter(is_its).map(|dataset| (dataset, size(dataset.used))).collect(),
+        activity: format!("/activity?pot={}", layout::query_value(&pot.name)),
+        file: format!("{}/jails/{}/conf/pot.conf", wanted.fs_root.as_deref().unwrap_or_default(), pot.name),
+        line: PotLine::of(pot, &known.facts, &wanted, &state),
+        read: clock.time(&known.facts.at),
+        ago: clock.ago(&known.facts.at),
+    };
+    layout::page(StatusCode::OK, &page)
+}
+
+/// What a network type means, for those who ask which one gives a pot its own address.
+fn about(network_type: &str) -> &'static str {
+    match network_type {
+        "inherit" => {
+            "It uses the host's own network: no address of its own, and its services listen beside the host's. It can reach \
+             what listens on the host's loopback."
+        }
+        "alias" => {
+            "It has an address of the outer network, held by the host's card beside the host's own. Neighbours reach it \
+             directly; it has no network stack of its own."
+        }
+        "public-bridge" => {
+            "It has its own network stack and an address in POT_NETWORK, on one bridge with all other pots of this type. \
+             It reaches the outside through NAT, and is reached through exported ports."
+        }
+        "private-bridge" => {
+            "It has its own network stack on a bridge that only chosen pots share, with a part of POT_NETWORK. It reaches \
+             the outside through NAT, and is reached through exported ports."
+        }
+        _ => "Its configuration names a type that this console does not know.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_network_type_of_pot_is_explained() {
+        for known in ["inherit", "alias", "public-bridge", "private-bridge"] {
+            assert!(!about(known).contains("does not know"), "{known}");
+        }
+        assert!(about("vlan").contains("does not know"));
+    }
+}
