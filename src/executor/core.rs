@@ -256,15 +256,12 @@ impl Executor {
             C::RunEvents { run, after, limit } => self.run_events(run, after, limit),
             C::Abort { run } => self.abort(asking, run),
             C::KeepNonce { run, accepted_ms, connection } => self.keep_nonce(asking, run, accepted_ms, connection),
-            C::Keep { run, nonce, accepted_ms, connection } => {
-                self.keep(asking, run, &nonce, accepted_ms, connection)
-            }
+            C::Keep { run, nonce, accepted_ms, connection } => self.keep(asking, run, &nonce, accepted_ms, connection),
             C::PutBack { run } => self.put_back(asking, run),
             C::SetAside { item, aside } => self.set_aside(asking, item, aside),
-            C::Feedback { wrong, missing, usability, name, reply_to, send } => self.feedback(
-                asking,
-                super::running::FeedbackText { wrong, missing, usability, name, reply_to, send },
-            ),
+            C::Feedback { wrong, missing, usability, name, reply_to, send } => {
+                self.feedback(asking, super::running::FeedbackText { wrong, missing, usability, name, reply_to, send })
+            }
 
             C::VerifyJournal {} => self.verify_journal(),
             C::Checkpoint {} => self.checkpoint(asking),

@@ -103,12 +103,7 @@ impl Executor {
         Ok(Reply::Checkpoint { text })
     }
 
-    pub(super) fn record_export(
-        &self,
-        asking: &Asking,
-        format: ExportFormat,
-        filter: &str,
-    ) -> Result<Reply, Refusal> {
+    pub(super) fn record_export(&self, asking: &Asking, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
         let filter = super::core::free_text(Some(filter), 500, "filter")?;
         let name = match format {
             ExportFormat::Csv => "csv",

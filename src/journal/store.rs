@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::files;
 use crate::platform::{self, crash_point};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -601,20 +601,23 @@ impl Journal {
         } else {
             let file = self.open_segment(first)?;
             let end = file.metadata().map_err(system("examining", &path))?.len();
-            if !state.marks.contains_key(&first) {
-                let mut marks = Vec::new();
-                let mut lines = 0;
-                each_line(&file, 0, end, |offset, _| {
-                    if lines > 0 && (lines - 1) % MARK_EVERY == 0 {
-                        marks.push(offset);
-                    }
-                    lines += 1;
-                    ControlFlow::<()>::Continue(())
-                })
-                .map_err(system("reading", &path))?;
-                state.marks.insert(first, marks);
-            }
-            (state.marks.entry(first).or_default() as &_, end)
+            let marks = match state.marks.entry(first) {
+                btree_map::Entry::Occupied(known) => known.into_mut(),
+                btree_map::Entry::Vacant(unknown) => {
+                    let mut marks = Vec::new();
+                    let mut lines = 0;
+                    each_line(&file, 0, end, |offset, _| {
+                        if lines > 0 && (lines - 1) % MARK_EVERY == 0 {
+                            marks.push(offset);
+                        }
+                        lines += 1;
+                        ControlFlow::<()>::Continue(())
+                    })
+                    .map_err(system("reading", &path))?;
+                    unknown.insert(marks)
+                }
+            };
+            (&*marks, end)
         };
         let mark = usize::try_from((sequence - first) / MARK_EVERY).unwrap_or(usize::MAX);
         let offset = marks.get(mark).copied().ok_or_else(|| JournalError::Broken(Problem::missing(sequence, None)))?;

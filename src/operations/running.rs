@@ -141,10 +141,6 @@ impl Current {
         }
     }
 
-    fn wants(&self, wanted: Wish) -> bool {
-        locked(&self.wishes).contains(&wanted)
-    }
-
     /// It has ended and everything is put down.
     pub(super) fn finish(&self) {
         *locked(&self.ended) = true;

@@ -375,13 +375,16 @@ pub(super) struct Trouble {
     pub reason: String,
 }
 
+/// A function: the file it stands in and what its body does.
+type Definition = (File, Arc<[Effect]>);
+
 /// What sh would know after reading the files up to here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub outcomes: HashMap<String, Outcome>,
     pub readonly: HashSet<String>,
-    /// By name, every definition: the file it stands in and what the body does. Which one counts may not be certain.
-    functions: HashMap<Vec<u8>, Vec<(File, Arc<[Effect]>)>>,
+    /// By name, every definition: which one counts may not be certain.
+    functions: HashMap<Vec<u8>, Vec<Definition>>,
     /// Effects of function bodies that were followed.
     followed: usize,
     /// The first one.

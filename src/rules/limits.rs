@@ -539,7 +539,10 @@ fn folder(value: &str, temporary: bool) -> Result<(), String> {
 
 /// Limits that tie parameters together: nothing that root obeys may stand where a pot's root writes. Root inside of a
 /// pot has uid 0 outside, too, so that ownership says nothing there.
-fn check_together(configuration: &Configuration) -> Result<(), Against> {
+///
+/// # Errors
+/// [`Against`] for the first value that is where it must not be.
+pub fn check_together(configuration: &Configuration) -> Result<(), Against> {
     let Some(root) = configuration.value("POT_FS_ROOT") else { return Ok(()) };
     let inside: Vec<String> = ["jails", "bases", "fscomp"].iter().map(|part| format!("{root}/{part}")).collect();
     for name in ["POT_TMP", "POT_CACHE", "POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"] {
@@ -555,52 +558,49 @@ fn check_together(configuration: &Configuration) -> Result<(), Against> {
     Ok(())
 }
 
-/// The limit on what stands at the path of `POT_EXPORT_PORTS_PF_RULES_HOOK` (run by root) or
-/// `POT_DEFAULT_SIGNATURE_PUBKEY` (trusted by root): a regular file, it and every folder above owned by root and
-/// writable by no other.
-///
-/// # Errors
-/// [`Against`], also when nothing is known about the path: then it cannot be trusted.
-pub fn check_path(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
-    let rule = match state {
-        None => "what stands there could not be looked at",
-        Some(state) => match state.kind {
-            PathKind::Absent => "there is no such file",
-            PathKind::Folder => "that is a folder",
-            PathKind::Link => "that is a symbolic link; name the file itself",
-            PathKind::Other => "that is not a regular file",
-            PathKind::File if !state.only_root_writes => {
-                "the file and every folder above it must be owned by root and writable by no other"
-            }
-            PathKind::File => return Ok(()),
-        },
-    };
-    Err(Against { parameter: name.to_owned(), value: path.to_owned(), rule: rule.to_owned() })
-}
-
-/// The parameters whose values must be files that only root can change.
+/// The parameters whose values must be files that only root can change: root runs the one and trusts the other.
 pub const TRUSTED_FILES: [&str; 2] = ["POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"];
 
-/// Limits that need facts: the hook and the public key (see [`check_path`]); and `POT_FS_ROOT`, on which root's `chmod`
-/// follows a symbolic link to wherever it points.
+/// The limit on what stands at the path that a parameter names: the hook and the public key must be regular files, they
+/// and every folder above owned by root and writable by no other; `POT_FS_ROOT` must not be a symbolic link, which
+/// root's `chmod` would follow to wherever it points. Other parameters have none.
 ///
 /// # Errors
-/// [`Against`], also when the facts do not cover a path.
-pub fn check_paths(configuration: &Configuration, facts: &HostFacts) -> Result<(), Against> {
-    let state = |path: &str| facts.paths.get().and_then(|paths| paths.get(path));
-    for name in TRUSTED_FILES {
-        if let Some(path) = configuration.value(name).filter(|path| !path.is_empty()) {
-            check_path(name, path, state(path))?;
-        }
+/// [`Against`], for the hook and the key also when nothing is known about the path: then it cannot be trusted.
+pub fn check_path(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
+    let against =
+        |rule: &str| Err(Against { parameter: name.to_owned(), value: path.to_owned(), rule: rule.to_owned() });
+    if name == "POT_FS_ROOT" && state.is_some_and(|state| state.kind == PathKind::Link) {
+        return against("that is a symbolic link, and `pot init` would change the folder it points to");
     }
-    if let Some(root) = configuration.value("POT_FS_ROOT")
-        && state(root).is_some_and(|state| state.kind == PathKind::Link)
-    {
-        return Err(Against {
-            parameter: "POT_FS_ROOT".to_owned(),
-            value: root.to_owned(),
-            rule: "that is a symbolic link, and `pot init` would change the folder it points to".to_owned(),
-        });
+    if !TRUSTED_FILES.contains(&name) || path.is_empty() {
+        return Ok(());
+    }
+    match state {
+        None => against("what stands there could not be looked at"),
+        Some(state) => match state.kind {
+            PathKind::Absent => against("there is no such file"),
+            PathKind::Folder => against("that is a folder"),
+            PathKind::Link => against("that is a symbolic link; name the file itself"),
+            PathKind::Other => against("that is not a regular file"),
+            PathKind::File if !state.only_root_writes => {
+                against("the file and every folder above it must be owned by root and writable by no other")
+            }
+            PathKind::File => Ok(()),
+        },
+    }
+}
+
+/// Limits that need facts, see [`check_path`].
+///
+/// # Errors
+/// [`Against`], also when the facts do not cover the hook or the key.
+pub fn check_paths(configuration: &Configuration, facts: &HostFacts) -> Result<(), Against> {
+    let paths = facts.paths.get();
+    for name in TRUSTED_FILES.into_iter().chain(["POT_FS_ROOT"]) {
+        if let Some(path) = configuration.value(name) {
+            check_path(name, path, paths.and_then(|paths| paths.get(path)))?;
+        }
     }
     Ok(())
 }

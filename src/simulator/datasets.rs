@@ -360,7 +360,7 @@ pub(crate) fn human(bytes: u64) -> String {
     if unit == 0 {
         return format!("{bytes}B");
     }
-    if bytes % divisor == 0 {
+    if bytes.is_multiple_of(divisor) {
         return format!("{whole}{suffix}");
     }
     for places in [2usize, 1, 0] {

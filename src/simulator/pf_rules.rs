@@ -907,7 +907,7 @@ impl Words<'_> {
             }
         }
         if let Some(family @ ("inet" | "inet6")) = self.peek_word() {
-            scope.family = family.to_owned();
+            family.clone_into(&mut scope.family);
             self.at += 1;
         }
         if self.take("proto") {

@@ -54,6 +54,11 @@ pub(crate) fn pot(call: &mut Call) -> Outcome {
         call.say("###>  Fatal error! No default configuration file in /usr/local/etc/pot");
         return Ok(1);
     };
+    for command in settings.commands() {
+        if call.which(&command).is_none() {
+            call.warn(format_args!("/usr/local/bin/pot: {command}: not found"));
+        }
+    }
     let args = std::mem::take(&mut call.args);
     let Some((given, args)) = args.split_first() else {
         usage(call);
@@ -92,7 +97,7 @@ pub(crate) fn pot(call: &mut Call) -> Outcome {
         call.run("logger", &["-p", &facility, "-t", "pot", &line]);
     }
     let mut run = Run { call, settings, verbose: false };
-    let outcome = match command {
+    match command {
         "init" => run.init(args),
         "vnet-start" => run.vnet_start(args),
         "de-init" => run.de_init(args),
@@ -110,8 +115,7 @@ pub(crate) fn pot(call: &mut Call) -> Outcome {
         "snapshot" => run.snapshot(args),
         "get-attribute" => run.get_attribute(args),
         _ => Ok(1),
-    };
-    outcome
+    }
 }
 
 fn run_again(call: &mut Call, args: &[&str]) -> Outcome {

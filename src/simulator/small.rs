@@ -104,11 +104,8 @@ pub(crate) fn pw(call: &mut Call) -> Outcome {
             let Some(name) = name.filter(|name| find(name).is_some()) else {
                 return Err(Failure::new(65, "pw: unknown group"));
             };
-            let left: String = text
-                .lines()
-                .filter(|line| line.split(':').next() != Some(&name))
-                .map(|line| format!("{line}\n"))
-                .collect();
+            let left: String =
+                text.split_inclusive('\n').filter(|line| line.split(':').next() != Some(&name)).collect();
             machine.replace("/etc/group", left.as_bytes())?;
             Ok(0)
         }
@@ -195,10 +192,10 @@ pub(crate) fn lockf(call: &mut Call) -> Outcome {
 
 /// Takes a mail and keeps it in the root's spool: nothing leaves the machine.
 pub(crate) fn sendmail(call: &mut Call) -> Outcome {
-    let text = call.stdin();
+    let text = Call::stdin();
     let stamp = format!("{}-{}", super::machine::now(), std::process::id());
-    let recipients: Vec<&String> = call.args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    let header: String = recipients.iter().map(|recipient| format!("X-Envelope-To: {recipient}\n")).collect();
+    let recipients: Vec<&str> = call.args.iter().map(String::as_str).filter(|arg| !arg.starts_with('-')).collect();
+    let header = format!("X-Envelope-To: {}\n", recipients.join(", "));
     call.machine.write(&format!("/var/spool/simulated-mail/{stamp}.eml"), &format!("{header}{text}"))?;
     Ok(0)
 }
