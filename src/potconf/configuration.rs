@@ -781,6 +781,7 @@ mod tests {
             ("A=1 \\\n  POT_TMP=/x\nB=2\n", "A=1\nB=2\n"),
             ("A=\\ \\\t POT_TMP=/x\n", "A=\\ \\\t\n"),
             ("# a \\\nPOT_TMP=/x\n", "# a \\\n"),
+            ("A=\\\n POT_TMP=/x\nB=2\n", "A=\nB=2\n"),
             ("A=1\nPOT_TMP='/x\ny'", "A=1\n"),
             ("POT_TMP=/x;\n", ""),
             ("A=1\n", "A=1\n"),
