@@ -147,9 +147,8 @@ impl Settings {
     }
 
     fn check(&self, path: &str) -> Result<(), SettingsError> {
-        let out = |name, value: String, range| {
-            Err(SettingsError::OutOfRange { path: path.to_owned(), name, value, range })
-        };
+        let out =
+            |name, value: String, range| Err(SettingsError::OutOfRange { path: path.to_owned(), name, value, range });
         if !(1..=1440).contains(&self.idle_minutes) {
             return out("idle_minutes", self.idle_minutes.to_string(), "1 to 1440");
         }

@@ -286,7 +286,7 @@ fn pruning_keeps_the_newest_by_number_and_age_and_never_the_last_one_less() {
         backups.keep("pot.conf", "/pot.conf", &[number], None).unwrap();
     }
     backups.keep("pf.conf", "/etc/pf.conf", b"only", None).unwrap();
-    assert_eq!(backups.prune(3, Duration::from_secs(3600)).unwrap(), 0);
+    assert_eq!(backups.prune(3, Duration::from_hours(1)).unwrap(), 0);
     assert_eq!(backups.prune(3, Duration::ZERO).unwrap(), 7);
     let left = backups.list(Some("pot.conf")).unwrap();
     assert_eq!(left.iter().map(|backup| backup.digest).collect::<Vec<_>>(), [9, 8, 7].map(|n| Digest::of(&[n])));
