@@ -1718,7 +1718,6 @@ pub(super) fn is_special_variable(name: &[u8], ascii: bool) -> bool {
         "POSIXLY_CORRECT",
         "PPID",
         "PROMPT_COMMAND",
-        "PS4",
         "RANDOM",
         "SECONDS",
         "SHELLOPTS",
