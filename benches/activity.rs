@@ -45,13 +45,20 @@ fn write_log(path: &Path, size: u64) {
     let mut written = 0;
     let mut number: u64 = 0;
     while written < size {
-        let time = jiff::Timestamp::from_second(begin.as_second() + i64::try_from(number * 30_000_000 / (size / 90).max(1)).expect("seconds"))
-            .expect("a time");
+        let time = jiff::Timestamp::from_second(
+            begin.as_second() + i64::try_from(number * 30_000_000 / (size / 90).max(1)).expect("seconds"),
+        )
+        .expect("a time");
         let stamp = time.strftime("%b %e %H:%M:%S");
         let line = if number % 20 == 7 {
             format!("{stamp} jail1 pot[{}]: pot-start -p web{}\n", number % 90_000, number % 40)
         } else {
-            format!("{stamp} jail1 sshd[{}]: Connection closed by 192.168.178.{} port {}\n", number % 90_000, number % 250, number % 60_000)
+            format!(
+                "{stamp} jail1 sshd[{}]: Connection closed by 192.168.178.{} port {}\n",
+                number % 90_000,
+                number % 250,
+                number % 60_000
+            )
         };
         out.write_all(line.as_bytes()).expect("write the log");
         if [size / 3, size / 2, size - size / 5].iter().any(|at| (written..written + line.len() as u64).contains(at)) {
@@ -139,7 +146,8 @@ fn packed(plain: &Path, size: u64, program: &str, ending: &str, compression: Com
     let query = Query { text: Some(RARE.to_owned()), ..Query::default() };
     let ours = best(3, || assert_eq!(histogram(&generations, &mut opening(&path), &query, 60).0.total, 3));
     let theirs = best(3, || {
-        let status = Command::new(program).arg("-dc").arg(&path).stdout(Stdio::null()).status().expect("the decompressor");
+        let status =
+            Command::new(program).arg("-dc").arg(&path).stdout(Stdio::null()).status().expect("the decompressor");
         assert!(status.success());
     });
     println!(

@@ -158,8 +158,7 @@ impl Hasher {
     /// says no, so that the answer's time does not tell which names exist.
     pub fn matches(&self, stored: Option<&StoredHash>, password: &str) -> bool {
         let (memory_kib, passes, lanes) = PARAMETERS;
-        let nobody =
-            StoredHash { memory_kib, passes, lanes, salt: vec![0; SALT_BYTES], hash: vec![0; HASH_BYTES] };
+        let nobody = StoredHash { memory_kib, passes, lanes, salt: vec![0; SALT_BYTES], hash: vec![0; HASH_BYTES] };
         let against = stored.unwrap_or(&nobody);
         if password.len() > LONGEST {
             return false;
@@ -170,8 +169,7 @@ impl Hasher {
     }
 
     fn compute(&self, like: &StoredHash, password: &str) -> Option<Vec<u8>> {
-        let parameters =
-            Params::new(like.memory_kib, like.passes, like.lanes, Some(like.hash.len())).ok()?;
+        let parameters = Params::new(like.memory_kib, like.passes, like.lanes, Some(like.hash.len())).ok()?;
         let blocks = parameters.block_count();
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,8 +4,10 @@
 //! filters and exports. It can be dropped and rebuilt, lags visibly when it cannot write, and never holds what the
 //! journal does not.
 
+mod follow;
 mod query;
 mod store;
 
+pub use follow::{FollowError, Progress, catch_up, compare_all, follow};
 pub use query::{Act, Cursor, Filter, Page, ParameterChange};
 pub use store::{Store, StoreError};

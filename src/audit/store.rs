@@ -128,6 +128,23 @@ impl Store {
         Ok(Self { pool })
     }
 
+    /// Opens the database; one that cannot be used is set aside and begun anew, since all of it comes from the journal.
+    pub async fn open_or_begin(path: &Path) -> Result<Self, StoreError> {
+        match Self::open(path).await {
+            Ok(store) => Ok(store),
+            Err(error) => {
+                tracing::warn!(%error, "the history's database is begun anew");
+                for ending in ["", "-wal", "-shm"] {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(ending);
+                    // What is not there need not go; what cannot go shows itself at once.
+                    let _ = std::fs::remove_file(name);
+                }
+                Self::open(path).await
+            }
+        }
+    }
+
     /// The last record held: sequence and hash.
     pub async fn last(&self) -> Result<Option<(u64, Digest)>, StoreError> {
         let row: Option<(i64, Vec<u8>)> =

@@ -8,6 +8,7 @@ mod conf;
 mod demo;
 mod facts;
 mod feedback;
+mod output;
 mod plan;
 mod run;
 mod serve;

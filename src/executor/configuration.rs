@@ -124,9 +124,10 @@ impl Executor {
         let (own_path, default_path) = (self.layout.pot_conf(), self.layout.default_conf());
         let own = read(&own_path)?;
         let default = read(&default_path)?.unwrap_or_default();
-        let modified = own_path.metadata().ok().and_then(|found| {
-            Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok()
-        });
+        let modified = own_path
+            .metadata()
+            .ok()
+            .and_then(|found| Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok());
         let exists = own.is_some();
         let configuration =
             Configuration::new(parse(&default, &default_path)?, parse(&own.unwrap_or_default(), &own_path)?);
@@ -296,9 +297,7 @@ impl Executor {
                     let state = self.path_state(value);
                     limits::check_path(name, value, state.as_ref())
                 })
-                .map_err(|against| {
-                    Refusal::new(RefusalKind::Limit, sentence(&against.to_string())).on(name)
-                })?;
+                .map_err(|against| Refusal::new(RefusalKind::Limit, sentence(&against.to_string())).on(name))?;
         }
         Ok(())
     }
@@ -349,9 +348,8 @@ impl Executor {
         let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
         let facts = if asking.terminal { Some(self.present_facts()) } else { self.facts.get() };
         let admin: Option<IpAddr> = asking.reported.address.as_deref().and_then(|text| text.parse().ok());
-        let judge = |configuration: &Configuration| {
-            rules::check(&Subject { configuration, facts: facts.as_deref(), admin })
-        };
+        let judge =
+            |configuration: &Configuration| rules::check(&Subject { configuration, facts: facts.as_deref(), admin });
         let findings = judge(&after);
         let present: Vec<Finding> = judge(old).into_iter().filter(is_error).collect();
         let touched = |name: &String| edits.iter().any(|edit| edit.name.as_str() == name);
@@ -376,8 +374,7 @@ impl Executor {
     fn conflict(&self, files: &Files, base: &Digest, edits: &[Edit], outlook: &Outlook) -> Conflict {
         let now = &files.configuration;
         let base_document = self.versions.find(&self.layout, base).and_then(|bytes| Document::parse(&bytes).ok());
-        let before =
-            base_document.map(|document| Configuration::new(now.default_document().clone(), document));
+        let before = base_document.map(|document| Configuration::new(now.default_document().clone(), document));
         let colliding: Vec<Collision> = edits
             .iter()
             .filter_map(|edit| {

@@ -135,8 +135,7 @@ impl Evidence {
 
     /// Writes the count of refusals that were not written one by one: once a minute, and at the end.
     pub(super) fn write_counted(&self, at_once: bool) {
-        let counted =
-            self.floods.lock().unwrap_or_else(PoisonError::into_inner).take_count(Instant::now(), at_once);
+        let counted = self.floods.lock().unwrap_or_else(PoisonError::into_inner).take_count(Instant::now(), at_once);
         if let Some(count) = counted {
             self.write_count(count);
         }
@@ -204,7 +203,8 @@ impl Evidence {
     }
 
     pub(super) fn sign_checkpoint(&self) -> Result<String, Refusal> {
-        let failed = |error: JournalError| Refusal::new(RefusalKind::Failed, format!("No checkpoint was made: {error}."));
+        let failed =
+            |error: JournalError| Refusal::new(RefusalKind::Failed, format!("No checkpoint was made: {error}."));
         let key = CheckpointKey::open_or_make(&self.keys).map_err(failed)?;
         Ok(Checkpoint::sign(&self.journal, &key).map_err(failed)?.text())
     }

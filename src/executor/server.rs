@@ -9,9 +9,7 @@
 use super::core::{Answer, Executor};
 use super::frame::{self, FrameError};
 use super::permissions;
-use super::protocol::{
-    Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Refusal, RefusalKind, Request, VERSION,
-};
+use super::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Refusal, RefusalKind, Request, VERSION};
 use crate::platform;
 use std::collections::VecDeque;
 use std::io;

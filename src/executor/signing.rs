@@ -54,8 +54,7 @@ impl Executor {
         if !self.accounts.all()?.is_empty() {
             return Ok(None);
         }
-        let code =
-            random_code(CODE_GROUPS).map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
+        let code = random_code(CODE_GROUPS).map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
         *lock(&self.setup_code) = Some(Digest::of(plain_code(&code).as_bytes()));
         Ok(Some(code))
     }
@@ -152,8 +151,7 @@ impl Executor {
         };
         self.admit_try(asking, "set-up", "set-up code", &address, false)?;
         let given = Digest::of(plain_code(&code.0).as_bytes());
-        let right = lock(&self.setup_code)
-            .is_some_and(|wanted| bool::from(given.as_bytes().ct_eq(wanted.as_bytes())));
+        let right = lock(&self.setup_code).is_some_and(|wanted| bool::from(given.as_bytes().ct_eq(wanted.as_bytes())));
         if !right {
             self.note_failure(asking, "set-up", "set-up code", &address, "set-up code")?;
             return Err(wrong());
@@ -220,31 +218,20 @@ impl Executor {
         Err(Refusal::new(RefusalKind::WrongPassword, "The password is wrong.").on("password"))
     }
 
-    fn admit_try(
-        &self,
-        asking: &Asking,
-        shown: &str,
-        key: &str,
-        address: &str,
-        known: bool,
-    ) -> Result<(), Refusal> {
+    fn admit_try(&self, asking: &Asking, shown: &str, key: &str, address: &str, known: bool) -> Result<(), Refusal> {
         let Err(wait) = lock(&self.throttle).admit(key, address, known, Instant::now()) else { return Ok(()) };
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         tracing::info!("a try for {shown} was put off for {seconds} s ({})", asking.actor.name);
         Err(Refusal::new(
             RefusalKind::Throttled,
-            format!("Too many tries failed. Try again in {seconds} {}.", if seconds == 1 { "second" } else { "seconds" }),
+            format!(
+                "Too many tries failed. Try again in {seconds} {}.",
+                if seconds == 1 { "second" } else { "seconds" }
+            ),
         ))
     }
 
-    fn note_failure(
-        &self,
-        asking: &Asking,
-        shown: &str,
-        key: &str,
-        address: &str,
-        what: &str,
-    ) -> Result<(), Refusal> {
+    fn note_failure(&self, asking: &Asking, shown: &str, key: &str, address: &str, what: &str) -> Result<(), Refusal> {
         let slowed = lock(&self.throttle).failed(key, address, Instant::now());
         let message = format!("A wrong {what} was given for {shown}.");
         let entry = asking.event(Action::SignIn, shown, Outcome::Refused, message);
@@ -257,6 +244,11 @@ impl Executor {
             self.evidence.append(entry)?;
         }
         Ok(())
+    }
+
+    /// From now on no session counts as fresh until its password is given again.
+    pub fn forget_fresh_proofs(&self) {
+        lock(&self.sessions).forget_proofs();
     }
 
     // -- accounts --
@@ -404,8 +396,7 @@ impl Executor {
 }
 
 fn account_name(text: &str) -> Result<AccountName, Refusal> {
-    AccountName::parse(text)
-        .map_err(|error| Refusal::new(RefusalKind::Limit, sentence(&error.to_string())).on("name"))
+    AccountName::parse(text).map_err(|error| Refusal::new(RefusalKind::Limit, sentence(&error.to_string())).on("name"))
 }
 
 /// People leave out hyphens and type small letters.
@@ -419,4 +410,3 @@ pub(super) fn sentence(text: &str) -> String {
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
-

@@ -124,8 +124,7 @@ impl Executor {
             (_, None) => "is gone",
             _ => "was changed",
         };
-        let mut entry =
-            own(Action::Outside, path, Outcome::Done, format!("{path} {what} outside of the console."));
+        let mut entry = own(Action::Outside, path, Outcome::Done, format!("{path} {what} outside of the console."));
         // Found by the console, done by nobody it knows.
         entry.actor.method = Method::None;
         entry.actor.name = "someone outside of the console".to_owned();

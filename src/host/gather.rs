@@ -341,11 +341,15 @@ fn rc(probe: &mut Probe<'_>) -> Result<BTreeMap<String, String>, String> {
 }
 
 fn packages(probe: &mut Probe<'_>) -> Result<Packages, String> {
-    // The pkg of the base system only fetches the real one, asking a question first: where that is not installed
-    // nothing must be asked of it.
-    if !probe.layout().on_disk("/usr/local/sbin/pkg").exists() {
-        probe.note("/usr/local/sbin/pkg", "no such file");
-        return Ok(Packages::default());
+    // The pkg of the base system only fetches the real one, asking a question first: -N is its one call that does not,
+    // and nothing else must be asked where it says that there is none (pkg(7)).
+    let active = probe.ask(Tool::Pkg, &["-N"])?;
+    if !active.succeeded() {
+        return if active.stderr.contains("not installed") {
+            Ok(Packages::default())
+        } else {
+            Err(failure(Tool::Pkg, &["-N"], &active))
+        };
     }
     let mut version = |name: &str| -> Result<Option<String>, String> {
         let args = ["query", "%v", name];
@@ -612,7 +616,7 @@ mod tests {
         assert_eq!(facts.interfaces.error.as_deref(), Some("ifconfig: not found"));
         assert_eq!(facts.vimage.value, None);
         assert_eq!(facts.pots.value, Some(Vec::new()));
-        assert!(!facts.packages.value.unwrap().pkg);
+        assert_eq!(facts.packages.error.as_deref(), Some("pkg: not found"));
     }
 
     #[test]
@@ -705,6 +709,25 @@ mod tests {
         let pots = host.gather(&input()).pots;
         assert_eq!(pots.error, None);
         assert_eq!(pots.get().unwrap().iter().map(|p| p.running).collect::<Vec<_>>(), [Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn the_base_systems_pkg_is_asked_nothing_that_would_fetch_the_real_one() {
+        let host = Host::new();
+        host.tool(
+            "usr/sbin/pkg",
+            "[ $1 = -N ] && { echo 'pkg: pkg is not installed' >&2; exit 1; }; echo fetching; exit 70",
+        );
+        let packages = host.gather(&input()).packages;
+        assert_eq!(packages.value, Some(Packages::default()));
+        assert!(!packages.evidence.contains("fetching"));
+
+        host.tool(
+            "usr/sbin/pkg",
+            "case $1$3 in -N) echo 'pkg: 7 packages installed' >&2;; querypot) echo 0.16.1;; *) exit 1;; esac",
+        );
+        let packages = host.gather(&input()).packages.value;
+        assert_eq!(packages, Some(Packages { pkg: true, pot: Some("0.16.1".into()), potnet: None }));
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Host<'_> {
         drift.extend(self.two_bridges());
         drift.extend(self.nat(anchors));
         drift.extend(self.pf_off(anchors));
-        drift.extend(rules_not_loaded(anchors));
+        drift.extend(rules_not_loaded(anchors, self.facts.pf_file.get().and_then(|file| file.valid)));
         drift.extend(self.forwarding_off(public_bridge));
         drift.extend(self.syslogd());
         drift.extend(self.outside());
@@ -373,8 +373,9 @@ impl Host<'_> {
         {
             return None;
         }
-        let shown = |rules: &[Nat]| rules.iter().map(Nat::to_string).collect::<Vec<_>>().join("; ");
         let network = self.wanted.network?.trunc().to_string();
+        let missing: Vec<String> = wanted.iter().filter(|rule| !loaded.contains(rule)).map(Nat::to_string).collect();
+        let surplus: Vec<String> = loaded.iter().filter(|rule| !wanted.contains(rule)).map(Nat::to_string).collect();
         let consequence = if loaded.iter().all(|rule| rule.from != network) {
             format!("The rules are for another network: pots in {network} get no answer from outside of this host.")
         } else {
@@ -383,8 +384,8 @@ impl Host<'_> {
         Some(Drift {
             id: "nat",
             title: "NAT".to_owned(),
-            configured: shown(&wanted),
-            running: if loaded.is_empty() { self.facts.pf.get()?.pot_nat.join("; ") } else { shown(&loaded) },
+            configured: if missing.is_empty() { "no such rule".to_owned() } else { missing.join("; ") },
+            running: if surplus.is_empty() { "no such rule".to_owned() } else { surplus.join("; ") },
             consequence,
             remedy: Some(Remedy::VnetStart),
         })
@@ -482,7 +483,7 @@ impl Host<'_> {
 }
 
 /// Anchors that exist, but that the main rules do not call, do nothing.
-fn rules_not_loaded(anchors: Anchors) -> Option<Drift> {
+fn rules_not_loaded(anchors: Anchors, valid: Option<bool>) -> Option<Drift> {
     if anchors.filled != Some(true) || anchors.called != Some(false) {
         return None;
     }
@@ -494,7 +495,12 @@ fn rules_not_loaded(anchors: Anchors) -> Option<Drift> {
         running: "not called by the loaded rules".to_owned(),
         consequence: "pot's NAT rules are loaded, but pf never looks at them: no pot reaches anything outside."
             .to_owned(),
-        remedy: Some(if in_file { Remedy::VnetStart } else { Remedy::Init }),
+        remedy: match (in_file, valid) {
+            // pf takes nothing of a file that is not valid: first it has to be mended by hand.
+            (_, Some(false)) => None,
+            (true, _) => Some(Remedy::VnetStart),
+            (false, _) => Some(Remedy::Init),
+        },
     })
 }
 

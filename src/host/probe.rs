@@ -44,7 +44,7 @@ pub(super) fn probe<T>(
     let source = probe.trail.iter().map(|(source, _)| source.as_str()).collect::<Vec<_>>().join("; ");
     let evidence = match probe.trail.as_slice() {
         [(_, words)] => words.clone(),
-        trail => trail.iter().map(|(source, words)| format!("{source}\n{words}\n")).collect(),
+        trail => trail.iter().map(|(source, words)| format!("{source}\n{words}")).collect::<Vec<_>>().join("\n\n"),
     };
     Fact {
         value,
@@ -190,7 +190,10 @@ fn words(answer: &Captured) -> String {
         words.push_str(&errors);
     }
     if let Some(status) = answer.status.filter(|status| *status != 0) {
-        words.push_str(&format!("\n(status {status})"));
+        if !words.is_empty() {
+            words.push('\n');
+        }
+        words.push_str(&format!("(status {status})"));
     }
     words
 }

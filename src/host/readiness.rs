@@ -51,8 +51,22 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    fn of<T>(fact: &Fact<T>) -> Self {
+    /// The source as a heading; empty when the words name their sources themselves, as those of several do.
+    pub fn heading(&self) -> &str {
+        heading(&self.source, &self.text)
+    }
+
+    /// A fact's source and words.
+    pub fn of<T>(fact: &Fact<T>) -> Self {
         Self { source: fact.source.clone(), text: fact.evidence.clone(), at: Some(fact.at), took_ms: fact.took_ms }
+    }
+}
+
+/// See [`Evidence::heading`].
+pub(super) fn heading<'a>(source: &'a str, words: &str) -> &'a str {
+    match source.split_once("; ") {
+        Some((first, _)) if words.starts_with(first) => "",
+        _ => source,
     }
 }
 
@@ -107,7 +121,7 @@ impl Row {
         Self { state: RowState::Ready, why: why.into(), ..self }
     }
 
-    fn to_do(self, why: impl Into<String>, action: Option<Preparation>) -> Self {
+    fn open(self, why: impl Into<String>, action: Option<Preparation>) -> Self {
         Self { state: RowState::ToDo, why: why.into(), action, ..self }
     }
 
@@ -193,7 +207,7 @@ pub fn configuration_row(findings: &[Finding]) -> Row {
     match (errors, warnings) {
         (0, 0) => row.ready("No errors and no warnings"),
         (0, warnings) => row.ready(format!("No errors, {}", counted(warnings, "warning"))),
-        (errors, _) => row.to_do(
+        (errors, _) => row.open(
             format!(
                 "{} in pot.conf: pot would fail, or do something else than the file says.",
                 counted(errors, "error")
@@ -213,7 +227,7 @@ fn root(facts: &HostFacts) -> Row {
         Some(0) => row.ready("The executor runs as root, the web server as a user of its own"),
         Some(_) if facts.simulated => row.ready("Not needed on a simulated host"),
         Some(uid) => row
-            .to_do(format!("The executor runs as user {uid}. It sees less than root and can change nothing."), None)
+            .open(format!("The executor runs as user {uid}. It sees less than root and can change nothing."), None)
             .detail("Start it as a service, or as root: pot-console serve."),
         None => row.unknown(&facts.machine),
     }
@@ -235,7 +249,7 @@ fn zfs(facts: &HostFacts, wanted: &Wanted) -> Row {
     let Some(pools) = facts.pools.get() else { return row.unknown(&facts.pools) };
     if pools.is_empty() {
         return row
-            .to_do("This host has no ZFS pool. pot keeps everything in datasets and cannot do without.", None)
+            .open("This host has no ZFS pool. pot keeps everything in datasets and cannot do without.", None)
             .detail(
                 "A pool takes a whole disk or partition, so the console does not make one: zpool create, \
                  as the FreeBSD handbook's chapter on ZFS explains.",
@@ -245,7 +259,7 @@ fn zfs(facts: &HostFacts, wanted: &Wanted) -> Row {
     let Some(pool) = wanted_pool.map_or_else(|| pools.first(), |name| pools.iter().find(|pool| pool.name == name))
     else {
         let names = pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
-        return row.to_do(
+        return row.open(
             format!(
                 "POT_ZFS_ROOT is {}, but the pools here are: {names}. Set it to a dataset of one of them.",
                 wanted.zfs_root.as_deref().unwrap_or_default()
@@ -258,7 +272,7 @@ fn zfs(facts: &HostFacts, wanted: &Wanted) -> Row {
         "DEGRADED" => {
             row.ready(format!("Pool {} works, but is degraded: look at zpool status. {}", pool.name, free(pool)))
         }
-        health => row.to_do(format!("Pool {} is {health}: nothing can be written to it.", pool.name), None),
+        health => row.open(format!("Pool {} is {health}: nothing can be written to it.", pool.name), None),
     }
 }
 
@@ -328,13 +342,13 @@ fn vimage(facts: &HostFacts) -> Row {
                  freebsd-update then no longer bring this kernel.",
             );
             if major.is_some_and(|major| major < 12) {
-                row.to_do(
+                row.open(
                     "The kernel has no VIMAGE, so pots get no network stack of their own. On 11.x it has to be built with \
                      it; the console does not do that.",
                     None,
                 )
             } else {
-                row.to_do(
+                row.open(
                     "This kernel was built without VIMAGE, so pots get no network stack of their own. GENERIC has it since \
                      12.0: boot that, or build yours with it. The console does not do that.",
                     None,
@@ -367,14 +381,15 @@ fn pot(facts: &HostFacts) -> Row {
     let values = vec![("pot", version(packages.pot.as_ref())), ("potnet", version(packages.potnet.as_ref()))];
     match (&packages.pot, &packages.potnet) {
         (Some(pot), Some(potnet)) => row.ready(format!("pot {pot}, potnet {potnet}")),
-        (Some(pot), None) => Row { values, ..row }.to_do(
+        (Some(pot), None) => Row { values, ..row }.open(
             format!("pot {pot} is installed without potnet, which checks the network and hands out addresses."),
             Some(Preparation::InstallPot),
         ),
         (None, _) if installed => row.ready("Installed by hand: pkg does not know it"),
-        (None, _) if packages.pkg => Row { values, ..row }
-            .to_do("Not installed. The package brings potnet along.", Some(Preparation::InstallPot)),
-        (None, _) => Row { values: vec![("pkg", "not set up".to_owned())], ..row }.to_do(
+        (None, _) if packages.pkg => {
+            Row { values, ..row }.open("Not installed. The package brings potnet along.", Some(Preparation::InstallPot))
+        }
+        (None, _) => Row { values: vec![("pkg", "not set up".to_owned())], ..row }.open(
             "Not installed, and pkg itself is not set up on this host yet: it has to be fetched first.",
             Some(Preparation::InstallPot),
         ),
@@ -395,19 +410,19 @@ fn racct(facts: &HostFacts) -> Row {
     match (tunable.running.as_deref(), tunable.next_boot.as_deref()) {
         (None, _) => row.not_possible("This kernel was built without RACCT: it cannot count what a pot uses."),
         (Some("1"), Some("1") | None) => row.ready("On"),
-        (Some("1"), Some(_)) => row.to_do(
+        (Some("1"), Some(_)) => row.open(
             "On now, but switched off for the next boot: then nothing keeps a pot from taking all memory and CPU.",
             Some(Preparation::EnableRacct),
         ),
         (Some(_), Some("1")) => after_reboot(row, "Set for the next boot. Until then nothing limits what a pot takes."),
         (Some(_), _) => {
-            row.to_do("Off: nothing keeps a pot from taking all memory and CPU.", Some(Preparation::EnableRacct))
+            row.open("Off: nothing keeps a pot from taking all memory and CPU.", Some(Preparation::EnableRacct))
         }
     }
 }
 
 fn after_reboot(row: Row, why: &str) -> Row {
-    Row { awaits_reboot: true, ..row.to_do(why, None) }
+    Row { awaits_reboot: true, ..row.open(why, None) }
 }
 
 fn boot_values(name: &str, tunable: &Tunable) -> Vec<(&'static str, String)> {
@@ -437,12 +452,12 @@ fn vtnet(facts: &HostFacts) -> Row {
     let row = Row { values: boot_values("hw.vtnet.lro_disable", tunable), ..row };
     match (tunable.running.as_deref(), tunable.next_boot.as_deref()) {
         (Some("1"), Some("1") | None) => row.ready("Receive offload is off, as it should be for pots"),
-        (Some("1"), Some(_)) => row.to_do(
+        (Some("1"), Some(_)) => row.open(
             "Receive offload is off now, but on again at the next boot. With this virtual card it makes pots slow.",
             Some(Preparation::DisableVtnetLro),
         ),
         (_, Some("1")) => after_reboot(row, "Set for the next boot. Until then receive offload makes pots slow."),
-        _ => row.to_do(
+        _ => row.open(
             "Receive offload is on. With this virtual card it makes pots slow.",
             Some(Preparation::DisableVtnetLro),
         ),
@@ -461,14 +476,14 @@ fn group(facts: &HostFacts, wanted: &Wanted) -> Row {
     let row = Row::new("group", &format!("Group {name}"), true, &facts.groups);
     let Some(groups) = facts.groups.get() else { return row.unknown(&facts.groups) };
     if wanted.group.is_none() {
-        return Row { state: RowState::Unknown, why: "POT_GROUP is computed, so it is not known.".to_owned(), ..row };
+        return Row { state: RowState::Unknown, why: "The value of POT_GROUP is not certain.".to_owned(), ..row };
     }
     match groups.get(name) {
         Some(gid) => row.ready(format!("Exists, gid {gid}")),
         None if pot_installed(facts) == Some(false) && name == "pot" => {
-            Row { waits: true, ..row.to_do("The package of pot brings it.", None) }
+            Row { waits: true, ..row.open("The package of pot brings it.", None) }
         }
-        None => row.to_do(
+        None => row.open(
             format!("No group {name}. POT_FS_ROOT belongs to it, and pot init ends at once without it."),
             Some(Preparation::CreateGroup),
         ),
@@ -484,7 +499,7 @@ fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
     let Some(facility) = wanted.facility.as_deref() else {
         return Row {
             state: RowState::Unknown,
-            why: "POT_LOG_FACILITY is computed, so it is not known.".to_owned(),
+            why: "The value of POT_LOG_FACILITY is not certain.".to_owned(),
             ..row
         };
     };
@@ -498,11 +513,11 @@ fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
         );
     }
     match files.first() {
-        None => row.to_do(
+        None => row.open(
             "syslogd drops what pot reports, so the Activity page would stay empty.",
             Some(Preparation::RouteLog),
         ),
-        Some(file) if syslog.missing.contains(file) => row.to_do(
+        Some(file) if syslog.missing.contains(file) => row.open(
             format!("{file} does not exist, and syslogd does not create it: what pot reports is lost."),
             Some(Preparation::RouteLog),
         ),
@@ -540,7 +555,7 @@ fn pf(facts: &HostFacts) -> Row {
                 "pot vnet-start would turn pf on without these rules."
             };
             let words = file.errors.first().map(|error| format!(" pfctl says: {error}")).unwrap_or_default();
-            row.to_do(format!("{} is not valid. {next}{words}", file.path), None)
+            row.open(format!("{} is not valid. {next}{words}", file.path), None)
         }
         None => Row { state: RowState::Unknown, why: format!("{state}. {} could not be checked.", file.path), ..row },
     }

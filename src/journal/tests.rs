@@ -576,11 +576,11 @@ fn a_full_disk_refuses_a_change_before_it_is_made_and_still_takes_an_outcome() {
     // A record needs a new page of the file before long.
     let mut refused = None;
     for _ in 0..40 {
-        let before = std::fs::metadata(segment_path(&journal.dir(), newest(&journal))).unwrap().len();
+        let before = std::fs::metadata(segment_path(journal.dir(), newest(&journal))).unwrap().len();
         match journal.append(entry("something")) {
             Ok(_) => {}
             Err(error) => {
-                assert_eq!(std::fs::metadata(segment_path(&journal.dir(), newest(&journal))).unwrap().len(), before);
+                assert_eq!(std::fs::metadata(segment_path(journal.dir(), newest(&journal))).unwrap().len(), before);
                 refused = Some(error);
                 break;
             }
@@ -620,7 +620,7 @@ fn pruning_drops_old_segments_and_leaves_a_checkpoint_and_a_record() {
         visits: Keep { records: 0, age: Duration::ZERO },
         by_itself: Keep { records: 0, age: Duration::ZERO },
     };
-    let young = Retention { changes: Keep { records: 0, age: Duration::from_secs(3600) }, ..all };
+    let young = Retention { changes: Keep { records: 0, age: Duration::from_hours(1) }, ..all };
     assert_eq!(journal.prune(&young, &place.key()).unwrap(), None);
     let pruned = journal.prune(&all, &place.key()).unwrap().unwrap();
     assert_eq!((pruned.from, pruned.record), (1, 41));

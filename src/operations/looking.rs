@@ -40,6 +40,7 @@ pub struct Look {
     findings: Vec<Finding>,
     against_limit: Option<String>,
     pot_says: Vec<(String, String)>,
+    held: Vec<String>,
 }
 
 impl Host {
@@ -59,7 +60,13 @@ impl Host {
     }
 
     /// Asks a tool, with its time limit.
-    pub fn ask(&self, tool: Tool, args: &[&str], stdin: Option<&[u8]>, time: Duration) -> Result<Captured, ProcessError> {
+    pub fn ask(
+        &self,
+        tool: Tool,
+        args: &[&str],
+        stdin: Option<&[u8]>,
+        time: Duration,
+    ) -> Result<Captured, ProcessError> {
         capture(&self.tools(), tool, args, stdin, &Limits { time, ..Limits::default() })
     }
 
@@ -72,12 +79,14 @@ impl Host {
         let configuration = self.configuration()?;
         let facts = gather(&self.layout, &self.tools(), &GatherInput::new(&configuration, &self.pf_files));
         let pf_path = match pf_file {
-            Some(place) => usize::try_from(place).ok().and_then(|place| self.pf_files.get(place)).cloned().ok_or_else(|| {
-                Refusal::new(
-                    RefusalKind::Malformed,
-                    format!("There is no file number {place} in the setting pf_files."),
-                )
-            })?,
+            Some(place) => {
+                usize::try_from(place).ok().and_then(|place| self.pf_files.get(place)).cloned().ok_or_else(|| {
+                    Refusal::new(
+                        RefusalKind::Malformed,
+                        format!("There is no file number {place} in the setting pf_files."),
+                    )
+                })?
+            }
             None => facts
                 .pf_file
                 .get()
@@ -90,7 +99,8 @@ impl Host {
         let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
         let against_limit = limits::check_all(&configuration, Some(&facts)).err().map(|against| against.to_string());
         let pot_says = self.pot_says();
-        Ok(Look { facts, configuration, files, findings, against_limit, pot_says })
+        let held = self.held(configuration.value("POT_ZFS_ROOT").unwrap_or_default());
+        Ok(Look { facts, configuration, files, findings, against_limit, pot_says, held })
     }
 
     /// pot.conf and the default file as they stand.
@@ -101,9 +111,8 @@ impl Host {
                 Err(FileError::Missing(_)) => Vec::new(),
                 Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
             };
-            Document::parse(&bytes).map_err(|error| {
-                Refusal::new(RefusalKind::Failed, format!("{}: {error}", self.layout.shown(path)))
-            })
+            Document::parse(&bytes)
+                .map_err(|error| Refusal::new(RefusalKind::Failed, format!("{}: {error}", self.layout.shown(path))))
         };
         Ok(Configuration::new(document(&self.layout.default_conf())?, document(&self.layout.pot_conf())?))
     }
@@ -148,15 +157,16 @@ impl Host {
 
     /// What pot itself reads, where `pot config -q -g` answers.
     fn pot_says(&self) -> Vec<(String, String)> {
-        let names = [
-            ("POT_FS_ROOT", "fs_root"),
-            ("POT_ZFS_ROOT", "zfs_root"),
-            ("POT_GATEWAY", "gateway"),
-        ];
+        let names = [("POT_FS_ROOT", "fs_root"), ("POT_ZFS_ROOT", "zfs_root"), ("POT_GATEWAY", "gateway")];
         std::thread::scope(|scope| {
             let asked: Vec<_> = names
                 .map(|(name, item)| {
-                    (name, scope.spawn(move || self.ask(Tool::Pot, &["config", "-q", "-g", item], None, Duration::from_secs(10))))
+                    (
+                        name,
+                        scope.spawn(move || {
+                            self.ask(Tool::Pot, &["config", "-q", "-g", item], None, Duration::from_secs(10))
+                        }),
+                    )
                 })
                 .into_iter()
                 .collect();
@@ -165,10 +175,34 @@ impl Host {
                 .filter_map(|(name, answer)| {
                     let answer = answer.join().ok()?.ok()?;
                     let text = answer.stdout.trim_end_matches('\n');
-                    (answer.succeeded() && !text.is_empty() && !text.contains('\n')).then(|| (name.to_owned(), text.to_owned()))
+                    (answer.succeeded() && !text.is_empty() && !text.contains('\n'))
+                        .then(|| (name.to_owned(), text.to_owned()))
                 })
                 .collect()
         })
+    }
+
+    /// Snapshots with holds: `zfs destroy -r` stops at them, half done. The property counts the holds (zfsprops(7)).
+    fn held(&self, root: &str) -> Vec<String> {
+        if root.is_empty() || root.starts_with('-') {
+            return Vec::new();
+        }
+        let args = ["list", "-Hp", "-t", "snapshot", "-r", "-o", "name,userrefs", root];
+        let limits = Limits { time: Duration::from_secs(30), total_bytes: 16 << 20, ..Limits::default() };
+        // Without the dataset there is nothing to hold.
+        capture(&self.tools(), Tool::Zfs, &args, None, &limits)
+            .ok()
+            .filter(Captured::succeeded)
+            .map(|answer| {
+                answer
+                    .stdout
+                    .lines()
+                    .filter_map(|line| line.split_once('\t'))
+                    .filter(|(_, holds)| holds.parse::<u64>().is_ok_and(|holds| holds > 0))
+                    .map(|(name, _)| name.to_owned())
+                    .collect()
+            })
+            .unwrap_or_default()
     }
 
     /// What the host's own pfctl says of a text.
@@ -186,8 +220,20 @@ impl Host {
     fn pf_expand(&self, text: &[u8]) -> Option<Vec<String>> {
         let answer = self.ask(Tool::Pfctl, &["-nvf", "-"], Some(text), Duration::from_secs(10)).ok()?;
         const RULES: [&str; 14] = [
-            "pass", "block", "match", "anchor", "scrub", "nat", "rdr", "binat", "no", "nat-anchor", "rdr-anchor",
-            "binat-anchor", "scrub-anchor", "antispoof",
+            "pass",
+            "block",
+            "match",
+            "anchor",
+            "scrub",
+            "nat",
+            "rdr",
+            "binat",
+            "no",
+            "nat-anchor",
+            "rdr-anchor",
+            "binat-anchor",
+            "scrub-anchor",
+            "antispoof",
         ];
         answer.succeeded().then(|| {
             lines(&answer.stdout)
@@ -210,7 +256,11 @@ impl Host {
         if answer.succeeded() || announces {
             return Ok(words);
         }
-        Err(lines(&answer.stderr).first().or(words.first()).cloned().unwrap_or_else(|| "it failed without a word".to_owned()))
+        Err(lines(&answer.stderr)
+            .first()
+            .or(words.first())
+            .cloned()
+            .unwrap_or_else(|| "it failed without a word".to_owned()))
     }
 
     /// `ping -c 3`, as the guide does: whether all answered, and the summary.
@@ -262,6 +312,7 @@ impl Look {
             findings: &self.findings,
             against_limit: self.against_limit.as_deref(),
             pot_says: &self.pot_says,
+            held: &self.held,
             pf_test: &|text| host.pf_test(text),
             pkg_preview: &|| host.pkg_preview(),
             pf_expand: &|text| host.pf_expand(text),

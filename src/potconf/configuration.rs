@@ -3,9 +3,9 @@
 use super::document::{Certainty, Document, File, Outcome, ParseError, State, Variable};
 use super::parameters::{Name, PARAMETERS, extra_interface, parameter};
 use super::potnet;
-use super::shell::{self, Assigned};
+use super::shell::{self, Assigned, Ran};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 /// Where a value comes from.
@@ -116,6 +116,19 @@ pub enum EditError {
     /// The new text could not be a pot.conf.
     #[error("the new pot.conf could not be read back: {0}")]
     Unreadable(#[from] ParseError),
+}
+
+impl EditError {
+    /// The parameter it is about, if it is about one.
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            Self::ReadOnly { name, .. }
+            | Self::Unwritable { name, .. }
+            | Self::Twice { name }
+            | Self::Unverified { name, .. } => Some(name),
+            Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// Both files.
@@ -270,6 +283,7 @@ impl Configuration {
     /// # Errors
     /// When one of them cannot be made safely; then none is.
     pub fn apply(&self, edits: &[Edit]) -> Result<Document, EditError> {
+        let places = Places::of(&self.own);
         let mut named = HashSet::new();
         let mut changes = Vec::new();
         for edit in edits {
@@ -277,8 +291,8 @@ impl Configuration {
                 return Err(EditError::Twice { name: edit.name.clone() });
             }
             match &edit.action {
-                EditAction::Set(value) => self.set(&edit.name, value, &mut changes)?,
-                EditAction::Unset => self.unset(&edit.name, &mut changes)?,
+                EditAction::Set(value) => self.set(&edit.name, value, &places, &mut changes)?,
+                EditAction::Unset => self.unset(&edit.name, &places, &mut changes)?,
             }
         }
         let bytes = splice(self.own.bytes(), changes);
@@ -297,10 +311,8 @@ impl Configuration {
         }
     }
 
-    fn set(&self, name: &Name, value: &str, changes: &mut Vec<Change>) -> Result<(), EditError> {
-        // Quotes that potnet does not know are taken off even when sh reads the same value with them.
-        let misread = self.potnet.get(name.as_str()).is_some_and(|read| read != value);
-        if self.value(name.as_str()) == Some(value) && !misread {
+    fn set(&self, name: &Name, value: &str, places: &Places<'_>, changes: &mut Vec<Change>) -> Result<(), EditError> {
+        if self.value(name.as_str()) == Some(value) {
             return Ok(());
         }
         self.editable(name)?;
@@ -311,64 +323,52 @@ impl Configuration {
         let written = written(value);
         let outcome = self.state.outcomes.get(name.as_str()).filter(|outcome| outcome.file == File::Own);
         if let Some(assigned) = outcome.and_then(|outcome| self.assigned(outcome)) {
-            changes.push(Change { at: assigned.value_at.clone(), text: written });
+            self.unused_after(name, places, assigned.word.start)?;
+            changes.push(Change { at: assigned.value_at.clone(), text: written, last: false });
             return Ok(());
         }
         let line = format!("{name}={written}");
-        if let Some(slip) = self.slips(name.as_str()).pop() {
-            changes.push(Change { at: slip, text: line });
+        if let Some(slip) = places.slips.get(name.as_str()).and_then(|slips| slips.last()) {
+            self.unused_after(name, places, slip.text.start)?;
+            changes.push(Change { at: slip.text.clone(), text: line, last: false });
             return Ok(());
         }
-        let (at, missing) = self.place_for(name.as_str());
+        let (at, missing) = places.new_line(name.as_str(), self.own.bytes());
+        self.unused_after(name, places, at)?;
         let text = if missing { format!("\n{line}\n") } else { format!("{line}\n") };
-        changes.push(Change { at: at..at, text });
+        changes.push(Change { at: at..at, text, last: !places.samples.contains_key(name.as_str().as_bytes()) });
         Ok(())
     }
 
-    /// Lines that set a list for one command alone because its quotes are missing.
-    fn slips(&self, name: &str) -> Vec<Range<usize>> {
-        let ran = &self.own.reading().ran;
-        ran.iter()
-            .filter(|ran| self.own.slip(ran).is_some_and(|(slipped, _)| slipped == name))
-            .map(|ran| ran.text.clone())
-            .collect()
-    }
-
-    /// Where a new line for the parameter goes, and whether the line before it lacks its end: below the last line that
-    /// shows it as a comment, else at the end.
-    fn place_for(&self, name: &str) -> (usize, bool) {
-        let bytes = self.own.bytes();
-        let sample = self.own.reading().comments.iter().rev().find(|comment| {
-            let alone = bytes
-                .get(..comment.start)
-                .and_then(|before| before.rsplit(|byte| *byte == b'\n').next())
-                .is_some_and(|before| before.iter().all(|byte| matches!(byte, b' ' | b'\t')));
-            let text = bytes.get((*comment).clone()).unwrap_or(&[]);
-            let text = text.trim_ascii_start();
-            let text = text.iter().position(|byte| *byte != b'#').and_then(|start| text.get(start..)).unwrap_or(&[]);
-            alone
-                && text.trim_ascii_start().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
-        });
-        let end = sample.map_or(bytes.len(), |comment| comment.end);
-        match bytes.get(end) {
-            Some(_) => (end + 1, false),
-            None => (end, bytes.last().is_some_and(|last| *last != b'\n')),
+    /// Other lines that use the value would say something else after an edit: what they set, and what they run.
+    fn unused_after(&self, name: &Name, places: &Places<'_>, at: usize) -> Result<(), EditError> {
+        match places.uses.get(name.as_str()).filter(|place| **place >= at) {
+            None => Ok(()),
+            Some(place) => Err(EditError::Unverified {
+                name: name.clone(),
+                reason: match self.own.bytes().len() {
+                    end if end == *place => "a function in pot.conf uses its value".to_owned(),
+                    _ => format!("line {} of pot.conf uses its value", self.own.line(*place)),
+                },
+            }),
         }
     }
 
-    fn unset(&self, name: &Name, changes: &mut Vec<Change>) -> Result<(), EditError> {
+    fn unset(&self, name: &Name, places: &Places<'_>, changes: &mut Vec<Change>) -> Result<(), EditError> {
         let outcome = self.state.outcomes.get(name.as_str()).filter(|outcome| outcome.file == File::Own);
-        let slips = self.slips(name.as_str());
-        if outcome.is_none() && slips.is_empty() {
+        let plain = places.plain.get(name.as_str()).into_iter().flatten();
+        let slips = places.slips.get(name.as_str()).into_iter().flatten();
+        let mut words = plain
+            .map(|assigned| (assigned.gap, assigned.word.clone()))
+            .chain(slips.map(|ran| (ran.gap, ran.text.clone())))
+            .peekable();
+        if outcome.is_none() && words.peek().is_none() {
             return Ok(());
         }
         self.editable(name)?;
-        let assigned = self.own.reading().assigned.iter();
-        let plain = assigned.filter(|assigned| {
-            assigned.name == name.as_str() && assigned.written && !assigned.temporary && assigned.reason.is_none()
-        });
-        for word in plain.map(|assigned| assigned.word.clone()).chain(slips) {
-            changes.push(Change { at: removal(self.own.bytes(), word), text: String::new() });
+        for (gap, word) in words {
+            self.unused_after(name, places, word.start)?;
+            changes.push(Change { at: removal(self.own.bytes(), gap, word), text: String::new(), last: false });
         }
         Ok(())
     }
@@ -411,25 +411,90 @@ impl Configuration {
     }
 }
 
+/// Where the names stand in pot.conf, for edits.
+struct Places<'a> {
+    /// Plain assignments.
+    plain: HashMap<&'a str, Vec<&'a Assigned>>,
+    /// Lines that set a list for one command alone because its quotes are missing.
+    slips: HashMap<String, Vec<&'a Ran>>,
+    /// The end of the last line that shows the name as a comment.
+    samples: HashMap<&'a [u8], usize>,
+    /// The last place that uses the value.
+    uses: HashMap<&'a str, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn of(document: &'a Document) -> Self {
+        let reading = document.reading();
+        let mut places =
+            Self { plain: HashMap::new(), slips: HashMap::new(), samples: HashMap::new(), uses: HashMap::new() };
+        for assigned in &reading.assigned {
+            if assigned.written && !assigned.temporary && assigned.reason.is_none() {
+                places.plain.entry(&assigned.name).or_default().push(assigned);
+            }
+        }
+        for ran in &reading.ran {
+            if let Some((name, _)) = document.slip(ran) {
+                places.slips.entry(name).or_default().push(ran);
+            }
+        }
+        for comment in &reading.comments {
+            if let Some(name) = sample(document.bytes(), comment) {
+                places.samples.insert(name, comment.end);
+            }
+        }
+        for (name, at) in &reading.uses {
+            let last = places.uses.entry(name).or_default();
+            *last = (*last).max(*at);
+        }
+        places
+    }
+
+    /// Where a new line for the parameter goes, and whether the line before it lacks its end: below the last line that
+    /// shows it as a comment, else at the end.
+    fn new_line(&self, name: &str, bytes: &[u8]) -> (usize, bool) {
+        let end = self.samples.get(name.as_bytes()).copied().unwrap_or(bytes.len());
+        if end < bytes.len() {
+            return (end + 1, false);
+        }
+        // An odd number of backslashes before the last newline would take the new line for a part of it.
+        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+        let complete = bytes.is_empty() || (line.len() < bytes.len() && backslashes.is_multiple_of(2));
+        (end, !complete)
+    }
+}
+
+/// The name that a comment of its own line shows as an assignment: `# NAME=value`.
+fn sample<'a>(bytes: &'a [u8], comment: &Range<usize>) -> Option<&'a [u8]> {
+    let before = bytes.get(..comment.start)?.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
+    if before.is_some_and(|byte| *byte != b'\n') {
+        return None;
+    }
+    let text = bytes.get(comment.clone())?;
+    let text = text.get(text.iter().position(|byte| *byte != b'#')?..)?.trim_ascii_start();
+    text.get(..text.iter().position(|byte| *byte == b'=')?)
+}
+
 /// New text for a stretch of the old.
 struct Change {
     at: Range<usize>,
     text: String,
+    /// A new line at the end of the file, behind one that belongs below a sample there.
+    last: bool,
 }
 
 /// Makes all changes. Stretches to be removed may overlap.
 fn splice(old: &[u8], mut changes: Vec<Change>) -> Vec<u8> {
-    changes.sort_by_key(|change| change.at.start);
+    changes.sort_by_key(|change| (change.at.start, change.last));
     let mut new = Vec::with_capacity(old.len() + 64);
     let mut at = 0;
+    let mut inserted = None;
     for change in changes {
         new.extend_from_slice(old.get(at..change.at.start).unwrap_or(&[]));
-        // Two lines at the end of a file without a last newline: one newline is enough.
-        let text = if new.last().is_none_or(|last| *last == b'\n') && change.at.is_empty() {
-            change.text.strip_prefix('\n').unwrap_or(&change.text)
-        } else {
-            &change.text
-        };
+        // Several lines at the end of a file without a last newline: one newline is enough.
+        let again = change.at.is_empty() && inserted.replace(change.at.start) == Some(change.at.start);
+        let text = change.text.strip_prefix('\n').filter(|_| again).unwrap_or(&change.text);
         new.extend_from_slice(text.as_bytes());
         at = at.max(change.at.end);
     }
@@ -438,8 +503,8 @@ fn splice(old: &[u8], mut changes: Vec<Change>) -> Vec<u8> {
 }
 
 /// What goes when an assignment goes: its whole line if nothing else is on it, else the word and what joined it to the
-/// rest. Comments stay.
-fn removal(bytes: &[u8], word: Range<usize>) -> Range<usize> {
+/// rest. Comments stay. `before`: where the blanks before the word begin.
+fn removal(bytes: &[u8], before: usize, word: Range<usize>) -> Range<usize> {
     let blanks_after = |mut at: usize| {
         loop {
             match bytes.get(at) {
@@ -449,14 +514,6 @@ fn removal(bytes: &[u8], word: Range<usize>) -> Range<usize> {
             }
         }
     };
-    let mut before = word.start;
-    while before > 0 {
-        match bytes.get(before - 1) {
-            Some(b' ' | b'\t') => before -= 1,
-            Some(b'\n') if before > 1 && bytes.get(before - 2) == Some(&b'\\') => before -= 2,
-            _ => break,
-        }
-    }
     let first = before == 0 || bytes.get(before - 1) == Some(&b'\n');
     let mut after = blanks_after(word.end);
     let separated = bytes.get(after) == Some(&b';');
@@ -495,5 +552,372 @@ fn written(value: &str) -> String {
         }
         quoted.push('"');
         quoted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::{Duration, Instant};
+
+    const DEFAULT: &str = "POT_ZFS_ROOT=zroot/pot\nPOT_FS_ROOT=/opt/pot\nPOT_CACHE=/var/cache/pot\nPOT_TMP=/tmp\nPOT_NETWORK=10.192.0.0/10\n\
+        POT_NETMASK=255.192.0.0\nPOT_GATEWAY=10.192.0.1\nPOT_EXTIF=em0\nPOT_EXTRA_EXTIF=\nPOT_DNS_NAME=dns\nPOT_DNS_IP=10.192.0.2\n";
+
+    fn with(own: impl AsRef<[u8]>) -> Configuration {
+        let default = Document::parse(DEFAULT.as_bytes()).unwrap();
+        Configuration::new(default, Document::parse(own.as_ref()).unwrap())
+    }
+
+    fn name(text: &str) -> Name {
+        Name::try_from(text).unwrap()
+    }
+
+    fn set(own: &str, parameter: &str, value: &str) -> String {
+        let document = with(own).apply(&[Edit::set(name(parameter), value)]).unwrap();
+        String::from_utf8(document.bytes().to_vec()).unwrap()
+    }
+
+    fn unset(own: &str, parameter: &str) -> String {
+        let document = with(own).apply(&[Edit::unset(name(parameter))]).unwrap();
+        String::from_utf8(document.bytes().to_vec()).unwrap()
+    }
+
+    fn refusal(own: &str, parameter: &str, value: &str) -> String {
+        with(own).apply(&[Edit::set(name(parameter), value)]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_value_comes_from_pot_conf_or_else_from_the_default_file() {
+        let configuration = with("# own\nPOT_TMP='/var/tmp/pot' # mine\n");
+        let own = configuration.setting("POT_TMP");
+        assert_eq!((own.value.as_deref(), own.default.as_deref()), (Some("/var/tmp/pot"), Some("/tmp")));
+        assert_eq!((own.source, own.line, own.editable, own.reason), (Source::PotConf, Some(2), true, None));
+        let default = configuration.setting("POT_FS_ROOT");
+        assert_eq!((default.value.as_deref(), default.source, default.line), (Some("/opt/pot"), Source::Default, None));
+        assert_eq!((default.since, default.editable), (Some("0.0.1"), true));
+        let neither = configuration.setting("POT_NETWORK_vlan20");
+        assert_eq!((neither.value, neither.source, neither.editable), (None, Source::Unset, true));
+    }
+
+    #[test]
+    fn the_last_assignment_counts() {
+        let configuration = with("POT_TMP=/a\nPOT_TMP=/b\n");
+        assert_eq!(configuration.value("POT_TMP"), Some("/b"));
+        assert_eq!(configuration.own().duplicates(), [("POT_TMP".to_owned(), vec![1, 2])]);
+        assert_eq!(set("POT_TMP=/a\nPOT_TMP=/b\n", "POT_TMP", "/c"), "POT_TMP=/a\nPOT_TMP=/c\n");
+        assert_eq!(unset("POT_TMP=/a\n# b\nPOT_TMP=/b\n", "POT_TMP"), "# b\n");
+    }
+
+    #[test]
+    fn potnet_sees_something_else_behind_quotes_and_export() {
+        let configuration = with("POT_NETWORK=\"10.0.0.0/8\"\nexport POT_GATEWAY=10.0.0.1\n");
+        let network = configuration.setting("POT_NETWORK");
+        assert_eq!(
+            (network.value.as_deref(), network.potnet_value.as_deref()),
+            (Some("10.0.0.0/8"), Some("10.192.0.0/10"))
+        );
+        let gateway = configuration.setting("POT_GATEWAY");
+        assert_eq!((gateway.value.as_deref(), gateway.potnet_value.as_deref()), (Some("10.0.0.1"), Some("10.192.0.1")));
+        assert_eq!((gateway.editable, gateway.reason.as_deref()), (false, Some("set by `export`")));
+    }
+
+    #[test]
+    fn what_is_computed_is_read_only_and_says_so() {
+        for (own, reason, raw) in [
+            ("POT_TMP=$(hostname)", "computed: `$(hostname)`", "$(hostname)"),
+            ("POT_TMP=`hostname`", "computed: ``hostname``", "`hostname`"),
+            ("POT_TMP=~/pot", "computed: `~/pot`, a tilde stands for a home folder", "~/pot"),
+            ("if true; then POT_TMP=/x; fi", "set inside an if", "/x"),
+            ("case a in a) POT_TMP=/x ;; esac", "set inside a case", "/x"),
+            ("{ POT_TMP=/x; }", "set inside braces", "/x"),
+            (": ${POT_TMP:=/x}", "given a value by `${POT_TMP:=/x}` if it has none", "${POT_TMP:=/x}"),
+            ("unset POT_TMP", "removed by `unset`", "POT_TMP"),
+            ("export POT_TMP=/x", "set by `export`", "/x"),
+            ("true && POT_TMP=/x", "set in a list joined by && or ||", "/x"),
+            ("echo | POT_TMP=/x", "set in a pipeline", "/x"),
+            ("POT_TMP+=/x", "appended to with +=, which not every shell knows", "/x"),
+        ] {
+            let configuration = with(own);
+            let setting = configuration.setting("POT_TMP");
+            assert_eq!(
+                (setting.editable, setting.reason.as_deref(), setting.raw.as_deref()),
+                (false, Some(reason), Some(raw)),
+                "{own}"
+            );
+            assert_eq!((setting.source, setting.line), (Source::PotConf, Some(1)), "{own}");
+            assert!(configuration.setting("POT_FS_ROOT").editable, "{own}");
+            assert!(refusal(own, "POT_TMP", "/y").contains(reason), "{own}");
+            assert!(set(own, "POT_EXTIF", "em1").ends_with("\nPOT_EXTIF=em1\n"), "{own}");
+        }
+    }
+
+    #[test]
+    fn what_can_set_anything_makes_everything_read_only() {
+        for (own, reason) in [
+            ("POT_TMP=/x\neval foo\n", "pot.conf, line 2: `eval` can change or end what follows"),
+            ("POT_TMP=/x\n. ./more\n", "pot.conf, line 2: `.` can change or end what follows"),
+            ("exit 0\nPOT_TMP=/x\n", "pot.conf, line 1: `exit` can change or end what follows"),
+            ("POT_TMP=/x\n$x\n", "pot.conf, line 2: which command `$x` runs is computed"),
+            ("POT_TMP=/x\nfi\n", "pot.conf, line 2: a syntax error: `fi` is out of place"),
+            ("POT_TMP=/x\nX='open\n", "pot.conf, line 2: a syntax error: a single quote without its end"),
+            ("readonly POT_TMP=/x\nPOT_TMP=/y\n", "pot.conf, line 2: POT_TMP is read-only by then: sh stops here"),
+            ("POT_TMP=/x\n_error hm\n", "pot.conf, line 2: `_error` may be a function, which can set anything"),
+        ] {
+            let configuration = with(own);
+            for name in ["POT_TMP", "POT_FS_ROOT", "POT_NETWORK_vlan20"] {
+                let setting = configuration.setting(name);
+                assert_eq!(
+                    (setting.editable, setting.value, setting.reason.as_deref()),
+                    (false, None, Some(reason)),
+                    "{own}"
+                );
+            }
+            assert!(refusal(own, "POT_EXTIF", "em1").contains(reason));
+        }
+    }
+
+    #[test]
+    fn functions_subshells_and_background_jobs_change_nothing_until_they_are_called() {
+        let own = "POT_TMP=/x\nf() { POT_TMP=/y; }\n( POT_TMP=/z )\nPOT_TMP=/w &\n";
+        assert_eq!(with(own).setting("POT_TMP").value.as_deref(), Some("/x"));
+        let called = with(format!("{own}f\n")).setting("POT_TMP");
+        assert_eq!((called.editable, called.reason.as_deref()), (false, Some("set inside a function")));
+    }
+
+    #[test]
+    fn setting_a_value_replaces_only_it() {
+        let own = "# head\n\n  POT_TMP=/a   # why\nPOT_FS_ROOT=\"/x\"; POT_EXTIF='em0'\n# tail";
+        assert_eq!(set(own, "POT_TMP", "/b"), own.replace("/a", "/b"));
+        assert_eq!(set(own, "POT_FS_ROOT", "/y"), own.replace("\"/x\"", "/y"));
+        assert_eq!(set(own, "POT_EXTIF", ""), own.replace("'em0'", ""));
+        assert_eq!(set(own, "POT_TMP", "/a"), own);
+        assert_eq!(set(own, "POT_CACHE", "/var/cache/pot"), own);
+        assert_eq!(set(own, "POT_CACHE", "/c"), format!("{own}\nPOT_CACHE=/c\n"));
+    }
+
+    #[test]
+    fn a_new_line_goes_below_its_sample_or_to_the_end() {
+        let own = "# POT_TMP=/tmp\n#\tPOT_EXTIF=em0\r\n# POT_EXTIF_ADDR=\nX=1 # POT_CACHE=/c\n";
+        assert_eq!(set(own, "POT_TMP", "/x"), own.replacen("/tmp\n", "/tmp\nPOT_TMP=/x\n", 1));
+        assert_eq!(set(own, "POT_EXTIF", "re0"), own.replacen("em0\r\n", "em0\r\nPOT_EXTIF=re0\n", 1));
+        assert_eq!(set(own, "POT_CACHE", "/x"), format!("{own}POT_CACHE=/x\n"));
+        assert_eq!(set("cat <<E\n# POT_TMP=/tmp\nE\n", "POT_TMP", "/x"), "cat <<E\n# POT_TMP=/tmp\nE\nPOT_TMP=/x\n");
+        assert_eq!(set("", "POT_TMP", "/x"), "POT_TMP=/x\n");
+        let both = [Edit::set(name("POT_TMP"), "/x"), Edit::set(name("POT_EXTIF"), "re0")];
+        assert_eq!(
+            with("# POT_EXTIF=em0").apply(&both).unwrap().bytes(),
+            b"# POT_EXTIF=em0\nPOT_EXTIF=re0\nPOT_TMP=/x\n"
+        );
+        assert_eq!(set("X=1\\\n", "POT_TMP", "/x"), "X=1\\\n\nPOT_TMP=/x\n");
+    }
+
+    #[test]
+    fn several_edits_are_made_at_once_or_not_at_all() {
+        let configuration = with("POT_TMP=/a\nPOT_CACHE=/c");
+        let edits = [
+            Edit::set(name("POT_EXTIF"), "em1"),
+            Edit::unset(name("POT_TMP")),
+            Edit::set(name("POT_CACHE"), "/d"),
+            Edit::set(name("POT_NETWORK_vlan20"), "10.0.20.0/24"),
+        ];
+        let after = configuration.apply(&edits).unwrap();
+        assert_eq!(after.bytes(), b"POT_CACHE=/d\nPOT_EXTIF=em1\nPOT_NETWORK_vlan20=10.0.20.0/24\n");
+        let twice = [edits[0].clone(), edits[0].clone()];
+        assert!(matches!(configuration.apply(&twice), Err(EditError::Twice { .. })));
+        let with_bad = [edits[0].clone(), Edit::set(name("POT_TMP"), "a\nb")];
+        assert!(matches!(configuration.apply(&with_bad), Err(EditError::Unwritable { .. })));
+    }
+
+    #[test]
+    fn values_are_written_so_that_potnet_agrees_where_it_can() {
+        for (value, text) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("vlan20 vlan30", "\"vlan20 vlan30\""),
+            ("", ""),
+            ("-x", "-x"),
+            ("~", "'~'"),
+            ("$(touch x)", "'$(touch x)'"),
+            ("a'b", "\"a'b\""),
+            ("'$`\"\\", "\"'\\$\\`\\\"\\\\\""),
+            ("a\\", "'a\\'"),
+            ("ä", "'ä'"),
+            ("a\r", "'a\r'"),
+        ] {
+            assert_eq!(set("POT_OTHER=x\n", "POT_OTHER", value), format!("POT_OTHER={text}\n"));
+        }
+    }
+
+    #[test]
+    fn a_list_without_quotes_is_named_and_replaced() {
+        let own = "POT_EXTRA_EXTIF=vlan20 vlan30 # both\nPOT_NETWORK_vlan20=10.0.20.0/24\n";
+        let configuration = with(own);
+        assert_eq!(configuration.value("POT_EXTRA_EXTIF"), Some(""));
+        assert!(configuration.setting("POT_EXTRA_EXTIF").editable);
+        let command = configuration.own().commands().next().unwrap();
+        assert_eq!((command.line, command.command.as_deref()), (1, Some("vlan30")));
+        assert_eq!(command.meant, Some(("POT_EXTRA_EXTIF".to_owned(), "vlan20 vlan30".to_owned())));
+        assert_eq!(
+            set(own, "POT_EXTRA_EXTIF", "vlan20 vlan30"),
+            "POT_EXTRA_EXTIF=\"vlan20 vlan30\" # both\nPOT_NETWORK_vlan20=10.0.20.0/24\n"
+        );
+        assert_eq!(unset(own, "POT_EXTRA_EXTIF"), "# both\nPOT_NETWORK_vlan20=10.0.20.0/24\n");
+        assert_eq!(with("POT_EXTRA_EXTIF=\"a  b\tc\"\n").list("POT_EXTRA_EXTIF"), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_carriage_return_is_part_of_the_value_until_it_is_set_anew() {
+        let own = "POT_TMP=/a\r\nPOT_EXTIF=em1 \r\n";
+        let configuration = with(own);
+        assert_eq!(configuration.value("POT_TMP"), Some("/a\r"));
+        assert_eq!(configuration.value("POT_EXTIF"), Some("em0"));
+        assert_eq!(configuration.own().carriage_returns(), [1, 2]);
+        assert_eq!(set(own, "POT_TMP", "/a"), "POT_TMP=/a\nPOT_EXTIF=em1 \r\n");
+    }
+
+    #[test]
+    fn unsetting_removes_the_line_and_keeps_comments_and_neighbours() {
+        for (own, after) in [
+            ("A=1\nPOT_TMP=/x\nB=2\n", "A=1\nB=2\n"),
+            ("  POT_TMP=/x  \n", ""),
+            ("POT_TMP=/x # why\n", "# why\n"),
+            ("POT_TMP=/x; B=2\n", "B=2\n"),
+            ("A=1; POT_TMP=/x\n", "A=1\n"),
+            ("A=1; POT_TMP=/x; B=2\n", "A=1; B=2\n"),
+            ("A=1 POT_TMP=/x B=2\n", "A=1 B=2\n"),
+            ("A=1 \\\n  POT_TMP=/x\nB=2\n", "A=1\nB=2\n"),
+            ("A=\\ \\\t POT_TMP=/x\n", "A=\\ \\\t\n"),
+            ("# a \\\nPOT_TMP=/x\n", "# a \\\n"),
+            ("A=\\\n POT_TMP=/x\nB=2\n", "A=\nB=2\n"),
+            ("A=1\nPOT_TMP='/x\ny'", "A=1\n"),
+            ("POT_TMP=/x;\n", ""),
+            ("A=1\n", "A=1\n"),
+        ] {
+            assert_eq!(unset(own, "POT_TMP"), after, "{own:?}");
+        }
+    }
+
+    #[test]
+    fn an_edit_that_would_change_something_else_is_refused() {
+        let own = "POT_FS_ROOT=/x\nPOT_CACHE=$POT_FS_ROOT/cache\n";
+        assert!(with(own).setting("POT_FS_ROOT").editable);
+        assert!(refusal(own, "POT_FS_ROOT", "/y").contains("line 2 of pot.conf uses its value"));
+        assert_eq!(
+            set("POT_CACHE=$POT_FS_ROOT/cache\n", "POT_FS_ROOT", "/y"),
+            "POT_CACHE=$POT_FS_ROOT/cache\nPOT_FS_ROOT=/y\n"
+        );
+        let both = "if x; then POT_TMP=/x; fi\nPOT_TMP=/y\n";
+        assert_eq!(set(both, "POT_TMP", "/z"), both.replace("/y", "/z"));
+        assert!(matches!(with(both).apply(&[Edit::unset(name("POT_TMP"))]), Err(EditError::Unverified { .. })));
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf_8_is_kept_and_not_shown() {
+        let own = b"POT_TMP=/caf\xe9\nPOT_EXTIF=em1\n";
+        let configuration = with(own);
+        let setting = configuration.setting("POT_TMP");
+        assert_eq!(
+            (setting.value, setting.editable, setting.reason.as_deref()),
+            (None, false, Some("its value is not UTF-8"))
+        );
+        assert_eq!(configuration.value_bytes("POT_TMP"), Some(&b"/caf\xe9"[..]));
+        let after = configuration.apply(&[Edit::set(name("POT_EXTIF"), "em2")]).unwrap();
+        assert_eq!(after.bytes(), b"POT_TMP=/caf\xe9\nPOT_EXTIF=em2\n");
+    }
+
+    #[test]
+    fn settings_come_in_order_parameters_families_others() {
+        let names: Vec<String> = with("ZEBRA=1\nPOT_NETWORK_vlan20=1\nPOT_ODD=1\n")
+            .settings()
+            .into_iter()
+            .map(|setting| setting.name)
+            .collect();
+        assert_eq!(names[..PARAMETERS.len()], PARAMETERS.iter().map(|parameter| parameter.name).collect::<Vec<_>>());
+        assert_eq!(names[PARAMETERS.len()..], ["POT_NETWORK_vlan20", "POT_ODD", "ZEBRA"]);
+    }
+
+    #[test]
+    fn the_default_file_can_break_everything_too() {
+        let default = Document::parse(b"POT_TMP=/tmp\nexit\n").unwrap();
+        let configuration = Configuration::new(default, Document::parse(b"").unwrap());
+        let reason = configuration.setting("POT_TMP").reason.unwrap();
+        assert!(reason.starts_with("pot.default.conf, line 2"), "{reason}");
+    }
+
+    #[test]
+    fn a_large_file_is_read_and_edited_in_no_time() {
+        use std::fmt::Write as _;
+        let mut own = String::new();
+        for number in 0..20_000 {
+            writeln!(own, "POT_NETWORK_if{number}=\"10.{}.{}.0/24\" # why", number / 256, number % 256).unwrap();
+        }
+        while own.len() < super::super::LARGEST - 40 {
+            own.push_str("# filling the file up to the limit\n");
+        }
+        let start = Instant::now();
+        let configuration = with(&own);
+        assert_eq!(configuration.settings().len(), PARAMETERS.len() + 20_000);
+        let edits: Vec<Edit> =
+            (0..20_000).map(|number| Edit::set(name(&format!("POT_NETWORK_if{number}")), "10.0.0.0/8")).collect();
+        configuration.apply(&edits).unwrap();
+        configuration.apply(&[Edit::unset(name("POT_NETWORK_if7")), Edit::set(name("POT_TMP"), "/x")]).unwrap();
+        // Far above what it takes even unoptimised and on a busy machine; quadratic code takes minutes.
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn hostile_shapes_end_soon_and_do_not_overflow_the_stack() {
+        let start = Instant::now();
+        for piece in [
+            "(",
+            "$(",
+            "${a-",
+            "`",
+            "{ ",
+            "if ",
+            "case a in a) ",
+            "\"$(",
+            "f() { ",
+            "cat <<E\n",
+            "'\n",
+            "a=$((",
+            "! ",
+            "<",
+            "f\n",
+            "\\\n",
+        ] {
+            let own = piece.repeat(super::super::LARGEST / 2 / piece.len());
+            let configuration = with(&own);
+            let _ = configuration.settings();
+            let _ = configuration.apply(&[Edit::set(name("POT_TMP"), "/x")]);
+        }
+        let _ = with(format!("f() {{ {} }}\n{}", "POT_TMP=1; ".repeat(40_000), "f\n".repeat(200_000)));
+        let _ = with("f() { POT_TMP=1; }\nf\n".repeat(40_000));
+        assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_kept_and_edits_never_panic(
+            bytes in prop::collection::vec(prop_oneof![
+                any::<u8>(),
+                prop::sample::select(b"POT_TMP=\n'\"\\$(){};&|<>`~# fido".to_vec()),
+            ], 0..120),
+            value in ".{0,12}",
+        ) {
+            prop_assume!(!bytes.contains(&0));
+            let configuration = with(&bytes);
+            prop_assert_eq!(configuration.own().bytes(), bytes.as_slice());
+            let _ = (configuration.settings(), configuration.own().oddities(), configuration.own().commands().count());
+            for edit in [Edit::set(name("POT_TMP"), value.as_str()), Edit::unset(name("POT_TMP"))] {
+                if let Ok(after) = configuration.apply(std::slice::from_ref(&edit)) {
+                    let after = Configuration::new(configuration.default_document().clone(), after);
+                    match &edit.action {
+                        EditAction::Set(value) => prop_assert_eq!(after.value("POT_TMP"), Some(value.as_str())),
+                        EditAction::Unset => prop_assert!(after.setting("POT_TMP").source != Source::PotConf),
+                    }
+                }
+            }
+        }
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct Assigned {
     pub word: Range<usize>,
     /// The value's part of it.
     pub value_at: Range<usize>,
+    /// Where the blanks before it begin.
+    pub gap: usize,
     /// Only for one command.
     pub temporary: bool,
     /// Whether it is an assignment at all (not `unset X`, `for X`, `${X:=y}`).
@@ -95,6 +97,8 @@ pub(super) struct Assigned {
 pub(super) struct Ran {
     /// Where it stands.
     pub text: Range<usize>,
+    /// Where the blanks before it begin.
+    pub gap: usize,
     /// Its name, when certain.
     pub name: Option<Vec<u8>>,
     /// Its words when all are certain.
@@ -113,6 +117,8 @@ pub(super) struct Reading {
     pub ran: Vec<Ran>,
     pub dangers: Vec<(usize, String)>,
     pub stops: Vec<Stop>,
+    /// Variables whose values are used, and where; inside a function: at the end, for it runs when it is called.
+    pub uses: Vec<(String, usize)>,
     /// Comments at top level, without their line ends.
     pub comments: Vec<Range<usize>>,
 }
@@ -156,6 +162,8 @@ struct Word {
 /// `NAME=value` at the start of a word.
 struct Prefix {
     name: String,
+    /// Where the blanks before it begin.
+    gap: usize,
     append: bool,
     value_start: usize,
 }
@@ -180,6 +188,11 @@ struct Parser<'a> {
     /// Start of the current top-level statement.
     statement: usize,
     pending: Vec<HereDocument>,
+    in_function: bool,
+    /// In the body of a for loop, which may run more than once.
+    in_loop: bool,
+    /// The blanks that were skipped last.
+    gap: Range<usize>,
     /// Between two statements at top level.
     between: bool,
     ascii: bool,
@@ -210,6 +223,9 @@ impl<'a> Parser<'a> {
             inside: None,
             statement: 0,
             pending: Vec::new(),
+            in_function: false,
+            in_loop: false,
+            gap: 0..0,
             between: false,
             ascii: bytes.is_ascii(),
             out: Reading::default(),
@@ -223,6 +239,9 @@ impl<'a> Parser<'a> {
         self.sheltered = false;
         self.inside = None;
         self.pending.clear();
+        self.in_function = false;
+        self.in_loop = false;
+        self.between = false;
         self.pos = memchr::memchr(b'\n', self.slice(start..self.end)).map_or(self.end, |offset| start + offset + 1);
     }
 
@@ -496,7 +515,15 @@ impl<'a> Parser<'a> {
         self.pos += word.len();
         match word {
             b"if" => self.if_clause()?,
-            b"for" => self.for_clause()?,
+            b"for" => {
+                let outer = std::mem::replace(&mut self.in_loop, true);
+                self.for_clause()?;
+                self.in_loop = outer;
+                if !outer {
+                    // What it does a second time may fail: `readonly` is the case.
+                    self.out.effects.extend_from_within(effects..);
+                }
+            }
             b"case" => self.case_clause()?,
             b"{" => {
                 self.list(Until::Words(&[b"}"]), false)?;
@@ -674,12 +701,23 @@ impl<'a> Parser<'a> {
         if !compound {
             return Self::unsure(self.pos, "the body of this function is read differently by shells");
         }
+        if self.in_function {
+            return Self::unsure(at, "a function inside a function is not followed here");
+        }
+        self.in_function = true;
+        let outer = std::mem::replace(&mut self.in_loop, false);
         self.command()?;
+        self.in_loop = outer;
+        self.in_function = false;
         self.depth -= 1;
         // What the body would do stays in it until the function is called.
         let effects = self.out.effects.split_off(body);
         debug_assert!(self.out.dangers.len() >= dangers);
-        self.demote(assigned, ran, "set inside a function");
+        for entry in self.out.assigned.iter_mut().skip(assigned) {
+            if entry.reason.as_ref().is_none_or(|reason| reason.starts_with("set inside")) {
+                entry.reason = Some("set inside a function".to_owned());
+            }
+        }
         self.out.ran.truncate(ran);
         self.out.effects.push(Effect::Define(name, effects));
         Ok(())
@@ -688,6 +726,7 @@ impl<'a> Parser<'a> {
     fn simple_command(&mut self) -> Parsed<()> {
         let start = self.pos;
         let effects = self.out.effects.len();
+        let gap = if self.gap.end == start { self.gap.start } else { start };
         let mut assignments: Vec<(Prefix, Word)> = Vec::new();
         let mut words: Vec<Word> = Vec::new();
         let mut redirected = false;
@@ -720,9 +759,10 @@ impl<'a> Parser<'a> {
                 if self.peek() == Some(b'(') {
                     return Self::unsure(at, "an array, which sh does not know");
                 }
+                let gap = if self.gap.end == at { self.gap.start } else { at };
                 let mut value = self.word()?;
                 value.at.start = at;
-                assignments.push((prefix, value));
+                assignments.push((Prefix { gap, ..prefix }, value));
             } else {
                 words.push(self.word()?);
             }
@@ -733,6 +773,9 @@ impl<'a> Parser<'a> {
                     return Self::unsure(self.pos, "this redirection is read differently by shells");
                 }
             }
+        }
+        if words.is_empty() && assignments.is_empty() && !redirected {
+            return Self::syntax(start, "a command is missing");
         }
         if words.is_empty() {
             // `X= Y=${X:=2}`: what the words expand happens between the assignments, so it counts before and after.
@@ -767,6 +810,7 @@ impl<'a> Parser<'a> {
                 words.iter().map(|word| if word.globs || word.quoted { None } else { word.value.clone() }).collect();
             self.out.ran.push(Ran {
                 text: start..end,
+                gap,
                 name: name.clone(),
                 words: texts.filter(|_| !redirected),
                 temporary,
@@ -877,13 +921,17 @@ impl<'a> Parser<'a> {
             let name = String::from_utf8_lossy(name).into_owned();
             let value = argument.value.as_ref().zip(equals).and_then(|(value, equals)| value.get(equals + 1..));
             let index = self.out.assigned.len();
+            let bare = text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='));
+            let value_start = argument.at.start + if bare { name.len() + 1 } else { 0 };
+            let value_at = value_start..argument.at.end;
             self.out.assigned.push(Assigned {
                 name,
                 value: value.map(<[u8]>::to_vec),
                 computed: argument.computed.clone(),
                 reason: Some(format!("set by `{by}`")),
                 word: argument.at.clone(),
-                value_at: argument.at.clone(),
+                value_at,
+                gap: argument.at.start,
                 temporary: false,
                 written: equals.is_some(),
             });
@@ -905,7 +953,7 @@ impl<'a> Parser<'a> {
             entry.reason = Some("appended to with +=, which not every shell knows".to_owned());
             // Shells without it take the word for a command.
             entry.value = None;
-            entry.computed = entry.reason.clone();
+            entry.computed.clone_from(&entry.reason);
             Effect::Touch(index)
         } else if entry.value.is_none() || redirected {
             Effect::Touch(index)
@@ -926,6 +974,7 @@ impl<'a> Parser<'a> {
             computed: Some(reason.clone()),
             reason: Some(reason),
             word: at.clone(),
+            gap: at.start,
             value_at: at,
             temporary: false,
             written: false,
@@ -977,9 +1026,19 @@ impl<'a> Parser<'a> {
             return Self::syntax(at, "a file name is missing after this redirection");
         }
         let target = self.word()?;
+        self.no_digits_before_redirection(&target)?;
         let number = target.value.as_deref().is_some_and(|value| value == b"-" || matches!(value, [b'0'..=b'9']));
         if duplicates && !number {
             return Self::unsure(at, "this redirection is read differently by shells");
+        }
+        Ok(())
+    }
+
+    /// `>2>f`: some shells write to a file named 2 and one named f, others miss a file name.
+    fn no_digits_before_redirection(&self, word: &Word) -> Parsed<()> {
+        let digits = self.slice(word.at.clone()).iter().all(u8::is_ascii_digit);
+        if digits && matches!(self.peek(), Some(b'<' | b'>')) {
+            return Self::unsure(word.at.start, "this redirection is read differently by shells");
         }
         Ok(())
     }
@@ -990,6 +1049,7 @@ impl<'a> Parser<'a> {
             return Self::unsure(at, "a here-document that shells read differently");
         }
         let word = self.word()?;
+        self.no_digits_before_redirection(&word)?;
         let text = self.slice(word.at.clone());
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
         let Some(delimiter) = word.value.filter(|value| !value.is_empty() && value.iter().all(plain)) else {
@@ -1035,6 +1095,11 @@ impl<'a> Parser<'a> {
                 let text = self.slice(body..line);
                 for (index, byte) in text.iter().enumerate() {
                     let next = text.get(index + 1);
+                    if *byte == b'$' {
+                        let rest = text.get(index + 1..).unwrap_or(&[]);
+                        let length = rest.iter().position(|byte| *byte != b'_' && !byte.is_ascii_alphanumeric());
+                        self.used(rest.get(..length.unwrap_or(rest.len())).unwrap_or(&[]));
+                    }
                     let unsure = match byte {
                         b'`' => true,
                         b'\\' => !matches!(next, Some(b'$')) && !next.is_some_and(u8::is_ascii_alphanumeric),
@@ -1057,6 +1122,9 @@ impl<'a> Parser<'a> {
 
     /// Blanks and continued lines.
     fn blanks(&mut self) {
+        if self.gap.end != self.pos {
+            self.gap = self.pos..self.pos;
+        }
         loop {
             match self.peek() {
                 Some(b' ' | b'\t') => self.pos += 1,
@@ -1064,6 +1132,7 @@ impl<'a> Parser<'a> {
                 _ => break,
             }
         }
+        self.gap.end = self.pos;
     }
 
     fn blanks_and_newlines(&mut self) -> Parsed<()> {
@@ -1103,11 +1172,11 @@ impl<'a> Parser<'a> {
                 }
                 Some(b'=') if !name.is_empty() => {
                     let name = String::from_utf8_lossy(&name).into_owned();
-                    return Ok(Some(Prefix { name, append: false, value_start: self.pos + by + 1 }));
+                    return Ok(Some(Prefix { name, gap: self.pos, append: false, value_start: self.pos + by + 1 }));
                 }
                 Some(b'+') if !name.is_empty() && self.ahead(by + 1) == Some(b'=') => {
                     let name = String::from_utf8_lossy(&name).into_owned();
-                    return Ok(Some(Prefix { name, append: true, value_start: self.pos + by + 2 }));
+                    return Ok(Some(Prefix { name, gap: self.pos, append: true, value_start: self.pos + by + 2 }));
                 }
                 Some(b'[') if !name.is_empty() => {
                     return Self::unsure(self.pos, "an array, which sh does not know");
@@ -1129,11 +1198,15 @@ impl<'a> Parser<'a> {
             quoted: false,
         };
         let mut text = Vec::new();
+        let mut end = start;
         while let Some(byte) = self.peek() {
             match byte {
                 _ if is_meta(byte) => break,
                 b'\\' => match self.ahead(1) {
-                    Some(b'\n') => self.pos += 2,
+                    Some(b'\n') => {
+                        self.pos += 2;
+                        continue;
+                    }
                     Some(_) => {
                         word.quoted = true;
                         text.extend(self.ahead(1));
@@ -1185,8 +1258,11 @@ impl<'a> Parser<'a> {
                     self.pos += 1;
                 }
             }
+            end = self.pos;
         }
-        word.at = start..self.pos;
+        // A continued line behind the last character belongs to what comes next.
+        self.pos = end;
+        word.at = start..end;
         if !self.pending.is_empty() && self.slice(word.at.clone()).contains(&b'\n') {
             return Self::unsure(start, "a here-document that shells read differently");
         }
@@ -1260,6 +1336,7 @@ impl<'a> Parser<'a> {
                 while self.peek().is_some_and(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
                     self.pos += 1;
                 }
+                self.used(self.slice(start + 1..self.pos));
             }
             Some(b'0'..=b'9' | b'@' | b'*' | b'#' | b'?' | b'$' | b'!' | b'-') => self.pos += 2,
             Some(b'\'') if !quoted => {
@@ -1289,6 +1366,13 @@ impl<'a> Parser<'a> {
             word.computed = Some(String::new());
         }
         Ok(())
+    }
+
+    fn used(&mut self, name: &[u8]) {
+        if is_name(name) {
+            let at = if self.in_function { self.bytes.len() } else { self.pos };
+            self.out.uses.push((String::from_utf8_lossy(name).into_owned(), at));
+        }
     }
 
     /// At the second `(` of `$((`. Only sums of plain numbers are followed: names are evaluated again, some operators
@@ -1340,6 +1424,7 @@ impl<'a> Parser<'a> {
         }
         let name = self.slice(from..self.pos);
         let variable = is_name(name);
+        self.used(name);
         if !variable {
             let special = name.is_empty()
                 && !length
@@ -1448,6 +1533,7 @@ fn assigned_of(prefix: Prefix, value: Word) -> Assigned {
         reason: None,
         value_at: prefix.value_start..value.at.end,
         word: value.at,
+        gap: prefix.gap,
         temporary: false,
         written: true,
     }
@@ -1670,7 +1756,6 @@ pub(super) fn is_special_variable(name: &[u8], ascii: bool) -> bool {
         "POSIXLY_CORRECT",
         "PPID",
         "PROMPT_COMMAND",
-        "PS4",
         "RANDOM",
         "SECONDS",
         "SHELLOPTS",

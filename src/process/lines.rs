@@ -128,7 +128,7 @@ mod tests {
             }
             splitter.push(rest, &mut |_, line| lines.push(line));
             splitter.finish(&mut |_, line| lines.push(line));
-            let newlines = bytes.iter().filter(|byte| **byte == b'\n').count();
+            let newlines = memchr::memchr_iter(b'\n', &bytes).count();
             prop_assert!(lines.len() == newlines || lines.len() == newlines + 1);
             for line in lines {
                 prop_assert!(line.len() <= 16 + '…'.len_utf8());

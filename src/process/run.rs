@@ -390,15 +390,12 @@ impl<'a> Pipes<'a> {
             err: child.stderr.take(),
             buffer: vec![0; 64 << 10],
         };
-        for end in [
+        let ends = [
             pipes.stdin.as_ref().map(AsFd::as_fd),
             pipes.out.as_ref().map(AsFd::as_fd),
             pipes.err.as_ref().map(AsFd::as_fd),
-        ] {
-            if let Some(end) = end {
-                do_not_block(end)?;
-            }
-        }
+        ];
+        ends.into_iter().flatten().try_for_each(do_not_block)?;
         pipes.feed()?;
         Ok(pipes)
     }
@@ -533,7 +530,7 @@ mod tests {
     #[test]
     fn the_environment_is_clean_and_no_descriptor_leaks() {
         let script =
-            r#"/usr/bin/env | sort; pwd; for n in 3 4 5 6 7 8 9; do (: <&$n) 2>/dev/null && echo leak $n; done; cat"#;
+            r"/usr/bin/env | sort; pwd; for n in 3 4 5 6 7 8 9; do (: <&$n) 2>/dev/null && echo leak $n; done; cat";
         let (dir, tools) = host(&[(Tool::Pot, script)]);
         // A descriptor that someone forgot to mark.
         let leaky = nix::unistd::dup(io::stdin()).unwrap();
@@ -641,7 +638,7 @@ mod tests {
     #[test]
     fn a_hundred_megabytes_are_read_and_dropped() {
         let (_dir, tools) = host(&[(Tool::Pot, "head -c 104857600 /dev/zero; echo end >&2")]);
-        let limits = Limits { time: Duration::from_secs(60), ..Limits::default() };
+        let limits = Limits { time: Duration::from_mins(1), ..Limits::default() };
         let answer = capture(&tools, Tool::Pot, &[], None, &limits).unwrap();
         assert_eq!((answer.status, answer.stdout.len(), answer.truncated), (Some(0), 1 << 20, true));
         assert_eq!(answer.stderr, "end\n");

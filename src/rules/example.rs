@@ -1,6 +1,6 @@
 //! For tests: pot's own default file in words of ours, a healthy host, and ways to ask what is found on them.
 
-use super::{Finding, Severity, Subject};
+use super::{Finding, Subject};
 use crate::facts::{
     Dataset, Fact, HostFacts, Interface, Ipv4Address, Packages, PathKind, PathState, Pf, PfFile, Pool, Pot, Route,
     Syslog, System, Tunable,
@@ -14,7 +14,8 @@ pub(super) fn defaults() -> Vec<u8> {
     PARAMETERS
         .iter()
         .map(|parameter| format!("# {}\n{}={}\n", parameter.label, parameter.name, parameter.default))
-        .collect::<String>()
+        .collect::<Vec<_>>()
+        .concat()
         .into_bytes()
 }
 
@@ -236,10 +237,6 @@ pub(super) fn the<'a>(code: &str, findings: &'a [Finding]) -> &'a Finding {
 /// The value that a finding's fix sets.
 pub(super) fn mends<'a>(finding: &'a Finding, name: &str) -> Option<&'a str> {
     finding.fix.as_ref()?.set.get(name).map(String::as_str)
-}
-
-pub(super) fn errors(findings: &[Finding]) -> Vec<&str> {
-    findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| finding.code.as_str()).collect()
 }
 
 /// The file after every fix that is offered.

@@ -444,7 +444,7 @@ pub(super) fn extra_networks_overlap(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (place, (name, interface, network)) in known.iter().enumerate() {
         if let Some((other_name, other, other_network)) =
-            known.iter().take(place).find(|(_, _, earlier)| super::view::overlap(earlier, network))
+            known.iter().take(place).find(|(_, _, earlier)| super::view::overlap(*earlier, *network))
         {
             findings.push(Finding::warning(
                 "extra-networks-overlap",

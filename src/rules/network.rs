@@ -12,7 +12,7 @@ const GATEWAY: &str = "POT_GATEWAY";
 const DNS_IP: &str = "POT_DNS_IP";
 
 /// The gateway that is certain to be free: the network's first address, unless a pot has it.
-fn free_gateway(view: &View<'_>, network: &Ipv4Net) -> Option<String> {
+fn free_gateway(view: &View<'_>, network: Ipv4Net) -> Option<String> {
     let first = first_address(network)?;
     let taken = view.pots().iter().any(|pot| pot.addresses.contains(&IpAddr::V4(first)))
         || view.text(DNS_IP) == Some(first.to_string().as_str());
@@ -83,7 +83,7 @@ pub(super) fn no_address(view: &View<'_>) -> Vec<Finding> {
                     finding.perhaps_mended_by(NETMASK, view.network().map(|network| network.netmask().to_string()))
                 }
                 GATEWAY => {
-                    finding.perhaps_mended_by(GATEWAY, view.network().and_then(|network| free_gateway(view, &network)))
+                    finding.perhaps_mended_by(GATEWAY, view.network().and_then(|network| free_gateway(view, network)))
                 }
                 _ => finding,
             })
@@ -103,7 +103,7 @@ pub(super) fn gateway_outside_network(view: &View<'_>) -> Vec<Finding> {
             &[GATEWAY, NETWORK],
             format!("{gateway} lies outside POT_NETWORK {}. `pot init` would stop here.", network.trunc()),
         )
-        .perhaps_mended_by(GATEWAY, free_gateway(view, &network)),
+        .perhaps_mended_by(GATEWAY, free_gateway(view, network)),
     ]
 }
 
@@ -126,7 +126,7 @@ pub(super) fn gateway_is_no_host(view: &View<'_>) -> Vec<Finding> {
             &[GATEWAY, NETWORK],
             format!("{gateway} is {what} {}. potnet accepts it, but the bridge cannot have it.", network.trunc()),
         )
-        .perhaps_mended_by(GATEWAY, free_gateway(view, &network)),
+        .perhaps_mended_by(GATEWAY, free_gateway(view, network)),
     ]
 }
 
@@ -190,8 +190,8 @@ pub(super) fn network_with_host_bits(view: &View<'_>) -> Vec<Finding> {
 const PRIVATE: [(Ipv4Addr, u8); 3] =
     [(Ipv4Addr::new(10, 0, 0, 0), 8), (Ipv4Addr::new(172, 16, 0, 0), 12), (Ipv4Addr::new(192, 168, 0, 0), 16)];
 
-fn within(network: &Ipv4Net, (address, prefix): (Ipv4Addr, u8)) -> bool {
-    Ipv4Net::new(address, prefix).is_ok_and(|larger| larger.contains(network))
+fn within(network: Ipv4Net, (address, prefix): (Ipv4Addr, u8)) -> bool {
+    Ipv4Net::new(address, prefix).is_ok_and(|larger| larger.contains(&network))
 }
 
 /// POT_NETWORK is not a private network (guide, "POT_NETWORK": "it's wise to choose a private network segment";
@@ -200,14 +200,14 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network().filter(|_| view.is_own(NETWORK)) else { return Vec::new() };
     let cut = network.trunc();
     let reserved = [
-        (Ipv4Addr::new(0, 0, 0, 0), 8, "means “this host” and is never forwarded"),
+        (Ipv4Addr::UNSPECIFIED, 8, "means “this host” and is never forwarded"),
         (Ipv4Addr::new(127, 0, 0, 0), 8, "is the loopback network"),
         (Ipv4Addr::new(169, 254, 0, 0), 16, "is for link-local addresses and is never forwarded"),
         (Ipv4Addr::new(224, 0, 0, 0), 4, "is for multicast"),
         (Ipv4Addr::new(240, 0, 0, 0), 4, "is reserved"),
     ];
     for (address, prefix, why) in reserved {
-        if Ipv4Net::new(address, prefix).is_ok_and(|other| overlap(&other, &network)) {
+        if Ipv4Net::new(address, prefix).is_ok_and(|other| overlap(other, network)) {
             return vec![Finding::error(
                 "network-reserved",
                 &[NETWORK],
@@ -215,7 +215,7 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
             )];
         }
     }
-    if within(&network, (Ipv4Addr::new(100, 64, 0, 0), 10)) {
+    if within(network, (Ipv4Addr::new(100, 64, 0, 0), 10)) {
         return vec![Finding::notice(
             "network-of-carriers",
             &[NETWORK],
@@ -225,7 +225,7 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
             ),
         )];
     }
-    if PRIVATE.into_iter().any(|private| within(&network, private)) {
+    if PRIVATE.into_iter().any(|private| within(network, private)) {
         return Vec::new();
     }
     vec![Finding::warning(
@@ -256,7 +256,7 @@ pub(super) fn network_overlaps_interface(view: &View<'_>) -> Vec<Finding> {
         .iter()
         .filter(|interface| !interface.is_loopback() && !view.is_pots_own(interface))
         .filter_map(|interface| {
-            let address = interface.addresses.iter().find(|address| overlap(&network, &address.network))?;
+            let address = interface.addresses.iter().find(|address| overlap(network, address.network))?;
             Some(Finding::error(
                 "network-overlaps-interface",
                 &[NETWORK],
@@ -278,7 +278,7 @@ pub(super) fn network_overlaps_listed(view: &View<'_>) -> Vec<Finding> {
     let listed = view.list("POT_EXTRA_EXTIF");
     for (setting, interface) in view.extra_networks() {
         let other = setting.value.as_deref().and_then(|value| value.parse::<Ipv4Net>().ok());
-        if let Some(other) = other.filter(|other| listed.contains(&interface) && overlap(&network, other)) {
+        if let Some(other) = other.filter(|other| listed.contains(&interface) && overlap(network, *other)) {
             findings.push(Finding::error(
                 "network-overlaps-extra",
                 &[NETWORK, &setting.name],
@@ -292,7 +292,7 @@ pub(super) fn network_overlaps_listed(view: &View<'_>) -> Vec<Finding> {
     if view.text("POT_VPN_EXTIF").is_some() {
         for entry in view.list("POT_VPN_NETWORKS") {
             let other = entry.parse::<Ipv4Net>().or_else(|_| entry.parse::<Ipv4Addr>().map(Ipv4Net::from));
-            if let Some(other) = other.ok().filter(|other| overlap(&network, other)) {
+            if let Some(other) = other.ok().filter(|other| overlap(network, *other)) {
                 findings.push(Finding::error(
                     "network-overlaps-vpn",
                     &[NETWORK, "POT_VPN_NETWORKS"],
@@ -322,9 +322,9 @@ pub(super) fn network_overlaps_route(view: &View<'_>) -> Vec<Finding> {
         .filter(|route| {
             route.destination.prefix_len() > 0
                 && route.gateway.is_some()
-                && overlap(&network, &route.destination)
+                && overlap(network, route.destination)
                 && !view.is_named_pots_own(&route.interface)
-                && !attached.iter().any(|other| overlap(other, &route.destination))
+                && !attached.iter().any(|other| overlap(*other, route.destination))
         })
         .map(|route| {
             Finding::warning(

@@ -13,22 +13,25 @@ const MOST_UNKNOWN: usize = 100;
 /// sh stops reading at a syntax error, and `pot`, which sources the file, ends with it (POSIX, 2.8.1 "Consequences of
 /// Shell Errors": a special built-in such as `.` ends the shell).
 pub(super) fn shell_syntax(view: &View<'_>) -> Vec<Finding> {
-    view.configuration
-        .own()
-        .syntax_problems()
-        .iter()
-        .map(|problem| {
-            Finding::error(
-                "shell-syntax",
-                &[],
-                format!(
-                    "Line {} is not valid for sh: {}. Every pot command would stop here.",
-                    problem.line, problem.message
-                ),
-            )
-            .at(problem.line)
-        })
-        .collect()
+    let mut findings = Vec::new();
+    for problem in view.configuration.default_document().syntax_problems() {
+        findings.push(Finding::error(
+            "shell-syntax",
+            &[],
+            format!(
+                "Line {} of pot.default.conf is not valid for sh: {}. Every pot command would stop there.",
+                problem.line, problem.message
+            ),
+        ));
+    }
+    for problem in view.configuration.own().syntax_problems() {
+        let message = format!(
+            "Line {} is not valid for sh: {}. Every pot command would stop here.",
+            problem.line, problem.message
+        );
+        findings.push(Finding::error("shell-syntax", &[], message).at(problem.line));
+    }
+    findings
 }
 
 /// Commands that are no danger and say nothing: the shell's own words for variables and tests.
@@ -103,6 +106,13 @@ pub(super) fn computed_value(view: &View<'_>) -> Vec<Finding> {
                 .at(oddity.line)
         })
         .collect();
+    findings.extend(view.configuration.default_document().oddities().iter().take(1).map(|oddity| {
+        Finding::warning(
+            "computed-value",
+            &[],
+            format!("No value is certain, because in line {} of pot.default.conf {}.", oddity.line, oddity.reason),
+        )
+    }));
     for setting in view.settings() {
         if setting.source != Source::PotConf || setting.editable || !is_known(&setting.name) {
             continue;
@@ -483,7 +493,7 @@ mod tests {
 
     #[test]
     fn thousands_of_unknown_names_do_not_bury_the_rest() {
-        let own: String = (0..5000).map(|number| format!("POT_NAME_{number}=1\n")).collect();
+        let own = (0..5000).map(|number| format!("POT_NAME_{number}=1\n")).collect::<Vec<_>>().concat();
         let findings = found(&own);
         assert!(findings.len() <= MOST_UNKNOWN + 1, "{}", findings.len());
         assert!(findings.iter().any(|finding| finding.message.starts_with("4,900 more names follow")));

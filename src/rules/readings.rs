@@ -175,7 +175,7 @@ fn stack(value: &str) -> String {
 fn network(view: &View<'_>, value: &str) -> Option<String> {
     let network: Ipv4Net = value.parse().ok()?;
     let network = network.trunc();
-    let first = first_address(&network)?;
+    let first = first_address(network)?;
     let last = Ipv4Addr::from(u32::from(network.broadcast()).saturating_sub(1));
     let count = (1_u64 << (32 - u32::from(network.prefix_len()))) - 2;
     let range = format!("{} addresses, {first} to {last}", grouped(count));
@@ -185,7 +185,7 @@ fn network(view: &View<'_>, value: &str) -> Option<String> {
             let overlapped = interfaces
                 .iter()
                 .filter(|interface| !interface.is_loopback() && !view.is_pots_own(interface))
-                .find(|interface| interface.addresses.iter().any(|address| overlap(&network, &address.network)));
+                .find(|interface| interface.addresses.iter().any(|address| overlap(network, address.network)));
             match overlapped {
                 None => format!("{range}. Overlaps no network of this host"),
                 Some(interface) => format!("{range}. Overlaps the network of {}", interface.name),
@@ -208,7 +208,7 @@ fn gateway(view: &View<'_>, value: &str) -> Option<String> {
     if !network.contains(&address) {
         return None;
     }
-    let place = if first_address(&network) == Some(address) { "The first address of" } else { "An address in" };
+    let place = if first_address(network) == Some(address) { "The first address of" } else { "An address in" };
     let bridge = view
         .interfaces()
         .unwrap_or_default()

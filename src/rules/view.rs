@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::facts::{HostFacts, Interface, Ipv4Address, Pot, Route};
-use crate::potconf::{Configuration, Name, Setting, Source, parameter};
+use crate::potconf::{Configuration, Setting, Source, parameter};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -90,11 +90,6 @@ impl<'a> View<'a> {
             .filter_map(|setting| crate::potconf::extra_interface(&setting.name).map(|interface| (setting, interface)))
     }
 
-    /// The network that pot.conf gives for an extra interface.
-    pub(super) fn extra_network(&self, interface: &str) -> Option<&str> {
-        self.text(Name::for_interface(interface).ok()?.as_str())
-    }
-
     // -- the host --
 
     /// The host's interfaces, when they are known.
@@ -167,12 +162,12 @@ impl<'a> View<'a> {
 }
 
 /// Whether two networks have an address in common.
-pub(super) fn overlap(one: &Ipv4Net, other: &Ipv4Net) -> bool {
+pub(super) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 
 /// The first address that a host in the network can have.
-pub(super) fn first_address(network: &Ipv4Net) -> Option<Ipv4Addr> {
+pub(super) fn first_address(network: Ipv4Net) -> Option<Ipv4Addr> {
     (network.prefix_len() <= 30).then(|| Ipv4Addr::from(u32::from(network.network()) + 1))
 }
 
@@ -253,10 +248,10 @@ mod tests {
     #[test]
     fn networks_overlap_in_both_directions() {
         let net = |text: &str| text.parse::<Ipv4Net>().unwrap();
-        assert!(overlap(&net("10.0.0.0/8"), &net("10.200.1.5/24")));
-        assert!(overlap(&net("10.200.1.5/24"), &net("10.0.0.0/8")));
-        assert!(!overlap(&net("10.0.0.0/16"), &net("10.1.0.0/16")));
-        assert_eq!(first_address(&net("10.200.0.9/16")), Some(Ipv4Addr::new(10, 200, 0, 1)));
-        assert_eq!(first_address(&net("10.0.0.0/31")), None);
+        assert!(overlap(net("10.0.0.0/8"), net("10.200.1.5/24")));
+        assert!(overlap(net("10.200.1.5/24"), net("10.0.0.0/8")));
+        assert!(!overlap(net("10.0.0.0/16"), net("10.1.0.0/16")));
+        assert_eq!(first_address(net("10.200.0.9/16")), Some(Ipv4Addr::new(10, 200, 0, 1)));
+        assert_eq!(first_address(net("10.0.0.0/31")), None);
     }
 }

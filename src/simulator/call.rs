@@ -70,7 +70,7 @@ impl Call {
     }
 
     /// All of standard input as text.
-    pub fn stdin(&self) -> String {
+    pub fn stdin() -> String {
         let mut bytes = Vec::new();
         let _ = io::Read::read_to_end(&mut io::stdin(), &mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()

@@ -1,6 +1,6 @@
 //! The texts of the simulated host's files. Names, values and defaults are FreeBSD's and pot's, the words are our own.
 
-pub(crate) const POT_DEFAULT_CONF: &str = r#"# Defaults of pot. Leave this file alone: what you want otherwise goes into pot.conf.
+pub(crate) const POT_DEFAULT_CONF: &str = r"# Defaults of pot. Leave this file alone: what you want otherwise goes into pot.conf.
 
 # The dataset below which pot keeps everything
 POT_ZFS_ROOT=zroot/pot
@@ -59,7 +59,7 @@ POT_VPN_NETWORKS=
 
 # Facility of syslog that pot writes to
 POT_LOG_FACILITY=local2
-"#;
+";
 
 pub(crate) const POT_CONF: &str = r#"# Settings of pot for this host. A line without the leading # takes the place of the default.
 
@@ -296,7 +296,7 @@ pass in on $ext_if inet proto tcp from $lan to ($ext_if) port $tcp_in flags S/SA
 pass in on { vlan20, vlan30 } all
 "#;
 
-pub(crate) const SYSLOG_CONF: &str = r#"# syslogd's rules, see syslog.conf(5)
+pub(crate) const SYSLOG_CONF: &str = r"# syslogd's rules, see syslog.conf(5)
 *.err;kern.warning;auth.notice;mail.crit		/dev/console
 *.notice;authpriv.none;kern.debug;lpr.info;mail.crit;news.err	/var/log/messages
 security.*					/var/log/security
@@ -311,11 +311,11 @@ cron.*						/var/log/cron
 !*
 include						/etc/syslog.d
 include						/usr/local/etc/syslog.d
-"#;
+";
 
 pub(crate) const SYSLOG_POT_CONF: &str = "# what pot does\nlocal2.*\t\t\t\t\t/var/log/pot.log\n";
 
-pub(crate) const NEWSYSLOG_CONF: &str = r#"# logfilename		[owner:group]	mode count size when  flags [/pid_file] [sig_num]
+pub(crate) const NEWSYSLOG_CONF: &str = r"# logfilename		[owner:group]	mode count size when  flags [/pid_file] [sig_num]
 /var/log/auth.log			600  7     1000 @0101T JC
 /var/log/cron				600  3     1000 *     JC
 /var/log/debug.log			600  7     1000 *     JC
@@ -324,7 +324,7 @@ pub(crate) const NEWSYSLOG_CONF: &str = r#"# logfilename		[owner:group]	mode cou
 /var/log/security			600  10    1000 *     JC
 <include> /etc/newsyslog.conf.d/[!.]*.conf
 <include> /usr/local/etc/newsyslog.conf.d/[!.]*.conf
-"#;
+";
 
 pub(crate) const NEWSYSLOG_POT_CONF: &str =
     "# logfilename		[owner:group]	mode count size when  flags\n/var/log/pot.log			640  30    1000 *     JC\n";

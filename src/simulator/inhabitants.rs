@@ -163,7 +163,7 @@ fn add_pot(state: &mut State, machine: &Machine, pot: &Pot, number: u64) -> io::
     }
     let age = DAY * (12 + i64::try_from(number * 37 % 500).unwrap_or(0));
     let mut created = vec![dataset.clone()];
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         // By the day: two roots built one after the other are alike.
         let taken = (now() / DAY - 9) * DAY - i64::try_from(number).unwrap_or(0) * 61;
         let snapshot = format!("{dataset}@{taken}");
@@ -294,15 +294,14 @@ fn start(state: &mut State, pot: &Pot) {
             interface.vnet = Some(pot.name.to_owned());
         }
     }
-    let rules: String = pot
-        .ports
-        .split_whitespace()
-        .filter_map(|port| port.rsplit_once(':'))
-        .map(|(inner, outer)| {
-            let inner = inner.trim_start_matches("tcp:");
-            format!("rdr pass on em0 proto tcp from any to (em0) port {outer} -> {} port {inner}\n", pot.address)
-        })
-        .collect();
+    let mut rules = String::new();
+    for (inner, outer) in pot.ports.split_whitespace().filter_map(|port| port.rsplit_once(':')) {
+        let inner = inner.trim_start_matches("tcp:");
+        rules.push_str(&format!(
+            "rdr pass on em0 proto tcp from any to (em0) port {outer} -> {} port {inner}\n",
+            pot.address
+        ));
+    }
     if !rules.is_empty() {
         load(state, &format!("pot-rdr/{}", pot.name), &rules);
     }

@@ -402,10 +402,8 @@ pub(crate) fn configure(state: &mut State, name: &str, words: &[String], said: &
             }
             return fail("ioctl (SIOCAIFADDR): File exists".into());
         }
-    } else if remove && !family6 {
-        if !interface.inet.is_empty() {
-            interface.inet.remove(0);
-        }
+    } else if remove && !family6 && !interface.inet.is_empty() {
+        interface.inet.remove(0);
     }
     if let (Some(address), Some(interface)) = (address6, state.interface_mut(&name)) {
         interface.inet6.retain(|known| known.address != address.address);

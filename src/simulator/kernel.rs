@@ -15,10 +15,9 @@ use super::{rc, syslog};
 /// Starts the host: what ran is gone, loader.conf, sysctl.conf and rc.conf are in force.
 pub(crate) fn boot(state: &mut State, machine: &Machine) -> std::io::Result<()> {
     clear_folder(machine, "/var/run")?;
-    clear_folder(machine, "/tmp")?;
     let _ = fs::remove_file(machine.path("/dev/pf"));
     state.kept.boots += 1;
-    for dataset in state.kept.datasets.iter_mut() {
+    for dataset in &mut state.kept.datasets {
         dataset.busy = false;
     }
     let seed =
@@ -195,9 +194,10 @@ fn boot_network(state: &mut State, machine: &Machine) {
 /// The link-local address that follows from a MAC address.
 fn link_local(mac: &str) -> Option<std::net::Ipv6Addr> {
     let bytes: Vec<u8> = mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
-    let [a, b, c, d, e, f] = bytes.as_slice() else { return None };
+    let bytes: [u8; 6] = bytes.try_into().ok()?;
     let pair = |high: u8, low: u8| u16::from(high) << 8 | u16::from(low);
-    Some(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, *b), pair(*c, 0xff), pair(0xfe, *d), pair(*e, *f)))
+    let (first, second) = (pair(bytes[0] ^ 2, bytes[1]), pair(bytes[2], 0xff));
+    Some(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, first, second, pair(0xfe, bytes[3]), pair(bytes[4], bytes[5])))
 }
 
 const TUNABLES: [&str; 4] = ["kern.racct.enable", "hw.vtnet.lro_disable", "vfs.zfs.arc_max", "kern.hz"];
@@ -587,12 +587,9 @@ pub(crate) fn uname(call: &mut Call) -> Outcome {
 
 pub(crate) fn freebsd_version(call: &mut Call) -> Outcome {
     let args = std::mem::take(&mut call.args);
-    let (flags, _) = match getopt(&args, "kruj:") {
-        Ok(parsed) => parsed,
-        Err(_) => {
-            call.warn("usage: freebsd-version [-kru] [-j jail]");
-            return Ok(1);
-        }
+    let Ok((flags, _)) = getopt(&args, "kruj:") else {
+        call.warn("usage: freebsd-version [-kru] [-j jail]");
+        return Ok(1);
     };
     let state = call.machine.state()?;
     if has(&flags, 'k') {
@@ -726,7 +723,7 @@ pub(crate) fn jail(call: &mut Call) -> Outcome {
     };
     if let Some(name) = value_of(&flags, 'r') {
         if value_of(&flags, 'f') == Some("-") {
-            call.stdin();
+            Call::stdin();
         }
         let name = name.to_owned();
         let found = call.machine.change(|state| stop_jail(state, &name))?;
@@ -843,6 +840,7 @@ pub(crate) fn shutdown(call: &mut Call) -> Outcome {
         log_lines(state, &machine);
         boot(state, &machine)
     })??;
+    super::start_pots(&machine)?;
     Ok(0)
 }
 

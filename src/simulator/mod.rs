@@ -132,7 +132,7 @@ const TOOLS: &[(&str, &str, Tool)] = &[
     ("usr/bin", "ex", text::ex),
     ("usr/bin", "sed", text::sed),
     ("usr/bin", "which", text::which),
-    ("usr/bin", "rctl", small::yes_man),
+    ("usr/bin", "rctl", small::rctl),
     ("usr/sbin", "sysrc", rc::sysrc),
     ("usr/sbin", "service", rc::service),
     ("usr/sbin", "jls", kernel::jls),
@@ -199,7 +199,7 @@ fn faulty(call: &mut Call) -> Option<Outcome> {
     for fault in state.faults {
         match fault {
             Fault::Hang(tool) if tool == call.name => {
-                std::thread::sleep(std::time::Duration::from_secs(3600));
+                std::thread::sleep(std::time::Duration::from_hours(1));
                 return Some(Ok(1));
             }
             Fault::Slow(tool, milliseconds) if tool == call.name => {
@@ -289,9 +289,28 @@ pub fn clear_faults(dir: &Path) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Reboots the simulated host: run-time state is gone, tunables and rc.conf are in force, /var/run and /tmp are empty.
+/// Reboots the simulated host: run-time state is gone, tunables and rc.conf are in force, /var/run is empty.
 pub fn reboot(dir: &Path) -> Result<(), BuildError> {
     let machine = opened(dir)?;
     let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
-    machine.change(|state| kernel::boot(state, &machine)).map_err(failed)?.map_err(failed)
+    machine.change(|state| kernel::boot(state, &machine)).map_err(failed)?.map_err(failed)?;
+    start_pots(&machine).map_err(failed)
+}
+
+/// What rc(8) does last: `pot_enable` starts the pots of `pot_list`.
+pub(crate) fn start_pots(machine: &Machine) -> io::Result<()> {
+    let script = machine.root().join("usr/sbin/service");
+    if script.exists() && rc::is_yes(rc::value(machine, "pot_enable").as_deref()) {
+        let path =
+            std::env::join_paths(TOOL_FOLDERS.iter().map(|folder| machine.root().join(folder))).unwrap_or_default();
+        let quiet = std::process::Stdio::null;
+        std::process::Command::new(script)
+            .args(["pot", "start"])
+            .env("PATH", path)
+            .stdin(quiet())
+            .stdout(quiet())
+            .stderr(quiet())
+            .status()?;
+    }
+    Ok(())
 }

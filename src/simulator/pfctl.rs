@@ -353,7 +353,7 @@ fn table_command(call: &mut Call, table: &str, command: &str, addresses: &[Strin
         "kill" => {
             call.machine.change(|state| state.running.pf.tables.remove(table))?;
         }
-        _ => return Err(Failure::new(1, format!("{USAGE}"))),
+        _ => return Err(Failure::new(1, USAGE)),
     }
     Ok(())
 }
@@ -383,7 +383,7 @@ fn load(
         .collect();
     let machine = call.machine.clone();
     let parsed = if file == "-" || file == "/dev/stdin" {
-        let text = call.stdin();
+        let text = Call::stdin();
         let read = |path: &str| std::fs::read_to_string(machine.path(path)).ok();
         parse(state, &read, "stdin", &text, &given)
     } else {

@@ -25,6 +25,11 @@ impl Settings {
         self.configuration.value(name).unwrap_or_default()
     }
 
+    /// Commands that sourcing pot.conf runs, `vlan30` in `POT_EXTRA_EXTIF=vlan20 vlan30`.
+    pub fn commands(&self) -> Vec<String> {
+        self.configuration.own().commands().filter_map(|run| run.command).collect()
+    }
+
     pub fn zfs_root(&self) -> &str {
         self.value("POT_ZFS_ROOT")
     }

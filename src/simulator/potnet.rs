@@ -61,11 +61,7 @@ pub(crate) fn potnet(call: &mut Call) -> Outcome {
     let check = reading::config_check(&default, &own);
     let complete = values.get("POT_NETWORK").and_then(|text| text.parse::<IpNet>().ok()).zip(address("POT_GATEWAY"));
     let (Some((net, gateway)), Some(fs_root)) = (complete, values.get("POT_FS_ROOT")) else { return Err(incomplete()) };
-    if values.get("POT_EXTIF").is_none()
-        || values.get("POT_NETMASK").is_none()
-        || values.get("POT_ZFS_ROOT").is_none()
-        || values.get("POT_DNS_NAME").is_none()
-    {
+    if ["POT_EXTIF", "POT_NETMASK", "POT_ZFS_ROOT", "POT_DNS_NAME"].iter().any(|name| !values.contains_key(name)) {
         return Err(incomplete());
     }
     let dns = values.get("POT_DNS_NAME").cloned().zip(address("POT_DNS_IP"));

@@ -69,7 +69,7 @@ pub(crate) fn write_variable(machine: &Machine, file: &str, name: &str, value: O
         match value {
             None if same => {}
             Some(value) if Some(at) == last => {
-                lines.push(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
+                lines.push(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")));
             }
             _ => lines.push(line.to_owned()),
         }
@@ -302,10 +302,7 @@ pub(crate) fn service(call: &mut Call) -> Outcome {
         call.say("\nservice -e\nservice -R\nservice [-v] [-E var=value] [-j <jail name or id>] -l | -r\nservice [-v] [-E var=value] [-j <jail name or id>] <rc.d script> start|stop|etc.\nservice -h\n");
         Ok(1)
     };
-    let (flags, rest) = match getopt(&args, "dE:ej:hlRrvq") {
-        Ok(parsed) => parsed,
-        Err(_) => return usage(call),
-    };
+    let Ok((flags, rest)) = getopt(&args, "dE:ej:hlRrvq") else { return usage(call) };
     let machine = call.machine.clone();
     let known = |service: &&Service| service.needs.is_empty() || machine.path(service.needs).exists();
     if has(&flags, 'l') {
@@ -422,8 +419,7 @@ fn daemon(call: &mut Call, service: &Service, action: &str) -> Outcome {
             return Ok(1);
         }
         ("stop" | "reload", None) => {
-            let extra = if action == "reload" { "" } else { "" };
-            call.warn(format_args!("{name} not running? (check /var/run/{name}.pid).{extra}"));
+            call.warn(format_args!("{name} not running? (check /var/run/{name}.pid)."));
             return Ok(1);
         }
         ("reload", Some(_)) if !service.reload => {

@@ -104,11 +104,8 @@ pub(crate) fn pw(call: &mut Call) -> Outcome {
             let Some(name) = name.filter(|name| find(name).is_some()) else {
                 return Err(Failure::new(65, "pw: unknown group"));
             };
-            let left: String = text
-                .lines()
-                .filter(|line| line.split(':').next() != Some(&name))
-                .map(|line| format!("{line}\n"))
-                .collect();
+            let left: String =
+                text.split_inclusive('\n').filter(|line| line.split(':').next() != Some(&name)).collect();
             machine.replace("/etc/group", left.as_bytes())?;
             Ok(0)
         }
@@ -195,10 +192,10 @@ pub(crate) fn lockf(call: &mut Call) -> Outcome {
 
 /// Takes a mail and keeps it in the root's spool: nothing leaves the machine.
 pub(crate) fn sendmail(call: &mut Call) -> Outcome {
-    let text = call.stdin();
+    let text = Call::stdin();
     let stamp = format!("{}-{}", super::machine::now(), std::process::id());
-    let recipients: Vec<&String> = call.args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    let header: String = recipients.iter().map(|recipient| format!("X-Envelope-To: {recipient}\n")).collect();
+    let recipients: Vec<&str> = call.args.iter().map(String::as_str).filter(|arg| !arg.starts_with('-')).collect();
+    let header = format!("X-Envelope-To: {}\n", recipients.join(", "));
     call.machine.write(&format!("/var/spool/simulated-mail/{stamp}.eml"), &format!("{header}{text}"))?;
     Ok(0)
 }
@@ -216,6 +213,34 @@ pub(crate) fn mount(call: &mut Call) -> Outcome {
         if let Some(at) = dataset.mounted_at {
             call.say(format_args!("{} on {at} (zfs, local, nfsv4acls)", dataset.name));
         }
+    }
+    Ok(0)
+}
+
+/// rctl(8) for `-hu jail:NAME`; limits are taken as set.
+pub(crate) fn rctl(call: &mut Call) -> Outcome {
+    let args = std::mem::take(&mut call.args);
+    let (flags, rest) = getopt(&args, "a:dhl:nr:u:").map_err(|error| Failure::new(1, error.text("rctl")))?;
+    let state = call.machine.state()?;
+    if state.running.sysctls.get("kern.racct.enable").is_none_or(|value| value != "1") {
+        return Err(Failure::new(
+            1,
+            "rctl: RACCT/RCTL present, but disabled; enable using kern.racct.enable=1 tunable",
+        ));
+    }
+    let subject = value_of(&flags, 'u').or(rest.first().map(String::as_str)).unwrap_or_default();
+    let Some(name) = subject.strip_prefix("jail:") else { return Ok(0) };
+    let Some(jail) = state.running.jails.iter().find(|jail| jail.name == name) else {
+        return Err(Failure::new(
+            1,
+            format!("rctl: failed to show resource consumption for '{subject}': No such process"),
+        ));
+    };
+    let megabytes = 24 + u64::from(jail.jid) * 37 % 400;
+    for (resource, value) in [("memoryuse", megabytes), ("vmemoryuse", megabytes * 3)] {
+        let bytes = value * 1024 * 1024;
+        let shown = if has(&flags, 'h') { super::datasets::human(bytes) } else { bytes.to_string() };
+        call.say(format_args!("{resource}={shown}"));
     }
     Ok(0)
 }

@@ -66,7 +66,11 @@ fn read_file(machine: &Machine, path: &str, rules: &mut Vec<SyslogRule>, depth: 
                 })
                 .unwrap_or_default();
             files.sort();
-            for file in files.iter().filter(|file| file.ends_with(".conf") && !file.starts_with('.')) {
+            for file in files.iter().filter(|file| !file.starts_with('.')) {
+                // As syslogd(8) has it: only names that end so, in just these letters.
+                if std::path::Path::new(file).extension().is_none_or(|ending| ending != "conf") {
+                    continue;
+                }
                 read_file(machine, &format!("{folder}/{file}"), rules, depth + 1);
             }
             continue;
@@ -229,7 +233,7 @@ pub(crate) fn logger(call: &mut Call) -> Outcome {
     let lines: Vec<String> = if words.is_empty() {
         match value_of(&flags, 'f') {
             Some(file) => call.machine.text(file).lines().map(str::to_owned).collect(),
-            None => call.stdin().lines().map(str::to_owned).collect(),
+            None => Call::stdin().lines().map(str::to_owned).collect(),
         }
     } else {
         vec![words.join(" ")]

@@ -123,7 +123,7 @@ impl Pattern {
     }
 
     /// The leftmost, longest-by-greed match from `from` on: start, end and groups, in characters.
-    fn find(&self, text: &[char], from: usize) -> Option<(usize, usize, Vec<(usize, usize)>)> {
+    fn find(&self, text: &[char], from: usize) -> Option<Found> {
         let last = if self.at_start { 0 } else { text.len() };
         if self.at_start && from > 0 {
             return None;
@@ -186,6 +186,9 @@ impl Pattern {
         self.find(&line.chars().collect::<Vec<_>>(), 0).is_some()
     }
 }
+
+/// Start and end of a match and of its groups.
+type Found = (usize, usize, Vec<(usize, usize)>);
 
 /// Text up to an unescaped delimiter; an escaped delimiter loses its backslash.
 fn until(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, delimiter: char) -> Option<String> {
@@ -386,7 +389,7 @@ pub(crate) fn sed(call: &mut Call) -> Outcome {
     }
     let files: Vec<String> = args.collect();
     if files.is_empty() {
-        let text = call.stdin();
+        let text = Call::stdin();
         let result = edit(&text, &script, silent);
         call.print(&result);
         return Ok(0);
@@ -423,7 +426,7 @@ pub(crate) fn ex(call: &mut Call) -> Outcome {
     let old = fs::read(&path).unwrap_or_default();
     let mut lines: Vec<String> = String::from_utf8_lossy(&old).lines().map(str::to_owned).collect();
     let mut current = lines.len();
-    let script = call.stdin();
+    let script = Call::stdin();
     let mut commands = script.lines();
     let mut write = false;
     while let Some(command) = commands.next() {

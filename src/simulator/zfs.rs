@@ -882,7 +882,7 @@ fn clone(call: &mut Call, args: &[String]) -> Outcome {
         if state.dataset(target).is_some() {
             return refuse("dataset already exists");
         }
-        if !parent_of(target).is_some_and(|parent| state.dataset(parent).is_some()) {
+        if parent_of(target).is_none_or(|parent| state.dataset(parent).is_none()) {
             return refuse("parent does not exist");
         }
         if state.available(target) == 0 {
@@ -931,7 +931,7 @@ fn rename(call: &mut Call, args: &[String]) -> Outcome {
                 state.mount(&machine, &renamed)?;
             }
         }
-        state.kept.datasets.sort_by(|a, b| a.name.cmp(&b.name));
+        state.sort_datasets();
         Ok(0)
     })?
 }

@@ -539,7 +539,7 @@ fn exported(entry: &Entry, format: &str, zone: &TimeZone) -> String {
 }
 
 /// Quoted where CSV wants it; a spreadsheet must not take a log line for a formula.
-fn csv_field(text: &str) -> String {
+pub(super) fn csv_field(text: &str) -> String {
     let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
     if guarded.contains(['"', ',', '\n', '\r', '\'']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))

@@ -1,15 +1,273 @@
-//! /history.
+//! History: who changed what, when, from where and why; proof that it is unbroken; and the way back.
 
 use super::error::Fault;
-use super::guard::Visitor;
-use super::layout::{self, Entry, Frame};
+use super::guard::{Form, Visitor};
+use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages, query_value};
+use crate::activity::parse_time;
+use crate::audit::{Act, Cursor, Filter, ParameterChange};
+use crate::diff::Diff;
+use crate::digest::Digest;
+use crate::executor::protocol::{
+    BackupView, Command, ConfigurationView, ExportFormat, RefusalKind, Reply, ReviewView, VerifyView,
+};
+use crate::journal::record::{Action, Method, Outcome, Stage};
+use crate::operations::plan::ManagedFile;
+use crate::potconf::{Edit, EditAction, Name, PARAMETERS};
+use crate::rules::Severity;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-/// The routes of this file.
+/// Acts on one page.
+const PAGE: u32 = 50;
+
+/// The routes of this file. All of them are for those who are signed in.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.route("/history", web::get().to(show));
+    cfg.route("/history", web::get().to(show))
+        .route("/history/export", web::get().to(export))
+        .route("/history/verify", web::post().to(verify))
+        .route("/history/checkpoint", web::post().to(checkpoint))
+        .route("/history/files", web::get().to(files))
+        .route("/history/files/{file}", web::get().to(versions))
+        .route("/history/parameters/{name}", web::get().to(parameter))
+        .route("/history/{record}", web::get().to(one))
+        .route("/history/{record}/revert", web::get().to(way_back))
+        .route("/history/{record}/revert", web::post().to(go_back));
+}
+
+/// The last check of the whole history.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    at: Timestamp,
+    view: VerifyView,
+    /// The first difference between the database and the journal.
+    difference: Option<String>,
+}
+
+/// The filters as they stand in the address. Empty ones are as good as absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Filters {
+    /// `all`: everything, else changes.
+    tab: String,
+    since: String,
+    until: String,
+    actor: String,
+    action: String,
+    parameter: String,
+    outcome: String,
+    text: String,
+    /// Where a page begins.
+    before: Option<u64>,
+    /// The act that is shown open.
+    open: Option<u64>,
+    format: String,
+}
+
+/// A word of the journal, as serde writes it.
+fn word<T: DeserializeOwned>(field: &str, text: &str) -> Result<Option<T>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map(Some)
+        .map_err(|_| Fault::Invalid(format!("{text} is not known as {field} of the history.")))
+}
+
+impl Filters {
+    fn filter(&self, visitor: &Visitor) -> Result<Filter, Fault> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let time = |text: &str| {
+            (!text.trim().is_empty())
+                .then(|| parse_time(text, visitor.clock().zone(), Timestamp::now()))
+                .transpose()
+                .map_err(|error| Fault::Invalid(error.to_string()))
+        };
+        if self.text.len() > 200 || self.parameter.len() > 200 || self.actor.len() > 200 {
+            return Err(Fault::Invalid("A filter of the history is longer than 200 characters.".to_owned()));
+        }
+        Ok(Filter {
+            changes_only: self.tab != "all",
+            people_only: false,
+            since_ms: time(&self.since)?.map(Timestamp::as_millisecond),
+            until_ms: time(&self.until)?.map(Timestamp::as_millisecond),
+            actor: given(&self.actor),
+            action: word("an action", &self.action)?,
+            outcome: word("an outcome", &self.outcome)?,
+            parameter: given(&self.parameter),
+            text: given(&self.text),
+        })
+    }
+
+    fn address(&self, path: &str, change: &[(&str, &str)]) -> String {
+        let all = [
+            ("tab", &self.tab),
+            ("since", &self.since),
+            ("until", &self.until),
+            ("actor", &self.actor),
+            ("action", &self.action),
+            ("parameter", &self.parameter),
+            ("outcome", &self.outcome),
+            ("text", &self.text),
+        ];
+        let unchanged = all.iter().filter(|(name, _)| !change.iter().any(|(changed, _)| changed == name));
+        let pairs = unchanged.map(|(name, value)| (*name, value.as_str())).chain(change.iter().copied());
+        let query: Vec<String> = pairs
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={}", query_value(value)))
+            .collect();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+    }
+
+    fn any(&self) -> bool {
+        [&self.since, &self.until, &self.actor, &self.action, &self.parameter, &self.outcome, &self.text]
+            .iter()
+            .any(|value| !value.is_empty())
+    }
+
+    fn is(&self, value: &str, other: &str) -> bool {
+        value == other
+    }
+
+    /// The page that a row's link opens, with this act open or, when it is open, closed.
+    fn opened(&self, sequence: u64) -> String {
+        let before = self.before.map_or(String::new(), |before| before.to_string());
+        let open = if self.open == Some(sequence) { String::new() } else { sequence.to_string() };
+        format!("{}#r{sequence}", self.address("/history", &[("before", &before), ("open", &open)]))
+    }
+}
+
+/// One act as the pages show it.
+struct Shown {
+    act: Act,
+    sequence: u64,
+    time: layout::Time,
+    full: layout::Time,
+    open: bool,
+    link: String,
+    outcome_words: &'static str,
+    outcome_icon: Icon,
+    from_where: String,
+    /// Whether the way back can be planned from it.
+    way_back: Option<String>,
+}
+
+impl Shown {
+    fn new(visitor: &Visitor, act: Act, open: bool, link: String) -> Self {
+        let entry = &act.record.entry;
+        let (outcome_words, outcome_icon) = outcome(entry.action, entry.stage, act.outcome());
+        let from_where = match (entry.actor.method, &entry.reported.address) {
+            (Method::CommandLine, _) => match &entry.actor.claimed {
+                Some(claimed) => format!("command line, claims to be {claimed}"),
+                None => "command line".to_owned(),
+            },
+            (Method::Console, _) => "by itself".to_owned(),
+            (_, Some(address)) => address.clone(),
+            _ if entry.action == Action::Outside => "not by this console".to_owned(),
+            _ => String::new(),
+        };
+        let done = matches!(act.outcome(), Some(Outcome::Done));
+        let way_back = match entry.action {
+            Action::Configuration | Action::Outside if done && !entry.changes.is_empty() => {
+                Some(format!("/history/{}/revert", act.record.sequence))
+            }
+            Action::Restore | Action::Run | Action::Readiness | Action::Outside if entry.before.is_some() && done => {
+                Some("/history/files".to_owned())
+            }
+            _ => None,
+        };
+        let clock = visitor.clock();
+        Self {
+            sequence: act.record.sequence,
+            time: clock.time(&act.record.time),
+            full: clock.full(&act.record.time),
+            open,
+            link,
+            outcome_words,
+            outcome_icon,
+            from_where,
+            way_back,
+            act,
+        }
+    }
+
+    fn entry(&self) -> &crate::journal::record::Entry {
+        &self.act.record.entry
+    }
+
+    /// What it says of its end, when the outcome's record says something of its own.
+    fn ended_message(&self) -> Option<&str> {
+        self.act.ended.as_ref().map(|ended| ended.entry.message.as_str()).filter(|message| !message.is_empty())
+    }
+
+    fn diff(&self) -> Option<&Diff> {
+        let ended = self.act.ended.as_ref().and_then(|ended| ended.entry.diff.as_ref());
+        self.entry().diff.as_ref().or(ended).filter(|diff| !diff.is_empty())
+    }
+
+    fn after(&self) -> Option<&Digest> {
+        self.entry().after.as_ref().or_else(|| self.act.ended.as_ref().and_then(|ended| ended.entry.after.as_ref()))
+    }
+
+    fn method(&self) -> &'static str {
+        match self.entry().actor.method {
+            Method::Password => "password",
+            Method::CommandLine => "command line, root",
+            Method::SetupCode => "set-up code",
+            Method::Console => "the console itself",
+            Method::None => "not known",
+        }
+    }
+
+    fn role(&self) -> String {
+        self.entry().actor.role.map_or(String::new(), |role| role.to_string())
+    }
+
+    fn short(&self, digest: &Digest) -> String {
+        let hex = digest.hex();
+        format!("{}…{}", &hex[..4], &hex[60..])
+    }
+
+    fn is_parameter(&self, name: &str) -> bool {
+        self.entry().action == Action::Configuration && Name::try_from(name).is_ok()
+    }
+
+    fn grouped(&self) -> String {
+        layout::grouped(self.sequence)
+    }
+}
+
+/// Words and icon for how an act ended.
+fn outcome(action: Action, stage: Stage, outcome: Option<Outcome>) -> (&'static str, Icon) {
+    let tick = Icon::new("tick", "", "quiet");
+    let error = Icon::new("error", "", "is-error");
+    match outcome {
+        None if stage == Stage::Intent => ("under way", Icon::new("now", "", "is-accent")),
+        None => ("recorded", tick),
+        Some(Outcome::Done) => match action {
+            Action::Configuration | Action::Restore => ("saved", tick),
+            Action::Run | Action::Readiness => ("as planned", tick),
+            Action::Outside => ("recorded", Icon::new("outside", "", "is-warn")),
+            _ => ("done", tick),
+        },
+        Some(Outcome::Refused) => ("refused", Icon::new("lock", "", "is-warn")),
+        Some(Outcome::Failed) => ("failed", error),
+        Some(Outcome::Interrupted) => ("interrupted", error),
+        Some(Outcome::Reverted) => ("put back", Icon::new("back", "", "is-accent")),
+        Some(Outcome::RevertedInPart) => ("put back in part", error),
+        Some(Outcome::OvertakenByReboot) => ("overtaken by reboot", Icon::new("warn", "", "is-warn")),
+    }
+}
+
+struct Day {
+    heading: layout::Time,
+    acts: Vec<Shown>,
 }
 
 /// `templates/history/history.html`.
@@ -17,8 +275,530 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[template(path = "history/history.html")]
 struct Page {
     frame: Frame,
+    filters: Filters,
+    days: Vec<Day>,
+    pages: Pages,
+    actors: Vec<String>,
+    state: StateLine,
 }
 
-async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    layout::page(StatusCode::OK, &Page { frame: visitor.frame(Entry::History, Entry::History.label()) })
+/// What is known of the proof.
+struct StateLine {
+    records: String,
+    behind: Option<String>,
+    checked: Option<(layout::Time, bool, String)>,
+    csv: String,
+    json: String,
+    jsonl: String,
 }
+
+fn state_line(visitor: &Visitor, filters: &Filters) -> StateLine {
+    let progress = visitor.state().projected.borrow().clone();
+    let behind = (progress.held < progress.journal || progress.problem.is_some()).then(|| {
+        let why = progress.problem.clone().map_or(String::new(), |problem| format!(": {problem}"));
+        format!(
+            "This list is behind the journal ({} of {} records{why})",
+            layout::grouped(progress.held),
+            layout::grouped(progress.journal)
+        )
+    });
+    let checked = visitor.state().checked.lock().ok().and_then(|checked| checked.clone()).map(|checked| {
+        let problem = checked.view.problem.clone().or(checked.difference.clone());
+        (visitor.clock().moment(&checked.at), problem.is_none(), problem.unwrap_or_default())
+    });
+    let export = |format: &str| filters.address("/history/export", &[("format", format)]);
+    StateLine {
+        records: layout::counted(usize::try_from(progress.journal).unwrap_or(usize::MAX), "record", "records"),
+        behind,
+        checked,
+        csv: export("csv"),
+        json: export("json"),
+        jsonl: export("jsonl"),
+    }
+}
+
+/// The database's own trouble, in words.
+fn trouble(error: crate::audit::StoreError) -> Fault {
+    Fault::Unexpected(format!("the history could not be read: {error}"))
+}
+
+async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
+    list(&visitor, filters.into_inner(), None).await
+}
+
+async fn list(visitor: &Visitor, filters: Filters, notice: Option<Notice>) -> Result<HttpResponse, Fault> {
+    let filter = filters.filter(visitor)?;
+    let history = &visitor.state().history;
+    let page = history.page(&filter, Cursor { before: filters.before }, PAGE).await.map_err(trouble)?;
+    let actors = history.actors().await.map_err(trouble)?;
+    let mut days: Vec<Day> = Vec::new();
+    for act in page.acts {
+        let heading = visitor.clock().day(&act.record.time);
+        let sequence = act.record.sequence;
+        let shown = Shown::new(visitor, act, filters.open == Some(sequence), filters.opened(sequence));
+        match days.last_mut() {
+            Some(day) if day.heading.text() == heading.text() => day.acts.push(shown),
+            _ => days.push(Day { heading, acts: vec![shown] }),
+        }
+    }
+    let older = page
+        .next
+        .and_then(|next| next.before)
+        .map(|before| filters.address("/history", &[("before", &before.to_string())]));
+    let newer = filters.before.map(|_| filters.address("/history", &[]));
+    let page = Page {
+        frame: visitor.frame(Place::History, Place::History.label()).with_notice(notice),
+        days,
+        pages: Pages { label: "History", newer, older, position: String::new() },
+        actors,
+        state: state_line(visitor, &filters),
+        filters,
+    };
+    layout::page(StatusCode::OK, &page)
+}
+
+/// `templates/history/one.html`: one act by itself, to link to.
+#[derive(Template)]
+#[template(path = "history/one.html")]
+struct One {
+    frame: Frame,
+    shown: Shown,
+}
+
+async fn act_of(visitor: &Visitor, record: u64) -> Result<Act, Fault> {
+    visitor.state().history.act(record).await.map_err(trouble)?.ok_or(Fault::NotFound)
+}
+
+async fn one(visitor: Visitor, record: web::Path<u64>) -> Result<HttpResponse, Fault> {
+    let act = act_of(&visitor, *record).await?;
+    let shown = Shown::new(&visitor, act, true, "/history".to_owned());
+    let title = format!("Record {}", shown.grouped());
+    layout::page(StatusCode::OK, &One { frame: visitor.frame(Place::History, title), shown })
+}
+
+/// `templates/history/parameter.html`: one parameter over time.
+#[derive(Template)]
+#[template(path = "history/parameter.html")]
+struct OverTime {
+    frame: Frame,
+    name: String,
+    known: Option<&'static crate::potconf::Parameter>,
+    changes: Vec<(Shown, Option<String>, Option<String>)>,
+    older: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Before {
+    before: Option<u64>,
+}
+
+async fn parameter(visitor: Visitor, name: web::Path<String>, at: web::Query<Before>) -> Result<HttpResponse, Fault> {
+    let name = Name::try_from(name.as_str()).map_err(|_| Fault::NotFound)?.to_string();
+    let found: Vec<ParameterChange> =
+        visitor.state().history.parameter(&name, Cursor { before: at.before }, PAGE).await.map_err(trouble)?;
+    let older = (found.len() == PAGE as usize)
+        .then(|| found.last())
+        .flatten()
+        .map(|last| format!("/history/parameters/{name}?before={}", last.act.record.sequence));
+    let changes = found
+        .into_iter()
+        .map(|change| {
+            let link = format!("/history/{}", change.act.record.sequence);
+            (Shown::new(&visitor, change.act, false, link), change.from, change.to)
+        })
+        .collect();
+    let frame = visitor.frame(Place::History, format!("{name} over time"));
+    let known = crate::potconf::parameter(&name);
+    layout::page(StatusCode::OK, &OverTime { frame, name, known, changes, older })
+}
+
+/// Every file whose versions are kept.
+const FILES: [ManagedFile; 6] = [
+    ManagedFile::PotConf,
+    ManagedFile::PfConf,
+    ManagedFile::RcConf,
+    ManagedFile::LoaderConf,
+    ManagedFile::SyslogConf,
+    ManagedFile::NewsyslogConf,
+];
+
+/// `templates/history/files.html`: kept versions of files, and two of them compared.
+#[derive(Template)]
+#[template(path = "history/files.html")]
+struct Files {
+    frame: Frame,
+    groups: Vec<Group>,
+    compared: Option<Compared>,
+    single: Option<ManagedFile>,
+}
+
+struct Group {
+    file: ManagedFile,
+    path: String,
+    versions: Vec<Version>,
+}
+
+struct Version {
+    backup: BackupView,
+    at: layout::Time,
+    short: String,
+}
+
+struct Compared {
+    diff: Diff,
+    from: String,
+    to: String,
+}
+
+async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<BackupView>, Fault> {
+    match visitor.ask(Command::Backups { file }).await? {
+        Reply::Backups { backups } => Ok(backups),
+        _ => Err(Fault::other_reply()),
+    }
+}
+
+fn groups(visitor: &Visitor, backups: Vec<BackupView>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for backup in backups {
+        let hex = backup.digest.hex();
+        let version =
+            Version { at: visitor.clock().full(&backup.at), short: format!("{}…{}", &hex[..4], &hex[60..]), backup };
+        match groups.iter_mut().find(|group| group.file == version.backup.file) {
+            Some(group) => group.versions.push(version),
+            None => groups.push(Group {
+                file: version.backup.file,
+                path: version.backup.path.clone(),
+                versions: vec![version],
+            }),
+        }
+    }
+    groups
+}
+
+async fn files(visitor: Visitor) -> Result<HttpResponse, Fault> {
+    let groups = groups(&visitor, backups(&visitor, None).await?);
+    let frame = visitor.frame(Place::History, "File versions");
+    layout::page(StatusCode::OK, &Files { frame, groups, compared: None, single: None })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Compare {
+    /// Digests; `now` is the file as it stands.
+    from: String,
+    to: String,
+}
+
+async fn content(visitor: &Visitor, file: ManagedFile, which: &str) -> Result<(Vec<u8>, String), Fault> {
+    let command = if which.is_empty() || which == "now" {
+        Command::File { file }
+    } else {
+        let digest = which.parse().map_err(|_| Fault::Invalid(format!("{which} is no version of {}.", file.name())))?;
+        Command::Backup { file, digest }
+    };
+    match visitor.ask(command).await? {
+        Reply::File { bytes, path, .. } => Ok((bytes, path)),
+        _ => Err(Fault::other_reply()),
+    }
+}
+
+async fn versions(
+    visitor: Visitor,
+    name: web::Path<String>,
+    wanted: web::Query<Compare>,
+) -> Result<HttpResponse, Fault> {
+    let file = FILES.into_iter().find(|file| file.name() == name.as_str()).ok_or(Fault::NotFound)?;
+    let groups = groups(&visitor, backups(&visitor, Some(file)).await?);
+    let compared = if wanted.from.is_empty() {
+        None
+    } else {
+        let (old, path) = content(&visitor, file, &wanted.from).await?;
+        let (new, _) = content(&visitor, file, &wanted.to).await?;
+        let named = |which: &str| {
+            groups
+                .iter()
+                .flat_map(|group| &group.versions)
+                .find(|version| version.backup.digest.to_string() == which)
+                .map_or_else(|| "as it stands now".to_owned(), |version| version.at.text().to_owned())
+        };
+        Some(Compared { diff: Diff::between(&path, &old, &new), from: named(&wanted.from), to: named(&wanted.to) })
+    };
+    let frame = visitor.frame(Place::History, format!("Versions of {}", file.name()));
+    layout::page(StatusCode::OK, &Files { frame, groups, compared, single: Some(file) })
+}
+
+/// `templates/history/way_back.html`: what would undo an act on today's file.
+#[derive(Template)]
+#[template(path = "history/way_back.html")]
+struct WayBack {
+    frame: Frame,
+    shown: Shown,
+    undone: Vec<Undone>,
+    review: Option<ReviewView>,
+    base: Digest,
+    reason: String,
+    problem: Option<String>,
+    errors: usize,
+}
+
+/// One value that goes back.
+struct Undone {
+    name: String,
+    now: Option<String>,
+    back_to: Option<String>,
+    /// Someone changed it since.
+    changed_since: bool,
+}
+
+async fn configuration(visitor: &Visitor) -> Result<ConfigurationView, Fault> {
+    match visitor.ask(Command::Configuration {}).await? {
+        Reply::Configuration(view) => Ok(view),
+        _ => Err(Fault::other_reply()),
+    }
+}
+
+/// The edits that undo an act: each value back to what it was, on the file as it stands today.
+fn inverse(act: &Act) -> Result<Vec<Edit>, Fault> {
+    let entry = &act.record.entry;
+    let edits = entry.changes.iter().filter_map(|change| {
+        let name = Name::try_from(change.name.as_str()).ok()?;
+        let action = change.from.clone().map_or(EditAction::Unset, EditAction::Set);
+        Some(Edit { name, action })
+    });
+    let edits: Vec<Edit> = edits.collect();
+    let of_pot_conf = matches!(entry.action, Action::Configuration | Action::Outside);
+    if edits.is_empty() || !of_pot_conf {
+        return Err(Fault::Invalid(format!("Record {} changed no value of pot.conf.", act.record.sequence)));
+    }
+    Ok(edits)
+}
+
+async fn way_back_page(
+    visitor: &Visitor,
+    record: u64,
+    reason: String,
+    problem: Option<String>,
+    status: StatusCode,
+) -> Result<HttpResponse, Fault> {
+    let act = act_of(visitor, record).await?;
+    let edits = inverse(&act)?;
+    let view = configuration(visitor).await?;
+    let today = crate::potconf::Document::parse(&view.own)
+        .and_then(|own| Ok(crate::potconf::Configuration::new(crate::potconf::Document::parse(&view.default)?, own)));
+    let undone = act
+        .record
+        .entry
+        .changes
+        .iter()
+        .map(|change| {
+            let setting = today.as_ref().ok().map(|today| today.setting(&change.name));
+            let now = setting.and_then(|setting| {
+                (setting.source == crate::potconf::Source::PotConf).then_some(setting.value).flatten()
+            });
+            Undone { name: change.name.clone(), changed_since: now != change.to, now, back_to: change.from.clone() }
+        })
+        .collect();
+    let (review, problem) = match visitor.ask(Command::Review { base: view.digest, edits }).await {
+        Ok(Reply::Review(review)) => (Some(review), problem),
+        Ok(_) => return Err(Fault::other_reply()),
+        Err(refusal) => (None, Some(problem.unwrap_or(refusal.message))),
+    };
+    let errors = review
+        .as_ref()
+        .map_or(0, |review| review.findings.iter().filter(|finding| finding.severity == Severity::Error).count());
+    let shown = Shown::new(visitor, act, false, format!("/history/{record}"));
+    let page = WayBack {
+        frame: visitor.frame(Place::History, "The way back"),
+        shown,
+        undone,
+        review,
+        base: view.digest,
+        reason,
+        problem,
+        errors,
+    };
+    layout::page(status, &page)
+}
+
+async fn way_back(visitor: Visitor, record: web::Path<u64>) -> Result<HttpResponse, Fault> {
+    way_back_page(&visitor, *record, String::new(), None, StatusCode::OK).await
+}
+
+async fn go_back(visitor: Visitor, record: web::Path<u64>, form: Form) -> Result<HttpResponse, Fault> {
+    let act = act_of(&visitor, *record).await?;
+    let reason = form.get("reason").unwrap_or_default().trim().to_owned();
+    let base: Digest = form.get("base").unwrap_or_default().parse().map_err(|_| {
+        Fault::Invalid("The form does not say which file it was made from. Plan the way back again.".to_owned())
+    })?;
+    let accept_errors = form.get("accept_errors") == Some("1");
+    let given =
+        if reason.is_empty() { format!("Back to before record {}", act.record.sequence) } else { reason.clone() };
+    let command = Command::Save { base, edits: inverse(&act)?, reason: Some(given), accept_errors };
+    match visitor.ask(command).await {
+        Ok(Reply::Saved { record: saved, .. }) => Ok(layout::see_other(&format!("/history/{saved}"))),
+        Ok(_) => Err(Fault::other_reply()),
+        Err(refusal) => {
+            let status = if refusal.kind == RefusalKind::Conflict {
+                StatusCode::CONFLICT
+            } else {
+                StatusCode::UNPROCESSABLE_ENTITY
+            };
+            way_back_page(&visitor, *record, reason, Some(refusal.message), status).await
+        }
+    }
+}
+
+async fn verify(visitor: Visitor) -> Result<HttpResponse, Fault> {
+    let view = match visitor.ask(Command::VerifyJournal {}).await? {
+        Reply::Verified(view) => view,
+        _ => return Err(Fault::other_reply()),
+    };
+    let state = visitor.state();
+    let difference = crate::audit::compare_all(&state.history, &state.client)
+        .await
+        .map_err(|error| Fault::Unexpected(format!("comparing the list with the journal: {error}")))?;
+    let notice = match (&view.problem, &difference) {
+        (Some(problem), _) => Notice::failed(format!("The journal is not sound: {problem}")),
+        (None, Some(difference)) => Notice::failed(format!(
+            "The journal is sound, but this list is not what it says: {difference}. Rebuild it with: pot-console audit rebuild"
+        )),
+        (None, None) => Notice::done(format!(
+            "{} read: each stands in its place unbroken, the head agrees, and so does every row of this list.",
+            layout::counted(usize::try_from(view.records).unwrap_or(usize::MAX), "record", "records")
+        )),
+    };
+    if let Ok(mut checked) = state.checked.lock() {
+        *checked = Some(Checked { at: Timestamp::now(), view, difference });
+    }
+    list(&visitor, Filters::default(), Some(notice)).await
+}
+
+async fn checkpoint(visitor: Visitor) -> Result<HttpResponse, Fault> {
+    match visitor.ask(Command::Checkpoint {}).await? {
+        Reply::Checkpoint { text } => Ok(HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "application/json"))
+            .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"pot-console-checkpoint.json\""))
+            .body(text)),
+        _ => Err(Fault::other_reply()),
+    }
+}
+
+/// The filtered acts as a file, oldest first, streamed. That it was exported is recorded before.
+async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
+    let (format, kind, name) = match filters.format.as_str() {
+        "csv" => (ExportFormat::Csv, "text/csv; charset=utf-8", "history.csv"),
+        "json" => (ExportFormat::Json, "application/json", "history.json"),
+        "jsonl" => (ExportFormat::Jsonl, "application/x-ndjson", "history.jsonl"),
+        other => return Err(Fault::Invalid(format!("{other} is no format of this export: csv, json or jsonl."))),
+    };
+    let filter = filters.filter(&visitor)?;
+    let described: String = filters.address("", &[]).chars().take(500).collect();
+    visitor.ask(Command::RecordExport { format, filter: described }).await?;
+    let acts = visitor.state().history.stream(&filter);
+    let head = match format {
+        ExportFormat::Csv => CSV_HEAD,
+        ExportFormat::Json => "[\n",
+        ExportFormat::Jsonl => "",
+    };
+    let mut first = true;
+    let body = acts.map(move |act| -> Result<Bytes, std::io::Error> {
+        let act = act.map_err(std::io::Error::other)?;
+        let separator = if first { "" } else { ",\n" };
+        first = false;
+        Ok(Bytes::from(match format {
+            ExportFormat::Csv => csv_line(&act),
+            ExportFormat::Json => format!("{separator}{}", json_line(&act)),
+            ExportFormat::Jsonl => json_line(&act) + "\n",
+        }))
+    });
+    let foot = if format == ExportFormat::Json { "\n]\n" } else { "" };
+    let whole = futures_util::stream::iter([Ok(Bytes::from(head))])
+        .chain(body)
+        .chain(futures_util::stream::iter([Ok(Bytes::from(foot))]));
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(whole))
+}
+
+pub(crate) const CSV_HEAD: &str = "sequence,id,time,actor,role,method,address,session,action,object,changes,outcome,reason,message,run,before,after\r\n";
+
+/// An act as one JSON object: its record, and its outcome's record under `ended`.
+pub(crate) fn json_line(act: &Act) -> String {
+    let mut value = serde_json::to_value(&act.record).unwrap_or_default();
+    if let (Some(object), Some(ended)) = (value.as_object_mut(), &act.ended) {
+        object.insert("ended".to_owned(), serde_json::to_value(ended).unwrap_or_default());
+    }
+    value.to_string()
+}
+
+pub(crate) fn csv_line(act: &Act) -> String {
+    let entry = &act.record.entry;
+    let text = |value: serde_json::Result<serde_json::Value>| match value {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let optional = |value: &Option<String>| value.clone().unwrap_or_default();
+    let changes: Vec<String> = entry
+        .changes
+        .iter()
+        .map(|change| {
+            let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
+            format!("{}: {} -> {}", change.name, side(&change.from), side(&change.to))
+        })
+        .collect();
+    let fields = [
+        act.record.sequence.to_string(),
+        act.record.id.to_string(),
+        act.record.time.to_string(),
+        entry.actor.name.clone(),
+        entry.actor.role.map_or(String::new(), |role| role.to_string()),
+        text(serde_json::to_value(entry.actor.method)),
+        optional(&entry.reported.address),
+        optional(&entry.actor.session),
+        text(serde_json::to_value(entry.action)),
+        entry.object.clone(),
+        changes.join("; "),
+        text(serde_json::to_value(act.outcome())),
+        optional(&entry.reason),
+        entry.message.clone(),
+        entry.run.map_or(String::new(), |run| run.to_string()),
+        entry.before.map_or(String::new(), |digest| digest.to_string()),
+        entry.after.map_or(String::new(), |digest| digest.to_string()),
+    ];
+    fields.iter().map(|field| super::activity::csv_field(field)).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// What the filters offer.
+const OUTCOMES: [(&str, &str); 7] = [
+    ("done", "done"),
+    ("refused", "refused"),
+    ("failed", "failed"),
+    ("interrupted", "interrupted"),
+    ("reverted", "put back"),
+    ("reverted-in-part", "put back in part"),
+    ("overtaken-by-reboot", "overtaken by reboot"),
+];
+const ACTIONS: [(&str, &str); 18] = [
+    ("configuration", "pot.conf changed"),
+    ("restore", "file version restored"),
+    ("run", "operation run"),
+    ("readiness", "readiness"),
+    ("outside", "changed outside"),
+    ("abort", "aborted"),
+    ("keep", "kept"),
+    ("revert", "put back"),
+    ("sign-in", "sign-in"),
+    ("sign-out", "sign-out"),
+    ("throttle", "sign-ins slowed down"),
+    ("account", "account"),
+    ("settings", "settings"),
+    ("feedback", "feedback"),
+    ("refusal", "refused command"),
+    ("export", "export"),
+    ("process", "console started or stopped"),
+    ("journal", "the journal itself"),
+];
+const TIMES: [(&str, &str); 5] =
+    [("", "All time"), ("1d", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days"), ("365d", "Last year")];

@@ -9,10 +9,10 @@ use super::guard::{Form, Visitor};
 use super::layout::{self, Clock, Entry, Frame, Notice, Time, counted};
 use crate::executor::protocol::{Command, ConfigurationView, Reply};
 use crate::facts::{Dataset, Fact, HostFacts, PrivateBridge};
-use crate::host::{self, Asked, Counts, Drift, PotState, Remedy, Row, RowState, Stage, Wanted, size};
-use crate::journal::record::{Action, Record, Reported, Stage as RecordStage};
+use crate::host::{self, Asked, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
+use crate::journal::record::{self, Action, Outcome, Record, Reported, Stage as RecordStage};
 use crate::operations::plan::Preparation;
-use crate::potconf::{Configuration, Document};
+use crate::potconf::{Configuration, Document, Source};
 use crate::rules::{self, Finding, Severity, Subject};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -52,15 +52,14 @@ pub(super) struct Known {
 impl Known {
     /// Asks the executor; none while the first gathering is still under way.
     pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
-        let (facts, refreshing, set_aside) = match visitor.ask(Command::Facts { refresh: false }).await? {
-            Reply::Facts { facts, refreshing, set_aside } => (facts, refreshing, set_aside),
-            _ => return Err(Fault::other_reply()),
+        let Reply::Facts { facts, refreshing, set_aside } = visitor.ask(Command::Facts { refresh: false }).await?
+        else {
+            return Err(Fault::other_reply());
         };
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
-        let files = match visitor.ask(Command::Configuration {}).await? {
-            Reply::Configuration(files) => files,
-            _ => return Err(Fault::other_reply()),
+        let Reply::Configuration(files) = visitor.ask(Command::Configuration {}).await? else {
+            return Err(Fault::other_reply());
         };
         Ok(Some(Self {
             facts,
@@ -187,6 +186,21 @@ struct Ledger<'a> {
     back: &'static str,
 }
 
+impl Ledger<'_> {
+    /// Nothing but what pot needs and can be done now.
+    fn only_needed(mut self) -> Self {
+        self.open.retain(|item| item.row.needed);
+        Self {
+            reboot: Vec::new(),
+            waits: Vec::new(),
+            doubtful: Vec::new(),
+            not_wanted: Vec::new(),
+            ready: Vec::new(),
+            ..self
+        }
+    }
+}
+
 /// A row with what the template needs beside it.
 struct Item<'a> {
     row: &'a Row,
@@ -215,7 +229,7 @@ impl Item<'_> {
 struct Running<'a> {
     pots: Vec<super::pots::PotLine<'a>>,
     pot_count: usize,
-    pots_running: String,
+    how_many_run: String,
     pots_error: Option<&'a str>,
     network: String,
     outside: bool,
@@ -238,7 +252,7 @@ struct Change {
 struct Network {
     word: &'static str,
     lines: Vec<(&'static str, String)>,
-    evidence: Vec<(String, String)>,
+    evidence: Vec<Evidence>,
 }
 
 /// A source with its age.
@@ -263,7 +277,12 @@ async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fa
     } else {
         None
     };
-    let ledger = (!initialised).then(|| ledger(&rows, &known, &state, clock, "/"));
+    let ledger = match (initialised, counts.needed) {
+        (false, _) => Some(ledger(&rows, &known, &state, clock, "/")),
+        // On a host that runs, readiness is one line, unless something is in the way.
+        (true, 0) => None,
+        (true, _) => Some(ledger(&rows, &known, &state, clock, "/").only_needed()),
+    };
     let page = Page {
         frame: frame(&visitor, &counts, &state),
         head: head(&visitor, &known, &request, "/"),
@@ -435,13 +454,25 @@ fn lead(
     findings: &[Finding],
     clock: &Clock,
 ) -> Option<Lead> {
+    if let Some((file, line, reason)) = known.configuration.trouble() {
+        let file = if file == Source::PotConf { "pot.conf" } else { "pot.default.conf" };
+        return Some(Lead {
+            heading: "What pot.conf says is not certain".to_owned(),
+            text: format!(
+                "{file}, line {line}: {reason}. The console never runs the file, so it cannot tell which values pot takes; \
+                 pots, datasets and differences cannot be shown."
+            ),
+            attention: true,
+            buttons: vec![Button::main("Open the configuration", "/configuration/file")],
+        });
+    }
     if !state.drift.is_empty() {
         return Some(drift_lead(known, state, clock));
     }
-    if state.stage == Stage::Initialised {
+    let plannable: Vec<&Row> = rows.iter().filter(|row| row.is_open() && row.action.is_some()).collect();
+    if state.stage == Stage::Initialised && counts.needed == 0 {
         return network_lead(state);
     }
-    let plannable: Vec<&Row> = rows.iter().filter(|row| row.is_open() && row.action.is_some()).collect();
     if counts.needed > 0 || (state.stage == Stage::NotInstalled && !plannable.is_empty()) {
         return Some(prepare_lead(&plannable, counts, rows));
     }
@@ -493,11 +524,11 @@ fn drift_lead(known: &Known, state: &PotState, clock: &Clock) -> Lead {
         0 => {}
         1 => text.push_str("1 pot has an address outside of POT_NETWORK and would lose its gateway."),
         pots => {
-            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and would lose their gateway."))
+            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and would lose their gateway."));
         }
     }
     if text.is_empty() {
-        text = "Each line says what comes of it.".to_owned();
+        text.push_str("Each line says what comes of it.");
     }
     // Each way costs something, so none of them is the main one.
     let buttons = if network {
@@ -675,7 +706,7 @@ fn running<'a>(
     let ready = format!("{} of {} ready", counts.ready, counts.total);
     Running {
         pot_count: pots.len(),
-        pots_running: if known.facts.pots.error.is_some() && !pots.is_empty() {
+        how_many_run: if known.facts.pots.error.is_some() && !pots.is_empty() {
             "which run is not known".to_owned()
         } else {
             format!("{running} of {} run", pots.len())
@@ -710,7 +741,7 @@ fn some_of(mut lines: Vec<super::pots::PotLine<'_>>) -> Vec<super::pots::PotLine
 fn network(facts: &HostFacts, state: &PotState, wanted: &Wanted) -> Network {
     let word = match (state.vnet_up_pot, state.vnet_up_strict) {
         (Some(true), Some(true)) => "up",
-        (Some(true), Some(false)) => "up for pot, but it cannot work so",
+        (Some(true), Some(false)) => "up, but not as it should be",
         (Some(false), _) => "down",
         (Some(true), None) => "up for pot",
         (None, _) => "not known",
@@ -756,15 +787,10 @@ fn network(facts: &HostFacts, state: &PotState, wanted: &Wanted) -> Network {
         ),
     ));
     lines.push(("Forwarding", yes(facts.forwarding.get().copied(), "on", "off").to_owned()));
-    let words = |source: &str, evidence: &str| (source.to_owned(), evidence.to_owned());
     Network {
         word,
         lines,
-        evidence: vec![
-            words(&facts.interfaces.source, &facts.interfaces.evidence),
-            words(&facts.pf.source, &facts.pf.evidence),
-            words(&facts.forwarding.source, &facts.forwarding.evidence),
-        ],
+        evidence: vec![Evidence::of(&facts.interfaces), Evidence::of(&facts.pf), Evidence::of(&facts.forwarding)],
     }
 }
 
@@ -782,7 +808,7 @@ async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
     let shown = records
         .iter()
         .rev()
-        .filter(|record| record.entry.stage != RecordStage::Intent && is_change(record.entry.action))
+        .filter(|record| is_change(&record.entry))
         .filter(|record| since.is_none_or(|since| record.time > since))
         .take(SHOWN)
         .map(|record| Change {
@@ -807,21 +833,23 @@ async fn newest(visitor: &Visitor) -> Result<Vec<Record>, Fault> {
 }
 
 /// Comings and goings are for the history; here stands what changed the host or the console.
-fn is_change(action: Action) -> bool {
-    matches!(
-        action,
-        Action::Configuration
-            | Action::Restore
-            | Action::Run
-            | Action::Abort
-            | Action::Keep
-            | Action::Revert
-            | Action::Readiness
-            | Action::Account
-            | Action::Settings
-            | Action::Outside
-            | Action::Journal
-    )
+fn is_change(entry: &record::Entry) -> bool {
+    let happened = entry.stage != RecordStage::Intent && entry.outcome != Some(Outcome::Refused);
+    happened
+        && matches!(
+            entry.action,
+            Action::Configuration
+                | Action::Restore
+                | Action::Run
+                | Action::Abort
+                | Action::Keep
+                | Action::Revert
+                | Action::Readiness
+                | Action::Account
+                | Action::Settings
+                | Action::Outside
+                | Action::Journal
+        )
 }
 
 fn asked<'a>(facts: &'a HostFacts, clock: &Clock) -> Vec<AskedRow<'a>> {

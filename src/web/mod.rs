@@ -23,6 +23,7 @@ mod server;
 mod settings;
 mod sign_in;
 
+use crate::audit::{Progress, Store};
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Greeting, Reply};
 use crate::facts::HostFacts;
@@ -99,6 +100,12 @@ pub struct State {
     pub stopping: watch::Receiver<bool>,
     /// All open connections.
     pub connections: Connections,
+    /// The journal's projection, for reading.
+    pub history: Store,
+    /// How far the projection is.
+    pub projected: watch::Receiver<Progress>,
+    /// The last check of the whole history.
+    pub(crate) checked: Mutex<Option<history::Checked>>,
     /// Forms that were posted after their session had ended, until they are shown again.
     pub(crate) kept_forms: sign_in::KeptForms,
     greeting: Mutex<Option<(Instant, Arc<Greeting>)>>,
@@ -109,12 +116,21 @@ pub struct State {
 const GREETING_AGE: Duration = Duration::from_secs(2);
 
 impl State {
-    fn new(client: Client, start: Start, stopping: watch::Receiver<bool>) -> Self {
+    fn new(
+        client: Client,
+        start: Start,
+        stopping: watch::Receiver<bool>,
+        history: Store,
+        projected: watch::Receiver<Progress>,
+    ) -> Self {
         Self {
             client,
             start,
             stopping,
             connections: Connections::default(),
+            history,
+            projected,
+            checked: Mutex::new(None),
             kept_forms: sign_in::KeptForms::default(),
             greeting: Mutex::new(None),
             zone: RwLock::new(None),

@@ -1,6 +1,7 @@
 //! The HTTP server: listeners, TLS, connections, and how it stops.
 
 use super::{Start, State, Tls, guard, routes};
+use crate::audit::{self, Progress, Store};
 use crate::executor::client::Client;
 use crate::executor::protocol::Command;
 use crate::journal::record::Reported;
@@ -32,7 +33,10 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     let client = Client::start(socket).context("talking to the executor")?;
     let ready = client.clone();
     let (stop, stopping) = watch::channel(false);
-    let state = web::Data::new(State::new(client.clone(), start, stopping));
+    let history = Store::open_or_begin(&start.database).await.context("opening the history's database")?;
+    let (progress, projected) = watch::channel(Progress::default());
+    actix_web::rt::spawn(audit::follow(history.clone(), client.clone(), progress));
+    let state = web::Data::new(State::new(client.clone(), start, stopping, history, projected));
 
     actix_web::rt::spawn(close_when_asked(state.clone()));
     let shared = state.clone();

@@ -15,18 +15,23 @@ pub use restore::restore;
 pub use vnet_start::vnet_start;
 
 use super::draft::{Draft, Inputs};
+use crate::host::POT_PROGRAM;
 use crate::process::Tool;
 
 /// Datasets that `pot init` makes below POT_ZFS_ROOT, beside the cache.
 pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];
 
-/// Blocks when pot is not installed.
+/// Blocks when pot is not installed: neither as a package nor by other means.
 fn needs_pot(draft: &mut Draft, inputs: &Inputs<'_>) {
-    match inputs.facts.packages.get() {
-        Some(packages) if packages.pot.is_none() => {
-            draft.block("pot is not installed on this host.", "Prepare the host first.", None);
-        }
-        _ => {}
+    let packaged = inputs.facts.packages.get().is_some_and(|packages| packages.pot.is_some());
+    let program = inputs
+        .facts
+        .paths
+        .get()
+        .and_then(|paths| paths.get(POT_PROGRAM))
+        .is_some_and(|state| state.kind != crate::facts::PathKind::Absent);
+    if !packaged && !program {
+        draft.block("pot is not installed on this host.", "Prepare the host first.", None);
     }
 }
 

@@ -1,0 +1,123 @@
+//! Keeping the projection up with the journal, and holding one against the other.
+
+use super::store::{Store, StoreError};
+use crate::digest::Digest;
+use crate::executor::client::Client;
+use crate::executor::protocol::{Command, Refusal, Reply};
+use crate::journal::record::{Record, Reported};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Records asked for at once.
+const BATCH: u32 = 500;
+/// How long to wait after a failure before trying again.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The journal is asked at least this often, should a hint have been lost.
+const AT_LEAST: Duration = Duration::from_secs(30);
+
+/// How far the projection is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The last record held.
+    pub held: u64,
+    /// The journal's last record.
+    pub journal: u64,
+    /// Why it does not come further.
+    pub problem: Option<String>,
+}
+
+/// Why the projection could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The executor refused or is gone.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// SQLite.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Not the answer to the question.
+    #[error("the executor gave an answer to another question")]
+    OtherReply,
+}
+
+struct Batch {
+    records: Vec<Record>,
+    hashes: Vec<Digest>,
+    last: u64,
+    first: u64,
+}
+
+async fn batch(client: &Client, after: u64) -> Result<Batch, FollowError> {
+    let command = Command::JournalAfter { after, limit: BATCH };
+    match client.ask(None, &Reported::default(), command).await? {
+        Reply::Records { records, last, hashes, first } => Ok(Batch { records, hashes, last, first }),
+        _ => Err(FollowError::OtherReply),
+    }
+}
+
+/// Takes in what is new until the projection holds what the journal holds. A journal that is not the one that was
+/// projected (begun anew, rolled back) makes the projection start over.
+pub async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<Progress>) -> Result<(), FollowError> {
+    loop {
+        let held = store.last().await?;
+        // The last record held is asked for again: its hash tells whether this is still the same journal.
+        let mut new = batch(client, held.map_or(0, |(sequence, _)| sequence.saturating_sub(1))).await?;
+        if let Some((sequence, hash)) = held {
+            let same = new.records.first().is_some_and(|record| record.sequence == sequence)
+                && new.hashes.first() == Some(&hash);
+            if !same {
+                store.clear().await?;
+                continue;
+            }
+            new.records.remove(0);
+            new.hashes.remove(0);
+        }
+        store.append(&new.records, &new.hashes).await?;
+        let held = new.records.last().map(|record| record.sequence).or(held.map(|(sequence, _)| sequence)).unwrap_or(0);
+        if new.first > 1 {
+            store.drop_before(new.first).await?;
+        }
+        progress.send_replace(Progress { held, journal: new.last, problem: None });
+        if held >= new.last || new.records.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Follows the journal until the executor is gone. A database that cannot be written delays it and says so.
+pub async fn follow(store: Store, client: Client, progress: watch::Sender<Progress>) {
+    let mut hints = client.hints();
+    loop {
+        if let Err(error) = catch_up(&store, &client, &progress).await {
+            tracing::warn!(%error, "the history's database is behind the journal");
+            let journal = hints.borrow().journal;
+            progress.send_modify(|progress| {
+                progress.journal = progress.journal.max(journal);
+                progress.problem = Some(error.to_string());
+            });
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        tokio::select! {
+            changed = hints.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(AT_LEAST) => {}
+        }
+    }
+}
+
+/// Holds every row against the journal: the first difference in words, none when they agree.
+pub async fn compare_all(store: &Store, client: &Client) -> Result<Option<String>, FollowError> {
+    let mut after = 0;
+    loop {
+        let found = batch(client, after).await?;
+        let Some(last) = found.records.last().map(|record| record.sequence) else {
+            let rows = store.count().await?;
+            let kept = found.last.saturating_add(1).saturating_sub(found.first);
+            return Ok((rows > kept).then(|| format!("the database holds {rows} rows, the journal {kept} records")));
+        };
+        if let Some(difference) = store.compare(&found.records, &found.hashes).await? {
+            return Ok(Some(difference));
+        }
+        after = last;
+    }
+}

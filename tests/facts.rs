@@ -1,0 +1,253 @@
+//! What `pot-console facts` tells about simulated hosts in several states, and what it says when a tool does not answer.
+
+mod support;
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const CONSOLE: &str = env!("CARGO_BIN_EXE_pot-console");
+
+/// A simulated host of its own.
+struct Host {
+    _dir: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Host {
+    fn new(scenario: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("host");
+        let built = Command::new(CONSOLE).arg("simulate").arg(&root).args(["--scenario", scenario]).output().unwrap();
+        assert!(built.status.success(), "{built:?}");
+        Self { _dir: dir, root }
+    }
+
+    fn console(&self, args: &[&str]) -> Output {
+        Command::new(CONSOLE).arg("--root").arg(&self.root).args(args).output().unwrap()
+    }
+
+    fn facts(&self) -> Value {
+        let output = self.console(&["--format", "json", "facts"]);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs a simulated tool.
+    fn tool(&self, path: &str, args: &[&str]) {
+        Command::new(self.root.join(path)).args(args).output().unwrap();
+    }
+
+    fn simctl(&self, words: &str) {
+        let output = Command::new(self.root.join("usr/sbin/simctl")).args(words.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.root.join(path), text).unwrap();
+    }
+}
+
+fn row<'a>(answer: &'a Value, id: &str) -> &'a Value {
+    answer["readiness"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()
+}
+
+fn drift(answer: &Value) -> Vec<&str> {
+    answer["pot"]["drift"].as_array().unwrap().iter().map(|drift| drift["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_fresh_virtual_machine_lacks_pot_and_three_advised_settings() {
+    let facts = Host::new("fresh").facts();
+    let to_do: Vec<_> = facts["readiness"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["state"] == "to-do" && row["waits"] == false)
+        .map(|row| (row["id"].as_str().unwrap(), row["needed"].as_bool().unwrap(), row["action"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        to_do,
+        [
+            ("pot", true, "install-pot"),
+            ("racct", false, "enable-racct"),
+            ("vtnet", false, "disable-vtnet-lro"),
+            ("log", false, "route-log"),
+        ]
+    );
+    assert_eq!(facts["pot"]["stage"], "not-installed");
+    assert_eq!(facts["facts"]["simulated"], true);
+}
+
+#[test]
+fn a_tunable_in_loader_conf_awaits_the_next_boot_and_is_ready_after_it() {
+    let host = Host::new("fresh");
+    host.write("boot/loader.conf", "kern.racct.enable=1\nhw.vtnet.lro_disable=\"1\"\n");
+    let facts = host.facts();
+    assert_eq!(row(&facts, "racct")["awaits_reboot"], true);
+    assert_eq!(facts["facts"]["racct"]["value"]["running"], "0");
+    host.simctl("reboot");
+    let facts = host.facts();
+    assert_eq!((&row(&facts, "racct")["state"], &row(&facts, "vtnet")["state"]), (&"ready".into(), &"ready".into()));
+}
+
+#[test]
+fn init_and_vnet_start_are_seen_and_a_changed_network_is_told() {
+    let host = Host::new("default");
+    // One that stays valid with pot's lines at its top.
+    host.write("etc/pf.conf", "pass\n");
+    assert_eq!(host.facts()["pot"]["stage"], "fresh");
+    host.tool("usr/local/bin/pot", &["init", "-v"]);
+    let facts = host.facts();
+    assert_eq!(facts["pot"]["stage"], "initialised", "{}", facts["facts"]["datasets"]);
+    assert_eq!((&facts["pot"]["vnet_up_pot"], &facts["pot"]["anchors"]["in_file"]), (&false.into(), &true.into()));
+
+    host.tool("usr/local/bin/pot", &["vnet-start", "-v"]);
+    let facts = host.facts();
+    assert_eq!(drift(&facts), Vec::<&str>::new(), "{}", facts["pot"]["drift"]);
+    assert_eq!((&facts["pot"]["vnet_up_pot"], &facts["pot"]["vnet_up_strict"]), (&true.into(), &true.into()));
+
+    let own = "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\nPOT_DNS_IP=10.200.0.2\n";
+    host.write("usr/local/etc/pot/pot.conf", own);
+    let facts = host.facts();
+    assert_eq!(drift(&facts), ["bridge", "nat", "syslogd"]);
+    assert_eq!(facts["pot"]["vnet_up_pot"], false);
+}
+
+#[test]
+fn a_pf_conf_that_pots_lines_made_invalid_is_told_with_what_comes_of_it() {
+    let host = Host::new("default");
+    host.tool("usr/local/bin/pot", &["init"]);
+    host.tool("usr/local/bin/pot", &["vnet-start"]);
+    let facts = host.facts();
+    assert_eq!(row(&facts, "pf")["state"], "to-do");
+    assert!(row(&facts, "pf")["why"].as_str().unwrap().contains("Rules must be in order"));
+    assert_eq!(drift(&facts), ["anchors-not-called"]);
+    assert_eq!(facts["pot"]["drift"][0]["remedy"], Value::Null, "vnet-start would not help");
+}
+
+#[test]
+fn anchors_that_nothing_calls_are_not_taken_for_a_network_that_works() {
+    let host = Host::new("default");
+    host.tool("usr/local/bin/pot", &["init", "-m"]);
+    host.write("etc/pf.conf", "pass\n");
+    host.tool("usr/local/bin/pot", &["vnet-start"]);
+    host.tool("sbin/pfctl", &["-f", "/etc/pf.conf"]);
+    let facts = host.facts();
+    assert_eq!(facts["pot"]["vnet_up_strict"], false);
+    assert_eq!(facts["pot"]["anchors"]["called"], false);
+}
+
+#[test]
+fn a_tool_that_is_missing_fails_or_prints_garbage_spoils_only_its_own_fact() {
+    let host = Host::new("default");
+    host.simctl("fault zpool missing");
+    host.simctl("fault ifconfig garbage");
+    host.simctl("fault sysctl fail 3 kernel says no");
+    let facts = &host.facts()["facts"];
+    assert_eq!(facts["pools"]["error"], "zpool: not found");
+    assert!(facts["interfaces"]["error"].as_str().is_some_and(|error| !error.is_empty()));
+    assert!(facts["vimage"]["error"].as_str().unwrap().contains("kernel says no"));
+    assert!(facts["datasets"]["value"].is_array() && facts["packages"]["value"]["pot"].is_string());
+    let evidence = facts["interfaces"]["evidence"].as_str().unwrap();
+    assert!(!evidence.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\t'));
+}
+
+#[test]
+fn a_tool_that_hangs_is_given_up_and_the_rest_is_there() {
+    let host = Host::new("default");
+    host.simctl("fault zfs hang");
+    let started = std::time::Instant::now();
+    let facts = &host.facts()["facts"];
+    assert!(facts["datasets"]["error"].as_str().unwrap().contains("did not answer within"));
+    assert!(facts["pools"]["value"].is_array());
+    assert!(started.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn the_text_names_every_source_and_its_evidence_on_request() {
+    let host = Host::new("default");
+    let output = host.console(&["facts", "--evidence"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in ["Readiness", "pot: not initialised", "zpool list -Hp", "| zroot\t"] {
+        assert!(text.contains(words), "{words} is missing in:\n{text}");
+    }
+}
+
+/// A browser without JavaScript, signed in as the admin.
+struct Browser {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Browser {
+    async fn sign_in(demo: &support::Demo) -> Self {
+        let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+        let browser = Self { client, url: demo.url.clone() };
+        let page = browser.get("/sign-in").await;
+        browser.post("/sign-in", &page, &[("name", "admin"), ("password", support::PASSWORD)]).await;
+        browser
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.client.get(format!("{}{path}", self.url)).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// The page once the first gathering has ended, as the reload of the waiting page would show it.
+    async fn known(&self, path: &str) -> String {
+        for _ in 0..100 {
+            let page = self.get(path).await;
+            if !page.contains("Reading the host") {
+                return page;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+        panic!("nothing was known after 20 s");
+    }
+
+    /// Posts a form of `page` and follows to the page that it leads to.
+    async fn post(&self, path: &str, page: &str, fields: &[(&str, &str)]) -> (u16, String) {
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let mut form = vec![("csrf", csrf)];
+        form.extend_from_slice(fields);
+        let answer = self.client.post(format!("{}{path}", self.url)).form(&form).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_host_shows_the_way_and_what_is_not_wanted_stays_away() {
+    let demo = support::Demo::start("fresh");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    for words in ["pot is not installed yet", "Plan all four", "4 to do", "Not wanted", "items=install-pot&"] {
+        assert!(page.replace("&#38;", "&").replace("&amp;", "&").contains(words), "{words} is missing in {page}");
+    }
+    let aside = [("item", "enable-racct"), ("aside", "true"), ("back", "/")];
+    let (status, page) = browser.post("/set-aside", &page, &aside).await;
+    assert_eq!(status, 200);
+    assert!(page.contains("3 to do") && page.contains("Take up again"), "{page}");
+
+    let (status, page) = browser.post("/refresh", &page, &[("back", "https://evil.example/")]).await;
+    assert!(status == 200 && page.contains("Facts read"), "{page}");
+    let (status, _) = browser.post("/set-aside", &page, &[("item", "../../etc"), ("aside", "true")]).await;
+    assert_eq!(status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
+    let demo = support::Demo::start("busy");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    let drift = page.find("Differs from pot.conf").expect("differences");
+    assert!(drift < page.find("All 40 pots").expect("the pots"), "differences come first");
+    let pots = browser.get("/pots").await;
+    assert!(pots.contains("of 40 run") && pots.contains("href=\"/pots/web1\""), "{pots}");
+    let pot = browser.get("/pots/web1").await;
+    assert!(
+        pot.contains("private-bridge") && pot.contains("/activity?pot=web1") && pot.contains("zroot/pot/jails/web1")
+    );
+    let missing = browser.client.get(format!("{}/pots/nobody", demo.url)).send().await.unwrap();
+    assert_eq!(missing.status().as_u16(), 404);
+    assert!(browser.get("/readiness").await.contains("Ready"));
+}
