@@ -247,18 +247,19 @@ fn guessing_is_slowed_down_but_the_right_person_gets_in() {
 fn a_name_that_is_no_account_takes_as_long_as_one_that_is_and_is_not_written_down() {
     let rig = Rig::new();
     let mut wire = rig.connect();
-    let mut time = |name: &str| {
-        let mut best = Duration::MAX;
-        for n in 0..4 {
-            let reported = Reported { address: Some(format!("10.0.{n}.{}", name.len())), browser: None };
+    let names = ["vera", "my secret typed into the wrong field"];
+    let mut best = [Duration::MAX; 2];
+    // In turns, for other tests take the processor now and then; from other addresses, for the throttle.
+    for n in 0..4 {
+        for (which, name) in names.into_iter().enumerate() {
+            let reported = Reported { address: Some(format!("10.{n}.{which}.1")), browser: None };
             let start = Instant::now();
             let command = Command::SignIn { name: name.to_owned(), password: Secret("wrong password".into()) };
             assert_eq!(kind(wire.ask_from(None, reported, command)), RefusalKind::WrongPassword);
-            best = best.min(start.elapsed());
+            best[which] = best[which].min(start.elapsed());
         }
-        best
-    };
-    let (known, unknown) = (time("vera"), time("my secret typed into the wrong field"));
+    }
+    let [known, unknown] = best;
     assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} against {unknown:?}");
     assert!(!serde_json::to_string(&rig.records()).unwrap().contains("wrong field"));
 }
