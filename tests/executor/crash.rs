@@ -30,10 +30,11 @@ const SAVING: [&str; 16] = [
     "save-recorded",
 ];
 
-const RUNNING: [&str; 8] = [
+const RUNNING: [&str; 9] = [
     "run-begun",
     "run-event",
     "run-action",
+    "run-command-ended",
     "run-acted",
     "journal-written",
     "replace-synced",
@@ -144,7 +145,7 @@ fn a_death_while_saving_leaves_the_old_or_the_new_file_whole_and_says_so() {
 #[test]
 fn a_death_while_running_is_told_as_interrupted() {
     let mut interrupted = 0;
-    at_every_time("runs_a_preparation", &RUNNING, 3, true, |layout, at| {
+    at_every_time("runs_init", &RUNNING, 2, true, |layout, at| {
         let records = after_a_start(layout, at);
         interrupted += usize::from(
             records.iter().rev().find(|record| record.entry.run.is_some()).is_some_and(|record| {
