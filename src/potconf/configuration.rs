@@ -324,19 +324,19 @@ impl Configuration {
         let outcome = self.state.outcomes.get(name.as_str()).filter(|outcome| outcome.file == File::Own);
         if let Some(assigned) = outcome.and_then(|outcome| self.assigned(outcome)) {
             self.unused_after(name, places, assigned.word.start)?;
-            changes.push(Change { at: assigned.value_at.clone(), text: written });
+            changes.push(Change { at: assigned.value_at.clone(), text: written, last: false });
             return Ok(());
         }
         let line = format!("{name}={written}");
         if let Some(slip) = places.slips.get(name.as_str()).and_then(|slips| slips.last()) {
             self.unused_after(name, places, slip.text.start)?;
-            changes.push(Change { at: slip.text.clone(), text: line });
+            changes.push(Change { at: slip.text.clone(), text: line, last: false });
             return Ok(());
         }
         let (at, missing) = places.new_line(name.as_str(), self.own.bytes());
         self.unused_after(name, places, at)?;
         let text = if missing { format!("\n{line}\n") } else { format!("{line}\n") };
-        changes.push(Change { at: at..at, text });
+        changes.push(Change { at: at..at, text, last: !places.samples.contains_key(name.as_str().as_bytes()) });
         Ok(())
     }
 
@@ -368,7 +368,7 @@ impl Configuration {
         self.editable(name)?;
         for (gap, word) in words {
             self.unused_after(name, places, word.start)?;
-            changes.push(Change { at: removal(self.own.bytes(), gap, word), text: String::new() });
+            changes.push(Change { at: removal(self.own.bytes(), gap, word), text: String::new(), last: false });
         }
         Ok(())
     }
@@ -480,11 +480,13 @@ fn sample<'a>(bytes: &'a [u8], comment: &Range<usize>) -> Option<&'a [u8]> {
 struct Change {
     at: Range<usize>,
     text: String,
+    /// A new line at the end of the file, behind one that belongs below a sample there.
+    last: bool,
 }
 
 /// Makes all changes. Stretches to be removed may overlap.
 fn splice(old: &[u8], mut changes: Vec<Change>) -> Vec<u8> {
-    changes.sort_by_key(|change| change.at.start);
+    changes.sort_by_key(|change| (change.at.start, change.last));
     let mut new = Vec::with_capacity(old.len() + 64);
     let mut at = 0;
     let mut inserted = None;
@@ -702,6 +704,11 @@ mod tests {
         assert_eq!(set(own, "POT_CACHE", "/x"), format!("{own}POT_CACHE=/x\n"));
         assert_eq!(set("cat <<E\n# POT_TMP=/tmp\nE\n", "POT_TMP", "/x"), "cat <<E\n# POT_TMP=/tmp\nE\nPOT_TMP=/x\n");
         assert_eq!(set("", "POT_TMP", "/x"), "POT_TMP=/x\n");
+        let both = [Edit::set(name("POT_TMP"), "/x"), Edit::set(name("POT_EXTIF"), "re0")];
+        assert_eq!(
+            with("# POT_EXTIF=em0").apply(&both).unwrap().bytes(),
+            b"# POT_EXTIF=em0\nPOT_EXTIF=re0\nPOT_TMP=/x\n"
+        );
         assert_eq!(set("X=1\\\n", "POT_TMP", "/x"), "X=1\\\n\nPOT_TMP=/x\n");
     }
 
@@ -781,6 +788,7 @@ mod tests {
             ("A=1 \\\n  POT_TMP=/x\nB=2\n", "A=1\nB=2\n"),
             ("A=\\ \\\t POT_TMP=/x\n", "A=\\ \\\t\n"),
             ("# a \\\nPOT_TMP=/x\n", "# a \\\n"),
+            ("A=\\\n POT_TMP=/x\nB=2\n", "A=\nB=2\n"),
             ("A=1\nPOT_TMP='/x\ny'", "A=1\n"),
             ("POT_TMP=/x;\n", ""),
             ("A=1\n", "A=1\n"),
