@@ -107,13 +107,13 @@ fn content_type(name: &str) -> Option<&'static str> {
 
 /// Which encodings a browser takes (RFC 9110, 12.5.3), as far as there are variants.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Accepted {
-    brotli: bool,
-    gzip: bool,
+pub(super) struct Accepted {
+    pub(super) brotli: bool,
+    pub(super) gzip: bool,
 }
 
 impl Accepted {
-    fn parse(header: &str) -> Self {
+    pub(super) fn parse(header: &str) -> Self {
         let mut accepted = Self::default();
         for part in header.split(',') {
             let mut pieces = part.split(';').map(str::trim);

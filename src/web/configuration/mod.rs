@@ -18,12 +18,15 @@ use draft::Draft;
 use sheet::{ConflictView, Control, Ground, Sheet};
 use std::collections::BTreeSet;
 
+/// Where htmx sends the form while someone is typing.
+pub(super) const CHECK: &str = "/configuration/check";
+
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/configuration", web::get().to(show))
         .route("/configuration", web::post().to(post))
         // htmx only: the answers to what is typed, never the controls.
-        .route("/configuration/check", web::post().to(check))
+        .route(CHECK, web::post().to(check))
         .configure(versions::routes);
 }
 
@@ -386,7 +389,12 @@ fn rows_of(sheet: &Sheet, names: &BTreeSet<String>) -> BTreeSet<String> {
 /// A session that ended must not take away what is typed: the page stays and offers to sign in with it.
 fn ended(fault: Fault) -> Result<HttpResponse, Fault> {
     let over = matches!(fault, Fault::SignIn) || fault.refusal(RefusalKind::SignInNeeded).is_some();
-    if over { layout::page(StatusCode::UNAUTHORIZED, &Ended {}) } else { Err(fault) }
+    if over { session_ended() } else { Err(fault) }
+}
+
+/// What `CHECK` answers when nobody is signed in.
+pub(super) fn session_ended() -> Result<HttpResponse, Fault> {
+    layout::page(StatusCode::UNAUTHORIZED, &Ended {})
 }
 
 /// "Saved. POT_NETWORK 10.192.0.0/10 → 10.200.0.0/16 and 2 more."

@@ -364,6 +364,8 @@ impl Sheet {
     /// What the save button says.
     pub fn save_text(&self) -> String {
         match (self.changes, self.errors) {
+            // Pressing it says which value can never be saved.
+            _ if self.never() => "Save".to_owned(),
             (0, _) => "Save".to_owned(),
             (changes, 0) => format!("Save {}", counted(changes, "change", "changes")),
             (_, errors) => format!("Save with {}…", counted(errors, "error", "errors")),
@@ -711,7 +713,6 @@ impl Builder<'_> {
             _ => self.may_change.then(|| setting.value.clone().unwrap_or_default()),
         };
         let back = self.draft.wanted(parameter.name) == Some(&EditAction::Unset);
-        let can_edit = self.may_change && setting.editable;
         Row {
             name: parameter.name.to_owned(),
             label: parameter.label.to_owned(),
@@ -723,9 +724,7 @@ impl Builder<'_> {
             since: parameter.since.to_owned(),
             read_by: parameter.read_by.to_owned(),
             deprecated: parameter.deprecated,
-            resettable: can_edit
-                && !back
-                && (setting.source == Source::PotConf || self.draft.wanted(parameter.name).is_some()),
+            resettable: self.may_change && setting.editable,
             back,
             autofocus: self.focus.contains(parameter.name),
             was,
