@@ -165,15 +165,15 @@ fn spawn<'scope>(
 
 /// Whether answering takes a password hash.
 fn takes_a_password(command: &Command) -> bool {
-    match command {
+    matches!(
+        command,
         Command::SignIn { .. }
-        | Command::SetUp { .. }
-        | Command::Prove { .. }
-        | Command::AddAccount { .. }
-        | Command::ChangePassword { .. }
-        | Command::Run { password: Some(_), .. } => true,
-        _ => false,
-    }
+            | Command::SetUp { .. }
+            | Command::Prove { .. }
+            | Command::AddAccount { .. }
+            | Command::ChangePassword { .. }
+            | Command::Run { password: Some(_), .. }
+    )
 }
 
 /// The two lines in which requests wait for a thread.
