@@ -233,7 +233,7 @@ pub fn random_code(groups: usize) -> Result<String, NoRandomness> {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn sessions() -> Sessions {
         Sessions::new(Lifetimes { idle: 30 * MINUTE, absolute: 12 * 60 * MINUTE, fresh: 5 * MINUTE })

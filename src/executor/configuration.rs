@@ -151,6 +151,7 @@ impl Executor {
 
     pub(super) fn review(&self, asking: &Asking, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
         self.within_limits(edits)?;
+        self.look_before_judging(asking);
         let files = self.read_configuration()?;
         let outlook = self.outlook(asking, &files, edits)?;
         let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &outlook));
@@ -174,6 +175,7 @@ impl Executor {
     ) -> Result<Reply, Refusal> {
         let reason = self.reason(reason, accept_errors)?;
         self.within_limits(edits)?;
+        self.look_before_judging(asking);
         let _line = lock(&self.line);
         let who = format!("{}: saving pot.conf", asking.actor.name);
         let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
@@ -277,6 +279,13 @@ impl Executor {
         Ok(reason)
     }
 
+    /// Nobody gathers facts for a command line; one that judges looks once, before it takes any lock.
+    fn look_before_judging(&self, asking: &Asking) {
+        if asking.terminal && self.facts.get().is_none() {
+            self.gather_facts();
+        }
+    }
+
     /// Every value that is to be written is data for every use that pot makes of it. Nothing overrides this.
     fn within_limits(&self, edits: &[Edit]) -> Result<(), Refusal> {
         if edits.len() > MOST_EDITS {
@@ -346,7 +355,7 @@ impl Executor {
         let after = Configuration::new(old.default_document().clone(), new.clone());
         let shown = self.layout.shown(&self.layout.pot_conf());
         let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
-        let facts = if asking.terminal { Some(self.present_facts()) } else { self.facts.get() };
+        let facts = self.facts.get();
         let admin: Option<IpAddr> = asking.reported.address.as_deref().and_then(|text| text.parse().ok());
         let judge =
             |configuration: &Configuration| rules::check(&Subject { configuration, facts: facts.as_deref(), admin });

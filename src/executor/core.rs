@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub type Answer = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
 
 /// How long a password counts as given just now.
-const FRESH: Duration = Duration::from_secs(5 * 60);
+const FRESH: Duration = Duration::from_mins(5);
 
 /// The privileged side: one per process.
 pub struct Executor {
@@ -132,7 +132,7 @@ impl Executor {
     pub(super) fn answer_as(self: &Arc<Self>, asking: &Asking, command: Command) -> Answer {
         let name = permissions::name(&command);
         let changes = changes_something(&command);
-        if let Err(refusal) = self.admit(asking, &command) {
+        if let Err(refusal) = Self::admit(asking, &command) {
             self.record_refusal(asking, name, &refusal);
             return (Err(refusal), None);
         }
@@ -189,20 +189,20 @@ impl Executor {
     }
 
     /// The one look into the table.
-    fn admit(&self, asking: &Asking, command: &Command) -> Result<(), Refusal> {
+    fn admit(asking: &Asking, command: &Command) -> Result<(), Refusal> {
         let permission = permissions::permission(command);
         match permission.who {
             Who::WebProcess | Who::Anyone => Ok(()),
             Who::AtLeast(needed) => {
                 admit_role(asking, needed)?;
-                self.admit_proof(asking, permission.proof)
+                Self::admit_proof(asking, permission.proof)
             }
         }
     }
 
     /// Whether a proof that needs nothing but the session is there. What takes a password now or a terminal is
     /// checked where the plan is known.
-    pub(super) fn admit_proof(&self, asking: &Asking, proof: ProofNeeded) -> Result<(), Refusal> {
+    pub(super) fn admit_proof(asking: &Asking, proof: ProofNeeded) -> Result<(), Refusal> {
         if proof == ProofNeeded::Fresh && !asking.fresh && !asking.terminal {
             return Err(Refusal::new(
                 RefusalKind::ProofNeeded,

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// Refusals of one kind by one asker that are written one by one within a minute.
 const WRITTEN_EACH: u32 = 10;
 /// The window in which they are counted.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// A kind that was silent for this long starts anew.
-const FORGET: Duration = Duration::from_secs(10 * 60);
+const FORGET: Duration = Duration::from_mins(10);
 /// Most kinds that are told apart; what comes beyond is counted together.
 const MOST_KINDS: usize = 1024;
 /// Most records handed out at once.
@@ -261,7 +261,7 @@ mod tests {
             }
         }
         assert_eq!(written, WRITTEN_EACH);
-        counted += floods.take_count(start + Duration::from_secs(600), true).unwrap_or(0);
+        counted += floods.take_count(start + Duration::from_mins(10), true).unwrap_or(0);
         assert_eq!(counted + u64::from(written), 60_000);
     }
 
@@ -270,7 +270,7 @@ mod tests {
         let (mut floods, start) = (Floods::default(), Instant::now());
         for minute in 0..100u64 {
             for n in 0..5 {
-                assert!(floods.admit(kind(n), start + Duration::from_secs(60 * minute)));
+                assert!(floods.admit(kind(n), start + Duration::from_mins(minute)));
             }
         }
         assert_eq!(floods.take_count(start + FORGET, true), None);

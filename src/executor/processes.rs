@@ -28,7 +28,7 @@ const ENVIRONMENT: [&str; 2] = ["RUST_LOG", "RUST_BACKTRACE"];
 /// First and longest pause before a web process that died is started again.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// A web process that lived this long was sound: the pause begins anew.
-const SOUND: Duration = Duration::from_secs(60);
+const SOUND: Duration = Duration::from_mins(1);
 /// How long a web process may take to end after it was asked to.
 const DRAIN: Duration = Duration::from_secs(12);
 /// How long a new one may take until it accepts, before the old one is asked to end all the same.

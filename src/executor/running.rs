@@ -62,7 +62,7 @@ impl Executor {
         if !asking.terminal {
             match row.proof.max(kept.proof) {
                 ProofNeeded::None => {}
-                ProofNeeded::Fresh => self.admit_proof(asking, ProofNeeded::Fresh)?,
+                ProofNeeded::Fresh => Self::admit_proof(asking, ProofNeeded::Fresh)?,
                 ProofNeeded::OneTime => {
                     let words = "Give your password again: this needs it now, for exactly this plan.";
                     let password =
@@ -97,7 +97,7 @@ impl Executor {
     fn look_again_after(self: &Arc<Self>, run: u64) {
         let executor = Arc::clone(self);
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
-            while !executor.engine.wait(run, Duration::from_secs(3600)) {}
+            while !executor.engine.wait(run, Duration::from_hours(1)) {}
             executor.facts.want();
         });
         if let Err(error) = waiting {

@@ -51,30 +51,20 @@ impl Executor {
         let outbox = Arc::new(Outbox::new(socket.try_clone()?));
         let subscription = self.hints.subscribe(Arc::clone(&outbox));
         let end = std::thread::scope(|scope| {
-            let (quick, quick_queue) = mpsc::sync_channel::<Work>(MOST_WAITING);
-            let (slow, slow_queue) = mpsc::sync_channel::<Work>(MOST_PASSWORDS);
-            let quick_queue = Arc::new(Mutex::new(quick_queue));
             let writer = Arc::clone(&outbox);
             spawn(scope, "reply", move || writer.write_all())?;
-            for _ in 0..THREADS {
-                let (queue, outbox) = (Arc::clone(&quick_queue), Arc::clone(&outbox));
-                spawn(scope, "answer", move || {
-                    loop {
-                        let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok(work) = work else { break };
-                        self.answer_into(work, &outbox);
-                    }
-                })?;
-            }
-            let slow_outbox = Arc::clone(&outbox);
-            spawn(scope, "password", move || {
-                while let Ok(work) = slow_queue.recv() {
-                    self.answer_into(work, &slow_outbox);
-                }
-            })?;
-            let end = self.read_requests(&socket, &outbox, &quick, &slow);
+            // Threads that answer are started for the first message that is one: a web process that only sends rubbish
+            // does not cost more than it.
+            let mut lanes = None;
+            let end = self.read_requests(&socket, &outbox, |work| {
+                let lanes = match &mut lanes {
+                    Some(lanes) => lanes,
+                    None => lanes.insert(self.start_lanes(scope, &outbox).map_err(|_| None)?),
+                };
+                lanes.send(work)
+            });
             outbox.close();
-            drop((quick, slow));
+            drop(lanes);
             Ok::<End, io::Error>(end)
         });
         outbox.close();
@@ -82,12 +72,38 @@ impl Executor {
         end
     }
 
+    fn start_lanes<'scope>(
+        self: &'scope Arc<Self>,
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        outbox: &Arc<Outbox>,
+    ) -> io::Result<Lanes> {
+        let (quick, quick_queue) = mpsc::sync_channel::<Work>(MOST_WAITING);
+        let (slow, slow_queue) = mpsc::sync_channel::<Work>(MOST_PASSWORDS);
+        let quick_queue = Arc::new(Mutex::new(quick_queue));
+        for _ in 0..THREADS {
+            let (queue, outbox) = (Arc::clone(&quick_queue), Arc::clone(outbox));
+            spawn(scope, "answer", move || {
+                loop {
+                    let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(work) = work else { break };
+                    self.answer_into(work, &outbox);
+                }
+            })?;
+        }
+        let outbox = Arc::clone(outbox);
+        spawn(scope, "password", move || {
+            while let Ok(work) = slow_queue.recv() {
+                self.answer_into(work, &outbox);
+            }
+        })?;
+        Ok(Lanes { quick, slow })
+    }
+
     fn read_requests(
         &self,
         socket: &UnixStream,
         outbox: &Arc<Outbox>,
-        quick: &mpsc::SyncSender<Work>,
-        slow: &mpsc::SyncSender<Work>,
+        mut send: impl FnMut(Work) -> Result<(), Option<u64>>,
     ) -> End {
         let held = Arc::new(Held::default());
         let mut reader = socket;
@@ -106,25 +122,15 @@ impl Executor {
                 }
                 Err(error) => return self.dropped(&error),
             };
-            let held = held.take(size);
-            let id = request.id;
-            let work = Work { request, _held: held };
-            let sent = if takes_a_password(&work.request.command) {
-                slow.try_send(work).or_else(|error| match error {
-                    mpsc::TrySendError::Full(_) => {
-                        let refusal = Refusal::new(
-                            RefusalKind::Throttled,
-                            "Too many passwords are being checked at once. Try again in a few seconds.",
-                        );
-                        outbox.push(id, (Err(refusal), None));
-                        Ok(())
-                    }
-                    mpsc::TrySendError::Disconnected(work) => Err(work),
-                })
-            } else {
-                quick.send(work).map_err(|mpsc::SendError(work)| work)
-            };
-            if sent.is_err() || outbox.is_closed() {
+            match send(Work { request, _held: held.take(size) }) {
+                Ok(()) => {}
+                Err(Some(id)) => {
+                    let words = "Too many passwords are being checked at once. Try again in a few seconds.";
+                    outbox.push(id, (Err(Refusal::new(RefusalKind::Throttled, words)), None));
+                }
+                Err(None) => return End::Closed,
+            }
+            if outbox.is_closed() {
                 return End::Closed;
             }
         }
@@ -159,14 +165,34 @@ fn spawn<'scope>(
 
 /// Whether answering takes a password hash.
 fn takes_a_password(command: &Command) -> bool {
-    match command {
+    matches!(
+        command,
         Command::SignIn { .. }
-        | Command::SetUp { .. }
-        | Command::Prove { .. }
-        | Command::AddAccount { .. }
-        | Command::ChangePassword { .. }
-        | Command::Run { password: Some(_), .. } => true,
-        _ => false,
+            | Command::SetUp { .. }
+            | Command::Prove { .. }
+            | Command::AddAccount { .. }
+            | Command::ChangePassword { .. }
+            | Command::Run { password: Some(_), .. }
+    )
+}
+
+/// The two lines in which requests wait for a thread.
+struct Lanes {
+    quick: mpsc::SyncSender<Work>,
+    slow: mpsc::SyncSender<Work>,
+}
+
+impl Lanes {
+    /// Waits for room among the quick ones. Passwords do not wait for room: the request's number comes back then; none
+    /// when nobody answers any more.
+    fn send(&self, work: Work) -> Result<(), Option<u64>> {
+        if !takes_a_password(&work.request.command) {
+            return self.quick.send(work).map_err(|_| None);
+        }
+        self.slow.try_send(work).map_err(|error| match error {
+            mpsc::TrySendError::Full(work) => Some(work.request.id),
+            mpsc::TrySendError::Disconnected(_) => None,
+        })
     }
 }
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A change that does not take the change lock has ended after this time, well or not.
-const WITHOUT_LOCK: Duration = Duration::from_secs(300);
+const WITHOUT_LOCK: Duration = Duration::from_mins(5);
 
 /// Why an executor could not start.
 #[derive(Debug, thiserror::Error)]
