@@ -21,7 +21,7 @@ mod uses;
 mod view;
 
 use crate::facts::HostFacts;
-use crate::potconf::{Configuration, PARAMETERS, extra_interface};
+use crate::potconf::{Configuration, Edit, Name, PARAMETERS, extra_interface};
 use crate::process::harmless;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -144,6 +144,7 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&view)).collect();
     findings.extend(reading::against_limit(&view, &findings));
     for finding in &mut findings {
+        finding.fix = finding.fix.take().filter(|fix| can_be_made(&view, fix));
         // Values stand in messages; one of them must not steer the terminal that shows it.
         if let Cow::Owned(safe) = harmless(&finding.message) {
             finding.message = safe;
@@ -156,6 +157,26 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
         (finding.severity, finding.parameters.first().map(|name| place(name)), finding.line, finding.code.clone())
     });
     findings
+}
+
+/// Files up to this size in bytes have each fix tried out; a larger one would take its time for it.
+const TRIED_UP_TO: usize = 64 * 1024;
+
+/// Whether a fix keeps to the limits and pot.conf can take it: a button that is refused is worse than none.
+fn can_be_made(view: &View<'_>, fix: &Fix) -> bool {
+    let is_editable = |name: &String| view.setting(name).is_none_or(|setting| setting.editable);
+    if !fix.set.iter().all(|(name, value)| limits::check(name, value).is_ok())
+        || !fix.set.keys().chain(&fix.unset).all(is_editable)
+    {
+        return false;
+    }
+    if view.configuration.own().bytes().len() > TRIED_UP_TO {
+        return true;
+    }
+    let set = fix.set.iter().map(|(name, value)| Some(Edit::set(Name::try_from(name.as_str()).ok()?, value.as_str())));
+    let unset = fix.unset.iter().map(|name| Some(Edit::unset(Name::try_from(name.as_str()).ok()?)));
+    let edits: Option<Vec<Edit>> = set.chain(unset).collect();
+    edits.is_some_and(|edits| view.configuration.apply(&edits).is_ok())
 }
 
 /// Where the guide explains a parameter: its number, and the family of POT_NETWORK_<interface> right behind the list of
