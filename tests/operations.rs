@@ -229,3 +229,441 @@ fn an_interface_that_does_not_exist_blocks_before_zfs_is_touched() {
     assert!(!bench.tool("sbin", "zfs", &["list", "-H", "-o", "name"]).contains("zroot/pot"));
     assert!(bench.kept.records.lock().unwrap().is_empty());
 }
+
+#[test]
+fn a_value_that_only_the_shell_knows_blocks() {
+    let bench = Bench::new(Scenario::Default);
+    bench.set("POT_GATEWAY", "$(echo 10.192.0.1)");
+    let plan = bench.plan(INIT);
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.starts_with("POT_GATEWAY")), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn a_pf_conf_that_cannot_be_read_for_certain_is_asked_about() {
+    let bench = Bench::new(Scenario::Default);
+    bench.write("/etc/pf.conf", "include \"/etc/pf.more\"\npass all\n");
+    bench.write("/etc/pf.more", "set limit states 1000\n");
+    let plan = bench.plan(INIT);
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("cannot be told")), "{:#?}", plan.blockers);
+    let left = bench.plan(Operation::Init {
+        place_anchors: true,
+        merge_syslogd_flags: true,
+        minimal: false,
+        leave_syslogd: false,
+        leave_pf: true,
+        pf_file: None,
+    });
+    assert!(left.blockers.is_empty(), "{:#?}", left.blockers);
+    assert!(left.diffs.iter().all(|diff| diff.file != "/etc/pf.conf"));
+}
+
+#[test]
+fn anchors_at_the_top_that_would_break_pf_conf_block_the_run() {
+    let bench = Bench::new(Scenario::Default);
+    let pots_own = Operation::Init {
+        place_anchors: false,
+        merge_syslogd_flags: false,
+        minimal: false,
+        leave_syslogd: false,
+        leave_pf: false,
+        pf_file: None,
+    };
+    let plan = bench.plan(pots_own);
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("would be invalid")), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn own_syslogd_flags_are_there_after_init() {
+    let bench = Bench::new(Scenario::Default);
+    let text = bench.read("/etc/rc.conf").replace("syslogd_flags=\"-ss\"", "syslogd_flags=\"-c -8 -b 192.168.178.20\"");
+    bench.write("/etc/rc.conf", &text);
+    let run = bench.run(INIT);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert!(
+        bench.read("/etc/rc.conf").contains(
+            "syslogd_flags=\"-c -8 -b 192.168.178.20 -b 127.0.0.1 -b 10.192.0.1 -a 10.192.0.0/10\""
+        ),
+        "{}",
+        bench.read("/etc/rc.conf")
+    );
+}
+
+#[test]
+fn minimal_init_leaves_files_alone() {
+    let bench = Bench::new(Scenario::Default);
+    let (pf, rc) = (bench.read("/etc/pf.conf"), bench.read("/etc/rc.conf"));
+    let run = bench.run(Operation::Init {
+        place_anchors: true,
+        merge_syslogd_flags: true,
+        minimal: true,
+        leave_syslogd: false,
+        leave_pf: false,
+        pf_file: None,
+    });
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert_eq!((bench.read("/etc/pf.conf"), bench.read("/etc/rc.conf")), (pf, rc));
+    assert!(bench.output(run.id).contains("$ pot init -v -m"));
+}
+
+#[test]
+fn a_plan_serves_once_and_only_while_the_host_is_as_it_was() {
+    let bench = Bench::new(Scenario::Default);
+    let plan = bench.plan(INIT);
+    let other = bench.engine.run("another session", &anna(), &from_lan(), plan.id, &plan.digest, None, None);
+    assert_eq!(other.unwrap_err().kind, RefusalKind::NotFound);
+    let wrong = pot_console::digest::Digest::of(b"x");
+    let other = bench.engine.run("session", &anna(), &from_lan(), plan.id, &wrong, None, None);
+    assert_eq!(other.unwrap_err().kind, RefusalKind::Conflict);
+    let pf = bench.read("/etc/pf.conf");
+    bench.write("/etc/pf.conf", &format!("{pf}\n# edited meanwhile\n"));
+    assert_eq!(bench.start(&plan).unwrap_err().kind, RefusalKind::Conflict);
+    assert_eq!(bench.start(&plan).unwrap_err().kind, RefusalKind::NotFound, "it is used up");
+    assert!(!bench.tool("sbin", "zfs", &["list", "-H", "-o", "name"]).contains("zroot/pot"));
+}
+
+#[test]
+fn a_full_history_refuses_the_run_before_anything_is_changed() {
+    let bench = Bench::new(Scenario::Default);
+    let plan = bench.plan(INIT);
+    let pf = bench.read("/etc/pf.conf");
+    bench.kept.full.store(true, Ordering::Relaxed);
+    assert_eq!(bench.start(&plan).unwrap_err().kind, RefusalKind::NotRecorded);
+    assert_eq!(bench.read("/etc/pf.conf"), pf);
+    assert!(bench.engine.runs(None, 10).unwrap().is_empty());
+}
+
+#[test]
+fn zfs_that_fails_half_way_is_named_with_what_exists() {
+    let bench = Bench::new(Scenario::Default);
+    let plan = bench.plan(INIT);
+    // The pool is full from now on: the first dataset cannot be made.
+    bench.fault("pool-full zroot");
+    let id = bench.start(&plan).unwrap();
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Differs, "{run:#?}\n{}", bench.output(id));
+    assert!(run.summary.contains("of 5 datasets exist"), "{}", run.summary);
+    assert!(run.remedy.is_some());
+    simulator::clear_faults(&bench.root).unwrap();
+    let run = bench.run(INIT);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+}
+
+#[test]
+fn pot_that_hangs_is_ended_at_the_limit() {
+    let mut bench = Bench::new(Scenario::Default);
+    bench.restart(EngineSettings { command_time: Duration::from_secs(1), ..settings() });
+    let plan = bench.plan(INIT);
+    bench.fault("zfs hang");
+    // zfs hangs for the plan's own look, too: the fault comes in between, as it would on a real host.
+    simulator::clear_faults(&bench.root).unwrap();
+    bench.fault("pot hang");
+    let id = bench.start(&plan);
+    let id = id.unwrap();
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Differs);
+    assert!(run.summary.contains("did not end within 1 s"), "{}", run.summary);
+}
+
+const VNET: Operation = Operation::VnetStart { revert_after: Some(10) };
+
+fn initialised() -> Bench {
+    let bench = Bench::new(Scenario::Default);
+    let run = bench.run(INIT);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    bench
+}
+
+/// What of the network a revert has to give back.
+fn network(bench: &Bench) -> String {
+    let pf = bench.tool("sbin", "pfctl", &["-s", "info"]);
+    format!(
+        "{}\n{}\n{}\n{}\n{}\n{}\n{}",
+        pf.lines().find(|line| line.contains("Status") || line.contains("/dev/pf")).unwrap_or_default().split(" for ").next().unwrap_or_default(),
+        bench.tool("sbin", "pfctl", &["-s", "rules"]),
+        bench.tool("sbin", "pfctl", &["-s", "nat"]),
+        bench.tool("sbin", "pfctl", &["-s", "nat", "-a", "pot-nat"]),
+        bench.tool("sbin", "sysctl", &["-n", "net.inet.ip.forwarding"]),
+        bench.tool("sbin", "ifconfig", &["-g", "bridge"]),
+        bench.tool("sbin", "ifconfig", &["-a"]),
+    )
+}
+
+fn waiting(bench: &Bench) -> Run {
+    let plan = bench.plan(VNET);
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    let id = bench.start(&plan).unwrap();
+    let run = bench.until(id, |run| run.state == RunState::AwaitingKeep || run.state.is_final());
+    assert_eq!(run.state, RunState::AwaitingKeep, "{run:#?}\n{}", bench.output(id));
+    run
+}
+
+#[test]
+fn nobody_answers_and_the_host_equals_the_one_before() {
+    let bench = initialised();
+    let before = network(&bench);
+    let run = waiting(&bench);
+    assert!(bench.closed.load(Ordering::Relaxed), "the web process is told to close its connections");
+    assert_ne!(network(&bench), before);
+    let plan = bench.plan(INIT);
+    assert_eq!(bench.start(&plan).unwrap_err().kind, RefusalKind::Busy, "nothing else changes meanwhile");
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}\n{}", bench.output(run.id));
+    assert!(run.summary.contains("because no answer arrived. The host is as before, checked: 5 of 5."), "{}", run.summary);
+    assert_eq!(network(&bench), before);
+    println!("{}", bench.output(run.id));
+}
+
+#[test]
+fn keep_takes_two_new_connections() {
+    let bench = initialised();
+    let plan = bench.plan(VNET);
+    println!("{}\n{:#?}\n{:?}\n{:?}\n{:?}", plan.summary, plan.steps, plan.routes, plan.pf_rules, plan.put_back);
+    let run = waiting(&bench);
+    let now = jiff::Timestamp::now().as_millisecond();
+    let keep = |nonce: &pot_console::executor::protocol::Secret, at: i64, connection| {
+        bench.engine.keep(run.id, nonce, at, connection, &anna(), &from_lan())
+    };
+    assert!(bench.engine.keep_nonce(run.id, now - 60_000, 1).is_err(), "an old connection proves nothing");
+    let nonce = bench.engine.keep_nonce(run.id, now + 5, 2).unwrap();
+    assert!(keep(&nonce, now + 5, 2).is_err(), "the same connection");
+    assert!(keep(&nonce, now - 60_000, 3).is_err(), "an old one");
+    let made_up = pot_console::executor::protocol::Secret("x".to_owned());
+    assert!(keep(&made_up, now + 6, 3).is_err(), "a nonce that was not given out");
+    keep(&nonce, now + 6, 3).unwrap();
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert!(run.summary.contains("Kept. The network runs as planned."), "{}", run.summary);
+    println!("{}\n{}", run.summary, bench.output(run.id));
+    // Once more: all is as it should be, nothing to be put back, no question.
+    let run = bench.run(VNET);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert!(run.summary.starts_with("pot ended with status 1. That is usual when pf was already on. All "), "{}", run.summary);
+}
+
+#[test]
+fn put_back_now_is_put_back_now() {
+    let bench = initialised();
+    let before = network(&bench);
+    let run = waiting(&bench);
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::Reverted);
+    assert_eq!(network(&bench), before);
+}
+
+#[test]
+fn a_stop_of_the_executor_puts_back_first() {
+    let bench = initialised();
+    let before = network(&bench);
+    let run = waiting(&bench);
+    bench.engine.shutdown();
+    let run = bench.engine.run_state(run.id).unwrap();
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}");
+    assert_eq!(network(&bench), before);
+}
+
+#[test]
+fn what_cannot_be_put_back_is_named_with_what_to_type() {
+    let bench = initialised();
+    let run = waiting(&bench);
+    bench.fault("kldunload fail 1 kldunload: can't unload file: Device busy");
+    bench.fault("ifconfig fail 1 ifconfig: no");
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::RevertedInPart, "{run:#?}");
+    assert!(run.remedy.as_deref().is_some_and(|remedy| remedy.starts_with("At the machine run:")), "{run:#?}");
+}
+
+#[test]
+fn a_reboot_overtakes_what_was_pending() {
+    let mut bench = initialised();
+    let run = waiting(&bench);
+    // The executor dies with the machine.
+    let id = run.id;
+    let private = bench.root.join("var/db/pot-console/root");
+    let pending = std::fs::read(private.join("pending-revert.json")).unwrap();
+    let stored = std::fs::read(private.join(format!("runs/{id}/run.json"))).unwrap();
+    bench.engine.put_back(id, &anna(), &from_lan()).unwrap();
+    bench.until_end(id);
+    std::fs::write(private.join("pending-revert.json"), pending).unwrap();
+    std::fs::write(private.join(format!("runs/{id}/run.json")), stored).unwrap();
+    simulator::reboot(&bench.root).unwrap();
+    bench.restart(settings());
+    let run = bench.engine.run_state(id).unwrap();
+    assert_eq!(run.state, RunState::OvertakenByReboot, "{run:#?}");
+    assert!(!private.join("pending-revert.json").exists());
+}
+
+#[test]
+fn an_executor_that_starts_again_carries_the_revert_out() {
+    let mut bench = initialised();
+    let before = network(&bench);
+    let run = waiting(&bench);
+    let id = run.id;
+    let private = bench.root.join("var/db/pot-console/root");
+    let pending = std::fs::read(private.join("pending-revert.json")).unwrap();
+    let stored = std::fs::read(private.join(format!("runs/{id}/run.json"))).unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let nonce = bench.engine.keep_nonce(id, now + 5, 2).unwrap();
+    bench.engine.keep(id, &nonce, now + 6, 3, &anna(), &from_lan()).unwrap();
+    bench.until_end(id);
+    // As if it had died before anyone answered.
+    std::fs::write(private.join("pending-revert.json"), pending).unwrap();
+    std::fs::write(private.join(format!("runs/{id}/run.json")), stored).unwrap();
+    assert_ne!(network(&bench), before);
+    bench.restart(settings());
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}\n{}", bench.output(id));
+    assert_eq!(network(&bench), before);
+}
+
+#[test]
+fn keep_at_the_machines_own_console_reaches_the_process_that_waits() {
+    let bench = initialised();
+    let run = waiting(&bench);
+    let other = open(&bench.root, &bench.kept, &bench.closed, settings());
+    let root = Actor { name: "root".to_owned(), method: Method::CommandLine, role: None, session: None, claimed: None };
+    other.keep_from_command_line(run.id, &root).unwrap();
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+}
+
+#[test]
+fn a_network_that_this_host_uses_blocks_vnet_start() {
+    let bench = initialised();
+    bench.set("POT_NETWORK", "192.168.0.0/16");
+    bench.set("POT_NETMASK", "255.255.0.0");
+    bench.set("POT_GATEWAY", "192.168.0.1");
+    let plan = bench.plan(VNET);
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("default gateway")), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn an_invalid_pf_conf_blocks_vnet_start() {
+    let bench = initialised();
+    let text = bench.read("/etc/pf.conf");
+    bench.write("/etc/pf.conf", &format!("{text}\npass in on on em0\n"));
+    let plan = bench.plan(VNET);
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("is invalid")), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn running_pots_keep_de_init_from_starting_unless_they_are_stopped() {
+    let bench = Bench::new(Scenario::Busy);
+    let keep = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+    let blocker = keep.blockers.first().unwrap();
+    assert!(
+        blocker.problem.contains("pot de-init does not notice running pots, so this console will not start it while they run."),
+        "{blocker:?}"
+    );
+    let plan = bench.plan(Operation::DeInit { stop_pots: true, minimal: false, pf_file: None });
+    // A backup holds a snapshot: zfs destroy would stop half way.
+    let held: Vec<&str> = plan.blockers.iter().map(|blocker| blocker.problem.as_str()).collect();
+    assert!(matches!(held.as_slice(), [one] if one.contains("is held")), "{held:?}");
+    let snapshot = held[0].split(' ').nth(2).unwrap();
+    bench.tool("sbin", "zfs", &["release", "backup", snapshot]);
+    let plan = bench.plan(Operation::DeInit { stop_pots: true, minimal: false, pf_file: None });
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    assert_eq!(plan.confirm_text.as_deref(), Some("zroot/pot"));
+    let wrong = bench.engine.run("session", &anna(), &from_lan(), plan.id, &plan.digest, Some("zroot"), None).unwrap_err();
+    assert_eq!(wrong.message, "That is not the dataset's name. Nothing has been destroyed.");
+    let id = bench.start(&plan).unwrap();
+    let run = bench.until_end(id);
+    println!("{}\n{}", run.summary, bench.output(id));
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    assert!(run.summary.contains("zroot/pot is gone, checked. pot left"), "{}", run.summary);
+    assert!(run.leftovers.contains(&Leftover::FsRoot), "{:?}", run.leftovers);
+    let run = bench.run(Operation::CleanUp { items: run.leftovers });
+    println!("{}\n{}", run.summary, bench.output(run.id));
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    let again = bench.plan(Operation::CleanUp { items: vec![Leftover::Bridge, Leftover::FsRoot, Leftover::SyslogdFlags] });
+    assert!(again.nothing_to_do, "{:#?}", again.steps);
+}
+
+#[test]
+fn a_busy_dataset_is_seen_although_pot_says_removed() {
+    let bench = initialised();
+    let plan = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    bench.fault("busy zroot/pot/jails");
+    let id = bench.start(&plan).unwrap();
+    let run = bench.until_end(id);
+    println!("{}\n{}", run.summary, bench.output(id));
+    assert_eq!(run.state, RunState::Differs, "{run:#?}");
+    assert!(run.checks.iter().any(|check| check.title == "zroot/pot is gone" && check.as_planned == Some(false)));
+}
+
+#[test]
+fn a_dataset_that_is_not_pots_is_not_destroyed() {
+    let bench = initialised();
+    bench.tool("sbin", "zfs", &["create", "zroot/pot/photos"]);
+    let plan = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("zroot/pot/photos")), "{:#?}", plan.blockers);
+    bench.tool("sbin", "zfs", &["destroy", "zroot/pot/photos"]);
+    bench.tool("sbin", "zfs", &["set", "canmount=on", "zroot/pot"]);
+    let plan = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("canmount=on")), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn a_fresh_host_is_prepared() {
+    let bench = Bench::new(Scenario::Fresh);
+    let items = vec![
+        Preparation::InstallPot,
+        Preparation::EnableRacct,
+        Preparation::DisableVtnetLro,
+        Preparation::CreateGroup,
+        Preparation::RouteLog,
+    ];
+    let plan = bench.plan(Operation::Prepare { items: items.clone() });
+    println!("{}\n{:#?}\n{:#?}\n{:?}", plan.summary, plan.steps, plan.blockers, plan.previews);
+    let run = bench.run(Operation::Prepare { items });
+    println!("{}\n{}", run.summary, bench.output(run.id));
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    let loader = bench.read("/boot/loader.conf");
+    assert!(loader.contains("kern.racct.enable=1\n") && loader.contains("hw.vtnet.lro_disable=1\n"), "{loader}");
+}
+
+#[test]
+fn a_kept_version_comes_back_and_passes_the_same_limits() {
+    let bench = Bench::new(Scenario::Default);
+    let old = bench.read("/etc/pf.conf");
+    bench.run(INIT);
+    let versions = pot_console::files::Backups::of(&Layout::new(&bench.root, None)).list(Some("pf.conf")).unwrap();
+    let backup = versions.first().unwrap().digest;
+    let run = bench.run(Operation::Restore { backup, file: ManagedFile::PfConf });
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    assert_eq!(bench.read("/etc/pf.conf"), old);
+    let layout = Layout::new(&bench.root, None);
+    let bad = pot_console::files::Backups::of(&layout)
+        .keep("pot.conf", "/usr/local/etc/pot/pot.conf", b"POT_FS_ROOT=/etc\n", None)
+        .unwrap();
+    let plan = bench.plan(Operation::Restore { backup: bad.digest, file: ManagedFile::PotConf });
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("POT_FS_ROOT")), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn feedback_is_kept_and_sent_only_when_asked() {
+    use pot_console::operations::feedback::Given;
+    let bench = Bench::new(Scenario::Default);
+    let given = Given { wrong: "Nothing".to_owned(), ..Given::default() };
+    let stored = bench.engine.feedback(given.clone(), false, &anna(), &from_lan()).unwrap();
+    assert_eq!(stored.sent, None);
+    let stored = bench.engine.feedback(given.clone(), true, &anna(), &from_lan()).unwrap();
+    assert_eq!(stored.sent, Some(true), "{stored:?}");
+    bench.fault("sendmail fail 75 sendmail: mailbox unavailable");
+    let stored = bench.engine.feedback(given.clone(), true, &anna(), &from_lan()).unwrap();
+    assert_eq!(stored.sent, Some(false));
+    assert!(stored.answer.contains("status 75"), "{}", stored.answer);
+    simulator::clear_faults(&bench.root).unwrap();
+    bench.fault("sendmail hang");
+    let stored = bench.engine.feedback(given.clone(), true, &anna(), &from_lan()).unwrap();
+    assert!(stored.answer.contains("did not answer within 2 s"), "{}", stored.answer);
+    simulator::clear_faults(&bench.root).unwrap();
+    bench.fault("sendmail missing");
+    let mut bench = bench;
+    bench.restart(settings());
+    let stored = bench.engine.feedback(given, true, &anna(), &from_lan()).unwrap();
+    assert!(stored.answer.contains("no mailer"), "{}", stored.answer);
+    assert_eq!(bench.engine.feedback_list().len(), 5);
+}

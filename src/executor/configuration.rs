@@ -10,7 +10,7 @@ use crate::files::{self, Busy, Expected, FileError, Lock};
 use crate::journal::record::{Action, Change, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::platform::crash_point;
-use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, LARGEST};
+use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, Kind, LARGEST};
 use crate::rules::{self, Finding, Severity, Subject, limits};
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -287,6 +287,13 @@ impl Executor {
             let name = edit.name.as_str();
             limits::check(name, value)
                 .and_then(|()| {
+                    // Only what root runs or trusts must stand there already.
+                    let trusted = edit.name.parameter().is_some_and(|known| {
+                        matches!(known.kind, Kind::ExecutablePath | Kind::FilePath) && !value.is_empty()
+                    });
+                    if !trusted {
+                        return Ok(());
+                    }
                     let state = self.path_state(value);
                     limits::check_path(name, value, state.as_ref())
                 })

@@ -16,6 +16,7 @@ use crate::accounts::throttle::Throttle;
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
 use crate::layout::Layout;
+use crate::operations::engine::Engine;
 use crate::operations::plan::ProofNeeded;
 use crate::process::{Tools, harmless};
 use crate::settings::Settings;
@@ -33,7 +34,8 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 pub struct Executor {
     pub(super) layout: Layout,
     pub(super) tools: Arc<RwLock<Tools>>,
-    pub(super) settings: RwLock<Arc<Settings>>,
+    pub(super) settings: Arc<RwLock<Arc<Settings>>>,
+    pub(super) engine: Arc<Engine>,
     pub(super) simulated: bool,
     pub(super) accounts: Accounts,
     pub(super) hasher: Hasher,
@@ -255,13 +257,17 @@ impl Executor {
             C::RunState { run } => self.run_state(run),
             C::RunEvents { run, after, limit } => self.run_events(run, after, limit),
             C::Abort { run } => self.abort(asking, run),
-            C::KeepNonce { run, accepted_ms, connection } => self.keep_nonce(asking, run, accepted_ms, connection),
-            C::Keep { run, nonce, accepted_ms, connection } => self.keep(asking, run, &nonce, accepted_ms, connection),
+            C::KeepNonce { run, accepted_ms, connection } => self.keep_nonce(run, accepted_ms, connection),
+            C::Keep { run, nonce, accepted_ms, connection } => {
+                self.keep(asking, run, &nonce, accepted_ms, connection)
+            }
             C::PutBack { run } => self.put_back(asking, run),
             C::SetAside { item, aside } => self.set_aside(asking, item, aside),
-            C::Feedback { wrong, missing, usability, name, reply_to, send } => {
-                self.feedback(asking, super::running::FeedbackText { wrong, missing, usability, name, reply_to, send })
-            }
+            C::Feedback { wrong, missing, usability, name, reply_to, send } => self.feedback(
+                asking,
+                crate::operations::feedback::Given { wrong, missing, usability, name, reply_to },
+                send,
+            ),
 
             C::VerifyJournal {} => self.verify_journal(),
             C::Checkpoint {} => self.checkpoint(asking),

@@ -110,6 +110,7 @@ impl Executor {
             self.look_for_outside_changes();
             self.evidence.write_counted(false);
             self.evidence.tell();
+            self.tell_of_runs();
             let until = Instant::now() + Duration::from_secs(u64::from(self.settings().refresh_seconds));
             let mut state = lock(&self.facts.state);
             loop {
@@ -129,6 +130,7 @@ impl Executor {
                 if !state.wanted && !state.stop {
                     drop(state);
                     self.evidence.tell();
+                    self.tell_of_runs();
                     state = lock(&self.facts.state);
                 }
             }

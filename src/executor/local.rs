@@ -1,14 +1,18 @@
 //! The same executor inside of a command line: same code, same locks, same journal; what it does is root's.
 
+use super::approval;
 use super::core::{Asking, Executor};
 use super::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
 use super::start::StartError;
 use crate::accounts::name::AccountName;
-use crate::journal::record::{Actor, Method, Reported, Role};
+use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
 use crate::layout::Layout;
+use crate::operations::feedback::Kept;
+use crate::operations::plan::Plan;
 use crate::process::harmless;
 use crate::settings::{Settings, SettingsError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An executor for one command of root's.
 pub struct Local {
@@ -65,6 +69,35 @@ impl Local {
         let name = AccountName::parse(name)
             .map_err(|error| Refusal::new(RefusalKind::Limit, format!("{error}.")).on("name"))?;
         self.executor.write_password(&self.asking, &name, password)
+    }
+
+    /// Keeps what a run changed: root's word at the command line needs no nonce.
+    ///
+    /// # Errors
+    /// The run does not wait to be kept.
+    pub fn keep(&mut self, run: u64) -> Result<(), Refusal> {
+        self.executor.engine.keep_from_command_line(run, &self.asking.actor)
+    }
+
+    /// Waits for a run that this command started; true when it has ended.
+    pub fn wait(&self, run: u64, time: Duration) -> bool {
+        self.executor.engine.wait(run, time)
+    }
+
+    /// All feedback that was stored, newest first.
+    pub fn feedback_list(&self) -> Vec<Kept> {
+        self.executor.engine.feedback_list()
+    }
+
+    /// Says yes to a plan that waits for root, and records it.
+    ///
+    /// # Errors
+    /// It could not be recorded or written.
+    pub fn approve(&mut self, code: &str, plan: &Plan) -> Result<(), Refusal> {
+        let name = plan.operation.name();
+        let message = format!("The plan of {name} ({}) was approved in a terminal.", plan.digest);
+        self.executor.evidence.append(self.asking.event(Action::SignIn, name, Outcome::Done, message))?;
+        approval::approve(&self.executor.layout, code, plan, &self.asking.actor)
     }
 
     /// The executor itself, for what needs more than questions.

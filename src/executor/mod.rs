@@ -5,6 +5,7 @@
 //! rooms: signing, configuration, versions, logs, running. [`evidence`] writes the journal. [`local`] is the same
 //! executor inside of a command line.
 
+pub mod approval;
 pub mod client;
 mod configuration;
 pub mod core;

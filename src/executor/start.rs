@@ -3,6 +3,7 @@
 use super::core::{Executor, lifetimes};
 use super::evidence::{Evidence, own};
 use super::facts::FactsCache;
+use super::permissions;
 use super::server::Hints;
 use super::versions::Versions;
 use crate::accounts::password::Hasher;
@@ -11,18 +12,24 @@ use crate::accounts::store::Accounts;
 use crate::accounts::throttle::Throttle;
 use crate::digest::Digest;
 use crate::files::{self, FileError, Lock};
-use crate::journal::record::{Action, Entry, Outcome, Record, Stage};
+use crate::journal::record::{Action, Entry, Method, Outcome, Record, Stage};
 use crate::journal::{Journal, JournalError, Opening};
 use crate::layout::Layout;
+use crate::operations::engine::{Engine, EngineSettings, Notify};
+use crate::operations::plan::{Operation, ProofNeeded};
+use crate::operations::recorder::Recorder;
 use crate::process::Tools;
-use crate::settings::Settings;
+use crate::settings::{ConfirmDestructive, Settings};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How long a start waits for a change of another process before it leaves unfinished intents alone.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A change that does not take the change lock has ended after this time, well or not.
+const WITHOUT_LOCK: Duration = Duration::from_secs(300);
 
 /// Why an executor could not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,17 +62,31 @@ impl Executor {
     pub fn open(layout: &Layout, settings: Settings) -> Result<(Arc<Self>, Opening), StartError> {
         files::check_root_dir(layout.root())?;
         make_private(layout)?;
+        let lifetimes = lifetimes(&settings);
         let hints = Arc::new(Hints::default());
         let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
         let evidence = Arc::new(Evidence::new(journal, layout.private().join("keys"), Arc::clone(&hints)));
         let tools = Tools::find(layout);
+        let settings_of_engine = EngineSettings {
+            pf_files: settings.pf_files.clone(),
+            ..EngineSettings::default()
+        };
+        let settings = Arc::new(RwLock::new(Arc::new(settings)));
+        let engine = Engine::open(
+            layout.clone(),
+            tools.clone(),
+            Arc::clone(&evidence) as Arc<dyn Recorder>,
+            notify(&hints),
+            EngineSettings { proof: proof_table(&settings), ..settings_of_engine },
+        )?;
         let executor = Self {
+            engine,
             layout: layout.clone(),
             simulated: layout.is_below_a_root(),
             accounts: Accounts::of(&layout.private()),
             hasher: Hasher::default(),
             throttle: Mutex::new(Throttle::default()),
-            sessions: Mutex::new(Sessions::new(lifetimes(&settings))),
+            sessions: Mutex::new(Sessions::new(lifetimes)),
             setup_code: Mutex::new(None),
             evidence,
             facts: FactsCache::default(),
@@ -73,7 +94,7 @@ impl Executor {
             hints,
             line: Mutex::new(()),
             tools: Arc::new(RwLock::new(tools)),
-            settings: RwLock::new(Arc::new(settings)),
+            settings,
         };
         Ok((Arc::new(executor), opening))
     }
@@ -84,7 +105,9 @@ impl Executor {
     /// # Errors
     /// [`StartError::Thread`].
     pub fn begin_serving(self: &Arc<Self>, opening: &Opening) -> Result<std::thread::JoinHandle<()>, StartError> {
-        self.close_interrupted();
+        // Runs first: one that waits to be kept goes on waiting, and holds the change lock.
+        self.engine.recover_at_start();
+        self.close_interrupted(true);
         if opening.rolled_back.is_some() {
             // No session outlives a start, so all have ended; the alarm is shown until it is acknowledged.
             tracing::error!("the journal was rolled back: {}", self.evidence.alarm().unwrap_or_default());
@@ -109,24 +132,33 @@ impl Executor {
 
     /// Closes intents that have no outcome as interrupted, with what is found on disk. Who holds the change lock may be
     /// in the middle of one; then nothing is closed.
-    fn close_interrupted(&self) {
+    fn close_interrupted(&self, at_start: bool) {
         let Ok(_lock) = Lock::acquire(&self.layout, "closing interrupted changes", PATIENCE) else {
             tracing::warn!("another process is changing the host; unfinished intents are left alone");
             return;
         };
+        self.close_interrupted_under_lock(at_start);
+        let _ = files::clear_unfinished(&self.layout.pot_conf());
+    }
+
+    /// The same, for someone who holds the change lock.
+    pub(super) fn close_interrupted_under_lock(&self, at_start: bool) {
         let unfinished = match self.evidence.journal().unfinished() {
             Ok(unfinished) => unfinished,
             Err(error) => return tracing::error!("{error}"),
         };
         for intent in unfinished {
-            // A run's own record is closed by the engine, which knows more.
-            if intent.entry.action == Action::Run {
+            // Accounts and feedback do not take the change lock: another process may be at one right now. At a start
+            // that can only be a command line.
+            let young = jiff::Timestamp::now().duration_since(intent.time).unsigned_abs() < WITHOUT_LOCK;
+            let lockless = matches!(intent.entry.action, Action::Account | Action::Feedback);
+            let from_here = at_start && intent.entry.actor.method != Method::CommandLine;
+            if lockless && young && !from_here {
                 continue;
             }
             let entry = self.interrupted(&intent);
             self.evidence.append_outcome(entry);
         }
-        let _ = files::clear_unfinished(&self.layout.pot_conf());
     }
 
     fn interrupted(&self, intent: &Record) -> Entry {
@@ -158,6 +190,27 @@ impl Executor {
             "the file holds something else now.".to_owned()
         }
     }
+}
+
+/// What a run tells the web process: its number, its last event, and whether connections should be closed because it
+/// waits for an answer.
+fn notify(hints: &Arc<Hints>) -> Notify {
+    let hints = Arc::clone(hints);
+    Arc::new(move |run, event, close| {
+        hints.tell(|hint| {
+            hint.run = Some((run, event));
+            hint.close_connections += u64::from(close);
+        });
+    })
+}
+
+/// The one table, for the proof that a plan shows.
+fn proof_table(settings: &Arc<RwLock<Arc<Settings>>>) -> Arc<dyn Fn(&Operation) -> ProofNeeded + Send + Sync> {
+    let settings = Arc::clone(settings);
+    Arc::new(move |operation| {
+        let settings = settings.read().unwrap_or_else(PoisonError::into_inner);
+        permissions::operation(operation, settings.confirm_destructive == ConfirmDestructive::Shell).proof
+    })
 }
 
 /// The copy of the journal's head stands in another place than the journal: boot environments do not hold /var/log.

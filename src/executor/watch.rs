@@ -13,6 +13,7 @@ use crate::files::{self, Expected, FileError, Lock};
 use crate::journal::record::{Action, Method, Outcome};
 use crate::operations::plan::ManagedFile;
 use crate::platform::crash_point;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +23,15 @@ const WATCHED: [ManagedFile; 3] = [ManagedFile::PotConf, ManagedFile::PfConf, Ma
 /// A watched file is not longer than this.
 const LONGEST: u64 = 8 << 20;
 
-type Known = BTreeMap<String, Option<Digest>>;
+/// What was last known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    /// Content by path; none: there was no such file.
+    files: BTreeMap<String, Option<Digest>>,
+    /// The newest run whose changes are in it.
+    run: u64,
+}
 
 impl Executor {
     fn watched_path(&self) -> PathBuf {
@@ -49,18 +58,7 @@ impl Executor {
     /// Notes content that the console itself wrote. The caller holds the change lock.
     pub(super) fn note_known(&self, path: &Path, bytes: &[u8]) {
         let mut known = self.known();
-        known.insert(self.layout.shown(path), Some(Digest::of(bytes)));
-        self.write_known(&known);
-    }
-
-    /// Notes all watched files as they stand: after a run, whose own record says what it changed.
-    pub(super) fn note_all_known(&self) {
-        let mut known = self.known();
-        for file in WATCHED {
-            if let Ok(bytes) = self.read_watched(file) {
-                known.insert(self.host_path(file), bytes.as_deref().map(Digest::of));
-            }
-        }
+        known.files.insert(self.layout.shown(path), Some(Digest::of(bytes)));
         self.write_known(&known);
     }
 
@@ -80,13 +78,17 @@ impl Executor {
         if self.facts.get().is_none() {
             return;
         }
+        self.close_interrupted_under_lock(false);
         let mut known = self.known();
         let before = known.clone();
+        // What a run changed is in its own record.
+        let run = self.newest_run();
+        let by_a_run = std::mem::replace(&mut known.run, run) != run;
         for file in WATCHED {
             let Ok(bytes) = self.read_watched(file) else { continue };
             let path = self.host_path(file);
             let now = bytes.as_deref().map(Digest::of);
-            let last = known.get(&path).copied();
+            let last = known.files.get(&path).copied();
             if last == Some(now) {
                 continue;
             }
@@ -95,10 +97,10 @@ impl Executor {
             {
                 tracing::warn!("{path} could not be kept: {error}");
             }
-            if let Some(last) = last {
+            if let Some(last) = last.filter(|_| !by_a_run) {
                 self.record_outside(file, &path, last, now, bytes.as_deref());
             }
-            known.insert(path, now);
+            known.files.insert(path, now);
         }
         if known != before {
             self.write_known(&known);

@@ -68,6 +68,8 @@ pub struct Inputs<'a> {
     pub against_limit: Option<&'a str>,
     /// What `pot config -q -g NAME` answered: parameter, answer.
     pub pot_says: &'a [(String, String)],
+    /// Snapshots below POT_ZFS_ROOT that are held, where that was asked.
+    pub held: &'a [String],
     /// Asks `pfctl -nf -`.
     pub pf_test: &'a dyn Fn(&[u8]) -> PfTest,
     /// Asks `pkg install -n`; its words, or why it could not be asked.

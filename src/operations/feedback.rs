@@ -121,6 +121,7 @@ fn hand_over(engine: &Engine, recipient: &str, given: &Given, text: &str) -> (bo
     if !is_address(recipient) {
         return (false, "the setting feedback_recipient is no mail address".to_owned());
     }
+    engine.host.refresh_tools();
     let message = message(recipient, given, text);
     // The recipient is root's setting; nothing from the form is an argument or stands in a header unchecked.
     match engine.host.ask(Tool::Sendmail, &["-t", "-oi"], Some(message.as_bytes()), engine.settings.mailer_time) {

@@ -40,6 +40,7 @@ pub struct Look {
     findings: Vec<Finding>,
     against_limit: Option<String>,
     pot_says: Vec<(String, String)>,
+    held: Vec<String>,
 }
 
 impl Host {
@@ -98,7 +99,8 @@ impl Host {
         let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
         let against_limit = limits::check_all(&configuration, Some(&facts)).err().map(|against| against.to_string());
         let pot_says = self.pot_says();
-        Ok(Look { facts, configuration, files, findings, against_limit, pot_says })
+        let held = self.held(configuration.value("POT_ZFS_ROOT").unwrap_or_default());
+        Ok(Look { facts, configuration, files, findings, against_limit, pot_says, held })
     }
 
     /// pot.conf and the default file as they stand.
@@ -178,6 +180,29 @@ impl Host {
                 })
                 .collect()
         })
+    }
+
+    /// Snapshots with holds: `zfs destroy -r` stops at them, half done. The property counts the holds (zfsprops(7)).
+    fn held(&self, root: &str) -> Vec<String> {
+        if root.is_empty() || root.starts_with('-') {
+            return Vec::new();
+        }
+        let args = ["list", "-Hp", "-t", "snapshot", "-r", "-o", "name,userrefs", root];
+        let limits = Limits { time: Duration::from_secs(30), total_bytes: 16 << 20, ..Limits::default() };
+        // Without the dataset there is nothing to hold.
+        capture(&self.tools(), Tool::Zfs, &args, None, &limits)
+            .ok()
+            .filter(Captured::succeeded)
+            .map(|answer| {
+                answer
+                    .stdout
+                    .lines()
+                    .filter_map(|line| line.split_once('\t'))
+                    .filter(|(_, holds)| holds.parse::<u64>().is_ok_and(|holds| holds > 0))
+                    .map(|(name, _)| name.to_owned())
+                    .collect()
+            })
+            .unwrap_or_default()
     }
 
     /// What the host's own pfctl says of a text.
@@ -287,6 +312,7 @@ impl Look {
             findings: &self.findings,
             against_limit: self.against_limit.as_deref(),
             pot_says: &self.pot_says,
+            held: &self.held,
             pf_test: &|text| host.pf_test(text),
             pkg_preview: &|| host.pkg_preview(),
             pf_expand: &|text| host.pf_expand(text),

@@ -317,11 +317,20 @@ impl State {
             guid,
             ..Dataset::default()
         });
-        self.kept.datasets.sort_by(|a, b| a.name.cmp(&b.name));
+        self.sort_datasets();
         if self.mounts_by_itself(name).is_some() {
             self.mount(machine, name)?;
         }
         Ok(())
+    }
+
+    /// zfs(8)'s order: by name, a file system's snapshots directly behind it.
+    pub fn sort_datasets(&mut self) {
+        self.kept.datasets.sort_by(|a, b| {
+            let (a_owner, a_tag) = a.name.split_once('@').unwrap_or((&a.name, ""));
+            let (b_owner, b_tag) = b.name.split_once('@').unwrap_or((&b.name, ""));
+            a_owner.cmp(b_owner).then(a_tag.is_empty().cmp(&b_tag.is_empty()).reverse()).then(a.guid.cmp(&b.guid))
+        });
     }
 
     /// Forgets an unmounted dataset and removes its content. ZFS removes a mountpoint that it made itself.

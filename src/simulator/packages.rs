@@ -65,8 +65,8 @@ pub(crate) fn pkg(call: &mut Call) -> Outcome {
     let rest = rest.to_vec();
     let state = call.machine.state()?;
     match subcommand.as_str() {
-        "query" => query(call, &state, &state.kept.packages.installed, &rest),
-        "rquery" => query(call, &state, &state.kept.packages.available, &rest),
+        "query" => query(call, &state.kept.packages.installed, &rest),
+        "rquery" => query(call, &state.kept.packages.available, &rest),
         "info" => info(call, &state, &rest),
         "version" => {
             for (name, package) in &state.kept.packages.installed {
@@ -92,22 +92,14 @@ pub(crate) fn pkg(call: &mut Call) -> Outcome {
     }
 }
 
-fn query(
-    call: &mut Call,
-    state: &State,
-    from: &std::collections::BTreeMap<String, Package>,
-    args: &[String],
-) -> Outcome {
-    let (flags, rest) = getopt(args, "aegixF:r:U").map_err(|error| Failure::new(64, error.text("pkg")))?;
+fn query(call: &mut Call, from: &std::collections::BTreeMap<String, Package>, args: &[String]) -> Outcome {
+    let (_, rest) = getopt(args, "aegixF:r:U").map_err(|error| Failure::new(64, error.text("pkg")))?;
     let [format, names @ ..] = rest else {
         return Err(Failure::new(
             64,
             "Usage: pkg query <query-format> <pkg-name>\n       pkg query [-a] <query-format>",
         ));
     };
-    if names.is_empty() && !has(&flags, 'a') {
-        // Without a name pkg lists all.
-    }
     let mut found = false;
     for (name, package) in from {
         let wanted = names.is_empty()
@@ -130,7 +122,6 @@ fn query(
             .replace("\\n", "\n");
         call.say(line);
     }
-    let _ = state;
     Ok(u8::from(!found))
 }
 
@@ -265,8 +256,9 @@ fn change(call: &mut Call, state: &State, subcommand: &str, args: &[String], ass
     }
     let size: u64 =
         missing.iter().filter_map(|name| state.kept.packages.available.get(name)).map(|package| package.size).sum();
-    call.say(format_args!("\nThe process will require {} more space.", super::datasets::human(size)));
-    call.say(format_args!("{} to be downloaded.", super::datasets::human(size / 4)));
+    let mebibytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    call.say(format_args!("\nThe process will require {} MiB more space.", mebibytes(size)));
+    call.say(format_args!("{} MiB to be downloaded.", mebibytes(size / 4)));
     if has(&flags, 'n') {
         // As with the real pkg: with -n there is something to do, so the status is not 0.
         return Ok(1);

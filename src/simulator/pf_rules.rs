@@ -35,6 +35,9 @@ enum Section {
     Filtering,
 }
 
+/// Macros built from macros could grow without end.
+const LONGEST_MACRO: usize = 256 * 1024;
+
 const ORDER: &str = "Rules must be in order: options, ethernet, normalization, queueing, translation, filtering";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,16 +308,17 @@ impl Parser<'_> {
                     Token::Newline => {}
                 }
             }
-            if value.is_empty() || !first.chars().all(is_name) {
+            let value = value.join(" ");
+            if value.is_empty() || value.len() > LONGEST_MACRO || !first.chars().all(is_name) {
                 self.error(file, first_line, "syntax error");
                 return;
             }
-            self.macros.insert(first, value.join(" "));
+            self.macros.insert(first, value);
             return;
         }
         let (line_tokens, block_at) = take_statement(tokens, at, first == "anchor");
         let last_line = line_tokens.last().map_or(first_line, |(_, line)| *line);
-        let expanded = match self.expand(&line_tokens, 0) {
+        let expanded = match self.expand(&line_tokens) {
             Ok(expanded) => expanded,
             Err((line, missing)) => {
                 self.error(file, line, &format!("macro '{missing}' not defined"));
@@ -353,8 +357,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Replaces macros by the tokens of their values.
-    fn expand(&self, tokens: &[(Token, usize)], depth: usize) -> Result<Vec<Token>, (usize, String)> {
+    /// Replaces macros by the tokens of their values. A `$` inside of a value is an ordinary sign, as in pf's own lexer.
+    fn expand(&self, tokens: &[(Token, usize)]) -> Result<Vec<Token>, (usize, String)> {
         let mut result = Vec::new();
         for (token, line) in tokens {
             match token {
@@ -363,16 +367,8 @@ impl Parser<'_> {
                     let rest = word.get(name.len() + 1..).unwrap_or_default();
                     let value = self.macros.get(&name).ok_or((*line, name))?;
                     // The rest of the word (`:network`, `:0`) belongs to the value.
-                    let inner: Vec<(Token, usize)> = lex(&format!("{value}{rest}"))
-                        .tokens
-                        .into_iter()
-                        .filter(|(token, _)| *token != Token::Newline)
-                        .map(|(token, _)| (token, *line))
-                        .collect();
-                    if depth > 16 {
-                        return Err((*line, value.clone()));
-                    }
-                    result.extend(self.expand(&inner, depth + 1)?);
+                    let inner = lex(&format!("{value}{rest}")).tokens.into_iter().map(|(token, _)| token);
+                    result.extend(inner.filter(|token| *token != Token::Newline));
                 }
                 other => result.push(other.clone()),
             }
@@ -395,7 +391,19 @@ impl Parser<'_> {
             "set" => self.option(file, words, line),
             "table" => {
                 let name = words.table()?;
-                let addresses = words.table_body()?;
+                let mut files = Vec::new();
+                let mut addresses = words.table_body(&mut files)?;
+                for path in files {
+                    match (self.read)(&path) {
+                        Some(text) => addresses.extend(
+                            text.lines()
+                                .map(|line| line.split('#').next().unwrap_or_default().trim())
+                                .filter(|line| !line.is_empty())
+                                .map(str::to_owned),
+                        ),
+                        None => self.error(file, line, &format!("cannot load \"{path}\": No such file or directory")),
+                    }
+                }
                 self.parsed.tables.insert(name, addresses);
                 Ok(())
             }
@@ -732,14 +740,14 @@ impl Words<'_> {
         })
     }
 
-    fn table_body(&mut self) -> Result<Vec<String>, Syntax> {
+    fn table_body(&mut self, files: &mut Vec<String>) -> Result<Vec<String>, Syntax> {
         let mut addresses = Vec::new();
         while !self.rest_is_empty() {
             match self.peek() {
                 Some(Token::Word(word)) if matches!(word.as_str(), "const" | "persist" | "counters") => self.at += 1,
                 Some(Token::Word(word)) if word == "file" => {
                     self.at += 1;
-                    self.name()?;
+                    files.push(self.name()?);
                 }
                 Some(Token::Sign('{')) => {
                     self.at += 1;
@@ -1381,4 +1389,183 @@ fn port(text: &str) -> Result<String, Syntax> {
         .iter()
         .find(|(_, known)| *known == number)
         .map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::state::{Inet, Interface};
+
+    fn host() -> State {
+        let mut state = State::default();
+        state.kept.major = 14;
+        state.running.interfaces.push(Interface {
+            name: "em0".into(),
+            up: true,
+            inet: vec![Inet { address: std::net::Ipv4Addr::new(192, 168, 178, 20), prefix: 24 }],
+            ..Interface::default()
+        });
+        state
+    }
+
+    fn parsed(text: &str) -> Parsed {
+        parse(&host(), &|_| None, "/etc/pf.conf", text, &[])
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        parsed(text).errors
+    }
+
+    fn order_error(line: usize) -> Vec<String> {
+        vec![format!("/etc/pf.conf:{line}: {ORDER}")]
+    }
+
+    #[test]
+    fn sections_out_of_order_are_refused_with_their_lines() {
+        assert_eq!(errors("pass\nscrub in all\n"), order_error(2));
+        assert_eq!(errors("nat on em0 from any to any -> (em0)\nset block-policy drop\n"), order_error(2));
+        assert_eq!(errors("anchor foo\nnat-anchor pot-nat\n"), order_error(2));
+        assert_eq!(
+            errors("pass\nrdr-anchor \"pot-rdr/*\"\npass\nscrub in all\n"),
+            [order_error(2), order_error(4)].concat()
+        );
+        assert_eq!(errors("antispoof for em0\nnat-anchor x\n"), order_error(2));
+        assert_eq!(errors("match in all\nset limit states 1000\n"), order_error(2));
+    }
+
+    #[test]
+    fn what_does_not_count_for_the_order_may_stand_anywhere() {
+        for line in [
+            "x = \"em0\"",
+            "table <t> persist",
+            "set skip on lo0",
+            "set state-policy if-bound",
+            "set ruleset-optimization none",
+            "set hostid 1",
+            "set syncookies never",
+            "set keepcounters",
+            "set require-order yes",
+            "load anchor x from \"/etc/x\"",
+        ] {
+            assert_eq!(errors(&format!("pass\n{line}\npass\n")), Vec::<String>::new(), "{line}");
+        }
+        for line in [
+            "set optimization normal",
+            "set timeout interval 10",
+            "set loginterface em0",
+            "set debug urgent",
+            "set reassemble yes",
+            "set fingerprints \"/etc/pf.os\"",
+        ] {
+            assert_eq!(errors(&format!("pass\n{line}\n")), order_error(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn require_order_no_allows_any_order() {
+        assert_eq!(errors("set require-order no\npass\nscrub in all\nnat-anchor x\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_anchors_that_init_puts_on_top_break_a_file_with_options() {
+        let text =
+            "nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\next_if = \"em0\"\nset skip on lo0\nscrub in all\npass\n";
+        assert_eq!(errors(text), order_error(5));
+        assert_eq!(errors("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\npass\n"), Vec::<String>::new());
+        assert_eq!(errors("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_macro_must_be_defined_before_it_is_used() {
+        let found = errors("pass on $ext_if\next_if = \"em0\"\n");
+        assert_eq!(found, ["/etc/pf.conf:1: macro 'ext_if' not defined", "/etc/pf.conf:1: syntax error"]);
+        let quoted = parsed("i = em0\nl = \"{ $i, lo0 }\"\npass on $l\n").main.filter;
+        assert_eq!(quoted[0], "pass on $i all flags S/SA keep state", "a macro in quotes is not filled");
+        let built = parsed("i = em0\nl = \"{\" $i lo0 \"}\"\npass on $l\n").main.filter;
+        assert_eq!(built[0], "pass on em0 all flags S/SA keep state");
+    }
+
+    #[test]
+    fn syntax_errors_carry_the_line_and_do_not_hide_later_ones() {
+        assert_eq!(
+            errors("pass\nfoo bar\npass in on\n"),
+            ["/etc/pf.conf:2: syntax error", "/etc/pf.conf:3: syntax error"]
+        );
+        assert_eq!(errors("pass proto tcp port 22x\n"), ["/etc/pf.conf:1: syntax error"]);
+        assert_eq!(errors("pass to port 22\n"), ["/etc/pf.conf:1: syntax error"]);
+        assert_eq!(errors("nat on em0 from any to any\n"), ["/etc/pf.conf:1: syntax error"]);
+        assert_eq!(errors("pass from 1.2.3.4.5\n"), ["/etc/pf.conf:1: syntax error"]);
+        assert_eq!(errors("}\n"), ["/etc/pf.conf:1: syntax error"]);
+        assert_eq!(
+            errors("table <x> file \"/none\"\n"),
+            ["/etc/pf.conf:1: cannot load \"/none\": No such file or directory"]
+        );
+    }
+
+    #[test]
+    fn continued_lines_lists_and_comments_are_read_as_pf_does() {
+        let text = "ports = \"{ 22, \\\n 80 }\" # and more\npass in \\\n on em0 proto tcp \\\n to port $ports\npass out on {\n em0,\n lo0\n}\n";
+        let rules = parsed(text).main.filter;
+        assert_eq!(
+            rules,
+            [
+                "pass in on em0 proto tcp from any to any port = ssh flags S/SA keep state",
+                "pass in on em0 proto tcp from any to any port = http flags S/SA keep state",
+                "pass out on em0 all flags S/SA keep state",
+                "pass out on lo0 all flags S/SA keep state",
+            ]
+        );
+    }
+
+    #[test]
+    fn anchors_that_are_called_are_known_and_blocks_have_their_own_order() {
+        let parsed =
+            parsed("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\nanchor \"own\" {\n scrub in all\n pass\n}\npass\n");
+        assert_eq!(parsed.errors, Vec::<String>::new());
+        assert_eq!(parsed.main.calls, ["pot-nat", "pot-rdr", "own"]);
+        assert_eq!(parsed.main.translation, ["nat-anchor \"pot-nat\" all", "rdr-anchor \"pot-rdr/*\" all"]);
+        assert_eq!(parsed.inline["own"].filter.len(), 1);
+    }
+
+    #[test]
+    fn pots_nat_rules_are_printed_as_pfctl_prints_them() {
+        let text = "ext_if = \"em0\"\nlocalnet = \"10.192.0.0/10\"\nnat on $ext_if from $localnet to any -> ($ext_if:0)\nnat on vlan20 from $localnet to 10.0.20.0/24 -> (vlan20:0)\nnat on em0 from $localnet to any -> (em0)\n";
+        assert_eq!(
+            parsed(text).main.translation,
+            [
+                "nat on em0 inet from 10.192.0.0/10 to any -> (em0:0)",
+                "nat on vlan20 inet from 10.192.0.0/10 to 10.0.20.0/24 -> (vlan20:0)",
+                "nat on em0 inet from 10.192.0.0/10 to any -> (em0) round-robin",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_fall_over() {
+        for text in [
+            "\"",
+            "{",
+            "((((",
+            "pass from {",
+            "anchor x {",
+            "$",
+            "x = $x",
+            "<",
+            "table <",
+            "\\",
+            "pass to ! ",
+            "set",
+            "nat ->",
+            "\u{0}\u{7f}é",
+        ] {
+            let _ = parsed(text);
+            let _ = parsed(&format!("x = \"{{ {text} }}\"\npass from $x\n"));
+        }
+        let nested = "anchor a {\n".repeat(500);
+        assert!(!errors(&nested).is_empty());
+        let doubling: String = std::iter::once("a0 = xx\n".to_owned())
+            .chain((1..40).map(|n| format!("a{n} = $a{0} $a{0}\n", n - 1)))
+            .collect();
+        assert!(!errors(&doubling).is_empty());
+    }
 }

@@ -931,7 +931,7 @@ fn rename(call: &mut Call, args: &[String]) -> Outcome {
                 state.mount(&machine, &renamed)?;
             }
         }
-        state.kept.datasets.sort_by(|a, b| a.name.cmp(&b.name));
+        state.sort_datasets();
         Ok(0)
     })?
 }

@@ -219,6 +219,14 @@ fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Datas
             );
         }
     }
+    if let Some(first) = inputs.held.first() {
+        let more = if inputs.held.len() > 1 { format!(" (and {} more)", inputs.held.len() - 1) } else { String::new() };
+        draft.block(
+            format!("The snapshot {first}{more} is held, by a backup or a transfer: zfs destroy would stop half way."),
+            format!("See who holds it with zfs holds {first}; wait for its end, or release it: zfs release TAG {first}"),
+            None,
+        );
+    }
     for dataset in all {
         let foreign = dataset.origin.as_deref().is_some_and(|origin| is_at_or_below(origin, root));
         if foreign && !is_at_or_below(&dataset.name, root) {

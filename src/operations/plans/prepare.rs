@@ -32,7 +32,7 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             Preparation::InstallPot => install(&mut draft, inputs),
             Preparation::EnableRacct => loader = tunable(&mut draft, inputs, &loader, RACCT),
             Preparation::DisableVtnetLro => loader = tunable(&mut draft, inputs, &loader, VTNET_LRO),
-            Preparation::CreateGroup => group(&mut draft, inputs),
+            Preparation::CreateGroup => group(&mut draft, inputs, items.contains(&Preparation::InstallPot)),
             Preparation::RouteLog => route_log(&mut draft, inputs),
         }
         let changes =
@@ -149,7 +149,7 @@ fn tunable(draft: &mut Draft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> V
     new
 }
 
-fn group(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn group(draft: &mut Draft, inputs: &Inputs<'_>, with_package: bool) {
     needs(draft, &inputs.facts.groups, "The list of groups");
     let name = match inputs.value("POT_GROUP") {
         empty if empty.is_empty() => "pot".to_owned(),
@@ -159,6 +159,9 @@ fn group(draft: &mut Draft, inputs: &Inputs<'_>) {
     let known = inputs.facts.groups.get().and_then(|groups| groups.get(&name));
     let step = match known {
         Some(gid) => PlannedStep::new(format!("group {name}"), StepState::Done, format!("exists, gid {gid}")),
+        None if with_package && name == "pot" => {
+            PlannedStep::new(format!("group {name}"), StepState::WillBeCreated, "made by pot's package")
+        }
         None => PlannedStep::new(format!("group {name}"), StepState::WillBeCreated, "pw groupadd")
             .act(Action::Run(Command::new(Tool::Pw, &["groupadd", &name]))),
     };

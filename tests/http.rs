@@ -1,0 +1,398 @@
+//! The console without JavaScript, as a browser's forms send it: sign in, edit, review, save, and what is refused.
+
+use reqwest::header::{HOST, LOCATION, ORIGIN};
+use reqwest::{Client, Response, StatusCode, redirect};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A demo that serves on a port of its own until it is dropped.
+struct Console {
+    process: Child,
+    address: String,
+    password: String,
+    dir: tempfile::TempDir,
+}
+
+impl Console {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_pot-console"))
+            .args(["demo", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(dir.path().join("host"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let (mut address, mut password) = (None, None);
+        while address.is_none() || password.is_none() {
+            let line = lines.next().expect("the demo ended before it served");
+            if let Some(found) = line.strip_prefix("pot-console listening on ") {
+                address = Some(found.trim().to_owned());
+            }
+            if let Some((_, found)) = line.split_once("assword") {
+                password = found.split_whitespace().last().map(str::to_owned);
+            }
+        }
+        // The rest is read away, so that the demo never waits for this test.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, address: address.unwrap(), password: password.unwrap(), dir }
+    }
+
+    fn pot_conf(&self) -> PathBuf {
+        self.dir.path().join("host/usr/local/etc/pot/pot.conf")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
+    async fn admin(&self) -> Browser<'_> {
+        let browser = Browser::new(self);
+        browser.sign_in("admin", &self.password).await;
+        browser
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // The demo removes nothing that it was given: the folder goes with `dir`.
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).unwrap()),
+            nix::sys::signal::Signal::SIGTERM,
+        );
+        let _ = self.process.wait();
+    }
+}
+
+/// A browser without JavaScript: keeps cookies, sends forms, follows nothing by itself.
+struct Browser<'a> {
+    console: &'a Console,
+    http: Client,
+}
+
+impl<'a> Browser<'a> {
+    fn new(console: &'a Console) -> Self {
+        let http = Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
+        Self { console, http }
+    }
+
+    async fn get(&self, path: &str) -> Page {
+        Page::of(self.http.get(self.console.url(path)).send().await.unwrap()).await
+    }
+
+    async fn post(&self, path: &str, form: &[(String, String)]) -> Page {
+        Page::of(self.http.post(self.console.url(path)).form(form).send().await.unwrap()).await
+    }
+
+    async fn sign_in(&self, name: &str, password: &str) {
+        let mut form = self.get("/sign-in").await.form("/sign-in");
+        set(&mut form, "name", name);
+        set(&mut form, "password", password);
+        let page = self.post("/sign-in", &form).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    }
+
+    /// Changes fields of the configuration's form and presses a button.
+    async fn configure(&self, changes: &[(&str, &str)], button: (&str, &str)) -> Page {
+        self.get("/configuration").await.edit(self, changes, button).await
+    }
+}
+
+fn set(form: &mut Vec<(String, String)>, name: &str, value: &str) {
+    form.retain(|(key, _)| key != name);
+    form.push((name.to_owned(), value.to_owned()));
+}
+
+struct Page {
+    status: StatusCode,
+    location: Option<String>,
+    headers: BTreeMap<String, String>,
+    text: String,
+}
+
+impl Page {
+    async fn of(response: Response) -> Self {
+        let text_of = |value: &reqwest::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        Self {
+            status: response.status(),
+            location: response.headers().get(LOCATION).map(text_of),
+            headers: response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text_of(value))).collect(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.text.contains(text)
+    }
+
+    /// The fields of the form that posts to `action`, as a browser would send them without pressing a button.
+    fn form(&self, action: &str) -> Vec<(String, String)> {
+        let start = self.text.find(&format!("action=\"{action}\"")).unwrap_or_else(|| panic!("no form: {}", self.text));
+        let end = start + self.text[start..].find("</form>").unwrap();
+        let mut form = Vec::new();
+        for piece in self.text[start..end].split('<').skip(1) {
+            let tag = piece.split('>').next().unwrap();
+            if tag.starts_with("input") {
+                let kind = attribute(tag, "type").unwrap_or_default();
+                let unchecked = (kind == "checkbox" || kind == "radio") && !tag.contains(" checked");
+                if let (Some(name), false) = (attribute(tag, "name"), unchecked) {
+                    form.push((name, attribute(tag, "value").unwrap_or_else(|| "on".to_owned())));
+                }
+            } else if tag.starts_with("select") {
+                form.push((attribute(tag, "name").unwrap(), String::new()));
+            } else if tag.starts_with("option") && tag.contains(" selected") {
+                form.last_mut().unwrap().1 = attribute(tag, "value").unwrap();
+            } else if tag.starts_with("textarea") {
+                form.push((attribute(tag, "name").unwrap(), unescaped(piece.split_once('>').unwrap().1)));
+            }
+        }
+        form
+    }
+
+    async fn edit(&self, browser: &Browser<'_>, changes: &[(&str, &str)], button: (&str, &str)) -> Page {
+        let mut form = self.form("/configuration");
+        for (name, value) in changes {
+            set(&mut form, name, value);
+        }
+        form.push((button.0.to_owned(), button.1.to_owned()));
+        browser.post("/configuration", &form).await
+    }
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+    Some(unescaped(rest.split('"').next()?))
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("&#34;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+const REVIEW: (&str, &str) = ("review", "1");
+const SAVE: (&str, &str) = ("save", "1");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_main_job_works_without_javascript() {
+    let console = Console::start();
+    let before = read(&console.pot_conf());
+    let browser = Browser::new(&console);
+
+    let page = browser.get("/configuration").await;
+    assert_eq!(page.location.as_deref(), Some("/sign-in?next=/configuration"));
+    browser.sign_in("admin", &console.password).await;
+
+    let page = browser.get("/configuration").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.has("No findings"), "a stock pot.conf on a healthy host has none");
+
+    let page = browser.configure(&[("POT_NETWORK", "10.200.0.0/16")], REVIEW).await;
+    assert!(page.has("<title>2 errors · Configuration"), "{}", page.text);
+    assert!(page.has("lies outside POT_NETWORK 10.200.0.0/16"));
+    assert!(page.has("<span class=\"visually-hidden\">added </span>POT_NETWORK=10.200.0.0/16"));
+    assert_eq!(read(&console.pot_conf()), before, "a review writes nothing");
+
+    let page = page.edit(&browser, &[], ("fix", "all")).await;
+    assert!(page.has("No findings"), "{}", page.text);
+    assert!(page.has("POT_GATEWAY=10.200.0.1") && page.has("POT_NETMASK=255.255.0.0"));
+
+    let page = page.edit(&browser, &[("reason", "The old range collided with the VPN")], SAVE).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    let page = browser.get(&page.location.unwrap()).await;
+    assert!(page.has("Saved. POT_NETWORK"), "{}", page.text);
+    assert!(page.has("Show it in the history"));
+    let after = read(&console.pot_conf());
+    for line in ["POT_NETWORK=10.200.0.0/16\n", "POT_NETMASK=255.255.0.0\n", "POT_GATEWAY=10.200.0.1\n"] {
+        assert!(after.contains(line), "{after}");
+    }
+
+    let history = browser.get("/history").await;
+    assert!(history.has("POT_NETWORK") && history.has("admin"), "{}", history.text);
+    assert!(history.has("The old range collided with the VPN"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_this_consoles_own_form_is_refused() {
+    let console = Console::start();
+    let before = read(&console.pot_conf());
+    let browser = console.admin().await;
+    let page = browser.get("/configuration").await;
+    let mut form = page.form("/configuration");
+    set(&mut form, "POT_GATEWAY", "10.192.0.9");
+    form.push(("save".to_owned(), "1".to_owned()));
+
+    let mut forged = form.clone();
+    set(&mut forged, "csrf", "AAAA");
+    let refused = browser.post("/configuration", &forged).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.has("This form was not made for"), "{}", refused.text);
+    forged.retain(|(name, _)| name != "csrf");
+    assert_eq!(browser.post("/configuration", &forged).await.status, StatusCode::FORBIDDEN);
+
+    // A token of another session does not fit this one.
+    let other = console.admin().await;
+    let others = other.get("/configuration").await.form("/configuration");
+    let token = others.iter().find(|(name, _)| name == "csrf").unwrap().1.clone();
+    set(&mut forged, "csrf", &token);
+    assert_eq!(browser.post("/configuration", &forged).await.status, StatusCode::FORBIDDEN);
+
+    let elsewhere = browser.http.post(console.url("/configuration")).header(ORIGIN, "https://evil.example").form(&form);
+    assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let rebound = browser.http.get(console.url("/configuration")).header(HOST, "evil.example");
+    assert_eq!(rebound.send().await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
+    let json = browser.http.post(console.url("/configuration")).json(&["x"]);
+    assert!(json.send().await.unwrap().status().is_client_error());
+    assert_eq!(read(&console.pot_conf()), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_changed_meanwhile_is_never_overwritten() {
+    let console = Console::start();
+    let browser = console.admin().await;
+    let page = browser.get("/configuration").await;
+
+    let theirs = read(&console.pot_conf()) + "POT_GATEWAY=10.192.0.254\nPOT_LOG_FACILITY=local5\n";
+    std::fs::write(console.pot_conf(), &theirs).unwrap();
+
+    let mine = [("POT_GATEWAY", "10.192.0.9"), ("POT_CACHE", "/var/cache/images")];
+    let page = page.edit(&browser, &mine, SAVE).await;
+    assert_eq!(page.status, StatusCode::CONFLICT, "{}", page.text);
+    assert!(page.has("while you were editing. Nothing has been written."), "{}", page.text);
+    assert!(page.has("POT_GATEWAY collides"), "{}", page.text);
+    assert!(page.has("10.192.0.254") && page.has("10.192.0.9") && page.has("Your other change fits"));
+    assert_eq!(read(&console.pot_conf()), theirs);
+
+    let page = page.edit(&browser, &[], SAVE).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    let saved = read(&console.pot_conf());
+    assert!(saved.contains("POT_GATEWAY=10.192.0.9\n") && saved.contains("POT_CACHE=/var/cache/images\n"), "{saved}");
+    assert!(saved.contains("POT_LOG_FACILITY=local5\n"), "what they changed and I did not stays: {saved}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_root_would_obey_are_named_and_never_saved() {
+    let console = Console::start();
+    let before = read(&console.pot_conf());
+    let browser = console.admin().await;
+    for (name, value) in
+        [("POT_GATEWAY", "$(reboot)"), ("POT_FS_ROOT", "/etc"), ("POT_EXTIF", "em0; reboot"), ("POT_NETWORK", "`id`")]
+    {
+        let page = browser.configure(&[(name, value), ("reason", "because")], ("save", "with-errors")).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {}", page.text);
+        assert!(page.has("Nothing was saved") && page.has(name), "{}", page.text);
+        let kept = page.form("/configuration");
+        assert!(kept.iter().any(|(field, kept)| field == name && kept == value), "{name} is lost: {kept:?}");
+    }
+    assert_eq!(read(&console.pot_conf()), before, "a refused save changes no byte");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_are_saved_only_when_asked_once_and_with_a_reason() {
+    let console = Console::start();
+    let before = read(&console.pot_conf());
+    let browser = console.admin().await;
+    let page = browser.configure(&[("POT_GATEWAY", "10.1.0.1")], SAVE).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.has("1 error would be saved"), "{}", page.text);
+    let page = page.edit(&browser, &[], ("save", "with-errors")).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "without a reason: {}", page.text);
+    assert_eq!(read(&console.pot_conf()), before);
+    let page = page.edit(&browser, &[("reason", "The network follows tonight")], ("save", "with-errors")).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    assert!(read(&console.pot_conf()).contains("POT_GATEWAY=10.1.0.1\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interfaces_are_checked_with_their_networks() {
+    let console = Console::start();
+    let browser = console.admin().await;
+    let page = browser.get("/configuration").await;
+    let mut form = page.form("/configuration");
+    form.push(("POT_EXTRA_EXTIF".to_owned(), "vlan20".to_owned()));
+    form.push(("POT_EXTRA_EXTIF".to_owned(), "vlan30".to_owned()));
+    set(&mut form, "POT_NETWORK_vlan20", "10.0.20.0/24");
+    set(&mut form, "POT_NETWORK_vlan30", "10.0.30.0/24");
+    form.push(("save".to_owned(), "1".to_owned()));
+    let page = browser.post("/configuration", &form).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    let saved = read(&console.pot_conf());
+    assert!(saved.contains("POT_EXTRA_EXTIF=\"vlan20 vlan30\"\n"), "{saved}");
+    assert!(saved.contains("POT_NETWORK_vlan30=10.0.30.0/24\n"), "{saved}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_sees_text_and_no_inputs() {
+    let console = Console::start();
+    let admin = console.admin().await;
+    let mut form = admin.get("/settings").await.form("/settings/accounts");
+    set(&mut form, "name", "vera");
+    set(&mut form, "role", "viewer");
+    set(&mut form, "password", "correct horse battery");
+    let page = admin.post("/settings/accounts", &form).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+
+    let viewer = Browser::new(&console);
+    viewer.sign_in("vera", "correct horse battery").await;
+    let page = viewer.get("/configuration").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.has("10.192.0.0/10"));
+    let main = &page.text[page.text.find("<main").unwrap()..];
+    for control in ["<input", "<select", "<textarea", "<button"] {
+        assert!(!main.contains(control), "a viewer was offered {control}");
+    }
+    let before = read(&console.pot_conf());
+    let mut form = admin.get("/configuration").await.form("/configuration");
+    let own = page.form("/sign-out").into_iter().find(|(name, _)| name == "csrf").unwrap().1;
+    set(&mut form, "csrf", &own);
+    set(&mut form, "POT_GATEWAY", "10.192.0.9");
+    form.push(("save".to_owned(), "1".to_owned()));
+    assert_eq!(viewer.post("/configuration", &form).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(read(&console.pot_conf()), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_ends_while_editing_loses_nothing_that_was_typed() {
+    let console = Console::start();
+    let browser = console.admin().await;
+    let page = browser.get("/configuration").await;
+    let out = page.form("/sign-out");
+    assert_eq!(browser.post("/sign-out", &out).await.status, StatusCode::SEE_OTHER);
+
+    let before = read(&console.pot_conf());
+    let ended = page.edit(&browser, &[("POT_NETWORK", "10.0.0.0/8"), ("reason", "why not")], SAVE).await;
+    assert_eq!(ended.status, StatusCode::UNAUTHORIZED, "{}", ended.text);
+    assert!(ended.has("Your session has ended"));
+    let mut form = ended.form("/sign-in");
+    set(&mut form, "name", "admin");
+    set(&mut form, "password", &console.password);
+    let page = browser.post("/sign-in", &form).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    let page = browser.get(&page.location.unwrap()).await;
+    let fields = page.form("/configuration");
+    assert!(fields.contains(&("POT_NETWORK".to_owned(), "10.0.0.0/8".to_owned())), "{fields:?}");
+    assert!(page.has("Nothing of it is saved yet") && page.has("why not"));
+    assert_eq!(read(&console.pot_conf()), before, "signing in alone saves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_is_guarded_by_headers() {
+    let console = Console::start();
+    let browser = console.admin().await;
+    for path in ["/", "/configuration", "/sign-in", "/no-such-page", "/history", "/operations", "/activity", "/settings"] {
+        let page = browser.get(path).await;
+        let policy = &page.headers["content-security-policy"];
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(page.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(page.headers["cache-control"], "no-store", "{path}");
+        assert!(!page.has(" style=\"") && !page.has("<style") && !page.has("<script>"), "{path} has inline code");
+    }
+    let page = browser.get("/no-such-page").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.has("aria-label=\"Main\""), "an error page keeps the navigation");
+}
