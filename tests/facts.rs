@@ -1,5 +1,10 @@
 //! What `pot-console facts` tells about simulated hosts in several states, and what it says when a tool does not answer.
 
+// A test's own functions may fail as the test may; clippy.toml allows it in the test functions alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -170,4 +175,82 @@ fn the_text_names_every_source_and_its_evidence_on_request() {
     for words in ["Readiness", "pot: not initialised", "zpool list -Hp", "| zroot\t"] {
         assert!(text.contains(words), "{words} is missing in:\n{text}");
     }
+}
+
+/// A browser without JavaScript, signed in as the admin.
+struct Browser {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Browser {
+    async fn sign_in(demo: &support::Demo) -> Self {
+        let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+        let browser = Self { client, url: demo.url.clone() };
+        let page = browser.get("/sign-in").await;
+        browser.post("/sign-in", &page, &[("name", "admin"), ("password", support::PASSWORD)]).await;
+        browser
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.client.get(format!("{}{path}", self.url)).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// The page once the first gathering has ended, as the reload of the waiting page would show it.
+    async fn known(&self, path: &str) -> String {
+        for _ in 0..100 {
+            let page = self.get(path).await;
+            if !page.contains("Reading the host") {
+                return page;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+        panic!("nothing was known after 20 s");
+    }
+
+    /// Posts a form of `page` and follows to the page that it leads to.
+    async fn post(&self, path: &str, page: &str, fields: &[(&str, &str)]) -> (u16, String) {
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let mut form = vec![("csrf", csrf)];
+        form.extend_from_slice(fields);
+        let answer = self.client.post(format!("{}{path}", self.url)).form(&form).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_host_shows_the_way_and_what_is_not_wanted_stays_away() {
+    let demo = support::Demo::start("fresh");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    for words in ["pot is not installed yet", "Plan all four", "4 to do", "Not wanted", "items=install-pot&"] {
+        assert!(page.replace("&#38;", "&").replace("&amp;", "&").contains(words), "{words} is missing in {page}");
+    }
+    let aside = [("item", "enable-racct"), ("aside", "true"), ("back", "/")];
+    let (status, page) = browser.post("/set-aside", &page, &aside).await;
+    assert_eq!(status, 200);
+    assert!(page.contains("3 to do") && page.contains("Take up again"), "{page}");
+
+    let (status, page) = browser.post("/refresh", &page, &[("back", "https://evil.example/")]).await;
+    assert!(status == 200 && page.contains("Facts read"), "{page}");
+    let (status, _) = browser.post("/set-aside", &page, &[("item", "../../etc"), ("aside", "true")]).await;
+    assert_eq!(status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
+    let demo = support::Demo::start("busy");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    let drift = page.find("Differs from pot.conf").expect("differences");
+    assert!(drift < page.find("All 40 pots").expect("the pots"), "differences come first");
+    let pots = browser.get("/pots").await;
+    assert!(pots.contains("of 40 run") && pots.contains("href=\"/pots/web1\""), "{pots}");
+    let pot = browser.get("/pots/web1").await;
+    assert!(
+        pot.contains("private-bridge") && pot.contains("/activity?pot=web1") && pot.contains("zroot/pot/jails/web1")
+    );
+    let missing = browser.client.get(format!("{}/pots/nobody", demo.url)).send().await.unwrap();
+    assert_eq!(missing.status().as_u16(), 404);
+    assert!(browser.get("/readiness").await.contains("Ready"));
 }

@@ -229,7 +229,9 @@ async fn what_is_not_this_consoles_own_form_is_refused() {
 
     let mut forged = form.clone();
     set(&mut forged, "csrf", "AAAA");
-    assert_eq!(browser.post("/configuration", &forged).await.status, StatusCode::FORBIDDEN);
+    let refused = browser.post("/configuration", &forged).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.has("This form was not made for"), "{}", refused.text);
     forged.retain(|(name, _)| name != "csrf");
     assert_eq!(browser.post("/configuration", &forged).await.status, StatusCode::FORBIDDEN);
 

@@ -181,7 +181,11 @@ fn open(root: &Path, kept: &Arc<Kept>, closed: &Arc<AtomicBool>, settings: Engin
 }
 
 fn state_of(plan: &Plan, title: &str) -> StepState {
-    plan.steps.iter().find(|step| step.title.contains(title)).unwrap_or_else(|| panic!("{title}: {:#?}", plan.steps)).state
+    plan.steps
+        .iter()
+        .find(|step| step.title.contains(title))
+        .unwrap_or_else(|| panic!("{title}: {:#?}", plan.steps))
+        .state
 }
 
 #[test]

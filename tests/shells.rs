@@ -10,6 +10,9 @@
 //! The shells run with LC_ALL=C, in which a byte is a character; every second batch with C.UTF-8. yash always has
 //! C.UTF-8 and is left out for files that are not UTF-8: it works in characters and stops at a byte that is none.
 
+// A test's own functions may fail as the test may; clippy.toml allows it in the test functions alone.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use pot_console::potconf::{Configuration, Document, Edit, EditError, Name, Source};
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,7 +70,7 @@ fn ask(files: &[Vec<u8>], locale: &str) -> (Vec<Vec<Seen>>, tempfile::TempDir) {
 /// by NUL. Not in a subshell of one process for all files: bash runs the last command of a sourced list in the place of
 /// the subshell there.
 fn script(shell: &str) -> String {
-    let dumped: String = NAMES.iter().map(|name| format!(" \"${{{name}+=}}${{{name}-}}\"")).collect();
+    let dumped = NAMES.map(|name| format!(" \"${{{name}+=}}${{{name}-}}\"")).concat();
     // mksh has no printf of its own.
     let printf = if shell == "mksh" { "/usr/bin/printf" } else { "printf" };
     // The variables of the script itself have names that no file uses.
@@ -154,6 +157,9 @@ fn show(bytes: &[u8]) -> String {
 }
 
 fn check(files: &[Vec<u8>], locale: &str) {
+    // Where nothing at all is claimed, nothing can be wrong: that saves the shells half of their work.
+    let files: Vec<Vec<u8>> = files.iter().filter(|file| configuration(file).trouble().is_none()).cloned().collect();
+    let files = files.as_slice();
     let (answers, _folder) = ask(files, locale);
     for (index, file) in files.iter().enumerate() {
         let seen: Vec<&Seen> = answers.iter().map(|shell| &shell[index]).collect();
@@ -665,6 +671,10 @@ const FOUND: &[&[u8]] = &[
     b"POT_TMP=1\nf() { POT_TMP=2; }\nif nosuch; then f() { POT_OTHER=3; }; fi\nf\n",
     b"POT_TMP=1; readonly POT_TMP; POT_OTHER=2\nPOT_TMP=3 true\n",
     b"POT_EXTRA_EXTIF=vlan20 vlan30\n",
+    b"POT_TMP=1\nnosuch\n!\n",
+    b"POT_TMP=1\nfor POT_OTHER do readonly POT_TMP=; done",
+    b"POT_TMP=1\nf() { readonly POT_TMP=2; }\nfor POT_OTHER in a b; do f; done",
+    b"POT_TMP=1\nnosuch >2>f",
     b"POT_TMP=1\ncat <<E\nPOT_TMP=2\nE",
     b"POT_TMP=1\n# a comment that ends in a backslash \\\nPOT_TMP=2\n",
 ];
@@ -806,8 +816,10 @@ fn only_that_assignment(change: &Edited) {
     let new: Vec<&[u8]> = change.after.split(|byte| *byte == b'\n').collect();
     for (index, line) in old.iter().enumerate().filter(|(_, line)| !new.contains(*line)) {
         let number = index + 1;
-        // Removing the rest of a continued or joined line may take the piece that joined it.
-        let joined = change.value.is_none() && own_lines.iter().any(|own| own.abs_diff(number) <= 1);
+        // Removing an assignment may take the pieces that joined it to others in the same command.
+        let continues = |line: &usize| old[line - 1].ends_with(b"\\") || (*line > 1 && old[line - 2].ends_with(b"\\"));
+        let joined = change.value.is_none()
+            && own_lines.iter().any(|own| (*own.min(&number)..=*own.max(&number)).all(|line| continues(&line)));
         assert!(own_lines.contains(&number) || joined, "line {number}, {:?}, changed:\n{}", show(line), said());
     }
     let added = new.iter().filter(|line| !line.is_empty() && !old.contains(*line)).count();

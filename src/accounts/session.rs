@@ -67,6 +67,7 @@ pub struct Session {
     /// When it ends at the latest.
     pub expires_at: Timestamp,
     proved: Instant,
+    proof_counts: bool,
     used: Instant,
     expires: Instant,
 }
@@ -74,7 +75,7 @@ pub struct Session {
 impl Session {
     /// Whether the password was given lately enough.
     pub fn is_fresh(&self, lifetimes: &Lifetimes, now: Instant) -> bool {
-        now < self.proved + lifetimes.fresh
+        self.proof_counts && now < self.proved + lifetimes.fresh
     }
 }
 
@@ -134,6 +135,7 @@ impl Sessions {
             proved_at: wall,
             expires_at: wall.checked_add(self.lifetimes.absolute).unwrap_or(wall),
             proved: now,
+            proof_counts: true,
             used: now,
             expires: now + self.lifetimes.absolute,
         };
@@ -156,8 +158,14 @@ impl Sessions {
     pub fn prove(&mut self, key: &SessionKey, now: Instant) {
         if let Some(session) = self.by_key.get_mut(key) {
             session.proved = now;
+            session.proof_counts = true;
             session.proved_at = Timestamp::now();
         }
+    }
+
+    /// No session counts as fresh any more.
+    pub fn forget_proofs(&mut self) {
+        self.by_key.values_mut().for_each(|session| session.proof_counts = false);
     }
 
     /// Ends one session.

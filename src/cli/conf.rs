@@ -484,7 +484,12 @@ fn refuse(global: &Global, refusal: &Refusal) -> anyhow::Result<Exit> {
             findings: &refusal.findings,
         })?;
     } else {
-        let lines: Vec<_> = refusal.message.lines().map(harmless).collect();
+        let message = match refusal.kind {
+            // The findings below say it.
+            RefusalKind::Findings => "nothing was written",
+            _ => &refusal.message,
+        };
+        let lines: Vec<_> = message.lines().map(harmless).collect();
         let mut text = format!("pot-console: {}\n", lines.join("\n"));
         if let Some(conflict) = &refusal.conflict {
             for collision in &conflict.colliding {

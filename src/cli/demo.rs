@@ -153,11 +153,7 @@ fn set_admin(layout: &Layout, password: &Secret) -> anyhow::Result<()> {
     let mut local = Local::open(layout)?;
     match local.set_password(ADMIN, password) {
         Err(refusal) if refusal.kind == RefusalKind::NotFound => {
-            let add = Command::AddAccount {
-                name: ADMIN.to_owned(),
-                role: Role::Admin,
-                password: password.clone(),
-            };
+            let add = Command::AddAccount { name: ADMIN.to_owned(), role: Role::Admin, password: password.clone() };
             local.ask(add)?;
         }
         other => other?,

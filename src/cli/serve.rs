@@ -59,12 +59,10 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         &mut signals,
         || addresses.iter().for_each(|address| say(&format!("pot-console listening on {address}"))),
         || {
-            let again = read()
-                .map_err(anyhow::Error::from)
-                .and_then(|settings| {
-                    let certificate = tls::certificate(&layout, &settings, &host_name())?;
-                    Ok((data(&settings, &certificate)?, settings))
-                });
+            let again = read().map_err(anyhow::Error::from).and_then(|settings| {
+                let certificate = tls::certificate(&layout, &settings, &host_name())?;
+                Ok((data(&settings, &certificate)?, settings))
+            });
             match again {
                 Ok((data, new)) => {
                     if new.listen != settings.listen {
@@ -89,10 +87,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 
 /// Binds the listening sockets; a taken address is named.
 pub(super) fn bind(listen: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
-    listen
-        .iter()
-        .map(|address| TcpListener::bind(address).with_context(|| format!("listening on {address}")))
-        .collect()
+    listen.iter().map(|address| TcpListener::bind(address).with_context(|| format!("listening on {address}"))).collect()
 }
 
 /// The URLs that browsers use.

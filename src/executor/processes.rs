@@ -222,8 +222,7 @@ impl Supervisor {
         io::Write::write_all(&mut &ours, &framed)?;
         zeroize::Zeroize::zeroize(&mut framed);
         let executor = Arc::clone(&self.executor);
-        let server =
-            std::thread::Builder::new().name("serve".to_owned()).spawn(move || executor.serve(ours))?;
+        let server = std::thread::Builder::new().name("serve".to_owned()).spawn(move || executor.serve(ours))?;
         Ok(WebProcess { child, started: Instant::now(), ending: None, server: Some(server) })
     }
 

@@ -246,6 +246,11 @@ impl Executor {
         Ok(())
     }
 
+    /// From now on no session counts as fresh until its password is given again.
+    pub fn forget_fresh_proofs(&self) {
+        lock(&self.sessions).forget_proofs();
+    }
+
     // -- accounts --
 
     pub(super) fn list_accounts(&self) -> Result<Reply, Refusal> {

@@ -89,7 +89,12 @@ pub fn certificate(layout: &Layout, settings: &Settings, hostname: &str) -> Resu
 fn make(hostname: &str, listen: &[SocketAddr], more: &[String]) -> Result<(String, String), TlsError> {
     let mut names: Vec<String> = vec!["localhost".to_owned()];
     names.extend(listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
-    names.extend(std::iter::once(hostname).chain(more.iter().map(String::as_str)).filter(|name| is_dns_name(name)).map(str::to_owned));
+    names.extend(
+        std::iter::once(hostname)
+            .chain(more.iter().map(String::as_str))
+            .filter(|name| is_dns_name(name))
+            .map(str::to_owned),
+    );
     names.sort();
     names.dedup();
     let mut parameters = rcgen::CertificateParams::new(names)?;

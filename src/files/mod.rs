@@ -11,7 +11,7 @@ pub use backups::{Backup, Backups};
 pub use error::FileError;
 pub(crate) use error::advice;
 pub use lock::{Busy, Lock};
-pub use replace::{Expected, Replaced, clear_unfinished, read_limited, replace, replace_with_mode};
+pub use replace::{Expected, Replaced, clear_unfinished, read_limited, read_linked, replace, replace_with_mode};
 pub use trust::{check_root_dir, only_root_writes};
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ fn links_are_followed_within_the_folder_and_never_out_of_it() {
     assert!(done.path.ends_with("etc/real.conf"));
     assert!(etc.join("pot.conf").symlink_metadata().unwrap().is_symlink());
     assert_eq!(std::fs::read(etc.join("real.conf")).unwrap(), b"new");
+    assert_eq!(read_linked(&etc.join("pot.conf"), 10).unwrap(), b"new");
 
     for (name, target) in
         [("a", "../outside"), ("b", "sub/inside"), ("c", "a"), ("ring", "ring"), ("nowhere", "../missing/file")]
@@ -80,6 +81,7 @@ fn links_are_followed_within_the_folder_and_never_out_of_it() {
         symlink(target, etc.join(name)).unwrap();
         let error = replace(&etc.join(name), &Expected::Anything, b"new", QUIET).unwrap_err();
         assert!(matches!(error, FileError::LinkLeaves { .. }), "{name}: {error}");
+        assert!(matches!(read_linked(&etc.join(name), 10), Err(FileError::LinkLeaves { .. })), "{name}");
     }
     symlink(dir.path().join("outside"), etc.join("absolute")).unwrap();
     assert!(replace(&etc.join("absolute"), &Expected::Anything, b"new", QUIET).is_err());

@@ -40,6 +40,13 @@ pub struct Asked<'a> {
     pub took_ms: u64,
 }
 
+impl Asked<'_> {
+    /// The source as a heading; empty when the words name their sources themselves.
+    pub fn heading(&self) -> &str {
+        readiness::heading(self.source, self.evidence)
+    }
+}
+
 /// Every source in the order of [`HostFacts`].
 pub fn everything_asked(facts: &HostFacts) -> Vec<Asked<'_>> {
     fn asked<'a, T>(about: &'static str, fact: &'a Fact<T>) -> Asked<'a> {

@@ -373,8 +373,9 @@ impl Host<'_> {
         {
             return None;
         }
-        let shown = |rules: &[Nat]| rules.iter().map(Nat::to_string).collect::<Vec<_>>().join("; ");
         let network = self.wanted.network?.trunc().to_string();
+        let missing: Vec<String> = wanted.iter().filter(|rule| !loaded.contains(rule)).map(Nat::to_string).collect();
+        let surplus: Vec<String> = loaded.iter().filter(|rule| !wanted.contains(rule)).map(Nat::to_string).collect();
         let consequence = if loaded.iter().all(|rule| rule.from != network) {
             format!("The rules are for another network: pots in {network} get no answer from outside of this host.")
         } else {
@@ -383,8 +384,8 @@ impl Host<'_> {
         Some(Drift {
             id: "nat",
             title: "NAT".to_owned(),
-            configured: shown(&wanted),
-            running: if loaded.is_empty() { self.facts.pf.get()?.pot_nat.join("; ") } else { shown(&loaded) },
+            configured: if missing.is_empty() { "no such rule".to_owned() } else { missing.join("; ") },
+            running: if surplus.is_empty() { "no such rule".to_owned() } else { surplus.join("; ") },
             consequence,
             remedy: Some(Remedy::VnetStart),
         })

@@ -190,7 +190,10 @@ fn words(answer: &Captured) -> String {
         words.push_str(&errors);
     }
     if let Some(status) = answer.status.filter(|status| *status != 0) {
-        words.push_str(&format!("\n(status {status})"));
+        if !words.is_empty() {
+            words.push('\n');
+        }
+        words.push_str(&format!("(status {status})"));
     }
     words
 }

@@ -51,8 +51,22 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    fn of<T>(fact: &Fact<T>) -> Self {
+    /// The source as a heading; empty when the words name their sources themselves, as those of several do.
+    pub fn heading(&self) -> &str {
+        heading(&self.source, &self.text)
+    }
+
+    /// A fact's source and words.
+    pub fn of<T>(fact: &Fact<T>) -> Self {
         Self { source: fact.source.clone(), text: fact.evidence.clone(), at: Some(fact.at), took_ms: fact.took_ms }
+    }
+}
+
+/// See [`Evidence::heading`].
+pub(super) fn heading<'a>(source: &'a str, words: &str) -> &'a str {
+    match source.split_once("; ") {
+        Some((first, _)) if words.starts_with(first) => "",
+        _ => source,
     }
 }
 

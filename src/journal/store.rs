@@ -793,8 +793,6 @@ fn begin_segment(dir: &Path, segment: &Segment) -> Result<(), JournalError> {
 /// Intents of the two newest segments that have no outcome. An intent is closed within its run or at the next start,
 /// long before 64 MiB of further records.
 fn unfinished(dir: &Path, segments: &[u64], tail: &Tail) -> Result<Vec<Record>, JournalError> {
-    let intent = memchr::memmem::Finder::new(br#""stage":"intent""#);
-    let outcome = memchr::memmem::Finder::new(br#""stage":"outcome""#);
     let mut open = BTreeMap::new();
     for first in segments.iter().rev().take(2).rev() {
         let path = segment_path(dir, *first);
@@ -802,24 +800,38 @@ fn unfinished(dir: &Path, segments: &[u64], tail: &Tail) -> Result<Vec<Record>, 
         let end =
             if *first == tail.first { tail.length } else { file.metadata().map_err(system("examining", &path))?.len() };
         each_line(&file, 0, end, |_, line| {
-            // Within a JSON string the quotes would be escaped: only the field itself reads so.
-            if intent.find(line).is_some() || outcome.find(line).is_some() {
-                let record = Line::parse(line).and_then(|line| serde_json::from_slice::<Record>(line.json).ok());
-                match record {
-                    Some(record) if record.entry.stage == Stage::Intent => {
-                        open.insert(record.sequence, record);
-                    }
-                    Some(Record { entry: Entry { intent: Some(closed), stage: Stage::Outcome, .. }, .. }) => {
-                        open.remove(&closed);
-                    }
-                    _ => {}
+            if let Some(line) = Line::parse(line) {
+                match stage(line.json) {
+                    Some(Staged::Intent) => drop(open.insert(line.sequence().unwrap_or(0), line.json.to_vec())),
+                    Some(Staged::Outcome(intent)) => drop(open.remove(&intent)),
+                    None => {}
                 }
             }
             ControlFlow::<()>::Continue(())
         })
         .map_err(system("reading", &path))?;
     }
-    Ok(open.into_values().collect())
+    Ok(open.into_values().filter_map(|json| serde_json::from_slice(&json).ok()).collect())
+}
+
+enum Staged {
+    Intent,
+    Outcome(u64),
+}
+
+/// The stage of a record, read from its beginning: number, id and time stand before it and hold no other text, so
+/// that starting the console does not mean parsing a hundred thousand records.
+fn stage(json: &[u8]) -> Option<Staged> {
+    const FIELD: &[u8] = br#","stage":""#;
+    let beginning = &json[..json.len().min(256)];
+    let at = memchr::memmem::find(beginning, FIELD)? + FIELD.len();
+    let rest = &beginning[at..];
+    if rest.starts_with(br#"intent""#) {
+        return Some(Staged::Intent);
+    }
+    let number = rest.strip_prefix(br#"outcome","intent":"#)?;
+    let end = number.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&number[..end]).ok()?.parse().ok().map(Staged::Outcome)
 }
 
 /// What the journal says of itself.

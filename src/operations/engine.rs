@@ -190,7 +190,9 @@ impl Engine {
         let look = self.host.look(pf_file)?;
         let version = match operation {
             Operation::Restore { backup, file } => Some(
-                self.backups.read(file.name(), backup).map_err(|error| not_found(format!("{error}. Nothing has been changed.")))?,
+                self.backups
+                    .read(file.name(), backup)
+                    .map_err(|error| not_found(format!("{error}. Nothing has been changed.")))?,
             ),
             _ => None,
         };
@@ -254,12 +256,16 @@ impl Engine {
         const AGAIN: &str = "Nothing has been changed. Plan again.";
         let kept = {
             let mut plans = locked(&self.plans);
-            let Some(kept) = plans.get(&plan).filter(|kept| kept.made.elapsed() < PLAN_SERVES && kept.session == session)
+            let Some(kept) =
+                plans.get(&plan).filter(|kept| kept.made.elapsed() < PLAN_SERVES && kept.session == session)
             else {
                 return Err(not_found(format!("This plan is used up, older than ten minutes or not yours. {AGAIN}")));
             };
             if kept.plan.digest != *digest {
-                return Err(Refusal::new(RefusalKind::Conflict, format!("This is not the plan that was shown. {AGAIN}")));
+                return Err(Refusal::new(
+                    RefusalKind::Conflict,
+                    format!("This is not the plan that was shown. {AGAIN}"),
+                ));
             }
             confirmed(&kept.plan, confirm_text)?;
             self.not_busy()?;
@@ -285,7 +291,9 @@ impl Engine {
         if let Some(blocker) = draft.blockers.first() {
             return Err(Refusal::new(
                 RefusalKind::Findings,
-                format!("Cannot start: {} Nothing has been changed. {}", blocker.problem, blocker.remedy).trim().to_owned(),
+                format!("Cannot start: {} Nothing has been changed. {}", blocker.problem, blocker.remedy)
+                    .trim()
+                    .to_owned(),
             ));
         }
         admin_stays_reachable(&draft, &look, reported)?;
@@ -423,8 +431,11 @@ impl Engine {
     /// pf's file and what it names, as they stand.
     fn pf_files_now(&self, look: &Look) -> Result<Vec<SavedFile>, Refusal> {
         let text = look.files.bytes(ManagedFile::PfConf).to_vec();
-        let mut saved =
-            vec![SavedFile { path: look.files.path(ManagedFile::PfConf).to_owned(), digest: Digest::of(&text), bytes: text.clone() }];
+        let mut saved = vec![SavedFile {
+            path: look.files.path(ManagedFile::PfConf).to_owned(),
+            digest: Digest::of(&text),
+            bytes: text.clone(),
+        }];
         for path in pf_conf::files_named(&text).into_iter().take(64) {
             match files::read_limited(&self.host.layout.on_disk(&path), 4 << 20) {
                 Ok(bytes) => saved.push(SavedFile { path, digest: Digest::of(&bytes), bytes }),
@@ -626,8 +637,10 @@ impl Engine {
         if aside {
             items.push(item);
         }
-        let name = serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
-        let message = if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
+        let name =
+            serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        let message =
+            if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
         let mut entry = self.entry(Act::Readiness, &name, actor, reported, message);
         entry.outcome = Some(Outcome::Done);
         self.record(entry)?;
@@ -674,7 +687,14 @@ impl Engine {
     }
 
     /// An entry that is complete in itself.
-    pub(super) fn entry(&self, action: Act, object: &str, actor: &Actor, reported: &Reported, message: String) -> Entry {
+    pub(super) fn entry(
+        &self,
+        action: Act,
+        object: &str,
+        actor: &Actor,
+        reported: &Reported,
+        message: String,
+    ) -> Entry {
         Entry {
             stage: Stage::Event,
             intent: None,
@@ -693,7 +713,14 @@ impl Engine {
         }
     }
 
-    fn event(&self, action: Act, current: &Current, actor: &Actor, reported: &Reported, message: String) -> Result<Record, Refusal> {
+    fn event(
+        &self,
+        action: Act,
+        current: &Current,
+        actor: &Actor,
+        reported: &Reported,
+        message: String,
+    ) -> Result<Record, Refusal> {
         let mut entry = self.entry(action, &current.operation_name(), actor, reported, message);
         entry.run = Some(current.id());
         entry.outcome = Some(Outcome::Done);
@@ -724,9 +751,11 @@ fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
     }
     if wanted == ACKNOWLEDGED {
         let what = plan.acknowledge.as_deref().unwrap_or_default();
-        return Err(Refusal::new(RefusalKind::Limit, format!("Acknowledge first: {what} Nothing has been changed.")).on("confirm_text"));
+        return Err(Refusal::new(RefusalKind::Limit, format!("Acknowledge first: {what} Nothing has been changed."))
+            .on("confirm_text"));
     }
-    Err(Refusal::new(RefusalKind::Limit, "That is not the dataset's name. Nothing has been destroyed.").on("confirm_text"))
+    Err(Refusal::new(RefusalKind::Limit, "That is not the dataset's name. Nothing has been destroyed.")
+        .on("confirm_text"))
 }
 
 /// The route to POT_NETWORK goes to the bridge: whoever sits in it is cut off for certain.

@@ -75,14 +75,21 @@ pub fn list(layout: &Layout) -> Vec<Kept> {
     all
 }
 
-pub(super) fn store(engine: &Engine, given: Given, send: bool, actor: &Actor, reported: &Reported) -> Result<Stored, Refusal> {
+pub(super) fn store(
+    engine: &Engine,
+    given: Given,
+    send: bool,
+    actor: &Actor,
+    reported: &Reported,
+) -> Result<Stored, Refusal> {
     let given = checked(given)?;
     let recipient = engine.settings.feedback_recipient.clone();
     let text = text(&given);
     let at = Timestamp::now();
     let folder = engine.host.layout.private().join("feedback");
     files::make_private_dir(&folder).map_err(failed)?;
-    let name = format!("{}-{}.json", at.as_millisecond(), Digest::of(text.as_bytes()).hex().get(..8).unwrap_or_default());
+    let name =
+        format!("{}-{}.json", at.as_millisecond(), Digest::of(text.as_bytes()).hex().get(..8).unwrap_or_default());
     let path = folder.join(name);
     let mut kept = Kept { at, actor: actor.name.clone(), given, sent: None, answer: "not sent, as asked".to_owned() };
     let write = |kept: &Kept| {
@@ -127,7 +134,9 @@ fn hand_over(engine: &Engine, recipient: &str, given: &Given, text: &str) -> (bo
                 return (false, format!("the mailer did not answer within {seconds} s and was ended"));
             }
             match answer.status {
-                Some(0) if words.is_empty() => (true, "The mailer took it; queueing and retries are its own.".to_owned()),
+                Some(0) if words.is_empty() => {
+                    (true, "The mailer took it; queueing and retries are its own.".to_owned())
+                }
                 Some(0) => (true, format!("The mailer took it: {words}")),
                 Some(status) => (false, format!("the mailer ended with status {status}: {words}")),
                 None => (false, format!("the mailer was ended by a signal: {words}")),
@@ -183,7 +192,9 @@ fn checked(given: Given) -> Result<Given, Refusal> {
     if let Some(reply) = &reply_to
         && !is_address(reply)
     {
-        return Err(Refusal::new(RefusalKind::Limit, "This is no mail address. Nothing has been stored.").on("reply_to"));
+        return Err(
+            Refusal::new(RefusalKind::Limit, "This is no mail address. Nothing has been stored.").on("reply_to")
+        );
     }
     let given = Given {
         wrong: answer("wrong", given.wrong)?,
@@ -193,7 +204,9 @@ fn checked(given: Given) -> Result<Given, Refusal> {
         reply_to,
     };
     if given.wrong.trim().is_empty() && given.missing.trim().is_empty() && given.usability.trim().is_empty() {
-        return Err(Refusal::new(RefusalKind::Limit, "All three answers are empty. Nothing has been stored.").on("wrong"));
+        return Err(
+            Refusal::new(RefusalKind::Limit, "All three answers are empty. Nothing has been stored.").on("wrong")
+        );
     }
     Ok(given)
 }

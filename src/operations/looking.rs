@@ -60,7 +60,13 @@ impl Host {
     }
 
     /// Asks a tool, with its time limit.
-    pub fn ask(&self, tool: Tool, args: &[&str], stdin: Option<&[u8]>, time: Duration) -> Result<Captured, ProcessError> {
+    pub fn ask(
+        &self,
+        tool: Tool,
+        args: &[&str],
+        stdin: Option<&[u8]>,
+        time: Duration,
+    ) -> Result<Captured, ProcessError> {
         capture(&self.tools(), tool, args, stdin, &Limits { time, ..Limits::default() })
     }
 
@@ -73,12 +79,14 @@ impl Host {
         let configuration = self.configuration()?;
         let facts = gather(&self.layout, &self.tools(), &GatherInput::new(&configuration, &self.pf_files));
         let pf_path = match pf_file {
-            Some(place) => usize::try_from(place).ok().and_then(|place| self.pf_files.get(place)).cloned().ok_or_else(|| {
-                Refusal::new(
-                    RefusalKind::Malformed,
-                    format!("There is no file number {place} in the setting pf_files."),
-                )
-            })?,
+            Some(place) => {
+                usize::try_from(place).ok().and_then(|place| self.pf_files.get(place)).cloned().ok_or_else(|| {
+                    Refusal::new(
+                        RefusalKind::Malformed,
+                        format!("There is no file number {place} in the setting pf_files."),
+                    )
+                })?
+            }
             None => facts
                 .pf_file
                 .get()
@@ -103,9 +111,8 @@ impl Host {
                 Err(FileError::Missing(_)) => Vec::new(),
                 Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
             };
-            Document::parse(&bytes).map_err(|error| {
-                Refusal::new(RefusalKind::Failed, format!("{}: {error}", self.layout.shown(path)))
-            })
+            Document::parse(&bytes)
+                .map_err(|error| Refusal::new(RefusalKind::Failed, format!("{}: {error}", self.layout.shown(path))))
         };
         Ok(Configuration::new(document(&self.layout.default_conf())?, document(&self.layout.pot_conf())?))
     }
@@ -150,15 +157,16 @@ impl Host {
 
     /// What pot itself reads, where `pot config -q -g` answers.
     fn pot_says(&self) -> Vec<(String, String)> {
-        let names = [
-            ("POT_FS_ROOT", "fs_root"),
-            ("POT_ZFS_ROOT", "zfs_root"),
-            ("POT_GATEWAY", "gateway"),
-        ];
+        let names = [("POT_FS_ROOT", "fs_root"), ("POT_ZFS_ROOT", "zfs_root"), ("POT_GATEWAY", "gateway")];
         std::thread::scope(|scope| {
             let asked: Vec<_> = names
                 .map(|(name, item)| {
-                    (name, scope.spawn(move || self.ask(Tool::Pot, &["config", "-q", "-g", item], None, Duration::from_secs(10))))
+                    (
+                        name,
+                        scope.spawn(move || {
+                            self.ask(Tool::Pot, &["config", "-q", "-g", item], None, Duration::from_secs(10))
+                        }),
+                    )
                 })
                 .into_iter()
                 .collect();
@@ -167,7 +175,8 @@ impl Host {
                 .filter_map(|(name, answer)| {
                     let answer = answer.join().ok()?.ok()?;
                     let text = answer.stdout.trim_end_matches('\n');
-                    (answer.succeeded() && !text.is_empty() && !text.contains('\n')).then(|| (name.to_owned(), text.to_owned()))
+                    (answer.succeeded() && !text.is_empty() && !text.contains('\n'))
+                        .then(|| (name.to_owned(), text.to_owned()))
                 })
                 .collect()
         })
@@ -211,8 +220,20 @@ impl Host {
     fn pf_expand(&self, text: &[u8]) -> Option<Vec<String>> {
         let answer = self.ask(Tool::Pfctl, &["-nvf", "-"], Some(text), Duration::from_secs(10)).ok()?;
         const RULES: [&str; 14] = [
-            "pass", "block", "match", "anchor", "scrub", "nat", "rdr", "binat", "no", "nat-anchor", "rdr-anchor",
-            "binat-anchor", "scrub-anchor", "antispoof",
+            "pass",
+            "block",
+            "match",
+            "anchor",
+            "scrub",
+            "nat",
+            "rdr",
+            "binat",
+            "no",
+            "nat-anchor",
+            "rdr-anchor",
+            "binat-anchor",
+            "scrub-anchor",
+            "antispoof",
         ];
         answer.succeeded().then(|| {
             lines(&answer.stdout)
@@ -235,7 +256,11 @@ impl Host {
         if answer.succeeded() || announces {
             return Ok(words);
         }
-        Err(lines(&answer.stderr).first().or(words.first()).cloned().unwrap_or_else(|| "it failed without a word".to_owned()))
+        Err(lines(&answer.stderr)
+            .first()
+            .or(words.first())
+            .cloned()
+            .unwrap_or_else(|| "it failed without a word".to_owned()))
     }
 
     /// `ping -c 3`, as the guide does: whether all answered, and the summary.

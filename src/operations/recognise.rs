@@ -8,9 +8,8 @@ use super::plan::StepProgress;
 pub fn line(draft: &Draft, text: &str) -> Vec<(usize, StepProgress)> {
     // zfs, cp and the like speak without a level; so does pot now and then.
     let words = text.trim_start_matches(['#', '=', '>', ' ']);
-    let about = draft.steps.iter().position(|step| {
-        step.marks.iter().any(|mark| mark.iter().all(|word| names(words, word)))
-    });
+    let about =
+        draft.steps.iter().position(|step| step.marks.iter().any(|mark| mark.iter().all(|word| names(words, word))));
     let Some(about) = about else { return Vec::new() };
     let failed = text.starts_with("###>");
     let mut progress: Vec<(usize, StepProgress)> = Vec::new();
@@ -48,7 +47,10 @@ mod tests {
         for name in ["zroot/pot", "zroot/pot/bases", "zroot/pot/jails"] {
             draft.step(PlannedStep::new(name, StepState::WillBeCreated, "").mark(&["creating", name]));
         }
-        assert_eq!(line(&draft, "=====>  creating zroot/pot file system (mountpoint /opt/pot"), [(0, StepProgress::Running)]);
+        assert_eq!(
+            line(&draft, "=====>  creating zroot/pot file system (mountpoint /opt/pot"),
+            [(0, StepProgress::Running)]
+        );
         assert_eq!(
             line(&draft, "=====>  creating zroot/pot/jails"),
             [(0, StepProgress::Done), (1, StepProgress::Done), (2, StepProgress::Running)]

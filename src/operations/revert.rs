@@ -126,7 +126,10 @@ impl Pending {
         };
         let sealed: Sealed = from_json(&path, &bytes)?;
         let damaged = |what: &str| {
-            FileError::system("understanding", &path)(std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned()))
+            FileError::system("understanding", &path)(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                what.to_owned(),
+            ))
         };
         if Digest::of(sealed.pending.as_bytes()) != sealed.digest {
             return Err(damaged("it is not what was saved before the run"));
@@ -142,7 +145,9 @@ impl Pending {
     pub fn remove(layout: &Layout) -> Result<(), FileError> {
         let path = path(layout);
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::system("removing", &path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(FileError::system("removing", &path)(error))
+            }
             _ => Ok(()),
         }
     }
@@ -246,7 +251,9 @@ pub fn put_back(host: &Host, pending: &Pending, say: &mut dyn FnMut(Said<'_>)) -
     let now = match NetworkState::read(host) {
         Ok(now) => now,
         Err(why) => {
-            say(Said::Words(&format!("The present state could not be read whole ({why}); going on with what the run left.")));
+            say(Said::Words(&format!(
+                "The present state could not be read whole ({why}); going on with what the run left."
+            )));
             pending.left.clone().unwrap_or_else(|| assume_changed(before))
         }
     };
@@ -309,7 +316,8 @@ impl Work<'_> {
         (self.say)(Said::Ended(status, &words));
         let good = status == Some(0);
         if !good {
-            self.notes.push((what, format!("{} failed: {}", argv.join(" "), words.last().cloned().unwrap_or_default())));
+            self.notes
+                .push((what, format!("{} failed: {}", argv.join(" "), words.last().cloned().unwrap_or_default())));
         }
         good
     }
@@ -405,7 +413,8 @@ impl Work<'_> {
                     self.run(WHAT, Tool::Ifconfig, &[&bridge.name, "destroy"], None);
                 }
                 Some(present) => {
-                    let why = format!("{} has members by now ({}), left alone", bridge.name, present.members.join(", "));
+                    let why =
+                        format!("{} has members by now ({}), left alone", bridge.name, present.members.join(", "));
                     self.leave(WHAT, &why);
                 }
             }

@@ -185,7 +185,9 @@ impl Current {
         let nonces = locked(&self.nonces);
         let given = nonces.iter().find(|given| bool::from(given.text.0.as_bytes().ct_eq(nonce.0.as_bytes())));
         match given {
-            None => Err(Refusal::new(RefusalKind::Conflict, "Keep was not confirmed by this host. Load the page again.")),
+            None => {
+                Err(Refusal::new(RefusalKind::Conflict, "Keep was not confirmed by this host. Load the page again."))
+            }
             Some(given) if given.connection == connection => Err(Refusal::new(
                 RefusalKind::Conflict,
                 "Keep came over the connection on which it was asked, which proves nothing. Try again.",
@@ -552,7 +554,13 @@ impl Engine {
         Ok(())
     }
 
-    fn command(&self, current: &Current, draft: &Draft, command: &Command, outcomes: &mut Outcomes) -> Result<(), Failure> {
+    fn command(
+        &self,
+        current: &Current,
+        draft: &Draft,
+        command: &Command,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Failure> {
         let argv = command.argv();
         {
             let mut inner = locked(&current.inner);
@@ -604,7 +612,9 @@ impl Engine {
         match ending {
             Ok(Ending::Exited(0)) => Ok(()),
             Ok(Ending::Exited(_)) if command.good == Good::Any => Ok(()),
-            Ok(Ending::Aborted) => Err(Failure { cause: format!("{} was {text}.", argv.join(" ")), aborted: true, timed_out: false }),
+            Ok(Ending::Aborted) => {
+                Err(Failure { cause: format!("{} was {text}.", argv.join(" ")), aborted: true, timed_out: false })
+            }
             Ok(Ending::TimedOut) => Err(Failure {
                 cause: format!("{} did not end within {} s and was ended.", argv.join(" "), limits.time.as_secs()),
                 aborted: false,
@@ -678,7 +688,12 @@ impl Engine {
     }
 
     /// Waits for Keep, putting back or the deadline; `verify` runs meanwhile in a thread of its own.
-    fn await_keep(self: &Arc<Self>, current: &Current, pending: &mut Pending, verify: impl FnOnce(&Arc<Self>) + Send) -> Answered {
+    fn await_keep(
+        self: &Arc<Self>,
+        current: &Current,
+        pending: &mut Pending,
+        verify: impl FnOnce(&Arc<Self>) + Send,
+    ) -> Answered {
         let time = Duration::from_secs(u64::from(pending.revert_after));
         let until = Instant::now() + time;
         let now = Timestamp::now();
@@ -758,7 +773,8 @@ impl Engine {
                 for word in words {
                     self.say(current, RunEventKind::Line { stream: Stream::Out, text: word.clone() });
                 }
-                let text = status.map_or_else(|| "did not end by itself".to_owned(), |status| format!("ended with status {status}"));
+                let text = status
+                    .map_or_else(|| "did not end by itself".to_owned(), |status| format!("ended with status {status}"));
                 self.say(current, RunEventKind::Exit { status, text });
             }
             Said::Words(words) => self.words(current, words),
@@ -790,11 +806,14 @@ impl Engine {
         } else {
             let first = steps.iter().find(|step| !step.done);
             let what = first.map(|step| format!("{} is {}", step.title, step.detail)).unwrap_or_default();
-            let summary = format!("Could not put back: {what}. As before: {good} of {}, {because} at {at}.", steps.len());
+            let summary =
+                format!("Could not put back: {what}. As before: {good} of {}, {because} at {at}.", steps.len());
             let remedy: Vec<String> = steps
                 .iter()
                 .filter(|step| !step.done)
-                .filter_map(|step| step.detail.split_once("At the machine run: ").map(|(_, command)| command.to_owned()))
+                .filter_map(|step| {
+                    step.detail.split_once("At the machine run: ").map(|(_, command)| command.to_owned())
+                })
                 .collect();
             (
                 RunState::RevertedInPart,
@@ -823,7 +842,8 @@ impl Engine {
             (0, 0) => format!("All {} as planned.", counted_are(total)),
             (0, unseen) => format!("{good} of {total} checks are as planned, {unseen} could not be seen."),
             (differ, _) => {
-                let first = differing.first().map(|check| format!("{}: {}", check.title, check.observed)).unwrap_or_default();
+                let first =
+                    differing.first().map(|check| format!("{}: {}", check.title, check.observed)).unwrap_or_default();
                 format!("{good} of {total} checks are as planned, {differ} differ. {first}.")
             }
         };
@@ -879,11 +899,7 @@ impl Engine {
             .filter(|expect| matches!(expect, Expect::Dataset { .. }))
             .map(Expect::title)
             .collect();
-        let there = run
-            .checks
-            .iter()
-            .filter(|check| titles.contains(&check.title) && check.observed != "none")
-            .count();
+        let there = run.checks.iter().filter(|check| titles.contains(&check.title) && check.observed != "none").count();
         (!titles.is_empty()).then(|| format!("{there} of {} datasets exist.", titles.len()))
     }
 
@@ -1026,7 +1042,8 @@ impl Engine {
             .map_or(Duration::ZERO, |left| left.min(Duration::from_secs(u64::from(pending.revert_after))));
         self.words(current, "The console was stopped during this run and has started again.");
         if left.is_zero() {
-            let because = if waiting { "because no answer arrived" } else { "because the console was stopped during the run" };
+            let because =
+                if waiting { "because no answer arrived" } else { "because the console was stopped during the run" };
             self.put_back_now(current, pending, because);
             return;
         }
@@ -1037,13 +1054,20 @@ impl Engine {
             let run = current.view();
             let differ = run.checks.iter().any(|check| check.as_planned == Some(false));
             let state = if differ { RunState::Differs } else { RunState::AsPlanned };
-            let summary = if differ { "Kept, although not all is as planned." } else { "Kept. The network runs as planned." };
+            let summary =
+                if differ { "Kept, although not all is as planned." } else { "Kept. The network runs as planned." };
             self.end(current, state, Outcome::Done, summary.to_owned(), None);
         });
     }
 
     /// From the command line, when the process that waited has died.
-    pub(super) fn answer_for_the_dead(self: &Arc<Self>, id: u64, keep: bool, actor: &Actor, lock: Lock) -> Result<(), Refusal> {
+    pub(super) fn answer_for_the_dead(
+        self: &Arc<Self>,
+        id: u64,
+        keep: bool,
+        actor: &Actor,
+        lock: Lock,
+    ) -> Result<(), Refusal> {
         let gone = || Refusal::new(RefusalKind::NotFound, format!("Run {id} does not wait to be kept."));
         let failed = |error: FileError| Refusal::new(RefusalKind::Failed, error.to_string());
         let pending = Pending::read(&self.host.layout).map_err(failed)?.ok_or_else(gone)?;
@@ -1051,7 +1075,10 @@ impl Engine {
         let same_boot = revert::this_boot(&self.host.layout).is_ok_and(|boot| boot == pending.boot);
         if !same_boot {
             self.overtaken(&current);
-            return Err(Refusal::new(RefusalKind::NotFound, "The machine was started anew since: there is nothing to keep or to put back."));
+            return Err(Refusal::new(
+                RefusalKind::NotFound,
+                "The machine was started anew since: there is nothing to keep or to put back.",
+            ));
         }
         let act = if keep { Act::Keep } else { Act::Revert };
         let words = if keep { "is kept" } else { "is put back" };
@@ -1170,7 +1197,9 @@ fn remedy(draft: &Draft, outcomes: &Outcomes, run: &Run) -> String {
     if matches!(draft.operation, Operation::DeInit { .. }) {
         return "Mend what the output names (a busy dataset: fstat, umount), then plan de-init again. What is still there is listed above.".to_owned();
     }
-    if outcomes.failure.is_none() && run.checks.iter().any(|check| check.title.ends_with("as previewed") && check.as_planned == Some(false)) {
+    if outcomes.failure.is_none()
+        && run.checks.iter().any(|check| check.title.ends_with("as previewed") && check.as_planned == Some(false))
+    {
         return "A file is not quite as previewed: look at its newest version under History.".to_owned();
     }
     format!("Mend what the output names, then plan {name} again: what is there already is skipped.")

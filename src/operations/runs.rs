@@ -189,6 +189,7 @@ pub(super) fn json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, File
 }
 
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, FileError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| FileError::system("understanding", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
+    serde_json::from_slice(bytes).map_err(|error| {
+        FileError::system("understanding", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+    })
 }

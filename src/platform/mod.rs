@@ -10,8 +10,8 @@ mod signals;
 
 pub use confine::{chroot_to, die_with_parent, no_core_dumps, no_new_privileges, no_tracing, switch_user};
 pub use descriptors::{
-    close_descriptors_from, hand_over, inherited, mark_descriptors_from, open_for_reading, prepare_command, recv_with_fd,
-    send_with_fd,
+    close_descriptors_from, hand_over, inherited, mark_descriptors_from, open_for_reading, prepare_command,
+    recv_with_fd, send_with_fd,
 };
 pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title};
 pub use signals::{Signals, Wake};

@@ -5,7 +5,7 @@ use super::parameters::{Name, PARAMETERS, extra_interface, parameter};
 use super::potnet;
 use super::shell::{self, Assigned, Ran};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 /// Where a value comes from.
@@ -116,6 +116,19 @@ pub enum EditError {
     /// The new text could not be a pot.conf.
     #[error("the new pot.conf could not be read back: {0}")]
     Unreadable(#[from] ParseError),
+}
+
+impl EditError {
+    /// The parameter it is about, if it is about one.
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            Self::ReadOnly { name, .. }
+            | Self::Unwritable { name, .. }
+            | Self::Twice { name }
+            | Self::Unverified { name, .. } => Some(name),
+            Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// Both files.
@@ -270,6 +283,7 @@ impl Configuration {
     /// # Errors
     /// When one of them cannot be made safely; then none is.
     pub fn apply(&self, edits: &[Edit]) -> Result<Document, EditError> {
+        let places = Places::of(&self.own);
         let mut named = HashSet::new();
         let mut changes = Vec::new();
         for edit in edits {
@@ -277,8 +291,8 @@ impl Configuration {
                 return Err(EditError::Twice { name: edit.name.clone() });
             }
             match &edit.action {
-                EditAction::Set(value) => self.set(&edit.name, value, &mut changes)?,
-                EditAction::Unset => self.unset(&edit.name, &mut changes)?,
+                EditAction::Set(value) => self.set(&edit.name, value, &places, &mut changes)?,
+                EditAction::Unset => self.unset(&edit.name, &places, &mut changes)?,
             }
         }
         let bytes = splice(self.own.bytes(), changes);
@@ -297,10 +311,8 @@ impl Configuration {
         }
     }
 
-    fn set(&self, name: &Name, value: &str, changes: &mut Vec<Change>) -> Result<(), EditError> {
-        // Quotes that potnet does not know are taken off even when sh reads the same value with them.
-        let misread = self.potnet.get(name.as_str()).is_some_and(|read| read != value);
-        if self.value(name.as_str()) == Some(value) && !misread {
+    fn set(&self, name: &Name, value: &str, places: &Places<'_>, changes: &mut Vec<Change>) -> Result<(), EditError> {
+        if self.value(name.as_str()) == Some(value) {
             return Ok(());
         }
         self.editable(name)?;
@@ -311,28 +323,28 @@ impl Configuration {
         let written = written(value);
         let outcome = self.state.outcomes.get(name.as_str()).filter(|outcome| outcome.file == File::Own);
         if let Some(assigned) = outcome.and_then(|outcome| self.assigned(outcome)) {
-            self.unused_after(name, assigned.word.start)?;
-            changes.push(Change { at: assigned.value_at.clone(), text: written });
+            self.unused_after(name, places, assigned.word.start)?;
+            changes.push(Change { at: assigned.value_at.clone(), text: written, last: false });
             return Ok(());
         }
         let line = format!("{name}={written}");
-        if let Some(slip) = self.slips(name.as_str()).next_back() {
-            self.unused_after(name, slip.text.start)?;
-            changes.push(Change { at: slip.text.clone(), text: line });
+        if let Some(slip) = places.slips.get(name.as_str()).and_then(|slips| slips.last()) {
+            self.unused_after(name, places, slip.text.start)?;
+            changes.push(Change { at: slip.text.clone(), text: line, last: false });
             return Ok(());
         }
-        let (at, missing) = self.place_for(name.as_str());
-        self.unused_after(name, at)?;
+        let (at, missing) = places.new_line(name.as_str(), self.own.bytes());
+        self.unused_after(name, places, at)?;
         let text = if missing { format!("\n{line}\n") } else { format!("{line}\n") };
-        changes.push(Change { at: at..at, text });
+        changes.push(Change { at: at..at, text, last: !places.samples.contains_key(name.as_str().as_bytes()) });
         Ok(())
     }
 
     /// Other lines that use the value would say something else after an edit: what they set, and what they run.
-    fn unused_after(&self, name: &Name, at: usize) -> Result<(), EditError> {
-        match self.own.reading().uses.iter().find(|(used, place)| *place >= at && used == name.as_str()) {
+    fn unused_after(&self, name: &Name, places: &Places<'_>, at: usize) -> Result<(), EditError> {
+        match places.uses.get(name.as_str()).filter(|place| **place >= at) {
             None => Ok(()),
-            Some((_, place)) => Err(EditError::Unverified {
+            Some(place) => Err(EditError::Unverified {
                 name: name.clone(),
                 reason: match self.own.bytes().len() {
                     end if end == *place => "a function in pot.conf uses its value".to_owned(),
@@ -342,55 +354,21 @@ impl Configuration {
         }
     }
 
-    /// Lines that set a list for one command alone because its quotes are missing.
-    fn slips(&self, name: &str) -> impl DoubleEndedIterator<Item = &Ran> {
-        let ran = self.own.reading().ran.iter();
-        ran.filter(move |ran| self.own.slip(ran).is_some_and(|(slipped, _)| slipped == name))
-    }
-
-    /// Where a new line for the parameter goes, and whether the line before it lacks its end: below the last line that
-    /// shows it as a comment, else at the end.
-    fn place_for(&self, name: &str) -> (usize, bool) {
-        let bytes = self.own.bytes();
-        let sample = self.own.reading().comments.iter().rev().find(|comment| {
-            let alone = bytes
-                .get(..comment.start)
-                .and_then(|before| before.rsplit(|byte| *byte == b'\n').next())
-                .is_some_and(|before| before.iter().all(|byte| matches!(byte, b' ' | b'\t')));
-            let text = bytes.get((*comment).clone()).unwrap_or(&[]);
-            let text = text.trim_ascii_start();
-            let text = text.iter().position(|byte| *byte != b'#').and_then(|start| text.get(start..)).unwrap_or(&[]);
-            alone
-                && text.trim_ascii_start().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
-        });
-        let end = sample.map_or(bytes.len(), |comment| comment.end);
-        match bytes.get(end) {
-            Some(_) => (end + 1, false),
-            None => {
-                // An odd number of backslashes before the last newline would take the new line for a part of it.
-                let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-                let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
-                let complete = bytes.is_empty() || (line.len() < bytes.len() && backslashes % 2 == 0);
-                (end, !complete)
-            }
-        }
-    }
-
-    fn unset(&self, name: &Name, changes: &mut Vec<Change>) -> Result<(), EditError> {
+    fn unset(&self, name: &Name, places: &Places<'_>, changes: &mut Vec<Change>) -> Result<(), EditError> {
         let outcome = self.state.outcomes.get(name.as_str()).filter(|outcome| outcome.file == File::Own);
-        let assigned = self.own.reading().assigned.iter();
-        let plain = assigned.filter(|assigned| {
-            assigned.name == name.as_str() && assigned.written && !assigned.temporary && assigned.reason.is_none()
-        });
-        let slips = self.slips(name.as_str()).map(|ran| (ran.gap, ran.text.clone()));
-        let mut words = plain.map(|assigned| (assigned.gap, assigned.word.clone())).chain(slips).peekable();
+        let plain = places.plain.get(name.as_str()).into_iter().flatten();
+        let slips = places.slips.get(name.as_str()).into_iter().flatten();
+        let mut words = plain
+            .map(|assigned| (assigned.gap, assigned.word.clone()))
+            .chain(slips.map(|ran| (ran.gap, ran.text.clone())))
+            .peekable();
         if outcome.is_none() && words.peek().is_none() {
             return Ok(());
         }
         self.editable(name)?;
         for (gap, word) in words {
-            self.unused_after(name, word.start)?;
-            changes.push(Change { at: removal(self.own.bytes(), gap, word), text: String::new() });
+            self.unused_after(name, places, word.start)?;
+            changes.push(Change { at: removal(self.own.bytes(), gap, word), text: String::new(), last: false });
         }
         Ok(())
     }
@@ -433,15 +411,82 @@ impl Configuration {
     }
 }
 
+/// Where the names stand in pot.conf, for edits.
+struct Places<'a> {
+    /// Plain assignments.
+    plain: HashMap<&'a str, Vec<&'a Assigned>>,
+    /// Lines that set a list for one command alone because its quotes are missing.
+    slips: HashMap<String, Vec<&'a Ran>>,
+    /// The end of the last line that shows the name as a comment.
+    samples: HashMap<&'a [u8], usize>,
+    /// The last place that uses the value.
+    uses: HashMap<&'a str, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn of(document: &'a Document) -> Self {
+        let reading = document.reading();
+        let mut places =
+            Self { plain: HashMap::new(), slips: HashMap::new(), samples: HashMap::new(), uses: HashMap::new() };
+        for assigned in &reading.assigned {
+            if assigned.written && !assigned.temporary && assigned.reason.is_none() {
+                places.plain.entry(&assigned.name).or_default().push(assigned);
+            }
+        }
+        for ran in &reading.ran {
+            if let Some((name, _)) = document.slip(ran) {
+                places.slips.entry(name).or_default().push(ran);
+            }
+        }
+        for comment in &reading.comments {
+            if let Some(name) = sample(document.bytes(), comment) {
+                places.samples.insert(name, comment.end);
+            }
+        }
+        for (name, at) in &reading.uses {
+            let last = places.uses.entry(name).or_default();
+            *last = (*last).max(*at);
+        }
+        places
+    }
+
+    /// Where a new line for the parameter goes, and whether the line before it lacks its end: below the last line that
+    /// shows it as a comment, else at the end.
+    fn new_line(&self, name: &str, bytes: &[u8]) -> (usize, bool) {
+        let end = self.samples.get(name.as_bytes()).copied().unwrap_or(bytes.len());
+        if end < bytes.len() {
+            return (end + 1, false);
+        }
+        // An odd number of backslashes before the last newline would take the new line for a part of it.
+        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+        let complete = bytes.is_empty() || (line.len() < bytes.len() && backslashes.is_multiple_of(2));
+        (end, !complete)
+    }
+}
+
+/// The name that a comment of its own line shows as an assignment: `# NAME=value`.
+fn sample<'a>(bytes: &'a [u8], comment: &Range<usize>) -> Option<&'a [u8]> {
+    let before = bytes.get(..comment.start)?.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
+    if before.is_some_and(|byte| *byte != b'\n') {
+        return None;
+    }
+    let text = bytes.get(comment.clone())?;
+    let text = text.get(text.iter().position(|byte| *byte != b'#')?..)?.trim_ascii_start();
+    text.get(..text.iter().position(|byte| *byte == b'=')?)
+}
+
 /// New text for a stretch of the old.
 struct Change {
     at: Range<usize>,
     text: String,
+    /// A new line at the end of the file, behind one that belongs below a sample there.
+    last: bool,
 }
 
 /// Makes all changes. Stretches to be removed may overlap.
 fn splice(old: &[u8], mut changes: Vec<Change>) -> Vec<u8> {
-    changes.sort_by_key(|change| change.at.start);
+    changes.sort_by_key(|change| (change.at.start, change.last));
     let mut new = Vec::with_capacity(old.len() + 64);
     let mut at = 0;
     let mut inserted = None;
@@ -659,6 +704,11 @@ mod tests {
         assert_eq!(set(own, "POT_CACHE", "/x"), format!("{own}POT_CACHE=/x\n"));
         assert_eq!(set("cat <<E\n# POT_TMP=/tmp\nE\n", "POT_TMP", "/x"), "cat <<E\n# POT_TMP=/tmp\nE\nPOT_TMP=/x\n");
         assert_eq!(set("", "POT_TMP", "/x"), "POT_TMP=/x\n");
+        let both = [Edit::set(name("POT_TMP"), "/x"), Edit::set(name("POT_EXTIF"), "re0")];
+        assert_eq!(
+            with("# POT_EXTIF=em0").apply(&both).unwrap().bytes(),
+            b"# POT_EXTIF=em0\nPOT_EXTIF=re0\nPOT_TMP=/x\n"
+        );
         assert_eq!(set("X=1\\\n", "POT_TMP", "/x"), "X=1\\\n\nPOT_TMP=/x\n");
     }
 
@@ -738,6 +788,7 @@ mod tests {
             ("A=1 \\\n  POT_TMP=/x\nB=2\n", "A=1\nB=2\n"),
             ("A=\\ \\\t POT_TMP=/x\n", "A=\\ \\\t\n"),
             ("# a \\\nPOT_TMP=/x\n", "# a \\\n"),
+            ("A=\\\n POT_TMP=/x\nB=2\n", "A=\nB=2\n"),
             ("A=1\nPOT_TMP='/x\ny'", "A=1\n"),
             ("POT_TMP=/x;\n", ""),
             ("A=1\n", "A=1\n"),
@@ -840,8 +891,8 @@ mod tests {
             let _ = configuration.settings();
             let _ = configuration.apply(&[Edit::set(name("POT_TMP"), "/x")]);
         }
-        let calls = format!("f() {{ {} }}\n{}", "POT_TMP=1; ".repeat(40_000), "f\n".repeat(200_000));
-        let _ = with(calls);
+        let _ = with(format!("f() {{ {} }}\n{}", "POT_TMP=1; ".repeat(40_000), "f\n".repeat(200_000)));
+        let _ = with("f() { POT_TMP=1; }\nf\n".repeat(40_000));
         assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
     }
 

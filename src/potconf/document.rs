@@ -453,15 +453,18 @@ impl State {
                 self.functions.entry(name.clone()).or_default().push((file, body.as_slice().into()));
             }
             Effect::Run { name, at } => {
-                let Some(definitions) = self.functions.get(name).cloned() else { return };
-                self.followed += definitions.iter().map(|(_, body)| body.len() + 1).sum::<usize>();
+                let Some(definitions) = self.functions.get(name) else { return };
+                if self.followed <= MOST_FOLLOWED {
+                    self.followed += definitions.iter().map(|(_, body)| body.len() + 1).sum::<usize>();
+                }
                 // Functions that call functions can go round for ever; and a body means its own file's places.
-                let foreign = definitions.iter().any(|(home, _)| *home != file);
-                if called.is_some() || foreign || self.followed > MOST_FOLLOWED {
+                let give_up = called.is_some() || self.followed > MOST_FOLLOWED;
+                if give_up || definitions.iter().any(|(home, _)| *home != file) {
                     let shown = shell::quote(name);
                     self.danger(file, called.unwrap_or(*at), format!("the function `{shown}` can set anything"));
                     return;
                 }
+                let definitions = definitions.clone();
                 for effect in definitions.iter().flat_map(|(_, body)| body.iter()) {
                     self.follow(effect, reading, file, Some(*at));
                 }

@@ -189,6 +189,8 @@ struct Parser<'a> {
     statement: usize,
     pending: Vec<HereDocument>,
     in_function: bool,
+    /// In the body of a for loop, which may run more than once.
+    in_loop: bool,
     /// The blanks that were skipped last.
     gap: Range<usize>,
     /// Between two statements at top level.
@@ -222,6 +224,7 @@ impl<'a> Parser<'a> {
             statement: 0,
             pending: Vec::new(),
             in_function: false,
+            in_loop: false,
             gap: 0..0,
             between: false,
             ascii: bytes.is_ascii(),
@@ -237,6 +240,7 @@ impl<'a> Parser<'a> {
         self.inside = None;
         self.pending.clear();
         self.in_function = false;
+        self.in_loop = false;
         self.between = false;
         self.pos = memchr::memchr(b'\n', self.slice(start..self.end)).map_or(self.end, |offset| start + offset + 1);
     }
@@ -511,7 +515,15 @@ impl<'a> Parser<'a> {
         self.pos += word.len();
         match word {
             b"if" => self.if_clause()?,
-            b"for" => self.for_clause()?,
+            b"for" => {
+                let outer = std::mem::replace(&mut self.in_loop, true);
+                self.for_clause()?;
+                self.in_loop = outer;
+                if !outer {
+                    // What it does a second time may fail: `readonly` is the case.
+                    self.out.effects.extend_from_within(effects..);
+                }
+            }
             b"case" => self.case_clause()?,
             b"{" => {
                 self.list(Until::Words(&[b"}"]), false)?;
@@ -689,9 +701,14 @@ impl<'a> Parser<'a> {
         if !compound {
             return Self::unsure(self.pos, "the body of this function is read differently by shells");
         }
-        let outer = std::mem::replace(&mut self.in_function, true);
+        if self.in_function {
+            return Self::unsure(at, "a function inside a function is not followed here");
+        }
+        self.in_function = true;
+        let outer = std::mem::replace(&mut self.in_loop, false);
         self.command()?;
-        self.in_function = outer;
+        self.in_loop = outer;
+        self.in_function = false;
         self.depth -= 1;
         // What the body would do stays in it until the function is called.
         let effects = self.out.effects.split_off(body);
@@ -756,6 +773,9 @@ impl<'a> Parser<'a> {
                     return Self::unsure(self.pos, "this redirection is read differently by shells");
                 }
             }
+        }
+        if words.is_empty() && assignments.is_empty() && !redirected {
+            return Self::syntax(start, "a command is missing");
         }
         if words.is_empty() {
             // `X= Y=${X:=2}`: what the words expand happens between the assignments, so it counts before and after.
@@ -1006,9 +1026,19 @@ impl<'a> Parser<'a> {
             return Self::syntax(at, "a file name is missing after this redirection");
         }
         let target = self.word()?;
+        self.no_digits_before_redirection(&target)?;
         let number = target.value.as_deref().is_some_and(|value| value == b"-" || matches!(value, [b'0'..=b'9']));
         if duplicates && !number {
             return Self::unsure(at, "this redirection is read differently by shells");
+        }
+        Ok(())
+    }
+
+    /// `>2>f`: some shells write to a file named 2 and one named f, others miss a file name.
+    fn no_digits_before_redirection(&self, word: &Word) -> Parsed<()> {
+        let digits = self.slice(word.at.clone()).iter().all(u8::is_ascii_digit);
+        if digits && matches!(self.peek(), Some(b'<' | b'>')) {
+            return Self::unsure(word.at.start, "this redirection is read differently by shells");
         }
         Ok(())
     }
@@ -1019,6 +1049,7 @@ impl<'a> Parser<'a> {
             return Self::unsure(at, "a here-document that shells read differently");
         }
         let word = self.word()?;
+        self.no_digits_before_redirection(&word)?;
         let text = self.slice(word.at.clone());
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
         let Some(delimiter) = word.value.filter(|value| !value.is_empty() && value.iter().all(plain)) else {
@@ -1167,11 +1198,15 @@ impl<'a> Parser<'a> {
             quoted: false,
         };
         let mut text = Vec::new();
+        let mut end = start;
         while let Some(byte) = self.peek() {
             match byte {
                 _ if is_meta(byte) => break,
                 b'\\' => match self.ahead(1) {
-                    Some(b'\n') => self.pos += 2,
+                    Some(b'\n') => {
+                        self.pos += 2;
+                        continue;
+                    }
                     Some(_) => {
                         word.quoted = true;
                         text.extend(self.ahead(1));
@@ -1223,8 +1258,11 @@ impl<'a> Parser<'a> {
                     self.pos += 1;
                 }
             }
+            end = self.pos;
         }
-        word.at = start..self.pos;
+        // A continued line behind the last character belongs to what comes next.
+        self.pos = end;
+        word.at = start..end;
         if !self.pending.is_empty() && self.slice(word.at.clone()).contains(&b'\n') {
             return Self::unsure(start, "a here-document that shells read differently");
         }
@@ -1718,7 +1756,6 @@ pub(super) fn is_special_variable(name: &[u8], ascii: bool) -> bool {
         "POSIXLY_CORRECT",
         "PPID",
         "PROMPT_COMMAND",
-        "PS4",
         "RANDOM",
         "SECONDS",
         "SHELLOPTS",

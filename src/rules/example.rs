@@ -14,7 +14,8 @@ pub(super) fn defaults() -> Vec<u8> {
     PARAMETERS
         .iter()
         .map(|parameter| format!("# {}\n{}={}\n", parameter.label, parameter.name, parameter.default))
-        .collect::<String>()
+        .collect::<Vec<_>>()
+        .concat()
         .into_bytes()
 }
 

@@ -663,3 +663,198 @@ pub fn check_all(configuration: &Configuration, facts: Option<&HostFacts>) -> Re
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{absent, at, configuration, file, host};
+    use super::*;
+    use crate::potconf::PARAMETERS;
+    use std::path::Path;
+
+    fn passes(name: &str, values: &[&str]) {
+        for value in values {
+            assert_eq!(check(name, value), Ok(()), "{name}={value:?}");
+        }
+    }
+
+    fn fails(name: &str, values: &[&str]) {
+        for value in values {
+            let against = check(name, value).expect_err(value);
+            let message = against.to_string();
+            assert!(message.starts_with(&format!("{name} cannot be ")), "{message}");
+            assert!(!message.contains(['\n', '\u{1b}']), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn every_default_passes() {
+        for known in PARAMETERS {
+            passes(known.name, &[known.default]);
+            assert!(grammar(known.name).is_some(), "{}", known.name);
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_parameters_are_refused() {
+        for name in [
+            "PATH",
+            "EXIT",
+            "POT_GATWAY",
+            "_POT_PREFIX",
+            "a b",
+            "",
+            "POT_NETWORK_",
+            "POT_NETWORK_LAN0",
+            "POT_NETWORK_a$b",
+        ] {
+            assert!(check(name, "10.0.0.0/8").is_err(), "{name}");
+        }
+        passes("POT_NETWORK_vlan20", &["10.0.20.0/24", ""]);
+    }
+
+    #[test]
+    fn extra_interfaces_are_parts_of_shell_variables() {
+        passes("POT_EXTRA_EXTIF", &["", "vlan20", "vlan20 vlan30", "  a_1\tb2 ", "abcdefghijklmno"]);
+        fails(
+            "POT_EXTRA_EXTIF",
+            &["em0.20", "Vlan20", "20", "_a", "x;id", "$(id)", "a-b", "abcdefghijklmnop", "any", "vlan20 to", "ä"],
+        );
+        passes("POT_EXTIF", &["em0", "em0.20", "vm-public", "LAN"]);
+        fails("POT_EXTIF", &["", "0em", "-a", "em0 em1", "all", "em0;id", "em0)"]);
+    }
+
+    #[test]
+    fn networks_and_addresses_are_written_as_they_print() {
+        passes("POT_NETWORK", &["10.0.0.0/8", "10.192.0.7/10", "fd00::/64"]);
+        fails(
+            "POT_NETWORK",
+            &["", "10.0.0.0", "010.0.0.0/8", "10.0.0.0/08", "10.0.0.0/33", "FD00::/64", "0.0.0.0/0", "10.0.0.0/8 "],
+        );
+        passes("POT_GATEWAY", &["10.0.0.1", "fd00::1"]);
+        fails("POT_GATEWAY", &["", "10.0.0.256", "10.0.0.01", "fd00::0001", "fe80::1%em0", "host"]);
+        passes("POT_NETMASK", &["255.255.0.0", "255.0.255.0"]);
+        fails("POT_NETMASK", &["", "/16", "0xffff0000", "255.255.0"]);
+        passes("POT_VPN_NETWORKS", &["", "10.8.0.0/24 192.168.1.7"]);
+        fails("POT_VPN_NETWORKS", &["10.8.0.0/24,10.9.0.0/24", "!10.0.0.0/8", "<table>"]);
+    }
+
+    #[test]
+    fn folders_of_the_system_and_those_above_are_closed() {
+        for name in ["POT_FS_ROOT", "POT_CACHE"] {
+            passes(name, &["/opt/pot", "/usr/local/pot", "/var/cache/pot", "/home/pot", "/zroot/pot", "/var/db/pot"]);
+            fails(
+                name,
+                &[
+                    "",
+                    "/",
+                    "opt/pot",
+                    "/opt/pot/",
+                    "/opt//pot",
+                    "/opt/../etc",
+                    "/opt/./pot",
+                    "/etc",
+                    "/etc/ssh",
+                    "/usr",
+                    "/usr/local",
+                    "/usr/local/etc/pot",
+                    "/var",
+                    "/var/db/pot-console/root",
+                    "/tmp",
+                    "/bin/x",
+                    "/opt/-x",
+                    "/opt/a b",
+                    "/opt/a%b",
+                    "/opt/$(id)",
+                    "/boot",
+                    "/var/cache",
+                    "/dev/x",
+                    "/home",
+                    "/root",
+                ],
+            );
+        }
+        passes("POT_TMP", &["/tmp", "/var/tmp", "/var/run/pot", ""]);
+        fails("POT_TMP", &["/", "/etc", "/var/run", "/var/cron/tabs", "/usr/local/etc/rc.d"]);
+    }
+
+    #[test]
+    fn whatever_lies_above_a_closed_tree_is_closed_itself() {
+        for tree in CLOSED_TREES.iter().chain(SYSTEM_FOLDERS) {
+            for above in Path::new(tree).ancestors() {
+                let above = above.to_str().unwrap();
+                assert!(
+                    SYSTEM_FOLDERS.contains(&above) || CLOSED_TREES.iter().any(|tree| is_at_or_below(above, tree)),
+                    "{above} above {tree}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_dataset_stands_below_a_pool() {
+        passes("POT_ZFS_ROOT", &["zroot/pot", "tank/a/b.c:d-e_f"]);
+        fails(
+            "POT_ZFS_ROOT",
+            &["", "zroot", "zroot/", "/zroot/pot", "zroot/pot@now", "zroot/a b", "zroot/../x", "-o/x", "zroot/-o"],
+        );
+    }
+
+    #[test]
+    fn words_are_those_that_pot_and_syslog_know() {
+        passes("POT_NETWORK_STACK", &["ipv4", "ipv6", "dual", ""]);
+        fails("POT_NETWORK_STACK", &["IPv4", "both", "ipv4 "]);
+        passes("POT_ISOLATE_VNET_POTS", &["Yes", "off", ""]);
+        fails("POT_ISOLATE_VNET_POTS", &["1", "y", "true;id"]);
+        passes("POT_LOG_FACILITY", &["local0", "daemon"]);
+        fails("POT_LOG_FACILITY", &["", "local8", "local2.info"]);
+        passes("POT_HOSTNAME_MAX_LENGTH", &["1", "255", ""]);
+        fails("POT_HOSTNAME_MAX_LENGTH", &["-1", "1e3", "123456", "6 4"]);
+        passes("POT_MKTEMP_SUFFIX", &[".XXXXXXXX", "_X"]);
+        fails("POT_MKTEMP_SUFFIX", &["", "/X", "-X", "$X", ".X/../X"]);
+        passes("POT_DNS_NAME", &["dns", ""]);
+        fails("POT_DNS_NAME", &["a.b", "../x", "-x"]);
+        passes("POT_GROUP", &["pot", "1002", ""]);
+        fails("POT_GROUP", &["pot:x", "-R", "a b"]);
+    }
+
+    #[test]
+    fn a_refusal_names_parameter_value_and_rule() {
+        let against = check("POT_EXTRA_EXTIF", "x;\u{1b}id").unwrap_err();
+        assert_eq!(against.parameter, "POT_EXTRA_EXTIF");
+        assert!(against.to_string().starts_with("POT_EXTRA_EXTIF cannot be `x;\\u{1b}id`: "), "{against}");
+        let long = check("POT_GROUP", &"x".repeat(5000)).unwrap_err().to_string();
+        assert!(long.contains("5000 bytes") && long.len() < 200, "{long}");
+        assert!(check("POT_EXTRA_EXTIF", &"a ".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn the_file_as_it_stands_is_held_to_all_limits() {
+        let all = |own: &str| check_all(&configuration(own), None).map_err(|against| against.parameter);
+        assert_eq!(all(""), Ok(()));
+        assert_eq!(all("POT_EXTRA_EXTIF='x;id'\n"), Err("POT_EXTRA_EXTIF".to_owned()));
+        assert_eq!(all("POT_NETWORK_vlan20='$(id)'\n"), Err("POT_NETWORK_vlan20".to_owned()));
+        assert_eq!(all("EXIT='touch x'\n"), Err("EXIT".to_owned()));
+        assert_eq!(all("PATH=/tmp\n"), Err("PATH".to_owned()));
+        // What nobody obeys is a finding, no limit; what is not certain is not judged here.
+        assert_eq!(all("POT_COLOUR=red\nSITE=berlin\nPOT_GROUP=$(id)\n"), Ok(()));
+        assert_eq!(all("POT_TMP=/opt/pot/jails/web1/m/tmp\n"), Err("POT_TMP".to_owned()));
+        assert_eq!(
+            all("POT_EXPORT_PORTS_PF_RULES_HOOK=/opt/pot/bases/x\n"),
+            Err("POT_EXPORT_PORTS_PF_RULES_HOOK".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_root_runs_must_be_roots_alone() {
+        let own = configuration("POT_EXPORT_PORTS_PF_RULES_HOOK=/usr/local/etc/hook\n");
+        let with = |state| host(|facts| at(facts, "/usr/local/etc/hook", state));
+        assert_eq!(check_all(&own, Some(&with(file(0o755, true)))), Ok(()));
+        for state in [absent(), file(0o755, false), PathState { kind: PathKind::Link, ..file(0o755, true) }] {
+            assert!(check_all(&own, Some(&with(state))).is_err());
+        }
+        assert!(check_all(&own, Some(&host(|_| ()))).is_err(), "a path that nobody looked at");
+        let link = PathState { kind: PathKind::Link, ..file(0o755, true) };
+        assert!(check_path("POT_FS_ROOT", "/srv/pot", Some(&link)).is_err());
+        assert_eq!(check_path("POT_GROUP", "pot", None), Ok(()));
+    }
+}

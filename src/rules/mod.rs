@@ -16,6 +16,8 @@ mod network;
 mod other;
 mod reading;
 mod readings;
+#[cfg(test)]
+mod uses;
 mod view;
 
 use crate::facts::HostFacts;
@@ -170,7 +172,11 @@ mod tests {
 
     /// The sample file as pot installs it, in our words: every parameter commented out.
     fn stock() -> String {
-        PARAMETERS.iter().map(|known| format!("# {}\n# {}={}\n\n", known.label, known.name, known.default)).collect()
+        PARAMETERS
+            .iter()
+            .map(|known| format!("# {}\n# {}={}\n\n", known.label, known.name, known.default))
+            .collect::<Vec<_>>()
+            .concat()
     }
 
     #[test]
@@ -182,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_default_is_not_blamed_even_when_it_is_written_down() {
-        let written: String = PARAMETERS.iter().map(|known| format!("{}={}\n", known.name, known.default)).collect();
+        let written =
+            PARAMETERS.iter().map(|known| format!("{}={}\n", known.name, known.default)).collect::<Vec<_>>().concat();
         assert_eq!(found_on(&healthy(), &written), []);
     }
 

@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn thousands_of_unknown_names_do_not_bury_the_rest() {
-        let own: String = (0..5000).map(|number| format!("POT_NAME_{number}=1\n")).collect();
+        let own = (0..5000).map(|number| format!("POT_NAME_{number}=1\n")).collect::<Vec<_>>().concat();
         let findings = found(&own);
         assert!(findings.len() <= MOST_UNKNOWN + 1, "{}", findings.len());
         assert!(findings.iter().any(|finding| finding.message.starts_with("4,900 more names follow")));

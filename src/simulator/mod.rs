@@ -132,7 +132,7 @@ const TOOLS: &[(&str, &str, Tool)] = &[
     ("usr/bin", "ex", text::ex),
     ("usr/bin", "sed", text::sed),
     ("usr/bin", "which", text::which),
-    ("usr/bin", "rctl", small::yes_man),
+    ("usr/bin", "rctl", small::rctl),
     ("usr/sbin", "sysrc", rc::sysrc),
     ("usr/sbin", "service", rc::service),
     ("usr/sbin", "jls", kernel::jls),

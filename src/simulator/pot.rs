@@ -723,6 +723,9 @@ impl Run<'_> {
             let dataset = format!("{}/jails/{name}", self.settings.zfs_root());
             let used = self.used(&dataset);
             self.call.say(format_args!("pot {name}\n\tdisk usage      : {used}"));
+            if self.verbose {
+                self.show_external(&name);
+            }
             if self.verbose && self.pot_value(&name, "pot.type") != "single" {
                 let base = format!("{}/bases/{}", self.settings.zfs_root(), self.pot_value(&name, "pot.base"));
                 let used = self.used(&base);
@@ -731,13 +734,34 @@ impl Run<'_> {
             if runs {
                 let racct = self.call.output_of("sysctl", &["-qn", "kern.racct.enable"], false).1;
                 if racct == "1" {
-                    self.call.say("\tvirtual memory  : 212M\n\tphysical memory : 48M");
+                    let subject = format!("jail:{name}");
+                    let (_, usage) = self.call.output_of("rctl", &["-hu", &subject], true);
+                    let value = |key: &str| {
+                        usage.split_whitespace().find_map(|word| word.strip_prefix(key)).unwrap_or_default().to_owned()
+                    };
+                    let (all, resident) = (value("vmemoryuse="), value("memoryuse="));
+                    self.call.say(format_args!("\tvirtual memory  : {all}\n\tphysical memory : {resident}"));
                 } else {
                     self.info_line("runtime memory usage require rctl enabled");
                 }
             }
         }
         Ok(0)
+    }
+
+    /// Datasets that a pot mounts and that are neither its own nor its base's.
+    fn show_external(&mut self, name: &str) {
+        let zfs_root = self.settings.zfs_root().to_owned();
+        let own =
+            [format!("{zfs_root}/jails/{name}"), format!("{zfs_root}/bases/{}", self.pot_value(name, "pot.base"))];
+        let text = self.call.machine.text(&format!("{}/jails/{name}/conf/fscomp.conf", self.settings.fs_root()));
+        for dataset in text.lines().filter_map(|line| line.split_whitespace().next()) {
+            if !dataset.starts_with('/') && !own.iter().any(|own| dataset.starts_with(own)) {
+                let used = self.used(dataset);
+                let short = dataset.strip_prefix(&format!("{zfs_root}/")).unwrap_or(dataset);
+                self.call.say(format_args!("\tdataset {short} usage  : {used}"));
+            }
+        }
     }
 
     fn list(&mut self, args: &[String]) -> Outcome {
@@ -950,6 +974,9 @@ impl Run<'_> {
         self.call.say(format_args!("\tactive : {runs}"));
         if self.verbose {
             self.call.say("\tdatasets:");
+            if kind == "single" {
+                self.call.say(format_args!("\t\t{pot}/m"));
+            }
             self.say_datasets(pot);
             self.call.say("\tsnapshots:");
             self.say_snapshots(pot);
@@ -1307,9 +1334,11 @@ impl Run<'_> {
     }
 }
 
-/// Folders in a folder, by name.
+/// Folders in a folder, in the order of `ls -d */`: the slash counts.
 fn folders(folder: &std::path::Path) -> Vec<String> {
-    entries(folder, |entry| entry.path().is_dir())
+    let mut names = entries(folder, |entry| entry.path().is_dir());
+    names.sort_by_cached_key(|name| format!("{name}/"));
+    names
 }
 
 fn files(folder: &std::path::Path) -> Vec<String> {

@@ -216,3 +216,31 @@ pub(crate) fn mount(call: &mut Call) -> Outcome {
     }
     Ok(0)
 }
+
+/// rctl(8) for `-hu jail:NAME`; limits are taken as set.
+pub(crate) fn rctl(call: &mut Call) -> Outcome {
+    let args = std::mem::take(&mut call.args);
+    let (flags, rest) = getopt(&args, "a:dhl:nr:u:").map_err(|error| Failure::new(1, error.text("rctl")))?;
+    let state = call.machine.state()?;
+    if state.running.sysctls.get("kern.racct.enable").is_none_or(|value| value != "1") {
+        return Err(Failure::new(
+            1,
+            "rctl: RACCT/RCTL present, but disabled; enable using kern.racct.enable=1 tunable",
+        ));
+    }
+    let subject = value_of(&flags, 'u').or(rest.first().map(String::as_str)).unwrap_or_default();
+    let Some(name) = subject.strip_prefix("jail:") else { return Ok(0) };
+    let Some(jail) = state.running.jails.iter().find(|jail| jail.name == name) else {
+        return Err(Failure::new(
+            1,
+            format!("rctl: failed to show resource consumption for '{subject}': No such process"),
+        ));
+    };
+    let megabytes = 24 + u64::from(jail.jid) * 37 % 400;
+    for (resource, value) in [("memoryuse", megabytes), ("vmemoryuse", megabytes * 3)] {
+        let bytes = value * 1024 * 1024;
+        let shown = if has(&flags, 'h') { super::datasets::human(bytes) } else { bytes.to_string() };
+        call.say(format_args!("{resource}={shown}"));
+    }
+    Ok(0)
+}

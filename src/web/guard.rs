@@ -263,7 +263,7 @@ pub async fn guard(
     let asset = request.path().starts_with("/static/");
     let answered = match admit(&mut request).await {
         Ok(()) => next.call(request).await?.map_into_left_body(),
-        Err(fault) => request.into_response(HttpResponse::from_error(fault)).map_into_right_body(),
+        Err(fault) => request.error_response(fault).map_into_right_body(),
     };
     let mut answered = told(answered, htmx).await;
     let headers = answered.headers_mut();

@@ -9,8 +9,8 @@ use super::guard::{Form, Visitor};
 use super::layout::{self, Clock, Entry, Frame, Notice, Time, counted};
 use crate::executor::protocol::{Command, ConfigurationView, Reply};
 use crate::facts::{Dataset, Fact, HostFacts, PrivateBridge};
-use crate::host::{self, Asked, Counts, Drift, PotState, Remedy, Row, RowState, Stage, Wanted, size};
-use crate::journal::record::{Action, Record, Reported, Stage as RecordStage};
+use crate::host::{self, Asked, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
+use crate::journal::record::{self, Action, Outcome, Record, Reported, Stage as RecordStage};
 use crate::operations::plan::Preparation;
 use crate::potconf::{Configuration, Document, Source};
 use crate::rules::{self, Finding, Severity, Subject};
@@ -252,7 +252,7 @@ struct Change {
 struct Network {
     word: &'static str,
     lines: Vec<(&'static str, String)>,
-    evidence: Vec<(String, String)>,
+    evidence: Vec<Evidence>,
 }
 
 /// A source with its age.
@@ -367,9 +367,8 @@ fn frame(visitor: &Visitor, counts: &Counts, state: &PotState) -> Frame {
         (1, _) => "1 differs".to_owned(),
         (differ, _) => format!("{differ} differ"),
     };
-    let title = format!("{count} · {}", visitor.greeting.hostname);
-    let frame = frame.with_count(Entry::Host, count);
-    Frame { title, ..frame }
+    let frame = frame.with_count(Entry::Host, count.clone());
+    Frame { title: count, ..frame }
 }
 
 fn head(visitor: &Visitor, known: &Known, request: &HttpRequest, back: &'static str) -> Head {
@@ -514,18 +513,18 @@ fn lead(
 
 fn drift_lead(known: &Known, state: &PotState, clock: &Clock) -> Lead {
     let count = state.drift.len();
-    let network = state.drift.iter().any(|drift| matches!(drift.id, "bridge" | "nat"));
+    // The bridge is what pots hang on: with another one they are on another network.
+    let network = state.drift.iter().any(|drift| drift.id == "bridge");
     let mut text = known
         .modified
         .filter(|_| network)
         .map(|at| format!("pot.conf was last changed {}. ", clock.moment(&at).text()))
         .unwrap_or_default();
+    let lose = if network { "would lose their gateway" } else { "have no gateway there" };
     match state.outside.len() {
         0 => {}
-        1 => text.push_str("1 pot has an address outside of POT_NETWORK and would lose its gateway."),
-        pots => {
-            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and would lose their gateway."));
-        }
+        1 => text.push_str("1 pot has an address outside of POT_NETWORK, without a gateway there."),
+        pots => text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and {lose}.")),
     }
     if text.is_empty() {
         text.push_str("Each line says what comes of it.");
@@ -741,7 +740,7 @@ fn some_of(mut lines: Vec<super::pots::PotLine<'_>>) -> Vec<super::pots::PotLine
 fn network(facts: &HostFacts, state: &PotState, wanted: &Wanted) -> Network {
     let word = match (state.vnet_up_pot, state.vnet_up_strict) {
         (Some(true), Some(true)) => "up",
-        (Some(true), Some(false)) => "up for pot, but it cannot work so",
+        (Some(true), Some(false)) => "up, but not as it should be",
         (Some(false), _) => "down",
         (Some(true), None) => "up for pot",
         (None, _) => "not known",
@@ -787,15 +786,10 @@ fn network(facts: &HostFacts, state: &PotState, wanted: &Wanted) -> Network {
         ),
     ));
     lines.push(("Forwarding", yes(facts.forwarding.get().copied(), "on", "off").to_owned()));
-    let words = |source: &str, evidence: &str| (source.to_owned(), evidence.to_owned());
     Network {
         word,
         lines,
-        evidence: vec![
-            words(&facts.interfaces.source, &facts.interfaces.evidence),
-            words(&facts.pf.source, &facts.pf.evidence),
-            words(&facts.forwarding.source, &facts.forwarding.evidence),
-        ],
+        evidence: vec![Evidence::of(&facts.interfaces), Evidence::of(&facts.pf), Evidence::of(&facts.forwarding)],
     }
 }
 
@@ -813,7 +807,7 @@ async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
     let shown = records
         .iter()
         .rev()
-        .filter(|record| record.entry.stage != RecordStage::Intent && is_change(record.entry.action))
+        .filter(|record| is_change(&record.entry))
         .filter(|record| since.is_none_or(|since| record.time > since))
         .take(SHOWN)
         .map(|record| Change {
@@ -838,21 +832,23 @@ async fn newest(visitor: &Visitor) -> Result<Vec<Record>, Fault> {
 }
 
 /// Comings and goings are for the history; here stands what changed the host or the console.
-fn is_change(action: Action) -> bool {
-    matches!(
-        action,
-        Action::Configuration
-            | Action::Restore
-            | Action::Run
-            | Action::Abort
-            | Action::Keep
-            | Action::Revert
-            | Action::Readiness
-            | Action::Account
-            | Action::Settings
-            | Action::Outside
-            | Action::Journal
-    )
+fn is_change(entry: &record::Entry) -> bool {
+    let happened = entry.stage != RecordStage::Intent && entry.outcome != Some(Outcome::Refused);
+    happened
+        && matches!(
+            entry.action,
+            Action::Configuration
+                | Action::Restore
+                | Action::Run
+                | Action::Abort
+                | Action::Keep
+                | Action::Revert
+                | Action::Readiness
+                | Action::Account
+                | Action::Settings
+                | Action::Outside
+                | Action::Journal
+        )
 }
 
 fn asked<'a>(facts: &'a HostFacts, clock: &Clock) -> Vec<AskedRow<'a>> {

@@ -1,0 +1,190 @@
+//! The main job as a person does it, in a real browser: sign in, get a gateway wrong, see it before saving, mend it,
+//! save, read in the history who did it. One browser session for all of it.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use support::{Demo, PASSWORD};
+use thirtyfour::prelude::*;
+
+/// chromedriver on a port of its own, ended with the test.
+struct Driver {
+    child: Child,
+    url: String,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut child = Command::new("chromedriver")
+            .args(["--port=0", "--silent"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed (tests/run does it)");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("on port ")?.1.trim_end_matches('.').to_owned()))
+            .expect("chromedriver says its port");
+        // Whatever it says later must not fill the pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, url: format!("http://127.0.0.1:{port}") }
+    }
+
+    async fn browser(&self, profile: &std::path::Path) -> WebDriver {
+        let mut capabilities = DesiredCapabilities::chrome();
+        for argument in [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1440,900",
+        ] {
+            capabilities.add_arg(argument).expect("argument");
+        }
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.display())).expect("argument");
+        if let Ok(binary) = which("chromium") {
+            capabilities.set_binary(&binary).expect("binary");
+        }
+        WebDriver::new(&self.url, capabilities).await.expect("a browser session")
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn which(program: &str) -> Result<String, std::io::Error> {
+    let output = Command::new("which").arg(program).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Waits until the page's text holds `text`, or shows the page as it is.
+async fn sees(browser: &WebDriver, css: &str, text: &str) -> WebDriverResult<()> {
+    let begun = Instant::now();
+    loop {
+        let mut found = String::new();
+        for element in browser.find_all(By::Css(css)).await? {
+            found.push_str(&element.text().await.unwrap_or_default());
+            found.push('\n');
+        }
+        if found.contains(text) {
+            return Ok(());
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{css} does not say {text:?} at {}: {found}",
+            browser.current_url().await?
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn click(browser: &WebDriver, css: &str) -> WebDriverResult<()> {
+    let element = browser.query(By::Css(css)).wait(Duration::from_secs(10), Duration::from_millis(50)).first().await?;
+    element.scroll_into_view().await?;
+    element.click().await
+}
+
+async fn type_into(browser: &WebDriver, name: &str, text: &str) -> WebDriverResult<()> {
+    let field = browser.find(By::Name(name)).await?;
+    field.scroll_into_view().await?;
+    field.send_keys(Key::Control + "a").await?;
+    field.send_keys(text).await
+}
+
+/// The browser's own errors, of scripts and of the content policy above all.
+async fn no_complaints(browser: &WebDriver) -> WebDriverResult<()> {
+    let said = browser.execute("return window.complaints || []", vec![]).await?;
+    assert_eq!(said.json().as_array().map(Vec::len), Some(0), "{said:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriverResult<()> {
+    let demo = Demo::start("default");
+    let driver = Driver::start();
+    let profile = tempfile::tempdir().expect("a profile folder");
+    let browser = driver.browser(profile.path()).await;
+    let before = demo.read("/usr/local/etc/pot/pot.conf");
+
+    // Not signed in: every address leads to the sign-in page and back.
+    browser.goto(format!("{}/configuration", demo.url)).await?;
+    type_into(&browser, "name", "admin").await?;
+    type_into(&browser, "password", "wrong").await?;
+    click(&browser, "main button").await?;
+    sees(&browser, "body", "password").await?;
+    type_into(&browser, "name", "admin").await?;
+    type_into(&browser, "password", PASSWORD).await?;
+    click(&browser, "main button").await?;
+    sees(&browser, "h1", "Configuration").await?;
+    sees(&browser, ".rail", "No findings").await?;
+
+    // A gateway outside of the network is an error while one types; focus and caret stay.
+    type_into(&browser, "POT_GATEWAY", "10.1.2.3").await?;
+    sees(&browser, "#p-POT_GATEWAY", "outside POT_NETWORK").await?;
+    let focused = browser.active_element().await?;
+    assert_eq!(focused.attr("name").await?.as_deref(), Some("POT_GATEWAY"));
+    let caret = browser.execute("return document.activeElement.selectionStart", vec![]).await?;
+    assert_eq!(caret.json().as_u64(), Some(8));
+    sees(&browser, "#review", "1 error").await?;
+    assert_eq!(demo.read("/usr/local/etc/pot/pot.conf"), before, "nothing is written before saving");
+
+    // A new network: the console derives the netmask and offers the gateway.
+    type_into(&browser, "POT_NETWORK", "10.200.0.0/16").await?;
+    sees(&browser, "#p-POT_NETMASK", "255.255.0.0").await?;
+    click(&browser, "button[name=fix][value=all]").await?;
+    sees(&browser, "#review", "No findings").await?;
+    assert_eq!(browser.find(By::Name("POT_NETMASK")).await?.prop("value").await?.as_deref(), Some("255.255.0.0"));
+    sees(&browser, "#review .diff", "POT_NETWORK=10.200.0.0/16").await?;
+
+    // Enter in a text field checks, it never saves.
+    browser.find(By::Name("reason")).await?.send_keys("Old range collided with the site VPN").await?;
+    browser.find(By::Name("POT_NETWORK")).await?.send_keys(Key::Enter + "").await?;
+    sees(&browser, "#review", "3 changes").await?;
+    assert_eq!(demo.read("/usr/local/etc/pot/pot.conf"), before, "Enter does not save");
+
+    click(&browser, "button[name=save]").await?;
+    sees(&browser, "main", "Saved").await?;
+    let after = demo.read("/usr/local/etc/pot/pot.conf");
+    for line in ["POT_NETWORK=10.200.0.0/16", "POT_NETMASK=255.255.0.0", "POT_GATEWAY=10.200.0.1"] {
+        assert!(after.lines().any(|found| found == line), "{line} is not in {after}");
+    }
+
+    // The history says who, what, why.
+    browser.goto(format!("{}/history", demo.url)).await?;
+    sees(&browser, ".entry .who", "admin").await?;
+    sees(&browser, ".entry .what", "Old range collided with the site VPN").await?;
+    click(&browser, ".entry-line").await?;
+    sees(&browser, ".changes", "10.200.0.0/16").await?;
+    sees(&browser, ".detail .diff", "POT_NETWORK=10.200.0.0/16").await?;
+    click(&browser, "form[action='/history/verify'] button").await?;
+    sees(&browser, "main", "unbroken").await?;
+
+    // pot init: the plan, one named button, live output, as planned.
+    browser.goto(format!("{}/operations/init", demo.url)).await?;
+    sees(&browser, "main", "Creates 5 datasets in zroot").await?;
+    click(&browser, "main form button.main").await?;
+    sees(&browser, "h1, main", "as planned").await?;
+    assert!(demo.path("/opt/pot/jails").is_dir(), "pot init made its datasets");
+    browser.goto(format!("{}/history", demo.url)).await?;
+    sees(&browser, ".entry .what", "init").await?;
+
+    // What pot logged of it.
+    browser.goto(format!("{}/activity", demo.url)).await?;
+    sees(&browser, ".calls", "init").await?;
+
+    no_complaints(&browser).await?;
+    browser.quit().await
+}

@@ -1,0 +1,302 @@
+//! `check` and `conf` as people and scripts use them: what they print, their exit status, what they write.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const DEFAULTS: &str = "\
+POT_ZFS_ROOT=zroot/pot
+POT_FS_ROOT=/opt/pot
+POT_CACHE=/var/cache/pot
+POT_TMP=/tmp
+POT_GROUP=pot
+POT_MKTEMP_SUFFIX=.XXXXXXXX
+POT_HOSTNAME_MAX_LENGTH=64
+POT_NETWORK=10.192.0.0/10
+POT_NETMASK=255.192.0.0
+POT_GATEWAY=10.192.0.1
+POT_EXTIF=em0
+POT_EXTRA_EXTIF=
+POT_EXTIF_ADDR=
+POT_NETWORK_STACK=ipv4
+POT_DNS_NAME=dns
+POT_DNS_IP=10.192.0.2
+POT_ISOLATE_VNET_POTS=false
+POT_EXPORT_PORTS_PF_RULES_HOOK=
+POT_DEFAULT_SIGNATURE_PUBKEY=
+POT_VPN_EXTIF=
+POT_VPN_NETWORKS=
+POT_LOG_FACILITY=local2
+";
+
+/// A folder with pot's two files, and no host around it.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn new(own: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("pot.default.conf"), DEFAULTS).unwrap();
+        fs::write(folder.path().join("pot.conf"), own).unwrap();
+        Self { folder }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        console().arg("--etc").arg(self.folder.path()).args(args).output().unwrap()
+    }
+
+    fn own(&self) -> PathBuf {
+        self.folder.path().join("pot.conf")
+    }
+}
+
+/// A simulated host with its tools.
+struct Host {
+    folder: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let done = console().arg("simulate").arg(folder.path().join("root")).output().unwrap();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        Self { folder }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    fn own(&self) -> PathBuf {
+        self.root().join("usr/local/etc/pot/pot.conf")
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        console().arg("--root").arg(self.root()).args(args).output().unwrap()
+    }
+}
+
+fn console() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pot-console"));
+    command.env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("{}", text(&output.stderr)))
+}
+
+fn answer(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stdout)))
+}
+
+fn codes(answer: &Value) -> Vec<&str> {
+    answer["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_stock_host_has_no_findings() {
+    let host = Host::new();
+    let output = host.run(&["check"]);
+    assert_eq!((status(&output), text(&output.stdout).as_str()), (0, "/usr/local/etc/pot/pot.conf: no findings\n"));
+    let output = host.run(&["--format", "json", "check"]);
+    assert_eq!(answer(&output), json!({"findings": [], "potnet": {"exit_code": 0, "errors": []}}));
+}
+
+#[test]
+fn errors_make_the_exit_status_1_and_warnings_do_not() {
+    let output = Files::new("POT_GATEWAY=1.1.1.1\n").run(&["check", "--offline"]);
+    assert_eq!(status(&output), 1);
+    assert!(text(&output.stdout).contains("1.1.1.1 lies outside POT_NETWORK 10.192.0.0/10."));
+    assert!(text(&output.stdout).contains("Mend it: pot-console conf set POT_GATEWAY=10.192.0.1\n"));
+    assert!(text(&output.stdout).contains("potnet config-check would exit with status 1:"));
+    let output = Files::new("POT_COLOUR=red\n").run(&["check", "--offline"]);
+    assert_eq!(status(&output), 0);
+    assert!(text(&output.stdout).contains("warning  POT_COLOUR, line 1  unknown-parameter"));
+    assert!(!text(&output.stdout).contains('\u{1b}'), "colour without a terminal");
+}
+
+#[test]
+fn the_answer_for_programs_has_its_fixed_shape() {
+    let output = Files::new("\nPOT_GATEWAY=1.1.1.1\n").run(&["check", "--offline", "--format", "json"]);
+    let answer = answer(&output);
+    assert_eq!(
+        answer["findings"],
+        json!([{
+            "code": "gateway-outside-network",
+            "severity": "error",
+            "parameters": ["POT_GATEWAY", "POT_NETWORK"],
+            "line": 2,
+            "message": "1.1.1.1 lies outside POT_NETWORK 10.192.0.0/10. `pot init` would stop here.",
+            "fix": {"set": {"POT_GATEWAY": "10.192.0.1"}, "unset": []},
+        }])
+    );
+    assert_eq!(answer["potnet"]["exit_code"], 1);
+    assert_eq!(answer["potnet"]["errors"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_with_its_file_and_status_2() {
+    let files = Files::new("");
+    fs::remove_file(files.own()).unwrap();
+    for args in [["check", "--offline"], ["conf", "show"]] {
+        let output = files.run(&args);
+        assert_eq!(status(&output), 2, "{args:?}");
+        assert!(text(&output.stderr).contains("pot.conf does not exist"), "{}", text(&output.stderr));
+    }
+    fs::write(files.own(), b"POT_EXTIF=em0\nPOT_\0=1\n").unwrap();
+    let output = files.run(&["check", "--offline"]);
+    assert_eq!(status(&output), 2);
+    assert!(text(&output.stderr).contains("line 2 holds a NUL byte"), "{}", text(&output.stderr));
+    fs::write(files.own(), vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    assert_eq!(status(&files.run(&["check", "--offline"])), 2);
+    assert_eq!(status(&files.run(&["check", "--on-line"])), 2);
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_noticed() {
+    let files = Files::new("");
+    let root = files.folder.path().join("empty");
+    fs::create_dir(&root).unwrap();
+    let output = console()
+        .args(["--format", "json", "check", "--root"])
+        .arg(&root)
+        .arg("--etc")
+        .arg(files.folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(status(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(codes(&answer(&output)), ["host-not-asked"]);
+}
+
+#[test]
+fn every_parameter_is_shown_with_what_sh_and_potnet_read() {
+    let own = "POT_NETWORK=\"10.0.0.0/8\"\nPOT_LOG_FACILITY=$(echo local3)\n";
+    let files = Files::new(own);
+    let output = files.run(&["--format", "json", "conf", "show"]);
+    let answer = answer(&output);
+    let parameter =
+        |name: &str| answer["parameters"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
+    assert!(answer["digest"].as_str().unwrap().starts_with("sha256:"));
+    assert_eq!(
+        parameter("POT_NETWORK"),
+        json!({
+            "name": "POT_NETWORK", "value": "10.0.0.0/8", "default": "10.192.0.0/10", "source": "pot.conf", "line": 1,
+            "editable": true, "reason": null, "potnet_value": "10.192.0.0/10", "since": "0.0.1", "deprecated": false,
+        })
+    );
+    let computed = parameter("POT_LOG_FACILITY");
+    assert_eq!((&computed["value"], &computed["editable"]), (&Value::Null, &json!(false)));
+    assert!(computed["reason"].as_str().unwrap().contains("$(echo local3)"));
+    assert_eq!(parameter("POT_DNS_IP")["deprecated"], true);
+    let output = files.run(&["conf", "diff"]);
+    assert!(text(&output.stdout).contains("-POT_NETWORK=10.192.0.0/10\n+POT_NETWORK=10.0.0.0/8\n"));
+    assert_eq!(fs::read_to_string(files.own()).unwrap(), own);
+}
+
+#[test]
+fn a_change_is_written_once_it_is_sound_and_recorded() {
+    let host = Host::new();
+    let before = fs::read(host.own()).unwrap();
+    let output = host.run(&["conf", "set", "POT_NETWORK=10.200.0.0/16"]);
+    assert_eq!(status(&output), 1);
+    assert!(text(&output.stderr).contains("gateway-outside-network"), "{}", text(&output.stderr));
+    assert_eq!(fs::read(host.own()).unwrap(), before, "a refused change wrote something");
+
+    let wanted = ["POT_NETWORK=10.200.0.0/16", "POT_NETMASK=255.255.0.0", "POT_GATEWAY=10.200.0.1"];
+    let dry = host.run(&[&["conf", "set", "--dry-run"][..], &wanted].concat());
+    assert_eq!(status(&dry), 0, "{}", text(&dry.stderr));
+    assert!(text(&dry.stdout).contains("\n+POT_NETWORK=10.200.0.0/16\n"), "{}", text(&dry.stdout));
+    assert_eq!(fs::read(host.own()).unwrap(), before, "--dry-run wrote something");
+
+    let output =
+        host.run(&[&["--format", "json", "conf", "set", "--reason", "a smaller network"][..], &wanted].concat());
+    assert_eq!(status(&output), 0, "{}", text(&output.stderr));
+    let saved = answer(&output);
+    assert_eq!(saved["written"], true);
+    assert!(saved["record"].as_u64().is_some_and(|record| record > 0));
+    let after = fs::read_to_string(host.own()).unwrap();
+    for line in wanted {
+        assert!(after.contains(&format!("\n{line}\n")), "{after}");
+    }
+    let journal = journal(&host.root());
+    assert!(journal.contains("a smaller network") && journal.contains("10.200.0.0/16"), "{journal}");
+
+    let output = host.run(&[&["--format", "json", "conf", "set"][..], &wanted].concat());
+    assert_eq!((status(&output), &answer(&output)["written"]), (0, &json!(false)), "nothing was left to do");
+    let output = host.run(&["conf", "unset", "POT_NETWORK", "POT_NETMASK", "POT_GATEWAY"]);
+    assert_eq!(status(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(fs::read(host.own()).unwrap(), before);
+}
+
+fn journal(root: &Path) -> String {
+    let mut all = String::new();
+    let mut folders = vec![root.join("var/db/pot-console/root")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                all.push_str(&text(&fs::read(path).unwrap()));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn force_overrides_findings_and_never_a_limit() {
+    let host = Host::new();
+    let output = host.run(&["conf", "set", "--force", "POT_GATEWAY=1.1.1.1"]);
+    assert_eq!(status(&output), 0, "{}", text(&output.stderr));
+    assert!(fs::read_to_string(host.own()).unwrap().contains("\nPOT_GATEWAY=1.1.1.1\n"));
+    let before = fs::read(host.own()).unwrap();
+    for hostile in
+        ["POT_FS_ROOT=/etc", "POT_EXTRA_EXTIF=x;reboot", "POT_GATEWAY=$(reboot)", "PATH=/tmp", "POT_GROUP=a\nPATH=/tmp"]
+    {
+        for args in [&["conf", "set", "--force", hostile][..], &["conf", "set", "--force", "--dry-run", hostile]] {
+            let output = host.run(args);
+            assert_eq!(status(&output), 1, "{args:?}: {}", text(&output.stderr));
+            let name = hostile.split('=').next().unwrap();
+            assert!(text(&output.stderr).contains(&format!("{name} cannot be `")), "{}", text(&output.stderr));
+        }
+    }
+    assert_eq!(fs::read(host.own()).unwrap(), before);
+    assert_eq!(status(&host.run(&["conf", "set", "POT_GATEWAY"])), 2);
+}
+
+#[test]
+fn a_closed_pipe_is_no_reason_to_complain() {
+    let own = (0..3000).map(|number| format!("POT_NAME{number}=1\n")).collect::<Vec<_>>().concat();
+    let files = Files::new(&own);
+    for args in [&["check", "--offline"][..], &["conf", "show"]] {
+        let mut child = console()
+            .arg("--etc")
+            .arg(files.folder.path())
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((status(&output), text(&output.stderr).as_str()), (0, ""), "{args:?}");
+    }
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let output = console().args(["completions", "bash"]).output().unwrap();
+    let text = text(&output.stdout);
+    for word in ["check", "conf", "--offline", "restore"] {
+        assert!(text.contains(word), "{word}");
+    }
+}

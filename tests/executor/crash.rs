@@ -1,0 +1,241 @@
+//! A sudden death (SIGKILL) at every step of saving and of a run: what is left is the old or the new, whole, and the
+//! history says what happened.
+
+use crate::child;
+use crate::rig::{edit, save, simulate};
+use pot_console::executor::Executor;
+use pot_console::executor::local::Local;
+use pot_console::executor::protocol::{Command, RefusalKind, Reply};
+use pot_console::journal::record::{Outcome, Record, Stage};
+use pot_console::layout::Layout;
+use pot_console::settings::Settings;
+use std::os::unix::process::ExitStatusExt as _;
+
+const SAVING: [&str; 16] = [
+    "save-begin",
+    "journal-begin",
+    "journal-written",
+    "journal-synced",
+    "journal-headed",
+    "save-intended",
+    "backup-begin",
+    "backup-kept",
+    "backup-listed",
+    "replace-begin",
+    "replace-written",
+    "replace-synced",
+    "replace-renamed",
+    "replace-done",
+    "save-written",
+    "save-recorded",
+];
+
+const RUNNING: [&str; 8] = [
+    "run-begun",
+    "run-event",
+    "run-action",
+    "run-acted",
+    "journal-written",
+    "replace-synced",
+    "replace-renamed",
+    "run-ended",
+];
+
+/// Runs the child so that it dies at the step's first, second … time, and looks after each death.
+fn at_every_time(what: &str, steps: &[&str], most: usize, mut look: impl FnMut(&Layout, &str)) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    drop(Local::open(&layout).unwrap());
+    let mut deaths = 0;
+    for step in steps {
+        for time in 1..=most {
+            let at = format!("{step}#{time}");
+            // Another value each time, so that there is something to save.
+            let value = 20 + (deaths * 7 + time) % 43;
+            let status = child::start(what, layout.root(), &value.to_string(), Some(&at)).wait().unwrap();
+            match (status.code(), status.signal()) {
+                (_, Some(9)) => deaths += 1,
+                // It does not come by that often.
+                (Some(0), _) => {
+                    assert!(time > 1, "{step} was never reached");
+                    look(&layout, &at);
+                    break;
+                }
+                other => panic!("at {at}: {other:?}"),
+            }
+            look(&layout, &at);
+        }
+    }
+}
+
+fn after_a_start(layout: &Layout, at: &str) -> Vec<Record> {
+    let (executor, opening) = Executor::open(layout, Settings::default()).unwrap();
+    assert!(opening.rolled_back.is_none(), "at {at}: {opening:?}");
+    let watch = executor.begin_serving(&opening).unwrap();
+    let mut local = Local::open(layout).unwrap();
+    let Reply::Verified(view) = local.ask(Command::VerifyJournal {}).unwrap() else { panic!() };
+    assert!(view.sound, "at {at}: {view:?}");
+    let mut records = Vec::new();
+    loop {
+        let after = records.last().map_or(0, |record: &Record| record.sequence);
+        match local.ask(Command::JournalAfter { after, limit: 1000 }).unwrap() {
+            Reply::Records { records: some, .. } if some.is_empty() => break,
+            Reply::Records { records: some, .. } => records.extend(some),
+            other => panic!("{other:?}"),
+        }
+    }
+    executor.end_serving();
+    watch.join().unwrap();
+    let open: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.entry.stage == Stage::Intent)
+        .filter(|intent| !records.iter().any(|record| record.entry.intent == Some(intent.sequence)))
+        .collect();
+    assert!(open.is_empty(), "at {at} these were left open: {open:?}");
+    records
+}
+
+#[test]
+fn a_death_while_saving_leaves_the_old_or_the_new_file_whole_and_says_so() {
+    let (mut before, mut interrupted) = (None::<Vec<u8>>, 0);
+    at_every_time("saves_a_value", &SAVING, 6, |layout, at| {
+        let now = std::fs::read(layout.pot_conf()).unwrap();
+        let records = after_a_start(layout, at);
+        let last = records
+            .iter()
+            .rev()
+            .find(|record| record.entry.stage == Stage::Outcome && record.entry.object.ends_with("pot.conf"));
+        let intent = last.and_then(|last| {
+            records.iter().find(|record| Some(record.sequence) == last.entry.intent && record.entry.after.is_some())
+        });
+        let digest = pot_console::digest::Digest::of(&now);
+        if let (Some(last), Some(intent)) = (last, intent) {
+            let new = intent.entry.after == Some(digest);
+            let old = intent.entry.before == Some(digest) || before.as_ref() == Some(&now);
+            assert!(new || old, "at {at}: neither the old nor the new file: {}", String::from_utf8_lossy(&now));
+            if last.entry.outcome == Some(Outcome::Interrupted) {
+                interrupted += 1;
+                let says = if new { "new content is in place" } else { "old content is still in place" };
+                assert!(last.entry.message.contains(says), "at {at}: {}", last.entry.message);
+            }
+        }
+        let folder = layout.etc();
+        let strays: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.ends_with(".conf") && !name.ends_with(".sample"))
+            .collect();
+        assert!(strays.is_empty(), "at {at}: {strays:?}");
+        before = Some(now);
+    });
+    assert!(interrupted >= 8, "only {interrupted} were told as interrupted");
+}
+
+#[test]
+fn a_death_while_running_is_told_as_interrupted() {
+    let mut interrupted = 0;
+    at_every_time("runs_a_preparation", &RUNNING, 3, |layout, at| {
+        let records = after_a_start(layout, at);
+        interrupted += usize::from(
+            records.iter().rev().find(|record| record.entry.run.is_some()).is_some_and(|record| {
+                record.entry.outcome == Some(Outcome::Interrupted)
+            }),
+        );
+        let mut local = Local::open(layout).unwrap();
+        let Reply::Runs { runs } = local.ask(Command::Runs { before: None, limit: 50 }).unwrap() else { panic!() };
+        assert!(runs.iter().all(|run| run.state.is_final()), "at {at}: {runs:?}");
+    });
+    assert!(interrupted >= 3, "only {interrupted} were told as interrupted");
+}
+
+/// A file system of its own, unmounted at the end. Only root can have one.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn new(at: &std::path::Path, options: &str) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "none"])
+            .arg(at)
+            .status()
+            .is_ok_and(|status| status.success());
+        if !mounted {
+            eprintln!("this machine lets no file system be mounted: a full and a read-only one are not tried here");
+        }
+        mounted.then(|| Self(at.to_owned()))
+    }
+
+    fn make_read_only(&self) {
+        assert!(std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+/// pot's folder on a small file system that `spoil` makes unusable.
+fn with_spoilt_folder(spoil: impl FnOnce(&Mounted, &std::path::Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    let files: Vec<_> = std::fs::read_dir(layout.etc())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), std::fs::read(&path).unwrap()))
+        .collect();
+    let Some(mounted) = Mounted::new(layout.etc(), "size=64k") else { return };
+    files.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    spoil(&mounted, layout.etc());
+    let before = std::fs::read(layout.pot_conf()).unwrap();
+    let names = |layout: &Layout| {
+        let mut names: Vec<_> =
+            std::fs::read_dir(layout.etc()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let names_before = names(&layout);
+    let mut local = Local::open(&layout).unwrap();
+    let Reply::Configuration(view) = local.ask(Command::Configuration {}).unwrap() else { panic!() };
+    let refusal = local.ask(save(view.digest, vec![edit("POT_HOSTNAME_MAX_LENGTH", "33")])).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Failed, "{refusal}");
+    assert!(refusal.message.contains("pot.conf"), "{refusal}");
+    assert_eq!(std::fs::read(layout.pot_conf()).unwrap(), before);
+    assert_eq!(names(&layout), names_before);
+    let records = after_a_start(&layout, "a spoilt folder");
+    assert!(records.iter().any(|record| record.entry.outcome == Some(Outcome::Failed)));
+    drop(local);
+    drop(mounted);
+}
+
+#[test]
+fn a_full_file_system_leaves_the_old_file_and_an_error_that_says_so() {
+    with_spoilt_folder(|_, folder| {
+        let mut filler = std::fs::File::create(folder.join("filler.conf")).unwrap();
+        while std::io::Write::write_all(&mut filler, &[b'x'; 512]).is_ok() {}
+    });
+}
+
+#[test]
+fn a_read_only_file_system_leaves_the_old_file_and_an_error_that_says_so() {
+    with_spoilt_folder(|mounted, _| mounted.make_read_only());
+}
+
+#[test]
+fn a_full_journal_refuses_the_change_before_it_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    let Some(mounted) = Mounted::new(&layout.state(), "size=2m") else { return };
+    let mut local = Local::open(&layout).unwrap();
+    let Reply::Configuration(view) = local.ask(Command::Configuration {}).unwrap() else { panic!() };
+    let mut filler = std::fs::File::create(layout.state().join("filler")).unwrap();
+    while std::io::Write::write_all(&mut filler, &[b'x'; 512]).is_ok() {}
+    let before = std::fs::read(layout.pot_conf()).unwrap();
+    let refusal = local.ask(save(view.digest, vec![edit("POT_HOSTNAME_MAX_LENGTH", "33")])).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::NotRecorded, "{refusal}");
+    assert_eq!(std::fs::read(layout.pot_conf()).unwrap(), before);
+    drop(local);
+    drop(mounted);
+}

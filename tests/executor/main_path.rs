@@ -1,0 +1,321 @@
+//! What an admin does: sign in, change pot.conf, be told of others, run an operation, read the history.
+
+use crate::rig::{PASSWORD, Rig, edit, kind, save};
+use pot_console::executor::local::Local;
+use pot_console::executor::protocol::{Command, RefusalKind, Reply, Secret};
+use pot_console::journal::record::{Action, Method, Outcome, Reported, Stage};
+use pot_console::operations::plan::{ManagedFile, Operation};
+use pot_console::settings::Settings;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_saved_change_is_in_the_file_and_in_the_history_with_who_and_from_where() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
+    let before = wire.configuration(Some(&token));
+    let reported = Reported { address: Some("192.168.178.5".into()), browser: Some("Firefox".into()) };
+    let command = Command::Save {
+        base: before.digest,
+        edits: vec![edit("POT_HOSTNAME_MAX_LENGTH", "60")],
+        reason: Some("  because \u{1b}[31m ".into()),
+        accept_errors: false,
+    };
+    let Reply::Saved { record, digest, diff } = wire.ask_from(Some(&token), reported.clone(), command).unwrap() else {
+        panic!("not saved")
+    };
+    assert!(diff.to_string().contains("+POT_HOSTNAME_MAX_LENGTH=60"), "{diff}");
+    assert!(String::from_utf8(rig.pot_conf()).unwrap().contains("\nPOT_HOSTNAME_MAX_LENGTH=60\n"));
+    assert_eq!(wire.configuration(Some(&token)).digest, digest);
+
+    let records = rig.records();
+    let outcome = records.iter().find(|one| one.sequence == record).unwrap();
+    let intent = records.iter().find(|one| Some(one.sequence) == outcome.entry.intent).unwrap();
+    assert_eq!(intent.entry.stage, Stage::Intent);
+    assert_eq!((outcome.entry.action, outcome.entry.outcome), (Action::Configuration, Some(Outcome::Done)));
+    assert_eq!((outcome.entry.actor.name.as_str(), outcome.entry.actor.method), ("olaf", Method::Password));
+    assert_eq!(outcome.entry.reported, reported);
+    assert!(outcome.entry.reason.as_ref().is_some_and(|reason| !reason.contains('\u{1b}')));
+    let change = &outcome.entry.changes[0];
+    assert_eq!((change.name.as_str(), change.to.as_deref()), ("POT_HOSTNAME_MAX_LENGTH", Some("60")));
+
+    let Reply::Backups { backups } = wire.ask(Some(&token), Command::Backups { file: Some(ManagedFile::PotConf) }).unwrap()
+    else {
+        panic!()
+    };
+    assert!(backups.iter().any(|backup| backup.digest == before.digest && backup.record == Some(intent.sequence)));
+}
+
+#[test]
+fn saving_nothing_writes_nothing() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
+    let before = wire.configuration(Some(&token));
+    let records = rig.records().len();
+    let Reply::Saved { diff, .. } = wire.ask(Some(&token), save(before.digest, Vec::new())).unwrap() else { panic!() };
+    assert!(diff.is_empty());
+    assert_eq!(rig.records().len(), records);
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_not_overwritten_and_says_who_changed_what() {
+    let rig = Rig::new();
+    let (mut wire, olaf, anna) = (rig.connect(), rig.sign_in("olaf"), rig.sign_in("anna"));
+    let base = wire.configuration(Some(&olaf)).digest;
+    wire.ask(Some(&anna), save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", "50"), edit("POT_TMP", "/var/tmp")])).unwrap();
+    let theirs = rig.pot_conf();
+    let edits = vec![edit("POT_HOSTNAME_MAX_LENGTH", "40"), edit("POT_MKTEMP_SUFFIX", ".XXXXXXXXXX")];
+    let refusal = wire.ask(Some(&olaf), save(base, edits.clone())).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Conflict);
+    assert_eq!(rig.pot_conf(), theirs);
+    let conflict = refusal.conflict.unwrap();
+    assert_eq!(conflict.by.as_deref(), Some("anna"));
+    assert_eq!(conflict.colliding.len(), 1, "{conflict:?}");
+    assert_eq!(conflict.colliding[0].theirs.as_deref(), Some("50"));
+    assert_eq!((conflict.colliding[0].yours.as_deref(), conflict.fitting), (Some("40"), 1));
+    wire.ask(Some(&olaf), save(conflict.digest, edits)).unwrap();
+    let text = String::from_utf8(rig.pot_conf()).unwrap();
+    assert!(text.contains("POT_TMP=/var/tmp") && text.contains("POT_HOSTNAME_MAX_LENGTH=40"));
+}
+
+#[test]
+fn a_value_against_a_limit_is_refused_also_for_an_admin_with_a_reason() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("anna"));
+    let before = rig.pot_conf();
+    let base = wire.configuration(Some(&token)).digest;
+    for (name, value) in [
+        ("POT_FS_ROOT", "/etc"),
+        ("POT_EXTRA_EXTIF", "em0;reboot"),
+        ("POT_EXPORT_PORTS_PF_RULES_HOOK", "/tmp/hook"),
+        ("POT_NETWORK", "$(id)"),
+    ] {
+        let edits = vec![edit(name, value)];
+        let command = Command::Save { base, edits, reason: Some("I want it".into()), accept_errors: true };
+        let refusal = wire.ask(Some(&token), command).unwrap_err();
+        assert_eq!((refusal.kind, refusal.field.as_deref()), (RefusalKind::Limit, Some(name)), "{refusal}");
+    }
+    assert_eq!(rig.pot_conf(), before);
+}
+
+#[test]
+fn error_findings_stand_in_the_way_unless_an_admin_says_why() {
+    let rig = Rig::new();
+    let (mut wire, anna, olaf) = (rig.connect(), rig.sign_in("anna"), rig.sign_in("olaf"));
+    let base = wire.configuration(Some(&anna)).digest;
+    let wrong = |reason: Option<&str>, accept_errors| Command::Save {
+        base,
+        edits: vec![edit("POT_GATEWAY", "192.0.2.1")],
+        reason: reason.map(str::to_owned),
+        accept_errors,
+    };
+    let refusal = wire.ask(Some(&olaf), wrong(None, false)).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Findings);
+    assert!(refusal.findings.iter().any(|finding| finding.parameters.iter().any(|name| name == "POT_GATEWAY")));
+    assert_eq!(kind(wire.ask(Some(&olaf), wrong(Some("why"), true))), RefusalKind::Forbidden);
+    assert_eq!(kind(wire.ask(Some(&anna), wrong(None, true))), RefusalKind::Limit);
+    wire.ask(Some(&anna), wrong(Some("a test network"), true)).unwrap();
+    // What stands wrong already does not keep someone from mending something else.
+    let base = wire.configuration(Some(&olaf)).digest;
+    wire.ask(Some(&olaf), save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", "60")])).unwrap();
+}
+
+#[test]
+fn where_the_settings_ask_for_a_reason_nothing_is_saved_without() {
+    let rig = Rig::new();
+    rig.executor.replace_settings(Settings { reason_required: true, ..Settings::default() });
+    let (mut wire, token) = (rig.connect(), rig.sign_in("anna"));
+    let base = wire.configuration(Some(&token)).digest;
+    let refusal = wire.ask(Some(&token), save(base, vec![edit("POT_TMP", "/var/tmp")])).unwrap_err();
+    assert_eq!(refusal.field.as_deref(), Some("reason"));
+}
+
+#[test]
+fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference() {
+    let rig = Rig::new();
+    let mut wire = rig.connect();
+    let token = rig.sign_in("vera");
+    let facts = |wire: &mut crate::rig::Wire, refresh| match wire.ask(Some(&token), Command::Facts { refresh }).unwrap() {
+        Reply::Facts { facts, refreshing, .. } => facts.filter(|_| !refreshing),
+        other => panic!("{other:?}"),
+    };
+    until("the first look", || facts(&mut wire, false).is_some());
+    until("the first look is noted", || rig.layout.private().join("watched.json").exists());
+    let mut text = rig.pot_conf();
+    text.extend_from_slice(b"# by hand\n");
+    std::fs::write(rig.layout.pot_conf(), &text).unwrap();
+    facts(&mut wire, true);
+    until("the outside change", || {
+        rig.records().iter().any(|record| {
+            record.entry.action == Action::Outside
+                && record.entry.object.ends_with("pot.conf")
+                && record.entry.diff.as_ref().is_some_and(|diff| diff.to_string().contains("+# by hand"))
+        })
+    });
+    // One's own change is none from outside.
+    let olaf = rig.sign_in("olaf");
+    let base = wire.configuration(Some(&olaf)).digest;
+    wire.ask(Some(&olaf), save(base, vec![edit("POT_TMP", "/var/tmp")])).unwrap();
+    facts(&mut wire, true);
+    std::thread::sleep(Duration::from_millis(300));
+    until("the next look", || facts(&mut wire, false).is_some());
+    let outside = rig.records().iter().filter(|record| record.entry.action == Action::Outside).count();
+    assert_eq!(outside, 1);
+}
+
+#[test]
+fn an_operation_is_planned_confirmed_run_and_recorded() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
+    let operation = Operation::Init {
+        place_anchors: true,
+        merge_syslogd_flags: true,
+        minimal: false,
+        leave_syslogd: false,
+        leave_pf: false,
+        pf_file: None,
+    };
+    let Reply::Plan(plan) = wire.ask(Some(&token), Command::Plan { operation }).unwrap() else { panic!() };
+    assert!(plan.blockers.is_empty(), "{:?}", plan.blockers);
+    let command = |digest| Command::Run {
+        plan: plan.id,
+        digest,
+        password: None,
+        confirm_text: plan.confirm_text.clone(),
+        reason: None,
+    };
+    let Reply::Started { run } = wire.ask(Some(&token), command(plan.digest)).unwrap() else { panic!() };
+    until("the run's end", || match wire.ask(Some(&token), Command::RunState { run }).unwrap() {
+        Reply::Run(run) => run.state.is_final(),
+        other => panic!("{other:?}"),
+    });
+    let Reply::Run(run) = wire.ask(Some(&token), Command::RunState { run }).unwrap() else { panic!() };
+    let outcome = rig
+        .records()
+        .into_iter()
+        .find(|record| record.entry.stage == Stage::Outcome && record.entry.run == Some(run.id))
+        .expect("the run is in the history");
+    assert_eq!(outcome.entry.outcome, Some(Outcome::Done), "{} {:?}", run.summary, run.checks);
+    // The plan served once.
+    assert_eq!(kind(wire.ask(Some(&token), command(plan.digest))), RefusalKind::NotFound);
+}
+
+#[test]
+fn the_first_account_is_made_with_the_code_that_root_sees_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = crate::rig::simulate(&dir.path().join("host"));
+    let (executor, _) = pot_console::executor::Executor::open(&layout, Settings::default()).unwrap();
+    let code = executor.new_setup_code().unwrap().expect("there is no account yet");
+    let ask = |command| {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let executor = std::sync::Arc::clone(&executor);
+        std::thread::spawn(move || executor.serve(theirs));
+        crate::rig::Wire::over(ours).ask(None, command)
+    };
+    let set_up = |code: &str, name: &str| Command::SetUp {
+        code: Secret(code.to_owned()),
+        name: name.to_owned(),
+        password: Secret(PASSWORD.to_owned()),
+    };
+    assert_eq!(kind(ask(set_up("AAAA-AAAA-AAAA", "anna"))), RefusalKind::WrongPassword);
+    assert!(matches!(ask(set_up(&code.to_lowercase().replace('-', " "), "anna")), Ok(Reply::SignedIn { .. })));
+    assert_eq!(kind(ask(set_up(&code, "eve"))), RefusalKind::WrongPassword);
+    assert_eq!(executor.new_setup_code().unwrap(), None);
+}
+
+#[test]
+fn guessing_is_slowed_down_but_the_right_person_gets_in() {
+    let rig = Rig::new();
+    let mut wire = rig.connect();
+    let from = |address: &str| Reported { address: Some(address.to_owned()), browser: None };
+    let try_with = |wire: &mut crate::rig::Wire, address: &str, password: &str| {
+        let command = Command::SignIn { name: "anna".into(), password: Secret(password.to_owned()) };
+        wire.ask_from(None, from(address), command)
+    };
+    try_with(&mut wire, "10.9.9.9", PASSWORD).unwrap();
+    let kinds: Vec<RefusalKind> =
+        (0..20).map(|n| kind(try_with(&mut wire, "10.0.0.66", &format!("guess number {n}")))).collect();
+    assert!(kinds[..4].iter().all(|kind| *kind == RefusalKind::WrongPassword));
+    assert!(kinds[15..].iter().all(|kind| *kind == RefusalKind::Throttled), "{kinds:?}");
+    assert_eq!(kind(try_with(&mut wire, "10.0.0.66", PASSWORD)), RefusalKind::Throttled);
+    try_with(&mut wire, "10.9.9.9", PASSWORD).unwrap();
+    let records = rig.records();
+    assert!(records.iter().any(|record| record.entry.action == Action::Throttle));
+    assert!(!serde_json::to_string(&records).unwrap().contains("guess number"));
+}
+
+#[test]
+fn a_name_that_is_no_account_takes_as_long_as_one_that_is_and_is_not_written_down() {
+    let rig = Rig::new();
+    let mut wire = rig.connect();
+    let mut time = |name: &str| {
+        let mut best = Duration::MAX;
+        for n in 0..4 {
+            let reported = Reported { address: Some(format!("10.0.{n}.{}", name.len())), browser: None };
+            let start = Instant::now();
+            let command = Command::SignIn { name: name.to_owned(), password: Secret("wrong password".into()) };
+            assert_eq!(kind(wire.ask_from(None, reported, command)), RefusalKind::WrongPassword);
+            best = best.min(start.elapsed());
+        }
+        best
+    };
+    let (known, unknown) = (time("vera"), time("my secret typed into the wrong field"));
+    assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} against {unknown:?}");
+    assert!(!serde_json::to_string(&rig.records()).unwrap().contains("wrong field"));
+}
+
+#[test]
+fn what_the_command_line_does_to_accounts_counts_at_once_for_who_is_signed_in() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
+    let mut local = Local::open(&rig.layout).unwrap();
+    local.ask(Command::SetRole { name: "olaf".into(), role: pot_console::journal::record::Role::Viewer }).unwrap();
+    let base = wire.configuration(Some(&token)).digest;
+    assert_eq!(kind(wire.ask(Some(&token), save(base, vec![edit("POT_TMP", "/x")]))), RefusalKind::Forbidden);
+    local.ask(Command::SetDisabled { name: "olaf".into(), disabled: true }).unwrap();
+    assert_eq!(kind(wire.ask(Some(&token), Command::Session {})), RefusalKind::SignInNeeded);
+}
+
+#[test]
+fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
+    let rig = Rig::new();
+    let token = rig.sign_in("vera");
+    let mut wire = rig.connect();
+    until("facts", || {
+        matches!(wire.ask(Some(&token), Command::Facts { refresh: false }), Ok(Reply::Facts { facts: Some(_), .. }))
+    });
+    let Reply::LogFiles { files, facility, .. } = wire.ask(Some(&token), Command::LogFiles {}).unwrap() else { panic!() };
+    assert_eq!(facility, "local2");
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let executor = std::sync::Arc::clone(&rig.executor);
+    std::thread::spawn(move || executor.serve(theirs));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = pot_console::executor::client::Client::start(ours).unwrap();
+        let reported = Reported::default();
+        if files.is_empty() {
+            // A stock syslog.conf writes local2 nowhere: then there is nothing to open, and that is said.
+            let refusal = client.open_log(Some(&token), &reported, 0).await.unwrap_err();
+            assert_eq!(refusal.kind, RefusalKind::NotFound);
+        } else {
+            let (file, size) = client.open_log(Some(&token), &reported, 0).await.unwrap();
+            assert_eq!(file.metadata().unwrap().len(), size);
+        }
+        // Many at once: each gets its own answer.
+        let mut asked = Vec::new();
+        for _ in 0..50 {
+            asked.push(client.ask(Some(&token), &reported, Command::Session {}));
+        }
+        for answer in futures_util::future::join_all(asked).await {
+            assert!(matches!(answer, Ok(Reply::Session(_))));
+        }
+    });
+}
+
+/// Waits for something that comes by itself.
+pub fn until(what: &str, mut comes: impl FnMut() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while !comes() {
+        assert!(Instant::now() < give_up, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

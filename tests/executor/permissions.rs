@@ -1,0 +1,261 @@
+//! Every row of the one table, tried by those who may not.
+
+use crate::rig::{PASSWORD, Rig, edit, kind};
+use pot_console::digest::Digest;
+use pot_console::executor::permissions::{Who, name, permission};
+use pot_console::executor::protocol::{Command, ExportFormat, RefusalKind, Reply, Secret};
+use pot_console::journal::record::{Action, Role};
+use pot_console::operations::plan::{ManagedFile, Operation, Preparation, ProofNeeded};
+use pot_console::settings::Settings;
+
+/// One well-formed command of each kind. The match has no catch-all arm: a new command does not compile until it is
+/// here, too.
+pub fn one_of_each() -> Vec<Command> {
+    let secret = || Secret(PASSWORD.to_owned());
+    let digest = Digest::of(b"");
+    let all = vec![
+        Command::Greeting {},
+        Command::JournalAfter { after: 0, limit: 10 },
+        Command::Ready {},
+        Command::SignIn { name: "eve".into(), password: secret() },
+        Command::SetUp { code: secret(), name: "eve".into(), password: secret() },
+        Command::SignOut {},
+        Command::Session {},
+        Command::Prove { password: secret() },
+        Command::Accounts {},
+        Command::AddAccount { name: "eve".into(), role: Role::Admin, password: secret() },
+        Command::SetRole { name: "vera".into(), role: Role::Admin },
+        Command::SetDisabled { name: "anna".into(), disabled: true },
+        Command::ChangePassword { old: secret(), new: Secret("another password".into()) },
+        Command::Configuration {},
+        Command::Facts { refresh: false },
+        Command::Backups { file: None },
+        Command::Backup { file: ManagedFile::PotConf, digest },
+        Command::File { file: ManagedFile::RcConf },
+        Command::LogFiles {},
+        Command::OpenLog { generation: 0 },
+        Command::Review { base: digest, edits: vec![edit("POT_TMP", "/var/tmp")] },
+        Command::Save { base: digest, edits: vec![edit("POT_TMP", "/x")], reason: None, accept_errors: false },
+        Command::Save { base: digest, edits: vec![edit("POT_TMP", "/x")], reason: None, accept_errors: true },
+        Command::Plan { operation: Operation::DeInit { stop_pots: true, minimal: false, pf_file: None } },
+        Command::Run { plan: 1, digest, password: Some(secret()), confirm_text: None, reason: None },
+        Command::Runs { before: None, limit: 10 },
+        Command::RunState { run: 1 },
+        Command::RunEvents { run: 1, after: 0, limit: 10 },
+        Command::Abort { run: 1 },
+        Command::KeepNonce { run: 1, accepted_ms: i64::MAX, connection: 1 },
+        Command::Keep { run: 1, nonce: secret(), accepted_ms: i64::MAX, connection: 2 },
+        Command::PutBack { run: 1 },
+        Command::SetAside { item: Preparation::EnableRacct, aside: true },
+        Command::Feedback {
+            wrong: "w".into(),
+            missing: "m".into(),
+            usability: "u".into(),
+            name: None,
+            reply_to: None,
+            send: true,
+        },
+        Command::VerifyJournal {},
+        Command::Checkpoint {},
+        Command::RecordExport { format: ExportFormat::Csv, filter: "user=anna".into() },
+    ];
+    let mut kinds: Vec<&str> = all.iter().map(name).collect();
+    kinds.dedup();
+    assert_eq!(kinds.len(), all.iter().map(place).max().unwrap() + 1, "a command is missing here");
+    all
+}
+
+fn place(command: &Command) -> usize {
+    use Command as C;
+    match command {
+        C::Greeting {} => 0,
+        C::JournalAfter { .. } => 1,
+        C::Ready {} => 2,
+        C::SignIn { .. } => 3,
+        C::SetUp { .. } => 4,
+        C::SignOut {} => 5,
+        C::Session {} => 6,
+        C::Prove { .. } => 7,
+        C::Accounts {} => 8,
+        C::AddAccount { .. } => 9,
+        C::SetRole { .. } => 10,
+        C::SetDisabled { .. } => 11,
+        C::ChangePassword { .. } => 12,
+        C::Configuration {} => 13,
+        C::Facts { .. } => 14,
+        C::Backups { .. } => 15,
+        C::Backup { .. } => 16,
+        C::File { .. } => 17,
+        C::LogFiles {} => 18,
+        C::OpenLog { .. } => 19,
+        C::Review { .. } => 20,
+        C::Save { .. } => 21,
+        C::Plan { .. } => 22,
+        C::Run { .. } => 23,
+        C::Runs { .. } => 24,
+        C::RunState { .. } => 25,
+        C::RunEvents { .. } => 26,
+        C::Abort { .. } => 27,
+        C::KeepNonce { .. } => 28,
+        C::Keep { .. } => 29,
+        C::PutBack { .. } => 30,
+        C::SetAside { .. } => 31,
+        C::Feedback { .. } => 32,
+        C::VerifyJournal {} => 33,
+        C::Checkpoint {} => 34,
+        C::RecordExport { .. } => 35,
+    }
+}
+
+/// Commands that need more than a viewer.
+pub fn forbidden_to_viewers() -> Vec<Command> {
+    let too_high = |command: &Command| matches!(permission(command).who, Who::AtLeast(role) if role > Role::Viewer);
+    one_of_each().into_iter().filter(too_high).collect()
+}
+
+#[test]
+fn whatever_is_asked_for_without_the_right_to_it_is_refused_changes_nothing_and_is_in_the_history() {
+    let rig = Rig::new();
+    let mut wire = rig.connect();
+    let (viewer, expired) = (rig.sign_in("vera"), Secret("A".repeat(43)));
+    let ended = rig.sign_in("anna");
+    wire.ask(Some(&ended), Command::SignOut {}).unwrap();
+    let before = rig.state_of_the_host();
+
+    let mut refused = Vec::new();
+    for command in one_of_each() {
+        let Who::AtLeast(needed) = permission(&command).who else { continue };
+        for token in [None, Some(&expired), Some(&ended), Some(&Secret("no token".into()))] {
+            assert_eq!(kind(wire.ask(token, command.clone())), RefusalKind::SignInNeeded, "{command:?}");
+        }
+        refused.push((name(&command), "nobody"));
+        if needed > Role::Viewer {
+            assert_eq!(kind(wire.ask(Some(&viewer), command.clone())), RefusalKind::Forbidden, "{command:?}");
+            refused.push((name(&command), "vera"));
+        }
+    }
+    assert_eq!(rig.state_of_the_host(), before);
+    let records = rig.records();
+    for (command, who) in refused {
+        let written = records.iter().any(|record| {
+            record.entry.action == Action::Refusal && record.entry.object == command && record.entry.actor.name == who
+        });
+        assert!(written, "the refusal of {command} to {who} is not in the history");
+    }
+}
+
+#[test]
+fn a_session_that_was_idle_for_too_long_is_none() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("anna"));
+    wire.ask(Some(&token), Command::Session {}).unwrap();
+    rig.executor.replace_settings(Settings { idle_minutes: 0, ..Settings::default() });
+    let before = rig.state_of_the_host();
+    for command in one_of_each() {
+        if matches!(permission(&command).who, Who::AtLeast(_)) {
+            assert_eq!(kind(wire.ask(Some(&token), command.clone())), RefusalKind::SignInNeeded, "{command:?}");
+        }
+    }
+    assert_eq!(rig.state_of_the_host(), before);
+}
+
+#[test]
+fn what_wants_a_fresh_password_is_refused_to_a_session_whose_password_is_old() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("anna"));
+    rig.executor.forget_fresh_proofs();
+    let before = rig.state_of_the_host();
+    let wants_fresh = |command: &Command| permission(command).proof == ProofNeeded::Fresh;
+    let commands: Vec<Command> = one_of_each().into_iter().filter(wants_fresh).collect();
+    assert_eq!(commands.len(), 3);
+    for command in commands {
+        assert_eq!(kind(wire.ask(Some(&token), command)), RefusalKind::ProofNeeded);
+    }
+    assert_eq!(rig.state_of_the_host(), before);
+    wire.ask(Some(&token), Command::Prove { password: Secret(PASSWORD.into()) }).unwrap();
+    wire.ask(Some(&token), Command::SetRole { name: "vera".into(), role: Role::Operator }).unwrap();
+}
+
+#[test]
+fn a_plan_serves_once_for_its_session_with_its_digest_and_its_proof() {
+    let rig = Rig::new();
+    let (mut wire, anna, other, olaf) =
+        (rig.connect(), rig.sign_in("anna"), rig.sign_in("anna"), rig.sign_in("olaf"));
+    let operation = Operation::Prepare { items: vec![Preparation::RouteLog] };
+    let plan = |wire: &mut crate::rig::Wire, token: &Secret, operation: &Operation| {
+        match wire.ask(Some(token), Command::Plan { operation: operation.clone() }).unwrap() {
+            Reply::Plan(plan) => plan,
+            other => panic!("{other:?}"),
+        }
+    };
+    let run = |plan: u64, digest, password: Option<&str>| Command::Run {
+        plan,
+        digest,
+        password: password.map(|password| Secret(password.to_owned())),
+        confirm_text: None,
+        reason: None,
+    };
+    let before = rig.state_of_the_host();
+    let made = plan(&mut wire, &anna, &operation);
+    // Another session's, even of the same person; another digest; no such plan.
+    assert_eq!(kind(wire.ask(Some(&other), run(made.id, made.digest, None))), RefusalKind::NotFound);
+    assert_eq!(kind(wire.ask(Some(&anna), run(made.id, Digest::of(b"x"), None))), RefusalKind::Conflict);
+    assert_eq!(kind(wire.ask(Some(&anna), run(made.id + 1, made.digest, None))), RefusalKind::NotFound);
+    // What destroys: only for admins, and with the password now.
+    let de_init = Operation::DeInit { stop_pots: true, minimal: false, pf_file: None };
+    let destroys = plan(&mut wire, &anna, &de_init);
+    assert_eq!(destroys.proof, ProofNeeded::OneTime);
+    assert_eq!(kind(wire.ask(Some(&anna), run(destroys.id, destroys.digest, None))), RefusalKind::ProofNeeded);
+    assert_eq!(kind(wire.ask(Some(&anna), run(destroys.id, destroys.digest, Some("no")))), RefusalKind::WrongPassword);
+    let operators = plan(&mut wire, &olaf, &de_init);
+    assert_eq!(
+        kind(wire.ask(Some(&olaf), run(operators.id, operators.digest, Some(PASSWORD)))),
+        RefusalKind::Forbidden
+    );
+    rig.executor.forget_fresh_proofs();
+    assert_eq!(kind(wire.ask(Some(&anna), run(made.id, made.digest, None))), RefusalKind::ProofNeeded);
+    assert_eq!(rig.state_of_the_host(), before);
+    let refusals = rig.records().iter().filter(|record| record.entry.object == "run").count();
+    assert_eq!(refusals, 6, "each refusal of run but the wrong password, which has its own record");
+
+    wire.ask(Some(&anna), Command::Prove { password: Secret(PASSWORD.into()) }).unwrap();
+    let Reply::Started { run: number } = wire.ask(Some(&anna), run(made.id, made.digest, None)).unwrap() else { panic!() };
+    crate::main_path::until("the run's end", || {
+        matches!(wire.ask(Some(&anna), Command::RunState { run: number }), Ok(Reply::Run(run)) if run.state.is_final())
+    });
+    assert_eq!(kind(wire.ask(Some(&anna), run(made.id, made.digest, None))), RefusalKind::NotFound);
+}
+
+#[test]
+fn where_root_gives_the_proof_a_password_is_not_enough() {
+    use pot_console::executor::approval;
+    use pot_console::executor::local::Local;
+    use pot_console::settings::ConfirmDestructive;
+    let rig = Rig::new();
+    rig.executor
+        .replace_settings(Settings { confirm_destructive: ConfirmDestructive::Shell, ..Settings::default() });
+    let (mut wire, anna) = (rig.connect(), rig.sign_in("anna"));
+    let operation = Operation::DeInit { stop_pots: true, minimal: false, pf_file: None };
+    let Reply::Plan(plan) = wire.ask(Some(&anna), Command::Plan { operation }).unwrap() else { panic!() };
+    assert_eq!(plan.proof, ProofNeeded::Shell);
+    let code = plan.approval_code.clone().unwrap();
+    let run = || Command::Run {
+        plan: plan.id,
+        digest: plan.digest,
+        password: Some(Secret(PASSWORD.into())),
+        confirm_text: None,
+        reason: None,
+    };
+    assert_eq!(kind(wire.ask(Some(&anna), run())), RefusalKind::ProofNeeded);
+    let waiting = approval::waiting(&rig.layout, &code).unwrap();
+    assert_eq!(waiting.digest, plan.digest);
+    let mut other = waiting.clone();
+    other.digest = Digest::of(b"another plan");
+    let mut local = Local::open(&rig.layout).unwrap();
+    local.approve(&code, &other).unwrap();
+    assert_eq!(kind(wire.ask(Some(&anna), run())), RefusalKind::ProofNeeded);
+    local.approve(&code, &waiting).unwrap();
+    // Now the engine has its say: on this host there is a dataset's name to type, or nothing to remove.
+    assert_ne!(kind(wire.ask(Some(&anna), run())), RefusalKind::ProofNeeded);
+    assert!(approval::waiting(&rig.layout, &code).is_err());
+}

@@ -1,0 +1,351 @@
+//! The two processes of the binary: what the web process still has, and how they begin, go on and end together.
+
+use crate::main_path::until;
+use crate::rig::{PASSWORD, simulate};
+use pot_console::executor::local::Local;
+use pot_console::executor::protocol::{Command as Ask, Secret};
+use pot_console::journal::record::Role;
+use pot_console::layout::Layout;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A started binary; killed when the test fails.
+struct Started {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Started {
+    fn new(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pot-console"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (send, lines) = mpsc::channel();
+        let out = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn line_with(&self, words: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("no line: {words}"));
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    fn address(&self) -> String {
+        let line = self.line_with("pot-console listening on ");
+        line.rsplit_once("://").unwrap().1.to_owned()
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    fn web(&self) -> i32 {
+        let mut found = None;
+        until("the web process", || {
+            found = web_processes(self.pid()).first().copied();
+            found.is_some()
+        });
+        found.unwrap()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Children of a process whose arguments end in `web`. /proc is asked, which only Linux has.
+fn web_processes(parent: i32) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        let is_child = fields.get(1).and_then(|field| field.parse::<i32>().ok()) == Some(parent);
+        let is_zombie = fields.first() == Some(&"Z");
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if is_child && !is_zombie && arguments.ends_with(b"\0web\0") {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+fn on_linux() -> bool {
+    let linux = Path::new("/proc/self/status").exists();
+    if !linux {
+        eprintln!("the processes are looked at through /proc, which is not here: this is not tried");
+    }
+    linux
+}
+
+fn get(address: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    write!(stream, "GET /sign-in HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn status(pid: i32, field: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:"))).unwrap_or_default().to_owned();
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_demo_serves_a_page_and_leaves_nothing_behind() {
+    if !on_linux() {
+        return;
+    }
+    let mut demo = Started::new(&["demo", "--listen", "127.0.0.1:0"]);
+    let address = demo.address();
+    assert!(demo.line_with("name:").ends_with("admin"));
+    assert!(demo.line_with("password:").len() > 20);
+    let host = demo.line_with("simulated, in ");
+    let folder = PathBuf::from(host.split("simulated, in ").nth(1).unwrap().split(". ").next().unwrap());
+    assert!(folder.join("etc/rc.conf").exists());
+    assert!(get(&address).unwrap().starts_with("HTTP/1.1 200"));
+    let web = demo.web();
+    demo.signal(Signal::SIGTERM);
+    assert!(demo.child.wait().unwrap().success());
+    assert!(!folder.exists(), "{} was left behind", folder.display());
+    assert!(!Path::new(&format!("/proc/{web}/status")).exists());
+}
+
+#[test]
+fn the_web_process_has_nothing_left_that_is_roots() {
+    if !on_linux() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let host = dir.path().join("host");
+    let demo = Started::new(&["demo", "--listen", "127.0.0.1:0", "--dir", host.to_str().unwrap()]);
+    let address = demo.address();
+    let web = demo.web();
+    let host = host.canonicalize().unwrap();
+    if nix::unistd::geteuid().is_root() {
+        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+        for (field, id) in [("Uid", nobody.uid.as_raw()), ("Gid", nobody.gid.as_raw())] {
+            assert_eq!(status(web, field), vec![id.to_string(); 4], "{field}");
+        }
+        let groups = status(web, "Groups");
+        assert!(groups.iter().all(|group| *group == nobody.gid.to_string()), "{groups:?}");
+        for field in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert!(status(web, field)[0].bytes().all(|digit| digit == b'0'), "{field}");
+        }
+        let root = std::fs::read_link(format!("/proc/{web}/root")).unwrap();
+        assert_eq!(root, host.join("var/db/pot-console/web"));
+        // As this user, from this root folder, neither root's files nor the host's can be opened.
+        let cannot = |path: &str| {
+            let tried = Command::new("nsenter")
+                .args(["--target", &web.to_string(), "--root", "--setuid", &nobody.uid.to_string(), "--", "/bin/cat", path])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            tried.is_ok_and(|status| status.success())
+        };
+        assert!(!cannot("/etc/shadow"));
+        let accounts = host.join("var/db/pot-console/root/accounts.json");
+        let as_nobody = Command::new("setpriv")
+            .args(["--reuid", "nobody", "--clear-groups", "cat", accounts.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(!as_nobody.success());
+    } else {
+        eprintln!("this is not root: that the web process changes its user is not tried here");
+    }
+    assert_eq!(status(web, "NoNewPrivs"), ["1"]);
+    let limits = std::fs::read_to_string(format!("/proc/{web}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    // Open: standard streams, the control socket, the listener, the runtime's own, its SQLite files. No file of the
+    // host, no folder, no terminal of root's but the three.
+    for entry in std::fs::read_dir(format!("/proc/{web}/fd")).unwrap().flatten() {
+        let number: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+        let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+        let target = target.to_str().unwrap().to_owned();
+        let own = ["socket:", "anon_inode:", "pipe:"].iter().any(|kind| target.starts_with(kind))
+            || target.contains("/var/db/pot-console/web/");
+        assert!(number < 3 || own, "descriptor {number} is {target}");
+    }
+    assert!(get(&address).is_some());
+    let arguments = std::fs::read(format!("/proc/{web}/cmdline")).unwrap();
+    assert_eq!(arguments.split(|byte| *byte == 0).count(), 3, "{}", String::from_utf8_lossy(&arguments));
+}
+
+#[test]
+fn a_web_process_that_dies_is_started_again_and_one_without_executor_ends() {
+    if !on_linux() {
+        return;
+    }
+    let mut demo = Started::new(&["demo", "--listen", "127.0.0.1:0"]);
+    let address = demo.address();
+    let host = demo.line_with("simulated, in ");
+    let first = demo.web();
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    until("another web process", || web_processes(demo.pid()).iter().any(|pid| *pid != first));
+    assert!(get(&address).unwrap().starts_with("HTTP/1.1 200"));
+    let second = demo.web();
+    demo.child.kill().unwrap();
+    demo.child.wait().unwrap();
+    until("the web process's end", || {
+        std::fs::read_to_string(format!("/proc/{second}/stat")).map_or(true, |stat| stat.contains(") Z"))
+    });
+    // Killed, it could not clean up.
+    let folder = host.split("simulated, in ").nth(1).unwrap().split(". ").next().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_demo_goes_on_with_its_folder_and_takes_the_password_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (host, file) = (dir.path().join("host"), dir.path().join("password"));
+    std::fs::write(&file, "a password from a file\n").unwrap();
+    let args = ["demo", "--listen", "127.0.0.1:0", "--dir", host.to_str().unwrap(), "--password-file", file.to_str().unwrap()];
+    for round in 0..2 {
+        let mut demo = Started::new(&args);
+        demo.address();
+        let layout = Layout::new(&host.canonicalize().unwrap(), None);
+        if round == 0 {
+            let mut text = std::fs::read(layout.pot_conf()).unwrap();
+            text.extend_from_slice(b"# kept\n");
+            std::fs::write(layout.pot_conf(), text).unwrap();
+        } else {
+            assert!(std::fs::read_to_string(layout.pot_conf()).unwrap().ends_with("# kept\n"));
+        }
+        demo.signal(Signal::SIGINT);
+        assert!(demo.child.wait().unwrap().success());
+    }
+    let mut wrong = Started::new(&["demo", "--listen", "127.0.0.1:0", "--dir", dir.path().to_str().unwrap()]);
+    assert!(!wrong.child.wait().unwrap().success(), "a folder with other things in it was taken");
+}
+
+#[test]
+fn a_new_certificate_is_handed_over_without_a_refused_connection() {
+    if !on_linux() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    Local::open(&layout)
+        .unwrap()
+        .ask(Ask::AddAccount { name: "anna".into(), role: Role::Admin, password: Secret(PASSWORD.into()) })
+        .unwrap();
+    let settings = dir.path().join("settings.toml");
+    std::fs::write(&settings, "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n").unwrap();
+    let root = layout.root().to_str().unwrap();
+    let mut serve = Started::new(&["--root", root, "serve", "--config", settings.to_str().unwrap()]);
+    let fingerprint = serve.line_with("fingerprint");
+    let address = serve.address();
+    let before = serve.web();
+    let certificate = |address: &str| {
+        let stream = TcpStream::connect(address).expect("refused");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        presented(stream)
+    };
+    let first = certificate(&address);
+    assert!(fingerprint.ends_with(&first), "{fingerprint} {first}");
+
+    // Broken settings change nothing; then another certificate.
+    std::fs::write(&settings, "listen = 7").unwrap();
+    serve.signal(Signal::SIGHUP);
+    assert_eq!(certificate(&address), first);
+    std::fs::write(&settings, "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\nidle_minutes = 10\n").unwrap();
+    std::fs::remove_dir_all(layout.private().join("tls")).unwrap();
+    serve.signal(Signal::SIGHUP);
+    let mut connections = 0;
+    until("the new certificate", || {
+        connections += 1;
+        certificate(&address) != first
+    });
+    until("the old web process's end", || {
+        connections += 1;
+        certificate(&address);
+        !web_processes(serve.pid()).contains(&before)
+    });
+    assert!(connections > 2);
+    assert_ne!(certificate(&address), first);
+    serve.signal(Signal::SIGTERM);
+    assert!(serve.child.wait().unwrap().success());
+}
+
+/// The SHA-256 fingerprint of the certificate that a server presents.
+fn presented(stream: TcpStream) -> String {
+    use rustls::pki_types::ServerName;
+    #[derive(Debug)]
+    struct Any;
+    impl rustls::client::danger::ServerCertVerifier for Any {
+        fn verify_server_cert(
+            &self,
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &[rustls::pki_types::CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: rustls::pki_types::UnixTime,
+        ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+            Ok(rustls::client::danger::ServerCertVerified::assertion())
+        }
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+        }
+    }
+    let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(std::sync::Arc::new(Any))
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connection = rustls::ClientConnection::new(config.into(), name).unwrap();
+    let mut stream = stream;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream).unwrap();
+    }
+    let presented = connection.peer_certificates().unwrap()[0].to_vec();
+    let digest = pot_console::digest::Digest::of(&presented);
+    digest.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}

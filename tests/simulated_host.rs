@@ -1,0 +1,478 @@
+//! The simulated tools, run as the console and pot run them: other programs, found by PATH, with one state between them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pot_console::simulator::{self, Fault, Scenario};
+
+struct Host {
+    folder: tempfile::TempDir,
+}
+
+struct Answer {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Host {
+    fn new(scenario: Scenario) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let program = Path::new(env!("CARGO_BIN_EXE_pot-console"));
+        simulator::build_with_program(folder.path(), scenario, program).expect("a simulated root");
+        Self { folder }
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.folder.path().join(path.trim_start_matches('/'))
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.path(path), text).expect("a file in the root");
+    }
+
+    fn append(&self, path: &str, text: &str) {
+        self.write(path, &format!("{}{text}", self.read(path)));
+    }
+
+    fn command(&self, line: &[&str]) -> Command {
+        let folders = ["sbin", "bin", "usr/sbin", "usr/bin", "usr/local/sbin", "usr/local/bin"];
+        let path = std::env::join_paths(folders.iter().map(|folder| self.path(folder))).expect("PATH");
+        let program = folders
+            .iter()
+            .map(|folder| self.path(folder).join(line[0]))
+            .find(|path| path.exists())
+            .unwrap_or_else(|| panic!("{} is not on the simulated host", line[0]));
+        let mut command = Command::new(program);
+        command.args(&line[1..]).env_clear().env("PATH", path).current_dir("/").stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &[&str]) -> Answer {
+        let output = self.command(line).output().expect("a simulated tool");
+        Answer {
+            status: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// What a command that must succeed prints.
+    fn out(&self, line: &str) -> String {
+        let answer = self.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(answer.status, 0, "{line}: {}{}", answer.out, answer.err);
+        answer.out
+    }
+
+    /// Status and error of a command that must fail.
+    fn error(&self, line: &str) -> (i32, String) {
+        let answer = self.run(&line.split(' ').collect::<Vec<_>>());
+        assert_ne!(answer.status, 0, "{line} succeeded: {}", answer.out);
+        (answer.status, answer.err)
+    }
+
+    fn fault(&self, text: &str) {
+        simulator::set_fault(self.folder.path(), text.parse::<Fault>().expect("a fault")).expect("a fault set");
+    }
+}
+
+#[test]
+fn init_vnet_start_and_de_init_leave_what_pot_leaves() {
+    let host = Host::new(Scenario::Default);
+    let flags = host.out("sysrc -n syslogd_flags");
+    host.out("pot init -v");
+    assert_eq!(
+        host.out("zfs list -r -H -o name,mountpoint,mounted,compression zroot/pot"),
+        "zroot/pot\t/opt/pot\tno\tlz4\n\
+         zroot/pot/bases\t/opt/pot/bases\tyes\tlz4\n\
+         zroot/pot/cache\t/var/cache/pot\tyes\toff\n\
+         zroot/pot/fscomp\t/opt/pot/fscomp\tyes\tlz4\n\
+         zroot/pot/jails\t/opt/pot/jails\tyes\tlz4\n"
+    );
+    for folder in ["opt/pot/bridges", "opt/pot/jails", "var/cache/pot", "var/log/pot"] {
+        assert!(host.path(folder).is_dir(), "{folder}");
+    }
+    let mode = fs::metadata(host.path("opt/pot")).expect("POT_FS_ROOT").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
+    assert!(host.read("/etc/pf.conf").starts_with("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n"));
+    assert!(!host.read("/etc/pf.conf.bkp-pot").contains("pot-nat"));
+    assert_ne!(host.out("sysrc -n syslogd_flags"), flags);
+    assert!(host.read("/var/log/pot.log").ends_with(": pot-init -v\n"));
+
+    // The host's rules are invalid now; vnet-start does not mind and turns pf on without them.
+    let started = host.run(&["pot", "vnet-start"]);
+    assert_eq!(started.status, 0, "{}", started.err);
+    assert!(started.err.contains("Rules must be in order"), "{}", started.err);
+    assert_eq!(host.out("pfctl -sr"), "");
+    assert!(host.out("pfctl -s info").starts_with("Status: Enabled"));
+    assert_eq!(host.out("pfctl -s nat -a pot-nat"), "nat on em0 inet from 10.192.0.0/10 to any -> (em0:0)\n");
+    assert!(host.out("ifconfig bridge0").contains("\tinet 10.192.0.1 netmask 0xffc00000 broadcast 10.255.255.255\n"));
+    assert_eq!(host.run(&["pot", "vnet-start"]).status, 1, "pf was on already");
+
+    host.out("pot de-init -v");
+    assert_eq!(host.error("zfs list zroot/pot"), (1, "cannot open 'zroot/pot': dataset does not exist\n".into()));
+    assert!(host.path("opt/pot/bridges").is_dir(), "the plain folder stays");
+    assert!(!host.path("opt/pot/jails").exists());
+    assert_eq!(host.read("/etc/pf.conf"), host.read("/etc/pf.conf.bkp-pot"));
+    assert_eq!(host.out("ifconfig -g pot"), "bridge0\n");
+}
+
+#[test]
+fn a_failed_init_leaves_its_datasets_behind() {
+    let host = Host::new(Scenario::Default);
+    host.append("/usr/local/etc/pot/pot.conf", "POT_EXTIF=em7\n");
+    let answer = host.run(&["pot", "init"]);
+    assert_eq!(answer.status, 1);
+    assert!(answer.out.contains("###>  The network interface em7 seems not valid"), "{}", answer.out);
+    assert_eq!(host.out("zfs list -H -o name zroot/pot/cache"), "zroot/pot/cache\n");
+    assert!(!host.path("etc/rc.conf.bkp-pot").exists());
+}
+
+#[test]
+fn de_init_does_not_notice_running_pots_and_stays_half_done() {
+    let host = Host::new(Scenario::Busy);
+    assert!(host.out("jls name").lines().any(|name| name == "db1"));
+    let answer = host.run(&["pot", "de-init"]);
+    assert_eq!(answer.status, 0);
+    assert!(answer.err.contains("cannot unmount '/opt/pot/jails/db1/m': pool or dataset is busy"), "{}", answer.err);
+    assert!(answer.err.contains("cannot destroy snapshot zroot/pot/jails/proxy@"), "a held snapshot: {}", answer.err);
+    host.out("zfs list zroot/pot/jails/db1");
+    host.error("zfs list zroot/pot/jails/wiki@none");
+    host.error("zfs list zroot/pot/bases");
+}
+
+#[test]
+fn the_busy_host_is_up_and_has_forty_pots() {
+    let host = Host::new(Scenario::Busy);
+    assert_eq!(host.out("pot list -q").lines().count(), 40);
+    assert!(host.out("pot ps").starts_with("===>  Internal network up\n"));
+    assert_eq!(host.out("pot list -B").lines().count(), 3);
+    assert_eq!(host.out("pfctl -s Anchors"), "  pot-nat\n  pot-rdr\n");
+    assert!(host.out("pfctl -nf /etc/pf.conf").is_empty());
+    assert!(host.path("var/log/pot.log.0.bz2").exists());
+}
+
+#[test]
+fn the_fresh_host_gets_pot_by_pkg() {
+    let host = Host::new(Scenario::Fresh);
+    assert!(!host.path("usr/local/bin/pot").exists());
+    assert_eq!(host.error("pkg query %v pot").0, 1);
+    assert_eq!(host.error("getent group pot").0, 2);
+    assert_eq!(host.out("sysctl -n kern.racct.enable"), "0\n");
+    let (_, _) = host.error("pkg install -n pot");
+    assert!(!host.path("usr/local/etc/pot").exists());
+    host.out("pkg install -y pot");
+    assert_eq!(host.out("pkg query %v pot"), "0.16.1\n");
+    host.out("getent group pot");
+    host.out("pot version");
+    host.out("potnet config-check");
+    // The only card is vtnet0: init stops there, as it does for people.
+    assert_eq!(host.error("pot init").0, 1);
+}
+
+#[test]
+fn tunables_take_effect_at_the_next_boot_and_run_time_state_is_lost() {
+    let host = Host::new(Scenario::Fresh);
+    let (status, error) = host.error("sysctl kern.racct.enable=1");
+    assert_eq!(status, 1);
+    assert!(error.contains("read only tunable"), "{error}");
+    host.append("/boot/loader.conf", "kern.racct.enable=1\nhw.vtnet.lro_disable=1\n");
+    host.out("kldload pf");
+    host.out("ifconfig bridge create");
+    host.write("/var/run/something.pid", "1\n");
+    let boot = host.read("/var/run/simulated-boot-id");
+    host.out("shutdown -r now");
+    assert_eq!(host.out("sysctl -n kern.racct.enable hw.vtnet.lro_disable"), "1\n1\n");
+    assert!(!host.out("ifconfig vtnet0").contains("LRO"));
+    assert_eq!(host.error("pfctl -s info"), (1, "pfctl: /dev/pf: No such file or directory\n".into()));
+    assert_eq!(host.out("ifconfig -g bridge"), "");
+    assert!(!host.path("var/run/something.pid").exists());
+    assert_ne!(host.read("/var/run/simulated-boot-id"), boot);
+}
+
+#[test]
+fn an_invalid_pf_conf_means_a_boot_without_any_rule() {
+    let host = Host::new(Scenario::Default);
+    host.out("sysrc pf_enable=YES");
+    host.out("simctl reboot");
+    assert_ne!(host.out("pfctl -sr"), "");
+    host.append("/etc/pf.conf", "scrub in all\n");
+    let (status, error) = host.error("pfctl -nf /etc/pf.conf");
+    assert_eq!(status, 1);
+    assert!(error.ends_with("pfctl: Syntax error in config file: pf rules not loaded\n"), "{error}");
+    host.out("simctl reboot");
+    assert!(host.out("pfctl -s info").starts_with("Status: Enabled"));
+    assert_eq!(host.out("pfctl -sr"), "");
+}
+
+#[test]
+fn anchors_exist_when_called_or_filled() {
+    let host = Host::new(Scenario::Default);
+    host.out("kldload -n pf");
+    assert_eq!(host.out("pfctl -s Anchors"), "");
+    host.write("/etc/pf.conf", "nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\npass\n");
+    host.out("pfctl -f /etc/pf.conf");
+    assert_eq!(host.out("pfctl -s Anchors"), "  pot-nat\n  pot-rdr\n");
+    host.write("/tmp/nat", "nat on em0 from 10.192.0.0/10 to any -> (em0:0)\n");
+    host.out("pfctl -a pot-nat -f /tmp/nat");
+    host.write("/etc/pf.conf", "pass\n");
+    host.out("pfctl -f /etc/pf.conf");
+    assert_eq!(host.out("pfctl -s Anchors"), "  pot-nat\n", "filled, called no more");
+    assert_eq!(host.out("pfctl -s nat"), "");
+}
+
+#[test]
+fn pf_says_on_standard_error_what_it_did() {
+    let host = Host::new(Scenario::Default);
+    host.out("kldload -n pf");
+    let first = host.run(&["pfctl", "-e"]);
+    assert_eq!((first.status, first.out.as_str(), first.err.as_str()), (0, "", "pf enabled\n"));
+    assert_eq!(host.error("pfctl -e"), (1, "pfctl: pf already enabled\n".into()));
+    assert_eq!(host.run(&["pfctl", "-d"]).err, "pf disabled\n");
+    assert_eq!(host.error("pfctl -d"), (1, "pfctl: pf not enabled\n".into()));
+}
+
+#[test]
+fn mounting_hides_what_a_folder_holds_and_unmounting_gives_it_back() {
+    let host = Host::new(Scenario::Default);
+    fs::create_dir_all(host.path("srv/data")).expect("a folder");
+    host.write("/srv/data/mine", "kept");
+    host.out("zfs create -o mountpoint=/srv/data zroot/data");
+    assert!(!host.path("srv/data/mine").exists());
+    host.write("/srv/data/inside", "of the dataset");
+    host.out("zfs unmount zroot/data");
+    assert_eq!(host.read("/srv/data/mine"), "kept");
+    host.out("zfs mount zroot/data");
+    assert_eq!(host.read("/srv/data/inside"), "of the dataset");
+    host.out("zfs destroy zroot/data");
+    assert_eq!(host.read("/srv/data/mine"), "kept");
+}
+
+#[test]
+fn destroying_is_refused_or_stays_half_done_as_zfs_has_it() {
+    let host = Host::new(Scenario::Default);
+    for name in ["zroot/a", "zroot/a/b", "zroot/a/c"] {
+        host.out(&format!("zfs create {name}"));
+    }
+    let (status, error) = host.error("zfs destroy zroot/a");
+    assert_eq!(status, 1);
+    assert!(error.starts_with("cannot destroy 'zroot/a': filesystem has children\n"), "{error}");
+    host.out("zfs snapshot zroot/a/b@x");
+    host.out("zfs clone zroot/a/b@x zroot/copy");
+    let (_, error) = host.error("zfs destroy -r zroot/a");
+    assert!(error.contains("has dependent clones"), "{error}");
+    host.out("zfs list zroot/a/c");
+    host.out("zfs destroy zroot/copy");
+    host.out("zfs hold keep zroot/a/b@x");
+    assert_eq!(host.error("zfs destroy -r zroot/a").0, 1);
+    host.error("zfs list zroot/a/c");
+    host.out("zfs list zroot/a/b@x");
+    host.out("zfs release keep zroot/a/b@x");
+    assert_eq!(host.out("zfs get -Ho value mounted zroot/a/b"), "no\n", "unmounted although it could not be destroyed");
+    host.out("zfs mount -a");
+    host.fault("busy zroot/a/b");
+    host.error("zfs destroy -r zroot/a");
+    simulator::clear_faults(host.folder.path()).expect("no faults");
+    host.out("zfs destroy -r zroot/a");
+    host.fault("pool-full zroot");
+    assert_eq!(host.error("zfs create zroot/x"), (1, "cannot create 'zroot/x': out of space\n".into()));
+}
+
+#[test]
+fn a_bridge_over_the_hosts_own_network_steals_its_route() {
+    let host = Host::new(Scenario::Default);
+    let interface = |text: &str| {
+        text.lines().find(|line| line.contains("interface:")).map(str::trim).unwrap_or_default().to_owned()
+    };
+    assert_eq!(interface(&host.out("route -n get 192.168.178.1")), "interface: em0");
+    assert_eq!(host.run(&["ping", "-c", "1", "192.168.178.1"]).status, 0);
+    host.append(
+        "/usr/local/etc/pot/pot.conf",
+        "POT_NETWORK=192.168.178.0/25\nPOT_NETMASK=255.255.255.128\nPOT_GATEWAY=192.168.178.5\n",
+    );
+    host.out("pot init -m");
+    host.run(&["pot", "vnet-start"]);
+    assert_eq!(interface(&host.out("route -n get 192.168.178.1")), "interface: bridge0");
+    assert!(
+        host.out("netstat -rn").lines().any(|line| line.starts_with("192.168.178.0/25") && line.contains("bridge0"))
+    );
+    assert_ne!(host.run(&["ping", "-c", "1", "-t", "1", "192.168.178.1"]).status, 0);
+}
+
+#[test]
+fn freebsd_15_refuses_a_bridge_member_with_an_address() {
+    let host = Host::new(Scenario::Default);
+    host.out("simctl release 15.0-RELEASE");
+    host.out("simctl reboot");
+    host.append("/usr/local/etc/pot/pot.conf", "POT_NETWORK_STACK=ipv6\n");
+    host.out("pot init -m");
+    let answer = host.run(&["pot", "vnet-start"]);
+    assert_eq!(answer.status, 0, "pot forgets about it");
+    assert!(answer.err.contains("BRDGADD em0: Invalid argument"), "{}", answer.err);
+    host.out("sysctl net.link.bridge.member_ifaddrs=1");
+    host.out("ifconfig bridge0 addm em0");
+    assert!(host.out("ifconfig bridge0").contains("\tmember: em0 "));
+}
+
+#[test]
+fn services_that_are_not_enabled_say_so_and_are_content() {
+    let host = Host::new(Scenario::Default);
+    let answer = host.run(&["service", "pf", "start"]);
+    assert_eq!(answer.status, 0);
+    assert!(answer.out.starts_with("Cannot 'start' pf."), "{}", answer.out);
+    host.error("pfctl -s info");
+    // rc.conf.local has the last word over what sysrc wrote.
+    host.out("sysrc pf_enable=YES");
+    host.write("/etc/rc.conf.local", "pf_enable=\"NO\"\n");
+    assert!(host.run(&["service", "pf", "start"]).out.starts_with("Cannot"));
+    assert_eq!(host.out("sysrc -n pf_enable"), "NO\n");
+}
+
+#[test]
+fn sysrc_answers_from_defaults_and_edits_in_place() {
+    let host = Host::new(Scenario::Default);
+    assert_eq!(host.out("sysrc -n pf_rules"), "/etc/pf.conf\n");
+    assert_eq!(host.error("sysrc -n no_such_thing"), (1, "sysrc: unknown variable 'no_such_thing'\n".into()));
+    let before = host.read("/etc/rc.conf");
+    assert_eq!(host.run(&["sysrc", "-q", "syslogd_flags=-b 10.0.0.1"]).out, "syslogd_flags: -ss -> -b 10.0.0.1\n");
+    assert_eq!(host.read("/etc/rc.conf"), before.replace("syslogd_flags=\"-ss\"", "syslogd_flags=\"-b 10.0.0.1\""));
+    host.out("sysrc kld_list+=nullfs");
+    host.out("sysrc kld_list+=tmpfs");
+    assert_eq!(host.out("sysrc -n kld_list"), "nullfs tmpfs\n");
+    host.out("sysrc -x kld_list");
+    assert!(!host.read("/etc/rc.conf").contains("kld_list"));
+    host.out("chflags schg /etc/rc.conf");
+    assert_eq!(host.error("sysrc pot_enable=YES").0, 1);
+}
+
+#[test]
+fn syslogd_takes_rules_by_hup_flags_by_restart_and_makes_no_file() {
+    let host = Host::new(Scenario::Fresh);
+    let log = |text: &str| {
+        let answer = host.run(&["logger", "-p", "local2.info", "-t", "pot", text]);
+        assert_eq!(answer.status, 0);
+    };
+    log("pot-list nowhere");
+    assert!(!host.read("/var/log/messages").contains("nowhere"), "*.notice does not take local2.info");
+    fs::create_dir_all(host.path("usr/local/etc/syslog.d")).expect("a folder");
+    host.write("/usr/local/etc/syslog.d/pot.conf", "local2.*\t/var/log/pot.log\n");
+    host.out("service syslogd reload");
+    log("pot-list no file");
+    assert!(!host.path("var/log/pot.log").exists(), "without -C no file is made");
+    host.write("/var/log/pot.log", "");
+    log("pot-list no hup");
+    assert_eq!(host.read("/var/log/pot.log"), "");
+    host.out("service syslogd reload");
+    log("pot-init ");
+    let line = host.read("/var/log/pot.log");
+    assert!(line.contains(" bsdvm pot[") && line.ends_with("]: pot-init \n"), "{line:?}");
+    host.write("/etc/rc.conf.local", "syslogd_flags=\"-O rfc5424\"\n");
+    log("pot-old format");
+    host.out("service syslogd restart");
+    log("pot-new format");
+    let text = host.read("/var/log/pot.log");
+    assert!(text.lines().any(|line| line.starts_with("<150>1 ") && line.ends_with(" - - pot-new format")), "{text}");
+    assert!(text.lines().any(|line| !line.starts_with('<') && line.ends_with(": pot-old format")), "{text}");
+}
+
+#[test]
+fn faults_hit_the_tool_and_whoever_calls_it() {
+    let host = Host::new(Scenario::Default);
+    host.fault("zpool missing");
+    assert!(!host.path("sbin/zpool").exists());
+    host.fault("zfs fail 3 the disk is gone");
+    assert_eq!(host.error("zfs list"), (3, "the disk is gone\n".into()));
+    assert_eq!(host.error("pot init").0, 1, "pot's calls fail, too");
+    host.fault("ifconfig garbage");
+    assert!(!host.out("ifconfig").contains("em0"));
+    host.fault("jls hang");
+    let mut hanging = host.command(&["jls"]).stdout(Stdio::null()).spawn().expect("jls");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(hanging.try_wait().expect("a child").is_none());
+    hanging.kill().expect("killed");
+    hanging.wait().expect("gone");
+    simulator::clear_faults(host.folder.path()).expect("no faults");
+    host.out("zpool list");
+    host.out("zfs list");
+    host.out("jls");
+}
+
+#[test]
+fn a_daemon_can_keep_the_output_open_after_the_tool_has_ended() {
+    let host = Host::new(Scenario::Default);
+    host.fault("uname keep-pipe 3");
+    let started = Instant::now();
+    let mut child = host.command(&["uname"]).stdout(Stdio::piped()).spawn().expect("uname");
+    assert!(child.wait().expect("an end").success());
+    assert!(started.elapsed() < Duration::from_secs(2), "the tool itself ends at once");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().expect("a pipe"), &mut text).expect("text");
+    assert_eq!(text, "FreeBSD\n");
+    assert!(started.elapsed() >= Duration::from_secs(2), "the pipe stays open");
+}
+
+#[test]
+fn a_tool_outside_of_a_simulated_root_is_no_tool() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let link = folder.path().join("zfs");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pot-console"), &link).expect("a link");
+    let output = Command::new(&link).arg("list").output().expect("the console");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("zroot"));
+    let error = simulator::build(folder.path(), Scenario::Default).expect_err("not empty");
+    assert!(error.to_string().contains("not empty"), "{error}");
+    assert!(!simulator::is_simulated_root(folder.path()));
+}
+
+#[test]
+fn paths_never_lead_out_of_the_root() {
+    let host = Host::new(Scenario::Default);
+    let outside = tempfile::tempdir().expect("a temporary folder");
+    fs::write(outside.path().join("secret.conf"), "pf_rules=\"outside\"\n").expect("a file");
+    std::os::unix::fs::symlink(outside.path(), host.path("mnt/away")).expect("a link");
+    assert_eq!(host.run(&["sysrc", "-f", "/mnt/away/secret.conf", "-n", "pf_rules"]).status, 1);
+    let far = format!("/../../../../../../..{}/secret.conf", outside.path().display());
+    assert_eq!(host.run(&["sysrc", "-f", &far, "-n", "pf_rules"]).status, 1);
+}
+
+#[test]
+fn private_bridges_get_networks_that_are_free() {
+    let host = Host::new(Scenario::Default);
+    host.out("pot init -m");
+    host.out("pot create-private-bridge -B one -S 6");
+    host.out("pot create-private-bridge -B two -S 6");
+    assert_eq!(host.read("/opt/pot/bridges/one"), "net=10.192.0.8/29\ngateway=10.192.0.9\nname=one\n");
+    assert_eq!(host.read("/opt/pot/bridges/two"), "net=10.192.0.16/29\ngateway=10.192.0.17\nname=two\n");
+    assert_eq!(host.out("potnet next"), "10.192.0.3\n");
+    assert_eq!(host.out("potnet next -b one"), "10.192.0.10\n");
+}
+
+#[test]
+fn wrong_usage_ends_as_freebsds_tools_end() {
+    let host = Host::new(Scenario::Default);
+    for (line, status) in [
+        ("zfs frobnicate", 2),
+        ("zfs list -y", 2),
+        ("zpool", 2),
+        ("ifconfig em9", 1),
+        ("pfctl -s nonsense", 1),
+        ("sysctl no.such.oid", 1),
+        ("kldload no_such_module", 1),
+        ("getent nothing", 1),
+        ("jls -j nobody", 1),
+        ("pkg frobnicate", 64),
+        ("service", 1),
+        ("pot frobnicate", 1),
+        ("potnet frobnicate", 1),
+        ("sed", 1),
+        ("lockf", 64),
+    ] {
+        assert_eq!(host.error(line).0, status, "{line}");
+    }
+}
