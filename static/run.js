@@ -56,7 +56,7 @@
         if (!newHead || !newFacts) return;
         document.getElementById("run-facts").replaceWith(newFacts);
         // The buttons stay under the finger: the question is put anew only when it changes.
-        if (newHead.dataset.state !== head().dataset.state || newHead.dataset.state === "running") {
+        if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
           const focused = parts.contains(document.activeElement);
           head().replaceWith(newHead);
           if (focused) {
@@ -129,7 +129,7 @@
           }
           field.value = told.nonce;
         }
-        if (told.state !== "awaiting-keep") refresh();
+        if (told.state !== "awaiting-keep" || !told.deadline_ms) refresh();
       }
     } catch { /* no answer: that is what is to be known */ }
     clearTimeout(timer);
@@ -157,6 +157,10 @@
     const elapsed = document.getElementById("elapsed");
     if (elapsed) elapsed.textContent = Math.max(0, Math.round((Date.now() + offset - Number(run.dataset.started)) / 1000)) + " s";
     if (!waits()) return;
+    if (!head().dataset.deadline) {
+      if (!document.hidden) refresh();
+      return;
+    }
     const left = Math.max(0, Math.ceil((Number(head().dataset.deadline) - Date.now() - offset) / 1000));
     const seconds = document.getElementById("seconds");
     const progress = document.getElementById("progress");

@@ -167,6 +167,8 @@ impl Executor {
 
     /// Tells the web process of runs that another process (the command line) carries out.
     pub(super) fn tell_of_runs(&self) {
+        // Of a command line that was killed while its run waited to be kept.
+        self.engine.take_up_orphans();
         if self.engine.active().is_some() {
             return;
         }

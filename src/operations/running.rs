@@ -718,6 +718,8 @@ impl Engine {
         std::thread::scope(|scope| {
             let verification = scope.spawn(|| verify(self));
             let answered = self.wait_for_answer(current, until);
+            // The question is answered: pages no longer count down.
+            self.change(current, |run| run.deadline = None);
             // A verification that hangs must not hold up putting back; its probes have time limits of their own.
             if answered == Answered::Kept {
                 let patience = Instant::now() + VERIFY;
@@ -1007,6 +1009,18 @@ impl Engine {
             *locked(&engine.current) = None;
             current.finish();
         });
+    }
+
+    /// Takes up what a process that died (a command line) left waiting. Cheap when there is nothing; may be called often.
+    pub fn take_up_orphans(self: &Arc<Self>) {
+        if self.active().is_some() {
+            return;
+        }
+        let newest = self.runs.numbers().first().and_then(|id| self.runs.read(*id).ok());
+        let left = newest.is_some_and(|stored| !stored.run.state.is_final());
+        if left || matches!(Pending::read(&self.host.layout), Ok(Some(_))) {
+            self.recover_at_start();
+        }
     }
 
     /// A run that another process began.
