@@ -1,5 +1,6 @@
 //! Stylesheet, scripts and icons: embedded, compressed at build time, under addresses that name their content.
 
+use crate::digest::Digest;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use rust_embed::RustEmbed;
@@ -26,8 +27,8 @@ static VERSIONS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     Embedded::iter()
         .filter_map(|name| {
             let digest = Embedded::get(&name)?.metadata.sha256_hash();
-            let version: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-            Some((name.into_owned(), version))
+            let version = Digest::from_bytes(digest).hex();
+            Some((name.into_owned(), version.chars().take(12).collect()))
         })
         .collect()
 });

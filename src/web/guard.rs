@@ -445,7 +445,7 @@ async fn told(answered: ServiceResponse<BoxBody>, htmx: bool) -> ServiceResponse
         _ if htmx => problem(status, &fault),
         _ => error_page(&request, status, &fault).await,
     };
-    let response = said.unwrap_or_else(|fault| HttpResponse::from_error(fault));
+    let response = said.unwrap_or_else(HttpResponse::from_error);
     ServiceResponse::new(request, response)
 }
 

@@ -302,7 +302,7 @@ struct KeptForm {
 
 impl KeptForms {
     const MOST: usize = 32;
-    const LONGEST: Duration = Duration::from_secs(15 * 60);
+    const LONGEST: Duration = Duration::from_mins(15);
     const LARGEST: usize = 256 * 1024;
 
     /// Keeps a form for a session; answers with its id, or nothing when it is too large to keep.

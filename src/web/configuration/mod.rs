@@ -80,9 +80,8 @@ struct Asked {
 impl Ground {
     /// Reads the files and what is known of the host.
     async fn load(visitor: &Visitor) -> Result<Self, Fault> {
-        let view = match visitor.ask(Command::Configuration {}).await? {
-            Reply::Configuration(view) => view,
-            _ => return Err(Fault::other_reply()),
+        let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
+            return Err(Fault::other_reply());
         };
         let read = |bytes: &[u8], path: &str| {
             Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} cannot be shown: {error}.")))
@@ -104,7 +103,7 @@ async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse
         match visitor.state().kept_forms.find(&visitor, id) {
             Some(form) if visitor.may(Role::Operator) => {
                 draft = Draft::of_form(&form, &ground.configuration);
-                reason = form.text("reason").unwrap_or_default().to_owned();
+                form.text("reason").unwrap_or_default().clone_into(&mut reason);
                 notice = Some(Notice::attention("This is what you had typed. Nothing of it is saved yet."));
             }
             _ => notice = Some(Notice::attention("What you had typed is no longer kept. Nothing of it was saved.")),

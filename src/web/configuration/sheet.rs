@@ -2,6 +2,7 @@
 
 use super::draft::{Applied, Draft, EXTRA};
 use crate::diff::Diff;
+use crate::digest::Digest;
 use crate::executor::protocol::{ConfigurationView, Conflict};
 use crate::facts::{HostFacts, Interface};
 use crate::potconf::{
@@ -9,7 +10,6 @@ use crate::potconf::{
 };
 use crate::rules::{self, Finding, Fix, Severity, limits};
 use crate::web::layout::{Frame, Words, counted};
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -445,14 +445,9 @@ fn rules_know(name: &str) -> bool {
 }
 
 fn digest_of(remarks: &[Remark]) -> String {
-    let mut hasher = Sha256::new();
-    for remark in remarks {
-        hasher.update(remark.parameter.as_bytes());
-        hasher.update([0]);
-        hasher.update(remark.message.as_bytes());
-        hasher.update([0]);
-    }
-    hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let pieces =
+        remarks.iter().flat_map(|remark| [remark.parameter.as_bytes(), b"\0", remark.message.as_bytes(), b"\0"]);
+    Digest::of_all(pieces).hex().chars().take(12).collect()
 }
 
 /// What a fix button of this finding sends: the code and the parameter, because a code can stand twice.
