@@ -23,7 +23,7 @@ const MOST_EDITS: usize = 500;
 /// Longest reason in characters.
 pub(super) const LONGEST_REASON: usize = 1000;
 /// How long a change waits for another one to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How far back the journal is searched for who wrote a file.
 const SEARCHED: u64 = 5000;
 
@@ -176,11 +176,13 @@ impl Executor {
         let reason = self.reason(reason, accept_errors)?;
         self.within_limits(edits)?;
         self.look_before_judging(asking);
+        // A run takes longer than anyone waits, and one that waits to be kept is not overtaken.
+        self.nothing_runs()?;
         let _line = lock(&self.line);
         let who = format!("{}: saving pot.conf", asking.actor.name);
         let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
-        // After the lock: a run that ended meanwhile may wait to be kept.
-        self.nothing_pending()?;
+        // Under the lock, for a run of another process may have ended meanwhile and wait to be kept.
+        self.nothing_runs()?;
 
         let files = self.read_configuration()?;
         let outlook = self.outlook(asking, &files, edits)?;

@@ -4,7 +4,7 @@ use super::core::console;
 use super::protocol::{Refusal, RefusalKind, Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
-use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError};
+use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening};
 use crate::operations::recorder::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +26,8 @@ pub(super) struct Evidence {
     journal: Journal,
     keys: std::path::PathBuf,
     floods: Mutex<Floods>,
+    /// What was found broken when the journal was opened.
+    problem: Option<String>,
     hints: Arc<Hints>,
 }
 
@@ -82,8 +84,9 @@ impl Floods {
 }
 
 impl Evidence {
-    pub(super) fn new(journal: Journal, keys: std::path::PathBuf, hints: Arc<Hints>) -> Self {
-        let evidence = Self { journal, keys, floods: Mutex::default(), hints };
+    pub(super) fn new(journal: Journal, opening: &Opening, keys: std::path::PathBuf, hints: Arc<Hints>) -> Self {
+        let problem = opening.problem.as_ref().map(|problem| format!("The history is not sound: {problem}."));
+        let evidence = Self { journal, keys, floods: Mutex::default(), problem, hints };
         evidence.tell();
         evidence
     }
@@ -187,9 +190,14 @@ impl Evidence {
         records
     }
 
+    /// Whether the journal was found rolled back or replaced, and nobody has acknowledged that.
+    pub(super) fn rolled_back(&self) -> bool {
+        self.journal.alarm().is_some()
+    }
+
     /// What is shown on every page while the journal is not sound.
     pub(super) fn alarm(&self) -> Option<String> {
-        self.journal.alarm()
+        self.journal.alarm().or_else(|| self.problem.clone())
     }
 
     pub(super) fn verify(&self) -> VerifyView {

@@ -7,7 +7,7 @@ use super::protocol::{ExportFormat, Refusal, RefusalKind, Reply, Secret};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Outcome};
 use crate::operations::feedback::Given;
-use crate::operations::plan::{Operation, Preparation, ProofNeeded};
+use crate::operations::plan::{Operation, Preparation, ProofNeeded, RunState};
 use crate::settings::ConfirmDestructive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,15 @@ impl Executor {
         self.engine.shutdown();
     }
 
-    pub(super) fn nothing_pending(&self) -> Result<(), Refusal> {
-        self.engine.nothing_pending()
+    /// Refuses while something runs here or may have to be put back.
+    pub(super) fn nothing_runs(&self) -> Result<(), Refusal> {
+        match self.engine.active() {
+            Some((run, RunState::Running)) => {
+                let words = format!("Run {run} has not ended yet. Nothing was changed; try again when it has.");
+                Err(Refusal::new(RefusalKind::Busy, words))
+            }
+            _ => self.engine.nothing_pending(),
+        }
     }
 
     pub(super) fn plan(&self, asking: &Asking, operation: Operation) -> Result<Reply, Refusal> {
