@@ -55,6 +55,8 @@
         const newFacts = fresh.getElementById("run-facts");
         if (!newHead || !newFacts) return;
         document.getElementById("run-facts").replaceWith(newFacts);
+        const count = document.getElementById("count-operations");
+        if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
         // The buttons stay under the finger: the question is put anew only when it changes.
         if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
           const focused = parts.contains(document.activeElement);

@@ -877,7 +877,14 @@ impl Engine {
             _ => sentences.push(checks),
         }
         let aborted = outcomes.failure.as_ref().is_some_and(|failure| failure.aborted);
-        if !as_planned {
+        if as_planned {
+            // Steps that have neither an action nor a check of their own are pot's own business, which went well.
+            for index in 0..draft.steps.len() {
+                if run.progress.get(index).copied().flatten().is_none() {
+                    self.step(current, index, StepProgress::Done);
+                }
+            }
+        } else {
             sentences.extend(self.what_stands(draft, &run));
         }
         let state = match (aborted, as_planned) {

@@ -12,8 +12,8 @@ use super::operations::{RunLine, runs, state_of, title, with_active};
 use crate::executor::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
 use crate::journal::record::Role;
 use crate::operations::plan::{Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
-use actix_web::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use bytes::Bytes;
@@ -272,10 +272,9 @@ async fn page(visitor: &Visitor, run: u64, status: StatusCode, notice: Option<No
     let waits = shown.waits();
     let frame = frame(visitor, &shown).with_notice(notice);
     let mut response = layout::page(status, &Page { frame, shown, lines, left_out, last })?;
-    let headers = response.headers_mut();
     if waits {
         // Keep has to come over another connection than this page.
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }
@@ -327,7 +326,7 @@ async fn parts(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fa
     let waits = shown.waits();
     let mut response = layout::page(StatusCode::OK, &Parts { frame: frame(&visitor, &shown), shown })?;
     if waits {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }
@@ -345,7 +344,7 @@ async fn probe(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fa
     });
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((CONNECTION, "close"))
+        .force_close()
         .json(answer))
 }
 
