@@ -12,9 +12,9 @@ pub(super) fn known<T>(value: T) -> Fact<T> {
 
 /// pot's defaults, then `own` as pot.conf.
 pub(super) fn configuration(own: &str) -> Configuration {
-    let default: String =
-        PARAMETERS.iter().map(|parameter| format!("{}={}\n", parameter.name, parameter.default)).collect();
-    Configuration::new(Document::parse(default.as_bytes()).unwrap(), Document::parse(own.as_bytes()).unwrap())
+    let lines: Vec<String> =
+        PARAMETERS.iter().map(|parameter| format!("{}={}", parameter.name, parameter.default)).collect();
+    Configuration::new(Document::parse(lines.join("\n").as_bytes()).unwrap(), Document::parse(own.as_bytes()).unwrap())
 }
 
 pub(super) fn interface(name: &str, description: &str, addresses: &[&str]) -> Interface {

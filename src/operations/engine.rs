@@ -225,6 +225,7 @@ impl Engine {
             warnings: draft.warnings.clone(),
             acknowledge: draft.acknowledge.clone(),
             previews: draft.previews.clone(),
+            pf_files: self.settings.pf_files.clone(),
             put_back: draft.put_back.clone(),
             left_behind: draft.left_behind.clone(),
             findings: look.findings().to_vec(),

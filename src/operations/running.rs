@@ -653,7 +653,10 @@ impl Engine {
             let mut good = None;
             for (place, expect) in planned.expects.iter().enumerate() {
                 let before = seen_before.get(index).and_then(|step| step.get(place)).cloned();
-                let before = before.filter(|_| !matches!(expect, Expect::Ping(_)));
+                // What was missing before says nothing beside what was there.
+                let before = before
+                    .filter(|_| !matches!(expect, Expect::Ping(_) | Expect::Content { .. }))
+                    .map(|before| before.split(';').next().unwrap_or_default().to_owned());
                 let check = expect.check(&seen, before);
                 good = match (good, check.as_planned) {
                     (Some(false), _) | (_, Some(false)) => Some(false),
@@ -715,6 +718,8 @@ impl Engine {
         std::thread::scope(|scope| {
             let verification = scope.spawn(|| verify(self));
             let answered = self.wait_for_answer(current, until);
+            // The question is answered: pages no longer count down.
+            self.change(current, |run| run.deadline = None);
             // A verification that hangs must not hold up putting back; its probes have time limits of their own.
             if answered == Answered::Kept {
                 let patience = Instant::now() + VERIFY;
@@ -872,7 +877,14 @@ impl Engine {
             _ => sentences.push(checks),
         }
         let aborted = outcomes.failure.as_ref().is_some_and(|failure| failure.aborted);
-        if !as_planned {
+        if as_planned {
+            // Steps that have neither an action nor a check of their own are pot's own business, which went well.
+            for index in 0..draft.steps.len() {
+                if run.progress.get(index).copied().flatten().is_none() {
+                    self.step(current, index, StepProgress::Done);
+                }
+            }
+        } else {
             sentences.extend(self.what_stands(draft, &run));
         }
         let state = match (aborted, as_planned) {
@@ -1004,6 +1016,18 @@ impl Engine {
             *locked(&engine.current) = None;
             current.finish();
         });
+    }
+
+    /// Takes up what a process that died (a command line) left waiting. Cheap when there is nothing; may be called often.
+    pub fn take_up_orphans(self: &Arc<Self>) {
+        if self.active().is_some() {
+            return;
+        }
+        let newest = self.runs.numbers().first().and_then(|id| self.runs.read(*id).ok());
+        let left = newest.is_some_and(|stored| !stored.run.state.is_final());
+        if left || matches!(Pending::read(&self.host.layout), Ok(Some(_))) {
+            self.recover_at_start();
+        }
     }
 
     /// A run that another process began.

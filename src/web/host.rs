@@ -367,9 +367,8 @@ fn frame(visitor: &Visitor, counts: &Counts, state: &PotState) -> Frame {
         (1, _) => "1 differs".to_owned(),
         (differ, _) => format!("{differ} differ"),
     };
-    let title = format!("{count} · {}", visitor.greeting.hostname);
-    let frame = frame.with_count(Entry::Host, count);
-    Frame { title, ..frame }
+    let frame = frame.with_count(Entry::Host, count.clone());
+    Frame { title: count, ..frame }
 }
 
 fn head(visitor: &Visitor, known: &Known, request: &HttpRequest, back: &'static str) -> Head {
@@ -514,18 +513,18 @@ fn lead(
 
 fn drift_lead(known: &Known, state: &PotState, clock: &Clock) -> Lead {
     let count = state.drift.len();
-    let network = state.drift.iter().any(|drift| matches!(drift.id, "bridge" | "nat"));
+    // The bridge is what pots hang on: with another one they are on another network.
+    let network = state.drift.iter().any(|drift| drift.id == "bridge");
     let mut text = known
         .modified
         .filter(|_| network)
         .map(|at| format!("pot.conf was last changed {}. ", clock.moment(&at).text()))
         .unwrap_or_default();
+    let lose = if network { "would lose their gateway" } else { "have no gateway there" };
     match state.outside.len() {
         0 => {}
-        1 => text.push_str("1 pot has an address outside of POT_NETWORK and would lose its gateway."),
-        pots => {
-            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and would lose their gateway."));
-        }
+        1 => text.push_str("1 pot has an address outside of POT_NETWORK, without a gateway there."),
+        pots => text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and {lose}.")),
     }
     if text.is_empty() {
         text.push_str("Each line says what comes of it.");

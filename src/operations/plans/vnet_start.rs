@@ -363,7 +363,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
         draft.put_back.push(("pf module".to_owned(), "unloaded".to_owned()));
         (StepState::WillBeChanged, "kldload pf".to_owned())
     };
-    draft.step(PlannedStep::new("pf module", module.0, module.1));
+    draft.step(PlannedStep::new("pf module", module.0, module.1).expect(Expect::PfLoaded));
 
     // pot looks whether both anchors exist, and loads the whole file when one is missing.
     let exist = |name: &str| pf.anchors.iter().any(|anchor| anchor.trim_start_matches(' ') == name);
