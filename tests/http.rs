@@ -213,6 +213,12 @@ async fn what_is_not_this_consoles_own_form_is_refused() {
     assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::FORBIDDEN);
     let rebound = browser.http.get(url(&console, "/configuration")).header(HOST, "evil.example");
     assert_eq!(rebound.send().await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
+    let stranger = Browser::new(&console);
+    let large = [("name".to_owned(), "x".repeat(100_000))];
+    let refused = stranger.post("/sign-in", &large).await.status;
+    assert_eq!(refused, StatusCode::UNAUTHORIZED, "strangers cannot fill the memory");
+    let many: Vec<_> = (0..2000).map(|number| (format!("POT_NETWORK_x{number}"), String::new())).collect();
+    assert_eq!(browser.post("/configuration", &many).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let json = browser.http.post(url(&console, "/configuration")).json(&["x"]);
     assert!(json.send().await.unwrap().status().is_client_error());
     assert_eq!(read(&pot_conf(&console)), before);
