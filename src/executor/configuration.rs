@@ -64,7 +64,8 @@ impl From<FileError> for Refusal {
 impl From<Busy> for Refusal {
     fn from(busy: Busy) -> Self {
         match busy {
-            Busy::Held { .. } => Self::new(RefusalKind::Busy, sentence(&busy.to_string())),
+            // It begins with a name, which stays as it is.
+            Busy::Held { .. } => Self::new(RefusalKind::Busy, format!("{busy}.")),
             Busy::File(error) => error.into(),
         }
     }
