@@ -7,7 +7,7 @@ use super::protocol::{ExportFormat, Refusal, RefusalKind, Reply, Secret};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Outcome};
 use crate::operations::feedback::Given;
-use crate::operations::plan::{Operation, Preparation, ProofNeeded};
+use crate::operations::plan::{Operation, Preparation, ProofNeeded, RunState};
 use crate::settings::ConfirmDestructive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,15 @@ impl Executor {
         self.engine.shutdown();
     }
 
-    pub(super) fn nothing_pending(&self) -> Result<(), Refusal> {
-        self.engine.nothing_pending()
+    /// Refuses while something runs here or may have to be put back.
+    pub(super) fn nothing_runs(&self) -> Result<(), Refusal> {
+        match self.engine.active() {
+            Some((run, RunState::Running)) => {
+                let words = format!("Run {run} has not ended yet. Nothing was changed; try again when it has.");
+                Err(Refusal::new(RefusalKind::Busy, words))
+            }
+            _ => self.engine.nothing_pending(),
+        }
     }
 
     pub(super) fn plan(&self, asking: &Asking, operation: Operation) -> Result<Reply, Refusal> {
@@ -49,7 +56,8 @@ impl Executor {
         reason: Option<&str>,
     ) -> Result<Reply, Refusal> {
         let Some(kept) = self.engine.plan_view(plan) else {
-            let words = "This plan is used up, older than ten minutes or not yours. Nothing has been changed. Plan again.";
+            let words =
+                "This plan is used up, older than ten minutes or not yours. Nothing has been changed. Plan again.";
             return Err(Refusal::new(RefusalKind::NotFound, words));
         };
         let shell = self.settings().confirm_destructive == ConfirmDestructive::Shell;
@@ -61,11 +69,11 @@ impl Executor {
         if !asking.terminal {
             match row.proof.max(kept.proof) {
                 ProofNeeded::None => {}
-                ProofNeeded::Fresh => self.admit_proof(asking, ProofNeeded::Fresh)?,
+                ProofNeeded::Fresh => Self::admit_proof(asking, ProofNeeded::Fresh)?,
                 ProofNeeded::OneTime => {
                     let words = "Give your password again: this needs it now, for exactly this plan.";
-                    let password = password
-                        .ok_or_else(|| Refusal::new(RefusalKind::ProofNeeded, words).on("password"))?;
+                    let password =
+                        password.ok_or_else(|| Refusal::new(RefusalKind::ProofNeeded, words).on("password"))?;
                     self.check_own_password(asking, password)?;
                 }
                 ProofNeeded::Shell => {
@@ -96,7 +104,7 @@ impl Executor {
     fn look_again_after(self: &Arc<Self>, run: u64) {
         let executor = Arc::clone(self);
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
-            while !executor.engine.wait(run, Duration::from_secs(3600)) {}
+            while !executor.engine.wait(run, Duration::from_hours(1)) {}
             executor.facts.want();
         });
         if let Err(error) = waiting {
@@ -192,12 +200,7 @@ impl Executor {
         Ok(Reply::Checkpoint { text })
     }
 
-    pub(super) fn record_export(
-        &self,
-        asking: &Asking,
-        format: ExportFormat,
-        filter: &str,
-    ) -> Result<Reply, Refusal> {
+    pub(super) fn record_export(&self, asking: &Asking, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
         let filter = free_text(Some(filter), 500, "filter")?;
         let name = match format {
             ExportFormat::Csv => "csv",

@@ -127,7 +127,7 @@ impl Executor {
         let mut entry = own(Action::Outside, path, Outcome::Done, format!("{path} {what} outside of the console."));
         // Found by the console, done by nobody it knows.
         entry.actor.method = Method::None;
-        entry.actor.name = "someone outside of the console".to_owned();
+        "someone outside of the console".clone_into(&mut entry.actor.name);
         entry.diff = old.map(|old| Diff::between(path, &old, bytes.unwrap_or_default()));
         entry.before = last;
         entry.after = now;

@@ -27,7 +27,9 @@ fn malformed(dice: &mut Dice, token: Option<&Secret>) -> Vec<u8> {
     let framed = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
     let request = |command: &str| {
         let token = token.map_or("null".to_owned(), |token| format!("\"{}\"", token.0));
-        format!("{{\"version\":1,\"id\":7,\"token\":{token},\"reported\":{{\"address\":null,\"browser\":null}},\"command\":{command}}}")
+        format!(
+            "{{\"version\":1,\"id\":7,\"token\":{token},\"reported\":{{\"address\":null,\"browser\":null}},\"command\":{command}}}"
+        )
     };
     let good = request(r#"{"command":"session"}"#);
     match dice.roll(14) {
@@ -43,7 +45,9 @@ fn malformed(dice: &mut Dice, token: Option<&Secret>) -> Vec<u8> {
         9 => framed(request(r#"{"command":"file","file":"../../etc/passwd"}"#).as_bytes()),
         10 => framed(request(r#"{"command":"runs","before":null,"limit":-1}"#).as_bytes()),
         11 => framed(good.replace("\"version\":1", "\"version\":2").as_bytes()),
-        12 => framed(request(r#"{"command":"plan","operation":{"operation":"init","pf_file":"/etc/passwd"}}"#).as_bytes()),
+        12 => {
+            framed(request(r#"{"command":"plan","operation":{"operation":"init","pf_file":"/etc/passwd"}}"#).as_bytes())
+        }
         _ => {
             let mut bytes = good.into_bytes();
             let at = dice.roll(bytes.len());
@@ -118,9 +122,9 @@ fn a_web_process_that_does_not_read_is_dropped_and_holds_up_nobody() {
     std::fs::write(rig.layout.on_disk("/etc/rc.conf"), vec![b'#'; 4 << 20]).unwrap();
     let mut deaf = rig.connect();
     let command = Command::File { file: pot_console::operations::plan::ManagedFile::RcConf };
-    let mut taken = 0;
     deaf.socket.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-    for id in 0..200 {
+    let mut dropped = false;
+    for id in 0..5_000 {
         let request = Request {
             version: VERSION,
             id,
@@ -129,11 +133,12 @@ fn a_web_process_that_does_not_read_is_dropped_and_holds_up_nobody() {
             command: command.clone(),
         };
         if !deaf.send_frame(&serde_json::to_vec(&request).unwrap()) {
+            dropped = true;
             break;
         }
-        taken += 1;
+        std::thread::sleep(Duration::from_millis(if id > 100 { 10 } else { 0 }));
     }
-    assert!(taken < 200, "all was taken: {} MiB wait in memory", taken * 6);
+    assert!(dropped, "all was taken, and the answers wait in memory");
     // Others were not held up.
     assert!(rig.connect().ask(Some(&viewer), Command::Session {}).is_ok());
 }
@@ -142,13 +147,8 @@ fn a_web_process_that_does_not_read_is_dropped_and_holds_up_nobody() {
 fn descriptors_that_a_web_process_sends_are_not_kept() {
     let rig = Rig::new();
     let mut wire = rig.connect();
-    let request = Request {
-        version: VERSION,
-        id: 1,
-        token: None,
-        reported: Reported::default(),
-        command: Command::Greeting {},
-    };
+    let request =
+        Request { version: VERSION, id: 1, token: None, reported: Reported::default(), command: Command::Greeting {} };
     let bytes = serde_json::to_vec(&request).unwrap();
     let frame = [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat();
     let (kept, sent) = std::os::unix::net::UnixStream::pair().unwrap();

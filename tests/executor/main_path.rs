@@ -38,7 +38,8 @@ fn a_saved_change_is_in_the_file_and_in_the_history_with_who_and_from_where() {
     let change = &outcome.entry.changes[0];
     assert_eq!((change.name.as_str(), change.to.as_deref()), ("POT_HOSTNAME_MAX_LENGTH", Some("60")));
 
-    let Reply::Backups { backups } = wire.ask(Some(&token), Command::Backups { file: Some(ManagedFile::PotConf) }).unwrap()
+    let Reply::Backups { backups } =
+        wire.ask(Some(&token), Command::Backups { file: Some(ManagedFile::PotConf) }).unwrap()
     else {
         panic!()
     };
@@ -61,7 +62,8 @@ fn a_file_that_changed_meanwhile_is_not_overwritten_and_says_who_changed_what() 
     let rig = Rig::new();
     let (mut wire, olaf, anna) = (rig.connect(), rig.sign_in("olaf"), rig.sign_in("anna"));
     let base = wire.configuration(Some(&olaf)).digest;
-    wire.ask(Some(&anna), save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", "50"), edit("POT_TMP", "/var/tmp")])).unwrap();
+    wire.ask(Some(&anna), save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", "50"), edit("POT_TMP", "/var/tmp")]))
+        .unwrap();
     let theirs = rig.pot_conf();
     let edits = vec![edit("POT_HOSTNAME_MAX_LENGTH", "40"), edit("POT_MKTEMP_SUFFIX", ".XXXXXXXXXX")];
     let refusal = wire.ask(Some(&olaf), save(base, edits.clone())).unwrap_err();
@@ -134,7 +136,8 @@ fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference()
     let rig = Rig::new();
     let mut wire = rig.connect();
     let token = rig.sign_in("vera");
-    let facts = |wire: &mut crate::rig::Wire, refresh| match wire.ask(Some(&token), Command::Facts { refresh }).unwrap() {
+    let facts = |wire: &mut crate::rig::Wire, refresh| match wire.ask(Some(&token), Command::Facts { refresh }).unwrap()
+    {
         Reply::Facts { facts, refreshing, .. } => facts.filter(|_| !refreshing),
         other => panic!("{other:?}"),
     };
@@ -247,18 +250,19 @@ fn guessing_is_slowed_down_but_the_right_person_gets_in() {
 fn a_name_that_is_no_account_takes_as_long_as_one_that_is_and_is_not_written_down() {
     let rig = Rig::new();
     let mut wire = rig.connect();
-    let mut time = |name: &str| {
-        let mut best = Duration::MAX;
-        for n in 0..4 {
-            let reported = Reported { address: Some(format!("10.0.{n}.{}", name.len())), browser: None };
+    let names = ["vera", "my secret typed into the wrong field"];
+    let mut best = [Duration::MAX; 2];
+    // In turns, for other tests take the processor now and then; from other addresses, for the throttle.
+    for n in 0..4 {
+        for (which, name) in names.into_iter().enumerate() {
+            let reported = Reported { address: Some(format!("10.{n}.{which}.1")), browser: None };
             let start = Instant::now();
             let command = Command::SignIn { name: name.to_owned(), password: Secret("wrong password".into()) };
             assert_eq!(kind(wire.ask_from(None, reported, command)), RefusalKind::WrongPassword);
-            best = best.min(start.elapsed());
+            best[which] = best[which].min(start.elapsed());
         }
-        best
-    };
-    let (known, unknown) = (time("vera"), time("my secret typed into the wrong field"));
+    }
+    let [known, unknown] = best;
     assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} against {unknown:?}");
     assert!(!serde_json::to_string(&rig.records()).unwrap().contains("wrong field"));
 }
@@ -283,7 +287,9 @@ fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
     until("facts", || {
         matches!(wire.ask(Some(&token), Command::Facts { refresh: false }), Ok(Reply::Facts { facts: Some(_), .. }))
     });
-    let Reply::LogFiles { files, facility, .. } = wire.ask(Some(&token), Command::LogFiles {}).unwrap() else { panic!() };
+    let Reply::LogFiles { files, facility, .. } = wire.ask(Some(&token), Command::LogFiles {}).unwrap() else {
+        panic!()
+    };
     assert_eq!(facility, "local2");
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let executor = std::sync::Arc::clone(&rig.executor);
