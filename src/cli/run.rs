@@ -102,13 +102,8 @@ fn operation(global: &Global, what: &What, args: &Args) -> anyhow::Result<Exit> 
         return Ok(Exit::Refused);
     }
     let confirm_text = if plan.acknowledge.is_some() { plan.confirm_text.clone() } else { args.confirm.clone() };
-    let command = Command::Run {
-        plan: plan.id,
-        digest: plan.digest,
-        password: None,
-        confirm_text,
-        reason: args.reason.clone(),
-    };
+    let command =
+        Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text, reason: args.reason.clone() };
     let run = match local.ask(command) {
         Ok(Reply::Started { run }) => run,
         Ok(_) => anyhow::bail!("the executor gave an answer to another question"),

@@ -63,7 +63,8 @@ pub fn commands(plan: &Plan) -> String {
     }
     for step in &plan.steps {
         let path = step.title.trim_start_matches("anchors in ");
-        let by_hand = step.command.is_none() && matches!(step.state, StepState::WillBeChanged | StepState::WillBeCreated);
+        let by_hand =
+            step.command.is_none() && matches!(step.state, StepState::WillBeChanged | StepState::WillBeCreated);
         let diff = plan.diffs.iter().find(|diff| by_hand && diff.file == path);
         if let Some(diff) = diff {
             text.push_str(&format!("patch {} <<'EOF'\n{diff}EOF\n", shell_words(std::slice::from_ref(&diff.file))));

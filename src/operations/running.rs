@@ -461,7 +461,7 @@ impl Engine {
             .map_err(|error| Failure::because(error.to_string()))?;
         let diff = Diff::between(path, &old, content);
         self.words(current, format!("{path} is written."));
-        let mut entry = self.entry(
+        let mut entry = Self::entry(
             act_of(&locked(&current.inner).stored.run.plan.operation),
             path,
             &current.actor,
@@ -711,7 +711,7 @@ impl Engine {
             let run = &mut inner.stored.run;
             run.deadline = Some(deadline);
             run.abortable = false;
-            run.summary = "Keep the new network?".to_owned();
+            "Keep the new network?".clone_into(&mut run.summary);
         }
         self.say(current, RunEventKind::State { state: RunState::AwaitingKeep });
         crash_point("run-awaiting-keep");
@@ -747,7 +747,7 @@ impl Engine {
             if let Some(answer) = self.runs.take_answer(current.id) {
                 let (act, words) = if answer.keep { (Act::Keep, "is kept") } else { (Act::Revert, "is put back") };
                 let message = format!("What run {} changed {words} by {}.", current.id, answer.actor.name);
-                let mut entry = self.entry(act, current.operation, &answer.actor, &Reported::default(), message);
+                let mut entry = Self::entry(act, current.operation, &answer.actor, &Reported::default(), message);
                 entry.run = Some(current.id);
                 entry.outcome = Some(Outcome::Done);
                 let _ = self.record(entry);
@@ -885,7 +885,7 @@ impl Engine {
                 }
             }
         } else {
-            sentences.extend(self.what_stands(draft, &run));
+            sentences.extend(Self::what_stands(draft, &run));
         }
         let state = match (aborted, as_planned) {
             (true, _) => RunState::Aborted,
@@ -898,7 +898,7 @@ impl Engine {
     }
 
     /// What of the datasets is there, after something went wrong.
-    fn what_stands(&self, draft: &Draft, run: &Run) -> Option<String> {
+    fn what_stands(draft: &Draft, run: &Run) -> Option<String> {
         let titles: Vec<String> = draft
             .steps
             .iter()
@@ -969,7 +969,7 @@ impl Engine {
             Ok(pending) => pending,
             Err(error) => {
                 Pending::set_aside(&self.host.layout);
-                let mut entry = self.entry(
+                let mut entry = Self::entry(
                     Act::Revert,
                     "vnet-start",
                     &console(),
@@ -1089,7 +1089,7 @@ impl Engine {
         }
         let act = if keep { Act::Keep } else { Act::Revert };
         let words = if keep { "is kept" } else { "is put back" };
-        let mut entry = self.entry(
+        let mut entry = Self::entry(
             act,
             current.operation,
             actor,

@@ -79,7 +79,9 @@ async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
             let notice = match sent {
                 None => Notice::done("Stored on this host. Nothing was sent."),
                 Some(true) => Notice::done(format!("Stored, and handed to this host's mailer. {answer}")),
-                Some(false) => Notice::attention(format!("Stored. It could not be sent: {answer}. Below is the text to send yourself.")),
+                Some(false) => Notice::attention(format!(
+                    "Stored. It could not be sent: {answer}. Below is the text to send yourself."
+                )),
             };
             let mailto = format!(
                 "mailto:{}?subject={}&body={}",

@@ -65,7 +65,13 @@ impl RunLine {
     /// The line of a run.
     pub fn of(visitor: &Visitor, run: Run) -> Self {
         let (icon, state) = state_of(run.state);
-        Self { title: title(&run.plan.operation).to_owned(), at: visitor.clock().moment(&run.started), icon, state, run }
+        Self {
+            title: title(&run.plan.operation).to_owned(),
+            at: visitor.clock().moment(&run.started),
+            icon,
+            state,
+            run,
+        }
     }
 }
 
@@ -230,7 +236,12 @@ impl Options {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     fn is(&self, name: &str, value: &str) -> bool {
@@ -283,15 +294,17 @@ impl Options {
                     pf_file: self.pf_file()?,
                 }
             }
-            "vnet-start" => Operation::VnetStart {
-                revert_after: match self.get("revert") {
-                    None => Some(60),
-                    Some("no") => None,
-                    Some(text) => Some(text.parse().map_err(|_| {
-                        Fault::Invalid("revert is a number of seconds (10 to 600), or no.".to_owned())
-                    })?),
-                },
-            },
+            "vnet-start" => {
+                Operation::VnetStart {
+                    revert_after: match self.get("revert") {
+                        None => Some(60),
+                        Some("no") => None,
+                        Some(text) => Some(text.parse().map_err(|_| {
+                            Fault::Invalid("revert is a number of seconds (10 to 600), or no.".to_owned())
+                        })?),
+                    },
+                }
+            }
             "de-init" => Operation::DeInit {
                 stop_pots: self.is("stop", "on"),
                 minimal: self.is("pf", "leave"),
@@ -394,6 +407,11 @@ struct Sum {
     size: String,
 }
 
+#[expect(
+    clippy::unused_self,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates call methods, with references to what they loop over"
+)]
 impl PlanPage {
     fn is(&self, name: &str) -> bool {
         self.name == name
@@ -472,7 +490,13 @@ struct Given {
     needs_password: bool,
 }
 
-async fn plan_page(visitor: &Visitor, name: &str, plan: Plan, given: &Given, status: StatusCode) -> Result<HttpResponse, Fault> {
+async fn plan_page(
+    visitor: &Visitor,
+    name: &str,
+    plan: Plan,
+    given: &Given,
+    status: StatusCode,
+) -> Result<HttpResponse, Fault> {
     let heading = title(&plan.operation);
     let newest = runs(visitor, None, 1).await?;
     let frame = with_active(visitor.frame(Entry::Operations, heading), &newest).with_notice(given.notice.clone());
@@ -484,7 +508,8 @@ async fn plan_page(visitor: &Visitor, name: &str, plan: Plan, given: &Given, sta
         }
         _ => None,
     };
-    let running = plan.steps.iter().filter(|step| step.title.starts_with("pot ") && step.detail.starts_with("runs")).count();
+    let running =
+        plan.steps.iter().filter(|step| step.title.starts_with("pot ") && step.detail.starts_with("runs")).count();
     let needs_password = given.needs_password
         || plan.proof == ProofNeeded::OneTime
         || (plan.proof == ProofNeeded::Fresh && !visitor.session.fresh);
@@ -521,7 +546,11 @@ async fn plan_page(visitor: &Visitor, name: &str, plan: Plan, given: &Given, sta
 
 /// The options as a query, with `&` at its end when there are any.
 fn query_of(operation: &Operation) -> String {
-    pairs_of(operation).into_iter().map(|(name, value)| format!("{name}={}&", layout::query_value(&value))).collect()
+    let mut query = String::new();
+    for (name, value) in pairs_of(operation) {
+        query.push_str(&format!("{name}={}&", layout::query_value(&value)));
+    }
+    query
 }
 
 /// The options as names and values.
@@ -558,7 +587,14 @@ fn pairs_of(operation: &Operation) -> Vec<(&'static str, String)> {
 }
 
 fn options_of(operation: &Operation) -> OptionsView {
-    let mut view = OptionsView { pf: "place", syslogd: "merge", pf_file: None, revert: "60".to_owned(), stop: false, items: Vec::new() };
+    let mut view = OptionsView {
+        pf: "place",
+        syslogd: "merge",
+        pf_file: None,
+        revert: "60".to_owned(),
+        stop: false,
+        items: Vec::new(),
+    };
     let choice = |value: serde_json::Result<serde_json::Value>, label, chosen| Choice {
         value: value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default(),
         label,

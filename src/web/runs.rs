@@ -11,7 +11,9 @@ use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
 use crate::executor::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
 use crate::journal::record::Role;
-use crate::operations::plan::{Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
+use crate::operations::plan::{
+    Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words,
+};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -66,7 +68,8 @@ async fn list(visitor: Visitor, query: web::Query<Before>) -> Result<HttpRespons
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let older = found.last().filter(|_| more).map(|run| format!("/runs?before={}", run.id));
-    let frame = with_active(visitor.frame(Entry::Operations, "Runs"), if query.before.is_none() { &found } else { &[] });
+    let frame =
+        with_active(visitor.frame(Entry::Operations, "Runs"), if query.before.is_none() { &found } else { &[] });
     let pages = Pages {
         label: "runs",
         newer: query.before.map(|_| "/runs".to_owned()),
@@ -135,6 +138,11 @@ struct LineView {
     text: String,
 }
 
+#[expect(
+    clippy::unused_self,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates call methods, with references to what they loop over"
+)]
 impl Shown {
     fn waits(&self) -> bool {
         self.run.state == RunState::AwaitingKeep
@@ -283,7 +291,8 @@ async fn all_events(visitor: &Visitor, run: u64) -> Result<(Vec<RunEvent>, u64),
     let mut all = Vec::new();
     let mut after = 0;
     loop {
-        let Reply::RunEvents { events, .. } = visitor.ask(Command::RunEvents { run, after, limit: BATCH }).await? else {
+        let Reply::RunEvents { events, .. } = visitor.ask(Command::RunEvents { run, after, limit: BATCH }).await?
+        else {
             return Err(Fault::other_reply());
         };
         let Some(last) = events.last() else { return Ok((all, after)) };
@@ -342,10 +351,7 @@ async fn probe(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fa
         "deadline_ms": shown.ends.as_ref().map(|ends| ends.at_ms),
         "now_ms": Timestamp::now().as_millisecond(),
     });
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .force_close()
-        .json(answer))
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).force_close().json(answer))
 }
 
 #[derive(Debug, Deserialize)]
@@ -354,7 +360,12 @@ struct After {
 }
 
 /// The run's events as they come, each with its number; the browser says the last it has when it comes back.
-async fn events(request: HttpRequest, visitor: Visitor, run: web::Path<u64>, query: web::Query<After>) -> Result<HttpResponse, Fault> {
+async fn events(
+    request: HttpRequest,
+    visitor: Visitor,
+    run: web::Path<u64>,
+    query: web::Query<After>,
+) -> Result<HttpResponse, Fault> {
     let run = *run;
     // No such run: said before a stream begins.
     run_of(&visitor, run).await?;
@@ -391,7 +402,8 @@ async fn follow(visitor: &Visitor, run: u64, mut after: u64, sender: &mpsc::Send
         return Ok(());
     }
     loop {
-        let Reply::RunEvents { events, ended } = visitor.ask(Command::RunEvents { run, after, limit: BATCH }).await? else {
+        let Reply::RunEvents { events, ended } = visitor.ask(Command::RunEvents { run, after, limit: BATCH }).await?
+        else {
             return Err(Fault::other_reply());
         };
         let any = !events.is_empty();
@@ -399,7 +411,9 @@ async fn follow(visitor: &Visitor, run: u64, mut after: u64, sender: &mpsc::Send
         for event in &events {
             after = event.number;
             let data = match line(visitor, event) {
-                Some(line) => json!({ "number": line.number, "time": line.time, "class": line.class, "text": line.text }),
+                Some(line) => {
+                    json!({ "number": line.number, "time": line.time, "class": line.class, "text": line.text })
+                }
                 None => json!({ "number": event.number, "changed": true }),
             };
             // JSON has no line ends: one data line.

@@ -38,7 +38,7 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         draft.block("This is no plan for pot vnet-start.", "", None);
         return draft;
     };
-    draft.button = "Start the virtual network".to_owned();
+    "Start the virtual network".clone_into(&mut draft.button);
     draft.can_cut_off = true;
     draft.revert_after = revert_after;
     if let Some(time) = revert_after
