@@ -172,7 +172,10 @@ async fn the_main_job_works_without_javascript() {
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     let page = browser.get(&page.location.unwrap()).await;
     assert!(page.has("Saved. POT_NETWORK"), "{}", page.text);
-    assert!(page.has("Show it in the history"));
+    let (_, link) = page.text.split_once("href=\"/history/").unwrap();
+    let record = browser.get(&format!("/history/{}", link.split('"').next().unwrap())).await;
+    assert_eq!(record.status, StatusCode::OK);
+    assert!(record.has("10.200.0.0/16"), "{}", record.text);
     let after = read(&pot_conf(&console));
     for line in ["POT_NETWORK=10.200.0.0/16\n", "POT_NETMASK=255.255.0.0\n", "POT_GATEWAY=10.200.0.1\n"] {
         assert!(after.contains(line), "{after}");
