@@ -119,7 +119,11 @@ impl Page {
         Self {
             status: response.status(),
             location: response.headers().get(LOCATION).map(text_of),
-            headers: response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text_of(value))).collect(),
+            headers: response
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.as_str().to_owned(), text_of(value)))
+                .collect(),
             text: response.text().await.unwrap(),
         }
     }
@@ -384,7 +388,9 @@ async fn a_session_that_ends_while_editing_loses_nothing_that_was_typed() {
 async fn every_answer_is_guarded_by_headers() {
     let console = Console::start();
     let browser = console.admin().await;
-    for path in ["/", "/configuration", "/sign-in", "/no-such-page", "/history", "/operations", "/activity", "/settings"] {
+    for path in
+        ["/", "/configuration", "/sign-in", "/no-such-page", "/history", "/operations", "/activity", "/settings"]
+    {
         let page = browser.get(path).await;
         let policy = &page.headers["content-security-policy"];
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");

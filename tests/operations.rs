@@ -280,9 +280,9 @@ fn own_syslogd_flags_are_there_after_init() {
     let run = bench.run(INIT);
     assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
     assert!(
-        bench.read("/etc/rc.conf").contains(
-            "syslogd_flags=\"-c -8 -b 192.168.178.20 -b 127.0.0.1 -b 10.192.0.1 -a 10.192.0.0/10\""
-        ),
+        bench
+            .read("/etc/rc.conf")
+            .contains("syslogd_flags=\"-c -8 -b 192.168.178.20 -b 127.0.0.1 -b 10.192.0.1 -a 10.192.0.0/10\""),
         "{}",
         bench.read("/etc/rc.conf")
     );
@@ -378,7 +378,12 @@ fn network(bench: &Bench) -> String {
     let pf = bench.tool("sbin", "pfctl", &["-s", "info"]);
     format!(
         "{}\n{}\n{}\n{}\n{}\n{}\n{}",
-        pf.lines().find(|line| line.contains("Status") || line.contains("/dev/pf")).unwrap_or_default().split(" for ").next().unwrap_or_default(),
+        pf.lines()
+            .find(|line| line.contains("Status") || line.contains("/dev/pf"))
+            .unwrap_or_default()
+            .split(" for ")
+            .next()
+            .unwrap_or_default(),
         bench.tool("sbin", "pfctl", &["-s", "rules"]),
         bench.tool("sbin", "pfctl", &["-s", "nat"]),
         bench.tool("sbin", "pfctl", &["-s", "nat", "-a", "pot-nat"]),
@@ -408,7 +413,11 @@ fn nobody_answers_and_the_host_equals_the_one_before() {
     assert_eq!(bench.start(&plan).unwrap_err().kind, RefusalKind::Busy, "nothing else changes meanwhile");
     let run = bench.until_end(run.id);
     assert_eq!(run.state, RunState::Reverted, "{run:#?}\n{}", bench.output(run.id));
-    assert!(run.summary.contains("because no answer arrived. The host is as before, checked: 5 of 5."), "{}", run.summary);
+    assert!(
+        run.summary.contains("because no answer arrived. The host is as before, checked: 5 of 5."),
+        "{}",
+        run.summary
+    );
     assert_eq!(network(&bench), before);
     println!("{}", bench.output(run.id));
 }
@@ -437,7 +446,11 @@ fn keep_takes_two_new_connections() {
     // Once more: all is as it should be, nothing to be put back, no question.
     let run = bench.run(VNET);
     assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
-    assert!(run.summary.starts_with("pot ended with status 1. That is usual when pf was already on. All "), "{}", run.summary);
+    assert!(
+        run.summary.starts_with("pot ended with status 1. That is usual when pf was already on. All "),
+        "{}",
+        run.summary
+    );
 }
 
 #[test]
@@ -553,7 +566,9 @@ fn running_pots_keep_de_init_from_starting_unless_they_are_stopped() {
     let keep = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
     let blocker = keep.blockers.first().unwrap();
     assert!(
-        blocker.problem.contains("pot de-init does not notice running pots, so this console will not start it while they run."),
+        blocker
+            .problem
+            .contains("pot de-init does not notice running pots, so this console will not start it while they run."),
         "{blocker:?}"
     );
     let plan = bench.plan(Operation::DeInit { stop_pots: true, minimal: false, pf_file: None });
@@ -565,7 +580,8 @@ fn running_pots_keep_de_init_from_starting_unless_they_are_stopped() {
     let plan = bench.plan(Operation::DeInit { stop_pots: true, minimal: false, pf_file: None });
     assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
     assert_eq!(plan.confirm_text.as_deref(), Some("zroot/pot"));
-    let wrong = bench.engine.run("session", &anna(), &from_lan(), plan.id, &plan.digest, Some("zroot"), None).unwrap_err();
+    let wrong =
+        bench.engine.run("session", &anna(), &from_lan(), plan.id, &plan.digest, Some("zroot"), None).unwrap_err();
     assert_eq!(wrong.message, "That is not the dataset's name. Nothing has been destroyed.");
     let id = bench.start(&plan).unwrap();
     let run = bench.until_end(id);
@@ -576,7 +592,8 @@ fn running_pots_keep_de_init_from_starting_unless_they_are_stopped() {
     let run = bench.run(Operation::CleanUp { items: run.leftovers });
     println!("{}\n{}", run.summary, bench.output(run.id));
     assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
-    let again = bench.plan(Operation::CleanUp { items: vec![Leftover::Bridge, Leftover::FsRoot, Leftover::SyslogdFlags] });
+    let again =
+        bench.plan(Operation::CleanUp { items: vec![Leftover::Bridge, Leftover::FsRoot, Leftover::SyslogdFlags] });
     assert!(again.nothing_to_do, "{:#?}", again.steps);
 }
 

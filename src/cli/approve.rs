@@ -58,7 +58,12 @@ fn as_text(plan: &Plan) -> String {
             StepState::WillRun => "runs",
             StepState::Blocks => "stands in the way",
         };
-        text.push_str(&format!("{:>3}. {state}: {}\n     {}\n", number + 1, harmless(&step.title), harmless(&step.detail)));
+        text.push_str(&format!(
+            "{:>3}. {state}: {}\n     {}\n",
+            number + 1,
+            harmless(&step.title),
+            harmless(&step.detail)
+        ));
         if let Some(command) = &step.command {
             text.push_str(&format!("     $ {}\n", harmless(&command.join(" "))));
         }

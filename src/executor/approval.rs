@@ -58,7 +58,10 @@ fn write(layout: &Layout, name: &str, content: &impl Serialize) -> Result<(), Re
 /// There is none, or it is older than ten minutes.
 pub fn waiting(layout: &Layout, code: &str) -> Result<Plan, Refusal> {
     let none = || {
-        Refusal::new(RefusalKind::NotFound, "No plan waits under this code: it is wrong, used up or older than ten minutes.")
+        Refusal::new(
+            RefusalKind::NotFound,
+            "No plan waits under this code: it is wrong, used up or older than ten minutes.",
+        )
     };
     let code = plain(code).ok_or_else(none)?;
     let path = folder(layout).join(format!("{code}.plan"));

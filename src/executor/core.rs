@@ -258,9 +258,7 @@ impl Executor {
             C::RunEvents { run, after, limit } => self.run_events(run, after, limit),
             C::Abort { run } => self.abort(asking, run),
             C::KeepNonce { run, accepted_ms, connection } => self.keep_nonce(run, accepted_ms, connection),
-            C::Keep { run, nonce, accepted_ms, connection } => {
-                self.keep(asking, run, &nonce, accepted_ms, connection)
-            }
+            C::Keep { run, nonce, accepted_ms, connection } => self.keep(asking, run, &nonce, accepted_ms, connection),
             C::PutBack { run } => self.put_back(asking, run),
             C::SetAside { item, aside } => self.set_aside(asking, item, aside),
             C::Feedback { wrong, missing, usability, name, reply_to, send } => self.feedback(

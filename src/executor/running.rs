@@ -49,7 +49,8 @@ impl Executor {
         reason: Option<&str>,
     ) -> Result<Reply, Refusal> {
         let Some(kept) = self.engine.plan_view(plan) else {
-            let words = "This plan is used up, older than ten minutes or not yours. Nothing has been changed. Plan again.";
+            let words =
+                "This plan is used up, older than ten minutes or not yours. Nothing has been changed. Plan again.";
             return Err(Refusal::new(RefusalKind::NotFound, words));
         };
         let shell = self.settings().confirm_destructive == ConfirmDestructive::Shell;
@@ -64,8 +65,8 @@ impl Executor {
                 ProofNeeded::Fresh => self.admit_proof(asking, ProofNeeded::Fresh)?,
                 ProofNeeded::OneTime => {
                     let words = "Give your password again: this needs it now, for exactly this plan.";
-                    let password = password
-                        .ok_or_else(|| Refusal::new(RefusalKind::ProofNeeded, words).on("password"))?;
+                    let password =
+                        password.ok_or_else(|| Refusal::new(RefusalKind::ProofNeeded, words).on("password"))?;
                     self.check_own_password(asking, password)?;
                 }
                 ProofNeeded::Shell => {
@@ -190,12 +191,7 @@ impl Executor {
         Ok(Reply::Checkpoint { text })
     }
 
-    pub(super) fn record_export(
-        &self,
-        asking: &Asking,
-        format: ExportFormat,
-        filter: &str,
-    ) -> Result<Reply, Refusal> {
+    pub(super) fn record_export(&self, asking: &Asking, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
         let filter = free_text(Some(filter), 500, "filter")?;
         let name = match format {
             ExportFormat::Csv => "csv",

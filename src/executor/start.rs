@@ -67,10 +67,7 @@ impl Executor {
         let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
         let evidence = Arc::new(Evidence::new(journal, layout.private().join("keys"), Arc::clone(&hints)));
         let tools = Tools::find(layout);
-        let settings_of_engine = EngineSettings {
-            pf_files: settings.pf_files.clone(),
-            ..EngineSettings::default()
-        };
+        let settings_of_engine = EngineSettings { pf_files: settings.pf_files.clone(), ..EngineSettings::default() };
         let settings = Arc::new(RwLock::new(Arc::new(settings)));
         let engine = Engine::open(
             layout.clone(),

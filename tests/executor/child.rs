@@ -67,8 +67,7 @@ fn runs_a_preparation() {
     let mut local = Local::open(&layout).unwrap();
     let operation = Operation::Prepare { items: vec![Preparation::RouteLog, Preparation::EnableRacct] };
     let Reply::Plan(plan) = local.ask(Command::Plan { operation }).unwrap() else { panic!() };
-    let command =
-        Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text: None, reason: None };
+    let command = Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text: None, reason: None };
     let Reply::Started { run } = local.ask(command).unwrap() else { panic!() };
     assert!(local.wait(run, Duration::from_secs(60)));
 }

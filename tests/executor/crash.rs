@@ -137,9 +137,11 @@ fn a_death_while_running_is_told_as_interrupted() {
     at_every_time("runs_a_preparation", &RUNNING, 3, |layout, at| {
         let records = after_a_start(layout, at);
         interrupted += usize::from(
-            records.iter().rev().find(|record| record.entry.run.is_some()).is_some_and(|record| {
-                record.entry.outcome == Some(Outcome::Interrupted)
-            }),
+            records
+                .iter()
+                .rev()
+                .find(|record| record.entry.run.is_some())
+                .is_some_and(|record| record.entry.outcome == Some(Outcome::Interrupted)),
         );
         let mut local = Local::open(layout).unwrap();
         let Reply::Runs { runs } = local.ask(Command::Runs { before: None, limit: 50 }).unwrap() else { panic!() };
@@ -166,7 +168,9 @@ impl Mounted {
     }
 
     fn make_read_only(&self) {
-        assert!(std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status().unwrap().success()
+        );
     }
 }
 

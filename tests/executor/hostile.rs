@@ -27,7 +27,9 @@ fn malformed(dice: &mut Dice, token: Option<&Secret>) -> Vec<u8> {
     let framed = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
     let request = |command: &str| {
         let token = token.map_or("null".to_owned(), |token| format!("\"{}\"", token.0));
-        format!("{{\"version\":1,\"id\":7,\"token\":{token},\"reported\":{{\"address\":null,\"browser\":null}},\"command\":{command}}}")
+        format!(
+            "{{\"version\":1,\"id\":7,\"token\":{token},\"reported\":{{\"address\":null,\"browser\":null}},\"command\":{command}}}"
+        )
     };
     let good = request(r#"{"command":"session"}"#);
     match dice.roll(14) {
@@ -43,7 +45,9 @@ fn malformed(dice: &mut Dice, token: Option<&Secret>) -> Vec<u8> {
         9 => framed(request(r#"{"command":"file","file":"../../etc/passwd"}"#).as_bytes()),
         10 => framed(request(r#"{"command":"runs","before":null,"limit":-1}"#).as_bytes()),
         11 => framed(good.replace("\"version\":1", "\"version\":2").as_bytes()),
-        12 => framed(request(r#"{"command":"plan","operation":{"operation":"init","pf_file":"/etc/passwd"}}"#).as_bytes()),
+        12 => {
+            framed(request(r#"{"command":"plan","operation":{"operation":"init","pf_file":"/etc/passwd"}}"#).as_bytes())
+        }
         _ => {
             let mut bytes = good.into_bytes();
             let at = dice.roll(bytes.len());
@@ -142,13 +146,8 @@ fn a_web_process_that_does_not_read_is_dropped_and_holds_up_nobody() {
 fn descriptors_that_a_web_process_sends_are_not_kept() {
     let rig = Rig::new();
     let mut wire = rig.connect();
-    let request = Request {
-        version: VERSION,
-        id: 1,
-        token: None,
-        reported: Reported::default(),
-        command: Command::Greeting {},
-    };
+    let request =
+        Request { version: VERSION, id: 1, token: None, reported: Reported::default(), command: Command::Greeting {} };
     let bytes = serde_json::to_vec(&request).unwrap();
     let frame = [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat();
     let (kept, sent) = std::os::unix::net::UnixStream::pair().unwrap();

@@ -38,7 +38,8 @@ fn a_saved_change_is_in_the_file_and_in_the_history_with_who_and_from_where() {
     let change = &outcome.entry.changes[0];
     assert_eq!((change.name.as_str(), change.to.as_deref()), ("POT_HOSTNAME_MAX_LENGTH", Some("60")));
 
-    let Reply::Backups { backups } = wire.ask(Some(&token), Command::Backups { file: Some(ManagedFile::PotConf) }).unwrap()
+    let Reply::Backups { backups } =
+        wire.ask(Some(&token), Command::Backups { file: Some(ManagedFile::PotConf) }).unwrap()
     else {
         panic!()
     };
@@ -61,7 +62,8 @@ fn a_file_that_changed_meanwhile_is_not_overwritten_and_says_who_changed_what() 
     let rig = Rig::new();
     let (mut wire, olaf, anna) = (rig.connect(), rig.sign_in("olaf"), rig.sign_in("anna"));
     let base = wire.configuration(Some(&olaf)).digest;
-    wire.ask(Some(&anna), save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", "50"), edit("POT_TMP", "/var/tmp")])).unwrap();
+    wire.ask(Some(&anna), save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", "50"), edit("POT_TMP", "/var/tmp")]))
+        .unwrap();
     let theirs = rig.pot_conf();
     let edits = vec![edit("POT_HOSTNAME_MAX_LENGTH", "40"), edit("POT_MKTEMP_SUFFIX", ".XXXXXXXXXX")];
     let refusal = wire.ask(Some(&olaf), save(base, edits.clone())).unwrap_err();
@@ -134,7 +136,8 @@ fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference()
     let rig = Rig::new();
     let mut wire = rig.connect();
     let token = rig.sign_in("vera");
-    let facts = |wire: &mut crate::rig::Wire, refresh| match wire.ask(Some(&token), Command::Facts { refresh }).unwrap() {
+    let facts = |wire: &mut crate::rig::Wire, refresh| match wire.ask(Some(&token), Command::Facts { refresh }).unwrap()
+    {
         Reply::Facts { facts, refreshing, .. } => facts.filter(|_| !refreshing),
         other => panic!("{other:?}"),
     };
@@ -283,7 +286,9 @@ fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
     until("facts", || {
         matches!(wire.ask(Some(&token), Command::Facts { refresh: false }), Ok(Reply::Facts { facts: Some(_), .. }))
     });
-    let Reply::LogFiles { files, facility, .. } = wire.ask(Some(&token), Command::LogFiles {}).unwrap() else { panic!() };
+    let Reply::LogFiles { files, facility, .. } = wire.ask(Some(&token), Command::LogFiles {}).unwrap() else {
+        panic!()
+    };
     assert_eq!(facility, "local2");
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let executor = std::sync::Arc::clone(&rig.executor);

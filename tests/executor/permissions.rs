@@ -179,14 +179,14 @@ fn what_wants_a_fresh_password_is_refused_to_a_session_whose_password_is_old() {
 #[test]
 fn a_plan_serves_once_for_its_session_with_its_digest_and_its_proof() {
     let rig = Rig::new();
-    let (mut wire, anna, other, olaf) =
-        (rig.connect(), rig.sign_in("anna"), rig.sign_in("anna"), rig.sign_in("olaf"));
+    let (mut wire, anna, other, olaf) = (rig.connect(), rig.sign_in("anna"), rig.sign_in("anna"), rig.sign_in("olaf"));
     let operation = Operation::Prepare { items: vec![Preparation::RouteLog] };
-    let plan = |wire: &mut crate::rig::Wire, token: &Secret, operation: &Operation| {
-        match wire.ask(Some(token), Command::Plan { operation: operation.clone() }).unwrap() {
-            Reply::Plan(plan) => plan,
-            other => panic!("{other:?}"),
-        }
+    let plan = |wire: &mut crate::rig::Wire, token: &Secret, operation: &Operation| match wire
+        .ask(Some(token), Command::Plan { operation: operation.clone() })
+        .unwrap()
+    {
+        Reply::Plan(plan) => plan,
+        other => panic!("{other:?}"),
     };
     let run = |plan: u64, digest, password: Option<&str>| Command::Run {
         plan,
@@ -219,10 +219,13 @@ fn a_plan_serves_once_for_its_session_with_its_digest_and_its_proof() {
     assert_eq!(refusals, 6, "each refusal of run but the wrong password, which has its own record");
 
     wire.ask(Some(&anna), Command::Prove { password: Secret(PASSWORD.into()) }).unwrap();
-    let Reply::Started { run: number } = wire.ask(Some(&anna), run(made.id, made.digest, None)).unwrap() else { panic!() };
-    crate::main_path::until("the run's end", || {
-        matches!(wire.ask(Some(&anna), Command::RunState { run: number }), Ok(Reply::Run(run)) if run.state.is_final())
-    });
+    let Reply::Started { run: number } = wire.ask(Some(&anna), run(made.id, made.digest, None)).unwrap() else {
+        panic!()
+    };
+    crate::main_path::until(
+        "the run's end",
+        || matches!(wire.ask(Some(&anna), Command::RunState { run: number }), Ok(Reply::Run(run)) if run.state.is_final()),
+    );
     assert_eq!(kind(wire.ask(Some(&anna), run(made.id, made.digest, None))), RefusalKind::NotFound);
 }
 
@@ -232,8 +235,7 @@ fn where_root_gives_the_proof_a_password_is_not_enough() {
     use pot_console::executor::local::Local;
     use pot_console::settings::ConfirmDestructive;
     let rig = Rig::new();
-    rig.executor
-        .replace_settings(Settings { confirm_destructive: ConfirmDestructive::Shell, ..Settings::default() });
+    rig.executor.replace_settings(Settings { confirm_destructive: ConfirmDestructive::Shell, ..Settings::default() });
     let (mut wire, anna) = (rig.connect(), rig.sign_in("anna"));
     let operation = Operation::DeInit { stop_pots: true, minimal: false, pf_file: None };
     let Reply::Plan(plan) = wire.ask(Some(&anna), Command::Plan { operation }).unwrap() else { panic!() };

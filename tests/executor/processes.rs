@@ -2,12 +2,12 @@
 
 use crate::main_path::until;
 use crate::rig::{PASSWORD, simulate};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command as Ask, Secret};
 use pot_console::journal::record::Role;
 use pot_console::layout::Layout;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -164,7 +164,16 @@ fn the_web_process_has_nothing_left_that_is_roots() {
         // As this user, from this root folder, neither root's files nor the host's can be opened.
         let cannot = |path: &str| {
             let tried = Command::new("nsenter")
-                .args(["--target", &web.to_string(), "--root", "--setuid", &nobody.uid.to_string(), "--", "/bin/cat", path])
+                .args([
+                    "--target",
+                    &web.to_string(),
+                    "--root",
+                    "--setuid",
+                    &nobody.uid.to_string(),
+                    "--",
+                    "/bin/cat",
+                    path,
+                ])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();
@@ -229,7 +238,8 @@ fn a_demo_goes_on_with_its_folder_and_takes_the_password_from_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (host, file) = (dir.path().join("host"), dir.path().join("password"));
     std::fs::write(&file, "a password from a file\n").unwrap();
-    let args = ["demo", "--listen", "127.0.0.1:0", "--dir", host.to_str().unwrap(), "--password-file", file.to_str().unwrap()];
+    let args =
+        ["demo", "--listen", "127.0.0.1:0", "--dir", host.to_str().unwrap(), "--password-file", file.to_str().unwrap()];
     for round in 0..2 {
         let mut demo = Started::new(&args);
         demo.address();

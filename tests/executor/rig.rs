@@ -1,8 +1,8 @@
 //! A simulated host with an executor, and the web process's end of the socket as raw bytes.
 
 use pot_console::digest::Digest;
-use pot_console::executor::Executor;
 use pot_console::executor::End;
+use pot_console::executor::Executor;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{
     Command, ConfigurationView, Message, Refusal, RefusalKind, Reply, Request, Secret, VERSION,

@@ -30,10 +30,7 @@ fn of_fifty_writers_every_success_is_in_the_file_in_order_and_no_update_is_lost(
                         match wire.ask(Some(&token), command) {
                             Ok(_) => left -= 1,
                             Err(refusal) => {
-                                assert!(
-                                    matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::Busy),
-                                    "{refusal}"
-                                );
+                                assert!(matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::Busy), "{refusal}");
                                 conflicts += 1;
                             }
                         }

@@ -223,7 +223,9 @@ fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Datas
         let more = if inputs.held.len() > 1 { format!(" (and {} more)", inputs.held.len() - 1) } else { String::new() };
         draft.block(
             format!("The snapshot {first}{more} is held, by a backup or a transfer: zfs destroy would stop half way."),
-            format!("See who holds it with zfs holds {first}; wait for its end, or release it: zfs release TAG {first}"),
+            format!(
+                "See who holds it with zfs holds {first}; wait for its end, or release it: zfs release TAG {first}"
+            ),
             None,
         );
     }
