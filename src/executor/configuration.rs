@@ -432,7 +432,7 @@ fn is_error(finding: &Finding) -> bool {
 }
 
 /// The value that pot.conf itself gives, when that is certain.
-fn own_value(configuration: &Configuration, name: &str) -> Option<String> {
+pub(super) fn own_value(configuration: &Configuration, name: &str) -> Option<String> {
     let setting = configuration.setting(name);
     match setting.source {
         crate::potconf::Source::PotConf => setting.value.or(setting.raw),
