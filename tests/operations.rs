@@ -425,7 +425,11 @@ fn nobody_answers_and_the_host_equals_the_one_before() {
     let bench = initialised();
     let before = network(&bench);
     let run = waiting(&bench);
-    assert!(bench.closed.load(Ordering::Relaxed), "the web process is told to close its connections");
+    let until = Instant::now() + Duration::from_secs(5);
+    while !bench.closed.load(Ordering::Relaxed) {
+        assert!(Instant::now() < until, "the web process is told to close its connections");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_ne!(network(&bench), before);
     let plan = bench.plan(INIT);
     assert_eq!(bench.start(&plan).unwrap_err().kind, RefusalKind::Busy, "nothing else changes meanwhile");
