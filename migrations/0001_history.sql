@@ -50,5 +50,11 @@ CREATE TABLE change (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX change_sequence ON change (sequence);
 
+-- The last record taken in, so that rows missing at the end are told from a database that is behind.
+CREATE TABLE progress (
+    one  INTEGER PRIMARY KEY CHECK (one = 1),
+    held INTEGER NOT NULL
+) STRICT;
+
 -- Words of an act, searched by their beginnings.
 CREATE VIRTUAL TABLE words USING fts5 (text, content = '', contentless_delete = 1, detail = full);

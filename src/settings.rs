@@ -37,6 +37,31 @@ pub struct Settings {
     pub backups: u32,
     /// Seconds between two looks at the host (10 to 3600).
     pub refresh_seconds: u32,
+    /// How long the history is kept, by kind of record.
+    pub history: History,
+}
+
+/// How long the history is kept. A record goes only when it is older *and* beyond the newest so many of its kind, and
+/// only in whole segments of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct History {
+    /// What people did, and what was done to the host behind the console's back; none: ten years, a million.
+    pub changes: Option<Keep>,
+    /// Sign-ins, sign-outs, what was slowed down or refused; none: a year, 100,000.
+    pub visits: Option<Keep>,
+    /// What ran by itself; none: 90 days, 10,000.
+    pub by_itself: Option<Keep>,
+}
+
+/// What of one kind is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// All that is younger, in days (1 to 36500).
+    pub days: u32,
+    /// And the newest, so many (0 to 100 million).
+    pub records: u64,
 }
 
 /// A certificate from elsewhere.
@@ -74,6 +99,7 @@ impl Default for Settings {
             pf_files: Vec::new(),
             backups: 50,
             refresh_seconds: 60,
+            history: History::default(),
         }
     }
 }
@@ -167,6 +193,17 @@ impl Settings {
         if self.user.is_empty() || self.user == "root" {
             return out("user", self.user.clone(), "an unprivileged user's name");
         }
+        let History { changes, visits, by_itself } = &self.history;
+        for (name, keep) in [("history.changes", changes), ("history.visits", visits), ("history.by_itself", by_itself)]
+        {
+            let Some(keep) = keep else { continue };
+            if !(1..=36_500).contains(&keep.days) {
+                return out(name, format!("{} days", keep.days), "1 to 36500 days");
+            }
+            if keep.records > 100_000_000 {
+                return out(name, format!("{} records", keep.records), "0 to 100000000 records");
+            }
+        }
         if let Some(wrong) = self.pf_files.iter().find(|file| !is_plain_absolute(file)) {
             return out("pf_files", wrong.clone(), "absolute paths without .. or //");
         }
@@ -233,6 +270,8 @@ mod tests {
             ("listen = [\"localhost\"]", "listen"),
             ("user = \"root\"", "user"),
             ("pf_files = [\"/etc/../x\"]", "pf_files"),
+            ("[history.visits]\ndays = 0\nrecords = 1", "history.visits"),
+            ("[history]\nforever = true", "forever"),
             ("[tls]\ncertificate = \"/a\"", "key"),
         ] {
             let error = Settings::parse(text, "f").unwrap_err().to_string();
@@ -246,6 +285,9 @@ mod tests {
         let settings = Settings::parse(text, "f").unwrap();
         assert_eq!(settings.listen.len(), 2);
         assert_eq!(settings.confirm_destructive, ConfirmDestructive::Shell);
+        let settings = Settings::parse("[history]\nvisits = { days = 30, records = 500 }\n", "f").unwrap();
+        assert_eq!(settings.history.visits, Some(Keep { days: 30, records: 500 }));
+        assert_eq!(settings.history.changes, None);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The main job as a person does it, in a real browser: sign in, get a gateway wrong, see it before saving, mend it,
 //! save, read in the history who did it. One browser session for all of it.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use std::io::{BufRead, BufReader};

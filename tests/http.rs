@@ -172,7 +172,10 @@ async fn the_main_job_works_without_javascript() {
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     let page = browser.get(&page.location.unwrap()).await;
     assert!(page.has("Saved. POT_NETWORK"), "{}", page.text);
-    assert!(page.has("Show it in the history"));
+    let (_, link) = page.text.split_once("href=\"/history/").unwrap();
+    let record = browser.get(&format!("/history/{}", link.split('"').next().unwrap())).await;
+    assert_eq!(record.status, StatusCode::OK);
+    assert!(record.has("10.200.0.0/16"), "{}", record.text);
     let after = read(&pot_conf(&console));
     for line in ["POT_NETWORK=10.200.0.0/16\n", "POT_NETMASK=255.255.0.0\n", "POT_GATEWAY=10.200.0.1\n"] {
         assert!(after.contains(line), "{after}");
@@ -213,6 +216,12 @@ async fn what_is_not_this_consoles_own_form_is_refused() {
     assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::FORBIDDEN);
     let rebound = browser.http.get(url(&console, "/configuration")).header(HOST, "evil.example");
     assert_eq!(rebound.send().await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
+    let stranger = Browser::new(&console);
+    let large = [("name".to_owned(), "x".repeat(100_000))];
+    let refused = stranger.post("/sign-in", &large).await.status;
+    assert_eq!(refused, StatusCode::UNAUTHORIZED, "strangers cannot fill the memory");
+    let many: Vec<_> = (0..2000).map(|number| (format!("POT_NETWORK_x{number}"), String::new())).collect();
+    assert_eq!(browser.post("/configuration", &many).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let json = browser.http.post(url(&console, "/configuration")).json(&["x"]);
     assert!(json.send().await.unwrap().status().is_client_error());
     assert_eq!(read(&pot_conf(&console)), before);

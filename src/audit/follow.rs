@@ -1,6 +1,6 @@
 //! Keeping the projection up with the journal, and holding one against the other.
 
-use super::store::{Store, StoreError};
+use super::store::{Differences, Store, StoreError};
 use crate::digest::Digest;
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Refusal, Reply};
@@ -105,19 +105,17 @@ pub async fn follow(store: Store, client: Client, progress: watch::Sender<Progre
     }
 }
 
-/// Holds every row against the journal: the first difference in words, none when they agree.
-pub async fn compare_all(store: &Store, client: &Client) -> Result<Option<String>, FollowError> {
+/// Holds every row against the journal: every record that differs, in words.
+pub async fn compare_all(store: &Store, client: &Client) -> Result<Differences, FollowError> {
+    let mut differences = Differences::default();
     let mut after = 0;
     loop {
         let found = batch(client, after).await?;
         let Some(last) = found.records.last().map(|record| record.sequence) else {
-            let rows = store.count().await?;
-            let kept = found.last.saturating_add(1).saturating_sub(found.first);
-            return Ok((rows > kept).then(|| format!("the database holds {rows} rows, the journal {kept} records")));
+            differences.add_all(store.outside(found.first, after.max(found.first)).await?);
+            return Ok(differences);
         };
-        if let Some(difference) = store.compare(&found.records, &found.hashes).await? {
-            return Ok(Some(difference));
-        }
+        differences.add_all(store.compare(&found.records, &found.hashes).await?);
         after = last;
     }
 }

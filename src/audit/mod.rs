@@ -4,10 +4,12 @@
 //! filters and exports. It can be dropped and rebuilt, lags visibly when it cannot write, and never holds what the
 //! journal does not.
 
+mod export;
 mod follow;
 mod query;
 mod store;
 
+pub use export::{CSV_HEAD, csv_field, csv_line, json_line};
 pub use follow::{FollowError, Progress, catch_up, compare_all, follow};
 pub use query::{Act, Cursor, Filter, Page, ParameterChange};
-pub use store::{Store, StoreError};
+pub use store::{Differences, Store, StoreError};

@@ -1,6 +1,6 @@
 //! Reading the projection: pages by cursor, one act, one parameter over time, exports.
 
-use super::store::{Store, StoreError, signed, unsigned, word};
+use super::store::{Store, StoreError, is_change, is_person, signed, unsigned, word};
 use crate::journal::record::{Action, Outcome, Record};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -52,6 +52,17 @@ impl Act {
     }
 }
 
+impl Act {
+    /// What to say of it in one sentence: what was meant is told only where nothing else became of it.
+    pub fn message(&self) -> &str {
+        let other_end = self
+            .ended
+            .as_ref()
+            .filter(|ended| !matches!(ended.entry.outcome, Some(Outcome::Done)) && !ended.entry.message.is_empty());
+        &other_end.unwrap_or(&self.record).entry.message
+    }
+}
+
 /// Acts of one page, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -81,6 +92,56 @@ fn match_expression(text: &str) -> Option<String> {
         .map(|word| format!("\"{}\"*", word.replace('"', "\"\"")))
         .collect();
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Letters and digits that stand together, in small letters: what FTS5's tokenizer makes of a text, but for accents.
+fn words(text: &str) -> Vec<String> {
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// The text of an act that is searched.
+pub(super) fn searched(record: &Record) -> String {
+    let entry = &record.entry;
+    let mut text = format!("{} {} {} {}", entry.actor.name, word(&entry.action), entry.object, entry.message);
+    let values = entry.changes.iter().flat_map(|change| [Some(&change.name), change.from.as_ref(), change.to.as_ref()]);
+    for part in values.flatten().chain(&entry.reason) {
+        text.push(' ');
+        text.push_str(part);
+    }
+    text
+}
+
+impl Filter {
+    /// Whether an act is one that [`Store::page`] would show: the command line reads the journal itself.
+    pub fn admits(&self, act: &Act) -> bool {
+        let entry = &act.record.entry;
+        let time = act.record.time.as_millisecond();
+        (!self.people_only || is_person(entry.actor.method))
+            && (!self.changes_only || is_change(entry.action))
+            && self.since_ms.is_none_or(|since| time >= since)
+            && self.until_ms.is_none_or(|until| time < until)
+            && self.actor.as_ref().is_none_or(|actor| *actor == entry.actor.name)
+            && self.action.is_none_or(|action| action == entry.action)
+            && self.outcome.is_none_or(|outcome| act.outcome() == Some(outcome))
+            && self.parameter.as_ref().is_none_or(|name| entry.changes.iter().any(|change| change.name == *name))
+            && self.text.as_ref().is_none_or(|wanted| holds_words(&searched(&act.record), wanted))
+    }
+}
+
+/// The same as [`match_expression`] asks of the database: each word of `wanted` begins a word of `text`, or its parts
+/// (`10.200`) begin words that follow each other.
+fn holds_words(text: &str, wanted: &str) -> bool {
+    let text = words(text);
+    wanted.split_whitespace().map(words).filter(|parts| !parts.is_empty()).take(16).all(|parts| {
+        text.windows(parts.len()).any(|window| {
+            window.iter().zip(&parts).enumerate().all(|(position, (there, part))| {
+                if position + 1 == parts.len() { there.starts_with(part.as_str()) } else { there == part }
+            })
+        })
+    })
 }
 
 fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &Filter, cursor: Cursor) {

@@ -6,7 +6,7 @@ use crate::accounts::session::random_code;
 use crate::executor::Executor;
 use crate::executor::local::Local;
 use crate::executor::processes::Supervisor;
-use crate::executor::protocol::{Command, RefusalKind, Secret};
+use crate::executor::protocol::{Command, Reply, Secret};
 use crate::journal::record::Role;
 use crate::layout::Layout;
 use crate::platform::Signals;
@@ -153,12 +153,16 @@ fn password(file: Option<&Path>) -> anyhow::Result<(Secret, String)> {
 /// The demo's admin gets this start's password.
 fn set_admin(layout: &Layout, password: &Secret) -> anyhow::Result<()> {
     let mut local = Local::open(layout)?;
-    match local.set_password(ADMIN, password) {
-        Err(refusal) if refusal.kind == RefusalKind::NotFound => {
-            let add = Command::AddAccount { name: ADMIN.to_owned(), role: Role::Admin, password: password.clone() };
-            local.ask(add)?;
-        }
-        other => other?,
+    // Asked first: a refusal would be the first record of every new host's history.
+    let known = match local.ask(Command::Accounts {})? {
+        Reply::Accounts { accounts } => accounts.iter().any(|account| account.name == ADMIN),
+        _ => false,
+    };
+    if known {
+        local.set_password(ADMIN, password)?;
+    } else {
+        let add = Command::AddAccount { name: ADMIN.to_owned(), role: Role::Admin, password: password.clone() };
+        local.ask(add)?;
     }
     Ok(())
 }

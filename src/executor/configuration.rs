@@ -64,7 +64,8 @@ impl From<FileError> for Refusal {
 impl From<Busy> for Refusal {
     fn from(busy: Busy) -> Self {
         match busy {
-            Busy::Held { .. } => Self::new(RefusalKind::Busy, sentence(&busy.to_string())),
+            // It begins with a name, which stays as it is.
+            Busy::Held { .. } => Self::new(RefusalKind::Busy, format!("{busy}.")),
             Busy::File(error) => error.into(),
         }
     }
@@ -431,7 +432,7 @@ fn is_error(finding: &Finding) -> bool {
 }
 
 /// The value that pot.conf itself gives, when that is certain.
-fn own_value(configuration: &Configuration, name: &str) -> Option<String> {
+pub(super) fn own_value(configuration: &Configuration, name: &str) -> Option<String> {
     let setting = configuration.setting(name);
     match setting.source {
         crate::potconf::Source::PotConf => setting.value.or(setting.raw),

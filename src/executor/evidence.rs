@@ -4,7 +4,7 @@ use super::core::console;
 use super::protocol::{Refusal, RefusalKind, Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
-use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening};
+use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Pruned, Retention};
 use crate::operations::recorder::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -208,6 +208,14 @@ impl Evidence {
             head: report.head,
             problem: report.problem.map(|problem| problem.to_string()),
         }
+    }
+
+    /// Drops what is too old; the projection follows with its next look.
+    pub(super) fn prune(&self, retention: &Retention) -> Result<Option<Pruned>, JournalError> {
+        let key = CheckpointKey::open_or_make(&self.keys)?;
+        let pruned = self.journal.prune(retention, &key)?;
+        self.tell();
+        Ok(pruned)
     }
 
     pub(super) fn sign_checkpoint(&self) -> Result<String, Refusal> {

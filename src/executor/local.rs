@@ -90,6 +90,14 @@ impl Local {
         self.executor.engine.feedback_list()
     }
 
+    /// Records what the command line itself does: an event of root's.
+    ///
+    /// # Errors
+    /// It could not be recorded; then it must not be done.
+    pub fn record(&self, action: Action, object: &str, message: String) -> Result<(), Refusal> {
+        self.executor.evidence.append(self.asking.event(action, object, Outcome::Done, message)).map(drop)
+    }
+
     /// Says yes to a plan that waits for root, and records it.
     ///
     /// # Errors

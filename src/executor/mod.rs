@@ -27,4 +27,4 @@ mod watch;
 
 pub use self::core::Executor;
 pub use self::server::End;
-pub use self::start::StartError;
+pub use self::start::{StartError, head_path};

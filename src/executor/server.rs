@@ -83,7 +83,11 @@ impl Executor {
         let (quick, quick_queue) = mpsc::sync_channel::<Work>(MOST_WAITING);
         let (passwords, password_queue) = mpsc::sync_channel::<Work>(MOST_PATIENT);
         let (changes, change_queue) = mpsc::sync_channel::<Work>(MOST_PATIENT);
-        let lanes = [("answer", quick_queue, THREADS), ("password", password_queue, 1), ("change", change_queue, CHANGE_THREADS)];
+        let lanes = [
+            ("answer", quick_queue, THREADS),
+            ("password", password_queue, 1),
+            ("change", change_queue, CHANGE_THREADS),
+        ];
         for (name, queue, threads) in lanes {
             let queue = Arc::new(Mutex::new(queue));
             for _ in 0..threads {

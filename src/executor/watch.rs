@@ -4,17 +4,21 @@
 //! What was last known stands in `watched.json` in the private folder, the content among the kept versions. A change
 //! of our own is noted there by whoever makes it; the look itself is taken only while nobody holds the change lock.
 
-use super::configuration::read_here;
+use super::configuration::{own_value, read_here};
 use super::core::Executor;
 use super::evidence::own;
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError, Lock};
-use crate::journal::record::{Action, Method, Outcome};
+use crate::journal::record::{Action, Change, Method, Outcome};
+use crate::journal::{Keep, Retention};
 use crate::operations::plan::ManagedFile;
 use crate::platform::crash_point;
+use crate::potconf::{Configuration, Document};
+use crate::settings;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +26,8 @@ use std::time::Duration;
 const WATCHED: [ManagedFile; 3] = [ManagedFile::PotConf, ManagedFile::PfConf, ManagedFile::RcConf];
 /// A watched file is not longer than this.
 const LONGEST: u64 = 8 << 20;
+/// How often the history is looked through for what is too old.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was last known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +37,52 @@ struct Known {
     files: BTreeMap<String, Option<Digest>>,
     /// The newest run whose changes are in it.
     run: u64,
+    /// When the history was last looked through for what is too old.
+    #[serde(default)]
+    pruned: Option<Timestamp>,
+}
+
+/// The settings' words for how long each kind of record is kept.
+fn retention(history: &settings::History) -> Retention {
+    let default = Retention::default();
+    let keep = |set: Option<settings::Keep>, default: Keep| {
+        set.map_or(default, |keep| Keep { records: keep.records, age: DAY * keep.days })
+    };
+    Retention {
+        changes: keep(history.changes, default.changes),
+        visits: keep(history.visits, default.visits),
+        by_itself: keep(history.by_itself, default.by_itself),
+    }
+}
+
+/// What differs between two contents of pot.conf, parameter by parameter; nothing when one of them is not certain.
+fn changed_parameters(default: &[u8], old: &[u8], new: &[u8]) -> Vec<Change> {
+    let read = |own: &[u8]| Some(Configuration::new(Document::parse(default).ok()?, Document::parse(own).ok()?));
+    let (Some(old), Some(new)) = (read(old), read(new)) else { return Vec::new() };
+    let names: BTreeSet<String> =
+        old.settings().into_iter().chain(new.settings()).map(|setting| setting.name).collect();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let (from, to) = (own_value(&old, &name), own_value(&new, &name));
+            (from != to).then_some(Change { name, from, to })
+        })
+        .collect()
+}
+
+/// `POT_NETWORK from 10.192.0.0/10 to 10.200.0.0/16`, at most five of them.
+fn in_words(changes: &[Change]) -> String {
+    const SHOWN: usize = 5;
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
+    let mut words: Vec<String> = changes
+        .iter()
+        .take(SHOWN)
+        .map(|change| format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to)))
+        .collect();
+    if changes.len() > SHOWN {
+        words.push(format!("and {} more", changes.len() - SHOWN));
+    }
+    words.join(", ")
 }
 
 impl Executor {
@@ -73,7 +125,7 @@ impl Executor {
     /// Looks whether a watched file is another than the one that is known, and records that.
     pub(super) fn look_for_outside_changes(&self) {
         // Someone who changes the host through the console notes it before letting go of the lock.
-        let Ok(_lock) = Lock::acquire(&self.layout, "looking for changes made outside", Duration::ZERO) else { return };
+        let Ok(lock) = Lock::acquire(&self.layout, "looking for changes made outside", Duration::ZERO) else { return };
         // pf's file is not known before the first facts are.
         if self.facts.get().is_none() {
             return;
@@ -102,8 +154,26 @@ impl Executor {
             }
             known.files.insert(path, now);
         }
+        let pruning = known.pruned.is_none_or(|last| Timestamp::now().duration_since(last).unsigned_abs() >= DAY);
+        if pruning {
+            known.pruned = Some(Timestamp::now());
+        }
         if known != before {
             self.write_known(&known);
+        }
+        // The whole journal is read before anything of it goes: no save waits for that.
+        drop(lock);
+        if pruning {
+            self.prune_history();
+        }
+    }
+
+    /// Drops what the settings call too old, in whole segments; the journal leaves a signed checkpoint and a record.
+    fn prune_history(&self) {
+        match self.evidence.prune(&retention(&self.settings().history)) {
+            Ok(Some(pruned)) => tracing::info!("records {} to {} were dropped by age", pruned.from, pruned.to),
+            Ok(None) => {}
+            Err(error) => tracing::error!("the history was not pruned: {error}"),
         }
     }
 
@@ -127,7 +197,15 @@ impl Executor {
         let mut entry = own(Action::Outside, path, Outcome::Done, format!("{path} {what} outside of the console."));
         // Found by the console, done by nobody it knows.
         entry.actor.method = Method::None;
-        "someone outside of the console".clone_into(&mut entry.actor.name);
+        entry.actor.name = "someone outside of the console".to_owned();
+        if file == ManagedFile::PotConf
+            && let (Some(old), Ok(default)) = (&old, read_here(&self.layout.default_conf(), LONGEST))
+        {
+            entry.changes = changed_parameters(&default, old, bytes.unwrap_or_default());
+            if !entry.changes.is_empty() {
+                entry.message = format!("{path} {what} outside of the console: {}.", in_words(&entry.changes));
+            }
+        }
         entry.diff = old.map(|old| Diff::between(path, &old, bytes.unwrap_or_default()));
         entry.before = last;
         entry.after = now;

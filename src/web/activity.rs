@@ -5,6 +5,7 @@ use super::error::Fault;
 use super::guard::Visitor;
 use super::layout::{self, Clock, Entry as Place, Frame, Pages, query_value};
 use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, line, meaning};
+use crate::audit::csv_field;
 use crate::executor::protocol::{Command, LogFileView, RefusalKind, Reply};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
@@ -535,16 +536,6 @@ fn exported(entry: &Entry, format: &str, zone: &TimeZone) -> String {
             let times = if entry.times > 1 { format!(" ({} times)", entry.times) } else { String::new() };
             format!("{local} {} {}{times}\n", entry.host, entry.message.replace('\n', " ⏎ "))
         }
-    }
-}
-
-/// Quoted where CSV wants it; a spreadsheet must not take a log line for a formula.
-pub(super) fn csv_field(text: &str) -> String {
-    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
-    if guarded.contains(['"', ',', '\n', '\r', '\'']) {
-        format!("\"{}\"", guarded.replace('"', "\"\""))
-    } else {
-        guarded
     }
 }
 

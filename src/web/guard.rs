@@ -22,10 +22,17 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 /// Largest form in bytes: a pot.conf of 1 MiB, percent-encoded in part.
 pub const LARGEST_FORM: usize = 2 << 20;
+/// Largest form in bytes of someone who is not signed in.
+const SMALL_FORM: usize = 64 << 10;
+/// Most fields of a form: every parameter and some dozens of interfaces need far fewer.
+const MOST_FIELDS: usize = 1000;
+/// How long a form may take to arrive.
+const FORM_TIME: Duration = Duration::from_secs(30);
 /// The hidden field that proves a form to be this console's.
 pub const CSRF_FIELD: &str = "csrf";
 /// The same as a header, for htmx.
@@ -350,11 +357,7 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Fault::Invalid("A form must be sent as application/x-www-form-urlencoded.".to_owned()));
     }
-    let fields = request
-        .extract::<web::Form<Vec<(String, String)>>>()
-        .await
-        .map_err(|error| Fault::Invalid(format!("The form could not be read: {error}.")))?;
-    let form = Form(fields.into_inner());
+    let form = read_form(request).await?;
     let given = request
         .headers()
         .get(CSRF_HEADER)
@@ -370,6 +373,23 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
         None if request.path() != "/sign-in" && request.path() != "/set-up" => Err(Fault::SignIn),
         _ => Err(Fault::Forged("This form was not made for this browser's session.".to_owned())),
     }
+}
+
+/// Reads the form. Strangers get little of the server's memory and time: a large form needs a session first.
+async fn read_form(request: &mut ServiceRequest) -> Result<Form, Fault> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_none_or(|length: usize| length > SMALL_FORM) {
+        Visitor::of(request.request()).await?;
+    }
+    let fields = tokio::time::timeout(FORM_TIME, request.extract::<web::Form<Vec<(String, String)>>>())
+        .await
+        .map_err(|_| Fault::Invalid("The form did not arrive in time.".to_owned()))?
+        .map_err(|error| Fault::Invalid(format!("The form could not be read: {error}.")))?
+        .into_inner();
+    if fields.len() > MOST_FIELDS {
+        return Err(Fault::Invalid(format!("The form has more than {MOST_FIELDS} fields.")));
+    }
+    Ok(Form(fields))
 }
 
 fn request_host(request: &ServiceRequest) -> Option<&str> {

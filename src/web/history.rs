@@ -4,7 +4,7 @@ use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages, query_value};
 use crate::activity::parse_time;
-use crate::audit::{Act, Cursor, Filter, ParameterChange};
+use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::protocol::{
@@ -46,7 +46,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 pub(crate) struct Checked {
     at: Timestamp,
     view: VerifyView,
-    /// The first difference between the database and the journal.
+    /// What differs between the database and the journal, in words.
     difference: Option<String>,
 }
 
@@ -632,9 +632,14 @@ async fn go_back(visitor: Visitor, record: web::Path<u64>, form: Form) -> Result
         Fault::Invalid("The form does not say which file it was made from. Plan the way back again.".to_owned())
     })?;
     let accept_errors = form.get("accept_errors") == Some("1");
-    let given =
-        if reason.is_empty() { format!("Back to before record {}", act.record.sequence) } else { reason.clone() };
-    let command = Command::Save { base, edits: inverse(&act)?, reason: Some(given), accept_errors };
+    // Where a reason is a duty, none is made up: the executor refuses and the page says so.
+    let duty = accept_errors || visitor.greeting.reason_required;
+    let given = match reason.as_str() {
+        "" if duty => None,
+        "" => Some(format!("Back to before record {}", act.record.sequence)),
+        said => Some(said.to_owned()),
+    };
+    let command = Command::Save { base, edits: inverse(&act)?, reason: given, accept_errors };
     match visitor.ask(command).await {
         Ok(Reply::Saved { record: saved, .. }) => Ok(layout::see_other(&format!("/history/{saved}"))),
         Ok(_) => Err(Fault::other_reply()),
@@ -650,14 +655,14 @@ async fn go_back(visitor: Visitor, record: web::Path<u64>, form: Form) -> Result
 }
 
 async fn verify(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let view = match visitor.ask(Command::VerifyJournal {}).await? {
-        Reply::Verified(view) => view,
-        _ => return Err(Fault::other_reply()),
+    let Reply::Verified(view) = visitor.ask(Command::VerifyJournal {}).await? else {
+        return Err(Fault::other_reply());
     };
     let state = visitor.state();
     let difference = crate::audit::compare_all(&state.history, &state.client)
         .await
-        .map_err(|error| Fault::Unexpected(format!("comparing the list with the journal: {error}")))?;
+        .map_err(|error| Fault::Unexpected(format!("comparing the list with the journal: {error}")))?
+        .in_words();
     let notice = match (&view.problem, &difference) {
         (Some(problem), _) => Notice::failed(format!("The journal is not sound: {problem}")),
         (None, Some(difference)) => Notice::failed(format!(
@@ -720,54 +725,6 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
         .insert_header((CONTENT_TYPE, kind))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
         .streaming(whole))
-}
-
-pub(crate) const CSV_HEAD: &str = "sequence,id,time,actor,role,method,address,session,action,object,changes,outcome,reason,message,run,before,after\r\n";
-
-/// An act as one JSON object: its record, and its outcome's record under `ended`.
-pub(crate) fn json_line(act: &Act) -> String {
-    let mut value = serde_json::to_value(&act.record).unwrap_or_default();
-    if let (Some(object), Some(ended)) = (value.as_object_mut(), &act.ended) {
-        object.insert("ended".to_owned(), serde_json::to_value(ended).unwrap_or_default());
-    }
-    value.to_string()
-}
-
-pub(crate) fn csv_line(act: &Act) -> String {
-    let entry = &act.record.entry;
-    let text = |value: serde_json::Result<serde_json::Value>| match value {
-        Ok(serde_json::Value::String(text)) => text,
-        _ => String::new(),
-    };
-    let optional = |value: &Option<String>| value.clone().unwrap_or_default();
-    let changes: Vec<String> = entry
-        .changes
-        .iter()
-        .map(|change| {
-            let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
-            format!("{}: {} -> {}", change.name, side(&change.from), side(&change.to))
-        })
-        .collect();
-    let fields = [
-        act.record.sequence.to_string(),
-        act.record.id.to_string(),
-        act.record.time.to_string(),
-        entry.actor.name.clone(),
-        entry.actor.role.map_or(String::new(), |role| role.to_string()),
-        text(serde_json::to_value(entry.actor.method)),
-        optional(&entry.reported.address),
-        optional(&entry.actor.session),
-        text(serde_json::to_value(entry.action)),
-        entry.object.clone(),
-        changes.join("; "),
-        text(serde_json::to_value(act.outcome())),
-        optional(&entry.reason),
-        entry.message.clone(),
-        entry.run.map_or(String::new(), |run| run.to_string()),
-        entry.before.map_or(String::new(), |digest| digest.to_string()),
-        entry.after.map_or(String::new(), |digest| digest.to_string()),
-    ];
-    fields.iter().map(|field| super::activity::csv_field(field)).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 /// What the filters offer.

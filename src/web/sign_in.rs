@@ -166,8 +166,10 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
     let held = guard::cookie(request.headers(), state.cookie_name());
     match state.client.ask(None, &reported, Command::SignIn { name: name.clone(), password }).await {
         Ok(Reply::SignedIn { token, session }) => {
-            if let Some(held) = held {
-                // It is no session at all in most cases.
+            if let Some(held) = held
+                && state.client.ask(Some(&held), &reported, Command::Session {}).await.is_ok()
+            {
+                // What ends between question and command has ended.
                 let _ = state.client.ask(Some(&held), &reported, Command::SignOut {}).await;
             }
             let mut address = next;

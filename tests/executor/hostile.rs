@@ -160,6 +160,41 @@ fn descriptors_that_a_web_process_sends_are_not_kept() {
     assert_eq!(std::io::Read::read(&mut &kept, &mut [0; 1]).unwrap(), 0);
 }
 
+#[test]
+fn no_byte_string_makes_the_server_panic_or_run_anything() {
+    use proptest::prelude::*;
+    let rig = Rig::new();
+    let viewer = rig.sign_in("vera");
+    crate::main_path::until("the first look at the host", || rig.layout.private().join("watched.json").exists());
+    let before = rig.state_of_the_host();
+    let request = serde_json::to_vec(&Request {
+        version: VERSION,
+        id: 1,
+        token: Some(viewer.clone()),
+        reported: Reported::default(),
+        command: Command::Session {},
+    })
+    .unwrap();
+    let cases = ProptestConfig { cases: u32::try_from(many(300, 5_000)).unwrap(), ..ProptestConfig::default() };
+    proptest!(cases, |(noise in proptest::collection::vec(any::<u8>(), 0..200), at in any::<prop::sample::Index>(), framed in any::<bool>())| {
+        // Pure noise, and a good request with noise inside.
+        let mut bytes = request.clone();
+        let place = at.index(bytes.len());
+        bytes.splice(place..place, noise.iter().copied());
+        let mut wire = rig.connect();
+        let sent = if framed { wire.send_frame(&bytes) } else { wire.send_raw(&noise) };
+        prop_assert!(sent);
+        let _ = wire.socket.shutdown(std::net::Shutdown::Write);
+        while let Some(message) = wire.receive() {
+            if let Message::Reply { result: Ok(reply), .. } = message {
+                prop_assert!(matches!(*reply, Reply::Session(_)), "{:?}", reply);
+            }
+        }
+    });
+    assert_eq!(rig.state_of_the_host(), before);
+    assert!(rig.connect().ask(Some(&viewer), Command::Session {}).is_ok());
+}
+
 fn only_refusals_were_recorded(rig: &Rig) {
     let allowed = BTreeSet::from([
         Action::Refusal,

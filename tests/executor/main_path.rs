@@ -280,6 +280,39 @@ fn what_the_command_line_does_to_accounts_counts_at_once_for_who_is_signed_in() 
 }
 
 #[test]
+fn a_new_password_ends_the_sessions_that_began_with_the_old_one() {
+    let rig = Rig::new();
+    let (mut wire, first, second) = (rig.connect(), rig.sign_in("vera"), rig.sign_in("vera"));
+    let change = Command::ChangePassword { old: Secret(PASSWORD.into()), new: Secret("a new password".into()) };
+    wire.ask(Some(&first), change).unwrap();
+    wire.ask(Some(&first), Command::Session {}).unwrap();
+    assert_eq!(kind(wire.ask(Some(&second), Command::Session {})), RefusalKind::SignInNeeded);
+    Local::open(&rig.layout).unwrap().set_password("vera", &Secret("root gave me this".into())).unwrap();
+    assert_eq!(kind(wire.ask(Some(&first), Command::Session {})), RefusalKind::SignInNeeded);
+}
+
+#[test]
+fn what_is_read_does_not_wait_for_a_change_of_someone_else() {
+    let rig = Rig::new();
+    let (mut reader, mut writer, token) = (rig.connect(), rig.connect(), rig.sign_in("olaf"));
+    let base = reader.configuration(Some(&token)).digest;
+    let held =
+        pot_console::files::Lock::acquire(&rig.layout, "someone: a long change", Duration::from_secs(5)).unwrap();
+    let late = std::thread::spawn({
+        let token = token.clone();
+        move || writer.ask(Some(&token), save(base, vec![edit("POT_TMP", "/var/tmp")]))
+    });
+    let start = Instant::now();
+    for _ in 0..50 {
+        reader.configuration(Some(&token));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let refusal = late.join().unwrap().unwrap_err();
+    assert!(refusal.kind == RefusalKind::Busy && refusal.message.contains("someone: a long change"), "{refusal}");
+    drop(held);
+}
+
+#[test]
 fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
     let rig = Rig::new();
     let token = rig.sign_in("vera");

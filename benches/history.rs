@@ -1,0 +1,225 @@
+//! What a long history costs: filling the database from the records, and every page, filter and parameter view on it.
+//!
+//! `cargo bench --bench history [-- RECORDS]`, a million when left out. Fails when a view takes longer than 30 ms (the
+//! median of its rounds) or filling longer than a minute for a million records.
+
+use futures_util::StreamExt as _;
+use pot_console::audit::{Cursor, Filter, Store};
+use pot_console::diff::Diff;
+use pot_console::digest::Digest;
+use pot_console::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Record, Reported, Role, Stage};
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 9;
+const VIEW: Duration = Duration::from_millis(30);
+const FILLING_A_MILLION: Duration = Duration::from_secs(60);
+/// Records handed over at once, as the executor does.
+const BATCH: u64 = 500;
+/// 2020-09-13, in milliseconds: where this history begins.
+const BEGIN: i64 = 1_600_000_000_000;
+/// Between two records.
+const STEP: i64 = 200_000;
+
+const NAMES: [&str; 5] = ["anna", "bert", "carla", "dora", "emil"];
+const PARAMETERS: [&str; 6] =
+    ["POT_NETWORK", "POT_NETMASK", "POT_GATEWAY", "POT_EXTIF", "POT_DNS_IP", "POT_VPN_NETWORKS"];
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let records = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(measure(records))
+}
+
+async fn measure(records: u64) -> Result<ExitCode, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("history.sqlite");
+    let store = Store::open(&path).await?;
+    let mut filling = Duration::ZERO;
+    for from in (1..=records).step_by(usize::try_from(BATCH)?) {
+        let batch: Vec<Record> = (from..(from + BATCH).min(records + 1)).map(record).collect();
+        let hashes: Vec<Digest> = batch.iter().map(|record| Digest::of(&record.sequence.to_be_bytes())).collect();
+        let begun = Instant::now();
+        store.append(&batch, &hashes).await?;
+        filling += begun.elapsed();
+    }
+    let per_million = filling.mul_f64(1e6 / precise(records));
+    println!(
+        "filling {records} records took {:.1} s ({:.1} s for a million), {} MiB",
+        filling.as_secs_f64(),
+        per_million.as_secs_f64(),
+        path.metadata()?.len() >> 20
+    );
+
+    let one = record(records + 1);
+    let begun = Instant::now();
+    store.append(std::slice::from_ref(&one), &[Digest::of(b"one")]).await?;
+    println!("one record more: {:.2} ms", begun.elapsed().as_secs_f64() * 1e3);
+
+    let middle = Some(records / 2);
+    let half = Some(BEGIN + STEP * i64::try_from(records / 2)?);
+    let text = |words: &str| Filter { text: Some(words.to_owned()), ..Filter::default() };
+    let actor = |name: &str| Filter { actor: Some(name.to_owned()), ..Filter::default() };
+    let changes = Filter { changes_only: true, ..Filter::default() };
+    let views: Vec<(&str, Filter, Option<u64>)> = vec![
+        ("everything", Filter::default(), None),
+        ("everything, from the middle", Filter::default(), middle),
+        ("changes", changes.clone(), None),
+        ("changes, from the middle", changes.clone(), middle),
+        ("people's", Filter { people_only: true, ..Filter::default() }, None),
+        ("an actor", actor("carla"), middle),
+        ("an actor who is not there", actor("nobody at all"), None),
+        ("an actor's changes", Filter { changes_only: true, ..actor("anna") }, None),
+        ("a rare actor's changes", Filter { changes_only: true, ..actor("zoe") }, None),
+        ("an action", Filter { action: Some(Action::SignIn), ..Filter::default() }, None),
+        ("a rare action", Filter { action: Some(Action::Feedback), ..Filter::default() }, None),
+        ("a rare action among changes", Filter { action: Some(Action::Feedback), ..changes.clone() }, None),
+        ("an action that never happened", Filter { action: Some(Action::Keep), ..changes.clone() }, None),
+        ("failures", Filter { outcome: Some(Outcome::Failed), ..changes.clone() }, None),
+        ("an outcome that never happened", Filter { outcome: Some(Outcome::RevertedInPart), ..changes.clone() }, None),
+        ("what is done", Filter { outcome: Some(Outcome::Done), ..changes.clone() }, middle),
+        ("changes of a parameter", Filter { parameter: Some("POT_EXTIF".to_owned()), ..changes.clone() }, None),
+        (
+            "changes of one that never changed",
+            Filter { parameter: Some("POT_TMP".to_owned()), ..changes.clone() },
+            None,
+        ),
+        ("the last half", Filter { since_ms: half, ..changes.clone() }, None),
+        ("before the middle", Filter { until_ms: half, ..changes.clone() }, None),
+        (
+            "a day in the middle",
+            Filter { since_ms: half, until_ms: half.map(|half| half + 86_400_000), ..changes.clone() },
+            None,
+        ),
+        (
+            "a day, an actor, an action",
+            Filter {
+                since_ms: half,
+                until_ms: half.map(|half| half + 86_400_000),
+                action: Some(Action::Configuration),
+                ..actor("bert")
+            },
+            None,
+        ),
+        ("a rare word", text("needle"), None),
+        ("a frequent word", text("pot.conf"), None),
+        ("a frequent word among changes, from the middle", Filter { changes_only: true, ..text("vtnet") }, middle),
+        ("two words", text("anna vtnet77"), None),
+        ("a word that is not there", text("absent"), None),
+    ];
+    let mut slow = false;
+    for (name, filter, before) in &views {
+        let mut times = Vec::with_capacity(ROUNDS);
+        let mut rows = 0;
+        for _ in 0..ROUNDS {
+            let begun = Instant::now();
+            rows = store.page(filter, Cursor { before: *before }, 50).await?.acts.len();
+            times.push(begun.elapsed());
+        }
+        slow |= told(name, rows, times);
+    }
+    for (name, before) in [("POT_NETWORK", None), ("POT_NETWORK", middle), ("POT_TMP", None)] {
+        let mut times = Vec::with_capacity(ROUNDS);
+        let mut rows = 0;
+        for _ in 0..ROUNDS {
+            let begun = Instant::now();
+            rows = store.parameter(name, Cursor { before }, 50).await?.len();
+            times.push(begun.elapsed());
+        }
+        slow |= told(&format!("{name} over time"), rows, times);
+    }
+    let mut times = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        store.actors().await?;
+        times.push(begun.elapsed());
+    }
+    slow |= told("names for the filter", NAMES.len(), times);
+    let begun = Instant::now();
+    let exported = store.stream(&Filter { actor: Some("anna".to_owned()), ..Filter::default() }).count().await;
+    println!("exporting {exported} acts of one actor took {:.1} s", begun.elapsed().as_secs_f64());
+    let filled_in_time = per_million <= FILLING_A_MILLION;
+    Ok(if !slow && filled_in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints a view's median; whether it is too slow.
+fn told(name: &str, rows: usize, mut times: Vec<Duration>) -> bool {
+    times.sort();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    let slow = median > VIEW;
+    println!("{:>8.2} ms  {rows:>3} rows  {name}{}", median.as_secs_f64() * 1e3, if slow { "  TOO SLOW" } else { "" });
+    slow
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn precise(count: u64) -> f64 {
+    count as f64
+}
+
+fn pick<T: Copy>(from: &[T], number: u64) -> Option<T> {
+    from.get(usize::try_from(number).ok()? % from.len()).copied()
+}
+
+/// Of ten records two are a save, intent and outcome; the rest are sign-ins and what ran by itself.
+fn record(sequence: u64) -> Record {
+    let (stage, action) = match sequence % 10 {
+        1 => (Stage::Intent, Action::Configuration),
+        2 => (Stage::Outcome, Action::Configuration),
+        3 if sequence.is_multiple_of(9973) => (Stage::Event, Action::Feedback),
+        3..=6 => (Stage::Event, Action::SignIn),
+        7 => (Stage::Event, Action::SignOut),
+        8 => (Stage::Event, Action::Refusal),
+        _ => (Stage::Event, Action::Process),
+    };
+    let by_itself = action == Action::Process;
+    let save = action == Action::Configuration;
+    let name = if sequence % 50_021 == 1 { "zoe" } else { pick(&NAMES, sequence / 10).unwrap_or("anna") };
+    let parameter = pick(&PARAMETERS, sequence / 10).unwrap_or("POT_EXTIF");
+    let (from, to) = (format!("em{}", sequence % 97), format!("vtnet{}", sequence % 89));
+    let failed = sequence % 1000 == 2;
+    let word = if sequence % 100_000 == 5 { ", needle" } else { "" };
+    let entry = Entry {
+        stage,
+        intent: (stage == Stage::Outcome).then(|| sequence - 1),
+        actor: Actor {
+            name: if by_itself { "pot-console" } else { name }.to_owned(),
+            role: (!by_itself).then_some(Role::Admin),
+            method: if by_itself { Method::Console } else { Method::Password },
+            session: None,
+            claimed: None,
+        },
+        reported: Reported { address: Some("192.168.178.20".to_owned()), browser: None },
+        action,
+        object: if save { "/usr/local/etc/pot/pot.conf" } else { name }.to_owned(),
+        changes: if save {
+            vec![Change { name: parameter.to_owned(), from: Some(from.clone()), to: Some(to.clone()) }]
+        } else {
+            Vec::new()
+        },
+        diff: save.then(|| {
+            let line = |value: &str| format!("# The host's configuration\n{parameter}={value}\n");
+            Diff::between("/usr/local/etc/pot/pot.conf", line(&from).as_bytes(), line(&to).as_bytes())
+        }),
+        before: None,
+        after: None,
+        reason: save.then(|| format!("the card was changed{word}")),
+        outcome: match stage {
+            Stage::Intent => None,
+            _ if failed => Some(Outcome::Failed),
+            _ => Some(Outcome::Done),
+        },
+        message: if save {
+            format!("pot.conf: changed {parameter} from {from} to {to}.")
+        } else {
+            format!("{name} signed in as admin{word}.")
+        },
+        run: None,
+    };
+    Record {
+        sequence,
+        id: uuid::Uuid::from_u128(u128::from(sequence)),
+        time: jiff::Timestamp::from_millisecond(BEGIN + STEP * i64::try_from(sequence).unwrap_or(0))
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        entry,
+    }
+}

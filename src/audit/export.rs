@@ -1,0 +1,67 @@
+//! Acts of the history as text for other programs: comma-separated values and JSON.
+
+use super::query::Act;
+use super::store::word;
+use crate::journal::record::Record;
+
+/// The first line of an export as comma-separated values.
+pub const CSV_HEAD: &str = "sequence,id,time,actor,role,method,address,session,action,object,changes,outcome,reason,message,run,before,after\r\n";
+
+/// An act as JSON: its record, and its outcome's record beside it.
+#[derive(serde::Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    record: &'a Record,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'a Record>,
+}
+
+/// An act as one JSON object: its record, and its outcome's record under `ended`.
+pub fn json_line(act: &Act) -> String {
+    // Strings, numbers and lists: this cannot fail.
+    serde_json::to_string(&Written { record: &act.record, ended: act.ended.as_ref() }).unwrap_or_default()
+}
+
+/// An act as one line of comma-separated values, RFC 4180.
+pub fn csv_line(act: &Act) -> String {
+    let entry = &act.record.entry;
+    let optional = |value: &Option<String>| value.clone().unwrap_or_default();
+    let changes: Vec<String> = entry
+        .changes
+        .iter()
+        .map(|change| {
+            let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
+            format!("{}: {} -> {}", change.name, side(&change.from), side(&change.to))
+        })
+        .collect();
+    let fields = [
+        act.record.sequence.to_string(),
+        act.record.id.to_string(),
+        act.record.time.to_string(),
+        entry.actor.name.clone(),
+        entry.actor.role.map_or(String::new(), |role| role.to_string()),
+        word(&entry.actor.method),
+        optional(&entry.reported.address),
+        optional(&entry.actor.session),
+        word(&entry.action),
+        entry.object.clone(),
+        changes.join("; "),
+        act.outcome().as_ref().map_or(String::new(), word),
+        optional(&entry.reason),
+        act.message().to_owned(),
+        entry.run.map_or(String::new(), |run| run.to_string()),
+        entry.before.map_or(String::new(), |digest| digest.to_string()),
+        entry.after.map_or(String::new(), |digest| digest.to_string()),
+    ];
+    fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// One field. What a spreadsheet would take for a formula gets an apostrophe in front.
+pub fn csv_field(text: &str) -> String {
+    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    if guarded.contains(['"', ',', '\n', '\r', '\'']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
+    }
+}

@@ -1,0 +1,183 @@
+//! The history's database from the command line: read and filled only by a process that has become the web process's
+//! user, for what stands in that folder is not root's to trust.
+//!
+//! The parent reads the journal and hands its records over a pipe; the child holds them against the database or fills
+//! it with them, and says in one line of JSON what it found.
+
+use super::super::Global;
+use crate::audit::{Differences, Store, StoreError};
+use crate::digest::Digest;
+use crate::executor::local::Local;
+use crate::executor::processes::{StartData, WebUser, confine};
+use crate::executor::protocol::{Command, Reply};
+use crate::journal::record::Record;
+use crate::layout::Layout;
+use crate::platform;
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Child, Stdio};
+
+/// The name of the database in the web process's folder.
+const DATABASE: &str = "history.sqlite";
+/// Records handed over at once.
+const BATCH: u32 = 500;
+
+/// What the child does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Task {
+    /// Holds every row against the journal
+    Compare,
+    /// Drops every row and fills the database from the journal
+    Fill,
+}
+
+/// What the child says at its end.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Answer {
+    /// The last record that the database holds; none when there is no database.
+    pub held: Option<u64>,
+    /// What differs, one sentence per record.
+    pub differences: Vec<String>,
+    /// How many differ.
+    pub count: u64,
+    /// Why it ended early.
+    pub problem: Option<String>,
+}
+
+/// One part of the journal on its way to the child.
+#[derive(Serialize, Deserialize)]
+struct Part {
+    first: u64,
+    records: Vec<Record>,
+    hashes: Vec<Digest>,
+}
+
+/// Lets a child do `task` with everything in the journal; none when there is no folder of the web process yet.
+pub(super) fn with_the_journal(global: &Global, local: &mut Local, task: Task) -> anyhow::Result<Option<Answer>> {
+    if global.layout().web().symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let mut child = start(global, task)?;
+    let handed_over = hand_over(local, &mut child);
+    // Its input ends here.
+    drop(child.stdin.take());
+    let mut said = String::new();
+    if let Some(out) = child.stdout.take() {
+        out.take(4 << 20).read_to_string(&mut said).context("reading what was found in the database")?;
+    }
+    let status = child.wait().context("waiting for the process that reads the database")?;
+    if !status.success() {
+        bail!("the history's database could not be read by its owner ({status}); audit rebuild fills it anew");
+    }
+    // One that had heard enough closes its end.
+    if let Err(error) = handed_over
+        && error.downcast_ref::<std::io::Error>().is_none_or(|error| error.kind() != std::io::ErrorKind::BrokenPipe)
+    {
+        return Err(error);
+    }
+    Ok(Some(serde_json::from_str(&said).context("reading what was found in the database")?))
+}
+
+fn start(global: &Global, task: Task) -> anyhow::Result<Child> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let mut command = std::process::Command::new(program);
+    command.arg("--root").arg(&global.root);
+    if let Some(etc) = &global.etc {
+        command.arg("--etc").arg(etc);
+    }
+    let task = if task == Task::Compare { "compare" } else { "fill" };
+    command.args(["audit", "projection", task]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().context("starting a process for the history's database")
+}
+
+fn hand_over(local: &mut Local, child: &mut Child) -> anyhow::Result<()> {
+    let Some(pipe) = child.stdin.as_mut() else { bail!("the process for the database has no input") };
+    let mut pipe = std::io::BufWriter::new(pipe);
+    let mut after = 0;
+    loop {
+        let Reply::Records { records, hashes, first, .. } = local.ask(Command::JournalAfter { after, limit: BATCH })?
+        else {
+            bail!("the executor gave another answer than was asked for");
+        };
+        let Some(last) = records.last().map(|record| record.sequence) else { break };
+        after = last;
+        serde_json::to_writer(&mut pipe, &Part { first, records, hashes }).map_err(std::io::Error::from)?;
+        pipe.write_all(b"\n")?;
+    }
+    pipe.flush()?;
+    Ok(())
+}
+
+/// The child: gives up root, and only then opens the database.
+pub(super) fn run(layout: &Layout, task: Task) -> anyhow::Result<()> {
+    platform::close_descriptors_from(3);
+    let folder = layout.web();
+    let found = folder.symlink_metadata().with_context(|| format!("looking at {}", folder.display()))?;
+    if !found.is_dir() {
+        bail!("{} is no folder", folder.display());
+    }
+    let is_root = nix::unistd::geteuid().is_root();
+    let user = is_root.then(|| WebUser { uid: found.uid(), gid: found.gid() });
+    let database = if is_root { std::path::Path::new("/").join(DATABASE) } else { folder.join(DATABASE) };
+    confine(&StartData { listeners: 0, folder, user, server: serde_json::Value::Null }).context("giving up root")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("starting a runtime")?;
+    let answer = runtime.block_on(async {
+        match task {
+            Task::Compare => compare(&database).await,
+            Task::Fill => fill(&database).await,
+        }
+    })?;
+    super::super::output::print(&serde_json::to_string(&answer)?)
+}
+
+fn parts() -> impl Iterator<Item = anyhow::Result<Part>> {
+    std::io::stdin().lock().lines().map(|line| Ok(serde_json::from_str(&line?)?))
+}
+
+async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
+    if database.symlink_metadata().is_err() {
+        return Ok(Answer::default());
+    }
+    let store = Store::open(database).await?;
+    let held = store.last().await?.map_or(0, |(held, _)| held);
+    let mut differences = Differences::default();
+    let (mut first, mut last) = (0, 0);
+    for part in parts() {
+        let mut part = part?;
+        // What the database has not taken in yet is no difference: it is behind.
+        part.records.retain(|record| record.sequence <= held);
+        part.hashes.truncate(part.records.len());
+        first = part.first;
+        let Some(end) = part.records.last() else { break };
+        last = end.sequence;
+        differences.add_all(store.compare(&part.records, &part.hashes).await?);
+    }
+    differences.add_all(store.outside(first, last).await?);
+    Ok(Answer { held: Some(held), differences: differences.named, count: differences.count, problem: None })
+}
+
+async fn fill(database: &std::path::Path) -> anyhow::Result<Answer> {
+    let store = Store::open_or_begin(database).await?;
+    store.clear().await?;
+    let mut answer = Answer::default();
+    for part in parts() {
+        let part = part?;
+        match store.append(&part.records, &part.hashes).await {
+            Ok(()) => {}
+            // The running console has noticed that it is empty and fills it itself.
+            Err(StoreError::Gap { .. }) => {
+                answer.problem = Some("the running console fills it".to_owned());
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    answer.held = Some(store.last().await?.map_or(0, |(held, _)| held));
+    Ok(answer)
+}
