@@ -4,7 +4,7 @@ use super::core::console;
 use super::protocol::{Refusal, RefusalKind, Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
-use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Pruned, Retention};
+use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
 use crate::operations::recorder::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
