@@ -359,7 +359,7 @@ async fn a_session_that_ends_while_editing_loses_nothing_that_was_typed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_guarded_by_headers() {
     let console = console();
-    let browser = console.admin().await;
+    let browser = admin(&console).await;
     for path in
         ["/", "/configuration", "/sign-in", "/no-such-page", "/history", "/operations", "/activity", "/settings"]
     {
