@@ -1,5 +1,7 @@
 //! Operations on a simulated host: planned, run, verified, kept or put back, with faults switched on.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use pot_console::executor::protocol::{Refusal, RefusalKind};
 use pot_console::journal::record::{Actor, Entry, Method, Record, Reported, Role, Stage};
 use pot_console::layout::Layout;
