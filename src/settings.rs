@@ -210,6 +210,21 @@ impl Settings {
         Ok(())
     }
 
+    /// What differs in `new`: name, value here, value there.
+    pub fn differences(&self, new: &Self) -> Vec<(&'static str, String, String)> {
+        let mut found = Vec::new();
+        macro_rules! compare {
+            ($($name:ident),+) => {
+                $(if self.$name != new.$name {
+                    found.push((stringify!($name), format!("{:?}", self.$name), format!("{:?}", new.$name)));
+                })+
+            };
+        }
+        compare!(listen, user, names, tls, idle_minutes, session_hours, reason_required);
+        compare!(confirm_destructive, pf_files, backups, refresh_seconds);
+        found
+    }
+
     /// How long a session lasts without use.
     pub fn idle(&self) -> Duration {
         Duration::from_secs(u64::from(self.idle_minutes) * 60)

@@ -1,5 +1,7 @@
 //! `check` and `conf` as people and scripts use them: what they print, their exit status, what they write.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -271,6 +273,24 @@ fn force_overrides_findings_and_never_a_limit() {
     }
     assert_eq!(fs::read(host.own()).unwrap(), before);
     assert_eq!(status(&host.run(&["conf", "set", "POT_GATEWAY"])), 2);
+}
+
+#[test]
+fn an_earlier_version_is_listed_compared_and_written_back() {
+    let host = Host::new();
+    let before = fs::read(host.own()).unwrap();
+    assert_eq!(status(&host.run(&["conf", "set", "POT_HOSTNAME_MAX_LENGTH=99"])), 0);
+    let changed = fs::read(host.own()).unwrap();
+    let listed = text(&host.run(&["conf", "restore"]).stdout);
+    let digest = listed.lines().last().unwrap().split(' ').next().unwrap().to_owned();
+    let output = host.run(&["conf", "diff", &digest]);
+    assert!(text(&output.stdout).contains("\n+POT_HOSTNAME_MAX_LENGTH=99\n"), "{}", text(&output.stdout));
+    assert_eq!(status(&host.run(&["conf", "restore", "--dry-run", &digest])), 0);
+    assert_eq!(fs::read(host.own()).unwrap(), changed);
+    let output = host.run(&["conf", "restore", "--reason", "too long", &digest]);
+    assert_eq!(status(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(fs::read(host.own()).unwrap(), before);
+    assert_eq!(status(&host.run(&["conf", "restore", "00000000"])), 2);
 }
 
 #[test]

@@ -1,90 +1,52 @@
 //! The console without JavaScript, as a browser's forms send it: sign in, edit, review, save, and what is refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
 use reqwest::header::{HOST, LOCATION, ORIGIN};
 use reqwest::{Client, Response, StatusCode, redirect};
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use support::{Demo, PASSWORD};
 
-/// A demo that serves on a port of its own until it is dropped.
-struct Console {
-    process: Child,
-    address: String,
-    password: String,
-    dir: tempfile::TempDir,
+/// Starts the demo of a host on which pot is installed and not initialised.
+fn console() -> Demo {
+    Demo::start("default")
 }
 
-impl Console {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_pot-console"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--dir"])
-            .arg(dir.path().join("host"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let (mut address, mut password) = (None, None);
-        while address.is_none() || password.is_none() {
-            let line = lines.next().expect("the demo ended before it served");
-            if let Some(found) = line.strip_prefix("pot-console listening on ") {
-                address = Some(found.trim().to_owned());
-            }
-            if let Some((_, found)) = line.split_once("assword") {
-                password = found.split_whitespace().last().map(str::to_owned);
-            }
-        }
-        // The rest is read away, so that the demo never waits for this test.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address: address.unwrap(), password: password.unwrap(), dir }
-    }
-
-    fn pot_conf(&self) -> PathBuf {
-        self.dir.path().join("host/usr/local/etc/pot/pot.conf")
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.address)
-    }
-
-    async fn admin(&self) -> Browser<'_> {
-        let browser = Browser::new(self);
-        browser.sign_in("admin", &self.password).await;
-        browser
-    }
+fn pot_conf(console: &Demo) -> PathBuf {
+    console.dir.join("usr/local/etc/pot/pot.conf")
 }
 
-impl Drop for Console {
-    fn drop(&mut self) {
-        // The demo removes nothing that it was given: the folder goes with `dir`.
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).unwrap()),
-            nix::sys::signal::Signal::SIGTERM,
-        );
-        let _ = self.process.wait();
-    }
+fn url(console: &Demo, path: &str) -> String {
+    format!("{}{path}", console.url)
+}
+
+async fn admin(console: &Demo) -> Browser<'_> {
+    let browser = Browser::new(console);
+    browser.sign_in("admin", PASSWORD).await;
+    browser
 }
 
 /// A browser without JavaScript: keeps cookies, sends forms, follows nothing by itself.
 struct Browser<'a> {
-    console: &'a Console,
+    console: &'a Demo,
     http: Client,
 }
 
 impl<'a> Browser<'a> {
-    fn new(console: &'a Console) -> Self {
+    fn new(console: &'a Demo) -> Self {
         let http = Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
         Self { console, http }
     }
 
     async fn get(&self, path: &str) -> Page {
-        Page::of(self.http.get(self.console.url(path)).send().await.unwrap()).await
+        Page::of(self.http.get(url(self.console, path)).send().await.unwrap()).await
     }
 
     async fn post(&self, path: &str, form: &[(String, String)]) -> Page {
-        Page::of(self.http.post(self.console.url(path)).form(form).send().await.unwrap()).await
+        Page::of(self.http.post(url(self.console, path)).form(form).send().await.unwrap()).await
     }
 
     async fn sign_in(&self, name: &str, password: &str) {
@@ -184,13 +146,13 @@ const SAVE: (&str, &str) = ("save", "1");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_main_job_works_without_javascript() {
-    let console = Console::start();
-    let before = read(&console.pot_conf());
+    let console = console();
+    let before = read(&pot_conf(&console));
     let browser = Browser::new(&console);
 
     let page = browser.get("/configuration").await;
     assert_eq!(page.location.as_deref(), Some("/sign-in?next=/configuration"));
-    browser.sign_in("admin", &console.password).await;
+    browser.sign_in("admin", PASSWORD).await;
 
     let page = browser.get("/configuration").await;
     assert_eq!(page.status, StatusCode::OK);
@@ -200,7 +162,7 @@ async fn the_main_job_works_without_javascript() {
     assert!(page.has("<title>2 errors · Configuration"), "{}", page.text);
     assert!(page.has("lies outside POT_NETWORK 10.200.0.0/16"));
     assert!(page.has("<span class=\"visually-hidden\">added </span>POT_NETWORK=10.200.0.0/16"));
-    assert_eq!(read(&console.pot_conf()), before, "a review writes nothing");
+    assert_eq!(read(&pot_conf(&console)), before, "a review writes nothing");
 
     let page = page.edit(&browser, &[], ("fix", "all")).await;
     assert!(page.has("No findings"), "{}", page.text);
@@ -210,8 +172,11 @@ async fn the_main_job_works_without_javascript() {
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     let page = browser.get(&page.location.unwrap()).await;
     assert!(page.has("Saved. POT_NETWORK"), "{}", page.text);
-    assert!(page.has("Show it in the history"));
-    let after = read(&console.pot_conf());
+    let (_, link) = page.text.split_once("href=\"/history/").unwrap();
+    let record = browser.get(&format!("/history/{}", link.split('"').next().unwrap())).await;
+    assert_eq!(record.status, StatusCode::OK);
+    assert!(record.has("10.200.0.0/16"), "{}", record.text);
+    let after = read(&pot_conf(&console));
     for line in ["POT_NETWORK=10.200.0.0/16\n", "POT_NETMASK=255.255.0.0\n", "POT_GATEWAY=10.200.0.1\n"] {
         assert!(after.contains(line), "{after}");
     }
@@ -223,9 +188,9 @@ async fn the_main_job_works_without_javascript() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_this_consoles_own_form_is_refused() {
-    let console = Console::start();
-    let before = read(&console.pot_conf());
-    let browser = console.admin().await;
+    let console = console();
+    let before = read(&pot_conf(&console));
+    let browser = admin(&console).await;
     let page = browser.get("/configuration").await;
     let mut form = page.form("/configuration");
     set(&mut form, "POT_GATEWAY", "10.192.0.9");
@@ -240,29 +205,36 @@ async fn what_is_not_this_consoles_own_form_is_refused() {
     assert_eq!(browser.post("/configuration", &forged).await.status, StatusCode::FORBIDDEN);
 
     // A token of another session does not fit this one.
-    let other = console.admin().await;
+    let other = admin(&console).await;
     let others = other.get("/configuration").await.form("/configuration");
     let token = others.iter().find(|(name, _)| name == "csrf").unwrap().1.clone();
     set(&mut forged, "csrf", &token);
     assert_eq!(browser.post("/configuration", &forged).await.status, StatusCode::FORBIDDEN);
 
-    let elsewhere = browser.http.post(console.url("/configuration")).header(ORIGIN, "https://evil.example").form(&form);
+    let elsewhere =
+        browser.http.post(url(&console, "/configuration")).header(ORIGIN, "https://evil.example").form(&form);
     assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::FORBIDDEN);
-    let rebound = browser.http.get(console.url("/configuration")).header(HOST, "evil.example");
+    let rebound = browser.http.get(url(&console, "/configuration")).header(HOST, "evil.example");
     assert_eq!(rebound.send().await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
-    let json = browser.http.post(console.url("/configuration")).json(&["x"]);
+    let stranger = Browser::new(&console);
+    let large = [("name".to_owned(), "x".repeat(100_000))];
+    let refused = stranger.post("/sign-in", &large).await.status;
+    assert_eq!(refused, StatusCode::UNAUTHORIZED, "strangers cannot fill the memory");
+    let many: Vec<_> = (0..2000).map(|number| (format!("POT_NETWORK_x{number}"), String::new())).collect();
+    assert_eq!(browser.post("/configuration", &many).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let json = browser.http.post(url(&console, "/configuration")).json(&["x"]);
     assert!(json.send().await.unwrap().status().is_client_error());
-    assert_eq!(read(&console.pot_conf()), before);
+    assert_eq!(read(&pot_conf(&console)), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_changed_meanwhile_is_never_overwritten() {
-    let console = Console::start();
-    let browser = console.admin().await;
+    let console = console();
+    let browser = admin(&console).await;
     let page = browser.get("/configuration").await;
 
-    let theirs = read(&console.pot_conf()) + "POT_GATEWAY=10.192.0.254\nPOT_LOG_FACILITY=local5\n";
-    std::fs::write(console.pot_conf(), &theirs).unwrap();
+    let theirs = read(&pot_conf(&console)) + "POT_GATEWAY=10.192.0.254\nPOT_LOG_FACILITY=local5\n";
+    std::fs::write(pot_conf(&console), &theirs).unwrap();
 
     let mine = [("POT_GATEWAY", "10.192.0.9"), ("POT_CACHE", "/var/cache/images")];
     let page = page.edit(&browser, &mine, SAVE).await;
@@ -270,20 +242,20 @@ async fn a_file_that_changed_meanwhile_is_never_overwritten() {
     assert!(page.has("while you were editing. Nothing has been written."), "{}", page.text);
     assert!(page.has("POT_GATEWAY collides"), "{}", page.text);
     assert!(page.has("10.192.0.254") && page.has("10.192.0.9") && page.has("Your other change fits"));
-    assert_eq!(read(&console.pot_conf()), theirs);
+    assert_eq!(read(&pot_conf(&console)), theirs);
 
     let page = page.edit(&browser, &[], SAVE).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
-    let saved = read(&console.pot_conf());
+    let saved = read(&pot_conf(&console));
     assert!(saved.contains("POT_GATEWAY=10.192.0.9\n") && saved.contains("POT_CACHE=/var/cache/images\n"), "{saved}");
     assert!(saved.contains("POT_LOG_FACILITY=local5\n"), "what they changed and I did not stays: {saved}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_that_root_would_obey_are_named_and_never_saved() {
-    let console = Console::start();
-    let before = read(&console.pot_conf());
-    let browser = console.admin().await;
+    let console = console();
+    let before = read(&pot_conf(&console));
+    let browser = admin(&console).await;
     for (name, value) in
         [("POT_GATEWAY", "$(reboot)"), ("POT_FS_ROOT", "/etc"), ("POT_EXTIF", "em0; reboot"), ("POT_NETWORK", "`id`")]
     {
@@ -293,29 +265,29 @@ async fn values_that_root_would_obey_are_named_and_never_saved() {
         let kept = page.form("/configuration");
         assert!(kept.iter().any(|(field, kept)| field == name && kept == value), "{name} is lost: {kept:?}");
     }
-    assert_eq!(read(&console.pot_conf()), before, "a refused save changes no byte");
+    assert_eq!(read(&pot_conf(&console)), before, "a refused save changes no byte");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_are_saved_only_when_asked_once_and_with_a_reason() {
-    let console = Console::start();
-    let before = read(&console.pot_conf());
-    let browser = console.admin().await;
+    let console = console();
+    let before = read(&pot_conf(&console));
+    let browser = admin(&console).await;
     let page = browser.configure(&[("POT_GATEWAY", "10.1.0.1")], SAVE).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(page.has("1 error would be saved"), "{}", page.text);
     let page = page.edit(&browser, &[], ("save", "with-errors")).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "without a reason: {}", page.text);
-    assert_eq!(read(&console.pot_conf()), before);
+    assert_eq!(read(&pot_conf(&console)), before);
     let page = page.edit(&browser, &[("reason", "The network follows tonight")], ("save", "with-errors")).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
-    assert!(read(&console.pot_conf()).contains("POT_GATEWAY=10.1.0.1\n"));
+    assert!(read(&pot_conf(&console)).contains("POT_GATEWAY=10.1.0.1\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn interfaces_are_checked_with_their_networks() {
-    let console = Console::start();
-    let browser = console.admin().await;
+    let console = console();
+    let browser = admin(&console).await;
     let page = browser.get("/configuration").await;
     let mut form = page.form("/configuration");
     form.push(("POT_EXTRA_EXTIF".to_owned(), "vlan20".to_owned()));
@@ -325,15 +297,15 @@ async fn interfaces_are_checked_with_their_networks() {
     form.push(("save".to_owned(), "1".to_owned()));
     let page = browser.post("/configuration", &form).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
-    let saved = read(&console.pot_conf());
+    let saved = read(&pot_conf(&console));
     assert!(saved.contains("POT_EXTRA_EXTIF=\"vlan20 vlan30\"\n"), "{saved}");
     assert!(saved.contains("POT_NETWORK_vlan30=10.0.30.0/24\n"), "{saved}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_viewer_sees_text_and_no_inputs() {
-    let console = Console::start();
-    let admin = console.admin().await;
+    let console = console();
+    let admin = admin(&console).await;
     let mut form = admin.get("/settings").await.form("/settings/accounts");
     set(&mut form, "name", "vera");
     set(&mut form, "role", "viewer");
@@ -350,44 +322,44 @@ async fn a_viewer_sees_text_and_no_inputs() {
     for control in ["<input", "<select", "<textarea", "<button"] {
         assert!(!main.contains(control), "a viewer was offered {control}");
     }
-    let before = read(&console.pot_conf());
+    let before = read(&pot_conf(&console));
     let mut form = admin.get("/configuration").await.form("/configuration");
     let own = page.form("/sign-out").into_iter().find(|(name, _)| name == "csrf").unwrap().1;
     set(&mut form, "csrf", &own);
     set(&mut form, "POT_GATEWAY", "10.192.0.9");
     form.push(("save".to_owned(), "1".to_owned()));
     assert_eq!(viewer.post("/configuration", &form).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(read(&console.pot_conf()), before);
+    assert_eq!(read(&pot_conf(&console)), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_ends_while_editing_loses_nothing_that_was_typed() {
-    let console = Console::start();
-    let browser = console.admin().await;
+    let console = console();
+    let browser = admin(&console).await;
     let page = browser.get("/configuration").await;
     let out = page.form("/sign-out");
     assert_eq!(browser.post("/sign-out", &out).await.status, StatusCode::SEE_OTHER);
 
-    let before = read(&console.pot_conf());
+    let before = read(&pot_conf(&console));
     let ended = page.edit(&browser, &[("POT_NETWORK", "10.0.0.0/8"), ("reason", "why not")], SAVE).await;
     assert_eq!(ended.status, StatusCode::UNAUTHORIZED, "{}", ended.text);
     assert!(ended.has("Your session has ended"));
     let mut form = ended.form("/sign-in");
     set(&mut form, "name", "admin");
-    set(&mut form, "password", &console.password);
+    set(&mut form, "password", PASSWORD);
     let page = browser.post("/sign-in", &form).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     let page = browser.get(&page.location.unwrap()).await;
     let fields = page.form("/configuration");
     assert!(fields.contains(&("POT_NETWORK".to_owned(), "10.0.0.0/8".to_owned())), "{fields:?}");
     assert!(page.has("Nothing of it is saved yet") && page.has("why not"));
-    assert_eq!(read(&console.pot_conf()), before, "signing in alone saves nothing");
+    assert_eq!(read(&pot_conf(&console)), before, "signing in alone saves nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_guarded_by_headers() {
-    let console = Console::start();
-    let browser = console.admin().await;
+    let console = console();
+    let browser = admin(&console).await;
     for path in
         ["/", "/configuration", "/sign-in", "/no-such-page", "/history", "/operations", "/activity", "/settings"]
     {

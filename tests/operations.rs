@@ -333,15 +333,16 @@ fn a_full_history_refuses_the_run_before_anything_is_changed() {
 }
 
 #[test]
-fn zfs_that_fails_half_way_is_named_with_what_exists() {
+fn zfs_that_fails_at_the_third_dataset_is_named_with_what_exists() {
     let bench = Bench::new(Scenario::Default);
     let plan = bench.plan(INIT);
-    // The pool is full from now on: the first dataset cannot be made.
-    bench.fault("pool-full zroot");
     let id = bench.start(&plan).unwrap();
+    bench.fault("zfs slow 400");
+    bench.until(id, |_| bench.output(id).contains("creating zroot/pot/jails"));
+    bench.fault("pool-full zroot");
     let run = bench.until_end(id);
     assert_eq!(run.state, RunState::Differs, "{run:#?}\n{}", bench.output(id));
-    assert!(run.summary.contains("of 5 datasets exist"), "{}", run.summary);
+    assert!(run.summary.contains("2 of 5 datasets exist"), "{}", run.summary);
     assert!(run.remedy.is_some());
     simulator::clear_faults(&bench.root).unwrap();
     let run = bench.run(INIT);
@@ -349,16 +350,33 @@ fn zfs_that_fails_half_way_is_named_with_what_exists() {
 }
 
 #[test]
+fn a_run_can_be_ended_where_that_is_safe() {
+    let bench = Bench::new(Scenario::Default);
+    let plan = bench.plan(INIT);
+    bench.fault("zfs slow 400");
+    let id = bench.start(&plan).unwrap();
+    bench.until(id, |_| bench.output(id).contains("$ pot init"));
+    bench.engine.abort(id, &anna(), &from_lan()).unwrap();
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Aborted, "{run:#?}");
+    assert!(run.summary.contains("datasets exist"), "{}", run.summary);
+}
+
+#[test]
+fn a_rejecting_pfctl_blocks_what_needs_it() {
+    let bench = Bench::new(Scenario::Default);
+    bench.fault("pfctl fail 1 stdin:3: syntax error");
+    let plan = bench.plan(INIT);
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("syntax error")), "{:#?}", plan.blockers);
+}
+
+#[test]
 fn pot_that_hangs_is_ended_at_the_limit() {
     let mut bench = Bench::new(Scenario::Default);
     bench.restart(EngineSettings { command_time: Duration::from_secs(1), ..settings() });
     let plan = bench.plan(INIT);
-    bench.fault("zfs hang");
-    // zfs hangs for the plan's own look, too: the fault comes in between, as it would on a real host.
-    simulator::clear_faults(&bench.root).unwrap();
     bench.fault("pot hang");
-    let id = bench.start(&plan);
-    let id = id.unwrap();
+    let id = bench.start(&plan).unwrap();
     let run = bench.until_end(id);
     assert_eq!(run.state, RunState::Differs);
     assert!(run.summary.contains("did not end within 1 s"), "{}", run.summary);
@@ -683,4 +701,106 @@ fn feedback_is_kept_and_sent_only_when_asked() {
     let stored = bench.engine.feedback(given, true, &anna(), &from_lan()).unwrap();
     assert!(stored.answer.contains("no mailer"), "{}", stored.answer);
     assert_eq!(bench.engine.feedback_list().len(), 5);
+}
+
+/// Runs the command line, which dies at a place.
+fn dies(bench: &Bench, at: &str, args: &[&str]) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pot-console"))
+        .arg("--root")
+        .arg(&bench.root)
+        .arg("run")
+        .args(args)
+        .env("POT_CONSOLE_CRASH_AT", at)
+        .output()
+        .unwrap();
+    assert!(output.status.code().is_none(), "it was to be killed: {output:?}");
+}
+
+#[test]
+fn an_executor_killed_during_init_says_at_restart_what_it_finds() {
+    let mut bench = Bench::new(Scenario::Default);
+    dies(&bench, "run-command-ended#2", &["init"]);
+    bench.restart(settings());
+    let run = bench.engine.runs(None, 1).unwrap().remove(0);
+    assert_eq!(run.state, RunState::Interrupted, "{run:#?}");
+    assert_eq!(
+        run.summary,
+        "The console was stopped during this run. What it found at restart: 5 of 5 datasets exist. Plan init again to go on."
+    );
+    let (events, ended) = bench.engine.events(run.id, 0, 10_000).unwrap();
+    assert!(ended && events.iter().enumerate().all(|(index, event)| event.number == index as u64 + 1));
+}
+
+#[test]
+fn an_executor_killed_in_the_middle_of_vnet_start_puts_back_at_restart() {
+    let mut bench = initialised();
+    let before = network(&bench);
+    dies(&bench, "run-command-ended", &["vnet-start", "--revert-after", "600"]);
+    assert_ne!(network(&bench), before);
+    bench.restart(settings());
+    let id = bench.engine.runs(None, 1).unwrap()[0].id;
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}\n{}", bench.output(id));
+    assert_eq!(network(&bench), before);
+}
+
+#[test]
+fn an_executor_killed_while_it_waited_goes_on_waiting_and_puts_back_in_time() {
+    let mut bench = initialised();
+    let before = network(&bench);
+    dies(&bench, "run-awaiting-keep", &["vnet-start", "--revert-after", "10"]);
+    bench.restart(settings());
+    let id = bench.engine.runs(None, 1).unwrap()[0].id;
+    let run = bench.engine.run_state(id).unwrap();
+    assert!(matches!(run.state, RunState::AwaitingKeep | RunState::Reverted), "{run:#?}");
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}");
+    assert!(run.summary.contains("because no answer arrived"), "{}", run.summary);
+    assert_eq!(network(&bench), before);
+}
+
+#[test]
+fn the_command_line_plans_runs_and_keeps() {
+    let bench = Bench::new(Scenario::Default);
+    let call = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pot-console"))
+            .arg("--root")
+            .arg(&bench.root)
+            .args(args)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    let (code, text) = call(&["plan", "init"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("+nat-anchor pot-nat"), "{text}");
+    let (code, text) = call(&["run", "init", "--reason", "a test"]);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = call(&["run", "de-init", "--confirm", "zroot"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("That is not the dataset's name. Nothing has been destroyed."), "{text}");
+    let waiting = std::thread::scope(|scope| {
+        let run = scope.spawn(|| call(&["run", "vnet-start", "--revert-after", "60"]));
+        let until = Instant::now() + Duration::from_secs(40);
+        let id = loop {
+            let newest = bench.engine.runs(None, 1).unwrap();
+            match newest.first() {
+                Some(run) if run.state == RunState::AwaitingKeep => break run.id,
+                _ if Instant::now() > until => panic!("it never waited: {newest:#?}"),
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        let (code, text) = call(&["run", "keep", &id.to_string()]);
+        assert_eq!(code, Some(0), "{text}");
+        run.join().unwrap()
+    });
+    assert_eq!(waiting.0, Some(0), "{}", waiting.1);
+    assert!(waiting.1.contains("Kept. The network runs as planned."), "{}", waiting.1);
+    let (code, text) = call(&["run", "de-init", "--confirm", "zroot/pot"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("zroot/pot is gone, checked."), "{text}");
+    let (code, _) = call(&["plan", "init", "-p", "/etc/passwd"]);
+    assert_eq!(code, Some(2), "only known files");
 }

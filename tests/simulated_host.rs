@@ -1,5 +1,7 @@
 //! The simulated tools, run as the console and pot run them: other programs, found by PATH, with one state between them.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

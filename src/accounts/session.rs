@@ -66,6 +66,8 @@ pub struct Session {
     pub proved_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+    /// Which password it began with (a digest of its stored hash): with another one it is over.
+    pub credential: Digest,
     proved: Instant,
     proof_counts: bool,
     used: Instant,
@@ -116,6 +118,7 @@ impl Sessions {
         name: AccountName,
         method: Method,
         previous_sign_in: Option<Timestamp>,
+        credential: Digest,
         now: Instant,
     ) -> Result<(String, SessionKey), NoRandomness> {
         let token = random_token()?;
@@ -132,6 +135,7 @@ impl Sessions {
             name,
             method,
             previous_sign_in,
+            credential,
             proved_at: wall,
             expires_at: wall.checked_add(self.lifetimes.absolute).unwrap_or(wall),
             proved: now,
@@ -166,6 +170,13 @@ impl Sessions {
     /// No session counts as fresh any more.
     pub fn forget_proofs(&mut self) {
         self.by_key.values_mut().for_each(|session| session.proof_counts = false);
+    }
+
+    /// The session's owner changed the password: it goes on with the new one.
+    pub fn set_credential(&mut self, key: &SessionKey, credential: Digest) {
+        if let Some(session) = self.by_key.get_mut(key) {
+            session.credential = credential;
+        }
     }
 
     /// Ends one session.
@@ -233,7 +244,7 @@ pub fn random_code(groups: usize) -> Result<String, NoRandomness> {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn sessions() -> Sessions {
         Sessions::new(Lifetimes { idle: 30 * MINUTE, absolute: 12 * 60 * MINUTE, fresh: 5 * MINUTE })
@@ -246,7 +257,7 @@ mod tests {
     #[test]
     fn a_session_ends_when_it_is_not_used() {
         let (mut sessions, now) = (sessions(), Instant::now());
-        let (token, key) = sessions.begin(anna(), Method::Password, None, now).unwrap();
+        let (token, key) = sessions.begin(anna(), Method::Password, None, Digest::of(b""), now).unwrap();
         assert_eq!(SessionKey::of_token(&token), Some(key));
         assert!(sessions.look_up(&key, now + 29 * MINUTE).is_some());
         assert!(sessions.look_up(&key, now + 58 * MINUTE).is_some());
@@ -257,7 +268,7 @@ mod tests {
     #[test]
     fn a_session_ends_at_the_latest_after_twelve_hours_however_busy() {
         let (mut sessions, now) = (sessions(), Instant::now());
-        let (_, key) = sessions.begin(anna(), Method::Password, None, now).unwrap();
+        let (_, key) = sessions.begin(anna(), Method::Password, None, Digest::of(b""), now).unwrap();
         for minute in 0..720 {
             assert!(sessions.look_up(&key, now + minute * MINUTE).is_some());
         }
@@ -268,7 +279,7 @@ mod tests {
     fn a_proof_is_fresh_for_five_minutes() {
         let (mut sessions, now) = (sessions(), Instant::now());
         let lifetimes = sessions.lifetimes();
-        let (_, key) = sessions.begin(anna(), Method::Password, None, now).unwrap();
+        let (_, key) = sessions.begin(anna(), Method::Password, None, Digest::of(b""), now).unwrap();
         assert!(sessions.look_up(&key, now).unwrap().is_fresh(&lifetimes, now + 4 * MINUTE));
         assert!(!sessions.look_up(&key, now).unwrap().is_fresh(&lifetimes, now + 5 * MINUTE));
         sessions.prove(&key, now + 6 * MINUTE);
@@ -279,7 +290,7 @@ mod tests {
     fn one_account_cannot_fill_the_memory_with_sessions() {
         let (mut sessions, now) = (sessions(), Instant::now());
         for _ in 0..100 {
-            sessions.begin(anna(), Method::Password, None, now).unwrap();
+            sessions.begin(anna(), Method::Password, None, Digest::of(b""), now).unwrap();
         }
         assert_eq!(sessions.count(&anna(), now), MOST_PER_ACCOUNT);
     }

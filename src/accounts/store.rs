@@ -5,6 +5,7 @@
 
 use crate::accounts::name::AccountName;
 use crate::accounts::password::StoredHash;
+use crate::digest::Digest;
 use crate::journal::record::Role;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,13 @@ pub struct Account {
     /// From where it signed in lately (as [`super::throttle::address_key`]), newest first.
     #[serde(default)]
     pub addresses: Vec<String>,
+}
+
+impl Account {
+    /// Tells this password from an earlier or later one of the account.
+    pub fn credential(&self) -> Digest {
+        Digest::of(String::from(self.hash.clone()).as_bytes())
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -53,7 +53,7 @@ impl Dating {
     fn instant(&self, dated: DateTime) -> Option<Timestamp> {
         let ambiguous = self.zone.to_ambiguous_timestamp(dated);
         if let AmbiguousOffset::Fold { .. } = ambiguous.offset()
-            && let Ok(later) = ambiguous.clone().later()
+            && let Ok(later) = ambiguous.later()
             && self.before.is_none_or(|before| later <= before)
         {
             return Some(later);

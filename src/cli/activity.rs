@@ -1,12 +1,274 @@
-//! `pot-console activity`: show what pot did, from syslog.
+//! `pot-console activity`: what pot did, from syslog.
+//!
+//! Log lines are hostile input: as root, the files are opened first, then the process becomes the web process's user
+//! for good and only then reads a line.
 
-use super::{Exit, Global};
+use super::output::complain;
+use super::{Exit, Format, Global};
+use crate::activity::{self, Entry, Follower, Generation, Query, parse_time};
+use crate::executor::logs::rotated;
+use crate::host::{self, GatherInput};
+use crate::layout::Layout;
+use crate::platform;
+use crate::potconf::{Configuration, Document};
+use crate::process::Tools;
+use crate::settings::Settings;
+use anyhow::Context as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use nix::unistd::{Uid, User};
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// How often an appended line is looked for.
+const POLL: Duration = Duration::from_millis(50);
+/// How often the log's name is looked at for rotation.
+const ROTATION: Duration = Duration::from_secs(1);
 
 /// Arguments of `activity`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Go on with what is appended, across rotation
+    #[arg(long)]
+    follow: bool,
+    /// From this time on: 2026-11-23, "2026-11-23 20:20", RFC 3339, or 30m, 2h, 7d ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only lines that hold this text, capitals included
+    #[arg(long, value_name = "TEXT")]
+    grep: Option<String>,
+    /// Only calls about this pot
+    #[arg(long, value_name = "NAME")]
+    pot: Option<String>,
+    /// At most so many entries, the newest
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Follows the file on standard input, for --follow itself
+    #[arg(long, hide = true)]
+    reading: bool,
+    /// With --reading: from the file's beginning
+    #[arg(long, hide = true)]
+    from_start: bool,
+}
 
 /// Runs the command.
-pub fn run(_global: &Global, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("activity is not built yet")
+pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let layout = global.layout();
+    if args.reading {
+        return follow_standard_input(&layout, &args, global.format);
+    }
+    let log = Log::find(&layout)?;
+    let Some(live) = &log.live else {
+        complain(&format!(
+            "pot-console: syslogd writes {}.info nowhere, so what pot does leaves no trace. \
+             The page Host offers to add the rule.\n",
+            log.facility
+        ));
+        return Ok(Exit::Refused);
+    };
+    let query = query(&args, &log.zone, &log.hostname)?;
+    let files = rotated(&layout, live);
+    let mut opened: Vec<Option<Result<File, String>>> = files
+        .iter()
+        .map(|file| Some(platform::open_for_reading(&file.path).map_err(|error| error.to_string())))
+        .collect();
+    let generations: Vec<Generation> = files
+        .into_iter()
+        .map(|file| Generation {
+            path: file.view.path,
+            size: file.view.size,
+            modified: file.view.modified,
+            compression: file.view.compression,
+            identity: file.view.identity,
+        })
+        .collect();
+    if args.follow {
+        return follow(&layout, live);
+    }
+    become_unprivileged(&layout)?;
+
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut open = |index: usize| {
+        opened.get_mut(index).and_then(Option::take).unwrap_or_else(|| Err("it is read once only".to_owned()))
+    };
+    let mut left = args.limit.unwrap_or(usize::MAX);
+    let mut failed = None;
+    let summary = activity::each(&generations, &mut open, &query, None, &mut |entry| {
+        if left == 0 {
+            return ControlFlow::Break(());
+        }
+        left -= 1;
+        match print(&mut out, &entry, global.format, &log.zone) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    let flushed = out.flush();
+    // `activity | head` is no failure.
+    let broken = |error: &io::Error| error.kind() != io::ErrorKind::BrokenPipe;
+    if let Some(error) = failed.or(flushed.err()).filter(broken) {
+        return Err(error).context("printing the activity");
+    }
+    for problem in &summary.problems {
+        complain(&format!("pot-console: not read to the end: {problem}\n"));
+    }
+    Ok(if summary.problems.is_empty() { Exit::Done } else { Exit::Usage })
+}
+
+/// Where pot's lines are, and what is needed to read them.
+struct Log {
+    facility: String,
+    live: Option<String>,
+    zone: TimeZone,
+    hostname: String,
+}
+
+impl Log {
+    fn find(layout: &Layout) -> anyhow::Result<Self> {
+        let document = |path: &Path| -> anyhow::Result<Document> {
+            let bytes = match std::fs::read(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                other => other.with_context(|| format!("reading {}", path.display()))?,
+            };
+            Document::parse(&bytes).with_context(|| format!("reading {}", path.display()))
+        };
+        let configuration = Configuration::new(document(&layout.default_conf())?, document(&layout.pot_conf())?);
+        let facts = host::gather(layout, &Tools::find(layout), &GatherInput::new(&configuration, &[]));
+        let facility =
+            configuration.value("POT_LOG_FACILITY").filter(|name| !name.is_empty()).unwrap_or("local2").to_owned();
+        let syslog = facts
+            .syslog
+            .get()
+            .with_context(|| facts.syslog.error.clone().unwrap_or_else(|| "reading syslog.conf".to_owned()))?;
+        let live = syslog.files.get(&facility).and_then(|files| files.iter().find(|path| path.starts_with('/')));
+        let system = facts.system.get();
+        Ok(Self {
+            live: live.cloned(),
+            facility,
+            zone: system.and_then(|system| TimeZone::get(&system.time_zone).ok()).unwrap_or(TimeZone::UTC),
+            hostname: system.map_or_else(String::new, |system| system.hostname.clone()),
+        })
+    }
+}
+
+fn query(args: &Args, zone: &TimeZone, hostname: &str) -> anyhow::Result<Query> {
+    let now = Timestamp::now();
+    let time = |text: &Option<String>| text.as_ref().map(|text| parse_time(text, zone, now)).transpose();
+    Ok(Query {
+        since: time(&args.since)?,
+        until: time(&args.until)?,
+        pot: args.pot.clone(),
+        text: args.grep.clone().filter(|text| !text.is_empty()),
+        zone: zone.clone(),
+        hostname: hostname.to_owned(),
+        ..Query::default()
+    })
+}
+
+/// As root: becomes the web process's user (or nobody) for good.
+fn become_unprivileged(layout: &Layout) -> anyhow::Result<()> {
+    if !Uid::effective().is_root() {
+        return Ok(());
+    }
+    let wanted =
+        Settings::read(&layout.settings(), false).map_or_else(|_| "nobody".to_owned(), |settings| settings.user);
+    let user = User::from_name(&wanted)
+        .ok()
+        .flatten()
+        .or(User::from_name("nobody").ok().flatten())
+        .context("neither the web process's user nor nobody exists: log lines are not read as root")?;
+    platform::switch_user(user.uid.as_raw(), user.gid.as_raw(), &[])
+        .context("giving up root before reading the log")?;
+    platform::no_new_privileges().context("giving up root before reading the log")
+}
+
+fn print(out: &mut dyn Write, entry: &Entry, format: Format, zone: &TimeZone) -> io::Result<()> {
+    match format {
+        Format::Json => {
+            serde_json::to_writer(&mut *out, entry)?;
+            writeln!(out)
+        }
+        Format::Text => {
+            let at = entry.time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+            let host = if entry.foreign { format!(" [from {}]", entry.host) } else { String::new() };
+            let times = if entry.times > 1 { format!("  ({} times)", entry.times) } else { String::new() };
+            writeln!(out, "{at}{host}  {}{times}", entry.message.replace('\n', " ⏎ "))
+        }
+    }
+}
+
+/// Starts a reader for each file that the log's name stands for in turn. This process opens them (it may, as root);
+/// the reader is unprivileged and ends when the name stands for another file.
+fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
+    let path = layout.on_disk(live);
+    let program = std::env::current_exe().context("finding this program")?;
+    let given: Vec<_> = std::env::args_os().skip(1).collect();
+    let mut from_start = false;
+    let mut waited = Instant::now();
+    loop {
+        let file = match platform::open_for_reading(&path) {
+            Ok(file) => file,
+            // It may be away for a moment while it is rotated.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && waited.elapsed() < Duration::from_secs(60) => {
+                std::thread::sleep(ROTATION);
+                continue;
+            }
+            Err(error) => return Err(error).with_context(|| format!("opening {live}")),
+        };
+        let mut reader = std::process::Command::new(&program);
+        reader.args(&given).arg("--reading");
+        if from_start {
+            reader.arg("--from-start");
+        }
+        let status = reader.stdin(Stdio::from(file)).status().context("starting the reader")?;
+        match status.code() {
+            Some(code) if code == Exit::Done as i32 => {}
+            Some(code) if code == Exit::Refused as i32 => return Ok(Exit::Done),
+            _ => anyhow::bail!("the reader of {live} ended with {status}"),
+        }
+        from_start = true;
+        waited = Instant::now();
+    }
+}
+
+/// The reader: done when the file was rotated, refused when nobody reads what it prints.
+fn follow_standard_input(layout: &Layout, args: &Args, format: Format) -> anyhow::Result<Exit> {
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned().context("the log on standard input")?);
+    let log = Log::find(layout)?;
+    let query = query(args, &log.zone, &log.hostname)?;
+    let identity = file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))?;
+    let live = log.live.map(|live| layout.on_disk(&live));
+    become_unprivileged(layout)?;
+    let mut follower = Follower::new(file, args.from_start)?;
+    let mut looked = Instant::now();
+    let mut out = io::stdout().lock();
+    loop {
+        let rotated = looked.elapsed() >= ROTATION && {
+            looked = Instant::now();
+            live.as_ref()
+                .is_some_and(|path| path.symlink_metadata().is_ok_and(|now| (now.dev(), now.ino()) != identity))
+        };
+        // What was written up to the rotation comes first.
+        for entry in follower.poll(&query)? {
+            if print(&mut out, &entry, format, &log.zone).and_then(|()| out.flush()).is_err() {
+                return Ok(Exit::Refused);
+            }
+        }
+        if rotated {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(POLL);
+    }
 }

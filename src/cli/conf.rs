@@ -101,7 +101,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
             apply(global, &edits, &change)
         }
         Action::Diff { backup: None } => differences(global),
-        Action::Diff { backup: Some(backup) } => restore(global, &backup, true, None),
+        Action::Diff { backup: Some(backup) } => changes_since(global, &backup),
         Action::Restore { backup: None, .. } => backups(global),
         Action::Restore { backup: Some(backup), dry_run, reason } => restore(global, &backup, dry_run, reason),
     }
@@ -372,7 +372,7 @@ fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exi
             report(global, &layout, Some(record), digest, change.reason.as_deref(), &diff, &[])?;
             Ok(Exit::Done)
         }
-        Ok(_) => anyhow::bail!("the executor gave an answer that does not fit"),
+        Ok(_) => refuse(global, &misfit()),
         Err(refusal) => refuse(global, &refusal),
     }
 }
@@ -592,9 +592,8 @@ fn restore(global: &Global, wanted: &str, dry_run: bool, reason: Option<String>)
     };
     let digest = chosen(&backups, wanted)?.digest;
     if dry_run {
-        let old = match local.ask(Command::Backup { file: ManagedFile::PotConf, digest }) {
-            Ok(Reply::File { bytes, .. }) => bytes,
-            Ok(_) => anyhow::bail!("the executor gave an answer that does not fit"),
+        let old = match content(&mut local, digest) {
+            Ok(old) => old,
             Err(refusal) => return refuse(global, &refusal),
         };
         let files = Files::read_or_empty(&layout)?;
@@ -616,9 +615,45 @@ fn restore(global: &Global, wanted: &str, dry_run: bool, reason: Option<String>)
     }
 }
 
+fn misfit() -> Refusal {
+    Refusal::new(RefusalKind::Malformed, "The executor gave an answer that does not fit.")
+}
+
+/// The bytes of a backup of pot.conf.
+fn content(local: &mut Local, digest: Digest) -> Result<Vec<u8>, Refusal> {
+    match local.ask(Command::Backup { file: ManagedFile::PotConf, digest })? {
+        Reply::File { bytes, .. } => Ok(bytes),
+        _ => Err(misfit()),
+    }
+}
+
+/// What was changed since a backup was kept.
+fn changes_since(global: &Global, wanted: &str) -> anyhow::Result<Exit> {
+    let layout = global.layout();
+    let mut local = match Local::open(&layout) {
+        Ok(local) => local,
+        Err(error) => return unreachable(&error),
+    };
+    let backups = match kept(&mut local) {
+        Ok(backups) => backups,
+        Err(refusal) => return refuse(global, &refusal),
+    };
+    let old = match content(&mut local, chosen(&backups, wanted)?.digest) {
+        Ok(old) => old,
+        Err(refusal) => return refuse(global, &refusal),
+    };
+    let files = Files::read_or_empty(&layout)?;
+    let diff = Diff::between(&layout.shown(&layout.pot_conf()), &old, files.configuration.own().bytes());
+    match global.format {
+        Format::Json => print_json(&diff)?,
+        Format::Text if diff.is_empty() => print("Nothing has changed since.\n")?,
+        Format::Text => print(&Style::of_stdout(global.format).diff(&safe_diff(&diff)))?,
+    }
+    Ok(Exit::Done)
+}
+
 /// Plans, runs and waits for the end.
 fn carry_out(local: &mut Local, operation: Operation, reason: Option<String>) -> Result<Run, Refusal> {
-    let misfit = || Refusal::new(RefusalKind::Malformed, "The executor gave an answer that does not fit.");
     let Reply::Plan(plan) = local.ask(Command::Plan { operation })? else { return Err(misfit()) };
     if let Some(blocker) = plan.blockers.first() {
         return Err(Refusal::new(RefusalKind::Limit, format!("{} {}", blocker.problem, blocker.remedy)));

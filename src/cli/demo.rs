@@ -66,7 +66,9 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     let ended = supervisor.run(
         &mut signals,
         || {
-            addresses.iter().for_each(|address| say(&format!("pot-console listening on {address}")));
+            for address in &addresses {
+                say(&format!("pot-console listening on {address}"));
+            }
             say(&format!("name:     {ADMIN}"));
             say(&format!("password: {printed}"));
             say(&format!("The host is simulated, in {}. Ctrl-C ends it.", host.dir().display()));

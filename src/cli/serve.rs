@@ -36,6 +36,9 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     // Before any thread: a signal must find its handler.
     let mut signals = Signals::take().context("taking the signals")?;
     let listeners = bind(&settings.listen)?;
+    if settings.listen.iter().any(|address| address.ip().is_unspecified()) {
+        tracing::warn!("the console listens on all addresses of this host, pot's bridges included: pots can reach it");
+    }
     let (executor, opening) = Executor::open(&layout, settings.clone())?;
     let certificate = tls::certificate(&layout, &settings, &host_name())?;
     let user = web_user(&settings.user)?;

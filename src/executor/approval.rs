@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Longest file in bytes.
 const LONGEST: u64 = 16 << 20;
 /// A plan serves ten minutes; what is older is removed.
-const SERVES: Duration = Duration::from_secs(600);
+const SERVES: Duration = Duration::from_mins(10);
 
 /// What root answered.
 #[derive(Debug, Serialize, Deserialize)]

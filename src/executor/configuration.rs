@@ -23,7 +23,7 @@ const MOST_EDITS: usize = 500;
 /// Longest reason in characters.
 pub(super) const LONGEST_REASON: usize = 1000;
 /// How long a change waits for another one to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How far back the journal is searched for who wrote a file.
 const SEARCHED: u64 = 5000;
 
@@ -64,7 +64,8 @@ impl From<FileError> for Refusal {
 impl From<Busy> for Refusal {
     fn from(busy: Busy) -> Self {
         match busy {
-            Busy::Held { .. } => Self::new(RefusalKind::Busy, sentence(&busy.to_string())),
+            // It begins with a name, which stays as it is.
+            Busy::Held { .. } => Self::new(RefusalKind::Busy, format!("{busy}.")),
             Busy::File(error) => error.into(),
         }
     }
@@ -151,6 +152,7 @@ impl Executor {
 
     pub(super) fn review(&self, asking: &Asking, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
         self.within_limits(edits)?;
+        self.look_before_judging(asking);
         let files = self.read_configuration()?;
         let outlook = self.outlook(asking, &files, edits)?;
         let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &outlook));
@@ -174,11 +176,14 @@ impl Executor {
     ) -> Result<Reply, Refusal> {
         let reason = self.reason(reason, accept_errors)?;
         self.within_limits(edits)?;
+        self.look_before_judging(asking);
+        // A run takes longer than anyone waits, and one that waits to be kept is not overtaken.
+        self.nothing_runs()?;
         let _line = lock(&self.line);
         let who = format!("{}: saving pot.conf", asking.actor.name);
         let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
-        // After the lock: a run that ended meanwhile may wait to be kept.
-        self.nothing_pending()?;
+        // Under the lock, for a run of another process may have ended meanwhile and wait to be kept.
+        self.nothing_runs()?;
 
         let files = self.read_configuration()?;
         let outlook = self.outlook(asking, &files, edits)?;
@@ -277,6 +282,13 @@ impl Executor {
         Ok(reason)
     }
 
+    /// Nobody gathers facts for a command line; one that judges looks once, before it takes any lock.
+    fn look_before_judging(&self, asking: &Asking) {
+        if asking.terminal && self.facts.get().is_none() {
+            self.gather_facts();
+        }
+    }
+
     /// Every value that is to be written is data for every use that pot makes of it. Nothing overrides this.
     fn within_limits(&self, edits: &[Edit]) -> Result<(), Refusal> {
         if edits.len() > MOST_EDITS {
@@ -346,7 +358,7 @@ impl Executor {
         let after = Configuration::new(old.default_document().clone(), new.clone());
         let shown = self.layout.shown(&self.layout.pot_conf());
         let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
-        let facts = if asking.terminal { Some(self.present_facts()) } else { self.facts.get() };
+        let facts = self.facts.get();
         let admin: Option<IpAddr> = asking.reported.address.as_deref().and_then(|text| text.parse().ok());
         let judge =
             |configuration: &Configuration| rules::check(&Subject { configuration, facts: facts.as_deref(), admin });

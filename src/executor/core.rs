@@ -3,7 +3,7 @@
 //! A request goes through here from top to bottom: who is it ([`Executor::identify`]) → may they
 //! ([`permissions::permission`]) → have they proved it → the room → a refusal is recorded.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, own};
 use super::facts::FactsCache;
 use super::permissions::{self, Who};
 use super::protocol::{Command, Refusal, RefusalKind, Reply, Request, Secret};
@@ -14,7 +14,7 @@ use crate::accounts::session::{Lifetimes, SessionKey, Sessions};
 use crate::accounts::store::Accounts;
 use crate::accounts::throttle::Throttle;
 use crate::digest::Digest;
-use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
+use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Reported, Role, Stage};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::plan::ProofNeeded;
@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub type Answer = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
 
 /// How long a password counts as given just now.
-const FRESH: Duration = Duration::from_secs(5 * 60);
+const FRESH: Duration = Duration::from_mins(5);
 
 /// The privileged side: one per process.
 pub struct Executor {
@@ -118,6 +118,17 @@ impl Executor {
 
     /// Takes new settings; sessions that exist keep their lifetimes until the next request.
     pub fn replace_settings(&self, settings: Settings) {
+        let differences = self.settings().differences(&settings);
+        if !differences.is_empty() {
+            let names: Vec<&str> = differences.iter().map(|(name, _, _)| *name).collect();
+            let message = format!("The settings were read again; {} changed.", names.join(", "));
+            let mut entry = own(Action::Settings, "settings", Outcome::Done, message);
+            entry.changes = differences
+                .into_iter()
+                .map(|(name, from, to)| Change { name: name.to_owned(), from: Some(from), to: Some(to) })
+                .collect();
+            self.evidence.append_outcome(entry);
+        }
         lock(&self.sessions).set_lifetimes(lifetimes(&settings));
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
@@ -132,7 +143,7 @@ impl Executor {
     pub(super) fn answer_as(self: &Arc<Self>, asking: &Asking, command: Command) -> Answer {
         let name = permissions::name(&command);
         let changes = changes_something(&command);
-        if let Err(refusal) = self.admit(asking, &command) {
+        if let Err(refusal) = Self::admit(asking, &command) {
             self.record_refusal(asking, name, &refusal);
             return (Err(refusal), None);
         }
@@ -159,16 +170,16 @@ impl Executor {
     fn session_of(&self, token: &Secret) -> Option<(SessionKey, Actor, Role, bool)> {
         let key = SessionKey::of_token(&token.0)?;
         let now = Instant::now();
-        let (name, method, fresh) = {
+        let (name, method, fresh, credential) = {
             let mut sessions = lock(&self.sessions);
             let lifetimes = sessions.lifetimes();
             let session = sessions.look_up(&key, now)?;
-            (session.name.clone(), session.method, session.is_fresh(&lifetimes, now))
+            (session.name.clone(), session.method, session.is_fresh(&lifetimes, now), session.credential)
         };
-        // The role is the account's present one, and a disabled account has none: whoever takes it away, here or at
-        // the command line, need not wait for a session to end.
+        // The role is the account's present one, a disabled account has none, and another password ends what began with
+        // the old one: whoever changes an account, here or at the command line, need not wait for a session to end.
         let account = match self.accounts.find(&name) {
-            Ok(account) => account.filter(|account| !account.disabled),
+            Ok(account) => account.filter(|account| !account.disabled && account.credential() == credential),
             Err(error) => {
                 tracing::error!("{error}");
                 return None;
@@ -189,20 +200,20 @@ impl Executor {
     }
 
     /// The one look into the table.
-    fn admit(&self, asking: &Asking, command: &Command) -> Result<(), Refusal> {
+    fn admit(asking: &Asking, command: &Command) -> Result<(), Refusal> {
         let permission = permissions::permission(command);
         match permission.who {
             Who::WebProcess | Who::Anyone => Ok(()),
             Who::AtLeast(needed) => {
                 admit_role(asking, needed)?;
-                self.admit_proof(asking, permission.proof)
+                Self::admit_proof(asking, permission.proof)
             }
         }
     }
 
     /// Whether a proof that needs nothing but the session is there. What takes a password now or a terminal is
     /// checked where the plan is known.
-    pub(super) fn admit_proof(&self, asking: &Asking, proof: ProofNeeded) -> Result<(), Refusal> {
+    pub(super) fn admit_proof(asking: &Asking, proof: ProofNeeded) -> Result<(), Refusal> {
         if proof == ProofNeeded::Fresh && !asking.fresh && !asking.terminal {
             return Err(Refusal::new(
                 RefusalKind::ProofNeeded,

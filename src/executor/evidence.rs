@@ -4,7 +4,7 @@ use super::core::console;
 use super::protocol::{Refusal, RefusalKind, Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
-use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Pruned, Retention};
+use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
 use crate::operations::recorder::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// Refusals of one kind by one asker that are written one by one within a minute.
 const WRITTEN_EACH: u32 = 10;
 /// The window in which they are counted.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// A kind that was silent for this long starts anew.
-const FORGET: Duration = Duration::from_secs(10 * 60);
+const FORGET: Duration = Duration::from_mins(10);
 /// Most kinds that are told apart; what comes beyond is counted together.
 const MOST_KINDS: usize = 1024;
 /// Most records handed out at once.
@@ -26,6 +26,8 @@ pub(super) struct Evidence {
     journal: Journal,
     keys: std::path::PathBuf,
     floods: Mutex<Floods>,
+    /// What was found broken when the journal was opened.
+    problem: Option<String>,
     hints: Arc<Hints>,
 }
 
@@ -82,8 +84,9 @@ impl Floods {
 }
 
 impl Evidence {
-    pub(super) fn new(journal: Journal, keys: std::path::PathBuf, hints: Arc<Hints>) -> Self {
-        let evidence = Self { journal, keys, floods: Mutex::default(), hints };
+    pub(super) fn new(journal: Journal, opening: &Opening, keys: std::path::PathBuf, hints: Arc<Hints>) -> Self {
+        let problem = opening.problem.as_ref().map(|problem| format!("The history is not sound: {problem}."));
+        let evidence = Self { journal, keys, floods: Mutex::default(), problem, hints };
         evidence.tell();
         evidence
     }
@@ -187,9 +190,14 @@ impl Evidence {
         records
     }
 
+    /// Whether the journal was found rolled back or replaced, and nobody has acknowledged that.
+    pub(super) fn rolled_back(&self) -> bool {
+        self.journal.alarm().is_some()
+    }
+
     /// What is shown on every page while the journal is not sound.
     pub(super) fn alarm(&self) -> Option<String> {
-        self.journal.alarm()
+        self.journal.alarm().or_else(|| self.problem.clone())
     }
 
     pub(super) fn verify(&self) -> VerifyView {
@@ -269,7 +277,7 @@ mod tests {
             }
         }
         assert_eq!(written, WRITTEN_EACH);
-        counted += floods.take_count(start + Duration::from_secs(600), true).unwrap_or(0);
+        counted += floods.take_count(start + Duration::from_mins(10), true).unwrap_or(0);
         assert_eq!(counted + u64::from(written), 60_000);
     }
 
@@ -278,7 +286,7 @@ mod tests {
         let (mut floods, start) = (Floods::default(), Instant::now());
         for minute in 0..100u64 {
             for n in 0..5 {
-                assert!(floods.admit(kind(n), start + Duration::from_secs(60 * minute)));
+                assert!(floods.admit(kind(n), start + Duration::from_mins(minute)));
             }
         }
         assert_eq!(floods.take_count(start + FORGET, true), None);

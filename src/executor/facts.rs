@@ -8,6 +8,8 @@ use crate::host::{GatherInput, gather};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Between the beginnings of two looks at the host.
+const REST: Duration = Duration::from_secs(1);
 /// Facts younger than this count as present for a plan and for findings at the command line.
 const YOUNG: Duration = Duration::from_secs(2);
 
@@ -105,19 +107,28 @@ impl Executor {
 
     /// Keeps the facts fresh and looks after what happens outside of the console, until the executor ends.
     pub(super) fn watch_over_the_host(&self) {
+        let mut alarm = self.evidence.rolled_back();
         loop {
+            let begun = Instant::now();
             self.gather_facts();
             self.look_for_outside_changes();
             self.evidence.write_counted(false);
             self.evidence.tell();
             self.tell_of_runs();
+            let now = self.evidence.rolled_back();
+            if now && !alarm {
+                self.end_all_sessions();
+            }
+            alarm = now;
             let until = Instant::now() + Duration::from_secs(u64::from(self.settings().refresh_seconds));
             let mut state = lock(&self.facts.state);
             loop {
                 if state.stop {
                     return;
                 }
-                if std::mem::take(&mut state.wanted) {
+                // Many changes in a row do not make the host be looked at without a pause.
+                let rested = begun.elapsed() >= REST;
+                if rested && std::mem::take(&mut state.wanted) {
                     break;
                 }
                 let now = Instant::now();
@@ -125,7 +136,8 @@ impl Executor {
                     break;
                 }
                 // Other processes (the command line) append to the journal: look every few seconds.
-                let pause = (until - now).min(Duration::from_secs(2));
+                let pause = if state.wanted { REST } else { Duration::from_secs(2) };
+                let pause = pause.min(until - now);
                 state = self.facts.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
                 if !state.wanted && !state.stop {
                     drop(state);

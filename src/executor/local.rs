@@ -7,6 +7,7 @@ use super::start::StartError;
 use crate::accounts::name::AccountName;
 use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
 use crate::layout::Layout;
+use crate::operations::engine::Engine;
 use crate::operations::feedback::Kept;
 use crate::operations::plan::Plan;
 use crate::process::harmless;
@@ -106,6 +107,11 @@ impl Local {
         let message = format!("The plan of {name} ({}) was approved in a terminal.", plan.digest);
         self.executor.evidence.append(self.asking.event(Action::SignIn, name, Outcome::Done, message))?;
         approval::approve(&self.executor.layout, code, plan, &self.asking.actor)
+    }
+
+    /// The engine of operations, for whoever must end it in order.
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.executor.engine)
     }
 
     /// The executor itself, for what needs more than questions.

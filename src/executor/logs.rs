@@ -2,6 +2,7 @@
 
 use super::core::Executor;
 use super::protocol::{Compression, LogFileView, Refusal, RefusalKind, Reply};
+use crate::layout::Layout;
 use crate::platform;
 use jiff::Timestamp;
 use std::fs::File;
@@ -22,9 +23,12 @@ const SUFFIXES: [(&str, Compression); 5] = [
     (".zst", Compression::Zstd),
 ];
 
-struct Generation {
-    path: PathBuf,
-    view: LogFileView,
+/// One file of the log.
+pub(crate) struct Generation {
+    /// Where it stands here.
+    pub path: PathBuf,
+    /// What is told of it.
+    pub view: LogFileView,
 }
 
 impl Executor {
@@ -70,35 +74,7 @@ impl Executor {
             files.iter().find(|path| path.starts_with('/')).cloned()
         });
         let Some(live) = file else { return Vec::new() };
-        let mut found: Vec<Generation> = self.generation(&live, Compression::Plain).into_iter().collect();
-        let mut missing = 0;
-        for number in 0..GENERATIONS {
-            let rotated =
-                SUFFIXES.iter().find_map(|(suffix, how)| self.generation(&format!("{live}.{number}{suffix}"), *how));
-            match rotated {
-                Some(rotated) => {
-                    missing = 0;
-                    found.push(rotated);
-                }
-                // One may be missing while newsyslog is at it.
-                None if missing >= 2 => break,
-                None => missing += 1,
-            }
-        }
-        found
-    }
-
-    fn generation(&self, path: &str, compression: Compression) -> Option<Generation> {
-        let on_disk = self.layout.on_disk(path);
-        let found = on_disk.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let view = LogFileView {
-            path: path.to_owned(),
-            size: found.size(),
-            modified: Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok(),
-            compression,
-            identity: (found.dev(), found.ino()),
-        };
-        Some(Generation { path: on_disk, view })
+        rotated(&self.layout, &live)
     }
 
     pub(super) fn hostname(&self) -> String {
@@ -109,6 +85,39 @@ impl Executor {
             .or_else(|| nix::unistd::gethostname().ok()?.into_string().ok())
             .unwrap_or_default()
     }
+}
+
+/// A live log with its rotated generations, newest first. `live` is a path of the host.
+pub(crate) fn rotated(layout: &Layout, live: &str) -> Vec<Generation> {
+    let mut found: Vec<Generation> = generation(layout, live, Compression::Plain).into_iter().collect();
+    let mut missing = 0;
+    for number in 0..GENERATIONS {
+        let rotated =
+            SUFFIXES.iter().find_map(|(suffix, how)| generation(layout, &format!("{live}.{number}{suffix}"), *how));
+        match rotated {
+            Some(rotated) => {
+                missing = 0;
+                found.push(rotated);
+            }
+            // One may be missing while newsyslog is at it.
+            None if missing >= 2 => break,
+            None => missing += 1,
+        }
+    }
+    found
+}
+
+fn generation(layout: &Layout, path: &str, compression: Compression) -> Option<Generation> {
+    let on_disk = layout.on_disk(path);
+    let found = on_disk.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let view = LogFileView {
+        path: path.to_owned(),
+        size: found.size(),
+        modified: Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok(),
+        compression,
+        identity: (found.dev(), found.ino()),
+    };
+    Some(Generation { path: on_disk, view })
 }
 
 fn open(path: &std::path::Path) -> std::io::Result<File> {

@@ -13,7 +13,7 @@ mod evidence;
 mod facts;
 pub mod frame;
 pub mod local;
-mod logs;
+pub(crate) mod logs;
 pub mod permissions;
 pub mod processes;
 pub mod protocol;

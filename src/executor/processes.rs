@@ -19,6 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longest first frame in bytes: certificate chains are the largest part.
@@ -28,7 +29,7 @@ const ENVIRONMENT: [&str; 2] = ["RUST_LOG", "RUST_BACKTRACE"];
 /// First and longest pause before a web process that died is started again.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// A web process that lived this long was sound: the pause begins anew.
-const SOUND: Duration = Duration::from_secs(60);
+const SOUND: Duration = Duration::from_mins(1);
 /// How long a web process may take to end after it was asked to.
 const DRAIN: Duration = Duration::from_secs(12);
 /// How long a new one may take until it accepts, before the old one is asked to end all the same.
@@ -106,7 +107,6 @@ struct WebProcess {
     started: Instant,
     /// When it was asked to end.
     ending: Option<Instant>,
-    server: Option<std::thread::JoinHandle<io::Result<End>>>,
 }
 
 impl WebProcess {
@@ -126,11 +126,7 @@ impl WebProcess {
         if self.ending.is_some_and(|since| since.elapsed() > DRAIN) {
             let _ = self.child.kill();
         }
-        let status = self.child.try_wait().ok()??;
-        if let Some(server) = self.server.take() {
-            let _ = server.join();
-        }
-        Some(status.to_string())
+        Some(self.child.try_wait().ok()??.to_string())
     }
 }
 
@@ -141,6 +137,8 @@ pub struct Supervisor {
     data: StartData,
     present: Option<WebProcess>,
     old: Vec<WebProcess>,
+    /// Threads that serve a web process; one may still be answering when its web process has gone.
+    servers: Vec<JoinHandle<io::Result<End>>>,
     pause: Duration,
     restart_at: Option<Instant>,
     /// A hand-over is under way: the count of ready ones before, and since when.
@@ -156,6 +154,7 @@ impl Supervisor {
             data,
             present: None,
             old: Vec::new(),
+            servers: Vec::new(),
             pause: BACK_OFF.0,
             restart_at: None,
             handing_over: None,
@@ -199,7 +198,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn start_web(&self) -> io::Result<WebProcess> {
+    fn start_web(&mut self) -> io::Result<WebProcess> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut descriptors: Vec<OwnedFd> = vec![theirs.into()];
         for listener in &self.listeners {
@@ -222,8 +221,9 @@ impl Supervisor {
         io::Write::write_all(&mut &ours, &framed)?;
         zeroize::Zeroize::zeroize(&mut framed);
         let executor = Arc::clone(&self.executor);
-        let server = std::thread::Builder::new().name("serve".to_owned()).spawn(move || executor.serve(ours))?;
-        Ok(WebProcess { child, started: Instant::now(), ending: None, server: Some(server) })
+        self.servers.retain(|server| !server.is_finished());
+        self.servers.push(std::thread::Builder::new().name("serve".to_owned()).spawn(move || executor.serve(ours))?);
+        Ok(WebProcess { child, started: Instant::now(), ending: None })
     }
 
     /// A second web process accepts beside the first, then the first is asked to end what it has begun.
@@ -290,6 +290,11 @@ impl Supervisor {
             if !all.is_empty() {
                 std::thread::sleep(Duration::from_millis(10));
             }
+        }
+        // A save that has begun is brought to its end.
+        let give_up = Instant::now() + DRAIN;
+        while self.servers.iter().any(|server| !server.is_finished()) && Instant::now() < give_up {
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }

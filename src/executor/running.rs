@@ -7,7 +7,7 @@ use super::protocol::{ExportFormat, Refusal, RefusalKind, Reply, Secret};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Outcome};
 use crate::operations::feedback::Given;
-use crate::operations::plan::{Operation, Preparation, ProofNeeded};
+use crate::operations::plan::{Operation, Preparation, ProofNeeded, RunState};
 use crate::settings::ConfirmDestructive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,15 @@ impl Executor {
         self.engine.shutdown();
     }
 
-    pub(super) fn nothing_pending(&self) -> Result<(), Refusal> {
-        self.engine.nothing_pending()
+    /// Refuses while something runs here or may have to be put back.
+    pub(super) fn nothing_runs(&self) -> Result<(), Refusal> {
+        match self.engine.active() {
+            Some((run, RunState::Running)) => {
+                let words = format!("Run {run} has not ended yet. Nothing was changed; try again when it has.");
+                Err(Refusal::new(RefusalKind::Busy, words))
+            }
+            _ => self.engine.nothing_pending(),
+        }
     }
 
     pub(super) fn plan(&self, asking: &Asking, operation: Operation) -> Result<Reply, Refusal> {
@@ -62,7 +69,7 @@ impl Executor {
         if !asking.terminal {
             match row.proof.max(kept.proof) {
                 ProofNeeded::None => {}
-                ProofNeeded::Fresh => self.admit_proof(asking, ProofNeeded::Fresh)?,
+                ProofNeeded::Fresh => Self::admit_proof(asking, ProofNeeded::Fresh)?,
                 ProofNeeded::OneTime => {
                     let words = "Give your password again: this needs it now, for exactly this plan.";
                     let password =
@@ -97,7 +104,7 @@ impl Executor {
     fn look_again_after(self: &Arc<Self>, run: u64) {
         let executor = Arc::clone(self);
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
-            while !executor.engine.wait(run, Duration::from_secs(3600)) {}
+            while !executor.engine.wait(run, Duration::from_hours(1)) {}
             executor.facts.want();
         });
         if let Err(error) = waiting {
@@ -167,6 +174,8 @@ impl Executor {
 
     /// Tells the web process of runs that another process (the command line) carries out.
     pub(super) fn tell_of_runs(&self) {
+        // Of a command line that was killed while its run waited to be kept.
+        self.engine.take_up_orphans();
         if self.engine.active().is_some() {
             return;
         }

@@ -1,8 +1,8 @@
 //! The root side of the socket: reads requests, lets the executor answer them, writes the answers.
 //!
 //! Whatever the web process does here costs it its connection at most. Requests are taken from a short queue by a
-//! few threads, so that reads run side by side; what computes a password hash waits in a line of its own, so that a
-//! flood of sign-ins does not hold up the pages of those who are signed in. Answers wait in a bounded queue: a web
+//! few threads, so that reads run side by side; what computes a password hash, and what may wait for another change or
+//! for a slow tool, stand in lines of their own and do not hold up the pages of those who only read. Answers wait in a bounded queue: a web
 //! process that does not read is dropped, and nothing that runs ever waits for it. No descriptor is accepted: plain
 //! read(2) on the socket closes any that were sent.
 
@@ -23,8 +23,11 @@ use std::time::Duration;
 const THREADS: usize = 4;
 /// Requests that wait for a thread; the socket's own buffer holds what comes after them.
 const MOST_WAITING: usize = 8;
-/// Sign-ins that wait for the one thread that hashes; beyond it they are told to come back.
-const MOST_PASSWORDS: usize = 16;
+/// Sign-ins that wait for the one thread that hashes, and changes that wait for theirs; beyond it they are told to come
+/// back.
+const MOST_PATIENT: usize = 16;
+/// Threads for what may wait for another change or for a slow tool.
+const CHANGE_THREADS: usize = 2;
 /// Bytes of requests that may be in memory at once, beyond which the socket is not read.
 const MOST_REQUEST_BYTES: usize = 4 * MAX_REQUEST;
 /// Bytes of answers that wait to be read, beyond which the web process is dropped.
@@ -51,30 +54,20 @@ impl Executor {
         let outbox = Arc::new(Outbox::new(socket.try_clone()?));
         let subscription = self.hints.subscribe(Arc::clone(&outbox));
         let end = std::thread::scope(|scope| {
-            let (quick, quick_queue) = mpsc::sync_channel::<Work>(MOST_WAITING);
-            let (slow, slow_queue) = mpsc::sync_channel::<Work>(MOST_PASSWORDS);
-            let quick_queue = Arc::new(Mutex::new(quick_queue));
             let writer = Arc::clone(&outbox);
             spawn(scope, "reply", move || writer.write_all())?;
-            for _ in 0..THREADS {
-                let (queue, outbox) = (Arc::clone(&quick_queue), Arc::clone(&outbox));
-                spawn(scope, "answer", move || {
-                    loop {
-                        let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok(work) = work else { break };
-                        self.answer_into(work, &outbox);
-                    }
-                })?;
-            }
-            let slow_outbox = Arc::clone(&outbox);
-            spawn(scope, "password", move || {
-                while let Ok(work) = slow_queue.recv() {
-                    self.answer_into(work, &slow_outbox);
-                }
-            })?;
-            let end = self.read_requests(&socket, &outbox, &quick, &slow);
+            // Threads that answer are started for the first message that is one: a web process that only sends rubbish
+            // does not cost more than it.
+            let mut lanes = None;
+            let end = self.read_requests(&socket, &outbox, |work| {
+                let lanes = match &mut lanes {
+                    Some(lanes) => lanes,
+                    None => lanes.insert(self.start_lanes(scope, &outbox).map_err(|_| None)?),
+                };
+                lanes.send(work)
+            });
             outbox.close();
-            drop((quick, slow));
+            drop(lanes);
             Ok::<End, io::Error>(end)
         });
         outbox.close();
@@ -82,12 +75,40 @@ impl Executor {
         end
     }
 
+    fn start_lanes<'scope>(
+        self: &'scope Arc<Self>,
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        outbox: &Arc<Outbox>,
+    ) -> io::Result<Lanes> {
+        let (quick, quick_queue) = mpsc::sync_channel::<Work>(MOST_WAITING);
+        let (passwords, password_queue) = mpsc::sync_channel::<Work>(MOST_PATIENT);
+        let (changes, change_queue) = mpsc::sync_channel::<Work>(MOST_PATIENT);
+        let lanes = [
+            ("answer", quick_queue, THREADS),
+            ("password", password_queue, 1),
+            ("change", change_queue, CHANGE_THREADS),
+        ];
+        for (name, queue, threads) in lanes {
+            let queue = Arc::new(Mutex::new(queue));
+            for _ in 0..threads {
+                let (queue, outbox) = (Arc::clone(&queue), Arc::clone(outbox));
+                spawn(scope, name, move || {
+                    loop {
+                        let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                        let Ok(work) = work else { break };
+                        self.answer_into(work, &outbox);
+                    }
+                })?;
+            }
+        }
+        Ok(Lanes { quick, passwords, changes })
+    }
+
     fn read_requests(
         &self,
         socket: &UnixStream,
         outbox: &Arc<Outbox>,
-        quick: &mpsc::SyncSender<Work>,
-        slow: &mpsc::SyncSender<Work>,
+        mut send: impl FnMut(Work) -> Result<(), Option<(u64, Refusal)>>,
     ) -> End {
         let held = Arc::new(Held::default());
         let mut reader = socket;
@@ -106,25 +127,12 @@ impl Executor {
                 }
                 Err(error) => return self.dropped(&error),
             };
-            let held = held.take(size);
-            let id = request.id;
-            let work = Work { request, _held: held };
-            let sent = if takes_a_password(&work.request.command) {
-                slow.try_send(work).or_else(|error| match error {
-                    mpsc::TrySendError::Full(_) => {
-                        let refusal = Refusal::new(
-                            RefusalKind::Throttled,
-                            "Too many passwords are being checked at once. Try again in a few seconds.",
-                        );
-                        outbox.push(id, (Err(refusal), None));
-                        Ok(())
-                    }
-                    mpsc::TrySendError::Disconnected(work) => Err(work),
-                })
-            } else {
-                quick.send(work).map_err(|mpsc::SendError(work)| work)
-            };
-            if sent.is_err() || outbox.is_closed() {
+            match send(Work { request, _held: held.take(size) }) {
+                Ok(()) => {}
+                Err(Some((id, refusal))) => outbox.push(id, (Err(refusal), None)),
+                Err(None) => return End::Closed,
+            }
+            if outbox.is_closed() {
                 return End::Closed;
             }
         }
@@ -159,14 +167,56 @@ fn spawn<'scope>(
 
 /// Whether answering takes a password hash.
 fn takes_a_password(command: &Command) -> bool {
-    match command {
+    matches!(
+        command,
         Command::SignIn { .. }
-        | Command::SetUp { .. }
-        | Command::Prove { .. }
-        | Command::AddAccount { .. }
-        | Command::ChangePassword { .. }
-        | Command::Run { password: Some(_), .. } => true,
-        _ => false,
+            | Command::SetUp { .. }
+            | Command::Prove { .. }
+            | Command::AddAccount { .. }
+            | Command::ChangePassword { .. }
+            | Command::Run { password: Some(_), .. }
+    )
+}
+
+/// Whether answering may wait for another change, a tool of the host, or a long file.
+fn may_take_long(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Save { .. }
+            | Command::Plan { .. }
+            | Command::Run { password: None, .. }
+            | Command::SetRole { .. }
+            | Command::SetDisabled { .. }
+            | Command::Feedback { .. }
+            | Command::VerifyJournal {}
+            | Command::Checkpoint {}
+    )
+}
+
+/// The lines in which requests wait for a thread.
+struct Lanes {
+    quick: mpsc::SyncSender<Work>,
+    passwords: mpsc::SyncSender<Work>,
+    changes: mpsc::SyncSender<Work>,
+}
+
+impl Lanes {
+    /// Waits for room among the quick ones. The others do not wait for room: the request's number comes back then with
+    /// the refusal; none when nobody answers any more.
+    fn send(&self, work: Work) -> Result<(), Option<(u64, Refusal)>> {
+        let command = &work.request.command;
+        let (lane, kind, words) = if takes_a_password(command) {
+            let words = "Too many passwords are being checked at once. Try again in a few seconds.";
+            (&self.passwords, RefusalKind::Throttled, words)
+        } else if may_take_long(command) {
+            (&self.changes, RefusalKind::Busy, "Too many changes wait already. Try again in a few seconds.")
+        } else {
+            return self.quick.send(work).map_err(|_| None);
+        };
+        lane.try_send(work).map_err(|error| match error {
+            mpsc::TrySendError::Full(work) => Some((work.request.id, Refusal::new(kind, words))),
+            mpsc::TrySendError::Disconnected(_) => None,
+        })
     }
 }
 

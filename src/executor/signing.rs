@@ -92,7 +92,7 @@ impl Executor {
     ) -> Result<Reply, Refusal> {
         let previous = self.accounts.note_sign_in(&account.name, address)?;
         let (token, key) = lock(&self.sessions)
-            .begin(account.name.clone(), method, previous, Instant::now())
+            .begin(account.name.clone(), method, previous, account.credential(), Instant::now())
             .map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
         let token = Secret(token);
         let mut entry = asking.event(
@@ -246,6 +246,13 @@ impl Executor {
         Ok(())
     }
 
+    /// Ends all sessions, because the journal was rolled back while they lasted.
+    pub(super) fn end_all_sessions(&self) {
+        lock(&self.sessions).end_all();
+        let message = "All sessions were ended, because the history was found rolled back.";
+        self.record_own(Action::SignOut, "sessions", Outcome::Done, message.to_owned());
+    }
+
     /// From now on no session counts as fresh until its password is given again.
     pub fn forget_fresh_proofs(&self) {
         lock(&self.sessions).forget_proofs();
@@ -355,7 +362,12 @@ impl Executor {
         self.check_own_password(asking, old).map_err(|refusal| refusal.on("old"))?;
         let name = account_name(&asking.actor.name)?;
         self.write_password(asking, &name, new)?;
-        lock(&self.sessions).end_all_of(&name, asking.session.as_ref());
+        let account = self.existing(name.as_str())?;
+        let mut sessions = lock(&self.sessions);
+        sessions.end_all_of(&name, asking.session.as_ref());
+        if let Some(key) = &asking.session {
+            sessions.set_credential(key, account.credential());
+        }
         Ok(Reply::Done {})
     }
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A change that does not take the change lock has ended after this time, well or not.
-const WITHOUT_LOCK: Duration = Duration::from_secs(300);
+const WITHOUT_LOCK: Duration = Duration::from_mins(5);
 
 /// Why an executor could not start.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ impl Executor {
         let lifetimes = lifetimes(&settings);
         let hints = Arc::new(Hints::default());
         let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
-        let evidence = Arc::new(Evidence::new(journal, layout.private().join("keys"), Arc::clone(&hints)));
+        let evidence = Arc::new(Evidence::new(journal, &opening, layout.private().join("keys"), Arc::clone(&hints)));
         let tools = Tools::find(layout);
         let settings_of_engine = EngineSettings { pf_files: settings.pf_files.clone(), ..EngineSettings::default() };
         let settings = Arc::new(RwLock::new(Arc::new(settings)));

@@ -16,7 +16,7 @@ const LONGEST: u64 = 1 << 20;
 /// Days that a self-signed certificate is valid for: browsers take no longer ones.
 const VALID_DAYS: i64 = 820;
 /// One that is older than this is made anew at the next start or SIGHUP.
-const RENEW: Duration = Duration::from_secs(790 * 24 * 3600);
+const RENEW: Duration = Duration::from_hours(790 * 24);
 
 /// A certificate chain and its key, as PEM.
 pub struct Certificate {

@@ -17,7 +17,7 @@ const REMEMBERED: usize = 16;
 /// A managed file is not longer than this.
 const LONGEST: u64 = 8 << 20;
 /// Versions younger than this are kept however many there are.
-const YOUNG: Duration = Duration::from_secs(90 * 24 * 3600);
+const YOUNG: Duration = Duration::from_hours(90 * 24);
 
 /// All of them.
 pub(super) const MANAGED: [ManagedFile; 6] = [

@@ -147,6 +147,8 @@ pub enum Expect {
     NatRules(Nat),
     /// pot-nat is empty.
     NoNatRules,
+    /// pf's module is loaded.
+    PfLoaded,
     /// pf is enabled.
     PfEnabled,
     /// The gateway answers `ping -c 3`.
@@ -538,6 +540,7 @@ impl Expect {
             Self::AnchorsCalled => "Anchors in the loaded rules".to_owned(),
             Self::NatRules(_) => "NAT for the pots".to_owned(),
             Self::NoNatRules => "Rules in pot-nat".to_owned(),
+            Self::PfLoaded => "pf module".to_owned(),
             Self::PfEnabled => "pf".to_owned(),
             Self::Ping(_) => "Gateway answers ping".to_owned(),
             Self::PotAddresses(_) => "Addresses of the pots".to_owned(),
@@ -663,6 +666,9 @@ impl Expect {
                 (missing.is_empty() && unplanned.is_empty(), text)
             }),
             Self::NoNatRules => of(&facts.pf, |pf| (pf.pot_nat.is_empty(), counted(pf.pot_nat.len(), "rule"))),
+            Self::PfLoaded => {
+                of(&facts.pf, |pf| (pf.loaded, if pf.loaded { "loaded" } else { "not loaded" }.to_owned()))
+            }
             Self::PfEnabled => of(&facts.pf, |pf| (pf.enabled, if pf.enabled { "on" } else { "off" }.to_owned())),
             Self::Ping(_) => match &seen.ping {
                 Some((all, words)) => (Some(*all), words.clone()),

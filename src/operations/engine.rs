@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a plan serves.
-const PLAN_SERVES: Duration = Duration::from_secs(600);
+const PLAN_SERVES: Duration = Duration::from_mins(10);
 /// Most plans kept at once.
 const MOST_PLANS: usize = 64;
 /// How long a start waits for another change to end.
@@ -55,8 +55,8 @@ impl Default for EngineSettings {
         Self {
             feedback_recipient: feedback::RECIPIENT.to_owned(),
             pf_files: Vec::new(),
-            command_time: Duration::from_secs(120),
-            long_command_time: Duration::from_secs(7200),
+            command_time: Duration::from_mins(2),
+            long_command_time: Duration::from_hours(2),
             mailer_time: Duration::from_secs(30),
             proof: Arc::new(|operation| match operation {
                 Operation::DeInit { .. } => ProofNeeded::OneTime,
@@ -225,6 +225,7 @@ impl Engine {
             warnings: draft.warnings.clone(),
             acknowledge: draft.acknowledge.clone(),
             previews: draft.previews.clone(),
+            pf_files: self.settings.pf_files.clone(),
             put_back: draft.put_back.clone(),
             left_behind: draft.left_behind.clone(),
             findings: look.findings().to_vec(),
@@ -640,7 +641,7 @@ impl Engine {
             serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         let message =
             if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
-        let mut entry = self.entry(Act::Readiness, &name, actor, reported, message);
+        let mut entry = Self::entry(Act::Readiness, &name, actor, reported, message);
         entry.outcome = Some(Outcome::Done);
         self.record(entry)?;
         let path = self.host.layout.private().join("set-aside.json");
@@ -686,14 +687,7 @@ impl Engine {
     }
 
     /// An entry that is complete in itself.
-    pub(super) fn entry(
-        &self,
-        action: Act,
-        object: &str,
-        actor: &Actor,
-        reported: &Reported,
-        message: String,
-    ) -> Entry {
+    pub(super) fn entry(action: Act, object: &str, actor: &Actor, reported: &Reported, message: String) -> Entry {
         Entry {
             stage: Stage::Event,
             intent: None,
@@ -720,7 +714,7 @@ impl Engine {
         reported: &Reported,
         message: String,
     ) -> Result<Record, Refusal> {
-        let mut entry = self.entry(action, &current.operation_name(), actor, reported, message);
+        let mut entry = Self::entry(action, &current.operation_name(), actor, reported, message);
         entry.run = Some(current.id());
         entry.outcome = Some(Outcome::Done);
         self.record(entry)

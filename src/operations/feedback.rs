@@ -97,7 +97,7 @@ pub(super) fn store(
         files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ())
     };
     write(&kept).map_err(failed)?;
-    let mut entry = engine.entry(Act::Feedback, "feedback", actor, reported, "Feedback on pot was stored.".to_owned());
+    let mut entry = Engine::entry(Act::Feedback, "feedback", actor, reported, "Feedback on pot was stored.".to_owned());
     entry.outcome = Some(Outcome::Done);
     engine.record(entry)?;
     if send {
@@ -110,7 +110,7 @@ pub(super) fn store(
         } else {
             format!("Feedback on pot could not be handed to the mailer: {}", kept.answer)
         };
-        let mut entry = engine.entry(Act::Feedback, "feedback", actor, reported, message);
+        let mut entry = Engine::entry(Act::Feedback, "feedback", actor, reported, message);
         entry.outcome = Some(if sent { Outcome::Done } else { Outcome::Failed });
         let _ = engine.record(entry);
     }

@@ -245,7 +245,7 @@ impl Host {
 
     fn pkg_preview(&self) -> Result<Vec<String>, String> {
         let answer = self
-            .ask(Tool::Pkg, &["install", "-n", "pot"], None, Duration::from_secs(60))
+            .ask(Tool::Pkg, &["install", "-n", "pot"], None, Duration::from_mins(1))
             .map_err(|error| error.to_string())?;
         let words = lines(&answer.stdout);
         // With something to do it exits with 1 on some releases.

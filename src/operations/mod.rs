@@ -13,6 +13,7 @@ pub mod looking;
 pub mod nat_rules;
 pub mod pf_conf;
 pub mod plan;
+pub mod plan_text;
 pub mod plans;
 pub mod rc_conf;
 pub mod recognise;

@@ -93,10 +93,8 @@ impl Nat {
 }
 
 fn network(text: &str) -> Option<Ipv4Net> {
-    let net: Ipv4Net = match text.contains('/') {
-        true => text.parse().ok()?,
-        false => Ipv4Net::new(text.parse().ok()?, 32).ok()?,
-    };
+    let net: Ipv4Net =
+        if text.contains('/') { text.parse().ok()? } else { Ipv4Net::new(text.parse().ok()?, 32).ok()? };
     Some(net.trunc())
 }
 

@@ -240,6 +240,9 @@ pub struct Plan {
     /// What other programs say they would do (`pkg install -n`), in their own words.
     #[serde(default)]
     pub previews: Vec<Preview>,
+    /// Other pf rules files that may be chosen, in the settings' order (init and de-init).
+    #[serde(default)]
+    pub pf_files: Vec<String>,
     /// What comes back when it is not kept: what, and to which state.
     #[serde(default)]
     pub put_back: Vec<(String, String)>,
@@ -260,6 +263,34 @@ pub struct Plan {
     pub nothing_to_do: bool,
     /// For `approve CODE` in a terminal, when proof is `Shell`.
     pub approval_code: Option<String>,
+}
+
+impl Plan {
+    /// The command that it is named after: `pot init -v`.
+    pub fn command(&self) -> Option<String> {
+        let own = self.steps.iter().filter_map(|step| step.command.as_deref());
+        let name = self.operation.name();
+        let named = own.clone().find(|argv| argv.get(..2).is_some_and(|head| head == ["pot", name]));
+        named.map(shell_words)
+    }
+
+    /// Whether it may be started.
+    pub fn can_start(&self) -> bool {
+        self.blockers.is_empty()
+    }
+}
+
+/// An argument vector as a shell takes it: quoted where that is needed.
+pub fn shell_words(argv: &[String]) -> String {
+    let word = |word: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    };
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// The kind of a line of a run's output.

@@ -461,7 +461,7 @@ impl Engine {
             .map_err(|error| Failure::because(error.to_string()))?;
         let diff = Diff::between(path, &old, content);
         self.words(current, format!("{path} is written."));
-        let mut entry = self.entry(
+        let mut entry = Self::entry(
             act_of(&locked(&current.inner).stored.run.plan.operation),
             path,
             &current.actor,
@@ -653,7 +653,10 @@ impl Engine {
             let mut good = None;
             for (place, expect) in planned.expects.iter().enumerate() {
                 let before = seen_before.get(index).and_then(|step| step.get(place)).cloned();
-                let before = before.filter(|_| !matches!(expect, Expect::Ping(_)));
+                // What was missing before says nothing beside what was there.
+                let before = before
+                    .filter(|_| !matches!(expect, Expect::Ping(_) | Expect::Content { .. }))
+                    .map(|before| before.split(';').next().unwrap_or_default().to_owned());
                 let check = expect.check(&seen, before);
                 good = match (good, check.as_planned) {
                     (Some(false), _) | (_, Some(false)) => Some(false),
@@ -708,13 +711,15 @@ impl Engine {
             let run = &mut inner.stored.run;
             run.deadline = Some(deadline);
             run.abortable = false;
-            run.summary = "Keep the new network?".to_owned();
+            "Keep the new network?".clone_into(&mut run.summary);
         }
         self.say(current, RunEventKind::State { state: RunState::AwaitingKeep });
         crash_point("run-awaiting-keep");
         std::thread::scope(|scope| {
             let verification = scope.spawn(|| verify(self));
             let answered = self.wait_for_answer(current, until);
+            // The question is answered: pages no longer count down.
+            self.change(current, |run| run.deadline = None);
             // A verification that hangs must not hold up putting back; its probes have time limits of their own.
             if answered == Answered::Kept {
                 let patience = Instant::now() + VERIFY;
@@ -742,7 +747,7 @@ impl Engine {
             if let Some(answer) = self.runs.take_answer(current.id) {
                 let (act, words) = if answer.keep { (Act::Keep, "is kept") } else { (Act::Revert, "is put back") };
                 let message = format!("What run {} changed {words} by {}.", current.id, answer.actor.name);
-                let mut entry = self.entry(act, current.operation, &answer.actor, &Reported::default(), message);
+                let mut entry = Self::entry(act, current.operation, &answer.actor, &Reported::default(), message);
                 entry.run = Some(current.id);
                 entry.outcome = Some(Outcome::Done);
                 let _ = self.record(entry);
@@ -872,8 +877,15 @@ impl Engine {
             _ => sentences.push(checks),
         }
         let aborted = outcomes.failure.as_ref().is_some_and(|failure| failure.aborted);
-        if !as_planned {
-            sentences.extend(self.what_stands(draft, &run));
+        if as_planned {
+            // Steps that have neither an action nor a check of their own are pot's own business, which went well.
+            for index in 0..draft.steps.len() {
+                if run.progress.get(index).copied().flatten().is_none() {
+                    self.step(current, index, StepProgress::Done);
+                }
+            }
+        } else {
+            sentences.extend(Self::what_stands(draft, &run));
         }
         let state = match (aborted, as_planned) {
             (true, _) => RunState::Aborted,
@@ -886,7 +898,7 @@ impl Engine {
     }
 
     /// What of the datasets is there, after something went wrong.
-    fn what_stands(&self, draft: &Draft, run: &Run) -> Option<String> {
+    fn what_stands(draft: &Draft, run: &Run) -> Option<String> {
         let titles: Vec<String> = draft
             .steps
             .iter()
@@ -957,7 +969,7 @@ impl Engine {
             Ok(pending) => pending,
             Err(error) => {
                 Pending::set_aside(&self.host.layout);
-                let mut entry = self.entry(
+                let mut entry = Self::entry(
                     Act::Revert,
                     "vnet-start",
                     &console(),
@@ -1004,6 +1016,18 @@ impl Engine {
             *locked(&engine.current) = None;
             current.finish();
         });
+    }
+
+    /// Takes up what a process that died (a command line) left waiting. Cheap when there is nothing; may be called often.
+    pub fn take_up_orphans(self: &Arc<Self>) {
+        if self.active().is_some() {
+            return;
+        }
+        let newest = self.runs.numbers().first().and_then(|id| self.runs.read(*id).ok());
+        let left = newest.is_some_and(|stored| !stored.run.state.is_final());
+        if left || matches!(Pending::read(&self.host.layout), Ok(Some(_))) {
+            self.recover_at_start();
+        }
     }
 
     /// A run that another process began.
@@ -1065,7 +1089,7 @@ impl Engine {
         }
         let act = if keep { Act::Keep } else { Act::Revert };
         let words = if keep { "is kept" } else { "is put back" };
-        let mut entry = self.entry(
+        let mut entry = Self::entry(
             act,
             current.operation,
             actor,

@@ -200,8 +200,9 @@ pub(super) fn found_on(facts: &HostFacts, own: &str) -> Vec<Finding> {
 fn sound(own: &str, findings: Vec<Finding>) -> Vec<Finding> {
     for finding in &findings {
         assert!(finding.message.ends_with(['.', '?', '`']), "{finding:?}");
-        assert!(finding.message.matches('`').count() % 2 == 0, "{finding:?}");
-        assert!(!finding.message.contains("  "), "{finding:?}");
+        // A value may bring its own.
+        assert!(own.contains('`') || finding.message.matches('`').count() % 2 == 0, "{finding:?}");
+        assert!(own.contains("  ") || !finding.message.contains("  "), "{finding:?}");
         if let Some(fix) = &finding.fix {
             let mut edits = Vec::new();
             for (name, value) in &fix.set {

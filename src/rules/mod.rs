@@ -21,7 +21,9 @@ mod uses;
 mod view;
 
 use crate::facts::HostFacts;
-use crate::potconf::{Configuration, PARAMETERS, extra_interface};
+use crate::potconf::{Configuration, Edit, Name, PARAMETERS, extra_interface};
+use crate::process::harmless;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use view::View;
@@ -142,6 +144,11 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&view)).collect();
     findings.extend(reading::against_limit(&view, &findings));
     for finding in &mut findings {
+        finding.fix = finding.fix.take().filter(|fix| can_be_made(&view, fix));
+        // Values stand in messages; one of them must not steer the terminal that shows it.
+        if let Cow::Owned(safe) = harmless(&finding.message) {
+            finding.message = safe;
+        }
         if finding.line.is_none() {
             finding.line = finding.parameters.first().and_then(|name| view.line(name));
         }
@@ -150,6 +157,26 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
         (finding.severity, finding.parameters.first().map(|name| place(name)), finding.line, finding.code.clone())
     });
     findings
+}
+
+/// Files up to this size in bytes have each fix tried out; a larger one would take its time for it.
+const TRIED_UP_TO: usize = 64 * 1024;
+
+/// Whether a fix keeps to the limits and pot.conf can take it: a button that is refused is worse than none.
+fn can_be_made(view: &View<'_>, fix: &Fix) -> bool {
+    let is_editable = |name: &String| view.setting(name).is_none_or(|setting| setting.editable);
+    if !fix.set.iter().all(|(name, value)| limits::check(name, value).is_ok())
+        || !fix.set.keys().chain(&fix.unset).all(is_editable)
+    {
+        return false;
+    }
+    if view.configuration.own().bytes().len() > TRIED_UP_TO {
+        return true;
+    }
+    let set = fix.set.iter().map(|(name, value)| Some(Edit::set(Name::try_from(name.as_str()).ok()?, value.as_str())));
+    let unset = fix.unset.iter().map(|name| Some(Edit::unset(Name::try_from(name.as_str()).ok()?)));
+    let edits: Option<Vec<Edit>> = set.chain(unset).collect();
+    edits.is_some_and(|edits| view.configuration.apply(&edits).is_ok())
 }
 
 /// Where the guide explains a parameter: its number, and the family of POT_NETWORK_<interface> right behind the list of
@@ -169,6 +196,7 @@ pub fn readings(subject: &Subject<'_>) -> BTreeMap<String, String> {
 mod tests {
     use super::example::{codes, configuration, found, found_on, healthy, host, the};
     use super::*;
+    use proptest::prelude::*;
 
     /// The sample file as pot installs it, in our words: every parameter commented out.
     fn stock() -> String {
@@ -276,5 +304,74 @@ mod tests {
         assert_eq!(reading("POT_EXPORT_PORTS_PF_RULES_HOOK"), Some("Empty: pot writes them itself"));
         let missing: Vec<_> = PARAMETERS.iter().filter(|known| !readings.contains_key(known.name)).collect();
         assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    /// A line of a pot.conf, sound or not.
+    fn line() -> impl Strategy<Value = String> {
+        let name = prop::sample::select(
+            PARAMETERS
+                .iter()
+                .map(|known| known.name)
+                .chain(["POT_NETWORK_vlan20", "POT_GATWAY", "PATH"])
+                .collect::<Vec<_>>(),
+        );
+        let value = prop::sample::select(vec![
+            "",
+            "10.200.0.0/16",
+            "10.192.0.7/10",
+            "255.255.0.0",
+            "10.200.0.1",
+            "10.192.0.0",
+            "fd00::1/64",
+            "fd00::1",
+            "em0",
+            "vlan20",
+            "vlan20 vlan30",
+            "\"vlan20 vlan30\"",
+            "'10.200.0.0/16'",
+            "$(id)",
+            "zroot",
+            "/opt/pot",
+            "/",
+            "dual",
+            "0.0.0.0/0",
+            "255.255.255.255/32",
+            "10.200.0.1\r",
+            "é",
+            "=",
+            "\"",
+            "'a\u{1b}[2Jb'",
+        ]);
+        prop_oneof![
+            8 => (name, value).prop_map(|(name, value)| format!("{name}={value}\n")),
+            1 => Just("if true; then\n".to_owned()),
+            1 => Just("fi\n".to_owned()),
+            1 => any::<String>().prop_map(|text| text.replace('\0', "")),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_potnet_calls_an_error_is_one_here(lines in prop::collection::vec(line(), 0..6)) {
+            let own = lines.concat();
+            // With its fixes tried out, and on a host.
+            found(&own);
+            let findings = found_on(&healthy(), &own);
+            let configuration = configuration(&own);
+            let _ = readings(&Subject::new(&configuration).on(Some(&healthy())));
+            let potnet = crate::potconf::potnet::config_check(
+                configuration.default_document().bytes(),
+                configuration.own().bytes(),
+            );
+            let is_certain = PARAMETERS.iter().all(|known| configuration.value(known.name).is_some());
+            if is_certain && (potnet.exit_code != 0 || !potnet.errors.is_empty()) {
+                prop_assert!(findings.iter().any(|finding| finding.severity == Severity::Error), "{own:?}: {potnet:?}");
+            }
+            for finding in &findings {
+                prop_assert!(!finding.message.contains(|letter: char| letter.is_control() && letter != '\t'), "{finding:?}");
+            }
+        }
     }
 }

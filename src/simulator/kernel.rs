@@ -59,6 +59,7 @@ pub(crate) fn boot(state: &mut State, machine: &Machine) -> std::io::Result<()> 
             running.sysctls.insert(name.trim().to_owned(), value.trim().to_owned());
         }
     }
+    running.sysctls.insert("kern.boot_id".into(), running.boot_id.replace('-', ""));
     state.running = running;
     let hostname = rc::value(machine, "hostname").unwrap_or_else(|| "Amnesiac".to_owned());
     state.running.sysctls.insert("kern.hostname".into(), hostname);
@@ -207,7 +208,7 @@ const READ_ONLY: [&str; 19] = [
     "kern.osreldate",
     "kern.version",
     "kern.boottime",
-    "kern.bootid",
+    "kern.boot_id",
     "kern.features.vimage",
     "kern.features.inet6",
     "hw.machine",

@@ -1383,6 +1383,20 @@ fn port_number(text: &str) -> Result<u16, Syntax> {
     }
 }
 
+/// A rule with numbers in place of services' names, as `pfctl -P` prints it.
+pub(crate) fn with_numbers(rule: &str) -> String {
+    let mut words: Vec<String> = rule.split(' ').map(str::to_owned).collect();
+    let mut expected = false;
+    for word in &mut words {
+        if expected && let Some((_, number)) = SERVICES.iter().find(|(name, _)| name == word) {
+            *word = number.to_string();
+        }
+        // A name stands behind `port` or behind an operator.
+        expected = word == "port" || matches!(word.as_str(), "=" | "!=" | "<" | "<=" | ">" | ">=" | "<>" | "><");
+    }
+    words.join(" ")
+}
+
 fn port(text: &str) -> Result<String, Syntax> {
     let number = port_number(text)?;
     Ok(SERVICES
@@ -1537,6 +1551,16 @@ mod tests {
                 "nat on vlan20 inet from 10.192.0.0/10 to 10.0.20.0/24 -> (vlan20:0)",
                 "nat on em0 inet from 10.192.0.0/10 to any -> (em0) round-robin",
             ]
+        );
+    }
+
+    #[test]
+    fn ports_are_shown_as_numbers_when_asked() {
+        let rule = "rdr pass on ssh proto tcp from any to (em0) port = https -> 10.0.0.2 port 443";
+        assert_eq!(with_numbers(rule), rule.replace("https", "443"));
+        assert_eq!(
+            with_numbers("pass from any port != ssh to any port ftp >< http"),
+            "pass from any port != 22 to any port 21 >< 80"
         );
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::call::{Call, Failure, Outcome, getopt, has, value_of};
 use super::machine::{Machine, now};
-use super::pf_rules::{Parsed, parse};
+use super::pf_rules::{Parsed, parse, with_numbers};
 use super::state::{Pf, State};
 
 const USAGE: &str = "usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]";
@@ -60,6 +60,12 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
     if !only_check && !state.has_module("pf") {
         return Err(Failure::new(1, "pfctl: /dev/pf: No such file or directory"));
     }
+    let changes = has(&flags, 'd') || has(&flags, 'e') || has(&flags, 'f') || clear.is_some();
+    let level = state.running.sysctls.get("kern.securelevel").and_then(|text| text.parse::<i32>().ok());
+    if !only_check && changes && level.is_some_and(|level| level >= 3) {
+        // security(7): the packet filter cannot be changed at that level.
+        return Err(Failure::new(1, "pfctl: DIOCXBEGIN: Operation not permitted"));
+    }
     if !only_check {
         if has(&flags, 'd') {
             if !state.running.pf.enabled {
@@ -71,7 +77,16 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
             }
         }
         if let Some(what) = show {
-            show_it(call, &state, what, &anchor, has(&flags, 'v'));
+            let mut shown = state.clone();
+            if has(&flags, 'P') {
+                let pf = &mut shown.running.pf;
+                for rules in std::iter::once(&mut pf.main).chain(pf.anchors.values_mut()) {
+                    for rule in rules.translation.iter_mut().chain(&mut rules.filter) {
+                        *rule = with_numbers(rule);
+                    }
+                }
+            }
+            show_it(call, &shown, what, &anchor, has(&flags, 'v'));
         }
         if let Some(what) = clear {
             let said = call.machine.change(|state| flush(&mut state.running.pf, what, &anchor))?;

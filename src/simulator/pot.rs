@@ -744,9 +744,24 @@ impl Run<'_> {
                 } else {
                     self.info_line("runtime memory usage require rctl enabled");
                 }
+                self.show_ports(&name);
             }
         }
         Ok(0)
+    }
+
+    fn show_ports(&mut self, name: &str) {
+        let anchor = format!("pot-rdr/{name}");
+        let (_, anchors) = self.call.output_of("pfctl", &["-a", "pot-rdr", "-s", "Anchors"], false);
+        if self.pot_value(name, "network_type") != "public-bridge" || !anchors.lines().any(|line| line.trim() == anchor)
+        {
+            return;
+        }
+        self.call.say("\n\tExported ports");
+        let (_, rules) = self.call.output_of("pfctl", &["-a", &anchor, "-s", "nat", "-P"], true);
+        for rule in rules.lines() {
+            self.call.say(format_args!("\t\t{rule}"));
+        }
     }
 
     /// Datasets that a pot mounts and that are neither its own nor its base's.

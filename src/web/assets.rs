@@ -1,5 +1,6 @@
 //! Stylesheet, scripts and icons: embedded, compressed at build time, under addresses that name their content.
 
+use crate::digest::Digest;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use rust_embed::RustEmbed;
@@ -26,8 +27,8 @@ static VERSIONS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     Embedded::iter()
         .filter_map(|name| {
             let digest = Embedded::get(&name)?.metadata.sha256_hash();
-            let version: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-            Some((name.into_owned(), version))
+            let version = Digest::from_bytes(digest).hex();
+            Some((name.into_owned(), version.chars().take(12).collect()))
         })
         .collect()
 });
@@ -107,13 +108,13 @@ fn content_type(name: &str) -> Option<&'static str> {
 
 /// Which encodings a browser takes (RFC 9110, 12.5.3), as far as there are variants.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Accepted {
-    brotli: bool,
-    gzip: bool,
+pub(super) struct Accepted {
+    pub(super) brotli: bool,
+    pub(super) gzip: bool,
 }
 
 impl Accepted {
-    fn parse(header: &str) -> Self {
+    pub(super) fn parse(header: &str) -> Self {
         let mut accepted = Self::default();
         for part in header.split(',') {
             let mut pieces = part.split(';').map(str::trim);

@@ -8,7 +8,7 @@ use super::{State, sign_in};
 use crate::executor::protocol::{Command, Greeting, Refusal, RefusalKind, Reply, Secret, SessionView};
 use crate::facts::HostFacts;
 use crate::journal::record::{Reported, Role};
-use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -18,13 +18,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use std::future::Future;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 /// Largest form in bytes: a pot.conf of 1 MiB, percent-encoded in part.
 pub const LARGEST_FORM: usize = 2 << 20;
+/// Largest form in bytes of someone who is not signed in.
+const SMALL_FORM: usize = 64 << 10;
+/// Most fields of a form: every parameter and some dozens of interfaces need far fewer.
+const MOST_FIELDS: usize = 1000;
+/// How long a form may take to arrive.
+const FORM_TIME: Duration = Duration::from_secs(30);
 /// The hidden field that proves a form to be this console's.
 pub const CSRF_FIELD: &str = "csrf";
 /// The same as a header, for htmx.
@@ -258,14 +266,15 @@ impl FromRequest for Form {
 pub async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let htmx = request.headers().contains_key(HX_REQUEST);
     let asset = request.path().starts_with("/static/");
+    let gzip = accepts_gzip(request.headers());
     let answered = match admit(&mut request).await {
-        Ok(()) => next.call(request).await?.map_into_left_body(),
-        Err(fault) => request.error_response(fault).map_into_right_body(),
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(fault) => request.error_response(fault),
     };
-    let mut answered = told(answered, htmx).await;
+    let mut answered = packed(told(answered, htmx).await, gzip);
     let headers = answered.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -283,6 +292,48 @@ pub async fn guard(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(answered)
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| super::assets::Accepted::parse(value).gzip)
+}
+
+/// Smaller pages are not worth the work.
+const WORTH_PACKING: usize = 1024;
+
+/// Compresses a page that is whole in memory. Streams stay as they are: events must not wait in a compressor. What a
+/// page repeats of its request cannot be used to guess its secrets by their length: form tokens are masked.
+fn packed(answered: ServiceResponse<BoxBody>, gzip: bool) -> ServiceResponse<BoxBody> {
+    if !gzip || !is_told(answered.headers()) || answered.headers().contains_key(header::CONTENT_ENCODING) {
+        return answered;
+    }
+    let mut compressed = false;
+    let mut answered = answered.map_body(|_, body| match body.try_into_bytes() {
+        Ok(bytes) if bytes.len() >= WORTH_PACKING => match pack(&bytes) {
+            Ok(small) => {
+                compressed = true;
+                BoxBody::new(small)
+            }
+            Err(_) => BoxBody::new(bytes),
+        },
+        Ok(bytes) => BoxBody::new(bytes),
+        Err(stream) => stream,
+    });
+    let headers = answered.headers_mut();
+    if compressed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    answered
+}
+
+fn pack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }
 
 /// Decides whether a request may reach its handler.
@@ -306,11 +357,7 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Fault::Invalid("A form must be sent as application/x-www-form-urlencoded.".to_owned()));
     }
-    let fields = request
-        .extract::<web::Form<Vec<(String, String)>>>()
-        .await
-        .map_err(|error| Fault::Invalid(format!("The form could not be read: {error}.")))?;
-    let form = Form(fields.into_inner());
+    let form = read_form(request).await?;
     let given = request
         .headers()
         .get(CSRF_HEADER)
@@ -326,6 +373,23 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
         None if request.path() != "/sign-in" && request.path() != "/set-up" => Err(Fault::SignIn),
         _ => Err(Fault::Forged("This form was not made for this browser's session.".to_owned())),
     }
+}
+
+/// Reads the form. Strangers get little of the server's memory and time: a large form needs a session first.
+async fn read_form(request: &mut ServiceRequest) -> Result<Form, Fault> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_none_or(|length: usize| length > SMALL_FORM) {
+        Visitor::of(request.request()).await?;
+    }
+    let fields = tokio::time::timeout(FORM_TIME, request.extract::<web::Form<Vec<(String, String)>>>())
+        .await
+        .map_err(|_| Fault::Invalid("The form did not arrive in time.".to_owned()))?
+        .map_err(|error| Fault::Invalid(format!("The form could not be read: {error}.")))?
+        .into_inner();
+    if fields.len() > MOST_FIELDS {
+        return Err(Fault::Invalid(format!("The form has more than {MOST_FIELDS} fields.")));
+    }
+    Ok(Form(fields))
 }
 
 fn request_host(request: &ServiceRequest) -> Option<&str> {
@@ -375,10 +439,7 @@ fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
 }
 
 /// Turns a fault into what the asker can show: a page in the layout, a line for htmx, a way to sign in.
-async fn told<B: MessageBody + 'static>(
-    answered: ServiceResponse<EitherBody<B, BoxBody>>,
-    htmx: bool,
-) -> ServiceResponse<EitherBody<B, BoxBody>> {
+async fn told(answered: ServiceResponse<BoxBody>, htmx: bool) -> ServiceResponse<BoxBody> {
     let status = answered.status();
     if !(status.is_client_error() || status.is_server_error()) || is_told(answered.headers()) {
         return answered;
@@ -404,8 +465,8 @@ async fn told<B: MessageBody + 'static>(
         _ if htmx => problem(status, &fault),
         _ => error_page(&request, status, &fault).await,
     };
-    let response = said.unwrap_or_else(|fault| HttpResponse::from_error(fault));
-    ServiceResponse::new(request, response).map_into_right_body()
+    let response = said.unwrap_or_else(HttpResponse::from_error);
+    ServiceResponse::new(request, response)
 }
 
 /// An answer that a handler has put into words already.

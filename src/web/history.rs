@@ -725,9 +725,8 @@ async fn go_back(visitor: Visitor, record: web::Path<u64>, form: Form) -> Result
 }
 
 async fn verify(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let view = match visitor.ask(Command::VerifyJournal {}).await? {
-        Reply::Verified(view) => view,
-        _ => return Err(Fault::other_reply()),
+    let Reply::Verified(view) = visitor.ask(Command::VerifyJournal {}).await? else {
+        return Err(Fault::other_reply());
     };
     let state = visitor.state();
     let difference = crate::audit::compare_all(&state.history, &state.client)

@@ -357,7 +357,7 @@ impl<'a> DiffPart<'a> {
 impl HtmlSafe for DiffPart<'_> {}
 
 /// How a line of a difference is shown: class, sign, word for screen readers.
-pub(crate) fn line_class(side: &Side) -> &'static str {
+pub(crate) fn line_class(side: Side) -> &'static str {
     match side {
         Side::Context => "ctx",
         Side::Removed => "del",
@@ -544,7 +544,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

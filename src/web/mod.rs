@@ -19,6 +19,7 @@ mod history;
 mod host;
 mod operations;
 mod pots;
+mod runs;
 mod server;
 mod settings;
 mod sign_in;
@@ -83,6 +84,7 @@ fn routes(cfg: &mut ServiceConfig) {
         .configure(pots::routes)
         .configure(configuration::routes)
         .configure(operations::routes)
+        .configure(runs::routes)
         .configure(activity::routes)
         .configure(history::routes)
         .configure(settings::routes)

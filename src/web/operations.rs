@@ -1,24 +1,787 @@
-//! /operations.
+//! /operations and /operations/NAME: what can be done to this host. GET shows the executor's plan, POST starts it.
 
 use super::error::Fault;
-use super::guard::Visitor;
-use super::layout::{self, Entry, Frame};
+use super::guard::{Form, Visitor};
+use super::layout::{self, Entry, Frame, Icon, Notice, Time};
+use crate::digest::Digest;
+use crate::executor::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
+use crate::facts::Dataset;
+use crate::host::{PotState, Stage, pot_state, size};
+use crate::journal::record::Role;
+use crate::operations::plan::{
+    ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunState, Step, StepState,
+    shell_words,
+};
+use crate::operations::plan_text;
+use crate::potconf::{Configuration, Document};
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.route("/operations", web::get().to(show));
+    cfg.route("/operations", web::get().to(list))
+        .route("/operations/{name}", web::get().to(show))
+        .route("/operations/{name}", web::post().to(start));
 }
+
+// -- the list --
 
 /// `templates/operations/operations.html`.
 #[derive(Template)]
 #[template(path = "operations/operations.html")]
-struct Page {
+struct List {
     frame: Frame,
+    rows: Vec<Row>,
+    runs: Vec<RunLine>,
 }
 
-async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    layout::page(StatusCode::OK, &Page { frame: visitor.frame(Entry::Operations, Entry::Operations.label()) })
+/// One operation with its state on this host.
+struct Row {
+    icon: Icon,
+    title: &'static str,
+    address: &'static str,
+    explains: &'static str,
+    state: String,
+    button: &'static str,
+    main: bool,
+}
+
+/// One past run.
+pub struct RunLine {
+    /// The run.
+    pub run: Run,
+    /// What it did, in words.
+    pub title: String,
+    /// When it started.
+    pub at: Time,
+    /// How it ended.
+    pub icon: Icon,
+    /// Its state in words.
+    pub state: &'static str,
+}
+
+impl RunLine {
+    /// The line of a run.
+    pub fn of(visitor: &Visitor, run: Run) -> Self {
+        let (icon, state) = state_of(run.state);
+        Self {
+            title: title(&run.plan.operation).to_owned(),
+            at: visitor.clock().moment(&run.started),
+            icon,
+            state,
+            run,
+        }
+    }
+}
+
+/// A run's state as icon and words.
+pub fn state_of(state: RunState) -> (Icon, &'static str) {
+    match state {
+        RunState::Running => (Icon::new("now", "", "is-accent"), "Running"),
+        RunState::AwaitingKeep => (Icon::new("now", "", "is-accent"), "Waiting for an answer"),
+        RunState::AsPlanned => (Icon::new("tick", "", "is-good"), "As planned"),
+        RunState::Differs => (Icon::new("error", "", "is-error"), "Not as planned"),
+        RunState::Aborted => (Icon::new("warn", "", "is-warn"), "Ended by someone"),
+        RunState::Interrupted => (Icon::new("warn", "", "is-warn"), "Interrupted"),
+        RunState::Reverted => (Icon::new("back", "", ""), "Put back"),
+        RunState::RevertedInPart => (Icon::new("error", "", "is-error"), "Put back in part"),
+        RunState::OvertakenByReboot => (Icon::new("warn", "", "is-warn"), "Overtaken by a reboot"),
+    }
+}
+
+/// What an operation does, as a heading.
+pub fn title(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Prepare { .. } => "Prepare this host",
+        Operation::Init { .. } => "Initialise pot",
+        Operation::VnetStart { .. } => "Start the virtual network",
+        Operation::DeInit { .. } => "Remove pot from this host",
+        Operation::CleanUp { .. } => "Clean up what pot left behind",
+        Operation::Restore { .. } => "Write a kept version back",
+    }
+}
+
+/// The navigation's count while a run is under way.
+pub fn with_active(frame: Frame, runs: &[Run]) -> Frame {
+    match runs.first().map(|run| run.state) {
+        Some(RunState::AwaitingKeep) => frame.with_count(Entry::Operations, "1 waiting"),
+        Some(RunState::Running) => frame.with_count(Entry::Operations, "1 running"),
+        _ => frame,
+    }
+}
+
+/// The newest runs.
+pub async fn runs(visitor: &Visitor, before: Option<u64>, limit: u32) -> Result<Vec<Run>, Fault> {
+    match visitor.ask(Command::Runs { before, limit }).await? {
+        Reply::Runs { runs } => Ok(runs),
+        _ => Err(Fault::other_reply()),
+    }
+}
+
+async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
+    let facts = visitor.facts().await?;
+    let state = match &facts {
+        Some(facts) => Some(pot_state(facts, &configuration(&visitor).await?)),
+        None => None,
+    };
+    let runs = runs(&visitor, None, 10).await?;
+    let frame = with_active(visitor.frame(Entry::Operations, Entry::Operations.label()), &runs);
+    let rows = rows(state.as_ref(), visitor.may(Role::Operator));
+    let runs = runs.into_iter().map(|run| RunLine::of(&visitor, run)).collect();
+    layout::page(StatusCode::OK, &List { frame, rows, runs })
+}
+
+async fn configuration(visitor: &Visitor) -> Result<Configuration, Fault> {
+    let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
+        return Err(Fault::other_reply());
+    };
+    let document = |bytes: &[u8], path: &str| {
+        Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} could not be read: {error}.")))
+    };
+    Ok(Configuration::new(document(&view.default, &view.default_path)?, document(&view.own, &view.path)?))
+}
+
+fn rows(state: Option<&PotState>, may_change: bool) -> Vec<Row> {
+    let todo = Icon::new("todo", "", "quiet");
+    let done = Icon::new("tick", "", "is-good");
+    let stage = state.map(|state| state.stage);
+    let unknown = || "not known yet".to_owned();
+    let button = if may_change { "Plan" } else { "Look" };
+    let initialised = stage == Some(Stage::Initialised);
+    let up = state.and_then(|state| state.vnet_up_strict);
+    vec![
+        Row {
+            icon: if matches!(stage, Some(Stage::Fresh | Stage::Initialised)) { done } else { todo },
+            title: "Prepare this host",
+            address: "/operations/prepare",
+            explains: "Installs pot, turns on resource limits, has pot's activity written to a log.",
+            state: match stage {
+                Some(Stage::NotInstalled) => "pot is not installed".to_owned(),
+                Some(Stage::Unknown) | None => unknown(),
+                Some(_) => "pot is installed".to_owned(),
+            },
+            button,
+            main: stage == Some(Stage::NotInstalled),
+        },
+        Row {
+            icon: if initialised { done } else { todo },
+            title: "Initialise pot",
+            address: "/operations/init",
+            explains: "`pot init`: datasets, pf's anchors, syslogd.",
+            state: match (stage, state) {
+                (Some(Stage::Initialised), _) => "done".to_owned(),
+                (Some(Stage::Fresh), Some(state)) if state.missing_datasets.len() < 5 => {
+                    format!("in part: {} missing", layout::counted(state.missing_datasets.len(), "dataset", "datasets"))
+                }
+                (Some(Stage::Fresh), _) => "not done".to_owned(),
+                (Some(Stage::NotInstalled), _) => "pot is not installed".to_owned(),
+                _ => unknown(),
+            },
+            button,
+            main: stage == Some(Stage::Fresh),
+        },
+        Row {
+            icon: if up == Some(true) { done } else { todo },
+            title: "Start the virtual network",
+            address: "/operations/vnet-start",
+            explains: "`pot vnet-start`: bridge, NAT, pf. Put back by itself unless you keep it.",
+            state: match up {
+                Some(true) => "runs".to_owned(),
+                Some(false) => "does not run".to_owned(),
+                None => unknown(),
+            },
+            button,
+            main: initialised && up == Some(false),
+        },
+        Row {
+            icon: todo,
+            title: "Clean up what pot left behind",
+            address: "/operations/clean-up",
+            explains: "After removing pot: syslogd_flags, pot_enable, the bridge, NAT rules, its folder.",
+            state: match stage {
+                Some(Stage::Initialised) => "pot is in use".to_owned(),
+                Some(_) => "possible".to_owned(),
+                None => unknown(),
+            },
+            button,
+            main: false,
+        },
+        Row {
+            icon: todo,
+            title: "Remove pot from this host",
+            address: "/operations/de-init",
+            explains: "`pot de-init`: destroys every pot, base and image. There is no undo.",
+            state: match stage {
+                Some(Stage::Initialised) => "pot is in use".to_owned(),
+                Some(_) => "nothing to remove".to_owned(),
+                None => unknown(),
+            },
+            button,
+            main: false,
+        },
+    ]
+}
+
+// -- options --
+
+/// What a URL or a form says about an operation.
+struct Options(Vec<(String, String)>);
+
+impl Options {
+    fn of_query(query: &str) -> Result<Self, Fault> {
+        web::Query::<Vec<(String, String)>>::from_query(query)
+            .map(|pairs| Self(pairs.into_inner()))
+            .map_err(|_| Fault::Invalid("The address could not be read.".to_owned()))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.get(name) == Some(value)
+    }
+
+    fn all<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, Fault> {
+        self.0
+            .iter()
+            .filter(|(key, _)| key == name)
+            .flat_map(|(_, value)| value.split(','))
+            .filter(|word| !word.is_empty())
+            .map(|word| {
+                serde_json::from_value(serde_json::Value::from(word))
+                    .map_err(|_| Fault::Invalid(format!("There is no {name} {word:?}.")))
+            })
+            .collect()
+    }
+
+    /// One of a few words.
+    fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<&str>, Fault> {
+        match self.get(name) {
+            Some(word) if !words.contains(&word) => {
+                Err(Fault::Invalid(format!("{name} can be {}, not {word:?}.", words.join(", "))))
+            }
+            word => Ok(word),
+        }
+    }
+
+    fn pf_file(&self) -> Result<Option<u32>, Fault> {
+        self.get("pf_file")
+            .map(|text| text.parse().map_err(|_| Fault::Invalid("pf_file is a number of the list.".to_owned())))
+            .transpose()
+    }
+
+    /// The operation of that name with these options.
+    fn operation(&self, name: &str) -> Result<Operation, Fault> {
+        Ok(match name {
+            "prepare" => Operation::Prepare { items: self.all::<Preparation>("items")? },
+            "init" => {
+                let pf = self.one_of("pf", &["place", "pot", "leave"])?;
+                let syslogd = self.one_of("syslogd", &["merge", "replace", "leave"])?;
+                let (leave_pf, leave_syslogd) = (pf == Some("leave"), syslogd == Some("leave"));
+                Operation::Init {
+                    place_anchors: pf != Some("pot"),
+                    merge_syslogd_flags: syslogd != Some("replace"),
+                    minimal: leave_pf && leave_syslogd,
+                    leave_syslogd,
+                    leave_pf,
+                    pf_file: self.pf_file()?,
+                }
+            }
+            "vnet-start" => {
+                Operation::VnetStart {
+                    revert_after: match self.get("revert") {
+                        None => Some(60),
+                        Some("no") => None,
+                        Some(text) => Some(text.parse().map_err(|_| {
+                            Fault::Invalid("revert is a number of seconds (10 to 600), or no.".to_owned())
+                        })?),
+                    },
+                }
+            }
+            "de-init" => Operation::DeInit {
+                stop_pots: self.is("stop", "on"),
+                minimal: self.is("pf", "leave"),
+                pf_file: self.pf_file()?,
+            },
+            "clean-up" => {
+                let mut items = self.all::<Leftover>("items")?;
+                if items.is_empty() && !self.is("chosen", "on") {
+                    items = vec![
+                        Leftover::SyslogdFlags,
+                        Leftover::PotEnable,
+                        Leftover::Bridge,
+                        Leftover::NatRules,
+                        Leftover::FsRoot,
+                    ];
+                }
+                Operation::CleanUp { items }
+            }
+            "restore" => {
+                let backup = self.get("backup").unwrap_or_default();
+                let file = self.get("file").unwrap_or_default();
+                Operation::Restore {
+                    backup: backup
+                        .parse::<Digest>()
+                        .map_err(|_| Fault::Invalid("The address names no kept version.".to_owned()))?,
+                    file: managed_file(file)
+                        .ok_or_else(|| Fault::Invalid(format!("No versions are kept of {file:?}.")))?,
+                }
+            }
+            _ => return Err(Fault::NotFound),
+        })
+    }
+}
+
+/// The file of that name, as URLs and the data have it.
+fn managed_file(name: &str) -> Option<ManagedFile> {
+    [
+        ManagedFile::PotConf,
+        ManagedFile::PfConf,
+        ManagedFile::RcConf,
+        ManagedFile::LoaderConf,
+        ManagedFile::SyslogConf,
+        ManagedFile::NewsyslogConf,
+    ]
+    .into_iter()
+    .find(|file| file.name() == name)
+    .or_else(|| serde_json::from_value(serde_json::Value::from(name)).ok())
+}
+
+// -- a plan --
+
+/// `templates/operations/plan.html`.
+#[derive(Template)]
+#[template(path = "operations/plan.html")]
+struct PlanPage {
+    frame: Frame,
+    plan: Plan,
+    name: String,
+    heading: &'static str,
+    command: Option<String>,
+    made: Time,
+    sums: Vec<Sum>,
+    total: String,
+    running: usize,
+    options: OptionsView,
+    needs_password: bool,
+    reason: String,
+    reason_required: bool,
+    text_address: String,
+    commands_address: String,
+    connected: Option<String>,
+    loopback: bool,
+    may_start: bool,
+    typed: String,
+    hidden: Vec<(&'static str, String)>,
+}
+
+/// What the options form shows.
+struct OptionsView {
+    pf: &'static str,
+    syslogd: &'static str,
+    pf_file: Option<u32>,
+    revert: String,
+    stop: bool,
+    items: Vec<Choice>,
+}
+
+/// One checkbox.
+struct Choice {
+    value: String,
+    label: &'static str,
+    chosen: bool,
+}
+
+/// A line of what will be destroyed.
+struct Sum {
+    what: &'static str,
+    which: String,
+    number: usize,
+    size: String,
+}
+
+#[expect(
+    clippy::unused_self,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates call methods, with references to what they loop over"
+)]
+impl PlanPage {
+    fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    fn step_icon(&self, step: &Step) -> Icon {
+        match step.state {
+            StepState::Done => Icon::new("tick", "Done", "is-good"),
+            StepState::WillBeCreated => Icon::new("todo", "Will be created", "quiet"),
+            StepState::WillBeChanged => Icon::new("todo", "Will be changed", "is-accent"),
+            StepState::WillBeDestroyed => Icon::new("warn", "Will be destroyed", "is-error"),
+            StepState::WillRun => Icon::new("wait", "Will run", "quiet"),
+            StepState::Blocks => Icon::new("error", "Blocks", "is-error"),
+        }
+    }
+
+    fn step_state(&self, step: &Step) -> &'static str {
+        plan_text::state(step.state)
+    }
+
+    fn shell(&self, argv: &[String]) -> String {
+        shell_words(argv)
+    }
+
+    fn acknowledges(&self) -> bool {
+        self.plan.confirm_text.as_deref() == Some(ACKNOWLEDGED)
+    }
+
+    fn destroys(&self) -> bool {
+        !self.plan.destroys.is_empty()
+    }
+
+    fn one_time(&self) -> bool {
+        self.plan.proof == ProofNeeded::OneTime
+    }
+
+    fn shell_proof(&self) -> bool {
+        self.plan.proof == ProofNeeded::Shell
+    }
+
+    fn is_pf_file(&self, place: &usize) -> bool {
+        self.options.pf_file.and_then(|chosen| usize::try_from(chosen).ok()) == Some(*place)
+    }
+
+    /// Where the finding's parameter is changed.
+    fn parameter_address(&self, name: &str) -> String {
+        format!("/configuration#{name}")
+    }
+}
+
+async fn show(request: HttpRequest, visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse, Fault> {
+    let options = Options::of_query(request.query_string())?;
+    let operation = options.operation(&name)?;
+    let plan = plan(&visitor, operation).await?;
+    let plain = |text: String| Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text));
+    match options.get("format") {
+        Some("text") => plain(plan_text::text(&plan)),
+        Some("commands") => plain(plan_text::commands(&plan)),
+        _ => plan_page(&visitor, &name, plan, &Given::default(), StatusCode::OK).await,
+    }
+}
+
+async fn plan(visitor: &Visitor, operation: Operation) -> Result<Plan, Fault> {
+    match visitor.ask(Command::Plan { operation }).await? {
+        Reply::Plan(plan) => Ok(*plan),
+        _ => Err(Fault::other_reply()),
+    }
+}
+
+/// What was given with a try that did not start.
+#[derive(Default)]
+struct Given {
+    reason: String,
+    typed: String,
+    notice: Option<Notice>,
+    needs_password: bool,
+}
+
+async fn plan_page(
+    visitor: &Visitor,
+    name: &str,
+    plan: Plan,
+    given: &Given,
+    status: StatusCode,
+) -> Result<HttpResponse, Fault> {
+    let heading = title(&plan.operation);
+    let newest = runs(visitor, None, 1).await?;
+    let frame = with_active(visitor.frame(Entry::Operations, heading), &newest).with_notice(given.notice.clone());
+    let query = query_of(&plan.operation);
+    let peer = visitor.connection.peer.map(|peer| peer.ip().to_canonical());
+    let connected = match (peer, visitor.connection.local) {
+        (Some(peer), Some(local)) => {
+            Some(format!("You are connected from {peer} to {}, port {}.", local.ip().to_canonical(), local.port()))
+        }
+        _ => None,
+    };
+    let running =
+        plan.steps.iter().filter(|step| step.title.starts_with("pot ") && step.detail.starts_with("runs")).count();
+    let needs_password = given.needs_password
+        || plan.proof == ProofNeeded::OneTime
+        || (plan.proof == ProofNeeded::Fresh && !visitor.session.fresh);
+    let destructive = matches!(plan.proof, ProofNeeded::OneTime | ProofNeeded::Shell);
+    let page = PlanPage {
+        heading,
+        command: plan.command(),
+        made: visitor.clock().time(&plan.made),
+        sums: sums(&plan),
+        total: plan
+            .confirm_text
+            .as_ref()
+            .and_then(|root| plan.destroys.iter().find(|dataset| dataset.name == *root))
+            .map(|dataset| size(dataset.used))
+            .unwrap_or_default(),
+        running,
+        options: options_of(&plan.operation),
+        needs_password,
+        reason: given.reason.clone(),
+        reason_required: visitor.greeting.reason_required,
+        text_address: format!("/operations/{name}?{query}format=text"),
+        commands_address: format!("/operations/{name}?{query}format=commands"),
+        connected,
+        loopback: peer.is_some_and(|peer| peer.is_loopback()),
+        may_start: visitor.may(if destructive { Role::Admin } else { Role::Operator }),
+        typed: given.typed.clone(),
+        hidden: pairs_of(&plan.operation),
+        name: name.to_owned(),
+        frame,
+        plan,
+    };
+    layout::page(status, &page)
+}
+
+/// The options as a query, with `&` at its end when there are any.
+fn query_of(operation: &Operation) -> String {
+    let mut query = String::new();
+    for (name, value) in pairs_of(operation) {
+        query.push_str(&format!("{name}={}&", layout::query_value(&value)));
+    }
+    query
+}
+
+/// The options as names and values.
+fn pairs_of(operation: &Operation) -> Vec<(&'static str, String)> {
+    let mut pairs: Vec<(&'static str, String)> = Vec::new();
+    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    match operation {
+        Operation::Prepare { items } => {
+            pairs.extend(items.iter().filter_map(|item| Some(("items", word(serde_json::to_value(item).ok()?)))));
+        }
+        Operation::Init { pf_file, .. } | Operation::DeInit { pf_file, .. } => {
+            let view = options_of(operation);
+            pairs.push(("pf", view.pf.to_owned()));
+            if matches!(operation, Operation::Init { .. }) {
+                pairs.push(("syslogd", view.syslogd.to_owned()));
+            } else if view.stop {
+                pairs.push(("stop", "on".to_owned()));
+            }
+            pairs.extend(pf_file.map(|place| ("pf_file", place.to_string())));
+        }
+        Operation::VnetStart { revert_after } => {
+            pairs.push(("revert", revert_after.map_or_else(|| "no".to_owned(), |time| time.to_string())));
+        }
+        Operation::CleanUp { items } => {
+            pairs.push(("chosen", "on".to_owned()));
+            pairs.extend(items.iter().filter_map(|item| Some(("items", word(serde_json::to_value(item).ok()?)))));
+        }
+        Operation::Restore { backup, file } => {
+            pairs.push(("file", file.name().to_owned()));
+            pairs.push(("backup", backup.to_string()));
+        }
+    }
+    pairs
+}
+
+fn options_of(operation: &Operation) -> OptionsView {
+    let mut view = OptionsView {
+        pf: "place",
+        syslogd: "merge",
+        pf_file: None,
+        revert: "60".to_owned(),
+        stop: false,
+        items: Vec::new(),
+    };
+    let choice = |value: serde_json::Result<serde_json::Value>, label, chosen| Choice {
+        value: value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default(),
+        label,
+        chosen,
+    };
+    match operation {
+        Operation::Init { place_anchors, merge_syslogd_flags, minimal, leave_syslogd, leave_pf, pf_file } => {
+            view.pf = match (*minimal || *leave_pf, *place_anchors) {
+                (true, _) => "leave",
+                (false, true) => "place",
+                (false, false) => "pot",
+            };
+            view.syslogd = match (*minimal || *leave_syslogd, *merge_syslogd_flags) {
+                (true, _) => "leave",
+                (false, true) => "merge",
+                (false, false) => "replace",
+            };
+            view.pf_file = *pf_file;
+        }
+        Operation::VnetStart { revert_after } => {
+            view.revert = revert_after.map_or_else(|| "no".to_owned(), |time| time.to_string());
+        }
+        Operation::DeInit { stop_pots, minimal, pf_file } => {
+            view.stop = *stop_pots;
+            view.pf = if *minimal { "leave" } else { "clean" };
+            view.pf_file = *pf_file;
+        }
+        Operation::Prepare { items } => {
+            view.items = [
+                (Preparation::InstallPot, "Install pot"),
+                (Preparation::EnableRacct, "Turn on the resource limit database"),
+                (Preparation::DisableVtnetLro, "Turn off LRO of vtnet"),
+                (Preparation::CreateGroup, "Make the group of pot"),
+                (Preparation::RouteLog, "Write pot's activity to /var/log/pot.log"),
+            ]
+            .into_iter()
+            .map(|(item, label)| choice(serde_json::to_value(item), label, items.contains(&item)))
+            .collect();
+        }
+        Operation::CleanUp { items } => {
+            view.items = [
+                (Leftover::SyslogdFlags, "pot's part of syslogd_flags"),
+                (Leftover::PotEnable, "pot_enable in rc.conf"),
+                (Leftover::Bridge, "Bridges of pot"),
+                (Leftover::NatRules, "Rules in pot-nat"),
+                (Leftover::FsRoot, "pot's folder"),
+            ]
+            .into_iter()
+            .map(|(item, label)| choice(serde_json::to_value(item), label, items.contains(&item)))
+            .collect();
+        }
+        Operation::Restore { .. } => {}
+    }
+    view
+}
+
+/// What will be destroyed, by kind.
+fn sums(plan: &Plan) -> Vec<Sum> {
+    let Some(root) = plan.confirm_text.as_deref().filter(|_| !plan.destroys.is_empty()) else { return Vec::new() };
+    // Children of a folder dataset are what people call pots, bases and so on.
+    let children = |folder: &str| -> Vec<&Dataset> {
+        let prefix = format!("{root}/{folder}/");
+        plan.destroys
+            .iter()
+            .filter(|dataset| dataset.kind != "snapshot")
+            .filter(|dataset| dataset.name.strip_prefix(&prefix).is_some_and(|rest| !rest.contains(['/', '@'])))
+            .collect()
+    };
+    let mut sums: Vec<Sum> = [("Pots", "jails"), ("Bases", "bases"), ("Shared file systems", "fscomp")]
+        .into_iter()
+        .map(|(what, folder)| {
+            let datasets = children(folder);
+            let names: Vec<&str> = datasets.iter().filter_map(|dataset| dataset.name.rsplit('/').next()).collect();
+            Sum {
+                what,
+                which: if names.len() > 12 {
+                    format!("{} and {} more", names.get(..12).unwrap_or_default().join(", "), names.len() - 12)
+                } else {
+                    names.join(", ")
+                },
+                number: names.len(),
+                size: size(datasets.iter().map(|dataset| dataset.used).sum()),
+            }
+        })
+        .collect();
+    let snapshots = plan.destroys.iter().filter(|dataset| dataset.kind == "snapshot").count();
+    sums.push(Sum { what: "Snapshots", which: String::new(), number: snapshots, size: "in the above".to_owned() });
+    if let Some(cache) = plan.destroys.iter().find(|dataset| dataset.name == format!("{root}/cache")) {
+        sums.push(Sum {
+            what: "Cached images",
+            which: format!("in {}", cache.mountpoint),
+            number: 1,
+            size: size(cache.used),
+        });
+    }
+    sums
+}
+
+/// Starts the plan that was shown.
+async fn start(visitor: Visitor, name: web::Path<String>, form: Form) -> Result<HttpResponse, Fault> {
+    let options = Options(form.0.clone());
+    let operation = options.operation(&name)?;
+    let number = |field: &str| form.text(field).and_then(|text| text.parse::<u64>().ok());
+    let digest = form.text("digest").and_then(|text| text.parse::<Digest>().ok());
+    let (Some(plan_number), Some(digest)) = (number("plan"), digest) else {
+        return Err(Fault::Invalid("The form names no plan. Open the plan again.".to_owned()));
+    };
+    let password = form.get("password").filter(|password| !password.is_empty()).map(|text| Secret(text.to_owned()));
+    let reason = form.text("reason").map(str::to_owned);
+    let typed = form.text("confirm_text").unwrap_or_default().to_owned();
+    let one_time = form.text("proof") == Some("one-time");
+    let started = async {
+        if let Some(password) = password.clone().filter(|_| !one_time) {
+            visitor.ask(Command::Prove { password }).await?;
+        }
+        let command = Command::Run {
+            plan: plan_number,
+            digest,
+            password: password.filter(|_| one_time),
+            confirm_text: Some(typed.clone()).filter(|typed| !typed.is_empty()),
+            reason: reason.clone(),
+        };
+        visitor.ask(command).await
+    };
+    match started.await {
+        Ok(Reply::Started { run }) => Ok(layout::see_other(&format!("/runs/{run}"))),
+        Ok(_) => Err(Fault::other_reply()),
+        Err(refusal) => refused(&visitor, &name, operation, reason, typed, refusal).await,
+    }
+}
+
+/// The plan again, with why it did not start.
+async fn refused(
+    visitor: &Visitor,
+    name: &str,
+    operation: Operation,
+    reason: Option<String>,
+    typed: String,
+    refusal: Refusal,
+) -> Result<HttpResponse, Fault> {
+    if matches!(refusal.kind, RefusalKind::SignInNeeded | RefusalKind::Malformed) {
+        return Err(refusal.into());
+    }
+    let status = actix_web::ResponseError::status_code(&Fault::from(refusal.clone()));
+    let plan = plan(visitor, operation).await?;
+    let given = Given {
+        reason: reason.unwrap_or_default(),
+        typed,
+        needs_password: matches!(refusal.kind, RefusalKind::ProofNeeded | RefusalKind::WrongPassword),
+        notice: Some(match refusal.kind {
+            RefusalKind::Findings | RefusalKind::Failed | RefusalKind::NotRecorded => Notice::failed(refusal.message),
+            RefusalKind::Conflict | RefusalKind::NotFound => {
+                Notice::attention(format!("{} This is the new plan.", refusal.message))
+            }
+            _ => Notice::attention(refusal.message),
+        }),
+    };
+    plan_page(visitor, name, plan, &given, status).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(name: &str, query: &str) -> Operation {
+        Options::of_query(query).unwrap().operation(name).unwrap()
+    }
+
+    #[test]
+    fn an_address_and_its_plan_name_the_same_options() {
+        for (name, query) in [
+            ("init", ""),
+            ("init", "pf=leave&syslogd=replace"),
+            ("init", "pf=leave&syslogd=leave"),
+            ("vnet-start", "revert=300"),
+            ("vnet-start", "revert=no"),
+            ("de-init", "stop=on&pf=leave"),
+            ("prepare", "items=install-pot&items=route-log"),
+            ("prepare", "items=install-pot,route-log"),
+            ("clean-up", "chosen=on&items=bridge"),
+        ] {
+            let wanted = operation(name, query);
+            let again = query_of(&wanted);
+            assert_eq!(operation(name, again.trim_end_matches('&')), wanted, "{name}?{query}");
+        }
+        assert!(Options::of_query("items=nonsense").unwrap().operation("prepare").is_err());
+        assert!(Options::of_query("pf=/etc/passwd").unwrap().operation("init").is_err());
+        assert!(Options::of_query("").unwrap().operation("rm").is_err());
+    }
 }

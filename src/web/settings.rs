@@ -43,11 +43,9 @@ impl Page {
         account.name == self.session.name
     }
 
-    fn roles(&self) -> [Role; 3] {
-        [Role::Viewer, Role::Operator, Role::Admin]
-    }
+    const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
 
-    fn may_do(&self, role: &Role) -> &'static str {
+    fn may_do(role: Role) -> &'static str {
         match role {
             Role::Viewer => "sees everything, changes nothing",
             Role::Operator => "saves the configuration and runs what destroys nothing",
@@ -92,9 +90,8 @@ async fn page(
         None
     };
     // Asked again: giving the password or changing it has changed the session.
-    let session = match visitor.ask(Command::Session {}).await? {
-        Reply::Session(session) => session,
-        _ => return Err(Fault::other_reply()),
+    let Reply::Session(session) = visitor.ask(Command::Session {}).await? else {
+        return Err(Fault::other_reply());
     };
     let status = match &problem {
         Some((_, refusal)) => Fault::Refused(refusal.clone()).status_code(),

@@ -1,6 +1,7 @@
 //! Signing in and out, the first account, and the form that outlives its session.
 
 use super::State;
+use super::configuration;
 use super::connection::Connection;
 use super::error::Fault;
 use super::guard::{self, Form, Visitor, state_of};
@@ -65,6 +66,10 @@ async fn show(request: HttpRequest, query: web::Query<Next>) -> Result<HttpRespo
 /// What someone gets who asked for a page without a session.
 pub(super) async fn needed(request: &HttpRequest, htmx: bool) -> Result<HttpResponse, Fault> {
     let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
+    if htmx && request.path() == configuration::CHECK {
+        // Leading away would take away what is typed.
+        return configuration::session_ended();
+    }
     if htmx {
         // The page that is open, not the fragment's address, is where they want to be again.
         let open = request.headers().get("hx-current-url").and_then(|value| value.to_str().ok()).and_then(path_of);
@@ -161,8 +166,10 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
     let held = guard::cookie(request.headers(), state.cookie_name());
     match state.client.ask(None, &reported, Command::SignIn { name: name.clone(), password }).await {
         Ok(Reply::SignedIn { token, session }) => {
-            if let Some(held) = held {
-                // It is no session at all in most cases.
+            if let Some(held) = held
+                && state.client.ask(Some(&held), &reported, Command::Session {}).await.is_ok()
+            {
+                // What ends between question and command has ended.
                 let _ = state.client.ask(Some(&held), &reported, Command::SignOut {}).await;
             }
             let mut address = next;
@@ -297,7 +304,7 @@ struct KeptForm {
 
 impl KeptForms {
     const MOST: usize = 32;
-    const LONGEST: Duration = Duration::from_secs(15 * 60);
+    const LONGEST: Duration = Duration::from_mins(15);
     const LARGEST: usize = 256 * 1024;
 
     /// Keeps a form for a session; answers with its id, or nothing when it is too large to keep.

@@ -6,7 +6,7 @@ use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, RefusalKind, Reply};
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{Operation, Preparation};
+use pot_console::operations::plan::Operation;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
@@ -62,10 +62,17 @@ fn counts_up() {
 }
 
 #[test]
-fn runs_a_preparation() {
+fn runs_init() {
     let Some((layout, _)) = given() else { return };
     let mut local = Local::open(&layout).unwrap();
-    let operation = Operation::Prepare { items: vec![Preparation::RouteLog, Preparation::EnableRacct] };
+    let operation = Operation::Init {
+        place_anchors: true,
+        merge_syslogd_flags: true,
+        minimal: false,
+        leave_syslogd: false,
+        leave_pf: false,
+        pf_file: None,
+    };
     let Reply::Plan(plan) = local.ask(Command::Plan { operation }).unwrap() else { panic!() };
     let command = Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text: None, reason: None };
     let Reply::Started { run } = local.ask(command).unwrap() else { panic!() };

@@ -250,18 +250,19 @@ fn guessing_is_slowed_down_but_the_right_person_gets_in() {
 fn a_name_that_is_no_account_takes_as_long_as_one_that_is_and_is_not_written_down() {
     let rig = Rig::new();
     let mut wire = rig.connect();
-    let mut time = |name: &str| {
-        let mut best = Duration::MAX;
-        for n in 0..4 {
-            let reported = Reported { address: Some(format!("10.0.{n}.{}", name.len())), browser: None };
+    let names = ["vera", "my secret typed into the wrong field"];
+    let mut best = [Duration::MAX; 2];
+    // In turns, for other tests take the processor now and then; from other addresses, for the throttle.
+    for n in 0..4 {
+        for (which, name) in names.into_iter().enumerate() {
+            let reported = Reported { address: Some(format!("10.{n}.{which}.1")), browser: None };
             let start = Instant::now();
             let command = Command::SignIn { name: name.to_owned(), password: Secret("wrong password".into()) };
             assert_eq!(kind(wire.ask_from(None, reported, command)), RefusalKind::WrongPassword);
-            best = best.min(start.elapsed());
+            best[which] = best[which].min(start.elapsed());
         }
-        best
-    };
-    let (known, unknown) = (time("vera"), time("my secret typed into the wrong field"));
+    }
+    let [known, unknown] = best;
     assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} against {unknown:?}");
     assert!(!serde_json::to_string(&rig.records()).unwrap().contains("wrong field"));
 }
@@ -276,6 +277,39 @@ fn what_the_command_line_does_to_accounts_counts_at_once_for_who_is_signed_in() 
     assert_eq!(kind(wire.ask(Some(&token), save(base, vec![edit("POT_TMP", "/x")]))), RefusalKind::Forbidden);
     local.ask(Command::SetDisabled { name: "olaf".into(), disabled: true }).unwrap();
     assert_eq!(kind(wire.ask(Some(&token), Command::Session {})), RefusalKind::SignInNeeded);
+}
+
+#[test]
+fn a_new_password_ends_the_sessions_that_began_with_the_old_one() {
+    let rig = Rig::new();
+    let (mut wire, first, second) = (rig.connect(), rig.sign_in("vera"), rig.sign_in("vera"));
+    let change = Command::ChangePassword { old: Secret(PASSWORD.into()), new: Secret("a new password".into()) };
+    wire.ask(Some(&first), change).unwrap();
+    wire.ask(Some(&first), Command::Session {}).unwrap();
+    assert_eq!(kind(wire.ask(Some(&second), Command::Session {})), RefusalKind::SignInNeeded);
+    Local::open(&rig.layout).unwrap().set_password("vera", &Secret("root gave me this".into())).unwrap();
+    assert_eq!(kind(wire.ask(Some(&first), Command::Session {})), RefusalKind::SignInNeeded);
+}
+
+#[test]
+fn what_is_read_does_not_wait_for_a_change_of_someone_else() {
+    let rig = Rig::new();
+    let (mut reader, mut writer, token) = (rig.connect(), rig.connect(), rig.sign_in("olaf"));
+    let base = reader.configuration(Some(&token)).digest;
+    let held =
+        pot_console::files::Lock::acquire(&rig.layout, "someone: a long change", Duration::from_secs(5)).unwrap();
+    let late = std::thread::spawn({
+        let token = token.clone();
+        move || writer.ask(Some(&token), save(base, vec![edit("POT_TMP", "/var/tmp")]))
+    });
+    let start = Instant::now();
+    for _ in 0..50 {
+        reader.configuration(Some(&token));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let refusal = late.join().unwrap().unwrap_err();
+    assert!(refusal.kind == RefusalKind::Busy && refusal.message.contains("someone: a long change"), "{refusal}");
+    drop(held);
 }
 
 #[test]

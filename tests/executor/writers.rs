@@ -8,7 +8,7 @@ use pot_console::journal::record::{Outcome, Stage};
 #[test]
 fn of_fifty_writers_every_success_is_in_the_file_in_order_and_no_update_is_lost() {
     let rig = Rig::new();
-    let (browsers, terminals, each) = (40, 10, many(2, 10));
+    let (browsers, terminals, each) = (40, 10, many(1, 10));
     let token = rig.sign_in("olaf");
     let number = |bytes: &[u8]| -> usize {
         let text = String::from_utf8(bytes.to_vec()).unwrap();

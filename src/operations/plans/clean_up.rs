@@ -97,7 +97,7 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         draft.block("This is no plan for cleaning up.", "", None);
         return draft;
     };
-    draft.button = "Clean up".to_owned();
+    "Clean up".clone_into(&mut draft.button);
     let mut items = items.clone();
     items.sort_unstable();
     items.dedup();

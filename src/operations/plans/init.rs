@@ -61,7 +61,7 @@ pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         leave_pf: leave_pf || minimal,
         other_pf_file: pf_file.is_some(),
     };
-    draft.button = "Initialise pot".to_owned();
+    "Initialise pot".clone_into(&mut draft.button);
 
     needs_pot(&mut draft, inputs);
     group(&mut draft, inputs);
@@ -322,10 +322,14 @@ fn network(draft: &mut Draft, inputs: &Inputs<'_>) {
             }
         }
         (None, _) => {
-            draft.block("POT_NETWORK is no IPv4 network.", "Set it, for example to 10.192.0.0/10.", Some("POT_NETWORK"))
+            draft.block(
+                "POT_NETWORK is no IPv4 network.",
+                "Set it, for example to 10.192.0.0/10.",
+                Some("POT_NETWORK"),
+            );
         }
         (_, None) => {
-            draft.block("POT_GATEWAY is no IPv4 address.", "Set it to an address of POT_NETWORK.", Some("POT_GATEWAY"))
+            draft.block("POT_GATEWAY is no IPv4 address.", "Set it to an address of POT_NETWORK.", Some("POT_GATEWAY"));
         }
     }
     let state = if draft.blockers.len() > before { StepState::Blocks } else { StepState::WillRun };

@@ -19,7 +19,7 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         draft.block("This is no plan for preparing the host.", "", None);
         return draft;
     };
-    draft.button = "Prepare this host".to_owned();
+    "Prepare this host".clone_into(&mut draft.button);
     let mut items = items.clone();
     items.sort_unstable();
     items.dedup();

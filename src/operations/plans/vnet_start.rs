@@ -38,7 +38,7 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         draft.block("This is no plan for pot vnet-start.", "", None);
         return draft;
     };
-    draft.button = "Start the virtual network".to_owned();
+    "Start the virtual network".clone_into(&mut draft.button);
     draft.can_cut_off = true;
     draft.revert_after = revert_after;
     if let Some(time) = revert_after
@@ -363,7 +363,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
         draft.put_back.push(("pf module".to_owned(), "unloaded".to_owned()));
         (StepState::WillBeChanged, "kldload pf".to_owned())
     };
-    draft.step(PlannedStep::new("pf module", module.0, module.1));
+    draft.step(PlannedStep::new("pf module", module.0, module.1).expect(Expect::PfLoaded));
 
     // pot looks whether both anchors exist, and loads the whole file when one is missing.
     let exist = |name: &str| pf.anchors.iter().any(|anchor| anchor.trim_start_matches(' ') == name);

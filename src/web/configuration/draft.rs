@@ -40,7 +40,8 @@ impl Draft {
     pub fn of_form(form: &Form, configuration: &Configuration) -> Self {
         let mut draft = Self::default();
         let mut names: Vec<String> = PARAMETERS.iter().map(|parameter| parameter.name.to_owned()).collect();
-        names.extend(form.0.iter().filter(|(name, _)| extra_interface(name).is_some()).map(|(name, _)| name.clone()));
+        let of_interface = |name: &str| extra_interface(name).is_some() && Name::try_from(name).is_ok();
+        names.extend(form.0.iter().filter(|(name, _)| of_interface(name)).map(|(name, _)| name.clone()));
         names.sort();
         names.dedup();
         let back: BTreeSet<&str> = form.all("unset").collect();

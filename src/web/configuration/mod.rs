@@ -18,12 +18,15 @@ use draft::Draft;
 use sheet::{ConflictView, Control, Ground, Sheet};
 use std::collections::BTreeSet;
 
+/// Where htmx sends the form while someone is typing.
+pub(super) const CHECK: &str = "/configuration/check";
+
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/configuration", web::get().to(show))
         .route("/configuration", web::post().to(post))
         // htmx only: the answers to what is typed, never the controls.
-        .route("/configuration/check", web::post().to(check))
+        .route(CHECK, web::post().to(check))
         .configure(versions::routes);
 }
 
@@ -77,9 +80,8 @@ struct Asked {
 impl Ground {
     /// Reads the files and what is known of the host.
     async fn load(visitor: &Visitor) -> Result<Self, Fault> {
-        let view = match visitor.ask(Command::Configuration {}).await? {
-            Reply::Configuration(view) => view,
-            _ => return Err(Fault::other_reply()),
+        let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
+            return Err(Fault::other_reply());
         };
         let read = |bytes: &[u8], path: &str| {
             Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} cannot be shown: {error}.")))
@@ -101,7 +103,7 @@ async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse
         match visitor.state().kept_forms.find(&visitor, id) {
             Some(form) if visitor.may(Role::Operator) => {
                 draft = Draft::of_form(&form, &ground.configuration);
-                reason = form.text("reason").unwrap_or_default().to_owned();
+                form.text("reason").unwrap_or_default().clone_into(&mut reason);
                 notice = Some(Notice::attention("This is what you had typed. Nothing of it is saved yet."));
             }
             _ => notice = Some(Notice::attention("What you had typed is no longer kept. Nothing of it was saved.")),
@@ -386,7 +388,12 @@ fn rows_of(sheet: &Sheet, names: &BTreeSet<String>) -> BTreeSet<String> {
 /// A session that ended must not take away what is typed: the page stays and offers to sign in with it.
 fn ended(fault: Fault) -> Result<HttpResponse, Fault> {
     let over = matches!(fault, Fault::SignIn) || fault.refusal(RefusalKind::SignInNeeded).is_some();
-    if over { layout::page(StatusCode::UNAUTHORIZED, &Ended {}) } else { Err(fault) }
+    if over { session_ended() } else { Err(fault) }
+}
+
+/// What `CHECK` answers when nobody is signed in.
+pub(super) fn session_ended() -> Result<HttpResponse, Fault> {
+    layout::page(StatusCode::UNAUTHORIZED, &Ended {})
 }
 
 /// "Saved. POT_NETWORK 10.192.0.0/10 → 10.200.0.0/16 and 2 more."

@@ -2,6 +2,7 @@
 
 use super::draft::{Applied, Draft, EXTRA};
 use crate::diff::Diff;
+use crate::digest::Digest;
 use crate::executor::protocol::{ConfigurationView, Conflict};
 use crate::facts::{HostFacts, Interface};
 use crate::potconf::{
@@ -9,7 +10,6 @@ use crate::potconf::{
 };
 use crate::rules::{self, Finding, Fix, Severity, limits};
 use crate::web::layout::{Frame, Words, counted};
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -364,6 +364,8 @@ impl Sheet {
     /// What the save button says.
     pub fn save_text(&self) -> String {
         match (self.changes, self.errors) {
+            // Pressing it says which value can never be saved.
+            _ if self.never() => "Save".to_owned(),
             (0, _) => "Save".to_owned(),
             (changes, 0) => format!("Save {}", counted(changes, "change", "changes")),
             (_, errors) => format!("Save with {}…", counted(errors, "error", "errors")),
@@ -443,14 +445,9 @@ fn rules_know(name: &str) -> bool {
 }
 
 fn digest_of(remarks: &[Remark]) -> String {
-    let mut hasher = Sha256::new();
-    for remark in remarks {
-        hasher.update(remark.parameter.as_bytes());
-        hasher.update([0]);
-        hasher.update(remark.message.as_bytes());
-        hasher.update([0]);
-    }
-    hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let pieces =
+        remarks.iter().flat_map(|remark| [remark.parameter.as_bytes(), b"\0", remark.message.as_bytes(), b"\0"]);
+    Digest::of_all(pieces).hex().chars().take(12).collect()
 }
 
 /// What a fix button of this finding sends: the code and the parameter, because a code can stand twice.
@@ -711,7 +708,6 @@ impl Builder<'_> {
             _ => self.may_change.then(|| setting.value.clone().unwrap_or_default()),
         };
         let back = self.draft.wanted(parameter.name) == Some(&EditAction::Unset);
-        let can_edit = self.may_change && setting.editable;
         Row {
             name: parameter.name.to_owned(),
             label: parameter.label.to_owned(),
@@ -723,9 +719,7 @@ impl Builder<'_> {
             since: parameter.since.to_owned(),
             read_by: parameter.read_by.to_owned(),
             deprecated: parameter.deprecated,
-            resettable: can_edit
-                && !back
-                && (setting.source == Source::PotConf || self.draft.wanted(parameter.name).is_some()),
+            resettable: self.may_change && setting.editable,
             back,
             autofocus: self.focus.contains(parameter.name),
             was,

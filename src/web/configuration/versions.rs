@@ -5,7 +5,7 @@ use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::protocol::{BackupView, Command, Reply};
 use crate::operations::plan::ManagedFile;
-use crate::web::layout::{self, grouped};
+use crate::web::layout;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -42,9 +42,8 @@ struct FilePage {
 }
 
 async fn file(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let view = match visitor.ask(Command::Configuration {}).await? {
-        Reply::Configuration(view) => view,
-        _ => return Err(Fault::other_reply()),
+    let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
+        return Err(Fault::other_reply());
     };
     let mut own = Listing::new(&view.path, &view.own, "L");
     own.exists = view.exists;
@@ -74,17 +73,12 @@ impl VersionsPage {
     fn is_shown(&self, digest: &Digest) -> bool {
         self.shown.as_ref().is_some_and(|(shown, _)| shown == digest)
     }
-
-    fn bytes(&self, size: &u64) -> String {
-        format!("{} bytes", grouped(*size))
-    }
 }
 
 async fn versions(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse, Fault> {
     let file = ManagedFile::PotConf;
-    let backups = match visitor.ask(Command::Backups { file: Some(file) }).await? {
-        Reply::Backups { backups } => backups,
-        _ => return Err(Fault::other_reply()),
+    let Reply::Backups { backups } = visitor.ask(Command::Backups { file: Some(file) }).await? else {
+        return Err(Fault::other_reply());
     };
     let shown = match &query.show {
         None => None,

@@ -1,0 +1,178 @@
+// A run under way: its lines as they come, its parts as they change, the countdown. The page works without; this spares
+// the reloading.
+"use strict";
+
+(() => {
+  const run = document.getElementById("run");
+  if (!run || !window.EventSource) return;
+  const base = "/runs/" + run.dataset.run;
+  const output = document.getElementById("output");
+  const parts = document.getElementById("run-parts");
+  const host = document.title.includes(" · ") ? document.title.slice(document.title.lastIndexOf(" · ")) : "";
+  let last = Number(run.dataset.last);
+  let ended = false;
+  let offset = 0; // the host's clock less ours, in milliseconds
+  let asked = 0;
+  let arrived = 0;
+  let lastArrival = Date.now();
+
+  const head = () => document.getElementById("run-head");
+  const waits = () => head() && head().dataset.state === "awaiting-keep";
+  const isFinal = (state) => state !== "running" && state !== "awaiting-keep";
+
+  // Lines are numbered: one that is here already is not added again.
+  const add = (line) => {
+    if (line.number <= last) return;
+    last = line.number;
+    if (line.changed) return refresh();
+    const follows = output.scrollTop + output.clientHeight >= output.scrollHeight - 24;
+    const row = document.createElement("span");
+    row.className = "line";
+    row.dataset.number = line.number;
+    const time = document.createElement("span");
+    time.className = "t";
+    time.textContent = line.time;
+    const text = document.createElement("span");
+    text.className = line.class;
+    text.textContent = line.text;
+    row.append(time, " ", text, "\n");
+    output.append(row);
+    while (output.childElementCount > 4000) output.firstElementChild.remove();
+    if (follows) output.scrollTop = output.scrollHeight;
+  };
+
+  // What changed is fetched ready-made; many changes at once need one look.
+  let planned = 0;
+  const refresh = () => {
+    if (planned) return;
+    planned = setTimeout(async () => {
+      planned = 0;
+      try {
+        const answer = await fetch(base + "/parts", { cache: "no-store" });
+        if (!answer.ok) return;
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const newHead = fresh.getElementById("run-head");
+        const newFacts = fresh.getElementById("run-facts");
+        if (!newHead || !newFacts) return;
+        document.getElementById("run-facts").replaceWith(newFacts);
+        const count = document.getElementById("count-operations");
+        if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
+        // The buttons stay under the finger: the question is put anew only when it changes.
+        if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
+          const focused = parts.contains(document.activeElement);
+          head().replaceWith(newHead);
+          if (focused) {
+            const button = newHead.querySelector("button");
+            if (button) button.focus();
+          }
+        }
+        if (isFinal(newHead.dataset.state)) end(newHead);
+        else if (newHead.dataset.state === "awaiting-keep") probe();
+      } catch { /* the next change or the next second tries again */ }
+    }, 150);
+  };
+
+  const icon = (sign, colour) => {
+    const link = document.querySelector("link[rel=icon]");
+    if (!link) return;
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="8" fill="${colour}"/><text x="8" y="12" font-size="11" font-family="sans-serif" font-weight="700" text-anchor="middle" fill="white">${sign}</text></svg>`;
+    link.type = "image/svg+xml";
+    link.href = "data:image/svg+xml," + encodeURIComponent(svg);
+  };
+
+  const end = (newHead) => {
+    if (ended) return;
+    ended = true;
+    document.title = newHead.dataset.title;
+    const good = newHead.dataset.state === "as-planned" || newHead.dataset.state === "reverted";
+    icon(good ? "✓" : "!", good ? "#2c6a3b" : "#b0271d");
+  };
+
+  let stream = null;
+  const listen = () => {
+    stream = new EventSource(base + "/events?after=" + last);
+    stream.addEventListener("run", (event) => add(JSON.parse(event.data)));
+    stream.addEventListener("end", () => {
+      stream.close();
+      refresh();
+    });
+    stream.onerror = () => {
+      // Closed for good (a restart of the server, a proxy): begin a new one behind what is here.
+      if (stream.readyState === EventSource.CLOSED && !ended) setTimeout(listen, 1000);
+    };
+  };
+  listen();
+
+  // Does a new connection get through? Each answer ends its connection, so each question takes a new one.
+  let probing = false;
+  const probe = async () => {
+    if (probing || ended || !waits()) return;
+    probing = true;
+    asked += 1;
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), 4000);
+    try {
+      const answer = await fetch(base + "/probe", { cache: "no-store", signal: stop.signal });
+      if (answer.ok) {
+        const told = await answer.json();
+        offset = told.now_ms - Date.now();
+        if (told.new) {
+          arrived += 1;
+          lastArrival = Date.now();
+        }
+        const keep = head() && head().querySelector("form[action$='/keep']");
+        if (told.nonce && keep) {
+          let field = keep.elements.nonce;
+          if (!field) {
+            field = document.createElement("input");
+            field.type = "hidden";
+            field.name = "nonce";
+            keep.append(field);
+          }
+          field.value = told.nonce;
+        }
+        if (told.state !== "awaiting-keep" || !told.deadline_ms) refresh();
+      }
+    } catch { /* no answer: that is what is to be known */ }
+    clearTimeout(timer);
+    probing = false;
+    say();
+  };
+
+  const say = () => {
+    const place = document.getElementById("probe");
+    if (!place || !asked) return;
+    const silent = Math.round((Date.now() - lastArrival) / 1000);
+    const words = silent >= 8
+      ? `No new connection has arrived for ${silent} s. You may be cut off. Just wait: the old state returns at ${place.dataset.until}.`
+      : `New connections from your browser arrive: ${arrived} of ${asked}`;
+    if (place.dataset.words === words) return;
+    place.dataset.words = words;
+    const mark = place.querySelector("svg use");
+    if (mark) mark.setAttribute("href", silent >= 8 ? "#i-warn" : "#i-tick");
+    for (const node of [...place.childNodes]) if (node.nodeName.toLowerCase() !== "svg") node.remove();
+    place.append(words);
+  };
+
+  setInterval(() => {
+    if (ended) return;
+    const elapsed = document.getElementById("elapsed");
+    if (elapsed) elapsed.textContent = Math.max(0, Math.round((Date.now() + offset - Number(run.dataset.started)) / 1000)) + " s";
+    if (!waits()) return;
+    if (!head().dataset.deadline) {
+      if (!document.hidden) refresh();
+      return;
+    }
+    const left = Math.max(0, Math.ceil((Number(head().dataset.deadline) - Date.now() - offset) / 1000));
+    const seconds = document.getElementById("seconds");
+    const progress = document.getElementById("progress");
+    if (seconds) seconds.textContent = left;
+    if (progress) progress.value = left;
+    document.title = `${left} s to answer · Run ${run.dataset.run}${host}`;
+    if (left % 2 === 0) probe();
+    say();
+    if (left === 0) refresh();
+  }, 1000);
+  if (waits()) probe();
+  refresh();
+})();
