@@ -3,7 +3,7 @@
 CREATE TABLE record (
     sequence  INTEGER PRIMARY KEY,
     hash      BLOB NOT NULL,
-    id        TEXT NOT NULL UNIQUE,
+    id        TEXT NOT NULL,
     time_ms   INTEGER NOT NULL,
     stage     TEXT NOT NULL,
     intent    INTEGER,
@@ -28,16 +28,15 @@ CREATE TABLE record (
     ended_outcome TEXT
 ) STRICT;
 
--- One act is an intent with its outcome, or an event: outcomes are folded into their intents.
-CREATE INDEX record_acts ON record (sequence) WHERE stage <> 'outcome';
-CREATE INDEX record_changes ON record (is_change, sequence) WHERE stage <> 'outcome';
-CREATE INDEX record_people ON record (person, is_change, sequence) WHERE stage <> 'outcome';
-CREATE INDEX record_actor ON record (actor, sequence) WHERE stage <> 'outcome';
-CREATE INDEX record_action ON record (action, sequence) WHERE stage <> 'outcome';
-CREATE INDEX record_outcome ON record (ended_outcome, sequence) WHERE stage <> 'outcome';
-CREATE INDEX record_time ON record (time_ms, sequence) WHERE stage <> 'outcome';
+-- One act is an intent with its outcome, or an event: outcomes are folded into their intents. Each index holds what
+-- the other filters look at, so that a row is read only when it is shown.
+CREATE INDEX record_changes ON record (is_change, sequence, actor, person, time_ms) WHERE stage <> 'outcome';
+CREATE INDEX record_people ON record (person, sequence, is_change, time_ms) WHERE stage <> 'outcome';
+CREATE INDEX record_actor ON record (actor, sequence, is_change, person, time_ms) WHERE stage <> 'outcome';
+CREATE INDEX record_action ON record (action, sequence, actor, ended_outcome, person, time_ms) WHERE stage <> 'outcome';
+CREATE INDEX record_outcome ON record (ended_outcome, sequence, is_change, actor, person, time_ms) WHERE stage <> 'outcome';
+CREATE INDEX record_time ON record (time_ms, sequence);
 CREATE INDEX record_run ON record (run, sequence) WHERE run IS NOT NULL;
-CREATE INDEX record_open ON record (sequence) WHERE stage = 'intent' AND ended IS NULL;
 
 -- Values before and after, for "this parameter over time".
 CREATE TABLE change (

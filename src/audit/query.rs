@@ -144,22 +144,114 @@ fn holds_words(text: &str, wanted: &str) -> bool {
     })
 }
 
-fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &Filter, cursor: Cursor) {
+/// Records that are looked at on either side of a time: a clock that was set back put them in another order.
+const AROUND: i64 = 1000;
+
+/// What a query walks through, in the order of sequence numbers: never the whole table with another filter on it.
+enum Walk {
+    /// What holds the words.
+    Words(String),
+    /// What changed the parameter.
+    Parameter(String),
+    /// An index of `record`, whose first column one value is looked for in.
+    Index(&'static str),
+    /// All records: every other one at least is an act.
+    Everything,
+}
+
+impl Walk {
+    fn of(filter: &Filter) -> Self {
+        if let Some(name) = &filter.parameter {
+            Self::Parameter(name.clone())
+        } else if let Some(expression) = filter.text.as_deref().and_then(match_expression) {
+            Self::Words(expression)
+        } else if filter.action.is_some() {
+            Self::Index("record_action")
+        } else if filter.outcome.is_some_and(|outcome| outcome != Outcome::Done) {
+            Self::Index("record_outcome")
+        } else if filter.actor.is_some() {
+            Self::Index("record_actor")
+        } else if filter.outcome.is_some() {
+            Self::Index("record_outcome")
+        } else if filter.changes_only {
+            Self::Index("record_changes")
+        } else if filter.people_only {
+            Self::Index("record_people")
+        } else {
+            Self::Everything
+        }
+    }
+
+    /// The column that says where the walk is.
+    const fn place(&self) -> &'static str {
+        match self {
+            Self::Words(_) => "words.rowid",
+            Self::Parameter(_) => "change.sequence",
+            Self::Index(_) | Self::Everything => "record.sequence",
+        }
+    }
+}
+
+/// A query for acts: after `prefix`, from record `after` to before `before`, without order and limit.
+fn acts_query(prefix: &str, filter: &Filter, after: Option<u64>, before: Option<u64>) -> (QueryBuilder<Sqlite>, Walk) {
+    let walk = Walk::of(filter);
+    let mut query = QueryBuilder::new(prefix);
+    query.push("SELECT record.json, outcome.json FROM ");
+    match &walk {
+        Walk::Words(_) => query.push("words CROSS JOIN record ON record.sequence = words.rowid"),
+        Walk::Parameter(_) => query.push("change CROSS JOIN record ON record.sequence = change.sequence"),
+        Walk::Index(name) => query.push("record INDEXED BY ").push(name),
+        Walk::Everything => query.push("record NOT INDEXED"),
+    };
+    query.push(" LEFT JOIN record AS outcome ON outcome.sequence = record.ended AND record.stage = 'intent'");
     query.push(" WHERE record.stage <> 'outcome'");
-    if let Some(before) = cursor.before {
-        query.push(" AND record.sequence < ").push_bind(signed(before));
+    match &walk {
+        Walk::Words(expression) => {
+            query.push(" AND words MATCH ").push_bind(expression.clone());
+        }
+        Walk::Parameter(name) => {
+            query.push(" AND change.name = ").push_bind(name.clone());
+            // Once, should one act name it twice.
+            query.push(
+                " AND NOT EXISTS (SELECT 1 FROM change AS earlier WHERE earlier.name = change.name \
+                 AND earlier.sequence = change.sequence AND earlier.position < change.position)",
+            );
+            if let Some(expression) = filter.text.as_deref().and_then(match_expression) {
+                query.push(" AND record.sequence IN (SELECT rowid FROM words WHERE words MATCH ");
+                query.push_bind(expression).push(")");
+            }
+        }
+        Walk::Index(_) | Walk::Everything => {}
+    }
+    if let Some(after) = after {
+        query.push(" AND ").push(walk.place()).push(" > ").push_bind(signed(after));
+    }
+    if let Some(before) = before {
+        query.push(" AND ").push(walk.place()).push(" < ").push_bind(signed(before));
+    }
+    // Times become sequence numbers first, which every walk goes along; then each is looked at exactly.
+    if let Some(since) = filter.since_ms {
+        query.push(" AND ").push(walk.place());
+        query.push(" >= coalesce((SELECT min(sequence) FROM (SELECT sequence FROM record INDEXED BY record_time WHERE time_ms >= ");
+        query.push_bind(since).push(" ORDER BY time_ms LIMIT ").push_bind(AROUND);
+        query.push(")), 9223372036854775807) AND record.time_ms >= ").push_bind(since);
+    }
+    if let Some(until) = filter.until_ms {
+        query.push(" AND ").push(walk.place());
+        query.push(" <= coalesce((SELECT max(sequence) FROM (SELECT sequence FROM record INDEXED BY record_time WHERE time_ms < ");
+        query.push_bind(until).push(" ORDER BY time_ms DESC LIMIT ").push_bind(AROUND);
+        query.push(")), 0) AND record.time_ms < ").push_bind(until);
     }
     if filter.people_only {
         query.push(" AND record.person = 1");
     }
     if filter.changes_only {
-        query.push(" AND record.is_change = 1");
-    }
-    if let Some(since) = filter.since_ms {
-        query.push(" AND record.time_ms >= ").push_bind(since);
-    }
-    if let Some(until) = filter.until_ms {
-        query.push(" AND record.time_ms < ").push_bind(until);
+        match filter.action {
+            // The action says it already.
+            Some(action) if is_change(action) => {}
+            Some(_) => drop(query.push(" AND 0")),
+            None => drop(query.push(" AND record.is_change = 1")),
+        }
     }
     if let Some(actor) = &filter.actor {
         query.push(" AND record.actor = ").push_bind(actor.clone());
@@ -170,14 +262,7 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &Filter, cursor: Cursor) {
     if let Some(outcome) = &filter.outcome {
         query.push(" AND record.ended_outcome = ").push_bind(word(outcome));
     }
-    if let Some(parameter) = &filter.parameter {
-        query.push(" AND record.sequence IN (SELECT sequence FROM change WHERE name = ");
-        query.push_bind(parameter.clone()).push(")");
-    }
-    if let Some(expression) = filter.text.as_deref().and_then(match_expression) {
-        query.push(" AND record.sequence IN (SELECT rowid FROM words WHERE words MATCH ");
-        query.push_bind(expression).push(")");
-    }
+    (query, walk)
 }
 
 fn act(row: (String, Option<String>)) -> Result<Act, StoreError> {
@@ -188,13 +273,19 @@ fn act(row: (String, Option<String>)) -> Result<Act, StoreError> {
 const COLUMNS: &str = "SELECT record.json, outcome.json FROM record \
      LEFT JOIN record AS outcome ON outcome.sequence = record.ended AND record.stage = 'intent'";
 
+/// The query of one page, after `prefix`.
+fn page_query(prefix: &str, filter: &Filter, cursor: Cursor, limit: usize) -> QueryBuilder<Sqlite> {
+    let (mut query, walk) = acts_query(prefix, filter, None, cursor.before);
+    query.push(" ORDER BY ").push(walk.place()).push(" DESC LIMIT ");
+    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    query
+}
+
 impl Store {
     /// One page, newest first. `limit` is taken between 1 and 200.
     pub async fn page(&self, filter: &Filter, cursor: Cursor, limit: u32) -> Result<Page, StoreError> {
         let limit = limit.clamp(1, 200) as usize;
-        let mut query = QueryBuilder::new(COLUMNS);
-        narrow(&mut query, filter, cursor);
-        query.push(" ORDER BY record.sequence DESC LIMIT ").push_bind(i64::try_from(limit + 1).unwrap_or(201));
+        let mut query = page_query("", filter, cursor, limit + 1);
         let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
         let more = rows.len() > limit;
         let acts = rows.into_iter().take(limit).map(act).collect::<Result<Vec<_>, _>>()?;
@@ -275,10 +366,8 @@ impl Store {
                 let after = after?;
                 // Short reads, so that a slow download never holds a snapshot of the database.
                 let rows = async {
-                    let mut query = QueryBuilder::new(COLUMNS);
-                    narrow(&mut query, &filter, Cursor::default());
-                    query.push(" AND record.sequence > ").push_bind(signed(after));
-                    query.push(" ORDER BY record.sequence LIMIT 500");
+                    let (mut query, walk) = acts_query("", &filter, Some(after), None);
+                    query.push(" ORDER BY ").push(walk.place()).push(" LIMIT 500");
                     let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&pool).await?;
                     rows.into_iter().map(act).collect::<Result<Vec<_>, StoreError>>()
                 };
@@ -292,5 +381,68 @@ impl Store {
             }
         });
         pages.flat_map(futures_util::stream::iter).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::tests::{a_day, store};
+    use super::*;
+
+    /// Every filter alone and with what goes along with it most.
+    fn filters() -> Vec<Filter> {
+        let all = Filter::default();
+        let changes = Filter { changes_only: true, ..all.clone() };
+        let mut filters = vec![Filter { people_only: true, ..all.clone() }];
+        for base in [all, changes] {
+            filters.extend([
+                Filter { since_ms: Some(1), ..base.clone() },
+                Filter { since_ms: Some(1), until_ms: Some(2), ..base.clone() },
+                Filter { actor: Some("anna".to_owned()), ..base.clone() },
+                Filter { action: Some(Action::Run), ..base.clone() },
+                Filter { outcome: Some(Outcome::Failed), ..base.clone() },
+                Filter { parameter: Some("POT_TMP".to_owned()), ..base.clone() },
+                Filter { text: Some("10.200".to_owned()), ..base.clone() },
+                Filter { actor: Some("anna".to_owned()), action: Some(Action::Run), since_ms: Some(1), ..base.clone() },
+                base,
+            ]);
+        }
+        filters
+    }
+
+    #[tokio::test]
+    async fn no_page_reads_the_whole_table_or_sorts_it() {
+        let (store, _folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append(&records, &hashes).await.unwrap();
+        for filter in filters() {
+            for cursor in [Cursor::default(), Cursor { before: Some(1000) }] {
+                let plan: Vec<(i64, i64, i64, String)> = page_query("EXPLAIN QUERY PLAN ", &filter, cursor, 51)
+                    .build_query_as()
+                    .fetch_all(&store.pool)
+                    .await
+                    .unwrap();
+                for (_, _, _, step) in &plan {
+                    // Everything is walked from the newest, and only as far as the page goes; FTS5 calls its own search a scan.
+                    let unfiltered = Filter { since_ms: None, until_ms: None, ..filter.clone() } == Filter::default();
+                    let scans =
+                        step.starts_with("SCAN") && !unfiltered && !step.starts_with("SCAN words VIRTUAL TABLE INDEX");
+                    assert!(!scans && !step.contains("TEMP B-TREE"), "{filter:?} {cursor:?}: {plan:?}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_command_line_and_the_pages_mean_the_same_by_a_filter() {
+        let (store, _folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append(&records, &hashes).await.unwrap();
+        let everything = store.page(&Filter::default(), Cursor::default(), 200).await.unwrap().acts;
+        for filter in filters() {
+            let page = store.page(&filter, Cursor::default(), 200).await.unwrap().acts;
+            let admitted: Vec<Act> = everything.iter().filter(|act| filter.admits(act)).cloned().collect();
+            assert_eq!(page, admitted, "{filter:?}");
+        }
     }
 }

@@ -324,6 +324,10 @@ impl Store {
 
     /// Drops what stands before `first`, which the journal has pruned.
     pub async fn drop_before(&self, first: u64) -> Result<(), StoreError> {
+        let oldest: Option<i64> = sqlx::query_scalar("SELECT min(sequence) FROM record").fetch_one(&self.pool).await?;
+        if oldest.is_none_or(|oldest| unsigned(oldest) >= first) {
+            return Ok(());
+        }
         let mut transaction = self.pool.begin().await?;
         for statement in [
             "DELETE FROM words WHERE rowid < ?",
@@ -506,14 +510,14 @@ pub(super) mod tests {
         (Record { sequence, id: Uuid::now_v7(), time, entry }, Digest::of(&sequence.to_be_bytes()))
     }
 
-    async fn store() -> (Store, tempfile::TempDir) {
+    pub async fn store() -> (Store, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("history.sqlite")).await.unwrap();
         (store, folder)
     }
 
     /// A sign-in, a save (intent and outcome), something that ran by itself.
-    fn a_day() -> (Vec<Record>, Vec<Digest>) {
+    pub fn a_day() -> (Vec<Record>, Vec<Digest>) {
         let mut save = entry(Stage::Intent, Action::Configuration, "anna");
         save.changes = vec![Change {
             name: "POT_NETWORK".to_owned(),

@@ -431,7 +431,11 @@ fn detail(act: &Act, style: Style) -> String {
         row("value", format!("{}: {} -> {}", change.name, side(&change.from), side(&change.to)));
     }
     if let Some(diff) = entry.diff.as_ref().or(ended.and_then(|ended| ended.entry.diff.as_ref())) {
-        let lines: String = diff.to_string().lines().map(|line| format!("{}\n", harmless(line))).collect();
+        let mut lines = String::new();
+        for line in diff.to_string().lines() {
+            lines.push_str(&harmless(line));
+            lines.push('\n');
+        }
         text.push_str(&style.diff(&lines));
     }
     text

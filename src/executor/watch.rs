@@ -27,7 +27,7 @@ const WATCHED: [ManagedFile; 3] = [ManagedFile::PotConf, ManagedFile::PfConf, Ma
 /// A watched file is not longer than this.
 const LONGEST: u64 = 8 << 20;
 /// How often the history is looked through for what is too old.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What was last known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use super::guard::{Form, Visitor};
 use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages, query_value};
 use crate::activity::parse_time;
 use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
-use crate::diff::Diff;
+use crate::diff::{Diff, Line, Side};
 use crate::digest::Digest;
 use crate::executor::protocol::{
     BackupView, Command, ConfigurationView, ExportFormat, RefusalKind, Reply, ReviewView, VerifyView,
@@ -150,6 +150,8 @@ struct Shown {
     time: layout::Time,
     full: layout::Time,
     open: bool,
+    /// Show the difference side by side.
+    side: bool,
     link: String,
     outcome_words: &'static str,
     outcome_icon: Icon,
@@ -188,6 +190,7 @@ impl Shown {
             time: clock.time(&act.record.time),
             full: clock.full(&act.record.time),
             open,
+            side: false,
             link,
             outcome_words,
             outcome_icon,
@@ -357,6 +360,58 @@ async fn list(visitor: &Visitor, filters: Filters, notice: Option<Notice>) -> Re
     layout::page(StatusCode::OK, &page)
 }
 
+/// One row of a difference shown side by side; none where a part of the file is left out.
+type SideRow<'a> = Option<(Option<&'a Line>, Option<&'a Line>)>;
+
+/// A difference as two columns: what was removed beside what was put in its place.
+fn side_by_side(diff: &Diff) -> Vec<SideRow<'_>> {
+    let mut rows = Vec::new();
+    for (number, hunk) in diff.hunks.iter().enumerate() {
+        if number > 0 {
+            rows.push(None);
+        }
+        let mut lines = hunk.lines.iter().peekable();
+        while lines.peek().is_some() {
+            let mut run = |side: Side| {
+                let mut run = Vec::new();
+                while let Some(line) = lines.next_if(|line| line.side == side) {
+                    run.push(line);
+                }
+                run
+            };
+            rows.extend(run(Side::Context).into_iter().map(|line| Some((Some(line), Some(line)))));
+            let (removed, added) = (run(Side::Removed), run(Side::Added));
+            let longest = removed.len().max(added.len());
+            rows.extend((0..longest).map(|at| Some((removed.get(at).copied(), added.get(at).copied()))));
+        }
+    }
+    rows
+}
+
+/// `templates/history/_sides.html`.
+#[derive(Template)]
+#[template(path = "history/_sides.html")]
+struct Sides<'a> {
+    file: &'a str,
+    rows: Vec<SideRow<'a>>,
+}
+
+impl<'a> Sides<'a> {
+    fn new(diff: &'a Diff) -> Self {
+        Self { file: &diff.file, rows: side_by_side(diff) }
+    }
+}
+
+impl askama::filters::HtmlSafe for Sides<'_> {}
+
+/// How a difference is shown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct View {
+    /// `side`: side by side, else one below the other.
+    view: String,
+}
+
 /// `templates/history/one.html`: one act by itself, to link to.
 #[derive(Template)]
 #[template(path = "history/one.html")]
@@ -369,9 +424,10 @@ async fn act_of(visitor: &Visitor, record: u64) -> Result<Act, Fault> {
     visitor.state().history.act(record).await.map_err(trouble)?.ok_or(Fault::NotFound)
 }
 
-async fn one(visitor: Visitor, record: web::Path<u64>) -> Result<HttpResponse, Fault> {
+async fn one(visitor: Visitor, record: web::Path<u64>, view: web::Query<View>) -> Result<HttpResponse, Fault> {
     let act = act_of(&visitor, *record).await?;
-    let shown = Shown::new(&visitor, act, true, "/history".to_owned());
+    let mut shown = Shown::new(&visitor, act, true, "/history".to_owned());
+    shown.side = view.view == "side";
     let title = format!("Record {}", shown.grouped());
     layout::page(StatusCode::OK, &One { frame: visitor.frame(Place::History, title), shown })
 }
@@ -449,6 +505,9 @@ struct Compared {
     diff: Diff,
     from: String,
     to: String,
+    side: bool,
+    /// The same comparison in the other view.
+    other: String,
 }
 
 async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<BackupView>, Fault> {
@@ -488,6 +547,8 @@ struct Compare {
     /// Digests; `now` is the file as it stands.
     from: String,
     to: String,
+    /// As in [`View`].
+    view: String,
 }
 
 async fn content(visitor: &Visitor, file: ManagedFile, which: &str) -> Result<(Vec<u8>, String), Fault> {
@@ -522,7 +583,16 @@ async fn versions(
                 .find(|version| version.backup.digest.to_string() == which)
                 .map_or_else(|| "as it stands now".to_owned(), |version| version.at.text().to_owned())
         };
-        Some(Compared { diff: Diff::between(&path, &old, &new), from: named(&wanted.from), to: named(&wanted.to) })
+        let side = wanted.view == "side";
+        let view = if side { "" } else { "&view=side" };
+        let (from, to) = (query_value(&wanted.from), query_value(&wanted.to));
+        Some(Compared {
+            diff: Diff::between(&path, &old, &new),
+            from: named(&wanted.from),
+            to: named(&wanted.to),
+            side,
+            other: format!("/history/files/{}?from={from}&to={to}{view}", file.name()),
+        })
     };
     let frame = visitor.frame(Place::History, format!("Versions of {}", file.name()));
     layout::page(StatusCode::OK, &Files { frame, groups, compared, single: Some(file) })

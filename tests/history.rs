@@ -1,0 +1,275 @@
+//! The history of a running console: what was reported as done is in it whatever dies, and tampering is found.
+
+mod support;
+
+use serde_json::Value;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use support::{Demo, program};
+
+/// Runs a command line on a simulated host.
+fn console(root: &Path, args: &[&str]) -> Output {
+    Command::new(program()).arg("--root").arg(root).args(args).output().expect("run pot-console")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn json(root: &Path, args: &[&str]) -> Value {
+    let output = console(root, &[&["--format", "json"], args].concat());
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{args:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// A simulated host on which nothing serves.
+fn host() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let built = Command::new(program()).arg("simulate").arg(folder.path().join("host")).output().expect("simulate");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    folder
+}
+
+fn journal(root: &Path) -> PathBuf {
+    let folder = root.join("var/db/pot-console/root/journal");
+    let mut segments: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the journal's folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "journal"))
+        .collect();
+    segments.sort();
+    segments.pop().expect("a segment")
+}
+
+/// Values that the history says were saved.
+fn saved(root: &Path) -> Vec<String> {
+    let found = json(root, &["audit", "list", "--action", "configuration", "--limit", "10000"]);
+    let records = found["records"].as_array().expect("records");
+    records
+        .iter()
+        .filter(|record| record["ended"]["outcome"] == "done" || record["ended"]["outcome"] == "interrupted")
+        .flat_map(|record| record["changes"].as_array().cloned().unwrap_or_default())
+        .filter_map(|change| change["to"].as_str().map(str::to_owned))
+        .collect()
+}
+
+fn rounds() -> u32 {
+    if std::env::var_os("POT_CONSOLE_LONG").is_some() { 200 } else { 20 }
+}
+
+#[test]
+fn no_save_that_was_reported_is_lost_when_the_saving_process_is_killed() {
+    let folder = host();
+    let root = folder.path().join("host");
+    let mut reported = Vec::new();
+    for round in 0..rounds() {
+        let value = format!("em{round}");
+        let mut child = Command::new(program())
+            .arg("--root")
+            .arg(&root)
+            .args(["conf", "set", &format!("POT_EXTIF={value}"), "--force", "--reason", "a test"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("start a save");
+        // From at once to well after its end.
+        std::thread::sleep(Duration::from_millis(u64::from(round % 20) * 15));
+        let _ = child.kill();
+        if child.wait().expect("its end").success() {
+            reported.push(value);
+        }
+    }
+    let value = "em999".to_owned();
+    let output = console(&root, &["conf", "set", &format!("POT_EXTIF={value}"), "--force", "--reason", "a test"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    reported.push(value);
+    let saved = saved(&root);
+    for value in &reported {
+        assert!(saved.contains(value), "{value} was reported as saved, but is not among {saved:?}");
+    }
+    let verified = json(&root, &["audit", "verify"]);
+    assert_eq!(verified["sound"], true, "{verified}");
+}
+
+#[test]
+fn the_database_catches_up_after_the_web_process_was_killed() {
+    let demo = Demo::start("default");
+    for round in 0..rounds() / 4 {
+        let child = Command::new("pgrep").args(["-P", &demo.pid().to_string()]).output().expect("pgrep");
+        for pid in String::from_utf8_lossy(&child.stdout).split_whitespace() {
+            let _ = Command::new("kill").args(["-9", pid]).status();
+        }
+        let set = format!("POT_EXTIF=vtnet{round}");
+        let output = console(&demo.dir, &["conf", "set", &set, "--force", "--reason", "a test"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let begun = Instant::now();
+    loop {
+        let verified = json(&demo.dir, &["audit", "verify"]);
+        assert_eq!(verified["sound"], true, "{verified}");
+        if verified["database"]["behind"] == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "the database stays behind: {verified}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(saved(&demo.dir).len(), rounds() as usize / 4);
+}
+
+#[test]
+fn a_full_disk_refuses_the_change_before_it_is_made() {
+    let folder = host();
+    let root = folder.path().join("host");
+    let first = console(&root, &["conf", "set", "POT_EXTIF=vtnet0", "--force", "--reason", "a test"]);
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    let conf = root.join("usr/local/etc/pot/pot.conf");
+    let before = std::fs::read(&conf).expect("pot.conf");
+    // A limit on the size of files is what a full disk looks like to one who writes.
+    let size = journal(&root).metadata().expect("the journal").len();
+    let command = format!(
+        "trap '' XFSZ; ulimit -f {}; exec \"$0\" --root \"$1\" conf set POT_EXTIF=vtnet1 --force --reason full",
+        size / 512
+    );
+    let output =
+        Command::new("sh").args(["-c", &command]).arg(program()).arg(&root).output().expect("save with a full disk");
+    assert!(!output.status.success(), "{}", stdout(&output));
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("could not be recorded"), "{words}");
+    assert_eq!(std::fs::read(&conf).expect("pot.conf"), before, "pot.conf was changed without a record");
+    let verified = json(&root, &["audit", "verify"]);
+    assert_eq!(verified["sound"], true, "{verified}");
+}
+
+#[test]
+fn a_changed_byte_of_the_journal_is_found_and_its_record_named() {
+    let folder = host();
+    let root = folder.path().join("host");
+    for value in ["vtnet0", "vtnet1", "vtnet2"] {
+        console(&root, &["conf", "set", &format!("POT_EXTIF={value}"), "--force", "--reason", "a test"]);
+    }
+    let kept = folder.path().join("checkpoint.json");
+    let kept = kept.to_str().expect("a path");
+    assert!(console(&root, &["audit", "checkpoint", kept]).status.success());
+    assert!(console(&root, &["audit", "verify", "--checkpoint", kept]).status.success());
+
+    let path = journal(&root);
+    let whole = std::fs::read(&path).expect("the journal");
+    let at = whole.windows(6).position(|window| window == b"vtnet1").expect("a value in the journal");
+    let mut file = std::fs::File::options().read(true).write(true).open(&path).expect("the journal");
+    file.seek(SeekFrom::Start(at as u64)).expect("seek");
+    file.write_all(b"vtnet7").expect("tamper");
+    let mut changed = Vec::new();
+    file.rewind().expect("rewind");
+    file.read_to_end(&mut changed).expect("read");
+    assert_ne!(changed, whole);
+    let output = console(&root, &["--format", "json", "audit", "verify"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(found["sound"], false);
+    assert!(found["record"].as_u64().is_some(), "{found}");
+
+    // Cut off after whole lines and with a new copy of the head, as only root could: the kept checkpoint tells.
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    std::fs::write(&path, lines[..lines.len() - 2].concat()).expect("truncate");
+    std::fs::remove_file(root.join("var/log/pot-console.head")).expect("remove the head");
+    assert!(console(&root, &["audit", "list"]).status.success());
+    let output = console(&root, &["audit", "verify"]);
+    assert_eq!(output.status.code(), Some(0), "only the checkpoint can tell: {}", stdout(&output));
+    let found = json(&root, &["audit", "verify", "--checkpoint", kept]);
+    assert_eq!(found["sound"], false, "{found}");
+    assert!(found["problem"].as_str().is_some_and(|problem| problem.contains("checkpoint")), "{found}");
+}
+
+#[test]
+fn every_row_of_the_database_that_differs_is_named_and_a_rebuild_mends_it() {
+    let demo = Demo::start("default");
+    for value in ["vtnet0", "vtnet1"] {
+        console(&demo.dir, &["conf", "set", &format!("POT_EXTIF={value}"), "--force", "--reason", "a test"]);
+    }
+    let begun = Instant::now();
+    while json(&demo.dir, &["audit", "verify"])["database"]["behind"] != 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the database stays behind");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let database = demo.path("/var/db/pot-console/web/history.sqlite");
+    for tampering in [
+        "UPDATE record SET actor = 'someone else' WHERE sequence = 2",
+        "UPDATE change SET to_value = 'em7'",
+        "DELETE FROM record WHERE sequence = 3",
+        "DELETE FROM record WHERE sequence = (SELECT max(sequence) FROM record)",
+        "UPDATE record SET ended_outcome = 'failed' WHERE ended IS NOT NULL",
+    ] {
+        execute(&database, tampering);
+        let output = console(&demo.dir, &["--format", "json", "audit", "verify"]);
+        assert_eq!(output.status.code(), Some(1), "{tampering}: {}", stdout(&output));
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(found["database"]["count"].as_u64() > Some(0), "{tampering}: {found}");
+        let output = console(&demo.dir, &["audit", "rebuild"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let begun = Instant::now();
+        loop {
+            let found = json(&demo.dir, &["audit", "verify"]);
+            if found["sound"] == true && found["database"]["behind"] == 0 {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{tampering}: not mended: {found}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+fn execute(database: &Path, statement: &'static str) {
+    use sqlx::ConnectOptions as _;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database).foreign_keys(false);
+        let mut connection = options.connect().await.expect("open the database");
+        let done = sqlx::query(statement).execute(&mut connection).await.expect(statement);
+        assert!(done.rows_affected() > 0, "{statement}");
+    });
+}
+
+#[test]
+fn a_backup_holds_journal_and_accounts_and_no_key_and_a_changed_one_is_refused() {
+    let folder = host();
+    let root = folder.path().join("host");
+    console(&root, &["conf", "set", "POT_EXTIF=vtnet0", "--force", "--reason", "a test"]);
+    assert!(console(&root, &["audit", "checkpoint"]).status.success());
+    let file = folder.path().join("history.backup");
+    let name = file.to_str().expect("a path");
+    let output = console(&root, &["audit", "backup", name]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(console(&root, &["audit", "backup", name, "--check"]).status.success());
+    let mut bytes = std::fs::read(&file).expect("the backup");
+    assert!(!String::from_utf8_lossy(&bytes).contains("PRIVATE KEY"));
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    std::fs::write(&file, bytes).expect("tamper");
+    assert_eq!(console(&root, &["audit", "backup", name, "--check"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_list_says_the_object_and_the_values_and_filters_narrow_it() {
+    let folder = host();
+    let root = folder.path().join("host");
+    console(&root, &["conf", "set", "POT_EXTIF=vtnet0", "--force", "--reason", "the card was changed"]);
+    let text = stdout(&console(&root, &["audit", "list"]));
+    assert!(text.contains("POT_EXTIF") && text.contains("vtnet0") && text.contains("the card was changed"), "{text}");
+    let count = |args: &[&str]| {
+        let found = json(&root, &[&["audit", "list"], args].concat());
+        found["records"].as_array().expect("records").len()
+    };
+    assert_eq!(count(&["--parameter", "POT_EXTIF"]), 1);
+    assert_eq!(count(&["--parameter", "POT_TMP"]), 0);
+    assert_eq!(count(&["--text", "card vtn"]), 1);
+    assert_eq!(count(&["--outcome", "failed"]), 0);
+    assert_eq!(count(&["--since", "1h", "--changes"]), 1);
+    assert_eq!(console(&root, &["audit", "list", "--action", "nonsense"]).status.code(), Some(2));
+    let lines = stdout(&console(&root, &["audit", "export"]));
+    let exported: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(exported.last().expect("a record")["action"], "export", "that it was exported is recorded before");
+    let csv = stdout(&console(&root, &["audit", "export", "--as", "csv"]));
+    assert!(csv.starts_with("sequence,"), "{csv}");
+}
