@@ -39,6 +39,8 @@ pub struct Settings {
     pub refresh_seconds: u32,
     /// How long the history is kept, by kind of record.
     pub history: History,
+    /// Whether each record of the history also goes to syslog, as a line of the auth facility with the record's hash.
+    pub syslog: bool,
 }
 
 /// How long the history is kept. A record goes only when it is older *and* beyond the newest so many of its kind, and
@@ -100,6 +102,7 @@ impl Default for Settings {
             backups: 50,
             refresh_seconds: 60,
             history: History::default(),
+            syslog: false,
         }
     }
 }
@@ -221,7 +224,7 @@ impl Settings {
             };
         }
         compare!(listen, user, names, tls, idle_minutes, session_hours, reason_required);
-        compare!(confirm_destructive, pf_files, backups, refresh_seconds);
+        compare!(confirm_destructive, pf_files, backups, refresh_seconds, history, syslog);
         found
     }
 

@@ -11,6 +11,7 @@ mod configuration;
 pub mod core;
 mod evidence;
 mod facts;
+mod forward;
 pub mod frame;
 pub mod local;
 pub(crate) mod logs;

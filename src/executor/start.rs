@@ -113,6 +113,7 @@ impl Executor {
             tracing::error!("the journal is not sound: {problem}");
         }
         self.record_own(Action::Process, "executor", Outcome::Done, "The executor started.".to_owned());
+        self.begin_forwarding().map_err(StartError::Thread)?;
         let executor = Arc::clone(self);
         std::thread::Builder::new()
             .name("watch".to_owned())
@@ -125,6 +126,9 @@ impl Executor {
         self.facts.stop();
         self.evidence.write_counted(true);
         self.record_own(Action::Process, "executor", Outcome::Done, "The executor ended.".to_owned());
+        if let Err(error) = self.forward_records() {
+            tracing::warn!("the end of the history could not be sent to syslog: {error}");
+        }
     }
 
     /// Closes intents that have no outcome as interrupted, with what is found on disk. Who holds the change lock may be
