@@ -3,6 +3,7 @@
 
 // A test's own functions may fail as the test may; clippy.toml allows it in the test functions alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::cast_possible_truncation, clippy::case_sensitive_file_extension_comparisons)]
 
 mod child;
 mod crash;
