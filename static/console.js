@@ -43,3 +43,28 @@ document.addEventListener("htmx:afterSettle", () => {
     else field.removeAttribute("aria-invalid");
   }
 });
+
+// A button must not vanish under the finger that presses it: what is the same is not swapped, and nothing is swapped
+// around a button while it is held down. Leaving a field checks the form, often just then.
+let pressed = null;
+let held = false;
+document.addEventListener("pointerdown", (event) => { pressed = event.target.closest("button"); held = false; });
+for (const end of ["click", "pointercancel"]) document.addEventListener(end, () => { pressed = null; });
+document.addEventListener("pointerup", (event) => {
+  // Released elsewhere: what was kept back is asked for again.
+  if (held && event.target.closest("button") !== pressed) htmx.trigger("#conf", "change");
+});
+const content = (node) => {
+  const box = document.createElement("div");
+  for (const child of node.childNodes) box.append(child.cloneNode(true));
+  return box.innerHTML;
+};
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (pressed && target.contains(pressed)) {
+    held = true;
+    event.detail.shouldSwap = false;
+  } else if (content(target) === content(fragment)) {
+    event.detail.shouldSwap = false;
+  }
+});

@@ -690,7 +690,7 @@ mod tests {
         let own = Document::parse(b"POT_EXTIF=\"em1\"\nPOT_LOG_FACILITY=$(x)\nSITE=berlin\n").unwrap();
         let text = table(&Configuration::new(default, own).settings(), Style::plain());
         assert!(text.starts_with("File system\n  POT_ZFS_ROOT "), "{text}");
-        assert!(text.contains("potnet reads em0\n"), "{text}");
+        assert!(text.contains("potnet reads \"em1\"\n"), "{text}");
         assert!(text.contains("$(x)") && text.contains("read-only: "), "{text}");
         assert!(text.contains("\nUnknown to pot\n  SITE "), "{text}");
     }

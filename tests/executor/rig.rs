@@ -100,7 +100,9 @@ impl Rig {
         let mut files = Vec::new();
         collect(self.layout.root(), &mut files);
         let private = self.layout.private();
-        let may_grow = [private.join("journal"), self.layout.on_disk("/var/log/pot-console.head")];
+        // The key for checkpoints is made in the background when the journal is looked through for pruning.
+        let may_grow =
+            [private.join("journal"), private.join("keys"), self.layout.on_disk("/var/log/pot-console.head")];
         // The lock file holds who had it last; what is known of watched files is written when the console looks.
         let may_change = [private.join("change.lock"), private.join("watched.json"), private.join("backups")];
         files.retain(|(path, _)| {
