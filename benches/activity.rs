@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench activity [-- MIB …]` (default 1 100 1000). Prints ratios; times are this machine's.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use pot_console::activity::{Generation, Query, histogram, newest};
 use pot_console::executor::protocol::Compression;
 use std::fs::File;

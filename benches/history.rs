@@ -27,7 +27,7 @@ const PARAMETERS: [&str; 6] =
     ["POT_NETWORK", "POT_NETMASK", "POT_GATEWAY", "POT_EXTIF", "POT_DNS_IP", "POT_VPN_NETWORKS"];
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let records = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);
+    let records = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(measure(records))
 }
 

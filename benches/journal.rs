@@ -18,7 +18,7 @@ const ROUNDS: usize = 7;
 const LEAST: f64 = 0.25;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let records = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(150_000);
+    let records = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(150_000);
     // Memory where there is any, so that filling it does not wait for a disk on each record.
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? };

@@ -190,3 +190,35 @@ async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriver
     no_complaints(&browser).await?;
     browser.quit().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_starts_the_network_and_keeps_it_over_a_new_connection() -> WebDriverResult<()> {
+    let demo = Demo::start("default");
+    let driver = Driver::start();
+    let profile = tempfile::tempdir().expect("a profile folder");
+    let browser = driver.browser(profile.path()).await;
+    browser.goto(format!("{}/operations/init", demo.url)).await?;
+    type_into(&browser, "name", "admin").await?;
+    type_into(&browser, "password", PASSWORD).await?;
+    click(&browser, "main button").await?;
+    sees(&browser, "h1", "Initialise pot").await?;
+    click(&browser, "form.confirm button").await?;
+    // Lines, steps and the end come by themselves.
+    sees(&browser, "#run-head", "All 11 checks are as planned.").await?;
+    sees(&browser, "#output", "creating zroot/pot/jails").await?;
+
+    browser.goto(format!("{}/operations/vnet-start?revert=60", demo.url)).await?;
+    sees(&browser, "form.confirm", "This turns pf on. It is off now.").await?;
+    click(&browser, "form.confirm button").await?;
+    sees(&browser, ".decision h2", "Keep the new network?").await?;
+    sees(&browser, "#probe", "New connections from your browser arrive:").await?;
+    sees(&browser, "#run-facts", "8 of 8 as planned").await?;
+    assert!(browser.title().await?.contains(" s to answer"), "{}", browser.title().await?);
+    click(&browser, "form[action$='/keep'] button").await?;
+    sees(&browser, "#run-head", "Kept. The network runs as planned.").await?;
+
+    // Nobody answers: the page tells of the end by itself.
+    browser.goto(format!("{}/operations/de-init", demo.url)).await?;
+    sees(&browser, "form.confirm", "Type zroot/pot to confirm").await?;
+    browser.quit().await
+}

@@ -1,5 +1,7 @@
 //! The history of a running console: what was reported as done is in it whatever dies, and tampering is found.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use serde_json::Value;

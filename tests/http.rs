@@ -374,3 +374,95 @@ async fn every_answer_is_guarded_by_headers() {
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     assert!(page.has("aria-label=\"Main\""), "an error page keeps the navigation");
 }
+
+/// Starts the plan at this address with these fields added; gives the run's address.
+async fn start_plan(browser: &Browser<'_>, address: &str, fields: &[(&str, &str)]) -> Page {
+    let path = address.split('?').next().unwrap();
+    let mut form = browser.get(address).await.form(path);
+    for (name, value) in fields {
+        set(&mut form, name, value);
+    }
+    browser.post(path, &form).await
+}
+
+/// The run's page once it says `text`.
+async fn run_says(browser: &Browser<'_>, address: &str, text: &str) -> Page {
+    let begun = std::time::Instant::now();
+    loop {
+        let page = browser.get(address).await;
+        if page.has(text) {
+            return page;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{address} does not say {text:?}: {}", page.text);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn pot_is_initialised_started_kept_and_removed_without_javascript() {
+    let console = console();
+    let browser = admin(&console).await;
+    let started = start_plan(&browser, "/operations/init", &[("reason", "first set-up")]).await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text);
+    let run = started.location.unwrap();
+    let page = run_says(&browser, &run, "All 11 checks are as planned.").await;
+    assert!(page.has("creating zroot/pot/jails") && page.has("first set-up"), "{}", page.text);
+
+    let started = start_plan(&browser, "/operations/vnet-start?revert=60", &[]).await;
+    let run = started.location.unwrap();
+    let page = run_says(&browser, &run, "Keep the new network?").await;
+    assert!(page.has("http-equiv=\"refresh\""), "{}", page.text);
+    // The page that asks ends its connection, so the answer comes over another one.
+    let page = run_says(&browser, &run, "name=\"nonce\"").await;
+    assert_eq!(page.headers.get("connection").map(String::as_str), Some("close"));
+    let kept = browser.post(&format!("{run}/keep"), &page.form(&format!("{run}/keep"))).await;
+    assert_eq!(kept.status, StatusCode::SEE_OTHER, "{}", kept.text);
+    run_says(&browser, &run, "Kept. The network runs as planned.").await;
+
+    let address = "/operations/de-init";
+    let wrong = start_plan(&browser, address, &[("confirm_text", "zroot"), ("password", PASSWORD)]).await;
+    assert!(wrong.has("That is not the dataset&#39;s name. Nothing has been destroyed."), "{}", wrong.text);
+    let wrong = start_plan(&browser, address, &[("confirm_text", "zroot/pot"), ("password", "guess")]).await;
+    assert!(wrong.status.is_client_error(), "{}", wrong.status);
+    let started = start_plan(&browser, address, &[("confirm_text", "zroot/pot"), ("password", PASSWORD)]).await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text);
+    let page = run_says(&browser, &started.location.unwrap(), "zroot/pot is gone, checked.").await;
+    assert!(page.has("href=\"/operations/clean-up?chosen=on&amp;items=fs-root\""), "{}", page.text);
+    assert!(browser.get("/runs").await.has("Run 3"));
+}
+
+#[tokio::test]
+async fn a_runs_events_are_numbered_and_go_on_where_the_browser_stopped() {
+    let console = console();
+    let browser = admin(&console).await;
+    let run = start_plan(&browser, "/operations/init", &[]).await.location.unwrap();
+    run_says(&browser, &run, "All 11 checks are as planned.").await;
+    let numbers = |text: &str| -> Vec<u64> {
+        let kept = text.split("event: end").next().unwrap_or_default();
+        kept.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()
+    };
+    let all = browser.get(&format!("{run}/events")).await;
+    let whole = numbers(&all.text);
+    assert!(whole.windows(2).all(|pair| pair[1] == pair[0] + 1 || pair[1] == pair[0]), "{whole:?}");
+    let middle = whole[whole.len() / 2];
+    let request = browser.http.get(url(&console, &format!("{run}/events"))).header("Last-Event-ID", middle.to_string());
+    let rest = Page::of(request.send().await.unwrap()).await;
+    assert_eq!(numbers(&rest.text).first(), Some(&(middle + 1)));
+    assert!(rest.has("event: end"));
+}
+
+#[tokio::test]
+async fn feedback_is_stored_and_shown_for_copying() {
+    let console = console();
+    let browser = admin(&console).await;
+    let mut form = browser.get("/feedback").await.form("/feedback");
+    set(&mut form, "wrong", "<b>nothing</b>");
+    set(&mut form, "reply_to", "anna@example.org\nBcc: all@example.org");
+    let refused = browser.post("/feedback", &form).await;
+    assert!(refused.has("This is no mail address. Nothing has been stored."), "{}", refused.text);
+    assert!(refused.has("&lt;b&gt;nothing&lt;/b&gt;") || refused.has("&#60;b&#62;nothing"), "what was typed stays");
+    set(&mut form, "reply_to", "anna@example.org");
+    set(&mut form, "send", "on");
+    let stored = browser.post("/feedback", &form).await;
+    assert!(stored.has("handed to this host&#39;s mailer") && stored.has("mailto:"), "{}", stored.text);
+}

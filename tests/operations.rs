@@ -1,5 +1,7 @@
 //! Operations on a simulated host: planned, run, verified, kept or put back, with faults switched on.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use pot_console::executor::protocol::{Refusal, RefusalKind};
 use pot_console::journal::record::{Actor, Entry, Method, Record, Reported, Role, Stage};
 use pot_console::layout::Layout;
@@ -425,7 +427,11 @@ fn nobody_answers_and_the_host_equals_the_one_before() {
     let bench = initialised();
     let before = network(&bench);
     let run = waiting(&bench);
-    assert!(bench.closed.load(Ordering::Relaxed), "the web process is told to close its connections");
+    let until = Instant::now() + Duration::from_secs(5);
+    while !bench.closed.load(Ordering::Relaxed) {
+        assert!(Instant::now() < until, "the web process is told to close its connections");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_ne!(network(&bench), before);
     let plan = bench.plan(INIT);
     assert_eq!(bench.start(&plan).unwrap_err().kind, RefusalKind::Busy, "nothing else changes meanwhile");
@@ -803,4 +809,44 @@ fn the_command_line_plans_runs_and_keeps() {
     assert!(text.contains("zroot/pot is gone, checked."), "{text}");
     let (code, _) = call(&["plan", "init", "-p", "/etc/passwd"]);
     assert_eq!(code, Some(2), "only known files");
+}
+
+#[test]
+fn a_changed_network_takes_the_old_bridge_along_and_gives_it_back() {
+    let bench = initialised();
+    let run = waiting(&bench);
+    let root = Actor { name: "root".to_owned(), method: Method::CommandLine, role: None, session: None, claimed: None };
+    bench.engine.keep_from_command_line(run.id, &root).unwrap();
+    assert_eq!(bench.until_end(run.id).state, RunState::AsPlanned);
+    let before = network(&bench);
+    for (name, value) in [
+        ("POT_NETWORK", "10.64.0.0/16"),
+        ("POT_NETMASK", "255.255.0.0"),
+        ("POT_GATEWAY", "10.64.0.1"),
+        ("POT_DNS_IP", "10.64.0.2"),
+    ] {
+        bench.set(name, value);
+    }
+    let plan = bench.plan(VNET);
+    assert_eq!(state_of(&plan, "old bridge bridge0"), StepState::WillBeDestroyed);
+    let run = waiting(&bench);
+    let bridges = bench.tool("sbin", "ifconfig", &["-a"]);
+    assert!(bridges.contains("inet 10.64.0.1") && !bridges.contains("inet 10.192.0.1"), "{bridges}");
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}\n{}", bench.output(run.id));
+    let inet = |text: &str| text.lines().filter(|line| line.contains("inet ")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(inet(&network(&bench)), inet(&before));
+    assert!(bench.tool("sbin", "pfctl", &["-s", "nat", "-a", "pot-nat"]).contains("10.192.0.0/10"));
+    assert!(bench.tool("sbin", "pfctl", &["-s", "info"]).contains("Enabled"), "a pf that was on is never turned off");
+}
+
+#[test]
+fn whoever_sits_in_the_pots_network_is_not_cut_off() {
+    let bench = initialised();
+    let plan = bench.plan(VNET);
+    let inside = Reported { address: Some("10.192.7.7".to_owned()), browser: None };
+    let refusal = bench.engine.run("session", &anna(), &inside, plan.id, &plan.digest, None, None).unwrap_err();
+    assert!(refusal.message.contains("you are connected from 10.192.7.7"), "{refusal}");
+    assert!(bench.tool("sbin", "ifconfig", &["-g", "bridge"]).trim().is_empty());
 }

@@ -330,6 +330,16 @@ impl Store {
         rows.into_iter().map(act).collect()
     }
 
+    /// Operations that this console ran in a span of time (milliseconds of the Unix epoch), newest first, at most 200.
+    pub async fn runs_between(&self, since_ms: i64, until_ms: i64) -> Result<Vec<Act>, StoreError> {
+        let mut query = QueryBuilder::new(COLUMNS);
+        query.push(" WHERE record.stage <> 'outcome' AND record.action = 'run' AND record.time_ms >= ");
+        query.push_bind(since_ms).push(" AND record.time_ms < ").push_bind(until_ms);
+        query.push(" ORDER BY record.time_ms DESC LIMIT 200");
+        let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
+        rows.into_iter().map(act).collect()
+    }
+
     /// Everybody who stands in the history, for the filter.
     pub async fn actors(&self) -> Result<Vec<String>, StoreError> {
         // Walks the index from name to name, so that it costs the number of names, not of records.

@@ -356,6 +356,13 @@ impl Executor {
         let old = &files.configuration;
         let new = old.apply(edits)?;
         let after = Configuration::new(old.default_document().clone(), new.clone());
+        // What stood so before is named by the findings and stops every run; here it would only stop its mending.
+        if let Err(against) = limits::check_together(&after)
+            && limits::check_together(old).is_ok()
+        {
+            let name = against.parameter.clone();
+            return Err(Refusal::new(RefusalKind::Limit, sentence(&against.to_string())).on(name));
+        }
         let shown = self.layout.shown(&self.layout.pot_conf());
         let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
         let facts = self.facts.get();

@@ -139,6 +139,8 @@ pub enum Expect {
     Bridge(Ipv4Addr, Ipv4Net),
     /// No bridge has this address.
     NoBridge(String),
+    /// No bridge has any of these addresses; the name is only said (a new bridge may get it).
+    NoBridgeWith(String, Vec<Ipv4Addr>),
     /// A bridge has this member.
     BridgeMember(String),
     /// The main rules are loaded (at least so many), and they call pot's anchors.
@@ -536,6 +538,7 @@ impl Expect {
             Self::Forwarding(_) => "IP forwarding".to_owned(),
             Self::Bridge(..) => "Bridge with the gateway".to_owned(),
             Self::NoBridge(name) => format!("Bridge {name} is gone"),
+            Self::NoBridgeWith(name, _) => format!("Old bridge {name} is gone"),
             Self::BridgeMember(name) => format!("Bridge with {name} for IPv6"),
             Self::AnchorsCalled => "Anchors in the loaded rules".to_owned(),
             Self::NatRules(_) => "NAT for the pots".to_owned(),
@@ -633,6 +636,16 @@ impl Expect {
             Self::NoBridge(name) => of(&facts.interfaces, |all| {
                 let there = all.iter().any(|interface| interface.name == *name);
                 (!there, if there { "still there" } else { "gone" }.to_owned())
+            }),
+            Self::NoBridgeWith(_, addresses) => of(&facts.interfaces, |all| {
+                let there = all
+                    .iter()
+                    .filter(|interface| interface.is_bridge())
+                    .find(|bridge| bridge.addresses.iter().any(|own| addresses.contains(&own.address())));
+                (
+                    there.is_none(),
+                    there.map_or_else(|| "gone".to_owned(), |bridge| format!("still there: {}", bridge.name)),
+                )
             }),
             Self::BridgeMember(member) => of(&facts.interfaces, |all| {
                 match all.iter().find(|interface| interface.is_bridge() && interface.members.contains(member)) {

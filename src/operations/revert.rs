@@ -240,6 +240,15 @@ impl NetworkState {
         self.bridges.iter().find(|bridge| bridge.name == name)
     }
 
+    /// The bridge of that name with these very addresses.
+    fn same(&self, other: &Interface) -> Option<&Interface> {
+        self.bridge(&other.name).filter(|bridge| bridge.addresses == other.addresses)
+    }
+
+    fn has(&self, other: &Interface) -> bool {
+        self.same(other).is_some()
+    }
+
     fn same_rules(&self, other: &Self) -> bool {
         self.nat == other.nat && self.rules == other.rules
     }
@@ -404,10 +413,11 @@ impl Work<'_> {
 
     fn bridges(&mut self, before: &NetworkState, left: &NetworkState, now: &NetworkState) {
         const WHAT: &str = "Bridge";
-        for bridge in left.bridges.iter().filter(|bridge| before.bridge(&bridge.name).is_none()) {
+        // A new bridge may have got the name of one that the run took away: name and addresses tell them apart.
+        for bridge in left.bridges.iter().filter(|bridge| !before.has(bridge)) {
             // What it has now, after its member was taken out.
             let present = NetworkState::read(self.host).ok();
-            match present.as_ref().map_or_else(|| now.bridge(&bridge.name), |state| state.bridge(&bridge.name)) {
+            match present.as_ref().unwrap_or(now).same(bridge).cloned() {
                 None => {}
                 Some(present) if present.members.is_empty() => {
                     self.run(WHAT, Tool::Ifconfig, &[&bridge.name, "destroy"], None);
@@ -420,7 +430,7 @@ impl Work<'_> {
             }
         }
         for bridge in &before.bridges {
-            if left.bridge(&bridge.name).is_some() || now.bridge(&bridge.name).is_some() {
+            if left.has(bridge) || now.has(bridge) {
                 continue;
             }
             let mut args = vec![bridge.name.as_str(), "create"];

@@ -312,7 +312,9 @@ impl Configuration {
     }
 
     fn set(&self, name: &Name, value: &str, places: &Places<'_>, changes: &mut Vec<Change>) -> Result<(), EditError> {
-        if self.value(name.as_str()) == Some(value) {
+        // Quotes that potnet does not know are taken off even where sh reads the same value with them.
+        let misread = self.potnet.get(name.as_str()).is_some_and(|read| read != value);
+        if self.value(name.as_str()) == Some(value) && !misread {
             return Ok(());
         }
         self.editable(name)?;

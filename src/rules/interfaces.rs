@@ -1,7 +1,7 @@
 //! Rules about interfaces: POT_EXTIF and its address, the stack, extra interfaces with their networks, the VPN.
 
 use super::Finding;
-use super::view::{View, enumerated};
+use super::view::{MOST_ENTRIES, View, enumerated};
 use crate::potconf::{Name, Source};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
@@ -253,7 +253,7 @@ pub(super) fn extra_is_extif(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn extra_twice(view: &View<'_>) -> Vec<Finding> {
     let once = view.list(EXTRA);
     let Some(value) = view.value(EXTRA) else { return Vec::new() };
-    if super::limits::split(value).count() == once.len() {
+    if super::limits::split(value).count() == once.len() || once.len() == MOST_ENTRIES {
         return Vec::new();
     }
     let message = "POT_EXTRA_EXTIF names an interface twice, and pot would write its rules twice.";
@@ -333,7 +333,7 @@ pub(super) fn extra_network_unused(view: &View<'_>) -> Vec<Finding> {
     let list = view.list(EXTRA);
     view.extra_networks()
         .filter(|(setting, interface)| setting.source == Source::PotConf && !list.contains(interface))
-        .filter(|(setting, _)| super::reading::suggestion(view, &setting.name).is_none())
+        .filter(|(setting, _)| view.suggestion(&setting.name).is_none())
         .map(|(setting, interface)| {
             Finding::warning(
                 "extra-network-unused",
@@ -388,7 +388,7 @@ pub(super) fn entries_that_are_no_networks(view: &View<'_>) -> Vec<Finding> {
     }
     for (setting, _) in view.extra_networks() {
         // What is probably another parameter with a slip in its name is told by `unknown_parameter`.
-        let is_slip = super::reading::suggestion(view, &setting.name).is_some();
+        let is_slip = view.suggestion(&setting.name).is_some();
         if let Some(value) = setting.value.as_deref().filter(|value| !value.is_empty() && !is_slip) {
             findings.extend(judge_entry(&setting.name, value));
         }

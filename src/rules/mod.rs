@@ -24,9 +24,9 @@ use crate::facts::HostFacts;
 use crate::potconf::{Configuration, Edit, Name, PARAMETERS, extra_interface};
 use crate::process::harmless;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use view::View;
+use view::{View, grouped};
 
 pub use finding::{Finding, Fix, Severity};
 
@@ -144,19 +144,64 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&view)).collect();
     findings.extend(reading::against_limit(&view, &findings));
     for finding in &mut findings {
+        if finding.line.is_none() {
+            finding.line = finding.parameters.first().and_then(|name| view.line(name));
+        }
+    }
+    findings.sort_by_cached_key(order);
+    let mut findings = cut_short(findings);
+    for finding in &mut findings {
         finding.fix = finding.fix.take().filter(|fix| can_be_made(&view, fix));
         // Values stand in messages; one of them must not steer the terminal that shows it.
         if let Cow::Owned(safe) = harmless(&finding.message) {
             finding.message = safe;
         }
-        if finding.line.is_none() {
-            finding.line = finding.parameters.first().and_then(|name| view.line(name));
+        if let Some((end, _)) = finding.message.char_indices().nth(LONGEST_MESSAGE) {
+            finding.message.truncate(end);
+            finding.message.push('…');
         }
     }
-    findings.sort_by_cached_key(|finding| {
-        (finding.severity, finding.parameters.first().map(|name| place(name)), finding.line, finding.code.clone())
-    });
     findings
+}
+
+/// The worst first, then as the guide explains the parameters, then as the file names them.
+fn order(finding: &Finding) -> impl Ord + use<> {
+    (finding.severity, finding.parameters.first().map(|name| place(name)), finding.line, finding.code.clone())
+}
+
+/// How many findings of one kind are listed. A file with more has another problem than the next one would name.
+const MOST_OF_A_KIND: usize = 100;
+
+/// Most characters of a message: a value of 1 MiB need not stand in it whole.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// Leaves out what is too much of a kind, and says how much that was.
+fn cut_short(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut counts: HashMap<(Severity, String), usize> = HashMap::new();
+    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len().min(1000));
+    for finding in findings {
+        let count = counts.entry((finding.severity, finding.code.clone())).or_default();
+        *count += 1;
+        if *count <= MOST_OF_A_KIND {
+            kept.push(finding);
+        }
+    }
+    let mut rest: Vec<Finding> = counts
+        .into_iter()
+        .filter(|(_, count)| *count > MOST_OF_A_KIND)
+        .map(|((severity, code), count)| {
+            let more = (count - MOST_OF_A_KIND) as u64;
+            Finding {
+                severity,
+                ..Finding::notice(&code, &[], format!("{} more findings of this kind.", grouped(more)))
+            }
+        })
+        .collect();
+    rest.sort_by_cached_key(order);
+    // Behind the others of their severity.
+    kept.extend(rest);
+    kept.sort_by_key(|finding| finding.severity);
+    kept
 }
 
 /// Files up to this size in bytes have each fix tried out; a larger one would take its time for it.
@@ -304,6 +349,17 @@ mod tests {
         assert_eq!(reading("POT_EXPORT_PORTS_PF_RULES_HOOK"), Some("Empty: pot writes them itself"));
         let missing: Vec<_> = PARAMETERS.iter().filter(|known| !readings.contains_key(known.name)).collect();
         assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_made_to_be_slow_is_judged_all_the_same() {
+        let names = (0..150_000).map(|number| format!("{number:x} ")).collect::<Vec<_>>().concat();
+        let own = format!("POT_EXTRA_EXTIF=\"{names}\"\n");
+        let started = std::time::Instant::now();
+        let configuration = configuration(&own);
+        let findings = check(&Subject::new(&configuration).on(Some(&healthy())));
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+        assert!(findings.len() < 300 && findings.iter().all(|finding| finding.message.len() < 2000));
     }
 
     /// A line of a pot.conf, sound or not.

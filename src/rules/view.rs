@@ -4,7 +4,7 @@ use super::Subject;
 use crate::facts::{HostFacts, Interface, Ipv4Address, Pot, Route};
 use crate::potconf::{Configuration, Setting, Source, parameter};
 use ipnet::Ipv4Net;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Both files and the facts, prepared for the rules.
@@ -14,13 +14,33 @@ pub(super) struct View<'a> {
     pub(super) admin: Option<IpAddr>,
     settings: Vec<Setting>,
     places: HashMap<String, usize>,
+    suggestions: HashMap<String, &'static str>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(subject: &Subject<'a>) -> Self {
         let settings = subject.configuration.settings();
         let places = settings.iter().enumerate().map(|(place, setting)| (setting.name.clone(), place)).collect();
-        Self { configuration: subject.configuration, facts: subject.facts, admin: subject.admin, settings, places }
+        let mut view = Self {
+            configuration: subject.configuration,
+            facts: subject.facts,
+            admin: subject.admin,
+            settings,
+            places,
+            suggestions: HashMap::new(),
+        };
+        view.suggestions = view
+            .settings
+            .iter()
+            .filter(|setting| setting.source == Source::PotConf)
+            .filter_map(|setting| Some((setting.name.clone(), super::reading::meant(&view, &setting.name)?)))
+            .collect();
+        view
+    }
+
+    /// The parameter that was probably meant by a name of pot.conf that pot does not know.
+    pub(super) fn suggestion(&self, name: &str) -> Option<&'static str> {
+        self.suggestions.get(name).copied()
     }
 
     /// Every setting: the known parameters, then whatever else the files name.
@@ -71,15 +91,11 @@ impl<'a> View<'a> {
         self.text(name)?.parse().ok()
     }
 
-    /// The entries of a list, each once, in order.
+    /// The entries of a list, each once, in order; the first [`MOST_ENTRIES`] of them.
     pub(super) fn list(&self, name: &str) -> Vec<&str> {
-        let mut entries = Vec::new();
-        for entry in self.value(name).map(super::limits::split).into_iter().flatten() {
-            if !entries.contains(&entry) {
-                entries.push(entry);
-            }
-        }
-        entries
+        let mut seen = HashSet::new();
+        let entries = self.value(name).map(super::limits::split).into_iter().flatten();
+        entries.filter(|entry| seen.insert(*entry)).take(MOST_ENTRIES).collect()
     }
 
     /// Parameters of the family POT_NETWORK_<interface> that are set: the setting and its interface.
@@ -146,7 +162,7 @@ impl<'a> View<'a> {
 
     /// The IPv4 addresses of an interface that are the host's, without those that pots of type alias have on it.
     pub(super) fn host_addresses(&self, interface: &Interface) -> Vec<Ipv4Address> {
-        let of_pots: std::collections::HashSet<IpAddr> = self
+        let of_pots: HashSet<IpAddr> = self
             .pots()
             .iter()
             .filter(|pot| pot.network_type == "alias")
@@ -160,6 +176,9 @@ impl<'a> View<'a> {
             .collect()
     }
 }
+
+/// How many entries of a list are judged. The limit is far below; a file of 1 MiB can hold a quarter of a million.
+pub(super) const MOST_ENTRIES: usize = 256;
 
 /// Whether two networks have an address in common.
 pub(super) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {

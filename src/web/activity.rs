@@ -5,6 +5,7 @@ use super::error::Fault;
 use super::guard::Visitor;
 use super::layout::{self, Clock, Entry as Place, Frame, Pages, query_value};
 use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, line, meaning};
+use crate::audit::Act;
 use crate::audit::csv_field;
 use crate::executor::protocol::{Command, LogFileView, RefusalKind, Reply};
 use actix_web::http::StatusCode;
@@ -214,6 +215,8 @@ struct Line {
     entry: Entry,
     clock: Clock,
     fresh: bool,
+    /// The console's own run that this call belongs to: its number and who started it.
+    run: Option<(u64, String)>,
 }
 
 /// The template escapes what it shows.
@@ -236,13 +239,14 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
     };
     let counts = if filters.counts == "1" { Some(count(&visitor, &filters, &log, query).await?) } else { None };
     let clock = visitor.clock().clone();
+    let runs = runs_of(&visitor, &entries).await?;
     let following = filters.follow == "1" && cursor.is_none();
     let page = Page {
         frame: visitor.frame(Place::Activity, Place::Activity.label()),
         facility: log.facility,
         file: log.generations.first().map(|generation| generation.path.clone()),
         files: log.generations.len(),
-        days: by_day(entries, &clock),
+        days: by_day(entries, &clock, &runs),
         pages: Pages {
             label: "Activity",
             newer: cursor.map(|_| filters.address("/activity", &[])),
@@ -280,11 +284,44 @@ fn problems(summary: &Summary) -> Vec<String> {
     summary.problems.iter().map(ToString::to_string).collect()
 }
 
-fn by_day(entries: Vec<Entry>, clock: &Clock) -> Vec<Day> {
+/// How far a logged call may lie outside of the run that made it: syslog writes whole seconds.
+const SLACK_MS: i64 = 2_000;
+
+/// The console's runs in the time of these entries.
+async fn runs_of(visitor: &Visitor, entries: &[Entry]) -> Result<Vec<Act>, Fault> {
+    let (Some(newest), Some(oldest)) = (entries.first(), entries.last()) else { return Ok(Vec::new()) };
+    // A run may have begun an hour before it called pot: it waited for its preparations.
+    let since = oldest.time.as_millisecond() - 3_600_000;
+    let until = newest.time.as_millisecond() + SLACK_MS;
+    visitor
+        .state()
+        .history
+        .runs_between(since, until)
+        .await
+        .map_err(|error| Fault::Unexpected(format!("the history could not be read: {error}")))
+}
+
+/// The run that called pot so at that time. A match of time and command, no proof: the page says so.
+fn run_of(entry: &Entry, runs: &[Act]) -> Option<(u64, String)> {
+    let command = entry.command.as_deref().filter(|_| !entry.foreign)?;
+    let at = entry.time.as_millisecond();
+    runs.iter().find_map(|act| {
+        let record = &act.record;
+        let ended = act.ended.as_ref().map_or(i64::MAX, |ended| ended.time.as_millisecond());
+        let within = record.time.as_millisecond() - SLACK_MS <= at && at <= ended.saturating_add(SLACK_MS);
+        (within && record.entry.object == command)
+            .then_some(record.entry.run)
+            .flatten()
+            .map(|run| (run, record.entry.actor.name.clone()))
+    })
+}
+
+fn by_day(entries: Vec<Entry>, clock: &Clock, runs: &[Act]) -> Vec<Day> {
     let mut days: Vec<Day> = Vec::new();
     for entry in entries {
         let heading = clock.day(&entry.time);
-        let line = Line { entry, clock: clock.clone(), fresh: false };
+        let run = run_of(&entry, runs);
+        let line = Line { entry, clock: clock.clone(), fresh: false, run };
         match days.last_mut() {
             Some(day) if day.heading.text() == heading.text() => day.entries.push(line),
             _ => days.push(Day { heading, entries: vec![line] }),
@@ -446,7 +483,7 @@ async fn send(
     let entries = follower.poll(query).map_err(failed)?;
     let any = !entries.is_empty();
     for entry in entries {
-        let line = Line { entry, clock: visitor.clock().clone(), fresh: true };
+        let line = Line { entry, clock: visitor.clock().clone(), fresh: true, run: None };
         let html = line.render().map_err(|error| Fault::Unexpected(format!("rendering a line: {error}")))?;
         let mut event = String::from("event: entry\n");
         for part in html.lines() {

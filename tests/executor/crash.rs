@@ -202,7 +202,9 @@ fn with_spoilt_folder(spoil: impl FnOnce(&Mounted, &std::path::Path)) {
         .map(|path| (path.clone(), std::fs::read(&path).unwrap()))
         .collect();
     let Some(mounted) = Mounted::new(layout.etc(), "size=64k") else { return };
-    files.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    for (path, bytes) in files {
+        std::fs::write(path, bytes).unwrap();
+    }
     spoil(&mounted, layout.etc());
     let before = std::fs::read(layout.pot_conf()).unwrap();
     let names = |layout: &Layout| {

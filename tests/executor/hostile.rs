@@ -39,7 +39,7 @@ fn malformed(dice: &mut Dice, token: Option<&Secret>) -> Vec<u8> {
         3 => framed(good.as_bytes())[..10 + dice.roll(20)].to_vec(),
         4 => framed(b""),
         5 => framed(&vec![b'['; 1 + dice.roll(100_000)]),
-        6 => framed(&(0..1 + dice.roll(2000)).map(|_| dice.roll(256) as u8).collect::<Vec<_>>()),
+        6 => framed(&(0..=dice.roll(2000)).map(|_| dice.roll(256) as u8).collect::<Vec<_>>()),
         7 => framed(request(r#"{"command":"shell","argv":["/bin/sh","-c","id"]}"#).as_bytes()),
         8 => framed(request(r#"{"command":"session","actor":"anna","role":"admin"}"#).as_bytes()),
         9 => framed(request(r#"{"command":"file","file":"../../etc/passwd"}"#).as_bytes()),
@@ -102,7 +102,7 @@ fn no_well_formed_message_does_more_than_the_role_of_its_session() {
         let token = match n % 3 {
             0 => None,
             1 => Some(viewer.clone()),
-            _ => Some(Secret(format!("{:A>43}", n))),
+            _ => Some(Secret(format!("{n:A>43}"))),
         };
         let reported = Reported { address: Some(format!("10.0.{}.{}", n / 250, n % 250)), browser: None };
         let command = commands[n % commands.len()].clone();

@@ -1,6 +1,10 @@
 //! The executor as its neighbours meet it: the web process, be it honest or hostile, the command line beside it, a
 //! sudden death at every step, and the two processes with what the web process still has.
 
+// A test's own functions may fail as the test may; clippy.toml allows it in the test functions alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::cast_possible_truncation, clippy::case_sensitive_file_extension_comparisons)]
+
 mod child;
 mod crash;
 mod hostile;

@@ -1,6 +1,7 @@
 //! Starts the real program on a simulated host for tests, and ends it with the test.
 
 #![allow(dead_code, reason = "each test binary uses the verbs that it needs")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

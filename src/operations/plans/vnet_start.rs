@@ -248,7 +248,10 @@ fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway
                     format!("{with}, of an earlier POT_NETWORK, no members: pot vnet-start alone would leave it beside the new one"),
                 )
                 .act(Action::Run(Command::new(Tool::Ifconfig, &[&bridge.name, "destroy"])))
-                .expect(Expect::NoBridge(bridge.name.clone())),
+                .expect(Expect::NoBridgeWith(
+                    bridge.name.clone(),
+                    bridge.addresses.iter().map(crate::facts::Ipv4Address::address).collect(),
+                )),
             );
             draft.put_back.push((format!("Bridge {}", bridge.name), format!("made again {with}")));
         } else {
