@@ -212,6 +212,9 @@ impl Evidence {
 
     /// Drops what is too old; the projection follows with its next look.
     pub(super) fn prune(&self, retention: &Retention) -> Result<Option<Pruned>, JournalError> {
+        if !self.journal.has_old_segments() {
+            return Ok(None);
+        }
         let key = CheckpointKey::open_or_make(&self.keys)?;
         let pruned = self.journal.prune(retention, &key)?;
         self.tell();

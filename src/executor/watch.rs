@@ -112,6 +112,27 @@ impl Executor {
         let mut known = self.known();
         known.files.insert(self.layout.shown(path), Some(Digest::of(bytes)));
         self.write_known(&known);
+        // Versions are kept of what a change replaces, not of what it writes: for that the difference would be missing.
+        if let Err(error) =
+            files::replace_with_mode(&self.last_written(path), &Expected::Anything, bytes, 0o600, &crash_point)
+        {
+            tracing::warn!("the content of {} could not be noted: {error}", path.display());
+        }
+    }
+
+    /// Where the content that the console wrote last to `path` is noted.
+    fn last_written(&self, path: &Path) -> PathBuf {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.layout.private().join(format!("watched-{name}"))
+    }
+
+    /// What stood in a file, by its digest: a kept version, or what the console wrote last.
+    fn content_of(&self, file: ManagedFile, digest: &Digest) -> Option<Vec<u8>> {
+        let kept = self.backups().read(file.name(), digest).ok();
+        kept.or_else(|| {
+            let written = files::read_limited(&self.last_written(&self.managed_path(file)), LONGEST).ok()?;
+            (Digest::of(&written) == *digest).then_some(written)
+        })
     }
 
     fn read_watched(&self, file: ManagedFile) -> Result<Option<Vec<u8>>, FileError> {
@@ -186,7 +207,7 @@ impl Executor {
         bytes: Option<&[u8]>,
     ) {
         let old = match last {
-            Some(digest) => self.backups().read(file.name(), &digest).ok(),
+            Some(digest) => self.content_of(file, &digest),
             None => Some(Vec::new()),
         };
         let what = match (last, now) {

@@ -405,6 +405,11 @@ impl Journal {
         Ok((state.tail.next - 1, state.tail.record_hash))
     }
 
+    /// Whether there is more than the segment that is written to, which is never pruned.
+    pub fn has_old_segments(&self) -> bool {
+        self.state().segments.len() > 1
+    }
+
     /// The lowest sequence number that is kept: 1 unless the journal was pruned.
     pub fn first(&self) -> u64 {
         self.state().segments.first().copied().unwrap_or(1)
