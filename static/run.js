@@ -11,6 +11,7 @@
   const host = document.title.includes(" · ") ? document.title.slice(document.title.lastIndexOf(" · ")) : "";
   let last = Number(run.dataset.last);
   let ended = false;
+  let closed = false; // the stream has said that nothing more will come
   let offset = 0; // the host's clock less ours, in milliseconds
   let asked = 0;
   let arrived = 0;
@@ -55,6 +56,10 @@
         const newFacts = fresh.getElementById("run-facts");
         if (!newHead || !newFacts) return;
         document.getElementById("run-facts").replaceWith(newFacts);
+        for (const [id, words] of [["run-state", newHead.dataset.said], ["run-elapsed", newHead.dataset.elapsed]]) {
+          const place = document.getElementById(id);
+          if (place) place.textContent = words;
+        }
         const count = document.getElementById("count-operations");
         if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
         // The buttons stay under the finger: the question is put anew only when it changes.
@@ -69,6 +74,7 @@
         if (isFinal(newHead.dataset.state)) end(newHead);
         else if (newHead.dataset.state === "awaiting-keep") probe();
       } catch { /* the next change or the next second tries again */ }
+      if (closed && !ended) setTimeout(refresh, 1000); // no line will come that asks for it
     }, 150);
   };
 
@@ -94,6 +100,7 @@
     stream.addEventListener("run", (event) => add(JSON.parse(event.data)));
     stream.addEventListener("end", () => {
       stream.close();
+      closed = true;
       refresh();
     });
     stream.onerror = () => {
@@ -156,8 +163,11 @@
 
   setInterval(() => {
     if (ended) return;
-    const elapsed = document.getElementById("elapsed");
-    if (elapsed) elapsed.textContent = Math.max(0, Math.round((Date.now() + offset - Number(run.dataset.started)) / 1000)) + " s";
+    const elapsed = Math.max(0, Math.round((Date.now() + offset - Number(run.dataset.started)) / 1000)) + " s";
+    for (const id of ["elapsed", "run-elapsed"]) {
+      const place = document.getElementById(id);
+      if (place) place.textContent = elapsed;
+    }
     if (!waits()) return;
     if (!head().dataset.deadline) {
       if (!document.hidden) refresh();
