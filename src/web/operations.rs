@@ -280,7 +280,14 @@ impl Options {
     /// The operation of that name with these options.
     fn operation(&self, name: &str) -> Result<Operation, Fault> {
         Ok(match name {
-            "prepare" => Operation::Prepare { items: self.all::<Preparation>("items")? },
+            "prepare" => {
+                let mut items = self.all::<Preparation>("items")?;
+                // The list of operations links here without a choice: what it says that this does.
+                if items.is_empty() && !self.is("chosen", "on") {
+                    items = vec![Preparation::InstallPot, Preparation::EnableRacct, Preparation::RouteLog];
+                }
+                Operation::Prepare { items }
+            }
             "init" => {
                 let pf = self.one_of("pf", &["place", "pot", "leave"])?;
                 let syslogd = self.one_of("syslogd", &["merge", "replace", "leave"])?;

@@ -54,7 +54,9 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         draft.block("Nothing is chosen.", "Choose at least one to-do.", None);
     }
     draft.nothing_to_do = parts.is_empty();
-    draft.summary = if parts.is_empty() {
+    draft.summary = if items.is_empty() {
+        "Nothing is chosen.".to_owned()
+    } else if parts.is_empty() {
         "All of this is done already.".to_owned()
     } else {
         let mut text = parts.join(", ");
