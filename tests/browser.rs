@@ -93,6 +93,19 @@ async fn sees(browser: &WebDriver, css: &str, text: &str) -> WebDriverResult<()>
     }
 }
 
+/// Waits until the tab's title says so.
+async fn titled(browser: &WebDriver, text: &str) -> WebDriverResult<()> {
+    let begun = Instant::now();
+    loop {
+        let title = browser.title().await?;
+        if title.contains(text) {
+            return Ok(());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "the title does not say {text:?}: {title}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn click(browser: &WebDriver, css: &str) -> WebDriverResult<()> {
     let element = browser.query(By::Css(css)).wait(Duration::from_secs(10), Duration::from_millis(50)).first().await?;
     element.scroll_into_view().await?;
@@ -213,7 +226,7 @@ async fn an_admin_starts_the_network_and_keeps_it_over_a_new_connection() -> Web
     sees(&browser, ".decision h2", "Keep the new network?").await?;
     sees(&browser, "#probe", "New connections from your browser arrive:").await?;
     sees(&browser, "#run-facts", "8 of 8 as planned").await?;
-    assert!(browser.title().await?.contains(" s to answer"), "{}", browser.title().await?);
+    titled(&browser, " s to answer").await?;
     click(&browser, "form[action$='/keep'] button").await?;
     sees(&browser, "#run-head", "Kept. The network runs as planned.").await?;
 
