@@ -1,7 +1,7 @@
 //! The prediction of `potnet config-check` against the real program, on generated pairs of files.
 //!
 //! The program is looked for in `POT_CONSOLE_POTNET`, then in `target/oracle/bin`, then in `PATH`; that there is none
-//! is a failure. crates.io has potnet 0.4.4; FreeBSD packages 0.5.0, which the product predicts. Both readings are
+//! is a failure. As a crate there is potnet 0.4.4; FreeBSD packages 0.5.0, which the product predicts. Both readings are
 //! modelled ([`Release`]): the program found is held against its own model in every case, and the two models may differ
 //! only where 0.5.0 is known to: a DNS address that comes from the default file alone, or from neither.
 

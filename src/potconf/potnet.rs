@@ -21,7 +21,7 @@ pub struct PotnetAnswer {
 /// Which potnet is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
-    /// On crates.io. A DNS address from the default file is held against the network, and without any DNS address
+    /// The newest that is published as a crate. A DNS address from the default file is held against the network, and without any DNS address
     /// the configuration is incomplete.
     V0_4_4,
     /// What FreeBSD packages. A DNS address from the default file that lies outside the network is dropped without a
