@@ -41,6 +41,8 @@ pub struct Settings {
     pub history: History,
     /// Whether each record of the history also goes to syslog, as a line of the auth facility with the record's hash.
     pub syslog: bool,
+    /// Who gets feedback that an admin wants sent; none: the address that pot's guide names.
+    pub feedback_recipient: Option<String>,
 }
 
 /// How long the history is kept. A record goes only when it is older *and* beyond the newest so many of its kind, and
@@ -103,6 +105,7 @@ impl Default for Settings {
             refresh_seconds: 60,
             history: History::default(),
             syslog: false,
+            feedback_recipient: None,
         }
     }
 }
@@ -193,6 +196,11 @@ impl Settings {
         if self.listen.is_empty() || self.listen.len() > 16 {
             return out("listen", format!("{} addresses", self.listen.len()), "1 to 16 addresses with port");
         }
+        if let Some(recipient) = &self.feedback_recipient
+            && !crate::operations::feedback::is_address(recipient)
+        {
+            return out("feedback_recipient", recipient.clone(), "one mail address");
+        }
         if self.user.is_empty() || self.user == "root" {
             return out("user", self.user.clone(), "an unprivileged user's name");
         }
@@ -224,7 +232,7 @@ impl Settings {
             };
         }
         compare!(listen, user, names, tls, idle_minutes, session_hours, reason_required);
-        compare!(confirm_destructive, pf_files, backups, refresh_seconds, history, syslog);
+        compare!(confirm_destructive, pf_files, backups, refresh_seconds, history, syslog, feedback_recipient);
         found
     }
 

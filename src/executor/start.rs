@@ -67,7 +67,12 @@ impl Executor {
         let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
         let evidence = Arc::new(Evidence::new(journal, &opening, layout.private().join("keys"), Arc::clone(&hints)));
         let tools = Tools::find(layout);
-        let settings_of_engine = EngineSettings { pf_files: settings.pf_files.clone(), ..EngineSettings::default() };
+        let defaults = EngineSettings::default();
+        let settings_of_engine = EngineSettings {
+            pf_files: settings.pf_files.clone(),
+            feedback_recipient: settings.feedback_recipient.clone().unwrap_or(defaults.feedback_recipient),
+            ..defaults
+        };
         let settings = Arc::new(RwLock::new(Arc::new(settings)));
         let engine = Engine::open(
             layout.clone(),
