@@ -264,6 +264,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documented_settings_are_taken() {
+        let text = include_str!("../docs/settings.md");
+        let example = text.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let documented = Settings::parse(example, "docs/settings.md").unwrap();
+        let names = vec!["jail1.lan".to_owned()];
+        let history = documented.history.clone();
+        assert_eq!(documented, Settings { names, history, ..Settings::default() });
+    }
+
+    #[test]
     fn without_a_file_the_console_listens_on_loopback_only() {
         let settings = Settings::read(Path::new("/nonexistent/pot-console.toml"), false).unwrap();
         assert_eq!(settings, Settings::default());
