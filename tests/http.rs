@@ -466,3 +466,45 @@ async fn feedback_is_stored_and_shown_for_copying() {
     let stored = browser.post("/feedback", &form).await;
     assert!(stored.has("handed to this host&#39;s mailer") && stored.has("mailto:"), "{}", stored.text);
 }
+
+/// The web process below the executor of this console.
+fn web_process(console: &Demo) -> String {
+    let output = std::process::Command::new("pgrep").args(["-P", &console.pid().to_string()]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split_whitespace().next().expect("a web process").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_goes_on_while_the_web_process_dies() {
+    let console = console();
+    let browser = admin(&console).await;
+    // Slow enough to be met in the middle.
+    pot_console::simulator::set_fault(&console.dir, "pot slow 2000".parse().unwrap()).unwrap();
+    let run = start_plan(&browser, "/operations/init", &[]).await.location.unwrap();
+    let before = web_process(&console);
+    assert!(std::process::Command::new("kill").args(["-KILL", &before]).status().unwrap().success());
+    // The executor starts another one on the listener that it kept; the session is the executor's, so it holds.
+    for _ in 0..100 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if browser.http.get(url(&console, &run)).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            break;
+        }
+    }
+    run_says(&browser, &run, "All 11 checks are as planned.").await;
+    assert_ne!(web_process(&console), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_answers_and_the_host_puts_back_what_it_was() {
+    let console = console();
+    let browser = admin(&console).await;
+    let init = start_plan(&browser, "/operations/init", &[]).await.location.unwrap();
+    run_says(&browser, &init, "All 11 checks are as planned.").await;
+    let run = start_plan(&browser, "/operations/vnet-start?revert=10", &[]).await.location.unwrap();
+    run_says(&browser, &run, "Keep the new network?").await;
+    // The page is closed and nobody comes back in time.
+    tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+    let page = run_says(&browser, &run, "Put back at ").await;
+    assert!(page.has("The host is as before, checked:"), "{}", page.text);
+    let history = browser.get("/history").await;
+    assert!(history.has("put back"), "{}", history.text);
+}
