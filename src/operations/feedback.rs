@@ -2,7 +2,6 @@
 
 use super::engine::{Engine, failed};
 use super::looking::lines;
-use crate::digest::Digest;
 use crate::executor::protocol::{Refusal, RefusalKind};
 use crate::files::{self, Expected};
 use crate::journal::record::{Action as Act, Actor, Outcome, Reported};
@@ -88,9 +87,8 @@ pub(super) fn store(
     let at = Timestamp::now();
     let folder = engine.host.layout.private().join("feedback");
     files::make_private_dir(&folder).map_err(failed)?;
-    let name =
-        format!("{}-{}.json", at.as_millisecond(), Digest::of(text.as_bytes()).hex().get(..8).unwrap_or_default());
-    let path = folder.join(name);
+    // Two that say the same in the same millisecond are two.
+    let path = folder.join(format!("{}.json", uuid::Uuid::now_v7()));
     let mut kept = Kept { at, actor: actor.name.clone(), given, sent: None, answer: "not sent, as asked".to_owned() };
     let write = |kept: &Kept| {
         let bytes = super::runs::json(&path, kept)?;
