@@ -13,6 +13,7 @@
 //! | [`audit`] | the journal's projection in SQLite: store, query, export |
 //! | [`activity`] | syslog: parse, read rotated files, search, follow |
 //! | [`executor`] | protocol, client (async, web side), server (root side), permissions, spawn |
+//! | [`settings`] | the settings file, root's |
 //! | [`accounts`] | users, passwords, roles, sessions, proofs (root side) |
 //! | [`operations`] | init, vnet-start, de-init …: plan, run, verify, revert (root side) |
 //! | [`journal`] | the chain: append, verify, checkpoints |
@@ -23,13 +24,16 @@
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
 //! | [`layout`], [`diff`], [`digest`] | where files stand, line differences and SHA-256 as types |
-//! | [`settings`] | the settings file, root's |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //! | [`simulator`] | the simulated tools; uses only `potconf` and the leaves |
 //!
 //! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`
 //! may use rules and do I/O: data and its gathering are two subjects. `process` and `layout` stand below `host`
 //! because probes, operations and the executor all run commands, and there is one way to do so.
+//!
+//! Three files hold words only, no behaviour, and may be named from below: [`executor::protocol`] (refusals that
+//! `operations` gives), [`operations::plan`] (the to-dos that `host` offers) and [`journal::record`]. They are to
+//! move below their users, as `facts` did.
 
 pub mod accounts;
 pub mod activity;

@@ -3,7 +3,7 @@
 
 use super::error::Fault;
 use super::guard::Visitor;
-use super::layout::{self, Clock, Entry as Place, Frame, Pages, query_value};
+use super::layout::{self, Clock, Entry as Place, Frame, Pages};
 use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, line, meaning};
 use crate::audit::Act;
 use crate::audit::csv_field;
@@ -104,13 +104,7 @@ impl Filters {
             ("changes", &self.changes),
             ("text", &self.text),
         ];
-        let unchanged = all.iter().filter(|(name, _)| !change.iter().any(|(changed, _)| changed == name));
-        let pairs = unchanged.map(|(name, value)| (*name, value.as_str())).chain(change.iter().copied());
-        let query: Vec<String> = pairs
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", query_value(value)))
-            .collect();
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+        layout::address(path, &all, change)
     }
 
     fn is_command(&self, name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use super::guard::{Form, Visitor};
-use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages, query_value};
+use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages};
 use crate::activity::parse_time;
 use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
 use crate::diff::{Diff, Line, Side};
@@ -116,13 +116,7 @@ impl Filters {
             ("outcome", &self.outcome),
             ("text", &self.text),
         ];
-        let unchanged = all.iter().filter(|(name, _)| !change.iter().any(|(changed, _)| changed == name));
-        let pairs = unchanged.map(|(name, value)| (*name, value.as_str())).chain(change.iter().copied());
-        let query: Vec<String> = pairs
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", query_value(value)))
-            .collect();
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+        layout::address(path, &all, change)
     }
 
     fn any(&self) -> bool {
@@ -585,7 +579,7 @@ async fn versions(
         };
         let side = wanted.view == "side";
         let view = if side { "" } else { "&view=side" };
-        let (from, to) = (query_value(&wanted.from), query_value(&wanted.to));
+        let (from, to) = (layout::query_value(&wanted.from), layout::query_value(&wanted.to));
         Some(Compared {
             diff: Diff::between(&path, &old, &new),
             from: named(&wanted.from),

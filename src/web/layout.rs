@@ -566,6 +566,17 @@ pub fn see_other(address: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((actix_web::http::header::LOCATION, address)).finish()
 }
 
+/// The address of a page with these query parameters, some of them changed; empty ones are left out.
+pub fn address(path: &str, all: &[(&str, &String)], change: &[(&str, &str)]) -> String {
+    let unchanged = all.iter().filter(|(name, _)| !change.iter().any(|(changed, _)| changed == name));
+    let pairs = unchanged.map(|(name, value)| (*name, value.as_str())).chain(change.iter().copied());
+    let query: Vec<String> = pairs
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", query_value(value)))
+        .collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
 /// Text for the value of a query parameter.
 pub fn query_value(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
