@@ -41,8 +41,14 @@ impl<'a> Browser<'a> {
         Self { console, http }
     }
 
+    /// Like browsers, asks once more when a kept connection was closed just as the question left.
     async fn get(&self, path: &str) -> Page {
-        Page::of(self.http.get(url(self.console, path)).send().await.unwrap()).await
+        let ask = || self.http.get(url(self.console, path)).send();
+        let answer = match ask().await {
+            Err(error) if error.is_request() => ask().await,
+            answer => answer,
+        };
+        Page::of(answer.unwrap()).await
     }
 
     async fn post(&self, path: &str, form: &[(String, String)]) -> Page {

@@ -13,8 +13,9 @@ use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use super::error::Fault;
 
@@ -53,6 +54,13 @@ pub struct Open {
     connection: Connection,
     /// A second descriptor of the same socket, only to shut it down.
     socket: Option<std::net::TcpStream>,
+    /// Whether its next answer is its last.
+    ending: AtomicBool,
+}
+
+/// Whether the connection of this request ends with the answer.
+pub fn is_ending(request: &HttpRequest) -> bool {
+    request.conn_data::<Arc<Open>>().is_some_and(|open| open.ending.load(Ordering::Relaxed))
 }
 
 /// All open connections.
@@ -77,7 +85,7 @@ impl Connections {
             local: tcp.local_addr().ok(),
         };
         let socket = tcp.as_fd().try_clone_to_owned().ok().map(std::net::TcpStream::from);
-        let open = Arc::new(Open { connection, socket });
+        let open = Arc::new(Open { connection, socket, ending: AtomicBool::new(false) });
         if let Ok(mut all) = self.open.lock() {
             // Ended connections leave a dead entry each; sweep them as the map grows.
             if all.len() >= 64 && all.len().is_power_of_two() {
@@ -88,10 +96,19 @@ impl Connections {
         Some(open)
     }
 
-    /// Ends every connection, event streams included.
-    pub fn close_all(&self) {
-        let Ok(mut all) = self.open.lock() else { return };
-        for open in all.drain().filter_map(|(_, one)| one.upgrade()) {
+    /// Ends every connection that is open now, event streams included: the answer that is on its way is the last one,
+    /// and after `grace` the socket is shut. Cutting at once would lose the very page that tells of the change; that
+    /// the proof comes over a new connection is the executor's to check, by the time each was accepted.
+    pub async fn close_all(&self, grace: Duration) {
+        let ending: Vec<Weak<Open>> = match self.open.lock() {
+            Ok(mut all) => all.drain().map(|(_, one)| one).collect(),
+            Err(_) => return,
+        };
+        for open in ending.iter().filter_map(Weak::upgrade) {
+            open.ending.store(true, Ordering::Relaxed);
+        }
+        actix_web::rt::time::sleep(grace).await;
+        for open in ending.iter().filter_map(Weak::upgrade) {
             if let Some(socket) = &open.socket {
                 // Already closed by the other end: nothing is left to do.
                 let _ = socket.shutdown(Shutdown::Both);

@@ -1,7 +1,7 @@
 //! The one gate that every request passes: which host it names, whether it comes from this console's own pages, who
 //! sent it, and the headers that every answer carries. What is not allowed here is refused by default.
 
-use super::connection::Connection;
+use super::connection::{self, Connection};
 use super::error::{ErrorPage, Fault, Problem};
 use super::layout::{self, Clock, Entry, Frame, Notice, Who};
 use super::{State, sign_in};
@@ -11,7 +11,7 @@ use crate::journal::record::{Reported, Role};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _, web};
 use base64::Engine as _;
@@ -270,11 +270,18 @@ pub async fn guard(
     let htmx = request.headers().contains_key(HX_REQUEST);
     let asset = request.path().starts_with("/static/");
     let gzip = accepts_gzip(request.headers());
+    if request.method() == Method::HEAD {
+        // Routed as what it asks about; the server leaves the body away by itself.
+        request.head_mut().method = Method::GET;
+    }
     let answered = match admit(&mut request).await {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(fault) => request.error_response(fault),
     };
     let mut answered = packed(told(answered, htmx).await, gzip);
+    if connection::is_ending(answered.request()) {
+        answered.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let headers = answered.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -98,6 +98,9 @@ async fn asked_to_stop(client: &Client) {
     }
 }
 
+/// How long an answer that is on its way may take when all connections are to end.
+const CLOSING: Duration = Duration::from_millis(500);
+
 /// Ends all connections when a change begins to wait for an answer, so that the answer must come over a new one.
 async fn close_when_asked(state: web::Data<State>) {
     let mut hints = state.client.hints();
@@ -106,7 +109,7 @@ async fn close_when_asked(state: web::Data<State>) {
         let asked = hints.borrow_and_update().close_connections;
         if asked != seen {
             seen = asked;
-            state.connections.close_all();
+            state.connections.close_all(CLOSING).await;
         }
     }
 }

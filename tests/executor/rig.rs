@@ -105,12 +105,19 @@ impl Rig {
             [private.join("journal"), private.join("keys"), self.layout.on_disk("/var/log/pot-console.head")];
         // The lock file holds who had it last; what is known of watched files is written when the console looks.
         let may_change = [private.join("change.lock"), private.join("watched.json"), private.join("backups")];
+        let free: Vec<_> = may_grow.iter().chain(&may_change).collect();
         files.retain(|(path, _)| {
-            !may_grow.iter().chain(&may_change).any(|other| path.starts_with(other)) && !path.ends_with("sim.lock")
+            !free.iter().any(|other| path.starts_with(other) || *path == unfinished(other)) && !path.ends_with("sim.lock")
         });
         files.sort();
         files
     }
+}
+
+/// The name under which a file is written before it replaces the old one.
+fn unfinished(path: &Path) -> std::path::PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.pot-console"))
 }
 
 fn collect(dir: &Path, files: &mut Vec<(std::path::PathBuf, Digest)>) {
