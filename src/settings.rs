@@ -37,6 +37,9 @@ pub struct Settings {
     pub backups: u32,
     /// Seconds between two looks at the host (10 to 3600).
     pub refresh_seconds: u32,
+    /// Seconds that one command of a run may take, `pot init` for example, before it is ended (5 to 3600). Installing
+    /// packages and destroying datasets have two hours.
+    pub command_seconds: u32,
     /// How long the history is kept, by kind of record.
     pub history: History,
     /// Whether each record of the history also goes to syslog, as a line of the auth facility with the record's hash.
@@ -103,6 +106,7 @@ impl Default for Settings {
             pf_files: Vec::new(),
             backups: 50,
             refresh_seconds: 60,
+            command_seconds: 120,
             history: History::default(),
             syslog: false,
             feedback_recipient: None,
@@ -193,6 +197,9 @@ impl Settings {
         if !(10..=3600).contains(&self.refresh_seconds) {
             return out("refresh_seconds", self.refresh_seconds.to_string(), "10 to 3600");
         }
+        if !(5..=3600).contains(&self.command_seconds) {
+            return out("command_seconds", self.command_seconds.to_string(), "5 to 3600");
+        }
         if self.listen.is_empty() || self.listen.len() > 16 {
             return out("listen", format!("{} addresses", self.listen.len()), "1 to 16 addresses with port");
         }
@@ -232,7 +239,8 @@ impl Settings {
             };
         }
         compare!(listen, user, names, tls, idle_minutes, session_hours, reason_required);
-        compare!(confirm_destructive, pf_files, backups, refresh_seconds, history, syslog, feedback_recipient);
+        compare!(confirm_destructive, pf_files, backups, refresh_seconds, command_seconds, history, syslog);
+        compare!(feedback_recipient);
         found
     }
 

@@ -50,6 +50,9 @@
       planned = 0;
       try {
         const answer = await fetch(base + "/parts", { cache: "no-store" });
+        reached();
+        // Signed out, or the console began anew: the sign-in page leads back here.
+        if (answer.redirected || answer.status === 401) return location.reload();
         if (!answer.ok) return;
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         const newHead = fresh.getElementById("run-head");
@@ -73,7 +76,7 @@
         }
         if (isFinal(newHead.dataset.state)) end(newHead);
         else if (newHead.dataset.state === "awaiting-keep") probe();
-      } catch { /* the next change or the next second tries again */ }
+      } catch { lost(); }
       if (closed && !ended) setTimeout(refresh, 1000); // no line will come that asks for it
     }, 150);
   };
@@ -94,9 +97,21 @@
     icon(good ? "✓" : "!", good ? "#2c6a3b" : "#b0271d");
   };
 
+  // Whether the console answers. A page that cannot know must not look as if it did.
+  let silentSince = 0;
+  const offline = document.getElementById("offline");
+  const reached = () => {
+    silentSince = 0;
+    if (offline) offline.hidden = true;
+  };
+  const lost = () => {
+    if (!silentSince) silentSince = Date.now();
+  };
+
   let stream = null;
   const listen = () => {
     stream = new EventSource(base + "/events?after=" + last);
+    stream.onopen = reached;
     stream.addEventListener("run", (event) => add(JSON.parse(event.data)));
     stream.addEventListener("end", () => {
       stream.close();
@@ -104,8 +119,12 @@
       refresh();
     });
     stream.onerror = () => {
-      // Closed for good (a restart of the server, a proxy): begin a new one behind what is here.
-      if (stream.readyState === EventSource.CLOSED && !ended) setTimeout(listen, 1000);
+      if (ended) return;
+      lost();
+      // Closed for good (a restart of the server, a proxy, signed out): see why, and begin a new one behind what is here.
+      if (stream.readyState !== EventSource.CLOSED) return;
+      refresh();
+      setTimeout(listen, 1000);
     };
   };
   listen();
@@ -120,6 +139,8 @@
     const timer = setTimeout(() => stop.abort(), 4000);
     try {
       const answer = await fetch(base + "/probe", { cache: "no-store", signal: stop.signal });
+      reached();
+      if (answer.redirected || answer.status === 401) return location.reload();
       if (answer.ok) {
         const told = await answer.json();
         offset = told.now_ms - Date.now();
@@ -140,7 +161,7 @@
         }
         if (told.state !== "awaiting-keep" || !told.deadline_ms) refresh();
       }
-    } catch { /* no answer: that is what is to be known */ }
+    } catch { lost(); }
     clearTimeout(timer);
     probing = false;
     say();
@@ -163,6 +184,7 @@
 
   setInterval(() => {
     if (ended) return;
+    if (offline && silentSince && Date.now() - silentSince > 3000) offline.hidden = false;
     const elapsed = Math.max(0, Math.round((Date.now() + offset - Number(run.dataset.started)) / 1000)) + " s";
     for (const id of ["elapsed", "run-elapsed"]) {
       const place = document.getElementById(id);

@@ -1,5 +1,5 @@
-//! The main job as a person does it, in a real browser: sign in, get a gateway wrong, see it before saving, mend it,
-//! save, read in the history who did it. One browser session for all of it.
+//! The console as a person uses it, in a real browser: the main job from signing in to the history, and the operations
+//! with everything that can go wrong beneath them. After each fault the page must name the state that the host is in.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
@@ -85,7 +85,7 @@ async fn sees(browser: &WebDriver, css: &str, text: &str) -> WebDriverResult<()>
             return Ok(());
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(20),
+            begun.elapsed() < Duration::from_secs(60),
             "{css} does not say {text:?} at {}: {found}",
             browser.current_url().await?
         );
@@ -101,7 +101,7 @@ async fn titled(browser: &WebDriver, text: &str) -> WebDriverResult<()> {
         if title.contains(text) {
             return Ok(());
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "the title does not say {text:?}: {title}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the title does not say {text:?}: {title}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -117,6 +117,32 @@ async fn type_into(browser: &WebDriver, name: &str, text: &str) -> WebDriverResu
     field.scroll_into_view().await?;
     field.send_keys(Key::Control + "a").await?;
     field.send_keys(text).await
+}
+
+/// Opens a page, through the sign-in page where that comes first.
+async fn opens(browser: &WebDriver, demo: &Demo, path: &str) -> WebDriverResult<()> {
+    browser.goto(format!("{}{path}", demo.url)).await?;
+    sign_in_if_asked(browser).await
+}
+
+async fn sign_in_if_asked(browser: &WebDriver) -> WebDriverResult<()> {
+    if browser.find_all(By::Css("form[action='/sign-in']")).await?.is_empty() {
+        return Ok(());
+    }
+    type_into(browser, "name", "admin").await?;
+    type_into(browser, "password", PASSWORD).await?;
+    click(browser, "form[action='/sign-in'] button").await
+}
+
+/// Opens a plan and confirms it; the run's page is open then.
+async fn starts(browser: &WebDriver, demo: &Demo, operation: &str) -> WebDriverResult<()> {
+    opens(browser, demo, &format!("/operations/{operation}")).await?;
+    sees(browser, "form.confirm", "").await?;
+    let button = browser.find_all(By::Css("form.confirm button.main:enabled")).await?;
+    let page = browser.find(By::Tag("main")).await?.text().await?;
+    button.first().unwrap_or_else(|| panic!("{operation} cannot be started: {page}"));
+    click(browser, "form.confirm button.main").await?;
+    sees(browser, ".page-head", "started").await
 }
 
 /// The browser's own errors, of scripts and of the content policy above all.
@@ -233,5 +259,191 @@ async fn an_admin_starts_the_network_and_keeps_it_over_a_new_connection() -> Web
     // Nobody answers: the page tells of the end by itself.
     browser.goto(format!("{}/operations/de-init", demo.url)).await?;
     sees(&browser, "form.confirm", "Type zroot/pot to confirm").await?;
+    browser.quit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_during_init_and_de_init_is_named() -> WebDriverResult<()> {
+    let mut demo = Demo::start("default");
+    let driver = Driver::start();
+    let profile = tempfile::tempdir().expect("a profile folder");
+    let browser = driver.browser(profile.path()).await;
+
+    // pf's rules do not pass: nothing can be started.
+    demo.fault("pfctl fail 1 stdin:3: syntax error");
+    opens(&browser, &demo, "/operations/init").await?;
+    sees(&browser, "main", "syntax error").await?;
+    assert!(
+        browser.find_all(By::Css("form.confirm button.main:enabled")).await?.is_empty(),
+        "a blocked plan is offered"
+    );
+    demo.heal();
+
+    // The pool is full at the third dataset.
+    demo.fault("full-at zroot/pot 2");
+    starts(&browser, &demo, "init").await?;
+    sees(&browser, "#run-head", "Not as planned").await?;
+    sees(&browser, "#run-head", "2 of 5 datasets exist").await?;
+    sees(&browser, "#output", "out of space").await?;
+    titled(&browser, "Not as planned").await?;
+    demo.heal();
+
+    // The web process dies under a run: the page says that nobody answers, follows again, and misses nothing.
+    demo.fault("pot:init slow 3000");
+    starts(&browser, &demo, "init").await?;
+    sees(&browser, "#run-head", "Running").await?;
+    let before = demo.web_process();
+    assert!(Command::new("kill").args(["-KILL", &before]).status()?.success());
+    sees(&browser, "#run-head", "checks are as planned.").await?;
+    assert_ne!(demo.web_process(), before);
+    let numbers = browser
+        .execute(
+            "return [...document.querySelectorAll('#output .line')].map(line => Number(line.dataset.number))",
+            vec![],
+        )
+        .await?;
+    let numbers: Vec<u64> = numbers.convert()?;
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "lines are doubled or out of order: {numbers:?}");
+    let all =
+        browser.execute("return fetch(location.pathname + '/output').then(whole => whole.text())", vec![]).await?;
+    assert_eq!(all.json().as_str().map_or(0, |text| text.lines().count()), numbers.len(), "lines are missing");
+    demo.heal();
+
+    // A dataset is in use when everything is to be destroyed: pot says "removed" all the same.
+    demo.fault("busy zroot/pot/jails");
+    opens(&browser, &demo, "/operations/de-init").await?;
+    sees(&browser, "form.confirm", "Type zroot/pot to confirm").await?;
+    type_into(&browser, "confirm_text", "zroot/pot").await?;
+    type_into(&browser, "password", PASSWORD).await?;
+    click(&browser, "form.confirm button").await?;
+    sees(&browser, "#run-head", "Not as planned").await?;
+    sees(&browser, "#run-facts", "zroot/pot is gone").await?;
+    demo.heal();
+
+    // pot:init hangs until its time is over; then someone ends it sooner.
+    demo.stop();
+    std::fs::write(demo.path("/usr/local/etc/pot-console.toml"), "command_seconds = 5\n")?;
+    demo.start_again();
+    demo.fault("pot:init hang");
+    starts(&browser, &demo, "init").await?;
+    sees(&browser, "#run-head", "did not end within 5 s").await?;
+    starts(&browser, &demo, "init").await?;
+    click(&browser, "form[action$='/abort'] button").await?;
+    sees(&browser, "main", "Ended by someone").await?;
+    demo.heal();
+
+    // The executor dies under a run. The page says that nobody answers; after the restart it asks who is there, and
+    // says what became of the run.
+    demo.fault("pot:init slow 4000");
+    starts(&browser, &demo, "init").await?;
+    sees(&browser, "#run-head", "Running").await?;
+    demo.kill();
+    sees(&browser, "#offline", "The console does not answer").await?;
+    demo.heal();
+    demo.start_again();
+    browser
+        .query(By::Css("form[action='/sign-in']"))
+        .wait(Duration::from_secs(60), Duration::from_millis(50))
+        .first()
+        .await?;
+    sign_in_if_asked(&browser).await?;
+    sees(&browser, "#run-head", "Interrupted").await?;
+    sees(&browser, "#run-head", "The console was stopped during this run.").await?;
+
+    // And after all of that, init does what it should.
+    starts(&browser, &demo, "init").await?;
+    sees(&browser, "#run-head", "checks are as planned.").await?;
+    opens(&browser, &demo, "/runs").await?;
+    for ended in ["As planned", "Not as planned", "Ended by someone", "Interrupted"] {
+        sees(&browser, "table", ended).await?;
+    }
+    no_complaints(&browser).await?;
+    browser.quit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_nobody_keeps_is_put_back_whatever_dies() -> WebDriverResult<()> {
+    let mut demo = Demo::start("default");
+    let driver = Driver::start();
+    let profile = tempfile::tempdir().expect("a profile folder");
+    let browser = driver.browser(profile.path()).await;
+    starts(&browser, &demo, "init").await?;
+    sees(&browser, "#run-head", "checks are as planned.").await?;
+    let before = demo.network();
+    let asks = async |demo: &Demo, seconds: u16| -> WebDriverResult<String> {
+        starts(&browser, demo, &format!("vnet-start?revert={seconds}")).await?;
+        sees(&browser, ".decision h2", "Keep the new network?").await?;
+        assert_ne!(demo.network(), before, "the network has not changed");
+        Ok(browser.current_url().await?.path().to_owned())
+    };
+
+    // The browser is gone; the time passes for real.
+    let run = asks(&demo, 15).await?;
+    browser.goto("about:blank").await?;
+    let begun = Instant::now();
+    while demo.network() != before {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} is not {before}", demo.network());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    opens(&browser, &demo, &run).await?;
+    sees(&browser, "#run-head", "because no answer arrived. The host is as before, checked").await?;
+
+    // The page stays open and tells by itself.
+    asks(&demo, 15).await?;
+    sees(&browser, "#run-head", "because no answer arrived. The host is as before, checked").await?;
+    assert_eq!(demo.network(), before);
+
+    // "Put it back now".
+    asks(&demo, 600).await?;
+    click(&browser, "form[action$='/put-back'] button").await?;
+    sees(&browser, "#run-head", "The host is as before, checked").await?;
+    assert_eq!(demo.network(), before);
+
+    // The executor dies while it waits. The new one goes on with it.
+    asks(&demo, 15).await?;
+    demo.kill();
+    sees(&browser, "#offline", "The console does not answer").await?;
+    assert_ne!(demo.network(), before);
+    demo.start_again();
+    browser
+        .query(By::Css("form[action='/sign-in']"))
+        .wait(Duration::from_secs(60), Duration::from_millis(50))
+        .first()
+        .await?;
+    sign_in_if_asked(&browser).await?;
+    sees(&browser, "#run-head", "The host is as before, checked").await?;
+    assert_eq!(demo.network(), before);
+
+    // The service is stopped while it waits: it puts back first.
+    let run = asks(&demo, 600).await?;
+    demo.stop();
+    assert_eq!(demo.network(), before);
+    demo.start_again();
+    opens(&browser, &demo, &run).await?;
+    sees(&browser, "#run-head", "The host is as before, checked").await?;
+
+    // The machine reboots while it waits: its start-up has taken the changes away.
+    let run = asks(&demo, 600).await?;
+    demo.kill();
+    pot_console::simulator::reboot(&demo.dir).expect("reboot");
+    demo.start_again();
+    opens(&browser, &demo, &run).await?;
+    sees(&browser, "#run-head", "Overtaken by a reboot").await?;
+    assert_eq!(demo.network(), before);
+    opens(&browser, &demo, "/history").await?;
+    sees(&browser, "main", "reboot").await?;
+
+    // The executor dies in the middle of vnet-start.
+    demo.fault("pot:vnet-start slow 3000");
+    starts(&browser, &demo, "vnet-start?revert=600").await?;
+    sees(&browser, "#run-head", "Running").await?;
+    demo.kill();
+    demo.heal();
+    demo.start_again();
+    opens(&browser, &demo, "/runs").await?;
+    click(&browser, "table a").await?;
+    sees(&browser, "#run-head", "The host is as before, checked").await?;
+    assert_eq!(demo.network(), before);
+    no_complaints(&browser).await?;
     browser.quit().await
 }

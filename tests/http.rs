@@ -473,12 +473,6 @@ async fn feedback_is_stored_and_shown_for_copying() {
     assert!(stored.has("handed to this host&#39;s mailer") && stored.has("mailto:"), "{}", stored.text);
 }
 
-/// The web process below the executor of this console.
-fn web_process(console: &Demo) -> String {
-    let output = std::process::Command::new("pgrep").args(["-P", &console.pid().to_string()]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split_whitespace().next().expect("a web process").to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_while_the_web_process_dies() {
     let console = console();
@@ -486,7 +480,7 @@ async fn a_run_goes_on_while_the_web_process_dies() {
     // Slow enough to be met in the middle.
     pot_console::simulator::set_fault(&console.dir, "pot slow 2000".parse().unwrap()).unwrap();
     let run = start_plan(&browser, "/operations/init", &[]).await.location.unwrap();
-    let before = web_process(&console);
+    let before = console.web_process();
     assert!(std::process::Command::new("kill").args(["-KILL", &before]).status().unwrap().success());
     // The executor starts another one on the listener that it kept; the session is the executor's, so it holds.
     for _ in 0..100 {
@@ -496,7 +490,7 @@ async fn a_run_goes_on_while_the_web_process_dies() {
         }
     }
     run_says(&browser, &run, "All 11 checks are as planned.").await;
-    assert_ne!(web_process(&console), before);
+    assert_ne!(console.web_process(), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

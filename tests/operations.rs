@@ -338,10 +338,8 @@ fn a_full_history_refuses_the_run_before_anything_is_changed() {
 fn zfs_that_fails_at_the_third_dataset_is_named_with_what_exists() {
     let bench = Bench::new(Scenario::Default);
     let plan = bench.plan(INIT);
+    bench.fault("full-at zroot/pot 2");
     let id = bench.start(&plan).unwrap();
-    bench.fault("zfs slow 400");
-    bench.until(id, |_| bench.output(id).contains("creating zroot/pot/jails"));
-    bench.fault("pool-full zroot");
     let run = bench.until_end(id);
     assert_eq!(run.state, RunState::Differs, "{run:#?}\n{}", bench.output(id));
     assert!(run.summary.contains("2 of 5 datasets exist"), "{}", run.summary);

@@ -70,6 +70,7 @@ impl Executor {
         let defaults = EngineSettings::default();
         let settings_of_engine = EngineSettings {
             pf_files: settings.pf_files.clone(),
+            command_time: Duration::from_secs(u64::from(settings.command_seconds)),
             feedback_recipient: settings.feedback_recipient.clone().unwrap_or(defaults.feedback_recipient),
             ..defaults
         };

@@ -208,7 +208,16 @@ impl State {
     /// Bytes left in the dataset's pool.
     pub fn available(&self, name: &str) -> u64 {
         let pool = pool_of(name);
-        if self.faults.iter().any(|fault| matches!(fault, Fault::PoolFull(full) if full == pool)) {
+        let full = |fault: &Fault| match fault {
+            Fault::PoolFull(full) => full == pool,
+            Fault::FullAt(parent, many) => {
+                let of_it = |name: &str| name == parent || is_below(name, parent);
+                let there = self.kept.datasets.iter().filter(|dataset| of_it(&dataset.name)).count();
+                pool_of(parent) == pool && u64::try_from(there).is_ok_and(|there| there >= *many)
+            }
+            _ => false,
+        };
+        if self.faults.iter().any(full) {
             return 0;
         }
         let size = self.kept.pools.iter().find(|known| known.name == pool).map_or(0, |pool| pool.size);

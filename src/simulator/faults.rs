@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that goes wrong on the simulated host, until it is cleared.
+/// Something that goes wrong on the simulated host, until it is cleared. A tool is its name (`pot`) or one of its
+/// subcommands (`pot:init`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
     /// The tool is not installed: its link is gone from the root.
@@ -22,6 +23,8 @@ pub enum Fault {
     KeepPipe(String, u64),
     /// The pool has no space left.
     PoolFull(String),
+    /// The dataset's pool has no space left once the dataset and those below it are so many.
+    FullAt(String, u64),
     /// A process stands in the dataset's folder: it cannot be unmounted.
     Busy(String),
     /// Another pkg holds the data base's lock.
@@ -39,7 +42,7 @@ pub enum Fault {
 /// A fault that could not be read from text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "unknown fault {0:?}: say TOOL missing|hang|slow MS|fail [STATUS [TEXT]]|garbage|keep-pipe SECONDS, pool-full POOL, busy DATASET, pkg-locked, pkg-offline, pkg-not-bootstrapped, pkg-wants-more or addm-refused"
+    "unknown fault {0:?}: say TOOL[:SUBCOMMAND] missing|hang|slow MS|fail [STATUS [TEXT]]|garbage|keep-pipe SECONDS, pool-full POOL, full-at DATASET N, busy DATASET, pkg-locked, pkg-offline, pkg-not-bootstrapped, pkg-wants-more or addm-refused"
 )]
 pub struct UnknownFault(String);
 
@@ -52,6 +55,7 @@ impl FromStr for Fault {
         let unknown = || UnknownFault(text.to_owned());
         Ok(match words.as_slice() {
             ["pool-full", pool] => Self::PoolFull((*pool).to_owned()),
+            ["full-at", dataset, _] => Self::FullAt((*dataset).to_owned(), number(2, 1).map_err(|_| unknown())?),
             ["busy", dataset] => Self::Busy((*dataset).to_owned()),
             ["pkg-locked"] => Self::PkgLocked,
             ["pkg-offline"] => Self::PkgOffline,
@@ -87,6 +91,7 @@ impl fmt::Display for Fault {
             Self::Garbage(tool) => write!(f, "{tool} garbage"),
             Self::KeepPipe(tool, seconds) => write!(f, "{tool} keep-pipe {seconds}"),
             Self::PoolFull(pool) => write!(f, "pool-full {pool}"),
+            Self::FullAt(dataset, many) => write!(f, "full-at {dataset} {many}"),
             Self::Busy(dataset) => write!(f, "busy {dataset}"),
             Self::PkgLocked => write!(f, "pkg-locked"),
             Self::PkgOffline => write!(f, "pkg-offline"),

@@ -198,25 +198,36 @@ fn faulty(call: &mut Call) -> Option<Outcome> {
     };
     for fault in state.faults {
         match fault {
-            Fault::Hang(tool) if tool == call.name => {
+            Fault::Hang(tool) if concerns(&tool, call) => {
                 std::thread::sleep(std::time::Duration::from_hours(1));
                 return Some(Ok(1));
             }
-            Fault::Slow(tool, milliseconds) if tool == call.name => {
+            Fault::Slow(tool, milliseconds) if concerns(&tool, call) => {
                 std::thread::sleep(std::time::Duration::from_millis(milliseconds));
             }
-            Fault::Fail(tool, status, message) if tool == call.name => {
+            Fault::Fail(tool, status, message) if concerns(&tool, call) => {
                 return Some(Err(call::Failure::new(status, message)));
             }
-            Fault::Garbage(tool) if tool == call.name => {
+            Fault::Garbage(tool) if concerns(&tool, call) => {
                 call.print("\u{0}\u{fffd}%&\t\t§§ 18446744073709551616 -1 NaN\n{\"\n\t=::=/\\\n");
                 return Some(Ok(0));
             }
-            Fault::KeepPipe(tool, seconds) if tool == call.name => call.leave_daemon(seconds),
+            Fault::KeepPipe(tool, seconds) if concerns(&tool, call) => call.leave_daemon(seconds),
             _ => {}
         }
     }
     None
+}
+
+/// Whether a fault of this tool concerns the call: `pot` every one, `pot:init` only those with that subcommand.
+fn concerns(tool: &str, call: &Call) -> bool {
+    match tool.split_once(':') {
+        None => tool == call.name,
+        Some((name, subcommand)) => {
+            name == call.name
+                && call.args.iter().find(|word| !word.starts_with('-')).is_some_and(|word| word == subcommand)
+        }
+    }
 }
 
 /// Builds the simulated root in `dir`, which must be empty or absent, tools included. The tools are the running program.

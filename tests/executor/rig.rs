@@ -107,7 +107,8 @@ impl Rig {
         let may_change = [private.join("change.lock"), private.join("watched.json"), private.join("backups")];
         let free: Vec<_> = may_grow.iter().chain(&may_change).collect();
         files.retain(|(path, _)| {
-            !free.iter().any(|other| path.starts_with(other) || *path == unfinished(other)) && !path.ends_with("sim.lock")
+            !free.iter().any(|other| path.starts_with(other) || *path == unfinished(other))
+                && !path.ends_with("sim.lock")
         });
         files.sort();
         files
