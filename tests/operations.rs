@@ -99,7 +99,7 @@ impl Bench {
     }
 
     fn plan(&self, operation: Operation) -> Plan {
-        self.engine.plan("session", &anna(), operation).unwrap()
+        self.engine.plan("session", &from_lan(), operation).unwrap()
     }
 
     fn start(&self, plan: &Plan) -> Result<u64, Refusal> {
@@ -846,5 +846,56 @@ fn whoever_sits_in_the_pots_network_is_not_cut_off() {
     let inside = Reported { address: Some("10.192.7.7".to_owned()), browser: None };
     let refusal = bench.engine.run("session", &anna(), &inside, plan.id, &plan.digest, None, None).unwrap_err();
     assert!(refusal.message.contains("you are connected from 10.192.7.7"), "{refusal}");
+    // Seen in the plan already, by whoever it concerns.
+    let theirs = bench.engine.plan("session", &inside, VNET).unwrap();
+    assert!(theirs.blockers.iter().any(|one| one.problem.contains("10.192.7.7")), "{:#?}", theirs.blockers);
     assert!(bench.tool("sbin", "ifconfig", &["-g", "bridge"]).trim().is_empty());
+}
+
+#[test]
+fn a_bridge_of_ipv6_comes_and_goes_as_well() {
+    for stack in ["dual", "ipv6"] {
+        let bench = initialised();
+        bench.set("POT_NETWORK_STACK", stack);
+        let before = network(&bench);
+        let run = waiting(&bench);
+        let bridge = bench.tool("sbin", "ifconfig", &["-a"]);
+        assert_eq!(bridge.contains("inet 10.192.0.1"), stack == "dual", "{stack}: {bridge}");
+        assert!(run.checks.iter().all(|check| check.as_planned == Some(true)), "{stack}: {:#?}", run.checks);
+        bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+        let run = bench.until_end(run.id);
+        assert_eq!(run.state, RunState::Reverted, "{stack}: {run:#?}\n{}", bench.output(run.id));
+        assert_eq!(network(&bench), before, "{stack}");
+    }
+}
+
+#[test]
+fn rules_that_were_loaded_by_hand_are_given_up_knowingly() {
+    let bench = initialised();
+    bench.write(
+        "/etc/pf.by-hand.conf",
+        "pass quick on lo0 all\npass in proto tcp from any to any port 2222 keep state\n",
+    );
+    bench.tool("sbin", "kldload", &["pf"]);
+    bench.tool("sbin", "pfctl", &["-f", "/etc/pf.by-hand.conf"]);
+    bench.tool("sbin", "pfctl", &["-e"]);
+    assert!(bench.tool("sbin", "pfctl", &["-s", "rules"]).contains("2222"), "{}", network(&bench));
+
+    let plan = bench.plan(VNET);
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    let sentence = plan.acknowledge.clone().expect("something to acknowledge");
+    assert!(sentence.contains("what was loaded by hand is lost"), "{sentence}");
+    assert!(plan.warnings.iter().any(|warning| warning.contains("2222")), "{:#?}", plan.warnings);
+    let start = |confirm| bench.engine.run("session", &anna(), &from_lan(), plan.id, &plan.digest, confirm, None);
+    for confirm in [None, Some("yes")] {
+        let refusal = start(confirm).unwrap_err();
+        assert!(refusal.message.starts_with("Acknowledge first: The loaded rules differ"), "{refusal}");
+    }
+    let id = start(Some("acknowledged")).unwrap();
+    bench.until(id, |run| run.state == RunState::AwaitingKeep);
+    bench.engine.put_back(id, &anna(), &from_lan()).unwrap();
+    let run = bench.until_end(id);
+    assert!(!bench.tool("sbin", "pfctl", &["-s", "rules"]).contains("2222"));
+    assert_eq!(run.state, RunState::RevertedInPart, "that they are gone is not hidden: {run:#?}");
+    assert!(run.remedy.as_deref().is_some_and(|remedy| remedy.contains("pfctl -f")), "{run:#?}");
 }

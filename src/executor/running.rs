@@ -40,7 +40,7 @@ impl Executor {
     }
 
     pub(super) fn plan(&self, asking: &Asking, operation: Operation) -> Result<Reply, Refusal> {
-        let plan = self.engine.plan(&asking.session_name(), &asking.actor, operation)?;
+        let plan = self.engine.plan(&asking.session_name(), &asking.reported, operation)?;
         self.offer_for_approval(&plan)?;
         Ok(Reply::Plan(Box::new(plan)))
     }

@@ -6,7 +6,9 @@
 
 use super::draft::Draft;
 use super::looking::{Host, Look};
-use super::plan::{ACKNOWLEDGED, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunEvent, RunState};
+use super::plan::{
+    ACKNOWLEDGED, Blocker, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunEvent, RunState,
+};
 use super::recorder::Recorder;
 use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
 use super::running::{Current, Wish};
@@ -147,9 +149,10 @@ impl Engine {
     ///
     /// # Errors
     /// The configuration could not be read, or there is no such backup.
-    pub fn plan(&self, session: &str, _actor: &Actor, operation: Operation) -> Result<Plan, Refusal> {
+    pub fn plan(&self, session: &str, reported: &Reported, operation: Operation) -> Result<Plan, Refusal> {
         let (draft, look) = self.draft(&operation)?;
-        let plan = self.named(&draft, &look);
+        let mut plan = self.named(&draft, &look);
+        plan.blockers.extend(whoever_asks_is_cut_off(&draft, &look, reported));
         let mut kept = locked(&self.plans);
         kept.retain(|_, plan| plan.made.elapsed() < PLAN_SERVES);
         while kept.len() >= MOST_PLANS {
@@ -288,7 +291,8 @@ impl Engine {
                 format!("The host has changed since the plan was made. {AGAIN}"),
             ));
         }
-        if let Some(blocker) = draft.blockers.first() {
+        let cut_off = whoever_asks_is_cut_off(&draft, &look, reported);
+        if let Some(blocker) = draft.blockers.first().or(cut_off.as_ref()) {
             return Err(Refusal::new(
                 RefusalKind::Findings,
                 format!("Cannot start: {} Nothing has been changed. {}", blocker.problem, blocker.remedy)
@@ -296,7 +300,6 @@ impl Engine {
                     .to_owned(),
             ));
         }
-        admin_stays_reachable(&draft, &look, reported)?;
         self.start(lock, kept.plan, draft, &look, actor, reported, reason)
     }
 
@@ -751,18 +754,20 @@ fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
         .on("confirm_text"))
 }
 
-/// The route to POT_NETWORK goes to the bridge: whoever sits in it is cut off for certain.
-fn admin_stays_reachable(draft: &Draft, look: &Look, reported: &Reported) -> Result<(), Refusal> {
-    let Operation::VnetStart { .. } = draft.operation else { return Ok(()) };
-    let network = look.configuration.value("POT_NETWORK").and_then(|value| value.parse::<Ipv4Net>().ok());
-    match (Host::reported_address(reported.address.as_deref()), network) {
-        (Some(IpAddr::V4(address)), Some(network)) if network.contains(&address) => Err(Refusal::new(
-            RefusalKind::Findings,
-            format!(
-                "Cannot start: you are connected from {address}, which lies in POT_NETWORK {network}: the bridge would steal the way back to you. Nothing has been changed. Choose a POT_NETWORK that this network does not use."
+/// The route to POT_NETWORK goes to the bridge: whoever sits in it is cut off for certain. It depends on who asks, so it
+/// is no part of the draft, which is the same for everybody.
+fn whoever_asks_is_cut_off(draft: &Draft, look: &Look, reported: &Reported) -> Option<Blocker> {
+    let Operation::VnetStart { .. } = draft.operation else { return None };
+    let network = look.configuration.value("POT_NETWORK").and_then(|value| value.parse::<Ipv4Net>().ok())?;
+    match Host::reported_address(reported.address.as_deref()) {
+        Some(IpAddr::V4(address)) if network.contains(&address) => Some(Blocker {
+            problem: format!(
+                "you are connected from {address}, which lies in POT_NETWORK {network}: the bridge would steal the way back to you."
             ),
-        )),
-        _ => Ok(()),
+            remedy: "Choose a POT_NETWORK that this network does not use.".to_owned(),
+            parameter: Some("POT_NETWORK".to_owned()),
+        }),
+        _ => None,
     }
 }
 
