@@ -3,8 +3,11 @@
 use super::query::searched;
 use crate::digest::Digest;
 use crate::journal::record::{Action, Change, Method, Record, Stage};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{QueryBuilder, Row as _, SqlStr, Sqlite};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -64,6 +67,13 @@ impl Differences {
     }
 }
 
+/// What `migrations/` holds, in order. Named here instead of by sqlx's macro, which would build SQLite a second time, for
+/// the compiler.
+fn migrations() -> Migrator {
+    let history = SqlStr::from_static(include_str!("../../migrations/0001_history.sql"));
+    Migrator::with_migrations(vec![Migration::new(1, "history".into(), MigrationType::Simple, history, false)])
+}
+
 /// The projection's database.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -71,7 +81,7 @@ pub struct Store {
 }
 
 /// The row that a record makes, by itself: what `verify` holds against the database.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     sequence: i64,
     hash: Vec<u8>,
@@ -91,6 +101,31 @@ pub(super) struct Row {
     json: String,
     person: i64,
     is_change: i64,
+}
+
+impl sqlx::FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            sequence: row.try_get("sequence")?,
+            hash: row.try_get("hash")?,
+            id: row.try_get("id")?,
+            time_ms: row.try_get("time_ms")?,
+            stage: row.try_get("stage")?,
+            intent: row.try_get("intent")?,
+            actor: row.try_get("actor")?,
+            method: row.try_get("method")?,
+            address: row.try_get("address")?,
+            action: row.try_get("action")?,
+            object: row.try_get("object")?,
+            reason: row.try_get("reason")?,
+            outcome: row.try_get("outcome")?,
+            message: row.try_get("message")?,
+            run: row.try_get("run")?,
+            json: row.try_get("json")?,
+            person: row.try_get("person")?,
+            is_change: row.try_get("is_change")?,
+        })
+    }
 }
 
 /// The word that serde writes for a fieldless variant.
@@ -251,7 +286,7 @@ impl Store {
             .pragma("cache_size", "-4096");
         // One writer and one reader beside it are enough for one console (measured in the trial of this stack).
         let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
+        migrations().run(&pool).await?;
         Ok(Self { pool })
     }
 
@@ -479,6 +514,15 @@ pub(super) mod tests {
     use crate::journal::record::{Actor, Change, Entry, Outcome, Reported, Role};
     use jiff::Timestamp;
     use uuid::Uuid;
+
+    #[test]
+    fn every_migration_is_run() {
+        let mut files: Vec<_> = std::fs::read_dir("migrations").unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        let on_disk: Vec<_> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        let named = migrations();
+        assert_eq!(on_disk, named.iter().map(|migration| migration.sql.as_str()).collect::<Vec<_>>());
+    }
 
     fn entry(stage: Stage, action: Action, actor: &str) -> Entry {
         Entry {
