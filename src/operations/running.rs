@@ -766,6 +766,11 @@ impl Engine {
     }
 
     fn restore(&self, current: &Current, pending: &Pending) -> Vec<PutBackStep> {
+        // It is decided: what is half put back must never be kept, so a start after a sudden death goes on here.
+        let decided = Pending { phase: Phase::Running, ..pending.clone() };
+        if let Err(error) = decided.write(&self.host.layout) {
+            self.words(current, format!("That it is put back could not be written down: {error}"));
+        }
         crash_point("revert-begin");
         revert::put_back(&self.host, pending, &mut |said| match said {
             Said::Command(argv) => self.say(current, RunEventKind::Command { argv: argv.to_vec() }),
