@@ -343,12 +343,17 @@ impl Engine {
             .iter()
             .map(|step| step.expects.iter().map(|expect| expect.look(&look.seen(None)).1).collect())
             .collect();
-        let _ = std::thread::Builder::new().name(format!("run-{id}")).spawn(move || {
+        let started = std::thread::Builder::new().name(format!("run-{id}")).spawn(move || {
             engine.carry_out(&thread, draft, before, seen_before, pending);
             drop(lock);
             *locked(&engine.current) = None;
             thread.finish();
         });
+        if let Err(error) = started {
+            // Nothing was done. The next look at the runs closes it as interrupted.
+            *locked(&self.current) = None;
+            return Err(failed(format!("The run could not be started: {error}. Nothing has been changed.")));
+        }
         Ok(id)
     }
 

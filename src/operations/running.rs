@@ -1015,12 +1015,17 @@ impl Engine {
         }
         *locked(&self.current) = Some(Arc::clone(&current));
         let engine = Arc::clone(self);
-        let _ = std::thread::Builder::new().name(format!("run-{}", pending.run)).spawn(move || {
+        let started = std::thread::Builder::new().name(format!("run-{}", pending.run)).spawn(move || {
             engine.wait_again(&current, &pending);
             drop(lock);
             *locked(&engine.current) = None;
             current.finish();
         });
+        if let Err(error) = started {
+            // It is tried again at the next look: nothing is as important as this.
+            tracing::error!("the run that waits to be kept or put back could not be taken up: {error}");
+            *locked(&self.current) = None;
+        }
     }
 
     /// Takes up what a process that died (a command line) left waiting. Cheap when there is nothing; may be called often.
