@@ -62,7 +62,7 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     let start = start_data(&folder, user, listeners.len(), &settings, None)?;
     let served = listeners.iter().map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>()?;
     let watch = executor.begin_serving(&opening)?;
-    let supervisor = Supervisor::new(Arc::clone(&executor), served, start);
+    let supervisor = Supervisor::new(Arc::clone(&executor), served, start).context("finding this program")?;
     let ended = supervisor.run(
         &mut signals,
         || {

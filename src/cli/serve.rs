@@ -4,8 +4,10 @@ use super::{Exit, Global};
 use crate::executor::Executor;
 use crate::executor::processes::{StartData, Supervisor, WebUser};
 use crate::executor::tls::{self, Certificate};
+use crate::files::check_root_dir;
 use crate::layout::Layout;
 use crate::platform::{self, Signals};
+use crate::process::{Limits, Tool, Tools, capture};
 use crate::settings::Settings;
 use crate::web;
 use anyhow::{Context as _, bail};
@@ -28,11 +30,9 @@ pub struct Args {
 
 /// Runs the command: from the settings to two running processes.
 pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    if platform::in_jail() {
-        bail!("this is a jail: the console works on the host itself, where pot, ZFS and pf are");
-    }
-    log_to_stderr();
     let layout = global.layout();
+    refuse_in_a_jail(&layout)?;
+    log_to_stderr();
     let path = args.config.clone().unwrap_or_else(|| layout.settings());
     let read = || Settings::read(&path, args.config.is_some());
     let settings = read()?;
@@ -60,7 +60,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     if certificate.self_signed {
         say(&format!("The certificate is self-signed. Its SHA-256 fingerprint: {}", certificate.fingerprint));
     }
-    let supervisor = Supervisor::new(Arc::clone(&executor), served, start);
+    let supervisor = Supervisor::new(Arc::clone(&executor), served, start).context("finding this program")?;
     let ended = supervisor.run(
         &mut signals,
         || addresses.iter().for_each(|address| say(&format!("pot-console listening on {address}"))),
@@ -89,6 +89,19 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let _ = watch.join();
     ended.context("serving")?;
     Ok(Exit::Done)
+}
+
+/// Below a root folder the simulated kernel is asked, as everything else is.
+fn refuse_in_a_jail(layout: &Layout) -> anyhow::Result<()> {
+    // Its sysctl is about to run as root.
+    check_root_dir(layout.root())?;
+    let name = ["-n", "security.jail.jailed"];
+    let says = || capture(&Tools::find(layout), Tool::Sysctl, &name, None, &Limits::default());
+    let simulated = layout.is_below_a_root() && says().is_ok_and(|answer| answer.stdout.trim() == "1");
+    if platform::in_jail() || simulated {
+        bail!("this is a jail: the console works on the host itself, where pot, ZFS and pf are");
+    }
+    Ok(())
 }
 
 /// Binds the listening sockets; a taken address is named.

@@ -3,7 +3,7 @@
 //! A request goes through here from top to bottom: who is it ([`Executor::identify`]) → may they
 //! ([`permissions::permission`]) → have they proved it → the room → a refusal is recorded.
 
-use super::evidence::{Evidence, own};
+use super::evidence::{Evidence, Pace, own};
 use super::facts::FactsCache;
 use super::permissions::{self, Who};
 use super::protocol::{Command, Refusal, RefusalKind, Reply, Request, Secret};
@@ -49,6 +49,8 @@ pub struct Executor {
     pub(super) hints: Arc<Hints>,
     /// Saves of this process stand in line here before they compete for the lock on disk.
     pub(super) line: Mutex<()>,
+    /// How often the history may be exported.
+    pub(super) exports: Mutex<Pace>,
 }
 
 /// Who is asking, as far as the executor knows.

@@ -18,6 +18,9 @@ const WINDOW: Duration = Duration::from_mins(1);
 const FORGET: Duration = Duration::from_mins(10);
 /// Most kinds that are told apart; what comes beyond is counted together.
 const MOST_KINDS: usize = 1024;
+/// Refusals of all kinds that are written one by one, so many at once and then one each so often: the address that a
+/// kind is told by is only reported, and whoever invents addresses must not fill the disk.
+const WRITTEN_IN_ALL: (u32, Duration) = (1024, Duration::from_secs(6));
 /// Most records handed out at once.
 const MOST_RECORDS: u32 = 1000;
 
@@ -31,11 +34,45 @@ pub(super) struct Evidence {
     hints: Arc<Hints>,
 }
 
-#[derive(Default)]
+/// A pace: so many at once, and then one each so often.
+pub(super) struct Pace {
+    most: u32,
+    each: Duration,
+    left: u32,
+    counted: Option<Instant>,
+}
+
+impl Pace {
+    pub(super) const fn new((most, each): (u32, Duration)) -> Self {
+        Self { most, each, left: most, counted: None }
+    }
+
+    /// Whether there is one left at this moment; it is used up.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let counted = *self.counted.get_or_insert(now);
+        let earned = now.saturating_duration_since(counted).as_millis() / self.each.as_millis().max(1);
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(self.most);
+            self.counted = Some(if self.left == self.most { now } else { counted + self.each * earned });
+        }
+        let some = self.left > 0;
+        self.left -= u32::from(some);
+        some
+    }
+}
+
 struct Floods {
     kinds: HashMap<(String, String, String), Window>,
+    in_all: Pace,
     unwritten: u64,
     unwritten_since: Option<Instant>,
+}
+
+impl Default for Floods {
+    fn default() -> Self {
+        Self { kinds: HashMap::new(), in_all: Pace::new(WRITTEN_IN_ALL), unwritten: 0, unwritten_since: None }
+    }
 }
 
 struct Window {
@@ -65,6 +102,7 @@ impl Floods {
             window.count = window.count.saturating_add(1);
             window.count <= WRITTEN_EACH
         };
+        let written = written && self.in_all.take(now);
         if !written {
             self.unwritten += 1;
             self.unwritten_since.get_or_insert(now);
@@ -293,6 +331,22 @@ mod tests {
             }
         }
         assert_eq!(floods.take_count(start + FORGET, true), None);
+    }
+
+    #[test]
+    fn inventing_addresses_does_not_fill_the_history() {
+        let (mut floods, start) = (Floods::default(), Instant::now());
+        let mut written = 0;
+        // An hour of ten new askers each second.
+        for second in 0..3_600u64 {
+            let now = start + Duration::from_secs(second);
+            for n in 0..10 {
+                written += u32::from(floods.admit(kind(u32::try_from(second * 10 + n).unwrap()), now));
+            }
+            floods.take_count(now, false);
+        }
+        assert!(written > WRITTEN_IN_ALL.0, "{written}");
+        assert!(written <= 1024 + 60 * 10, "{written}");
     }
 
     #[test]

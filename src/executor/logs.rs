@@ -54,8 +54,18 @@ impl Executor {
             Refusal::new(RefusalKind::Failed, format!("{} cannot be opened: {error}.", wanted.view.path))
         };
         let file = open(&wanted.path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.size();
-        Ok((Reply::LogOpened { size }, file.into()))
+        let found = file.metadata().map_err(failed)?;
+        // POT_LOG_FACILITY is an operator's to choose, what root keeps from others is not theirs to read by it.
+        let facility = self.facility();
+        if found.mode() & 0o004 == 0 && !facility.starts_with("local") {
+            let words = format!(
+                "{} is not shown: not everyone on this host may read it, and the facility {facility} holds more than \
+                 what pot says. Set POT_LOG_FACILITY to one of local0 to local7.",
+                wanted.view.path
+            );
+            return Err(Refusal::new(RefusalKind::Forbidden, words));
+        }
+        Ok((Reply::LogOpened { size: found.size() }, file.into()))
     }
 
     fn facility(&self) -> String {

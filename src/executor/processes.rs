@@ -19,6 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -107,6 +108,8 @@ struct WebProcess {
     started: Instant,
     /// When it was asked to end.
     ending: Option<Instant>,
+    /// Whether its connection has ended: without one it can only hold the listening sockets.
+    cut_off: Arc<AtomicBool>,
 }
 
 impl WebProcess {
@@ -121,8 +124,12 @@ impl WebProcess {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
     }
 
-    /// Its status in words once it has ended. One that was asked to end and does not is killed.
+    /// Its status in words once it has ended. One that was asked to end and does not is killed; one without a
+    /// connection is asked to end, for it need not do so by itself when it was broken into.
     fn ended(&mut self) -> Option<String> {
+        if self.cut_off.load(Ordering::Acquire) {
+            self.ask_to_end();
+        }
         if self.ending.is_some_and(|since| since.elapsed() > DRAIN) {
             let _ = self.child.kill();
         }
@@ -130,9 +137,23 @@ impl WebProcess {
     }
 }
 
+/// A new web process is tried while the one before goes on.
+struct HandOver {
+    /// The one that is known to serve, unless it has ended meanwhile.
+    proven: Option<WebProcess>,
+    /// What it was started with.
+    data: StartData,
+    /// The count of ready ones before the new one was started.
+    ready: u64,
+    since: Instant,
+}
+
 /// Keeps one web process alive until it is told to stop.
 pub struct Supervisor {
     executor: Arc<Executor>,
+    /// This binary. Its path is asked for once: an upgrade puts another file there, and then the system no longer
+    /// knows where the running one stands.
+    program: PathBuf,
     listeners: Vec<TcpListener>,
     data: StartData,
     present: Option<WebProcess>,
@@ -141,15 +162,18 @@ pub struct Supervisor {
     servers: Vec<JoinHandle<io::Result<End>>>,
     pause: Duration,
     restart_at: Option<Instant>,
-    /// A hand-over is under way: the count of ready ones before, and since when.
-    handing_over: Option<(u64, Instant)>,
+    handing_over: Option<HandOver>,
 }
 
 impl Supervisor {
     /// A supervisor for these listening sockets.
-    pub fn new(executor: Arc<Executor>, listeners: Vec<TcpListener>, data: StartData) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The system does not say where this binary stands.
+    pub fn new(executor: Arc<Executor>, listeners: Vec<TcpListener>, data: StartData) -> io::Result<Self> {
+        Ok(Self {
             executor,
+            program: std::env::current_exe()?,
             listeners,
             data,
             present: None,
@@ -158,7 +182,7 @@ impl Supervisor {
             pause: BACK_OFF.0,
             restart_at: None,
             handing_over: None,
-        }
+        })
     }
 
     /// Serves until SIGTERM or SIGINT. `on_ready` is called once when the first web process accepts connections,
@@ -182,8 +206,7 @@ impl Supervisor {
                 Some(Wake::Stop) => break,
                 Some(Wake::Reload) => {
                     if let Some(data) = on_reload() {
-                        self.data = data;
-                        self.hand_over();
+                        self.hand_over(data);
                     }
                 }
                 Some(Wake::Child) | None => {}
@@ -204,7 +227,7 @@ impl Supervisor {
         for listener in &self.listeners {
             descriptors.push(listener.try_clone()?.into());
         }
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(&self.program);
         command.arg("web").env_clear().current_dir("/").stdin(Stdio::null());
         for name in ENVIRONMENT {
             if let Some(value) = std::env::var_os(name) {
@@ -222,30 +245,81 @@ impl Supervisor {
         zeroize::Zeroize::zeroize(&mut framed);
         let executor = Arc::clone(&self.executor);
         self.servers.retain(|server| !server.is_finished());
-        self.servers.push(std::thread::Builder::new().name("serve".to_owned()).spawn(move || executor.serve(ours))?);
-        Ok(WebProcess { child, started: Instant::now(), ending: None })
+        let cut_off = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&cut_off);
+        self.servers.push(std::thread::Builder::new().name("serve".to_owned()).spawn(move || {
+            let end = executor.serve(ours);
+            tell.store(true, Ordering::Release);
+            end
+        })?);
+        Ok(WebProcess { child, started: Instant::now(), ending: None, cut_off })
     }
 
-    /// A second web process accepts beside the first, then the first is asked to end what it has begun.
-    fn hand_over(&mut self) {
+    /// A second web process accepts beside the first; once it does, the first is asked to end what it has begun.
+    fn hand_over(&mut self, data: StartData) {
         let ready = self.executor.web_processes_ready();
-        match self.start_web() {
-            Ok(new) => {
-                self.old.extend(self.present.replace(new));
-                self.handing_over = Some((ready, Instant::now()));
-                self.restart_at = None;
+        let former = std::mem::replace(&mut self.data, data);
+        let new = match self.start_web() {
+            Ok(new) => new,
+            Err(error) => {
+                self.data = former;
+                return tracing::error!("no new web process could be started, the old one goes on: {error}");
             }
-            Err(error) => tracing::error!("no new web process could be started, the old one goes on: {error}"),
+        };
+        let before = self.present.replace(new);
+        let (proven, data) = match self.handing_over.take() {
+            // Asked again before the last new one served: that one is of no use any more.
+            Some(under_way) => {
+                self.let_go(before);
+                (under_way.proven, under_way.data)
+            }
+            None => (before, former),
+        };
+        self.handing_over = Some(HandOver { proven, data, ready, since: Instant::now() });
+        self.restart_at = None;
+    }
+
+    fn let_go(&mut self, web: Option<WebProcess>) {
+        self.old.extend(web.map(|mut web| {
+            web.ask_to_end();
+            web
+        }));
+    }
+
+    /// The new one has proved itself, or it goes and the one before stays: no certificate is worth an outage.
+    fn look_after_hand_over(&mut self) {
+        let Some(mut under_way) = self.handing_over.take() else { return };
+        if self.executor.web_processes_ready() > under_way.ready {
+            return self.let_go(under_way.proven);
         }
+        if under_way.proven.as_mut().is_some_and(|web| web.ended().is_some()) {
+            under_way.proven = None;
+        }
+        let failed = match self.present.as_mut().and_then(WebProcess::ended) {
+            Some(status) => {
+                self.present = None;
+                Some(format!("ended ({status}) before it served"))
+            }
+            None if under_way.since.elapsed() > READY => Some("did not serve in time".to_owned()),
+            None => None,
+        };
+        let Some(failed) = failed else {
+            self.handing_over = Some(under_way);
+            return;
+        };
+        let tried = self.present.take();
+        self.let_go(tried);
+        self.present = under_way.proven;
+        self.data = under_way.data;
+        let message = format!(
+            "The new web process {failed}; the one before goes on, with the certificate and names from before."
+        );
+        tracing::error!("{message}");
+        self.executor.record_process(message, Outcome::Failed);
     }
 
     fn look_after(&mut self) {
-        if let Some((before, since)) = self.handing_over
-            && (self.executor.web_processes_ready() > before || since.elapsed() > READY)
-        {
-            self.handing_over = None;
-            self.old.iter_mut().for_each(WebProcess::ask_to_end);
-        }
+        self.look_after_hand_over();
         self.old.retain_mut(|old| old.ended().is_none());
         let lived = self.present.as_ref().map(|web| web.started.elapsed());
         if let Some(status) = self.present.as_mut().and_then(WebProcess::ended) {
@@ -281,9 +355,14 @@ impl Supervisor {
         self.pause = (self.pause * 2).min(BACK_OFF.1);
     }
 
+    fn all(&mut self) -> impl Iterator<Item = WebProcess> {
+        let proven = self.handing_over.take().and_then(|under_way| under_way.proven);
+        self.old.drain(..).chain(self.present.take()).chain(proven)
+    }
+
     fn stop(&mut self) {
         self.executor.prepare_to_end();
-        let mut all: Vec<WebProcess> = self.old.drain(..).chain(self.present.take()).collect();
+        let mut all: Vec<WebProcess> = self.all().collect();
         all.iter_mut().for_each(WebProcess::ask_to_end);
         while !all.is_empty() {
             all.retain_mut(|web| web.ended().is_none());
@@ -302,7 +381,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         // Only when something went wrong before `stop`.
-        for mut web in self.old.drain(..).chain(self.present.take()) {
+        for mut web in self.all() {
             let _ = web.child.kill();
             let _ = web.child.wait();
         }

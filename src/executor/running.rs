@@ -1,22 +1,25 @@
 //! Operations and evidence: hands to the engine what the table allowed, with the proof that the plan's row wants.
 
-use super::core::{Asking, Executor, admit_role, free_text};
+use super::core::{Asking, Executor, admit_role, free_text, lock};
 use super::evidence::own;
 use super::permissions::{self, Who};
 use super::protocol::{ExportFormat, Refusal, RefusalKind, Reply, Secret};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Outcome};
+use crate::operations::engine::confirmed;
 use crate::operations::feedback::Given;
 use crate::operations::plan::{Operation, Preparation, ProofNeeded, RunState};
 use crate::settings::ConfirmDestructive;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Most runs and events handed out at once, as the protocol says.
 const MOST_RUNS: u32 = 200;
 const MOST_EVENTS: u32 = 2000;
 /// Longest answer of the feedback form, in characters.
 const LONGEST_ANSWER: usize = 10_000;
+/// Exports of the history, so many at once and then one each so often: each is a record, and viewers may export.
+pub(super) const EXPORTS: (u32, Duration) = (30, Duration::from_secs(10));
 
 impl Executor {
     pub(super) fn aside(&self) -> Vec<Preparation> {
@@ -55,7 +58,9 @@ impl Executor {
         confirm_text: Option<&str>,
         reason: Option<&str>,
     ) -> Result<Reply, Refusal> {
-        let Some(kept) = self.engine.plan_view(plan) else {
+        let session = asking.session_name();
+        // Of another's plan nothing is told, and no proof is used up for it.
+        let Some(kept) = self.engine.plan_view(&session, plan) else {
             let words =
                 "This plan is used up, older than ten minutes or not yours. Nothing has been changed. Plan again.";
             return Err(Refusal::new(RefusalKind::NotFound, words));
@@ -77,7 +82,9 @@ impl Executor {
                     self.check_own_password(asking, password)?;
                 }
                 ProofNeeded::Shell => {
-                    // Another's answer is not used up by a try that could not succeed.
+                    // Root's word serves once: it is not used up by a try that could not succeed.
+                    confirmed(&kept, confirm_text)?;
+                    self.nothing_runs()?;
                     if kept.digest != digest {
                         let words = "This is not the plan that was shown. Nothing has been changed. Plan again.";
                         return Err(Refusal::new(RefusalKind::Conflict, words));
@@ -86,7 +93,6 @@ impl Executor {
                 }
             }
         }
-        let session = asking.session_name();
         let run = self.engine.run(
             &session,
             &asking.actor,
@@ -153,6 +159,8 @@ impl Executor {
     }
 
     pub(super) fn set_aside(&self, asking: &Asking, item: Preparation, aside: bool) -> Result<Reply, Refusal> {
+        // Read, changed and written as a whole: two at once would lose one.
+        let _line = lock(&self.line);
         self.engine.set_aside(item, aside, &asking.actor, &asking.reported)?;
         Ok(Reply::Done {})
     }
@@ -202,6 +210,10 @@ impl Executor {
 
     pub(super) fn record_export(&self, asking: &Asking, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
         let filter = free_text(Some(filter), 500, "filter")?;
+        if !lock(&self.exports).take(Instant::now()) {
+            let words = "The history was exported many times within minutes. Try again in a minute.";
+            return Err(Refusal::new(RefusalKind::Throttled, words));
+        }
         let name = match format {
             ExportFormat::Csv => "csv",
             ExportFormat::Json => "json",

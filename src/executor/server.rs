@@ -32,6 +32,11 @@ const CHANGE_THREADS: usize = 2;
 const MOST_REQUEST_BYTES: usize = 4 * MAX_REQUEST;
 /// Bytes of answers that wait to be read, beyond which the web process is dropped.
 const MOST_REPLY_BYTES: usize = 4 * MAX_REPLY;
+/// What an answer takes beside its bytes: many short ones are no way around the limit.
+const PER_ANSWER: usize = 256;
+/// Open files that wait to be taken over; beyond it a log is not opened. Whoever lets them pile up must not use up the
+/// descriptors that the executor needs to put a change back.
+const MOST_DESCRIPTORS: usize = 32;
 /// A web process that takes nothing for this long is dropped.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -187,6 +192,7 @@ fn may_take_long(command: &Command) -> bool {
             | Command::Run { password: None, .. }
             | Command::SetRole { .. }
             | Command::SetDisabled { .. }
+            | Command::SetAside { .. }
             | Command::Feedback { .. }
             | Command::VerifyJournal {}
             | Command::Checkpoint {}
@@ -266,6 +272,7 @@ pub(super) struct Outbox {
 struct OutboxState {
     frames: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     bytes: usize,
+    descriptors: usize,
     hint: Option<Hint>,
     closed: bool,
 }
@@ -279,8 +286,14 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, id: u64, (result, descriptor): Answer) {
-        let descriptor = descriptor.filter(|_| result.is_ok());
+    fn push(&self, id: u64, (mut result, descriptor): Answer) {
+        let mut descriptor = descriptor.filter(|_| result.is_ok());
+        if descriptor.is_some() && !self.reserve_descriptor() {
+            descriptor = None;
+            let words = "Too many open files wait to be taken over. Try again in a moment.";
+            result = Err(Refusal::new(RefusalKind::Busy, words));
+        }
+        let reserved = usize::from(descriptor.is_some());
         let frame = encode(&Message::Reply { id, result });
         let (frame, descriptor) = match frame {
             Ok(frame) => (frame, descriptor),
@@ -293,14 +306,23 @@ impl Outbox {
             }
         };
         let mut state = self.lock();
-        if state.bytes + frame.len() > MOST_REPLY_BYTES {
+        // A reply that turned out too long travels without its descriptor.
+        state.descriptors -= reserved - usize::from(descriptor.is_some());
+        if state.bytes + frame.len() + PER_ANSWER > MOST_REPLY_BYTES {
             drop(state);
             tracing::warn!("the web process does not read its answers; it is dropped");
             return self.close();
         }
-        state.bytes += frame.len();
+        state.bytes += frame.len() + PER_ANSWER;
         state.frames.push_back((frame, descriptor));
         self.changed.notify_one();
+    }
+
+    fn reserve_descriptor(&self) -> bool {
+        let mut state = self.lock();
+        let room = state.descriptors < MOST_DESCRIPTORS;
+        state.descriptors += usize::from(room);
+        room
     }
 
     /// The newest hint replaces one that was not sent yet.
@@ -329,7 +351,8 @@ impl Outbox {
                         return;
                     }
                     if let Some((frame, descriptor)) = state.frames.pop_front() {
-                        state.bytes -= frame.len();
+                        state.bytes -= frame.len() + PER_ANSWER;
+                        state.descriptors -= usize::from(descriptor.is_some());
                         break (frame, descriptor);
                     }
                     if let Some(Ok(frame)) = state.hint.take().map(|hint| encode(&Message::Hint(hint))) {

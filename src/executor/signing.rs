@@ -73,7 +73,7 @@ impl Executor {
 
         let usable = account.as_ref().filter(|account| !account.disabled);
         if !self.hasher.matches(usable.map(|account| &account.hash), &password.0) {
-            self.note_failure(asking, &shown, &key, &address, "sign-in")?;
+            self.note_failure(asking, &shown, &key, &address, "sign-in");
             return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
         }
         let Some(account) = account else {
@@ -153,7 +153,7 @@ impl Executor {
         let given = Digest::of(plain_code(&code.0).as_bytes());
         let right = lock(&self.setup_code).is_some_and(|wanted| bool::from(given.as_bytes().ct_eq(wanted.as_bytes())));
         if !right {
-            self.note_failure(asking, "set-up", "set-up code", &address, "set-up code")?;
+            self.note_failure(asking, "set-up", "set-up code", &address, "set-up code");
             return Err(wrong());
         }
         let account = self.new_account(name, Role::Admin, password)?;
@@ -195,11 +195,11 @@ impl Executor {
 
     pub(super) fn prove(&self, asking: &Asking, password: &Secret) -> Result<Reply, Refusal> {
         self.check_own_password(asking, password)?;
+        let message = format!("{} gave the password again.", asking.actor.name);
+        self.evidence.append(asking.event(Action::SignIn, &asking.actor.name, Outcome::Done, message))?;
         if let Some(key) = &asking.session {
             lock(&self.sessions).prove(key, Instant::now());
         }
-        let message = format!("{} gave the password again.", asking.actor.name);
-        self.evidence.append(asking.event(Action::SignIn, &asking.actor.name, Outcome::Done, message))?;
         self.session(asking)
     }
 
@@ -209,12 +209,14 @@ impl Executor {
             .map_err(|_| Refusal::new(RefusalKind::WrongPassword, "There is no password at the command line."))?;
         let account = self.accounts.find(&name)?.filter(|account| !account.disabled);
         let address = address_key(asking.reported.address.as_deref());
-        self.admit_try(asking, name.as_str(), name.as_str(), &address, false)?;
+        // Who is signed in got in from somewhere: from there another's guesses do not stand in the way.
+        let known = account.as_ref().is_some_and(|account| account.addresses.contains(&address));
+        self.admit_try(asking, name.as_str(), name.as_str(), &address, known)?;
         if self.hasher.matches(account.as_ref().map(|account| &account.hash), &password.0) {
             lock(&self.throttle).succeeded(name.as_str(), &address);
             return Ok(());
         }
-        self.note_failure(asking, name.as_str(), name.as_str(), &address, "password")?;
+        self.note_failure(asking, name.as_str(), name.as_str(), &address, "password");
         Err(Refusal::new(RefusalKind::WrongPassword, "The password is wrong.").on("password"))
     }
 
@@ -231,7 +233,7 @@ impl Executor {
         ))
     }
 
-    fn note_failure(&self, asking: &Asking, shown: &str, key: &str, address: &str, what: &str) -> Result<(), Refusal> {
+    fn note_failure(&self, asking: &Asking, shown: &str, key: &str, address: &str, what: &str) {
         let slowed = lock(&self.throttle).failed(key, address, Instant::now());
         let message = format!("A wrong {what} was given for {shown}.");
         let entry = asking.event(Action::SignIn, shown, Outcome::Refused, message);
@@ -241,9 +243,9 @@ impl Executor {
             let message = format!("Tries for {shown} or from {from} are slowed down from now on.");
             let mut entry = asking.event(Action::Throttle, shown, Outcome::Done, message);
             entry.actor = console();
-            self.evidence.append(entry)?;
+            // Counted like refusals: whoever invents names and addresses is slowed down anew with each.
+            self.evidence.refused("throttle", entry);
         }
-        Ok(())
     }
 
     /// Ends all sessions, because the journal was rolled back while they lasted.

@@ -1,11 +1,12 @@
 //! Starting and ending an executor: folders, journal, what an earlier one left unfinished.
 
 use super::core::{Executor, lifetimes};
-use super::evidence::{Evidence, own};
+use super::evidence::{Evidence, Pace, own};
 use super::facts::FactsCache;
 use super::permissions;
+use super::running::EXPORTS;
 use super::server::Hints;
-use super::versions::Versions;
+use super::versions::{MANAGED, Versions};
 use crate::accounts::password::Hasher;
 use crate::accounts::session::Sessions;
 use crate::accounts::store::Accounts;
@@ -96,6 +97,7 @@ impl Executor {
             versions: Versions::default(),
             hints,
             line: Mutex::new(()),
+            exports: Mutex::new(Pace::new(EXPORTS)),
             tools: Arc::new(RwLock::new(tools)),
             settings,
         };
@@ -145,7 +147,9 @@ impl Executor {
             return;
         };
         self.close_interrupted_under_lock(at_start);
-        let _ = files::clear_unfinished(&self.layout.pot_conf());
+        for file in MANAGED {
+            let _ = files::clear_unfinished(&self.managed_path(file));
+        }
     }
 
     /// The same, for someone who holds the change lock.
@@ -231,12 +235,20 @@ fn make_private(layout: &Layout) -> Result<(), StartError> {
         path: path.display().to_string(),
         why: error.to_string(),
     };
+    let own = nix::unistd::geteuid().as_raw();
     let state = layout.state();
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(&state)
         .map_err(|error| folder(&state, &format!("cannot be made: {error}; run this as root")))?;
+    // Whoever may write here could put another folder in the place of root's.
+    let found = state.symlink_metadata().map_err(|error| folder(&state, &error))?;
+    if !found.is_dir() || found.uid() != own || found.mode() & 0o022 != 0 {
+        let why = "must be a folder that belongs to the user that runs this and that no other can write to: \
+                   chown root and chmod go-w it first";
+        return Err(folder(&state, &why));
+    }
     let private = layout.private();
     match std::fs::DirBuilder::new().mode(0o700).create(&private) {
         Ok(()) => {}
@@ -244,7 +256,6 @@ fn make_private(layout: &Layout) -> Result<(), StartError> {
         Err(error) => return Err(folder(&private, &format!("cannot be made: {error}; run this as root"))),
     }
     let found = private.symlink_metadata().map_err(|error| folder(&private, &error))?;
-    let own = nix::unistd::geteuid().as_raw();
     if !found.is_dir() || found.uid() != own {
         let why = "is not a folder of the user that runs this; run this as root, or remove what stands there";
         return Err(folder(&private, &why));

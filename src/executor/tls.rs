@@ -44,8 +44,8 @@ pub enum TlsError {
         /// Why.
         error: std::io::Error,
     },
-    /// The key file can be read by others.
-    #[error("the key {0} can be read by others than its owner: chmod 600 it first")]
+    /// The key file can be read by others, or changed by its group.
+    #[error("the key {0} can be read or changed by others than its owner: chmod 600 it first")]
     Exposed(String),
     /// The file is not what it should be.
     #[error("{path} holds no PEM {what}")]
@@ -128,7 +128,8 @@ fn read(chain: &Path, key: &Path, self_signed: bool) -> Result<Certificate, TlsE
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Ok(String::from_utf8_lossy(&files::read_limited(&real, LONGEST)?).into_owned())
     };
-    let exposed = key.metadata().is_ok_and(|found| found.mode() & 0o077 != 0 && found.mode() & 0o007 != 0);
+    // Its group may read it: programs that fetch certificates hand them over so.
+    let exposed = key.metadata().is_ok_and(|found| found.mode() & 0o027 != 0);
     if exposed {
         return Err(TlsError::Exposed(key.display().to_string()));
     }

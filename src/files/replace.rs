@@ -158,7 +158,15 @@ impl Unfinished {
                     // The one who held it before may have renamed or removed it: then the lock is on a file that
                     // no longer has this name.
                     if is_still_at(&file, &name)? {
-                        return Ok(Self { file, name, renamed: std::cell::Cell::new(false) });
+                        if is_ours(&file, &name)? {
+                            return Ok(Self { file, name, renamed: std::cell::Cell::new(false) });
+                        }
+                        if Instant::now() >= give_up {
+                            let why = "someone puts this file there again and again; let nobody but the owner write \
+                                       to its folder";
+                            return Err(FileError::Untrusted { path: name, why });
+                        }
+                        std::fs::remove_file(&name).map_err(FileError::system("removing", &name))?;
                     }
                 }
                 Err((_, nix::errno::Errno::EAGAIN)) if Instant::now() < give_up => {
@@ -217,6 +225,13 @@ fn unfinished_name(target: &Path) -> Result<PathBuf, FileError> {
     name.push(target.file_name().ok_or_else(|| FileError::NotRegular(target.to_owned()))?);
     name.push(".pot-console");
     Ok(target.with_file_name(name))
+}
+
+/// Whether the file is one that only we can have open. In a folder where others may write it could be theirs, or another
+/// name of a file that has nothing to do with this; after a sudden death it may have its target's owner already.
+fn is_ours(file: &File, name: &Path) -> Result<bool, FileError> {
+    let facts = file.metadata().map_err(FileError::system("examining", name))?;
+    Ok(facts.is_file() && facts.uid() == nix::unistd::geteuid().as_raw() && facts.nlink() == 1)
 }
 
 fn is_still_at(file: &File, name: &Path) -> Result<bool, FileError> {

@@ -90,6 +90,32 @@ fn links_are_followed_within_the_folder_and_never_out_of_it() {
 }
 
 #[test]
+fn what_someone_else_put_in_the_way_is_neither_written_to_nor_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, unfinished) = (dir.path().join("pot.conf"), dir.path().join(".pot.conf.pot-console"));
+    let other = dir.path().join("passwd");
+    std::fs::write(&path, "old").unwrap();
+    std::fs::write(&other, "root:*:0:0").unwrap();
+    // Another name of a file that has nothing to do with this.
+    std::fs::hard_link(&other, &unfinished).unwrap();
+    replace(&path, &Expected::Content(Digest::of(b"old")), b"new", QUIET).unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), b"root:*:0:0");
+    assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    assert_eq!(path.metadata().unwrap().nlink(), 1);
+    // A file that someone else owns and holds open; so does one look that a sudden death left after the change of owner.
+    if nix::unistd::geteuid().is_root() {
+        std::fs::write(&unfinished, "theirs").unwrap();
+        std::os::unix::fs::chown(&unfinished, Some(1234), Some(1234)).unwrap();
+        let held = std::fs::File::options().write(true).open(&unfinished).unwrap();
+        replace(&path, &Expected::Content(Digest::of(b"new")), b"newer", QUIET).unwrap();
+        std::os::unix::fs::FileExt::write_at(&held, b"evil", 0).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"newer");
+        assert_eq!(path.metadata().unwrap().uid(), 0);
+    }
+    assert_eq!(names(dir.path()), ["passwd", "pot.conf"]);
+}
+
+#[test]
 fn folders_fifos_and_hard_links_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);

@@ -115,6 +115,16 @@ fn not_found(what: impl Into<String>) -> Refusal {
     Refusal::new(RefusalKind::NotFound, what)
 }
 
+/// Which plan goes when there are too many: the oldest one of the session that keeps most, so that a flood of plans
+/// pushes out its own and nobody else's. `plans` come by age.
+fn to_make_room<'a>(plans: impl Iterator<Item = (u64, &'a str)>) -> Option<u64> {
+    let mut sessions: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    for (id, session) in plans {
+        sessions.entry(session).or_insert((0, id)).0 += 1;
+    }
+    sessions.into_values().max_by_key(|(count, oldest)| (*count, std::cmp::Reverse(*oldest))).map(|(_, oldest)| oldest)
+}
+
 /// The executor itself, when no one asked.
 pub fn console() -> Actor {
     Actor { name: "pot-console".to_owned(), role: None, method: Method::Console, session: None, claimed: None }
@@ -156,7 +166,8 @@ impl Engine {
         let mut kept = locked(&self.plans);
         kept.retain(|_, plan| plan.made.elapsed() < PLAN_SERVES);
         while kept.len() >= MOST_PLANS {
-            kept.pop_first();
+            let Some(id) = to_make_room(kept.iter().map(|(id, plan)| (*id, plan.session.as_str()))) else { break };
+            kept.remove(&id);
         }
         let id = kept.last_key_value().map_or(0, |(id, _)| id + 1).max(milliseconds());
         let plan = Plan { id, ..plan };
@@ -164,23 +175,11 @@ impl Engine {
         Ok(plan)
     }
 
-    /// A plan that still serves.
-    pub fn plan_view(&self, plan: u64) -> Option<Plan> {
+    /// A plan of this session that still serves.
+    pub fn plan_view(&self, session: &str, plan: u64) -> Option<Plan> {
         let kept = locked(&self.plans);
-        kept.get(&plan).filter(|kept| kept.made.elapsed() < PLAN_SERVES).map(|kept| kept.plan.clone())
-    }
-
-    /// The proof that carrying out a plan takes.
-    pub fn plan_proof(&self, plan: u64) -> Option<ProofNeeded> {
-        self.plan_view(plan).map(|plan| plan.proof)
-    }
-
-    /// Plans that wait for root's approval in a terminal, by code.
-    pub fn plan_by_approval(&self, code: &str) -> Option<Plan> {
-        let kept = locked(&self.plans);
-        kept.values()
-            .filter(|kept| kept.made.elapsed() < PLAN_SERVES)
-            .find(|kept| kept.plan.approval_code.as_deref() == Some(code))
+        kept.get(&plan)
+            .filter(|kept| kept.made.elapsed() < PLAN_SERVES && kept.session == session)
             .map(|kept| kept.plan.clone())
     }
 
@@ -344,12 +343,17 @@ impl Engine {
             .iter()
             .map(|step| step.expects.iter().map(|expect| expect.look(&look.seen(None)).1).collect())
             .collect();
-        let _ = std::thread::Builder::new().name(format!("run-{id}")).spawn(move || {
+        let started = std::thread::Builder::new().name(format!("run-{id}")).spawn(move || {
             engine.carry_out(&thread, draft, before, seen_before, pending);
             drop(lock);
             *locked(&engine.current) = None;
             thread.finish();
         });
+        if let Err(error) = started {
+            // Nothing was done. The next look at the runs closes it as interrupted.
+            *locked(&self.current) = None;
+            return Err(failed(format!("The run could not be started: {error}. Nothing has been changed.")));
+        }
         Ok(id)
     }
 
@@ -740,7 +744,10 @@ pub(super) fn act_of(operation: &Operation) -> Act {
 }
 
 /// The typed text, where the plan wants one.
-fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
+///
+/// # Errors
+/// It is not the one that is wanted; nothing has been changed.
+pub fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
     let Some(wanted) = plan.confirm_text.as_deref() else { return Ok(()) };
     if given.is_some_and(|given| given.trim() == wanted) {
         return Ok(());
@@ -782,4 +789,26 @@ fn approval_code() -> String {
 
 fn milliseconds() -> u64 {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_plans_pushes_out_its_own_and_nobody_elses() {
+        let mut plans = BTreeMap::from([(1, "anna"), (2, "olaf")]);
+        for id in 3..1000 {
+            while plans.len() >= MOST_PLANS {
+                let gone = to_make_room(plans.iter().map(|(id, session)| (*id, *session))).unwrap();
+                plans.remove(&gone);
+            }
+            plans.insert(id, "vera");
+        }
+        assert_eq!(plans.len(), MOST_PLANS);
+        assert_eq!((plans.get(&1), plans.get(&2)), (Some(&"anna"), Some(&"olaf")));
+        // Of its own the newest stay.
+        assert_eq!(plans.get(&999), Some(&"vera"));
+        assert_eq!(to_make_room(std::iter::empty()), None);
+    }
 }

@@ -61,7 +61,7 @@ pub struct SavedFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// It runs.
+    /// It runs, or is being put back: after a sudden death there is nothing to wait for.
     Running,
     /// It ran and waits to be kept.
     Waiting,

@@ -766,6 +766,11 @@ impl Engine {
     }
 
     fn restore(&self, current: &Current, pending: &Pending) -> Vec<PutBackStep> {
+        // It is decided: what is half put back must never be kept, so a start after a sudden death goes on here.
+        let decided = Pending { phase: Phase::Running, ..pending.clone() };
+        if let Err(error) = decided.write(&self.host.layout) {
+            self.words(current, format!("That it is put back could not be written down: {error}"));
+        }
         crash_point("revert-begin");
         revert::put_back(&self.host, pending, &mut |said| match said {
             Said::Command(argv) => self.say(current, RunEventKind::Command { argv: argv.to_vec() }),
@@ -1010,12 +1015,17 @@ impl Engine {
         }
         *locked(&self.current) = Some(Arc::clone(&current));
         let engine = Arc::clone(self);
-        let _ = std::thread::Builder::new().name(format!("run-{}", pending.run)).spawn(move || {
+        let started = std::thread::Builder::new().name(format!("run-{}", pending.run)).spawn(move || {
             engine.wait_again(&current, &pending);
             drop(lock);
             *locked(&engine.current) = None;
             current.finish();
         });
+        if let Err(error) = started {
+            // It is tried again at the next look: nothing is as important as this.
+            tracing::error!("the run that waits to be kept or put back could not be taken up: {error}");
+            *locked(&self.current) = None;
+        }
     }
 
     /// Takes up what a process that died (a command line) left waiting. Cheap when there is nothing; may be called often.

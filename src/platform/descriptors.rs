@@ -62,7 +62,9 @@ pub fn prepare_command(command: &mut Command) {
     }
 }
 
-/// Makes `command` start with `descriptors` as its descriptors 3, 4, 5 … and no other above 2.
+/// Makes `command` start with `descriptors` as its descriptors 3, 4, 5 … and no other above 2, in a session of its
+/// own: without a controlling terminal it can push nothing into the one that root types in (ioctl(2) `TIOCSTI`), and
+/// what is typed there to interrupt its parent is its parent's to handle. setsid(2).
 ///
 /// # Errors
 /// No descriptor is left to hold the places free.
@@ -81,11 +83,12 @@ pub fn hand_over(command: &mut Command, descriptors: Vec<OwnedFd>) -> io::Result
         placeholders.push(next);
     }
     let mut raised = vec![-1; descriptors.len()];
-    // SAFETY: between fork and exec only fcntl(2), dup2(2) and close_range(2) are called on numbers; the vectors were
+    // SAFETY: between fork and exec only setsid(2), fcntl(2), dup2(2) and close_range(2) are called; the vectors were
     // allocated before and are only read and written in place.
     unsafe {
         command.pre_exec(move || {
             let _kept = &placeholders;
+            nix::unistd::setsid()?;
             for (place, descriptor) in raised.iter_mut().zip(&descriptors) {
                 // First out of the way of all places, or one could overwrite another that is still to be moved.
                 *place = libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD, end.max(10));

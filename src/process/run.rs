@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
+use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
@@ -203,9 +204,9 @@ pub fn stream(
             let mut out = Splitter::new(Stream::Out, limits.line_bytes);
             let mut err = Splitter::new(Stream::Err, limits.line_bytes);
             let mut room = limits.total_bytes;
-            let mut full = false;
+            let full = Cell::new(false);
             let mut ready = |stream, text: String| {
-                if full {
+                if full.get() {
                     return;
                 }
                 // An empty line takes memory, too.
@@ -216,7 +217,7 @@ pub fn stream(
                         (stream, text)
                     }
                     None => {
-                        full = true;
+                        full.set(true);
                         (Stream::Err, format!("… more output is left out: {} bytes are kept", limits.total_bytes))
                     }
                 };
@@ -225,6 +226,8 @@ pub fn stream(
             };
             let ending =
                 running.follow(stdin.unwrap_or_default(), limits.time, cancel, &mut |stream, bytes| match stream {
+                    // A command that floods is not held up by what nobody will see.
+                    _ if full.get() => {}
                     Stream::Out => out.push(bytes, &mut ready),
                     Stream::Err => err.push(bytes, &mut ready),
                 });

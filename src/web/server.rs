@@ -5,6 +5,7 @@ use crate::audit::{self, Progress, Store};
 use crate::executor::client::Client;
 use crate::executor::protocol::Command;
 use crate::journal::record::Reported;
+use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, middleware, web};
 use anyhow::Context as _;
@@ -23,6 +24,10 @@ const WORKERS: usize = 2;
 /// Browsers hold up to six connections each, followers of a run or a log one more.
 const CONNECTIONS: usize = 512;
 
+/// How long connections that were accepted just before this process is to end may take to say what they want. Whoever
+/// comes later is accepted by the process that takes over, from the same sockets.
+const LAST_ACCEPTED: Duration = Duration::from_millis(700);
+
 /// Serves until the executor is gone or a signal says to stop.
 pub(super) fn run(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(serve(listeners, socket, start))
@@ -39,6 +44,7 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     let state = web::Data::new(State::new(client.clone(), start, stopping, history, projected));
 
     actix_web::rt::spawn(close_when_asked(state.clone()));
+    let (give_handle, handle) = tokio::sync::oneshot::channel::<ServerHandle>();
     let shared = state.clone();
     let connected = state.clone();
     let mut server = HttpServer::new(move || {
@@ -64,6 +70,10 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     })
     .shutdown_signal(async move {
         asked_to_stop(&client).await;
+        if let Ok(handle) = handle.await {
+            handle.pause().await;
+            tokio::time::sleep(LAST_ACCEPTED).await;
+        }
         // Streams that are not told would hold the server for the whole time that it allows itself.
         let _ = stop.send(true);
     });
@@ -76,6 +86,7 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
         .context("listening")?;
     }
     let running = server.run();
+    let _ = give_handle.send(running.handle());
     // The executor says where the console listens once someone listens.
     actix_web::rt::spawn(async move {
         if let Err(refusal) = ready.ask(None, &Reported::default(), Command::Ready {}).await {

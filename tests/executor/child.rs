@@ -6,7 +6,7 @@ use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, RefusalKind, Reply};
 use pot_console::layout::Layout;
-use pot_console::operations::plan::Operation;
+use pot_console::operations::plan::{Operation, RunState};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
@@ -65,16 +65,38 @@ fn counts_up() {
 fn runs_init() {
     let Some((layout, _)) = given() else { return };
     let mut local = Local::open(&layout).unwrap();
-    let operation = Operation::Init {
-        place_anchors: true,
-        merge_syslogd_flags: true,
-        minimal: false,
-        leave_syslogd: false,
-        leave_pf: false,
-        pf_file: None,
-    };
+    let run = begin(
+        &mut local,
+        Operation::Init {
+            place_anchors: true,
+            merge_syslogd_flags: true,
+            minimal: false,
+            leave_syslogd: false,
+            leave_pf: false,
+            pf_file: None,
+        },
+    );
+    assert!(local.wait(run, Duration::from_secs(60)));
+}
+
+/// Starts the network and puts it back at once.
+#[test]
+fn starts_the_network_and_puts_it_back() {
+    let Some((layout, _)) = given() else { return };
+    let mut local = Local::open(&layout).unwrap();
+    let run = begin(&mut local, Operation::VnetStart { revert_after: Some(600) });
+    crate::main_path::until("the wait for an answer", || {
+        let Ok(Reply::Run(run)) = local.ask(Command::RunState { run }) else { panic!() };
+        assert!(!run.state.is_final(), "{run:?}");
+        run.state == RunState::AwaitingKeep
+    });
+    local.ask(Command::PutBack { run }).unwrap();
+    assert!(local.wait(run, Duration::from_secs(60)));
+}
+
+fn begin(local: &mut Local, operation: Operation) -> u64 {
     let Reply::Plan(plan) = local.ask(Command::Plan { operation }).unwrap() else { panic!() };
     let command = Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text: None, reason: None };
     let Reply::Started { run } = local.ask(command).unwrap() else { panic!() };
-    assert!(local.wait(run, Duration::from_secs(60)));
+    run
 }

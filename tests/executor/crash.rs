@@ -8,6 +8,7 @@ use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, RefusalKind, Reply};
 use pot_console::journal::record::{Outcome, Record, Stage};
 use pot_console::layout::Layout;
+use pot_console::operations::plan::RunState;
 use pot_console::settings::Settings;
 use std::os::unix::process::ExitStatusExt as _;
 
@@ -142,10 +143,35 @@ fn a_death_while_saving_leaves_the_old_or_the_new_file_whole_and_says_so() {
     assert!(interrupted >= 8, "only {interrupted} were told as interrupted");
 }
 
+/// The files of the host that init changes.
+fn changed_by_init(layout: &Layout) -> [Vec<u8>; 2] {
+    ["/etc/pf.conf", "/etc/rc.conf"].map(|path| std::fs::read(layout.on_disk(path)).unwrap())
+}
+
+/// Half-written files that a death left beside those that init changes.
+fn strays(layout: &Layout) -> Vec<String> {
+    ["/etc", "/boot", "/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(layout.on_disk(folder)).into_iter().flatten().flatten())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".pot-console"))
+        .collect()
+}
+
 #[test]
 fn a_death_while_running_is_told_as_interrupted() {
     let mut interrupted = 0;
+    let reference = tempfile::tempdir().unwrap();
+    let undisturbed = simulate(&reference.path().join("host"));
+    let old = changed_by_init(&undisturbed);
+    drop(Local::open(&undisturbed).unwrap());
+    assert!(child::start("runs_init", undisturbed.root(), "", None).wait().unwrap().success());
+    let new = changed_by_init(&undisturbed);
+    assert!(old[0] != new[0] && old[1] != new[1]);
     at_every_time("runs_init", &RUNNING, 2, true, |layout, at| {
+        for (now, (old, new)) in changed_by_init(layout).iter().zip(old.iter().zip(&new)) {
+            assert!(now == old || now == new, "at {at}: half a file: {}", String::from_utf8_lossy(now));
+        }
         let records = after_a_start(layout, at);
         interrupted += usize::from(
             records
@@ -157,8 +183,74 @@ fn a_death_while_running_is_told_as_interrupted() {
         let mut local = Local::open(layout).unwrap();
         let Reply::Runs { runs } = local.ask(Command::Runs { before: None, limit: 50 }).unwrap() else { panic!() };
         assert!(runs.iter().all(|run| run.state.is_final()), "at {at}: {runs:?}");
+        assert!(strays(layout).is_empty(), "at {at}: {:?}", strays(layout));
     });
     assert!(interrupted >= 3, "only {interrupted} were told as interrupted");
+}
+
+/// What of the network has to be given back.
+fn network(layout: &Layout) -> String {
+    let asked: [(&str, &[&str]); 6] = [
+        ("pfctl", &["-s", "rules"]),
+        ("pfctl", &["-s", "nat"]),
+        ("pfctl", &["-s", "nat", "-a", "pot-nat"]),
+        ("pfctl", &["-s", "Anchors"]),
+        ("sysctl", &["-n", "net.inet.ip.forwarding"]),
+        ("ifconfig", &["-a"]),
+    ];
+    let answers = asked.map(|(tool, args)| {
+        let tool = layout.on_disk("/sbin").join(tool);
+        let output = std::process::Command::new(tool).args(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    });
+    let enabled = std::process::Command::new(layout.on_disk("/sbin/pfctl")).args(["-s", "info"]).output().unwrap();
+    let enabled = String::from_utf8(enabled.stdout).unwrap().contains("Status: Enabled");
+    format!("{}\n{enabled}", answers.join("\n"))
+}
+
+#[test]
+fn a_death_while_putting_back_is_made_good_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let prepare = |name: &str| {
+        let layout = simulate(&dir.path().join(name));
+        drop(Local::open(&layout).unwrap());
+        assert!(child::start("runs_init", layout.root(), "", None).wait().unwrap().success());
+        layout
+    };
+    let state = |layout: &Layout| match Local::open(layout).unwrap().ask(Command::Runs { before: None, limit: 1 }) {
+        Ok(Reply::Runs { runs }) => (runs[0].state, runs[0].last_event),
+        other => panic!("{other:?}"),
+    };
+    // Undisturbed: how many events there are, and how many of them when putting back begins.
+    let whole = prepare("whole");
+    let what = "starts_the_network_and_puts_it_back";
+    assert!(child::start(what, whole.root(), "", None).wait().unwrap().success());
+    let (ended, last) = state(&whole);
+    assert_eq!(ended, RunState::Reverted);
+    let begun = prepare("begun");
+    let dead = |layout: &Layout, at: &str| {
+        let status = child::start(what, layout.root(), "", Some(at)).wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "at {at}: {status:?}");
+    };
+    dead(&begun, "revert-begin");
+    let first = state(&begun).1 + 1;
+    assert!(first + 4 < last, "{first} {last}");
+
+    let mut places: Vec<String> = (first..=last).step_by(3).map(|event| format!("run-event#{event}")).collect();
+    places.extend(["revert-begin".to_owned(), "run-ended".to_owned()]);
+    for (number, at) in places.iter().enumerate() {
+        let layout = prepare(&format!("host{number}"));
+        let before = network(&layout);
+        dead(&layout, at);
+        let (executor, opening) = Executor::open(&layout, Settings::default()).unwrap();
+        let watch = executor.begin_serving(&opening).unwrap();
+        crate::main_path::until("the run's end", || state(&layout).0.is_final());
+        executor.end_serving();
+        watch.join().unwrap();
+        assert_eq!(state(&layout).0, RunState::Reverted, "at {at}");
+        assert_eq!(network(&layout), before, "at {at}");
+        after_a_start(&layout, at);
+    }
 }
 
 /// A file system of its own, unmounted at the end. Only root can have one.
@@ -244,7 +336,7 @@ fn a_read_only_file_system_leaves_the_old_file_and_an_error_that_says_so() {
 fn a_full_journal_refuses_the_change_before_it_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let layout = simulate(&dir.path().join("host"));
-    let Some(mounted) = Mounted::new(&layout.state(), "size=2m") else { return };
+    let Some(mounted) = Mounted::new(&layout.state(), "size=2m,mode=755") else { return };
     let mut local = Local::open(&layout).unwrap();
     let Reply::Configuration(view) = local.ask(Command::Configuration {}).unwrap() else { panic!() };
     let mut filler = std::fs::File::create(layout.state().join("filler")).unwrap();

@@ -3,8 +3,8 @@
 use crate::permissions::forbidden_to_viewers;
 use crate::rig::{Rig, many};
 use pot_console::executor::End;
-use pot_console::executor::protocol::{Command, MAX_REQUEST, Message, Reply, Request, Secret, VERSION};
-use pot_console::journal::record::{Action, Reported};
+use pot_console::executor::protocol::{Command, ExportFormat, MAX_REQUEST, Message, Reply, Request, Secret, VERSION};
+use pot_console::journal::record::{Action, Reported, Role};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -141,6 +141,59 @@ fn a_web_process_that_does_not_read_is_dropped_and_holds_up_nobody() {
     assert!(dropped, "all was taken, and the answers wait in memory");
     // Others were not held up.
     assert!(rig.connect().ask(Some(&viewer), Command::Session {}).is_ok());
+}
+
+#[test]
+fn open_logs_that_nobody_takes_over_do_not_use_up_the_executors_descriptors() {
+    let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    if open() == 0 {
+        eprintln!("descriptors are counted in /proc, which is not here: this is not tried");
+        return;
+    }
+    let rig = Rig::new();
+    let viewer = rig.sign_in("vera");
+    crate::main_path::until(
+        "the log's place",
+        || matches!(rig.connect().ask(Some(&viewer), Command::LogFiles {}), Ok(Reply::LogFiles { files, .. }) if !files.is_empty()),
+    );
+    let before = open();
+    let mut deaf = rig.connect();
+    deaf.socket.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+    for id in 0..3_000 {
+        let request = Request {
+            version: VERSION,
+            id,
+            token: Some(viewer.clone()),
+            reported: Reported::default(),
+            command: Command::OpenLog { generation: 0 },
+        };
+        if !deaf.send_frame(&serde_json::to_vec(&request).unwrap()) {
+            break;
+        }
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    let grown = open().saturating_sub(before);
+    assert!(grown < 200, "{grown} descriptors wait for a web process that does not read");
+    assert!(rig.connect().ask(Some(&viewer), Command::OpenLog { generation: 0 }).is_ok());
+}
+
+#[test]
+fn those_who_may_only_look_cannot_fill_the_history() {
+    let rig = Rig::new();
+    let viewer = rig.sign_in("vera");
+    let mut wire = rig.connect();
+    let before = rig.records().len();
+    let export = Command::RecordExport { format: ExportFormat::Csv, filter: "x".repeat(500) };
+    let exported = (0..300).filter(|_| wire.ask(Some(&viewer), export.clone()).is_ok()).count();
+    assert!((10..100).contains(&exported), "{exported} exports");
+    // Every refusal from another invented address.
+    let command = Command::SetRole { name: "vera".into(), role: Role::Admin };
+    for n in 0..3_000 {
+        let reported = Reported { address: Some(format!("10.0.{}.{}", n / 250, n % 250)), browser: None };
+        assert!(wire.ask_from(Some(&viewer), reported, command.clone()).is_err());
+    }
+    let written = rig.records().len() - before;
+    assert!(written < 1_300, "{written} records");
 }
 
 #[test]

@@ -247,6 +247,25 @@ fn guessing_is_slowed_down_but_the_right_person_gets_in() {
 }
 
 #[test]
+fn who_is_signed_in_proves_while_another_guesses_also_after_a_slip() {
+    let rig = Rig::new();
+    let mut wire = rig.connect();
+    let from = |address: &str| Reported { address: Some(address.to_owned()), browser: None };
+    let sign_in = |password: &str| Command::SignIn { name: "anna".into(), password: Secret(password.to_owned()) };
+    let Reply::SignedIn { token, .. } = wire.ask_from(None, from("10.9.9.9"), sign_in(PASSWORD)).unwrap() else {
+        panic!()
+    };
+    for n in 0..20 {
+        let _ = wire.ask_from(None, from("10.0.0.66"), sign_in(&format!("guess number {n}")));
+    }
+    let mut prove = |password: &str| {
+        wire.ask_from(Some(&token), from("10.9.9.9"), Command::Prove { password: Secret(password.to_owned()) })
+    };
+    assert_eq!(kind(prove("a slip of the finger")), RefusalKind::WrongPassword);
+    assert!(prove(PASSWORD).is_ok());
+}
+
+#[test]
 fn a_name_that_is_no_account_takes_as_long_as_one_that_is_and_is_not_written_down() {
     let rig = Rig::new();
     let mut wire = rig.connect();
@@ -331,14 +350,15 @@ fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
     runtime.block_on(async {
         let client = pot_console::executor::client::Client::start(ours).unwrap();
         let reported = Reported::default();
-        if files.is_empty() {
-            // A stock syslog.conf writes local2 nowhere: then there is nothing to open, and that is said.
-            let refusal = client.open_log(Some(&token), &reported, 0).await.unwrap_err();
-            assert_eq!(refusal.kind, RefusalKind::NotFound);
-        } else {
-            let (file, size) = client.open_log(Some(&token), &reported, 0).await.unwrap();
-            assert_eq!(file.metadata().unwrap().len(), size);
-        }
+        assert_eq!(files[0].path, "/var/log/pot.log");
+        let (mut file, size) = client.open_log(Some(&token), &reported, 0).await.unwrap();
+        assert_eq!(file.metadata().unwrap().len(), size);
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut file, &mut text).unwrap();
+        assert_eq!(text, std::fs::read_to_string(rig.layout.on_disk("/var/log/pot.log")).unwrap());
+        // There is no such generation: then there is nothing to open, and that is said.
+        let refusal = client.open_log(Some(&token), &reported, 99).await.unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::NotFound);
         // Many at once: each gets its own answer.
         let mut asked = Vec::new();
         for _ in 0..50 {
@@ -348,6 +368,25 @@ fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
             assert!(matches!(answer, Ok(Reply::Session(_))));
         }
     });
+}
+
+#[test]
+fn choosing_a_facility_does_not_open_what_root_keeps_from_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let rig = Rig::new();
+    let (mut wire, olaf) = (rig.connect(), rig.sign_in("olaf"));
+    let log = rig.layout.on_disk("/var/log/auth.log");
+    let mode = |mode: u32| std::fs::set_permissions(&log, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o600);
+    let base = wire.configuration(Some(&olaf)).digest;
+    wire.ask(Some(&olaf), save(base, vec![edit("POT_LOG_FACILITY", "auth")])).unwrap();
+    until("the log of another facility", || {
+        let Ok(Reply::LogFiles { files, .. }) = wire.ask(Some(&olaf), Command::LogFiles {}) else { panic!() };
+        files.first().is_some_and(|file| file.path == "/var/log/auth.log")
+    });
+    assert_eq!(kind(wire.ask(Some(&olaf), Command::OpenLog { generation: 0 })), RefusalKind::Forbidden);
+    mode(0o644);
+    assert!(wire.ask(Some(&olaf), Command::OpenLog { generation: 0 }).is_ok());
 }
 
 /// Waits for something that comes by itself.

@@ -230,6 +230,37 @@ fn a_plan_serves_once_for_its_session_with_its_digest_and_its_proof() {
 }
 
 #[test]
+fn a_slip_in_the_typed_name_does_not_use_up_roots_word() {
+    use pot_console::executor::local::Local;
+    use pot_console::settings::ConfirmDestructive;
+    let dir = tempfile::tempdir().unwrap();
+    let layout = crate::rig::simulate(&dir.path().join("host"));
+    drop(Local::open(&layout).unwrap());
+    assert!(crate::child::start("runs_init", layout.root(), "", None).wait().unwrap().success());
+    let rig = Rig::on(layout, dir);
+    rig.executor.replace_settings(Settings { confirm_destructive: ConfirmDestructive::Shell, ..Settings::default() });
+    let (mut wire, anna) = (rig.connect(), rig.sign_in("anna"));
+    let operation = Operation::DeInit { stop_pots: true, minimal: false, pf_file: None };
+    let Reply::Plan(plan) = wire.ask(Some(&anna), Command::Plan { operation }).unwrap() else { panic!() };
+    let code = plan.approval_code.clone().unwrap();
+    let run = |typed: &str| Command::Run {
+        plan: plan.id,
+        digest: plan.digest,
+        password: None,
+        confirm_text: Some(typed.to_owned()),
+        reason: None,
+    };
+    assert_eq!(plan.confirm_text.as_deref(), Some("zroot/pot"));
+    Local::open(&rig.layout).unwrap().approve(&code, &plan).unwrap();
+    assert_eq!(kind(wire.ask(Some(&anna), run("zroot/pto"))), RefusalKind::Limit);
+    let Reply::Started { run } = wire.ask(Some(&anna), run("zroot/pot")).unwrap() else { panic!() };
+    crate::main_path::until(
+        "the run's end",
+        || matches!(wire.ask(Some(&anna), Command::RunState { run }), Ok(Reply::Run(run)) if run.state.is_final()),
+    );
+}
+
+#[test]
 fn where_root_gives_the_proof_a_password_is_not_enough() {
     use pot_console::executor::approval;
     use pot_console::executor::local::Local;
@@ -245,7 +276,7 @@ fn where_root_gives_the_proof_a_password_is_not_enough() {
         plan: plan.id,
         digest: plan.digest,
         password: Some(Secret(PASSWORD.into())),
-        confirm_text: None,
+        confirm_text: plan.confirm_text.clone(),
         reason: None,
     };
     assert_eq!(kind(wire.ask(Some(&anna), run())), RefusalKind::ProofNeeded);
@@ -257,6 +288,9 @@ fn where_root_gives_the_proof_a_password_is_not_enough() {
     local.approve(&code, &other).unwrap();
     assert_eq!(kind(wire.ask(Some(&anna), run())), RefusalKind::ProofNeeded);
     local.approve(&code, &waiting).unwrap();
+    // It is not another session's to use up.
+    let other = rig.sign_in("anna");
+    assert_eq!(kind(wire.ask(Some(&other), run())), RefusalKind::NotFound);
     // Now the engine has its say: on this host there is a dataset's name to type, or nothing to remove.
     assert_ne!(kind(wire.ask(Some(&anna), run())), RefusalKind::ProofNeeded);
     assert!(approval::waiting(&rig.layout, &code).is_err());

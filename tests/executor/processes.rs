@@ -5,7 +5,7 @@ use crate::rig::{PASSWORD, simulate};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command as Ask, Secret};
+use pot_console::executor::protocol::{Command as Ask, Reply, Secret};
 use pot_console::journal::record::Role;
 use pot_console::layout::Layout;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -23,12 +23,11 @@ struct Started {
 
 impl Started {
     fn new(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pot-console"))
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::of(Path::new(env!("CARGO_BIN_EXE_pot-console")), args)
+    }
+
+    fn of(program: &Path, args: &[&str]) -> Self {
+        let mut child = Command::new(program).args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (send, lines) = mpsc::channel();
         let out = child.stdout.take().unwrap();
         std::thread::spawn(move || {
@@ -161,37 +160,35 @@ fn the_web_process_has_nothing_left_that_is_roots() {
         }
         let root = std::fs::read_link(format!("/proc/{web}/root")).unwrap();
         assert_eq!(root, host.join("var/db/pot-console/web"));
-        // As this user, from this root folder, neither root's files nor the host's can be opened.
-        let cannot = |path: &str| {
-            let tried = Command::new("nsenter")
-                .args([
-                    "--target",
-                    &web.to_string(),
-                    "--root",
-                    "--setuid",
-                    &nobody.uid.to_string(),
-                    "--",
-                    "/bin/cat",
-                    path,
-                ])
+        // Its root folder holds the history's copy and nothing else: no program, no device, no file of the host.
+        for entry in std::fs::read_dir(format!("/proc/{web}/root")).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            assert!(name.starts_with("history.sqlite"), "{name} stands in the web process's root folder");
+        }
+        // As this user its own file can be read, root's cannot.
+        let can_read = |path: &Path| {
+            Command::new("setpriv")
+                .args(["--reuid", "nobody", "--clear-groups", "cat"])
+                .arg(path)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
-                .status();
-            tried.is_ok_and(|status| status.success())
+                .status()
+                .unwrap()
+                .success()
         };
-        assert!(!cannot("/etc/shadow"));
-        let accounts = host.join("var/db/pot-console/root/accounts.json");
-        let as_nobody = Command::new("setpriv")
-            .args(["--reuid", "nobody", "--clear-groups", "cat", accounts.to_str().unwrap()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(!as_nobody.success());
+        let state = host.join("var/db/pot-console");
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(can_read(&state.join("web/history.sqlite")));
+        assert!(state.join("root/accounts.json").exists());
+        assert!(!can_read(&state.join("root/accounts.json")));
     } else {
         eprintln!("this is not root: that the web process changes its user is not tried here");
     }
     assert_eq!(status(web, "NoNewPrivs"), ["1"]);
+    // A session of its own: it cannot type into the terminal that root started it from.
+    let stat = std::fs::read_to_string(format!("/proc/{web}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    assert_eq!((fields[3], fields[4]), (web.to_string().as_str(), "0"), "session and terminal: {stat}");
     let limits = std::fs::read_to_string(format!("/proc/{web}/limits")).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
@@ -231,6 +228,118 @@ fn a_web_process_that_dies_is_started_again_and_one_without_executor_ends() {
     // Killed, it could not clean up.
     let folder = host.split("simulated, in ").nth(1).unwrap().split(". ").next().unwrap();
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn an_upgrade_of_the_binary_does_not_keep_the_web_process_from_coming_back() {
+    if !on_linux() {
+        return;
+    }
+    let installed = Path::new(env!("CARGO_BIN_EXE_pot-console"));
+    let dir = tempfile::tempdir_in(installed.parent().unwrap()).unwrap();
+    let (program, next) = (dir.path().join("pot-console"), dir.path().join("next"));
+    std::fs::hard_link(installed, &program).unwrap();
+    let host = dir.path().join("host");
+    let demo = Started::of(&program, &["demo", "--listen", "127.0.0.1:0", "--dir", host.to_str().unwrap()]);
+    let address = demo.address();
+    let first = demo.web();
+    // As pkg(8) does it: the old file goes, another has its name.
+    std::fs::remove_file(&program).unwrap();
+    std::fs::copy(installed, &next).unwrap();
+    std::fs::rename(&next, &program).unwrap();
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    until("another web process", || web_processes(demo.pid()).iter().any(|pid| *pid != first));
+    assert!(get(&address).unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn inside_of_a_jail_nothing_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    let state = layout.on_disk("/var/db/simulated-host/state.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    let (free, jailed) = ("\"security.jail.jailed\":\"0\"", "\"security.jail.jailed\":\"1\"");
+    assert!(text.contains(free), "{text}");
+    std::fs::write(&state, text.replace(free, jailed)).unwrap();
+    let tried = Command::new(env!("CARGO_BIN_EXE_pot-console"))
+        .args(["--root", layout.root().to_str().unwrap(), "serve"])
+        .output()
+        .unwrap();
+    assert!(!tried.status.success());
+    let said = String::from_utf8_lossy(&tried.stderr).into_owned();
+    assert!(said.contains("this is a jail"), "{said}");
+    assert!(!layout.private().exists(), "something was begun");
+}
+
+#[test]
+fn a_folder_that_another_user_could_exchange_is_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    drop(Local::open(&layout).unwrap());
+    std::fs::set_permissions(layout.state(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(Local::open(&layout).is_err());
+    std::fs::set_permissions(layout.state(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(layout.state(), Some(1234), None).unwrap();
+        assert!(Local::open(&layout).is_err());
+    }
+}
+
+/// A certificate and its key, as PEM.
+fn pair() -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+#[test]
+fn a_certificate_that_does_not_fit_its_key_is_no_outage() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !on_linux() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    let (chain, key) = (dir.path().join("chain.pem"), dir.path().join("key.pem"));
+    let (first, second) = (pair(), pair());
+    std::fs::write(&chain, &first.0).unwrap();
+    std::fs::write(&key, &first.1).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let settings = dir.path().join("settings.toml");
+    let text =
+        format!("listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n[tls]\ncertificate = {chain:?}\nkey = {key:?}\n");
+    std::fs::write(&settings, text).unwrap();
+    let root = layout.root().to_str().unwrap();
+    let mut serve = Started::new(&["--root", root, "serve", "--config", settings.to_str().unwrap()]);
+    let address = serve.address();
+    let connect = || {
+        let stream = TcpStream::connect(&address).expect("refused");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        presented(stream)
+    };
+    let (old_web, old) = (serve.web(), connect());
+
+    // The chain was renewed, its key not yet.
+    std::fs::write(&chain, &second.0).unwrap();
+    serve.signal(Signal::SIGHUP);
+    let mut local = Local::open(&layout).unwrap();
+    until("the new one given up", || {
+        let Ok(Reply::Records { records, .. }) = local.ask(Ask::JournalAfter { after: 0, limit: 1000 }) else {
+            panic!()
+        };
+        assert_eq!(connect(), old);
+        records.iter().any(|record| record.entry.message.contains("the one before goes on"))
+    });
+    assert_eq!(web_processes(serve.pid()), [old_web]);
+    assert_eq!(connect(), old);
+
+    std::fs::write(&key, &second.1).unwrap();
+    serve.signal(Signal::SIGHUP);
+    until("the new certificate", || connect() != old);
+    until("the old web process's end", || !web_processes(serve.pid()).contains(&old_web));
+    serve.signal(Signal::SIGTERM);
+    assert!(serve.child.wait().unwrap().success());
 }
 
 #[test]
@@ -303,12 +412,68 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     });
     assert!(connections > 2);
     assert_ne!(certificate(&address), first);
+
+    // Under load, too, nobody notices but by the certificate.
+    let before = serve.web();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let (answered, failed) = std::thread::scope(|scope| {
+        let browsers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut answered, mut failed) = (0, Vec::new());
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        match get_over_tls(&address) {
+                            Ok(()) => answered += 1,
+                            Err(error) => failed.push(error.to_string()),
+                        }
+                    }
+                    (answered, failed)
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(300));
+        serve.signal(Signal::SIGHUP);
+        until("the old web process's end", || !web_processes(serve.pid()).contains(&before));
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        let all = browsers.into_iter().map(|browser| browser.join().unwrap());
+        all.fold((0, Vec::new()), |(sum, mut list), (answered, failed)| {
+            list.extend(failed);
+            (sum + answered, list)
+        })
+    });
+    assert!(answered > 16 && failed.is_empty(), "{answered} answers, and {failed:?}");
     serve.signal(Signal::SIGTERM);
     assert!(serve.child.wait().unwrap().success());
 }
 
 /// The SHA-256 fingerprint of the certificate that a server presents.
 fn presented(stream: TcpStream) -> String {
+    let (mut connection, mut stream) = (tls_connection(), stream);
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream).unwrap();
+    }
+    let presented = connection.peer_certificates().unwrap()[0].to_vec();
+    let digest = pot_console::digest::Digest::of(&presented);
+    digest.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+/// Asks for a page over a connection of its own.
+fn get_over_tls(address: &str) -> std::io::Result<()> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut stream = rustls::StreamOwned::new(tls_connection(), stream);
+    write!(stream, "GET /sign-in HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin)?;
+    if begin == *b"HTTP/1.1 200" {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(String::from_utf8_lossy(&begin).into_owned()))
+    }
+}
+
+/// A client that takes any certificate.
+fn tls_connection() -> rustls::ClientConnection {
     use rustls::pki_types::ServerName;
     #[derive(Debug)]
     struct Any;
@@ -350,12 +515,5 @@ fn presented(stream: TcpStream) -> String {
         .with_custom_certificate_verifier(std::sync::Arc::new(Any))
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
-    let mut connection = rustls::ClientConnection::new(config.into(), name).unwrap();
-    let mut stream = stream;
-    while connection.is_handshaking() {
-        connection.complete_io(&mut stream).unwrap();
-    }
-    let presented = connection.peer_certificates().unwrap()[0].to_vec();
-    let digest = pot_console::digest::Digest::of(&presented);
-    digest.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    rustls::ClientConnection::new(config.into(), name).unwrap()
 }
