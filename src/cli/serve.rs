@@ -9,7 +9,7 @@ use crate::platform::{self, Signals};
 use crate::settings::Settings;
 use crate::web;
 use anyhow::{Context as _, bail};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
@@ -176,7 +176,10 @@ pub(super) fn say(line: &str) {
 /// Notes of both processes go to standard error; `RUST_LOG` chooses.
 pub(super) fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pot_console=info"));
+        // Requests that cannot be parsed are answered; anyone could fill the log with them.
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,pot_console=info,actix_http::h1=off"));
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // A second call in one process changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = log.try_init();
 }
