@@ -83,4 +83,9 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   } else if (content(target) === content(fragment)) {
     event.detail.shouldSwap = false;
   }
+  // Whoever is at another field already when a late answer comes stays there.
+  const at = document.activeElement;
+  if (at && at.matches("input, select, textarea") && !target.contains(at)) {
+    for (const control of fragment.querySelectorAll("[autofocus]")) control.removeAttribute("autofocus");
+  }
 });
