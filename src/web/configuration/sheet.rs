@@ -614,7 +614,7 @@ impl Builder<'_> {
 
     fn remark(&self, finding: &Finding) -> Remark {
         Remark {
-            code: finding.code.to_string(),
+            code: finding.code.clone(),
             severity: finding.severity,
             message: finding.message.clone(),
             own: finding.parameters.len() == 1,
