@@ -35,13 +35,29 @@ reveal();
 
 // The answers are swapped, the controls are not: what a screen reader is told about a control follows its answer.
 document.addEventListener("htmx:afterSettle", () => {
-  for (const answer of document.querySelectorAll("[id^='a-POT_']")) {
-    const control = document.getElementsByName(answer.id.slice(2))[0];
-    const field = answer.parentElement.querySelector("input[type=text]") || document.getElementById(answer.id.slice(2)) || control;
-    if (!field || field.type === "hidden" || field.type === "radio") continue;
-    if (answer.querySelector(".finding.is-error")) field.setAttribute("aria-invalid", "true");
+  for (const field of document.querySelectorAll("#conf :is(input, select, textarea)[aria-describedby]")) {
+    const answers = field.getAttribute("aria-describedby").split(" ").map((id) => document.getElementById(id));
+    const wrong = answers.some((answer) => answer && answer.querySelector(".finding.is-error"));
+    // The line for further names is one of several controls of its list: empty, it cannot be what is wrong.
+    if (wrong && (field.value || field.id !== "extra-other")) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
   }
+});
+
+// What was found for an earlier value must not pass for an answer to what stands there now.
+const answers = (reached) => () => {
+  const offline = document.getElementById("offline");
+  if (offline) offline.hidden = reached;
+};
+document.addEventListener("htmx:sendError", answers(false));
+document.addEventListener("htmx:afterOnLoad", answers(true));
+
+// Leaving the page would lose what is not saved. The form's own buttons lose nothing.
+let sent = false;
+document.addEventListener("submit", (event) => { if (event.target.id === "conf") sent = true; });
+addEventListener("beforeunload", (event) => {
+  const unsaved = document.getElementById("count-configuration");
+  if (!sent && unsaved && unsaved.textContent) event.preventDefault();
 });
 
 // A button must not vanish under the finger that presses it: what is the same is not swapped, and nothing is swapped
@@ -66,5 +82,10 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
     event.detail.shouldSwap = false;
   } else if (content(target) === content(fragment)) {
     event.detail.shouldSwap = false;
+  }
+  // Whoever is at another field already when a late answer comes stays there.
+  const at = document.activeElement;
+  if (at && at.matches("input, select, textarea") && !target.contains(at)) {
+    for (const control of fragment.querySelectorAll("[autofocus]")) control.removeAttribute("autofocus");
   }
 });

@@ -447,3 +447,55 @@ async fn a_network_that_nobody_keeps_is_put_back_whatever_dies() -> WebDriverRes
     no_complaints(&browser).await?;
     browser.quit().await
 }
+
+/// What a script's expression gives, as text.
+async fn value(browser: &WebDriver, script: &str) -> WebDriverResult<String> {
+    let found = browser.execute(format!("return String({script})"), vec![]).await?;
+    Ok(found.json().as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_field_is_marked_for_itself_and_the_focus_is_never_lost() -> WebDriverResult<()> {
+    let demo = Demo::start("default");
+    let driver = Driver::start();
+    let profile = tempfile::tempdir().expect("a profile folder");
+    let browser = driver.browser(profile.path()).await;
+    opens(&browser, &demo, "/configuration").await?;
+    sees(&browser, "h1", "Configuration").await?;
+    let wrong = "[...document.querySelectorAll('[aria-invalid=true]')].map(field => field.name)";
+
+    // What is wrong with a further name is not blamed on the network that happens to stand first in the list.
+    type_into(&browser, "extra.other", "nowhere0").await?;
+    sees(&browser, "#a-POT_EXTRA_EXTIF", "does not exist on this host").await?;
+    assert_eq!(value(&browser, wrong).await?, "extra.other");
+    assert_eq!(value(&browser, "document.activeElement.name").await?, "extra.other");
+
+    // The button that undoes it goes away; who works by keyboard goes on at the list.
+    click(&browser, "#s-POT_EXTRA_EXTIF button").await?;
+    sees(&browser, "#review", "No findings").await?;
+    assert_eq!(value(&browser, "document.activeElement.name").await?, "POT_EXTRA_EXTIF");
+    assert_eq!(value(&browser, wrong).await?, "");
+
+    // Announced when it becomes wrong, not again with every letter of a value that stays wrong.
+    let count = "window.told = 0; new MutationObserver(() => { window.told += 1; })\
+        .observe(document.getElementById('announce'), { childList: true, subtree: true, characterData: true });";
+    browser.execute(count, vec![]).await?;
+    for text in ["10.2", "10.200", "10.200.0"] {
+        type_into(&browser, "POT_NETWORK", text).await?;
+        sees(&browser, "#a-POT_NETWORK", &format!("cannot be {text}:")).await?;
+    }
+    assert_eq!(value(&browser, "window.told").await?, "1");
+
+    // Over a slow line the answer to a button comes when one is somewhere else already: one stays there.
+    type_into(&browser, "POT_NETWORK", "10.77.0.0/16").await?;
+    sees(&browser, "#rail-findings", "Set both").await?;
+    let slow = "const send = XMLHttpRequest.prototype.send;\
+        XMLHttpRequest.prototype.send = function (...all) { setTimeout(() => send.apply(this, all), 1500); };";
+    browser.execute(slow, vec![]).await?;
+    click(&browser, "#rail-findings button").await?;
+    click(&browser, "#POT_TMP").await?;
+    sees(&browser, "#rail-findings", "No findings").await?;
+    assert_eq!(value(&browser, "document.activeElement.name").await?, "POT_TMP");
+    no_complaints(&browser).await?;
+    browser.quit().await
+}

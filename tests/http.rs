@@ -4,8 +4,8 @@
 
 mod support;
 
-use reqwest::header::{HOST, LOCATION, ORIGIN};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::header::{HOST, LOCATION, ORIGIN, REFERER};
+use reqwest::{Client, Method, Response, StatusCode, redirect};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use support::{Demo, PASSWORD};
@@ -53,6 +53,31 @@ impl<'a> Browser<'a> {
 
     async fn post(&self, path: &str, form: &[(String, String)]) -> Page {
         Page::of(self.http.post(url(self.console, path)).form(form).send().await.unwrap()).await
+    }
+
+    /// As real browsers send it: the page that the form stood on is named.
+    async fn post_from(&self, page: &str, path: &str, form: &[(String, String)]) -> Page {
+        let request = self.http.post(url(self.console, path)).header(ORIGIN, &self.console.url);
+        let request = request.header(REFERER, url(self.console, page)).form(form);
+        Page::of(request.send().await.unwrap()).await
+    }
+
+    async fn sign_out(&self) {
+        let form = self.get("/settings").await.form("/sign-out");
+        assert_eq!(self.post("/sign-out", &form).await.status, StatusCode::SEE_OTHER);
+    }
+
+    /// Makes an account and signs in with it.
+    async fn with_account(&self, name: &str, role: &str) -> Browser<'a> {
+        let mut form = self.get("/settings").await.form("/settings/accounts");
+        set(&mut form, "name", name);
+        set(&mut form, "role", role);
+        set(&mut form, "password", "correct horse battery");
+        let page = self.post("/settings/accounts", &form).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+        let browser = Browser::new(self.console);
+        browser.sign_in(name, "correct horse battery").await;
+        browser
     }
 
     async fn sign_in(&self, name: &str, password: &str) {
@@ -229,7 +254,14 @@ async fn what_is_not_this_consoles_own_form_is_refused() {
     let many: Vec<_> = (0..2000).map(|number| (format!("POT_NETWORK_x{number}"), String::new())).collect();
     assert_eq!(browser.post("/configuration", &many).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let json = browser.http.post(url(&console, "/configuration")).json(&["x"]);
-    assert!(json.send().await.unwrap().status().is_client_error());
+    assert_eq!(json.send().await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let vast = [("POT_CACHE".to_owned(), "x".repeat(3 << 20))];
+    let refused = browser.post("/configuration", &vast).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(refused.has("A form may have at most 2 MiB."), "{}", refused.text);
+    let put = browser.http.request(Method::PUT, url(&console, "/configuration")).send().await.unwrap();
+    assert_eq!(put.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(put.headers()["allow"], "GET, HEAD, POST");
     assert_eq!(read(&pot_conf(&console)), before);
 }
 
@@ -284,6 +316,9 @@ async fn errors_are_saved_only_when_asked_once_and_with_a_reason() {
     assert!(page.has("1 error would be saved"), "{}", page.text);
     let page = page.edit(&browser, &[], ("save", "with-errors")).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "without a reason: {}", page.text);
+    // The browser shows the field, not the head of the page.
+    let (_, field) = page.text.split_once("id=\"reason\"").unwrap();
+    assert!(field.split("</div></div>").next().unwrap().contains("Nothing was saved. Give a reason."), "{field}");
     assert_eq!(read(&pot_conf(&console)), before);
     let page = page.edit(&browser, &[("reason", "The network follows tonight")], ("save", "with-errors")).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
@@ -312,15 +347,7 @@ async fn interfaces_are_checked_with_their_networks() {
 async fn a_viewer_sees_text_and_no_inputs() {
     let console = console();
     let admin = admin(&console).await;
-    let mut form = admin.get("/settings").await.form("/settings/accounts");
-    set(&mut form, "name", "vera");
-    set(&mut form, "role", "viewer");
-    set(&mut form, "password", "correct horse battery");
-    let page = admin.post("/settings/accounts", &form).await;
-    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
-
-    let viewer = Browser::new(&console);
-    viewer.sign_in("vera", "correct horse battery").await;
+    let viewer = admin.with_account("vera", "viewer").await;
     let page = viewer.get("/configuration").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.has("10.192.0.0/10"));
@@ -360,6 +387,95 @@ async fn a_session_that_ends_while_editing_loses_nothing_that_was_typed() {
     assert!(fields.contains(&("POT_NETWORK".to_owned(), "10.0.0.0/8".to_owned())), "{fields:?}");
     assert!(page.has("Nothing of it is saved yet") && page.has("why not"));
     assert_eq!(read(&pot_conf(&console)), before, "signing in alone saves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_from_before_signing_in_again_elsewhere_loses_nothing_that_was_typed() {
+    let console = console();
+    let browser = admin(&console).await;
+    let page = browser.get("/configuration").await;
+    let mut form = page.form("/configuration");
+    set(&mut form, "POT_GATEWAY", "10.192.0.9");
+    set(&mut form, "reason", "why not");
+    form.push(("save".to_owned(), "1".to_owned()));
+
+    // Another tab of the same browser signs out: its sign-in page brings another cookie.
+    browser.sign_out().await;
+    browser.get("/sign-in").await;
+    let ended = browser.post_from("/configuration?saved=1", "/configuration", &form).await;
+    assert_eq!(ended.status, StatusCode::UNAUTHORIZED, "{}", ended.text);
+    let carried = ended.form("/sign-in");
+    assert!(carried.iter().any(|(name, value)| name == "carry" && value.contains("10.192.0.9")), "{carried:?}");
+    assert!(carried.contains(&("next".to_owned(), "/configuration?saved=1".to_owned())), "{carried:?}");
+
+    // It signs in again, and someone changes the file before the first tab is sent.
+    browser.sign_in("admin", PASSWORD).await;
+    let theirs = read(&pot_conf(&console)) + "POT_GATEWAY=10.192.0.254\n";
+    std::fs::write(pot_conf(&console), &theirs).unwrap();
+    let kept = browser.post_from("/configuration", "/configuration", &form).await;
+    assert_eq!(kept.status, StatusCode::SEE_OTHER, "{}", kept.text);
+    let kept = browser.post_from(&kept.location.unwrap(), "/configuration", &form).await;
+    let shown = browser.get(&kept.location.unwrap()).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.text);
+    let fields = shown.form("/configuration");
+    assert!(fields.contains(&("POT_GATEWAY".to_owned(), "10.192.0.9".to_owned())), "{fields:?}");
+    assert!(shown.has("Nothing of it is saved yet") && shown.has("why not"), "{}", shown.text);
+    assert!(shown.has("POT_GATEWAY collides"), "{}", shown.text);
+    assert_eq!(read(&pot_conf(&console)), theirs, "nothing is saved by being shown");
+
+    // What is posted to is not always a page: whoever signs in again is led to where the button stood.
+    let old = page.form("/sign-out");
+    browser.sign_out().await;
+    let ended = browser.post_from("/runs/1", "/runs/1/keep", &old).await;
+    assert!(ended.form("/sign-in").contains(&("next".to_owned(), "/runs/1".to_owned())), "{}", ended.text);
+    let elsewhere = browser.http.post(url(&console, "/runs/1/keep")).header(REFERER, "https://evil.example/x");
+    let ended = Page::of(elsewhere.form(&old).send().await.unwrap()).await;
+    assert!(!ended.has("/x"), "{}", ended.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_sign_in_page_says_so_and_works_at_the_second_try() {
+    let console = console();
+    let browser = Browser::new(&console);
+    let mut form = browser.get("/sign-in?next=/history").await.form("/sign-in");
+    set(&mut form, "name", "admin");
+    set(&mut form, "password", PASSWORD);
+    let stranger = Browser::new(&console);
+    let again = stranger.post_from("/sign-in", "/sign-in", &form).await;
+    assert_eq!(again.status, StatusCode::UNAUTHORIZED, "{}", again.text);
+    assert!(again.has("Try again"), "{}", again.text);
+    let mut form = again.form("/sign-in");
+    set(&mut form, "password", PASSWORD);
+    let signed_in = stranger.post_from("/sign-in", "/sign-in", &form).await;
+    assert_eq!(signed_in.location.as_deref(), Some("/history"), "{}", signed_in.text);
+    // A page that proves nothing about where it comes from is still refused.
+    assert_eq!(Browser::new(&console).post("/sign-in", &form).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_stood_before_does_not_stop_other_changes() {
+    let console = console();
+    let stood = read(&pot_conf(&console)) + "POT_GATEWAY=10.1.0.1\n";
+    std::fs::write(pot_conf(&console), &stood).unwrap();
+    let operator = admin(&console).await.with_account("otto", "operator").await;
+    let page = operator.configure(&[("POT_CACHE", "/var/cache/images")], REVIEW).await;
+    assert!(page.has("<title>1 error · ") && page.has(">Save 1 change<"), "{}", page.text);
+    let page = page.edit(&operator, &[], SAVE).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+
+    // An error of their own is another matter, and no button promises what the role cannot do.
+    let page = operator.configure(&[("POT_NETMASK", "255.0.0.0")], SAVE).await;
+    assert!(page.has("1 error would be saved") && page.has("Only an admin may"), "{}", page.text);
+    assert!(!page.has("value=\"with-errors\""), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn undoing_the_list_of_interfaces_leaves_the_focus_at_it() {
+    let console = console();
+    let browser = admin(&console).await;
+    let page = browser.configure(&[("POT_NETWORK_vlan20", "10.0.20.0/24")], ("undo", "POT_EXTRA_EXTIF")).await;
+    assert!(page.has("name=\"POT_EXTRA_EXTIF\" value=\"vlan20\" autofocus"), "{}", page.text);
+    assert_eq!(page.text.matches(" autofocus").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

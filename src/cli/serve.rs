@@ -11,7 +11,7 @@ use crate::process::{Limits, Tool, Tools, capture};
 use crate::settings::Settings;
 use crate::web;
 use anyhow::{Context as _, bail};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
@@ -193,11 +193,14 @@ pub(super) fn say(line: &str) {
 pub(super) fn log_to_stderr() {
     let chosen = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
     let filter = chosen.unwrap_or_else(|| {
-        Targets::new().with_default(LevelFilter::WARN).with_target("pot_console", LevelFilter::INFO)
+        let targets = [("pot_console", LevelFilter::INFO), ("actix_http::h1", LevelFilter::OFF)];
+        // Requests that cannot be parsed are answered; anyone could fill the log with them.
+        Targets::new().with_default(LevelFilter::WARN).with_targets(targets)
     });
+    let colours = std::io::stderr().is_terminal();
     // A second call in one process changes nothing.
     let _ = tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours))
         .with(filter)
         .try_init();
 }

@@ -109,3 +109,18 @@ impl Finding {
         self
     }
 }
+
+/// The errors that an edit of the `touched` parameters brings, or leaves on one of them. An error that was there before
+/// and that the edit does not touch is no reason to refuse it: mending one of two would be impossible.
+pub fn errors_brought<'a>(
+    before: &[Finding],
+    after: &'a [Finding],
+    touched: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = &'a Finding> {
+    let stood = move |error: &Finding| {
+        let same = |other: &Finding| other.code == error.code && other.parameters == error.parameters;
+        before.iter().any(|other| other.severity == Severity::Error && same(other))
+            && !error.parameters.iter().any(|name| touched(name))
+    };
+    after.iter().filter(move |finding| finding.severity == Severity::Error && !stood(finding))
+}

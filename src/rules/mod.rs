@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use view::{View, grouped};
 
-pub use finding::{Finding, Fix, Severity};
+pub use finding::{Finding, Fix, Severity, errors_brought};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]

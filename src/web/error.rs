@@ -18,6 +18,9 @@ pub enum Fault {
     /// The request itself is wrong: words for the one who sent it.
     #[error("{0}")]
     Invalid(String),
+    /// The request is of a kind that is taken nowhere: its method, its size, its type, its pace.
+    #[error("{1}")]
+    Unfit(StatusCode, String),
     /// The request did not come from one of this console's own pages.
     #[error("{0}")]
     Forged(String),
@@ -52,7 +55,10 @@ impl Fault {
             401 => "Sign in first",
             403 => "Not allowed",
             404 => "Not here",
+            405 => "Not done here",
+            408 => "Too slow",
             409 => "Something changed meanwhile",
+            413 => "Too large",
             421 => "Another name",
             422 => "That cannot be taken",
             429 => "Too many tries",
@@ -83,6 +89,7 @@ impl ResponseError for Fault {
         match self {
             Self::SignIn => StatusCode::UNAUTHORIZED,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unfit(status, _) => *status,
             Self::Forged(_) => StatusCode::FORBIDDEN,
             Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,

@@ -10,6 +10,7 @@ use crate::facts::HostFacts;
 use crate::journal::record::{Reported, Role};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::{QueryPayloadError, UrlencodedError};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
@@ -355,14 +356,18 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
     match *request.method() {
         Method::GET | Method::HEAD => return Ok(()),
         Method::POST => {}
-        _ => return Err(Fault::Invalid(format!("{} is not used here.", request.method()))),
+        _ => {
+            let words = format!("{} is not used here.", request.method());
+            return Err(Fault::Unfit(StatusCode::METHOD_NOT_ALLOWED, words));
+        }
     }
     if !is_own_origin(request.headers(), &host) {
         return Err(Fault::Forged("This request came from another site.".to_owned()));
     }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Fault::Invalid("A form must be sent as application/x-www-form-urlencoded.".to_owned()));
+        let words = "A form must be sent as application/x-www-form-urlencoded.".to_owned();
+        return Err(Fault::Unfit(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
     let form = read_form(request).await?;
     let given = request
@@ -373,11 +378,15 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
         .unwrap_or_default()
         .to_owned();
     let token = cookie(request.headers(), state.cookie_name());
+    let own_page = is_surely_own_origin(request.headers(), &host);
     request.extensions_mut().insert(form);
     match token {
         Some(token) if csrf_holds(&token, &given) => Ok(()),
         // A browser that lost its cookie has lost its session, too: signing in keeps what was typed.
-        None if request.path() != "/sign-in" && request.path() != "/set-up" => Err(Fault::SignIn),
+        None if !sign_in::is_open(request.path()) => Err(Fault::SignIn),
+        // A page of this console that outlived its session: signed out, or in again, in another tab. Nothing is done,
+        // but what was typed there is kept as it is when a session runs out.
+        _ if own_page => Err(Fault::SignIn),
         _ => Err(Fault::Forged("This form was not made for this browser's session.".to_owned())),
     }
 }
@@ -390,13 +399,21 @@ async fn read_form(request: &mut ServiceRequest) -> Result<Form, Fault> {
     }
     let fields = tokio::time::timeout(FORM_TIME, request.extract::<web::Form<Vec<(String, String)>>>())
         .await
-        .map_err(|_| Fault::Invalid("The form did not arrive in time.".to_owned()))?
-        .map_err(|error| Fault::Invalid(format!("The form could not be read: {error}.")))?
+        .map_err(|_| Fault::Unfit(StatusCode::REQUEST_TIMEOUT, "The form did not arrive in time.".to_owned()))?
+        .map_err(|error| unread(&error))?
         .into_inner();
     if fields.len() > MOST_FIELDS {
         return Err(Fault::Invalid(format!("The form has more than {MOST_FIELDS} fields.")));
     }
     Ok(Form(fields))
+}
+
+fn unread(error: &actix_web::Error) -> Fault {
+    if let Some(UrlencodedError::Overflow { .. }) = error.as_error() {
+        let words = format!("A form may have at most {} MiB.", LARGEST_FORM >> 20);
+        return Fault::Unfit(StatusCode::PAYLOAD_TOO_LARGE, words);
+    }
+    Fault::Invalid(format!("The form could not be read: {}.", error.to_string().trim_end_matches('.')))
 }
 
 fn request_host(request: &ServiceRequest) -> Option<&str> {
@@ -445,6 +462,12 @@ fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
     }
 }
 
+/// Whether the browser itself says that a form was sent by a page of this console. Clients that say nothing do not.
+fn is_surely_own_origin(headers: &HeaderMap, host: &str) -> bool {
+    let same = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    is_own_origin(headers, host) && (same || headers.contains_key(header::ORIGIN))
+}
+
 /// Turns a fault into what the asker can show: a page in the layout, a line for htmx, a way to sign in.
 async fn told(answered: ServiceResponse<BoxBody>, htmx: bool) -> ServiceResponse<BoxBody> {
     let status = answered.status();
@@ -457,7 +480,12 @@ async fn told(answered: ServiceResponse<BoxBody>, htmx: bool) -> ServiceResponse
         Some(fault) => fault,
         None if status == StatusCode::NOT_FOUND => Fault::NotFound,
         None => match answered.response().error() {
-            Some(error) => Fault::Invalid(format!("{error}.")),
+            Some(error) => match error.as_error::<QueryPayloadError>() {
+                Some(QueryPayloadError::Deserialize(wrong)) => {
+                    Fault::Invalid(format!("This address cannot be read: {wrong}."))
+                }
+                _ => Fault::Invalid(format!("{error}.")),
+            },
             None => Fault::Unexpected(status.to_string()),
         },
     };
@@ -472,7 +500,10 @@ async fn told(answered: ServiceResponse<BoxBody>, htmx: bool) -> ServiceResponse
         _ if htmx => problem(status, &fault),
         _ => error_page(&request, status, &fault).await,
     };
-    let response = said.unwrap_or_else(HttpResponse::from_error);
+    let mut response = said.unwrap_or_else(HttpResponse::from_error);
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    }
     ServiceResponse::new(request, response)
 }
 

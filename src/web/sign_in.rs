@@ -63,6 +63,11 @@ async fn show(request: HttpRequest, query: web::Query<Next>) -> Result<HttpRespo
     sign_in_page(&request, StatusCode::OK, next, String::new(), String::new(), None, notice).await
 }
 
+/// Pages whose forms are sent by someone who is not signed in yet.
+pub(super) fn is_open(path: &str) -> bool {
+    ["/sign-in", "/set-up"].contains(&path)
+}
+
 /// What someone gets who asked for a page without a session.
 pub(super) async fn needed(request: &HttpRequest, htmx: bool) -> Result<HttpResponse, Fault> {
     let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
@@ -81,10 +86,7 @@ pub(super) async fn needed(request: &HttpRequest, htmx: bool) -> Result<HttpResp
             .finish());
     }
     if *request.method() == actix_web::http::Method::POST {
-        let carry = request.extensions().get::<Form>().map(carried).unwrap_or_default();
-        let problem = Some("Your session has ended. Nothing was changed; sign in to go on where you were.".to_owned());
-        let next = local(Some(request.path()));
-        return sign_in_page(request, StatusCode::UNAUTHORIZED, next, String::new(), carry, problem, None).await;
+        return outlived(request).await;
     }
     let wants_page = request
         .headers()
@@ -100,6 +102,54 @@ pub(super) async fn needed(request: &HttpRequest, htmx: bool) -> Result<HttpResp
         format!("/sign-in?next={}", query_value(&local(Some(asked))))
     };
     Ok(see_other(&address))
+}
+
+/// A form that outlived its session. Nothing is done; what was typed is kept for the one who signs in now, or who has
+/// signed in again elsewhere in this browser.
+async fn outlived(request: &HttpRequest) -> Result<HttpResponse, Fault> {
+    let form = request.extensions().get::<Form>().cloned().unwrap_or_default();
+    let visitor = Visitor::of(request).await.ok();
+    if is_open(request.path()) {
+        let next = local(form.get("next"));
+        if visitor.is_some() {
+            return Ok(see_other(&next));
+        }
+        let name = form.text("name").unwrap_or_default().to_owned();
+        let problem =
+            "This page was made for an earlier visit. Try again; if this comes back, allow this console's cookie.";
+        return if request.path() == "/set-up" {
+            let problem = Refusal::new(RefusalKind::Limit, problem);
+            set_up_page(request, StatusCode::UNAUTHORIZED, name, Some(problem)).await
+        } else {
+            let carry = form.get("carry").unwrap_or_default().to_owned();
+            sign_in_page(request, StatusCode::UNAUTHORIZED, next, name, carry, Some(problem.to_owned()), None).await
+        };
+    }
+    let next = local(stood_at(request).or(Some(request.path())));
+    let carry = carried(&form);
+    if let Some(visitor) = visitor {
+        return Ok(see_other(&with_kept(visitor.state(), &visitor.session.id, next, &carry)?));
+    }
+    let problem = Some("Your session has ended. Nothing was changed; sign in to go on where you were.".to_owned());
+    sign_in_page(request, StatusCode::UNAUTHORIZED, next, String::new(), carry, problem, None).await
+}
+
+/// The page of this console that a form stood on: where it is posted to need not be a page.
+fn stood_at(request: &HttpRequest) -> Option<&str> {
+    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let (_, rest) = text(header::REFERER)?.split_once("://")?;
+    rest.strip_prefix(text(header::HOST)?).filter(|path| path.starts_with('/'))
+}
+
+/// Keeps a carried form for a session; gives the address that shows it again.
+fn with_kept(state: &State, session: &str, address: String, carry: &str) -> Result<String, Fault> {
+    let Some(form) = kept(carry) else { return Ok(address) };
+    let Some(id) = state.kept_forms.keep(session, form)? else { return Ok(address) };
+    let (path, query) = address.split_once('?').unwrap_or((&address, ""));
+    // The page may have been shown with an earlier one.
+    let others = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("kept="));
+    let query: String = others.map(|pair| format!("{pair}&")).collect();
+    Ok(format!("{path}?{query}kept={id}"))
 }
 
 async fn sign_in_page(
@@ -172,14 +222,7 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
                 // What ends between question and command has ended.
                 let _ = state.client.ask(Some(&held), &reported, Command::SignOut {}).await;
             }
-            let mut address = next;
-            if let Some(form) = kept(&carry)
-                && let Some(id) = state.kept_forms.keep(&session.id, form)?
-            {
-                let joint = if address.contains('?') { '&' } else { '?' };
-                address = format!("{address}{joint}kept={id}");
-            }
-            let mut response = see_other(&address);
+            let mut response = see_other(&with_kept(&state, &session.id, next, &carry)?);
             set_cookie(&mut response, &state, &token);
             Ok(response)
         }

@@ -41,6 +41,8 @@ struct Page {
     base: String,
     reason: String,
     reason_required: bool,
+    /// Said at the field: it was left empty.
+    reason_missing: bool,
     /// Ask once: the errors are to be saved all the same.
     confirm: bool,
     conflict: Option<ConflictView>,
@@ -55,6 +57,7 @@ struct Page {
 struct Answers {
     frame: Frame,
     sheet: Sheet,
+    reason_required: bool,
     confirm: bool,
     conflict: Option<ConflictView>,
     /// Whether the findings are others than the page last announced.
@@ -99,17 +102,20 @@ async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse
     };
     let mut draft = Draft::default();
     let mut reason = String::new();
+    let mut conflict = None;
     if let Some(id) = &query.kept {
         match visitor.state().kept_forms.find(&visitor, id) {
             Some(form) if visitor.may(Role::Operator) => {
                 draft = Draft::of_form(&form, &ground.configuration);
                 form.text("reason").unwrap_or_default().clone_into(&mut reason);
+                // The page made from it will carry the digest of the file as it stands now.
+                conflict = conflict_of(&visitor, &ground, base_of(&form, &ground)?, &draft).await?;
                 notice = Some(Notice::attention("This is what you had typed. Nothing of it is saved yet."));
             }
             _ => notice = Some(Notice::attention("What you had typed is no longer kept. Nothing of it was saved.")),
         }
     }
-    let step = Step { reason, notice, open_all: query.open.is_some(), ..Step::default() };
+    let step = Step { reason, notice, conflict, open_all: query.open.is_some(), ..Step::default() };
     page(&visitor, &ground, &draft, step)
 }
 
@@ -118,6 +124,7 @@ async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse
 struct Step {
     status: Option<StatusCode>,
     reason: String,
+    reason_missing: bool,
     notice: Option<Notice>,
     confirm: bool,
     conflict: Option<Conflict>,
@@ -139,6 +146,7 @@ fn page(visitor: &Visitor, ground: &Ground, draft: &Draft, step: Step) -> Result
         base: ground.view.digest.to_string(),
         reason: step.reason,
         reason_required: visitor.greeting.reason_required,
+        reason_missing: step.reason_missing,
         confirm: step.confirm,
         conflict: step.conflict.map(|conflict| conflict_view(visitor, conflict)),
         without_facts: ground.facts.is_none(),
@@ -313,7 +321,7 @@ async fn save(
         refused(&mut step, Notice::failed(format!("Nothing was saved. {words}")));
         return page(visitor, &ground, &draft, step);
     }
-    if sheet.errors > 0 && !accept_errors {
+    if sheet.brought > 0 && !accept_errors {
         step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
         step.confirm = true;
         return page(visitor, &ground, &draft, step);
@@ -321,7 +329,8 @@ async fn save(
     let reason = Some(step.reason.clone()).filter(|reason| !reason.is_empty());
     if reason.is_none() && (visitor.greeting.reason_required || accept_errors) {
         step.confirm = accept_errors;
-        refused(&mut step, Notice::failed("Nothing was saved. Give a reason: the field Reason is needed here."));
+        step.reason_missing = true;
+        step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
         return page(visitor, &ground, &draft, step);
     }
     match visitor.ask(Command::Save { base, edits: draft.edits(), reason, accept_errors }).await {
@@ -365,6 +374,7 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
     let answers = Answers {
         announce: form.get("seen") != Some(sheet.digest.as_str()),
         frame: sheet.frame(visitor.frame(Entry::Configuration, "")),
+        reason_required: visitor.greeting.reason_required,
         confirm: false,
         conflict: conflict.map(|conflict| conflict_view(&visitor, conflict)),
         swapped: rows_of(&sheet, &swapped),
@@ -396,7 +406,7 @@ pub(super) fn session_ended() -> Result<HttpResponse, Fault> {
     layout::page(StatusCode::UNAUTHORIZED, &Ended {})
 }
 
-/// "Saved. POT_NETWORK 10.192.0.0/10 → 10.200.0.0/16 and 2 more."
+/// "Saved. POT_NETWORK default → 10.200.0.0/16 and 2 more."
 async fn saved_notice(visitor: &Visitor, record: u64) -> Option<Notice> {
     let ask = Command::JournalAfter { after: record.checked_sub(1)?, limit: 1 };
     let reply = visitor.state().client.ask(None, &visitor.reported, ask).await.ok()?;
@@ -415,7 +425,7 @@ async fn saved_notice(visitor: &Visitor, record: u64) -> Option<Notice> {
 
 fn changed(change: &Change) -> String {
     let value = |value: &Option<String>| match value.as_deref() {
-        None => "unset".to_owned(),
+        None => "default".to_owned(),
         Some("") => "empty".to_owned(),
         Some(value) => value.to_owned(),
     };

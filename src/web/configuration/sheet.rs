@@ -195,6 +195,8 @@ impl Answer {
 
 /// A finding as it is shown.
 pub struct Remark {
+    /// Which rule speaks.
+    pub code: String,
     pub severity: Severity,
     pub message: String,
     /// It speaks of this field alone: grey while one is still typing.
@@ -270,6 +272,8 @@ pub struct Sheet {
     pub problems: BTreeMap<String, String>,
     pub changes: usize,
     pub errors: usize,
+    /// How many of the errors saving would bring about: what it must be asked about.
+    pub brought: usize,
     pub warnings: usize,
     pub notices: usize,
     pub fix_all: Option<FixView>,
@@ -314,6 +318,12 @@ impl Sheet {
         let loose = builder.loose(&groups, &others);
         let count = |severity| remarks.iter().filter(|remark| remark.severity == severity).count();
         let (errors, warnings, notices) = (count(Severity::Error), count(Severity::Warning), count(Severity::Notice));
+        let brought = if errors == 0 || draft.is_empty() {
+            0
+        } else {
+            let before = ground.findings(&ground.configuration);
+            rules::errors_brought(&before, &findings, |name| draft.wanted(name).is_some()).count()
+        };
         let settings = ground.configuration.settings();
         let own = |setting: &&Setting| setting.source == Source::PotConf && rules_know(&setting.name);
         Self {
@@ -328,6 +338,7 @@ impl Sheet {
                 all: settings.iter().filter(|setting| rules_know(&setting.name)).count(),
             },
             errors,
+            brought,
             warnings,
             notices,
             problems,
@@ -363,7 +374,7 @@ impl Sheet {
 
     /// What the save button says.
     pub fn save_text(&self) -> String {
-        match (self.changes, self.errors) {
+        match (self.changes, self.brought) {
             // Pressing it says which value can never be saved.
             _ if self.never() => "Save".to_owned(),
             (0, _) => "Save".to_owned(),
@@ -444,9 +455,10 @@ fn rules_know(name: &str) -> bool {
     crate::potconf::parameter(name).is_some() || extra_interface(name).is_some()
 }
 
+/// Which rules speak of which parameters. Their words may name the value: whoever types on at a field that is wrong
+/// already is not told so again with every letter.
 fn digest_of(remarks: &[Remark]) -> String {
-    let pieces =
-        remarks.iter().flat_map(|remark| [remark.parameter.as_bytes(), b"\0", remark.message.as_bytes(), b"\0"]);
+    let pieces = remarks.iter().flat_map(|remark| [remark.parameter.as_bytes(), b"\0", remark.code.as_bytes(), b"\0"]);
     Digest::of_all(pieces).hex().chars().take(12).collect()
 }
 
@@ -480,18 +492,25 @@ fn fix_all(findings: &[Finding]) -> Option<FixView> {
         .filter(|finding| finding.severity != Severity::Notice)
         .filter_map(|finding| finding.fix.as_ref())
         .collect();
-    let verb = match fixes.len() {
+    // Two findings may want the same of the same parameter: it is told once.
+    let mut named = BTreeSet::new();
+    let values: Vec<&str> = fixes
+        .iter()
+        .flat_map(|fix| {
+            let set = fix.set.iter().map(|(name, value)| (name, value.as_str()));
+            set.chain(fix.unset.iter().map(|name| (name, name.as_str())))
+        })
+        .filter(|(name, _)| named.insert(*name))
+        .map(|(_, what)| what)
+        .collect();
+    let verb = if fixes.iter().all(|fix| fix.set.is_empty()) { "Remove" } else { "Set" };
+    let what = match values.len() {
         0 => return None,
-        1 => match fixes.first() {
-            Some(fix) if fix.set.is_empty() => "Remove it".to_owned(),
-            _ => "Set it".to_owned(),
-        },
-        2 => "Set both".to_owned(),
-        count => format!("Set all {count}"),
+        1 => "it".to_owned(),
+        2 => "both".to_owned(),
+        count => format!("all {count}"),
     };
-    let values =
-        fixes.iter().flat_map(|fix| fix.set.values().map(String::as_str).chain(fix.unset.iter().map(String::as_str)));
-    Some(FixView { key: "all".to_owned(), verb, what: join(values) })
+    Some(FixView { key: "all".to_owned(), verb: format!("{verb} {what}"), what: join(values.into_iter()) })
 }
 
 /// "a", "a and b", "a, b and c".
@@ -501,6 +520,17 @@ pub fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
         [] => String::new(),
         [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// "a, b, c and 27 more": the rail has no room for all pots of a host.
+fn few(names: &[&str]) -> String {
+    match names.split_at_checked(3) {
+        Some((first, rest)) if rest.len() > 1 => {
+            let more = format!("{} more", rest.len());
+            join(first.iter().copied().chain([more.as_str()]))
+        }
+        _ => join(names.iter().copied()),
     }
 }
 
@@ -547,11 +577,15 @@ fn effects(ground: &Ground, draft: &Draft, after: &Configuration) -> Vec<String>
             .filter(|pot| pot.addresses.iter().any(|address| !network.contains(address)))
             .map(|pot| pot.name.as_str())
             .collect();
-        if !stranded.is_empty() {
-            effects.push(format!(
+        match stranded.as_slice() {
+            [] => {}
+            [one] => effects.push(format!(
+                "{one} keeps its address outside the new network: it loses its gateway once that is started."
+            )),
+            many => effects.push(format!(
                 "{} keep addresses outside the new network: they lose their gateway once it is started.",
-                join(stranded.into_iter())
-            ));
+                few(many)
+            )),
         }
     }
     if changes(&["POT_ZFS_ROOT", "POT_FS_ROOT"]) && !pots.is_empty() {
@@ -580,6 +614,7 @@ impl Builder<'_> {
 
     fn remark(&self, finding: &Finding) -> Remark {
         Remark {
+            code: finding.code.clone(),
             severity: finding.severity,
             message: finding.message.clone(),
             own: finding.parameters.len() == 1,
@@ -906,6 +941,7 @@ impl Builder<'_> {
 
 fn problem(name: &str, message: &str) -> Remark {
     Remark {
+        code: "limit".to_owned(),
         severity: Severity::Error,
         message: format!("{message}. It cannot be saved."),
         own: true,
@@ -974,5 +1010,41 @@ impl ConflictView {
             1 => format!("Your {other}change fits."),
             count => format!("Your {count} {other}changes fit."),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remark(message: &str) -> Remark {
+        problem("POT_NETWORK", message)
+    }
+
+    #[test]
+    fn typing_on_in_a_wrong_value_is_not_announced_again() {
+        let other = Remark { code: "gateway-outside-network".to_owned(), ..remark("x") };
+        assert_eq!(digest_of(&[remark("cannot be 10.2")]), digest_of(&[remark("cannot be 10.200")]));
+        assert_ne!(digest_of(&[remark("cannot be 10.2")]), digest_of(&[other]));
+        assert_ne!(digest_of(&[remark("cannot be 10.2")]), digest_of(&[]));
+    }
+
+    #[test]
+    fn one_button_tells_each_value_once() {
+        let finding = |code: &str, name: &str, value: &str| Finding::error(code, &[name], "x").mended_by(name, value);
+        let twice = [finding("a", "POT_GATEWAY", "10.0.0.1"), finding("b", "POT_GATEWAY", "10.0.0.1")];
+        let view = fix_all(&twice).unwrap();
+        assert_eq!((view.verb.as_str(), view.what.as_str()), ("Set it", "10.0.0.1"));
+        let two = [twice[0].clone(), finding("c", "POT_NETMASK", "255.0.0.0")];
+        assert_eq!(fix_all(&two).unwrap().verb, "Set both");
+        let removal = [Finding::warning("d", &["POT_NETWORK_x"], "x").mended_without("POT_NETWORK_x")];
+        assert_eq!(fix_all(&removal).unwrap().verb, "Remove it");
+        assert!(fix_all(&[Finding::notice("e", &["POT_DNS_IP"], "x").mended_without("POT_DNS_IP")]).is_none());
+    }
+
+    #[test]
+    fn the_rail_does_not_list_all_pots_of_a_host() {
+        assert_eq!(few(&["a", "b", "c", "d"]), "a, b, c and d");
+        assert_eq!(few(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
     }
 }
