@@ -524,6 +524,17 @@ fn the_host_has_a_time_zone_of_its_own() {
 }
 
 #[test]
+fn a_renamed_dataset_is_mounted_under_its_new_name_with_those_below_it() {
+    let host = Host::new(Scenario::Default);
+    host.out("zfs create zroot/a");
+    host.out("zfs create zroot/a/b");
+    host.write("/zroot/a/b/kept", "kept");
+    host.out("zfs rename zroot/a zroot/zz");
+    assert_eq!(host.out("zfs get -Ho name,value mounted zroot/zz zroot/zz/b"), "zroot/zz\tyes\nzroot/zz/b\tyes\n");
+    assert_eq!(host.read("/zroot/zz/b/kept"), "kept");
+}
+
+#[test]
 fn hosts_with_ten_thousand_datasets_are_listed_in_time() {
     let host = Host::new(Scenario::Busy);
     let file = "/var/db/simulated-host/state.json";

@@ -929,16 +929,19 @@ fn rename(call: &mut Call, args: &[String]) -> Outcome {
         for name in tree.iter().rev() {
             state.unmount(&machine, name)?;
         }
-        for (name, mounted) in tree.iter().zip(mounted) {
-            let renamed = name.replacen(source.as_str(), target, 1);
+        let renamed: Vec<String> = tree.iter().map(|name| name.replacen(source.as_str(), target, 1)).collect();
+        for (name, renamed) in tree.iter().zip(&renamed) {
             if let Some(dataset) = state.dataset_mut(name) {
-                dataset.name.clone_from(&renamed);
-            }
-            if mounted && state.mounts_by_itself(&renamed).is_some() {
-                state.mount(&machine, &renamed)?;
+                dataset.name.clone_from(renamed);
             }
         }
+        // They are looked up by their order.
         state.sort_datasets();
+        for (name, mounted) in renamed.iter().zip(mounted) {
+            if mounted && state.mounts_by_itself(name).is_some() {
+                state.mount(&machine, name)?;
+            }
+        }
         Ok(0)
     })?
 }
