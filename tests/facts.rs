@@ -157,6 +157,34 @@ fn a_tool_that_is_missing_fails_or_prints_garbage_spoils_only_its_own_fact() {
 }
 
 #[test]
+fn a_kernel_that_does_not_answer_takes_no_name_and_no_version_away() {
+    let host = Host::new("default");
+    host.simctl("fault sysctl fail 3 kernel says no");
+    let facts = host.facts();
+    assert_eq!(facts["facts"]["system"]["value"]["hostname"], "jail1.lan");
+    assert_eq!((&row(&facts, "freebsd")["state"], &row(&facts, "jail")["state"]), (&"ready".into(), &"unknown".into()));
+    host.simctl("clear");
+    host.simctl("fault hostname missing");
+    assert_eq!(host.facts()["facts"]["system"]["value"]["hostname"], "jail1.lan", "the kernel knows it, too");
+}
+
+#[test]
+fn a_bridge_that_is_down_and_lines_that_pf_conf_lost_are_told() {
+    let host = Host::new("default");
+    host.write("etc/pf.conf", "pass\n");
+    host.tool("usr/local/bin/pot", &["init"]);
+    host.tool("usr/local/bin/pot", &["vnet-start"]);
+    host.tool("sbin/ifconfig", &["bridge0", "down"]);
+    host.write("etc/pf.conf", "pass\n");
+    let facts = host.facts();
+    assert_eq!(drift(&facts), ["bridge-down", "anchors-not-in-file"], "{}", facts["pot"]["drift"]);
+    assert_eq!((&facts["pot"]["vnet_up_pot"], &facts["pot"]["vnet_up_strict"]), (&true.into(), &false.into()));
+    // What the second one says comes true.
+    host.tool("sbin/pfctl", &["-f", "/etc/pf.conf"]);
+    assert_eq!(drift(&host.facts()), ["bridge-down", "anchors-not-called"]);
+}
+
+#[test]
 fn a_tool_that_hangs_is_given_up_and_the_rest_is_there() {
     let host = Host::new("default");
     host.simctl("fault zfs hang");
@@ -175,6 +203,17 @@ fn the_text_names_every_source_and_its_evidence_on_request() {
     for words in ["Readiness", "pot: not initialised", "zpool list -Hp", "| zroot\t"] {
         assert!(text.contains(words), "{words} is missing in:\n{text}");
     }
+}
+
+#[test]
+fn names_of_folders_send_nothing_to_the_terminal() {
+    let host = Host::new("busy");
+    let folder = host.root.join("opt/pot/jails/esc\u{1b}[2J\nroot/conf");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("pot.conf"), "network_type=public-bridge\nip=10.77.0.3\n").unwrap();
+    let text = String::from_utf8(host.console(&["facts"]).stdout).unwrap();
+    assert!(text.contains("  pot esc\u{241b}[2J\u{240a}root:"), "{text}");
+    assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\t'), "{text}");
 }
 
 /// A browser without JavaScript, signed in as the admin.
@@ -253,4 +292,44 @@ async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
     let missing = browser.client.get(format!("{}/pots/nobody", demo.url)).send().await.unwrap();
     assert_eq!(missing.status().as_u16(), 404);
     assert!(browser.get("/readiness").await.contains("Ready"));
+}
+
+/// Reads the host again, and the page once that is done.
+async fn read_again(browser: &Browser, page: &str) -> String {
+    let (_, mut page) = browser.post("/refresh", page, &[("back", "/")]).await;
+    for _ in 0..150 {
+        if !page.contains("Reading again") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        page = browser.get("/?reading").await;
+    }
+    page
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zfs_that_fails_on_a_host_with_pots_does_not_send_anyone_to_init() {
+    let demo = support::Demo::start("busy");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    demo.fault("zfs fail 1 internal error: Broken pipe");
+    demo.fault("ifconfig garbage");
+    let page = read_again(&browser, &page).await;
+    assert!(page.contains("of 40 run") && !page.contains("pot init</span>"), "{page}");
+    assert!(page.contains("Broken pipe") && page.contains("not known</small>"), "{page}");
+    assert!(!page.contains("none with POT_GATEWAY"), "garbage is no answer: {page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inside_a_jail_nothing_is_offered_as_the_way_on() {
+    let demo = support::Demo::start("fresh");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    let file = demo.dir.join("var/db/simulated-host/state.json");
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    state["running"]["sysctls"]["security.jail.jailed"] = "1".into();
+    std::fs::write(&file, state.to_string()).unwrap();
+    let page = read_again(&browser, &page).await;
+    assert!(page.contains("pot cannot run here") && page.contains("runs inside a jail"), "{page}");
+    assert!(!page.contains("Plan all"), "{page}");
 }

@@ -458,6 +458,7 @@ fn private_bridges_get_networks_that_are_free() {
 #[test]
 fn wrong_usage_ends_as_freebsds_tools_end() {
     let host = Host::new(Scenario::Default);
+    host.out("pot init -m");
     for (line, status) in [
         ("zfs frobnicate", 2),
         ("zfs list -y", 2),
@@ -472,9 +473,87 @@ fn wrong_usage_ends_as_freebsds_tools_end() {
         ("service", 1),
         ("pot frobnicate", 1),
         ("potnet frobnicate", 1),
+        ("potnet config-check now", 1),
+        ("potnet new-net -s many", 1),
+        ("potnet validate", 1),
         ("sed", 1),
         ("lockf", 64),
+        ("lockf /tmp/lock no-such-program", 1),
+        ("pot create-private-bridge -B a/b -S 4", 1),
     ] {
         assert_eq!(host.error(line).0, status, "{line}");
     }
+    assert!(!host.path("opt/pot/bridges/a").exists());
+}
+
+#[test]
+fn pot_show_tells_exported_ports_as_pfctl_prints_them() {
+    let host = Host::new(Scenario::Busy);
+    assert_eq!(
+        host.out("pfctl -a pot-rdr/git -s nat -P"),
+        "rdr pass on em0 inet proto tcp from any to (em0) port = 2222 -> 10.200.0.8 port 22\n"
+    );
+    let shown = host.out("pot show -p git");
+    assert!(shown.contains("\n\t\t(em0) port 2222 -> 10.200.0.8 port 22\n"), "{shown}");
+}
+
+#[test]
+fn vnet_start_says_a_wrong_option_and_starts_all_the_same() {
+    let host = Host::new(Scenario::Default);
+    host.out("pot init -m");
+    let answer = host.run(&["pot", "vnet-start", "-x"]);
+    assert_eq!(answer.status, 0, "{}{}", answer.out, answer.err);
+    assert!(answer.err.contains("Illegal option -x"), "{}", answer.err);
+    assert_eq!(host.out("ifconfig -g pot"), "bridge0\n");
+}
+
+#[test]
+fn the_host_has_a_time_zone_of_its_own() {
+    let host = Host::new(Scenario::Default);
+    host.write("/var/db/zoneinfo", "Asia/Tokyo\n");
+    let away = host.command(&["logger", "-p", "local2.info", "-t", "pot", "here"]).env("TZ", "America/Lima").status();
+    assert!(away.expect("logger").success());
+    let log = host.read("/var/log/pot.log");
+    let line = log.lines().last().expect("a line");
+    let tokyo = jiff::tz::TimeZone::get("Asia/Tokyo").expect("a zone");
+    let near = [0, 1].map(|second| {
+        let then = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(60 * second);
+        then.to_zoned_datetime(tokyo.clone()).strftime("%b %e %H:").to_string()
+    });
+    assert!(near.iter().any(|stamp| line.starts_with(stamp)), "{line}: not {near:?}");
+}
+
+#[test]
+fn a_renamed_dataset_is_mounted_under_its_new_name_with_those_below_it() {
+    let host = Host::new(Scenario::Default);
+    host.out("zfs create zroot/a");
+    host.out("zfs create zroot/a/b");
+    host.write("/zroot/a/b/kept", "kept");
+    host.out("zfs rename zroot/a zroot/zz");
+    assert_eq!(host.out("zfs get -Ho name,value mounted zroot/zz zroot/zz/b"), "zroot/zz\tyes\nzroot/zz/b\tyes\n");
+    assert_eq!(host.read("/zroot/zz/b/kept"), "kept");
+}
+
+#[test]
+fn hosts_with_ten_thousand_datasets_are_listed_in_time() {
+    let host = Host::new(Scenario::Busy);
+    let file = "/var/db/simulated-host/state.json";
+    let mut state: serde_json::Value = serde_json::from_str(&host.read(file)).expect("the state");
+    let datasets = state["kept"]["datasets"].as_array_mut().expect("datasets");
+    let place = datasets.iter().position(|dataset| dataset["name"] == "zroot/tmp").expect("zroot/tmp");
+    let pattern = datasets[place].clone();
+    datasets.splice(
+        place..place,
+        (0..10_000).map(|number| {
+            let mut dataset = pattern.clone();
+            dataset["name"] = format!("zroot/pot{number:05}").into();
+            dataset
+        }),
+    );
+    host.write(file, &state.to_string());
+    let begun = Instant::now();
+    let listed = host.out("zfs list -Hp -o name,used,available,mounted");
+    assert!(listed.lines().count() > 10_000);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(host.out("zfs list -Hp -o used zroot/pot00001"), host.out("zfs list -Hp -o used zroot/tmp"));
 }

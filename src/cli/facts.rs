@@ -7,7 +7,7 @@ use crate::facts::HostFacts;
 use crate::host::{self, GatherInput, PotState, Row, RowState};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
-use crate::process::Tools;
+use crate::process::{Tools, harmless};
 use anyhow::Context as _;
 use serde::Serialize;
 use std::io::{self, Write as _};
@@ -113,14 +113,17 @@ fn print(
         }
     }
     for pot in facts.pots.get().into_iter().flatten() {
-        let addresses = pot.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let addresses = pot.addresses.iter().map(|address| format!(" {address}")).collect::<Vec<_>>().join(",");
         let running = pot.running.map_or("not known", |running| if running { "running" } else { "stopped" });
-        writeln!(out, "  pot {}: {}, {} {addresses}, {running}", pot.name, pot.kind, pot.network_type)?;
+        // Names are those of folders, and a terminal obeys what stands in them.
+        let (name, kind, network) = (harmless(&pot.name), harmless(&pot.kind), harmless(&pot.network_type));
+        writeln!(out, "  pot {name}: {kind}, {network}{addresses}, {running}")?;
     }
     if !state.drift.is_empty() {
         writeln!(out, "\nDiffers from pot.conf")?;
         for drift in &state.drift {
-            writeln!(out, "  {}: runs {}; pot.conf says {}", drift.title, drift.running, drift.configured)?;
+            let (running, configured) = (harmless(&drift.running), harmless(&drift.configured));
+            writeln!(out, "  {}: runs {running}; pot.conf says {configured}", drift.title)?;
             writeln!(out, "    {}", drift.consequence)?;
         }
     }

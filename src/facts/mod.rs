@@ -174,8 +174,8 @@ pub struct System {
     pub kernel: String,
     /// `freebsd-version -u`.
     pub userland: String,
-    /// `security.jail.jailed`.
-    pub jailed: bool,
+    /// `security.jail.jailed`; none when the kernel did not say.
+    pub jailed: Option<bool>,
     /// The host's time zone name, `UTC` when unknown.
     pub time_zone: String,
 }

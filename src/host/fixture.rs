@@ -61,7 +61,7 @@ pub(super) fn running_host() -> HostFacts {
             hostname: "jail1.lan".into(),
             kernel: "14.3-RELEASE-p5".into(),
             userland: "14.3-RELEASE-p5".into(),
-            jailed: false,
+            jailed: Some(false),
             time_zone: "UTC".into(),
         }),
         machine: known(Machine::default()),

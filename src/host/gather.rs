@@ -149,13 +149,17 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
 }
 
 fn system(probe: &mut Probe<'_>) -> Result<System, String> {
-    let hostname = probe.answer(Tool::Hostname, &[])?.trim().to_owned();
+    let hostname = match probe.answer(Tool::Hostname, &[]) {
+        Ok(hostname) => hostname.trim().to_owned(),
+        Err(error) => probe.sysctl("kern.hostname").ok().flatten().ok_or(error)?,
+    };
     // The installed kernel; without one on disk (diskless, jails) the running one.
     let kernel =
         probe.answer(Tool::FreebsdVersion, &["-k"]).or_else(|_| probe.answer(Tool::Uname, &["-r"]))?.trim().to_owned();
     let userland =
         probe.answer(Tool::FreebsdVersion, &["-u"]).map_or_else(|_| kernel.clone(), |text| text.trim().to_owned());
-    let jailed = probe.sysctl("security.jail.jailed")?.as_deref() == Some("1");
+    // Kept apart from the versions: that the one is not known says nothing of the others.
+    let jailed = probe.sysctl("security.jail.jailed").ok().map(|value| value.as_deref() == Some("1"));
     // tzsetup(8) leaves the zone's name there; /etc/localtime is but a copy of its rules.
     let time_zone = probe
         .read("/var/db/zoneinfo")?

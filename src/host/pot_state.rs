@@ -197,6 +197,9 @@ impl Host<'_> {
             return Some(up);
         }
         let wanted = self.wanted.bridge_address()?;
+        // Rules for a network that is not certain cannot be held against those that are loaded.
+        self.wanted.network?;
+        self.wanted.interface.as_ref()?;
         let bridge =
             self.bridges().any(|bridge| bridge.up && bridge.addresses.iter().any(|held| held.network == wanted));
         let nat = self.wanted_nat().iter().all(|rule| self.loaded_nat().contains(rule));
@@ -245,10 +248,12 @@ impl Host<'_> {
         drift.extend(self.dataset_elsewhere(missing));
         drift.extend(self.mountpoints());
         drift.extend(self.bridge(public_bridge));
+        drift.extend(self.bridge_down(public_bridge));
         drift.extend(self.two_bridges());
         drift.extend(self.nat(anchors));
         drift.extend(self.pf_off(anchors));
         drift.extend(rules_not_loaded(anchors, self.facts.pf_file.get().and_then(|file| file.valid)));
+        drift.extend(self.not_in_file(anchors));
         drift.extend(self.forwarding_off(public_bridge));
         drift.extend(self.syslogd());
         drift.extend(self.outside());
@@ -346,6 +351,38 @@ impl Host<'_> {
         })
     }
 
+    /// pot looks at the bridge's address alone.
+    fn bridge_down(&self, public_bridge: Option<&str>) -> Option<Drift> {
+        let name = public_bridge.filter(|_| self.wanted.ipv4)?;
+        let down = self.bridges().any(|bridge| bridge.name == name && !bridge.up);
+        down.then(|| Drift {
+            id: "bridge-down",
+            title: "Bridge".to_owned(),
+            configured: "up, for the pots' network".to_owned(),
+            running: format!("{name} is down"),
+            consequence: format!(
+                "No packet passes between pots, nor to the outside. pot vnet-start takes it for done; at the machine: \
+                 ifconfig {name} up"
+            ),
+            remedy: None,
+        })
+    }
+
+    /// The loaded rules call the anchors, the file that the next boot loads does not hold pot's lines any more.
+    fn not_in_file(&self, anchors: Anchors) -> Option<Drift> {
+        let file = self.facts.pf_file.get()?;
+        (anchors.called == Some(true) && anchors.filled == Some(true) && file.anchor_lines == (0, 0)).then(|| Drift {
+            id: "anchors-not-in-file",
+            title: "Anchors".to_owned(),
+            configured: format!("pot's two lines are not in {}", file.path),
+            running: "called by the loaded rules".to_owned(),
+            consequence: "Unless the file calls them in other words, the next boot or reload drops them, and no pot \
+                          reaches anything outside."
+                .to_owned(),
+            remedy: Some(Remedy::Init),
+        })
+    }
+
     fn two_bridges(&self) -> Option<Drift> {
         let bridges: Vec<&Interface> = self.bridges().filter(|bridge| bridge.description == PUBLIC_BRIDGE).collect();
         (bridges.len() > 1).then(|| Drift {
@@ -424,11 +461,16 @@ impl Host<'_> {
             .filter(|interface| !interface.is_bridge())
             .flat_map(|interface| interface.addresses.iter().map(|address| address.address()))
             .collect();
-        let bound = flag_values(flags, "-b").into_iter().filter_map(|value| value.parse::<Ipv4Addr>().ok());
-        let stale: Vec<Ipv4Addr> =
-            bound.filter(|address| *address != gateway && !address.is_loopback() && !own.contains(address)).collect();
-        // Without an address that pot would bind, -a is the admin's own: another log host's network.
-        if stale.is_empty() {
+        let bound = flag_values(flags, 'b').into_iter().filter_map(|value| value.parse::<Ipv4Addr>().ok());
+        let (current, others): (Vec<Ipv4Addr>, Vec<Ipv4Addr>) = bound.partition(|address| *address == gateway);
+        let stale = others.iter().any(|address| !address.is_loopback() && !own.contains(address));
+        // Without an address that pot would bind, -a is the admin's own: another log host's network. A name admits whom
+        // it will.
+        let peers: Vec<Option<Ipv4Net>> = flag_values(flags, 'a').into_iter().map(|peer| peer.parse().ok()).collect();
+        let shut_out = !current.is_empty()
+            && !peers.is_empty()
+            && peers.iter().all(|peer| peer.is_some_and(|peer| !peer.contains(&network)));
+        if !stale && !shut_out {
             return None;
         }
         Some(Drift {
@@ -436,10 +478,13 @@ impl Host<'_> {
             title: "syslogd_flags".to_owned(),
             configured: format!("-b {gateway} -a {network}"),
             running: flags.clone(),
-            consequence:
+            consequence: if stale {
                 "What pots log over the network is not received, and at boot syslogd may not start: it cannot bind \
-                          an address that the host does not have."
-                    .to_owned(),
+                 an address that the host does not have."
+            } else {
+                "What pots log over the network is not received: syslogd takes lines of another network only."
+            }
+            .to_owned(),
             remedy: Some(Remedy::Init),
         })
     }
@@ -516,12 +561,15 @@ fn shortened(list: &[String], most: usize) -> String {
     }
 }
 
-/// The values of a repeated option, glued or not.
-fn flag_values<'a>(flags: &'a str, option: &str) -> Vec<&'a str> {
+/// The values of a repeated option, glued or not, behind other letters or not: `-b X`, `-bX`, `-sb X`.
+fn flag_values(flags: &str, option: char) -> Vec<&str> {
     let mut values = Vec::new();
     let mut words = flags.split_ascii_whitespace();
     while let Some(word) = words.next() {
-        if let Some(glued) = word.strip_prefix(option) {
+        // syslogd(8)'s letters without a value.
+        let bare = |letter: char| "468ACcdFHkNnosTuvz".contains(letter);
+        let letters = word.strip_prefix('-').map(|letters| letters.trim_start_matches(bare));
+        if let Some(glued) = letters.and_then(|letters| letters.strip_prefix(option)) {
             let value = if glued.is_empty() { words.next() } else { Some(glued) };
             // `-b ADDRESS:SERVICE`
             values.extend(value.map(|value| value.split(':').next().unwrap_or(value)));
@@ -713,6 +761,49 @@ mod tests {
             facts.syslog.value.as_mut().unwrap().flags = flags.into();
             assert_eq!(ids(&state(&facts, "")), Vec::<&str>::new(), "{flags}");
         }
+    }
+
+    #[test]
+    fn syslogd_that_binds_the_gateway_but_takes_lines_of_another_network_is_told() {
+        let mut facts = running_host();
+        let mut told = |flags: &str| {
+            facts.syslog.value.as_mut().unwrap().flags = flags.to_owned();
+            ids(&state(&facts, ""))
+        };
+        assert_eq!(told("-b 127.0.0.1 -b 10.192.0.1 -a 10.50.0.0/16"), ["syslogd"]);
+        assert_eq!(told("-b 10.192.0.1 -a 10.50.0.0/16 -a 10.192.0.0/10:*"), Vec::<&str>::new());
+        assert_eq!(told("-b 10.192.0.1 -a loghost.lan"), Vec::<&str>::new(), "a name may be anyone");
+        assert_eq!(told("-b 10.192.0.1"), Vec::<&str>::new(), "without -a everyone is heard");
+        assert_eq!(told("-sb10.50.0.1 -a10.50.0.0/16"), ["syslogd"], "letters may stand together");
+    }
+
+    #[test]
+    fn a_bridge_that_is_down_is_told_because_pot_looks_at_its_address_alone() {
+        let mut facts = running_host();
+        let bridge = facts.interfaces.value.as_mut().unwrap().iter_mut().find(|card| card.is_bridge()).unwrap();
+        bridge.up = false;
+        let state = state(&facts, "");
+        assert_eq!(
+            (ids(&state), state.vnet_up_pot, state.vnet_up_strict),
+            (vec!["bridge-down"], Some(true), Some(false))
+        );
+        assert!(state.drift[0].consequence.contains("ifconfig bridge0 up"));
+    }
+
+    #[test]
+    fn anchors_that_the_file_lost_are_told_before_the_next_boot() {
+        let mut facts = running_host();
+        facts.pf_file.value.as_mut().unwrap().anchor_lines = (0, 0);
+        assert_eq!(ids(&state(&facts, "")), ["anchors-not-in-file"]);
+        // init -m never wrote them, and nothing calls them.
+        facts.pf.value.as_mut().unwrap().nat.clear();
+        assert_eq!(ids(&state(&facts, "")), ["anchors-not-called"]);
+    }
+
+    #[test]
+    fn a_computed_network_is_not_said_to_work() {
+        let state = state(&running_host(), "POT_NETWORK=$(cat /etc/net)\n");
+        assert_eq!((state.vnet_up_pot, state.vnet_up_strict), (Some(true), None));
     }
 
     #[test]

@@ -158,6 +158,8 @@ pub struct Counts {
     pub advised: usize,
     /// Rows that a reboot completes.
     pub reboot: usize,
+    /// Rows of which nothing is known.
+    pub unknown: usize,
 }
 
 impl Counts {
@@ -170,6 +172,7 @@ impl Counts {
             needed: open(true),
             advised: open(false),
             reboot: rows.iter().filter(|row| row.awaits_reboot && !row.set_aside).count(),
+            unknown: rows.iter().filter(|row| row.state == RowState::Unknown && !row.set_aside).count(),
         }
     }
 }
@@ -235,11 +238,16 @@ fn root(facts: &HostFacts) -> Row {
 
 fn jail(facts: &HostFacts) -> Row {
     let row = Row::new("jail", "Whole host", true, &facts.system);
-    match facts.system.get() {
-        Some(system) if system.jailed => row.not_possible(
+    match facts.system.get().map(|system| system.jailed) {
+        Some(Some(true)) => row.not_possible(
             "The console runs inside a jail. pot makes jails, bridges and firewall rules of the host, so it belongs there.",
         ),
-        Some(_) => row.ready("Not inside a jail"),
+        Some(Some(false)) => row.ready("Not inside a jail"),
+        Some(None) => Row {
+            state: RowState::Unknown,
+            why: "The kernel did not say whether this is a jail (sysctl security.jail.jailed).".to_owned(),
+            ..row
+        },
         None => row.unknown(&facts.system),
     }
 }
@@ -596,7 +604,7 @@ mod tests {
         for row in &rows {
             assert_eq!(row.state, RowState::Ready, "{}: {}", row.id, row.why);
         }
-        assert_eq!(Counts::of(&rows), Counts { ready: 12, total: 12, needed: 0, advised: 0, reboot: 0 });
+        assert_eq!(Counts::of(&rows), Counts { ready: 12, total: 12, needed: 0, advised: 0, reboot: 0, unknown: 0 });
     }
 
     #[test]
@@ -705,8 +713,11 @@ mod tests {
         assert!(pf.why.contains("next boot has no firewall") && pf.why.contains(":2: syntax error"));
         facts.ipfw = known(true);
         assert_eq!(row(&facts, "ipfw").state, RowState::Unknown);
-        facts.system.value.as_mut().unwrap().jailed = true;
+        facts.system.value.as_mut().unwrap().jailed = Some(true);
         assert_eq!(row(&facts, "jail").state, RowState::NotPossible);
+        facts.system.value.as_mut().unwrap().jailed = None;
+        assert_eq!(row(&facts, "jail").state, RowState::Unknown);
+        assert_eq!(row(&facts, "freebsd").state, RowState::Ready, "the version is known all the same");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) fn healthy() -> HostFacts {
                 hostname: "jail1.lan".to_owned(),
                 kernel: "14.3-RELEASE-p5".to_owned(),
                 userland: "14.3-RELEASE-p5".to_owned(),
-                jailed: false,
+                jailed: Some(false),
                 time_zone: "UTC".to_owned(),
             },
             "test",

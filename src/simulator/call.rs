@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,7 +110,7 @@ impl Call {
     /// Runs another tool with this one's output; 127 when it is not there, as sh says.
     pub fn run(&mut self, program: &str, args: &[&str]) -> u8 {
         let Some(mut command) = self.command(program, args) else { return 127 };
-        status_of(command.stdin(Stdio::null()).status())
+        status_of(command.stdin(no_input()).status())
     }
 
     /// Runs another tool and drops what it prints.
@@ -118,7 +119,7 @@ impl Call {
             return 127;
         }
         let Some(mut command) = self.command(program, args) else { return 127 };
-        status_of(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status())
+        status_of(command.stdin(no_input()).stdout(no_output()).stderr(no_output()).status())
     }
 
     /// Runs another tool and takes what it prints on standard output; standard error is passed on or dropped.
@@ -127,11 +128,12 @@ impl Call {
             return (127, String::new());
         }
         let Some(mut command) = self.command(program, args) else { return (127, String::new()) };
-        let errors = if show_errors { Stdio::inherit() } else { Stdio::null() };
-        match command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).output() {
+        let errors = if show_errors { Stdio::inherit() } else { no_output() };
+        match command.stdin(no_input()).stdout(Stdio::piped()).stderr(errors).output() {
             Ok(output) => (
                 status_of(Ok(output.status)),
-                String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned(),
+                // sh keeps no NUL byte of what a command printed.
+                String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').replace('\0', ""),
             ),
             Err(_) => (126, String::new()),
         }
@@ -151,8 +153,24 @@ impl Call {
     pub fn leave_daemon(&mut self, seconds: u64) {
         let seconds = seconds.to_string();
         if let Some(mut command) = self.command("simctl", &["run-daemon", &seconds]) {
-            let _ = command.stdin(Stdio::null()).spawn();
+            let _ = command.stdin(no_input()).spawn();
         }
+    }
+}
+
+/// An empty input. A chroot may lack /dev/null; there a pipe that nobody writes to does as well.
+pub(crate) fn no_input() -> Stdio {
+    match fs::File::open("/dev/null") {
+        Ok(null) => null.into(),
+        Err(_) => io::pipe().map_or_else(|_| Stdio::null(), |(reader, _)| reader.into()),
+    }
+}
+
+/// An output that is dropped.
+pub(crate) fn no_output() -> Stdio {
+    match fs::OpenOptions::new().write(true).open("/dev/null") {
+        Ok(null) => null.into(),
+        Err(_) => io::pipe().map_or_else(|_| Stdio::null(), |(_, writer)| writer.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::faults::Fault;
@@ -197,9 +197,11 @@ impl State {
         if name.contains('@') {
             return 0;
         }
-        self.kept
-            .datasets
-            .iter()
+        // They are sorted: those that begin with the name stand side by side.
+        let first = self.kept.datasets.partition_point(|dataset| dataset.owner() < name);
+        let near = self.kept.datasets.get(first..).unwrap_or_default();
+        near.iter()
+            .take_while(|dataset| dataset.name.starts_with(name))
             .filter(|dataset| (dataset.name == name || is_below(&dataset.name, name)) && !dataset.is_snapshot())
             .map(|dataset| dataset.own)
             .fold(0, u64::saturating_add)
@@ -257,10 +259,10 @@ impl State {
             }
             if folder.is_dir() {
                 remove(&hidden)?;
-                fs::rename(&folder, &hidden)?;
+                move_folder(&folder, &hidden)?;
             }
             if store.is_dir() {
-                fs::rename(&store, &folder)?;
+                move_folder(&store, &folder)?;
             } else {
                 fs::create_dir(&folder)?;
                 fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
@@ -301,10 +303,10 @@ impl State {
             let hidden = machine.hidden_by(dataset.guid);
             if folder.is_dir() {
                 remove(&store)?;
-                fs::rename(&folder, &store)?;
+                move_folder(&folder, &store)?;
             }
             if hidden.is_dir() {
-                fs::rename(&hidden, &folder)?;
+                move_folder(&hidden, &folder)?;
             } else {
                 fs::create_dir_all(&folder)?;
             }
@@ -336,9 +338,7 @@ impl State {
     /// zfs(8)'s order: by name, a file system's snapshots directly behind it.
     pub fn sort_datasets(&mut self) {
         self.kept.datasets.sort_by(|a, b| {
-            let (a_owner, a_tag) = a.name.split_once('@').unwrap_or((&a.name, ""));
-            let (b_owner, b_tag) = b.name.split_once('@').unwrap_or((&b.name, ""));
-            a_owner.cmp(b_owner).then(a_tag.is_empty().cmp(&b_tag.is_empty()).reverse()).then(a.guid.cmp(&b.guid))
+            a.owner().cmp(b.owner()).then(a.is_snapshot().cmp(&b.is_snapshot())).then(a.guid.cmp(&b.guid))
         });
     }
 
@@ -362,6 +362,39 @@ fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Moves a folder; piece by piece where the two places are mounts of their own, as those of a chroot may be.
+fn move_folder(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            copy_tree(from, to)?;
+            fs::remove_dir_all(from)
+        }
+        result => result,
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(from)?;
+    if kind.is_symlink() {
+        return symlink(fs::read_link(from)?, to);
+    }
+    if kind.is_dir() {
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else if kind.is_file() {
+        fs::copy(from, to)?;
+    } else {
+        // Sockets and pipes live only where they were made.
+        return Ok(());
+    }
+    // An ordinary user's files are all that user's.
+    let _ = std::os::unix::fs::chown(to, Some(kind.uid()), Some(kind.gid()));
+    fs::set_permissions(to, kind.permissions())
 }
 
 /// Bytes as zfs(8) prints them for people: at most five characters.
@@ -391,4 +424,25 @@ pub(crate) fn human(bytes: u64) -> String {
         }
     }
     format!("{whole}{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_moved_piece_by_piece_keeps_what_it_holds() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("conf/empty")).expect("folders");
+        fs::write(from.join("conf/pot.conf"), "pot.level=0\n").expect("a file");
+        fs::set_permissions(from.join("conf/pot.conf"), fs::Permissions::from_mode(0o640)).expect("its mode");
+        symlink("../nowhere", from.join("link")).expect("a link");
+        copy_tree(&from, &to).expect("copied");
+        assert_eq!(fs::read_to_string(to.join("conf/pot.conf")).expect("the file"), "pot.level=0\n");
+        let mode = fs::metadata(to.join("conf/pot.conf")).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert_eq!(fs::read_link(to.join("link")).expect("the link"), Path::new("../nowhere"));
+        assert!(to.join("conf/empty").is_dir());
+    }
 }

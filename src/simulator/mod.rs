@@ -154,6 +154,7 @@ pub fn tool_main() -> Option<ExitCode> {
     let name = call::base_name(Path::new(&args.next()?));
     let (_, name, tool) = TOOLS.iter().find(|(_, known, _)| *known == name)?;
     let machine = own_root(name)?;
+    clock::of(&machine);
     let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     let mut call = Call::new(machine, name, args);
     let outcome = faulty(&mut call).unwrap_or_else(|| tool(&mut call));
@@ -170,21 +171,20 @@ pub fn tool_main() -> Option<ExitCode> {
     Some(ExitCode::from(status))
 }
 
-/// The root that this executable stands in. In a chroot without /proc the executable cannot be asked for; then the name it
-/// was called by, or PATH, tells.
+/// The root that this executable stands in, or that the name it was called by stands in, or, in a chroot without /proc and
+/// PATH, the whole file system. Only a folder with the marker is ever one.
 fn own_root(name: &str) -> Option<Machine> {
-    let from_above = |program: &Path| program.ancestors().skip(1).find_map(Machine::open);
-    if let Ok(program) = std::env::current_exe() {
-        return from_above(&program);
-    }
-    let called = PathBuf::from(std::env::args_os().next()?);
-    let found = if called.components().count() > 1 {
-        called.canonicalize().ok()
-    } else {
+    let above = |program: PathBuf| program.ancestors().skip(1).find_map(Machine::open);
+    let called = || {
+        let called = PathBuf::from(std::env::args_os().next()?);
+        if called.components().count() > 1 {
+            return called.canonicalize().ok();
+        }
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).find_map(|folder| folder.join(name).canonicalize().ok())
     };
-    from_above(&found?)
+    let own = std::env::current_exe().ok().and_then(above);
+    own.or_else(|| called().and_then(above)).or_else(|| Machine::open(Path::new("/")))
 }
 
 /// Carries out a fault that is switched on for the tool; `None` when the tool is to work.
@@ -314,13 +314,12 @@ pub(crate) fn start_pots(machine: &Machine) -> io::Result<()> {
     if script.exists() && rc::is_yes(rc::value(machine, "pot_enable").as_deref()) {
         let path =
             std::env::join_paths(TOOL_FOLDERS.iter().map(|folder| machine.root().join(folder))).unwrap_or_default();
-        let quiet = std::process::Stdio::null;
         std::process::Command::new(script)
             .args(["pot", "start"])
             .env("PATH", path)
-            .stdin(quiet())
-            .stdout(quiet())
-            .stderr(quiet())
+            .stdin(call::no_input())
+            .stdout(call::no_output())
+            .stderr(call::no_output())
             .status()?;
     }
     Ok(())

@@ -794,8 +794,8 @@ impl Words<'_> {
                 continue;
             }
             for inet in state.interface(&interface).map(|interface| interface.inet.as_slice()).unwrap_or_default() {
-                if let Ok(net) = ipnet::Ipv4Net::new(inet.address, inet.prefix) {
-                    rules.push(format!("block drop in{marks} on ! {interface} inet from {} to any", net.trunc()));
+                if let Some(net) = address(&format!("{}/{}", inet.address, inet.prefix)) {
+                    rules.push(format!("block drop in{marks} on ! {interface} inet from {net} to any"));
                 }
                 rules.push(format!("block drop in{marks} inet from {} to any", inet.address));
             }
@@ -1072,6 +1072,12 @@ impl Words<'_> {
         }
         self.at += 1;
         let targets = self.hosts(state)?;
+        // A rule whose addresses say nothing of their family has that of the address it leads to.
+        if scope.family.is_empty()
+            && let Some(family) = targets.iter().find_map(|target| family_of(target))
+        {
+            family.clone_into(&mut scope.family);
+        }
         let mut tail = if targets.len() == 1 { targets[0].clone() } else { format!("{{ {} }}", targets.join(", ")) };
         if self.take("port") {
             let text = self.name()?;
@@ -1551,6 +1557,11 @@ mod tests {
                 "nat on vlan20 inet from 10.192.0.0/10 to 10.0.20.0/24 -> (vlan20:0)",
                 "nat on em0 inet from 10.192.0.0/10 to any -> (em0) round-robin",
             ]
+        );
+        assert_eq!(
+            parsed("rdr pass on em0 proto tcp from any to (em0) port 8080 -> 10.192.0.3 port 80\n").main.translation,
+            ["rdr pass on em0 inet proto tcp from any to (em0) port = 8080 -> 10.192.0.3 port 80"],
+            "pot's own show looks for the family that it did not write"
         );
     }
 

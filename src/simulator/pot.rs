@@ -168,15 +168,19 @@ impl Run<'_> {
                 Ok((flags, rest))
             }
             Err(error) => {
-                let text = match error {
-                    BadOption::Unknown(letter) => format!("Illegal option -{letter}"),
-                    BadOption::NoValue(letter) => format!("No arg for -{letter} option"),
-                };
-                self.call.warn(text);
+                self.wrong_option(&error);
                 self.call.say(help);
                 Err(exit(1))
             }
         }
+    }
+
+    /// What sh's getopts says.
+    fn wrong_option(&mut self, error: &BadOption) {
+        self.call.warn(match error {
+            BadOption::Unknown(letter) => format!("Illegal option -{letter}"),
+            BadOption::NoValue(letter) => format!("No arg for -{letter} option"),
+        });
     }
 
     fn dataset_exists(&mut self, name: &str) -> bool {
@@ -427,7 +431,13 @@ impl Run<'_> {
 
     fn vnet_start(&mut self, args: &[String]) -> Outcome {
         let help = "pot vnet-start [-hv] [-B bridge-name]\n  -h help, -v more words\n  -B start this private bridge";
-        let (flags, _) = self.options(args, "hvB:", help)?;
+        // A wrong option is said, ends the reading of options, and the network is started all the same.
+        let good = (0..=args.len()).rev().find(|many| getopt(args.get(..*many).unwrap_or_default(), "hvB:").is_ok());
+        let good = args.get(..good.unwrap_or(0)).unwrap_or_default();
+        if let Err(error) = getopt(args, "hvB:") {
+            self.wrong_option(&error);
+        }
+        let (flags, _) = self.options(good, "hvB:", help)?;
         let bridge = value_of(&flags, 'B').map(str::to_owned);
         if self.settings.value("POT_NETWORK").is_empty() || self.settings.value("POT_GATEWAY").is_empty() {
             self.error("No network or gateway defined");
@@ -605,7 +615,8 @@ impl Run<'_> {
                 self.error("At least one pot is still running. Use -f to stop them");
                 return Ok(1);
             }
-            self.call.run("pot", &["stop", "_get_pot_list"]);
+            // The end of stop, run in the same shell, is the end of all.
+            return Ok(self.call.run("pot", &["stop", "_get_pot_list"]));
         }
         let zfs_root = self.settings.zfs_root().to_owned();
         if self.dataset_exists(&zfs_root) {
@@ -656,7 +667,16 @@ impl Run<'_> {
             return Ok(1);
         }
         let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
-        self.call.machine.write(&file, &format!("{text}name={name}\n"))?;
+        let path = self.path(&file);
+        // As with `>`: the folder of bridges is there, one that the name asks for is not.
+        if let Some(folder) = path.parent().filter(|folder| folder.ends_with("bridges")) {
+            fs::create_dir_all(folder)?;
+        }
+        if let Err(error) = fs::write(&path, format!("{text}name={name}\n")) {
+            self.call.warn(format_args!("cannot create {file}: {error}"));
+            self.error(format_args!("Not able to get a valid network with size {size}"));
+            return Ok(1);
+        }
         Ok(0)
     }
 
@@ -759,8 +779,14 @@ impl Run<'_> {
         }
         self.call.say("\n\tExported ports");
         let (_, rules) = self.call.output_of("pfctl", &["-a", &anchor, "-s", "nat", "-P"], true);
-        for rule in rules.lines() {
-            self.call.say(format_args!("\t\t{rule}"));
+        let address = format!(" {} ", self.pot_address(name));
+        for rule in rules.lines().filter(|rule| rule.contains(&address)) {
+            // Only of TCP is the beginning left out.
+            let short = match rule.split_once("rdr pass on ") {
+                Some(("", rest)) => rest.rsplit_once(" inet proto tcp from any to ").map_or(rule, |(_, rest)| rest),
+                _ => rule,
+            };
+            self.call.say(format_args!("\t\t{}", short.replace(" =", "")));
         }
     }
 

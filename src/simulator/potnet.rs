@@ -51,6 +51,9 @@ pub(crate) fn potnet(call: &mut Call) -> Outcome {
                 .map(str::to_owned)
         })
     };
+    if let Some(refusal) = refusal(subcommand, &rest) {
+        return Err(Failure::new(1, refusal));
+    }
     let machine = call.machine.clone();
     let default = fs::read(machine.path(format!("{FOLDER}/pot.default.conf"))).unwrap_or_default();
     let own = fs::read(machine.path(format!("{FOLDER}/pot.conf"))).unwrap_or_default();
@@ -74,18 +77,7 @@ pub(crate) fn potnet(call: &mut Call) -> Outcome {
             Ok(u8::try_from(check.exit_code).unwrap_or(1))
         }
         "ip4check" | "ip6check" | "ipcheck" => {
-            let Some(text) = option("-H", "--host") else {
-                return Err(Failure::new(
-                    1,
-                    "error: The following required arguments were not provided:\n    --host <host-addr>",
-                ));
-            };
-            let Ok(address) = text.parse::<IpAddr>() else {
-                return Err(Failure::new(
-                    1,
-                    "error: Invalid value for '--host <host-addr>': invalid IP address syntax",
-                ));
-            };
+            let address = host(option("-H", "--host"))?;
             let fits = match subcommand.as_str() {
                 "ip4check" => address.is_ipv4(),
                 "ip6check" => address.is_ipv6(),
@@ -112,20 +104,15 @@ pub(crate) fn potnet(call: &mut Call) -> Outcome {
             Ok(0)
         }
         "validate" => {
-            let Some(address) = option("-H", "--host").and_then(|text| text.parse::<IpAddr>().ok()) else {
-                return Err(Failure::new(
-                    1,
-                    "error: Invalid value for '--host <host-addr>': invalid IP address syntax",
-                ));
-            };
+            let address = host(option("-H", "--host"))?;
             validate(call, &network, address, option("-b", "--bridge-name").as_deref())
         }
         "new-net" => {
-            let hosts: u32 = option("-s", "--size")
-                .and_then(|text| text.parse::<u16>().ok())
-                .ok_or_else(|| Failure::new(1, "error: Invalid value for '-s <host-number>'"))?
-                .into();
-            new_net(call, &network, hosts)
+            let hosts = option("-s", "-s").ok_or_else(|| missing("-s <host-number>"))?;
+            let hosts: u16 = hosts
+                .parse()
+                .map_err(|error| Failure::new(1, format!("error: Invalid value for '-s <host-number>': {error}")))?;
+            new_net(call, &network, hosts.into())
         }
         "etc-hosts" => {
             let bridge = option("-b", "--bridge-name");
@@ -152,6 +139,44 @@ pub(crate) fn potnet(call: &mut Call) -> Outcome {
             Ok(1)
         }
     }
+}
+
+fn missing(argument: &str) -> Failure {
+    Failure::new(1, format!("error: The following required arguments were not provided:\n    {argument}"))
+}
+
+fn host(given: Option<String>) -> Result<IpAddr, Failure> {
+    given
+        .ok_or_else(|| missing("--host <host>"))?
+        .parse()
+        .map_err(|_| Failure::new(1, "error: Invalid value for '--host <host>': invalid IP address syntax"))
+}
+
+/// Why a subcommand's arguments are none that it knows.
+fn refusal(subcommand: &str, arguments: &[&str]) -> Option<String> {
+    let known: &[&str] = match subcommand {
+        "config-check" => &[],
+        "ip4check" | "ip6check" | "ipcheck" => &["-H", "--host"],
+        "show" | "next" | "etc-hosts" => &["-b", "--bridge-name"],
+        "validate" => &["-H", "--host", "-b", "--bridge-name"],
+        "new-net" => &["-s"],
+        // Of these nothing is known at all, which is said elsewhere.
+        _ => return None,
+    };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        if known.contains(word) {
+            words.next();
+        } else if !known
+            .iter()
+            .any(|name| word.strip_prefix(name).is_some_and(|rest| !name.starts_with("--") || rest.starts_with('=')))
+        {
+            return Some(format!(
+                "error: Found argument '{word}' which wasn't expected, or isn't valid in this context"
+            ));
+        }
+    }
+    None
 }
 
 /// Pots on bridges: name, network type, address.

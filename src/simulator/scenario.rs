@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use super::clock;
 use super::kernel;
 use super::machine::{MARKER, Machine};
 use super::state::{Card, Kept, Package, Packages, Pool, State};
@@ -61,6 +62,8 @@ pub(crate) fn build(machine: &Machine, scenario: Scenario, program: &Path) -> io
         fs::set_permissions(machine.root().join(folder), fs::Permissions::from_mode(0o1777))?;
     }
     kernel::make_null_device(machine, "/dev/null", 0o666);
+    clock::set_up(machine)?;
+    clock::of(machine);
     machine.store(&State { kept: kept(scenario), ..State::default() })?;
     files(machine, scenario)?;
     fs::write(
@@ -252,7 +255,7 @@ pub(crate) fn install_pot_files(machine: &Machine) -> io::Result<()> {
     if !machine.path("/usr/local/etc/pot/pot.conf").exists() {
         machine.write("/usr/local/etc/pot/pot.conf", contents::POT_CONF)?;
     }
-    for flavour in ["default", "default.sh", "fbsd-update", "slim.sh"] {
+    for flavour in ["default", "slim.sh"] {
         machine.write(&format!("/usr/local/etc/pot/flavours/{flavour}"), "# flavour of the simulated pot\n")?;
     }
     machine.write("/usr/local/etc/rc.d/pot", contents::RC_D_POT)?;

@@ -182,7 +182,12 @@ pub(crate) fn lockf(call: &mut Call) -> Outcome {
         ));
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let status = call.run(command, &arguments);
+    let status = if call.which(command).is_some() {
+        call.run(command, &arguments)
+    } else {
+        call.warn(format_args!("lockf: {command}: No such file or directory"));
+        1
+    };
     drop(lock);
     if !has(&flags, 'k') {
         let _ = fs::remove_file(path);

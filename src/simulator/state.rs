@@ -82,6 +82,11 @@ pub(crate) struct Dataset {
 }
 
 impl Dataset {
+    /// The file system or volume that it is, or that it is a snapshot of.
+    pub fn owner(&self) -> &str {
+        self.name.split_once('@').map_or(self.name.as_str(), |(owner, _)| owner)
+    }
+
     pub fn is_snapshot(&self) -> bool {
         self.name.contains('@')
     }
@@ -242,7 +247,10 @@ pub(crate) struct Jail {
 
 impl State {
     pub fn dataset(&self, name: &str) -> Option<&Dataset> {
-        self.kept.datasets.iter().find(|dataset| dataset.name == name)
+        let owner = name.split_once('@').map_or(name, |(owner, _)| owner);
+        let first = self.kept.datasets.partition_point(|dataset| dataset.owner() < owner);
+        let near = self.kept.datasets.get(first..).unwrap_or_default();
+        near.iter().take_while(|dataset| dataset.owner() == owner).find(|dataset| dataset.name == name)
     }
 
     pub fn dataset_mut(&mut self, name: &str) -> Option<&mut Dataset> {

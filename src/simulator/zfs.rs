@@ -1,20 +1,22 @@
 //! Simulated zfs(8) and zpool(8).
 
+use std::collections::BTreeMap;
+
 use super::call::{BadOption, Call, Failure, Outcome, getopt, has, value_of};
 use super::datasets::{Source, Value, all_properties, human, is_below, is_property, is_settable, parent_of, pool_of};
 use super::state::State;
 
 const SUBCOMMANDS: &str =
     "create destroy list get set inherit mount unmount snapshot rollback clone rename hold release holds version";
+const POOL_SUBCOMMANDS: &str = "create destroy list get status scrub export import version";
 
 fn usage(call: &mut Call, reason: &str) -> Outcome {
     if !reason.is_empty() {
         call.warn(reason);
     }
     let name = call.name.clone();
-    call.warn(format_args!(
-        "usage: {name} command args ...\nwhere 'command' is one of the following:\n\n\t{SUBCOMMANDS}"
-    ));
+    let known = if name == "zpool" { POOL_SUBCOMMANDS } else { SUBCOMMANDS };
+    call.warn(format_args!("usage: {name} command args ...\nwhere 'command' is one of the following:\n\n\t{known}"));
     Ok(2)
 }
 
@@ -213,15 +215,20 @@ fn list(call: &mut Call, args: &[String]) -> Outcome {
     if !has(&flags, 'H') {
         rows.push(columns.iter().map(|column| heading(column)).collect());
     }
+    // What is left is the same all over a pool: counted once.
+    let mut left: BTreeMap<&str, u64> = BTreeMap::new();
     for name in &chosen {
-        rows.push(
-            columns
-                .iter()
-                .map(|column| {
-                    state.property(name, column).map_or_else(|| "-".into(), |(value, _)| shown(&value, exact))
-                })
-                .collect(),
-        );
+        let mut row = Vec::with_capacity(columns.len());
+        for column in &columns {
+            let value = match column.as_str() {
+                "available" | "avail" if !name.contains('@') => {
+                    Some(Value::Bytes(*left.entry(pool_of(name)).or_insert_with(|| state.available(name))))
+                }
+                column => state.property(name, column).map(|(value, _)| value),
+            };
+            row.push(value.map_or_else(|| "-".into(), |value| shown(&value, exact)));
+        }
+        rows.push(row);
     }
     if has(&flags, 'H') {
         for row in rows {
@@ -922,16 +929,19 @@ fn rename(call: &mut Call, args: &[String]) -> Outcome {
         for name in tree.iter().rev() {
             state.unmount(&machine, name)?;
         }
-        for (name, mounted) in tree.iter().zip(mounted) {
-            let renamed = name.replacen(source.as_str(), target, 1);
+        let renamed: Vec<String> = tree.iter().map(|name| name.replacen(source.as_str(), target, 1)).collect();
+        for (name, renamed) in tree.iter().zip(&renamed) {
             if let Some(dataset) = state.dataset_mut(name) {
-                dataset.name.clone_from(&renamed);
-            }
-            if mounted && state.mounts_by_itself(&renamed).is_some() {
-                state.mount(&machine, &renamed)?;
+                dataset.name.clone_from(renamed);
             }
         }
+        // They are looked up by their order.
         state.sort_datasets();
+        for (name, mounted) in renamed.iter().zip(mounted) {
+            if mounted && state.mounts_by_itself(name).is_some() {
+                state.mount(&machine, name)?;
+            }
+        }
         Ok(0)
     })?
 }

@@ -187,17 +187,13 @@ struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Nothing but what pot needs and can be done now.
-    fn only_needed(mut self) -> Self {
+    /// Nothing but what pot needs and can be done now, and, on a host of which too little is known, what that is.
+    fn only_needed(mut self, doubtful: bool) -> Self {
         self.open.retain(|item| item.row.needed);
-        Self {
-            reboot: Vec::new(),
-            waits: Vec::new(),
-            doubtful: Vec::new(),
-            not_wanted: Vec::new(),
-            ready: Vec::new(),
-            ..self
+        if !doubtful {
+            self.doubtful.clear();
         }
+        Self { reboot: Vec::new(), waits: Vec::new(), not_wanted: Vec::new(), ready: Vec::new(), ..self }
     }
 }
 
@@ -238,6 +234,7 @@ struct Running<'a> {
     net: Network,
     private: &'a [PrivateBridge],
     datasets: Vec<(&'a Dataset, String)>,
+    datasets_error: Option<&'a str>,
     readiness: String,
 }
 
@@ -268,8 +265,11 @@ async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fa
     let rows = rows(&known, &findings);
     let counts = Counts::of(&rows);
     let clock = visitor.clock();
-    let initialised = state.stage == Stage::Initialised;
-    let route = if initialised { Vec::new() } else { legs(&state, &counts, &findings) };
+    // zfs that does not answer takes no pot away: where there are some, they are shown.
+    let in_doubt = state.stage == Stage::Unknown;
+    let has_pots = known.facts.pots.get().is_some_and(|pots| !pots.is_empty());
+    let initialised = state.stage == Stage::Initialised || in_doubt && has_pots;
+    let route = if initialised || in_doubt { Vec::new() } else { legs(&state, &counts, &findings) };
     let lead = lead(&known, &state, &rows, &counts, &findings, clock);
     let running = if initialised {
         let (since, since_when) = changes(&visitor).await;
@@ -280,8 +280,8 @@ async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fa
     let ledger = match (initialised, counts.needed) {
         (false, _) => Some(ledger(&rows, &known, &state, clock, "/")),
         // On a host that runs, readiness is one line, unless something is in the way.
-        (true, 0) => None,
-        (true, _) => Some(ledger(&rows, &known, &state, clock, "/").only_needed()),
+        (true, 0) if !in_doubt => None,
+        (true, _) => Some(ledger(&rows, &known, &state, clock, "/").only_needed(in_doubt)),
     };
     let page = Page {
         frame: frame(&visitor, &counts, &state),
@@ -463,6 +463,15 @@ fn lead(
             ),
             attention: true,
             buttons: vec![Button::main("Open the configuration", "/configuration/file")],
+        });
+    }
+    let impossible = rows.iter().find(|row| row.needed && row.state == RowState::NotPossible);
+    if let Some(row) = impossible.filter(|_| state.stage != Stage::Initialised) {
+        return Some(Lead {
+            heading: "pot cannot run here".to_owned(),
+            text: row.why.clone(),
+            attention: true,
+            buttons: Vec::new(),
         });
     }
     if !state.drift.is_empty() {
@@ -719,10 +728,13 @@ fn running<'a>(
         net: network(&known.facts, state, &wanted),
         private: known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default(),
         datasets: datasets.iter().filter(is_pots).map(|dataset| (dataset, size(dataset.used))).collect(),
-        readiness: match (open, counts.reboot) {
-            (0, 0) => ready,
-            (0, _) => format!("{ready}, a reboot is due"),
-            (open, _) => format!("{ready}, {open} to do"),
+        datasets_error: known.facts.datasets.error.as_deref(),
+        readiness: match (open, counts.unknown, counts.reboot) {
+            (0, 0, 0) => ready,
+            (0, 0, _) => format!("{ready}, a reboot is due"),
+            (0, unknown, _) => format!("{ready}, {unknown} not known"),
+            (open, 0, _) => format!("{ready}, {open} to do"),
+            (open, unknown, _) => format!("{ready}, {open} to do, {unknown} not known"),
         },
     }
 }
@@ -752,8 +764,12 @@ fn network(facts: &HostFacts, state: &PotState, wanted: &Wanted) -> Network {
     };
     let bridge = match &state.public_bridge {
         Some(name) => {
-            format!("{name}, {}", wanted.bridge_address().map(|address| address.to_string()).unwrap_or_default())
+            let interfaces = facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+            let held = interfaces.iter().filter(|interface| interface.name == *name);
+            let addresses = held.flat_map(|interface| interface.addresses.iter().map(|held| held.network.to_string()));
+            std::iter::once(name.clone()).chain(addresses).collect::<Vec<_>>().join(", ")
         }
+        None if facts.interfaces.get().is_none() || wanted.gateway.is_none() => "not known".to_owned(),
         None => "none with POT_GATEWAY".to_owned(),
     };
     let pf = facts.pf.get();
