@@ -48,10 +48,17 @@ pub struct Diff {
 const CONTEXT: usize = 2;
 
 impl Diff {
-    /// Compares two versions of `file`, line by line.
+    /// Compares two versions of `file`, line by line. A last line that lacks only its end counts as changed when nothing
+    /// else is: beside other changes it would look like one that has none.
     pub fn between(file: &str, old: &[u8], new: &[u8]) -> Self {
-        let old = String::from_utf8_lossy(old);
-        let new = String::from_utf8_lossy(new);
+        let mut old = String::from_utf8_lossy(old);
+        let mut new = String::from_utf8_lossy(new);
+        let has_its_end = |text: &str| text.is_empty() || text.ends_with('\n');
+        if old.trim_end_matches('\n') != new.trim_end_matches('\n') {
+            for text in [&mut old, &mut new].into_iter().filter(|text| !has_its_end(text)) {
+                text.to_mut().push('\n');
+            }
+        }
         let compared = similar::TextDiff::from_lines(old.as_ref(), new.as_ref());
         let hunks = compared
             .grouped_ops(CONTEXT)
@@ -121,5 +128,12 @@ mod tests {
         let diff = Diff::between("f", b"a\nb\nc\nd\n", b"a\nb\nx\nc\nd\n");
         assert_eq!(diff.to_string(), "--- f\n+++ f\n@@ -1,4 +1,5 @@\n a\n b\n+x\n c\n d\n");
         assert!(Diff::between("f", b"a", b"a").is_empty());
+    }
+
+    #[test]
+    fn a_line_added_behind_one_without_its_end_is_the_only_change() {
+        assert_eq!(Diff::between("f", b"a", b"a\nb\n").to_string(), "--- f\n+++ f\n@@ -1,1 +1,2 @@\n a\n+b\n");
+        assert_eq!(Diff::between("f", b"a\nb", b"b").to_string(), "--- f\n+++ f\n@@ -1,2 +1,1 @@\n-a\n b\n");
+        assert!(!Diff::between("f", b"a", b"a\n").is_empty());
     }
 }

@@ -11,7 +11,7 @@ use crate::journal::record::{Action, Change, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::platform::crash_point;
 use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, Kind, LARGEST};
-use crate::rules::{self, Finding, Severity, Subject, limits};
+use crate::rules::{self, Finding, Subject, limits};
 use jiff::Timestamp;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
@@ -370,15 +370,7 @@ impl Executor {
         let judge =
             |configuration: &Configuration| rules::check(&Subject { configuration, facts: facts.as_deref(), admin });
         let findings = judge(&after);
-        let present: Vec<Finding> = judge(old).into_iter().filter(is_error).collect();
-        let touched = |name: &String| edits.iter().any(|edit| edit.name.as_str() == name);
-        let stood = |error: &Finding| {
-            present.iter().any(|other| other.code == error.code && other.parameters == error.parameters)
-                && !error.parameters.iter().any(touched)
-        };
-        // An error that was there before and that these edits do not touch is no reason to refuse them: mending one
-        // of two would be impossible.
-        let errors = findings.iter().filter(|finding| is_error(finding) && !stood(finding)).cloned().collect();
+        let errors = rules::brought_by(edits, &judge(old), &findings);
         let changes = edits
             .iter()
             .map(|edit| edit.name.as_str())
@@ -432,10 +424,6 @@ impl Executor {
             None => (None, None),
         }
     }
-}
-
-fn is_error(finding: &Finding) -> bool {
-    finding.severity == Severity::Error
 }
 
 /// The value that pot.conf itself gives, when that is certain.

@@ -164,6 +164,18 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
     findings
 }
 
+/// The errors that stand in the way of these edits: those of the file after them, but for what was there before and is
+/// not touched. Else mending one of two would be impossible.
+pub fn brought_by(edits: &[Edit], before: &[Finding], after: &[Finding]) -> Vec<Finding> {
+    let is_error = |finding: &&Finding| finding.severity == Severity::Error;
+    let touched = |name: &String| edits.iter().any(|edit| edit.name.as_str() == name);
+    let stood = |error: &Finding| {
+        before.iter().filter(is_error).any(|other| other.code == error.code && other.parameters == error.parameters)
+            && !error.parameters.iter().any(touched)
+    };
+    after.iter().filter(is_error).filter(|error| !stood(error)).cloned().collect()
+}
+
 /// The worst first, then as the guide explains the parameters, then as the file names them.
 fn order(finding: &Finding) -> impl Ord + use<> {
     (finding.severity, finding.parameters.first().map(|name| place(name)), finding.line, finding.code.clone())
