@@ -2,6 +2,7 @@
 
 use imara_diff::{Algorithm, InternedInput, Token};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// What a line of a difference says.
@@ -49,9 +50,19 @@ pub struct Diff {
 const CONTEXT: usize = 2;
 
 impl Diff {
-    /// Compares two versions of `file`, line by line. Takes time about linear in their sizes, whatever they hold.
+    /// Compares two versions of `file`, line by line. Takes time about linear in their sizes, whatever they hold. A last
+    /// line that lacks only its end counts as changed when nothing else is: beside other changes it would look like one
+    /// that has none.
     pub fn between(file: &str, old: &[u8], new: &[u8]) -> Self {
-        let lines = InternedInput::new(old, new);
+        let (mut old, mut new) = (Cow::Borrowed(old), Cow::Borrowed(new));
+        if without_line_ends(&old) != without_line_ends(&new) {
+            for text in [&mut old, &mut new] {
+                if text.last().is_some_and(|&byte| byte != b'\n') {
+                    text.to_mut().push(b'\n');
+                }
+            }
+        }
+        let lines = InternedInput::new(old.as_ref(), new.as_ref());
         let mut compared = imara_diff::Diff::compute(Algorithm::Histogram, &lines);
         compared.postprocess_lines(&lines);
         let text = |token: Token| {
@@ -115,6 +126,13 @@ impl Diff {
     pub fn is_empty(&self) -> bool {
         self.hunks.is_empty()
     }
+}
+
+fn without_line_ends(mut text: &[u8]) -> &[u8] {
+    while let Some(shorter) = text.strip_suffix(b"\n") {
+        text = shorter;
+    }
+    text
 }
 
 impl fmt::Display for Diff {
@@ -215,5 +233,12 @@ mod tests {
             prop_assert_eq!(made, after);
             prop_assert_eq!(diff.is_empty(), old == new);
         }
+    }
+
+    #[test]
+    fn a_line_added_behind_one_without_its_end_is_the_only_change() {
+        assert_eq!(Diff::between("f", b"a", b"a\nb\n").to_string(), "--- f\n+++ f\n@@ -1,1 +1,2 @@\n a\n+b\n");
+        assert_eq!(Diff::between("f", b"a\nb", b"b").to_string(), "--- f\n+++ f\n@@ -1,2 +1,1 @@\n-a\n b\n");
+        assert!(!Diff::between("f", b"a", b"a\n").is_empty());
     }
 }

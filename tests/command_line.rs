@@ -276,6 +276,36 @@ fn force_overrides_findings_and_never_a_limit() {
 }
 
 #[test]
+fn a_dry_run_ends_as_the_change_would() {
+    // An error that stands and moves to another line, one that stands at the parameter itself, one that is new, a
+    // limit that stands and one that is new.
+    let standing = "# POT_TMP=/tmp\nPOT_LOG_FACILITY=local9\n";
+    let nested = "POT_CACHE=/opt/pot/jails/cache\n";
+    let cases = [
+        (standing, "POT_TMP=/var/run/pot", 0),
+        (standing, "POT_LOG_FACILITY=local3", 0),
+        ("POT_GATEWAY=1.1.1.1\n", "POT_GATEWAY=1.1.1.2", 1),
+        ("", "POT_NETMASK=255.255.0.0", 1),
+        (nested, "POT_TMP=/var/run/pot", 0),
+        ("", "POT_CACHE=/opt/pot/jails/cache", 1),
+        ("", "POT_CACHE=/srv/link", 1),
+        ("", "POT_FS_ROOT=/tmp/pot", 1),
+        ("", "POT_EXPORT_PORTS_PF_RULES_HOOK=/usr/local/bin/nothing", 1),
+    ];
+    let host = Host::new();
+    fs::create_dir_all(host.root().join("srv")).unwrap();
+    std::os::unix::fs::symlink("/etc", host.root().join("srv/link")).unwrap();
+    for (own, edit, wanted) in cases {
+        fs::write(host.own(), own).unwrap();
+        let dry = host.run(&["conf", "set", "--dry-run", edit]);
+        assert_eq!(fs::read_to_string(host.own()).unwrap(), own);
+        let real = host.run(&["conf", "set", edit]);
+        let said = format!("{own:?} {edit}: {}{}", text(&dry.stderr), text(&real.stderr));
+        assert_eq!((status(&dry), status(&real)), (wanted, wanted), "{said}");
+    }
+}
+
+#[test]
 fn an_earlier_version_is_listed_compared_and_written_back() {
     let host = Host::new();
     let before = fs::read(host.own()).unwrap();
@@ -297,7 +327,7 @@ fn an_earlier_version_is_listed_compared_and_written_back() {
 fn a_closed_pipe_is_no_reason_to_complain() {
     let own = (0..3000).map(|number| format!("POT_NAME{number}=1\n")).collect::<Vec<_>>().concat();
     let files = Files::new(&own);
-    for args in [&["check", "--offline"][..], &["conf", "show"]] {
+    for args in [&["check", "--offline"][..], &["conf", "show"], &["completions", "zsh"]] {
         let mut child = console()
             .arg("--etc")
             .arg(files.folder.path())
@@ -313,10 +343,27 @@ fn a_closed_pipe_is_no_reason_to_complain() {
 }
 
 #[test]
-fn completions_know_the_commands() {
-    let output = console().args(["completions", "bash"]).output().unwrap();
-    let text = text(&output.stdout);
-    for word in ["check", "conf", "--offline", "restore"] {
-        assert!(text.contains(word), "{word}");
+fn bash_completes_commands_and_what_stands_below_them() {
+    let script = console().args(["completions", "bash"]).output().unwrap().stdout;
+    for (line, wanted) in [
+        (&["pot-console", "che"][..], "check"),
+        (&["pot-console", "conf", "s"], "show set"),
+        (&["pot-console", "check", "--off"], "--offline"),
+        (&["pot-console", "conf", "set", "--dry"], "--dry-run"),
+    ] {
+        let ask = format!(
+            "{}\ncomplete -p pot-console >/dev/null || exit 1\nCOMP_WORDS=(\"$@\")\nCOMP_CWORD=$(($# - 1))\n\
+             function=$(complete -p pot-console | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
+             $function pot-console \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\necho \"${{COMPREPLY[*]}}\"",
+            text(&script)
+        );
+        let output = Command::new("bash").arg("-c").arg(ask).arg("bash").args(line).output().unwrap();
+        assert_eq!(text(&output.stdout).trim(), wanted, "{line:?}: {}", text(&output.stderr));
+    }
+    for shell in ["zsh", "fish"] {
+        let text = text(&console().args(["completions", shell]).output().unwrap().stdout);
+        for word in ["check", "conf", "offline", "restore"] {
+            assert!(text.contains(word), "{shell}: {word}");
+        }
     }
 }

@@ -419,7 +419,7 @@ impl Dice {
         if depth > 2 {
             return format!("{name}={value}");
         }
-        match self.below(58) {
+        match self.below(62) {
             0 => format!("export {name}={value}"),
             1 => format!("export {name}"),
             2 => format!("readonly {name}={value}"),
@@ -477,6 +477,15 @@ impl Dice {
             54 => format!("export {name}=*"),
             55 => format!("{name}={value}\r"),
             56 => "POSIXLY_CORRECT=; IFS=: LINENO=x".to_owned(),
+            57 => format!("{name}={value} {}{}x", self.name(), self.pick(&["+=", "\u{e4}=", ":=", "-=", "\\="])),
+            58 => format!("{}+=x {name}={value}", self.name()),
+            59 => {
+                format!("{}=x {}export {name}={value}", self.pick(&["\u{e4}", "POT_\u{e4}"]), self.pick(&["", "\\\n"]))
+            }
+            60 => {
+                let word = self.pick(&["for", "case", "if", "while", "{", "time", "export", "then"]);
+                format!("f() {{ {word}\\\n {name}={value}\n}}")
+            }
             _ => format!("{name}={value}#x ;\t# {name}=y"),
         }
     }
@@ -560,6 +569,8 @@ impl Dice {
             "+=",
             "\u{b}",
             "\u{2003}",
+            "\u{e4}=",
+            "for\\\n",
         ];
         let count = 1 + self.below(9);
         let mut text: String = (0..count).map(|_| self.pick(&tokens)).collect();
@@ -677,6 +688,12 @@ const FOUND: &[&[u8]] = &[
     b"POT_TMP=1\nnosuch >2>f",
     b"POT_TMP=1\ncat <<E\nPOT_TMP=2\nE",
     b"POT_TMP=1\n# a comment that ends in a backslash \\\nPOT_TMP=2\n",
+    b"POT_TMP=a POT_OTHER\xc3\xa4=x\n",
+    b"POT_TMP=a \xc3\xa4=\n",
+    b"POT_TMP=\"\" POT_OTHER+=\n",
+    b"POT_TMP=a\nPOT_OTHER+=b export POT_TMP=c\n",
+    b"POT_TMP=a\nf() { for\\\n\n}\n",
+    b"POT_TMP=a\nf() { case\\\n a in a) ;; esac; }\n",
 ];
 
 #[test]

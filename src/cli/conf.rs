@@ -15,7 +15,7 @@ use crate::layout::Layout;
 use crate::operations::plan::{ManagedFile, Operation, Run, RunState};
 use crate::potconf::{Configuration, Document, Edit, EditAction, Group, LARGEST, Name, Setting, Source, parameter};
 use crate::process::harmless;
-use crate::rules::{Finding, Severity, limits};
+use crate::rules::{self, Finding, Severity, limits};
 use anyhow::Context as _;
 use serde::Serialize;
 use std::path::Path;
@@ -365,11 +365,12 @@ fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exi
         Ok(local) => local,
         Err(error) => return unreachable(&error),
     };
-    let reason = change.reason.clone().or_else(|| change.force.then(|| FORCED.to_owned()));
+    let given = change.reason.as_deref().filter(|reason| !reason.trim().is_empty());
+    let reason = given.or(change.force.then_some(FORCED)).map(str::to_owned);
     let command = Command::Save { base, edits: edits.to_vec(), reason, accept_errors: change.force };
     match local.ask(command) {
         Ok(Reply::Saved { digest, record, diff }) => {
-            report(global, &layout, Some(record), digest, change.reason.as_deref(), &diff, &[])?;
+            report(global, &layout, Some(record), digest, given, &diff, &[])?;
             Ok(Exit::Done)
         }
         Ok(_) => refuse(global, &misfit()),
@@ -411,7 +412,10 @@ fn outlook(layout: &Layout, files: &Files, edits: &[Edit]) -> anyhow::Result<Res
     let digest = new.digest();
     let after = Configuration::new(old.default_document().clone(), new);
     let facts = host_facts(layout, &after)?;
-    if let Err(against) = limits::check_together(&after) {
+    // What stood so before is named by the findings; here it would only stop its mending.
+    if let Err(against) = limits::check_together(&after)
+        && limits::check_together(old).is_ok()
+    {
         return refused(RefusalKind::Limit, &against, Some(&against.parameter));
     }
     for edit in edits {
@@ -424,8 +428,8 @@ fn outlook(layout: &Layout, files: &Files, edits: &[Edit]) -> anyhow::Result<Res
     }
     let findings = findings(&after, Some(&facts));
     let standing = self::findings(old, Some(&facts));
-    let has_new_errors =
-        findings.iter().any(|finding| finding.severity == Severity::Error && !standing.contains(finding));
+    let touched = |name: &str| edits.iter().any(|edit| edit.name.as_str() == name);
+    let has_new_errors = rules::errors_brought(&standing, &findings, touched).next().is_some();
     Ok(Ok(Outlook { diff, digest, findings, has_new_errors }))
 }
 

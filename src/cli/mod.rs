@@ -142,10 +142,7 @@ pub fn main() -> ExitCode {
         Command::Approve(args) => approve::run(&global, args),
         Command::Feedback(args) => feedback::run(&global, args),
         Command::Simulate(args) => simulate::run(&global, args),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "pot-console", &mut std::io::stdout());
-            Ok(Exit::Done)
-        }
+        Command::Completions { shell } => completions(shell),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
@@ -154,4 +151,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(Exit::Usage as u8)
         }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
+    // In what clap_complete writes for bash, a hyphen in the program's name keeps the words below a command out of reach.
+    let hyphen = if shell == clap_complete::Shell::Bash { "_" } else { "-" };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), format!("pot{hyphen}console"), &mut script);
+    output::print(&String::from_utf8(script)?.replace(" pot_console\n", " pot-console\n"))?;
+    Ok(Exit::Done)
 }

@@ -299,11 +299,11 @@ impl Executor {
             let name = edit.name.as_str();
             limits::check(name, value)
                 .and_then(|()| {
-                    // Only what root runs or trusts must stand there already.
-                    let trusted = edit.name.parameter().is_some_and(|known| {
-                        matches!(known.kind, Kind::ExecutablePath | Kind::FilePath) && !value.is_empty()
+                    // What root runs or trusts must stand there already; where it mounts must be no link.
+                    let names_a_path = edit.name.parameter().is_some_and(|known| {
+                        matches!(known.kind, Kind::ExecutablePath | Kind::FilePath | Kind::Folder) && !value.is_empty()
                     });
-                    if !trusted {
+                    if !names_a_path {
                         return Ok(());
                     }
                     let state = self.path_state(value);

@@ -777,6 +777,10 @@ impl<'a> Parser<'a> {
         if words.is_empty() && assignments.is_empty() && !redirected {
             return Self::syntax(start, "a command is missing");
         }
+        if assignments.iter().any(|(prefix, _)| prefix.append) && assignments.len() + words.len() > 1 {
+            // Where it is no assignment, it is the command that the others are set for.
+            return Self::unsure(start, "`+=` beside other words is read differently by shells");
+        }
         if words.is_empty() {
             // `X= Y=${X:=2}`: what the words expand happens between the assignments, so it counts before and after.
             let expanded = self.out.effects.get(effects..).unwrap_or(&[]).to_vec();
@@ -872,10 +876,11 @@ impl<'a> Parser<'a> {
                 }
                 self.runs(name, at);
             }
-            _ if is_builtin(&name) => self.danger(at, format!("`{shown}` can change or end what follows")),
+            // Not found where it begins a command, because quotes or a continued line stand in it.
             _ if is_reserved(&name) => {
                 return Self::unsure(at, format!("`{shown}` is written in a way that shells read differently"));
             }
+            _ if is_builtin(&name) => self.danger(at, format!("`{shown}` can change or end what follows")),
             _ if name.first().is_none_or(|first| b"-+%_".contains(first)) => {
                 // pot's own functions begin with an underscore and are there when it reads the file.
                 self.danger(at, format!("`{shown}` may be a function, which can set anything"));
@@ -1181,9 +1186,19 @@ impl<'a> Parser<'a> {
                 Some(b'[') if !name.is_empty() => {
                     return Self::unsure(self.pos, "an array, which sh does not know");
                 }
+                Some(0x80..) if self.is_wide_name(self.pos + by) => {
+                    return Self::unsure(self.pos, "a name with letters that are not ASCII, which some shells take");
+                }
                 _ => return Ok(None),
             }
         }
+    }
+
+    /// Whether what goes on here ends in `=`, as far as names may go on: yash takes the locale's letters for them.
+    fn is_wide_name(&self, from: usize) -> bool {
+        let rest = self.slice(from..self.end);
+        let end = rest.iter().position(|byte| byte.is_ascii() && *byte != b'_' && !byte.is_ascii_alphanumeric());
+        end.is_some_and(|end| rest.get(end).is_some_and(|byte| matches!(byte, b'=' | b'+' | b'[' | b'\\')))
     }
 
     /// A word; it may be empty, as the value of `X=` is.

@@ -72,11 +72,13 @@ pub(super) fn dataset_mounted_elsewhere(view: &View<'_>) -> Vec<Finding> {
     let first = if view.is_own(FS_ROOT) || !view.is_own(ZFS_ROOT) { FS_ROOT } else { ZFS_ROOT };
     let second = if first == FS_ROOT { ZFS_ROOT } else { FS_ROOT };
     let held = holdings(view, name);
+    let or = if limits::check(FS_ROOT, &known.mountpoint).is_ok() { ", or that mountpoint" } else { "" };
     let finding = Finding::error(
         "dataset-mounted-elsewhere",
         &[first, second],
         format!(
-            "{name} exists with the mountpoint {}, not {folder}. pot calls that an invalid root and would stop.{held}",
+            "{name} exists with the mountpoint {}, not {folder}. pot calls that an invalid root and would stop.{held} Name \
+             another dataset{or}.",
             known.mountpoint
         ),
     );
@@ -138,7 +140,8 @@ pub(super) fn dataset_left_behind(view: &View<'_>) -> Vec<Finding> {
                 "dataset-left-behind",
                 &[ZFS_ROOT],
                 format!(
-                    "{root} was prepared by pot and holds {what}. With POT_ZFS_ROOT {name} pot would no longer see it."
+                    "{root} was prepared by pot and holds {what}. With POT_ZFS_ROOT {name} pot would no longer see it. Keep \
+                     {root}, or export its pots first."
                 ),
             )
         })
@@ -157,7 +160,8 @@ pub(super) fn dataset_not_pots(view: &View<'_>) -> Vec<Finding> {
         "dataset-not-pots",
         &[ZFS_ROOT],
         format!(
-            "{name} holds {} that pot did not put there. `pot de-init` would destroy the dataset with all that is in it.",
+            "{name} holds {} that pot did not put there. `pot de-init` would destroy the dataset with all that is in it. Name \
+             one that does not exist yet.",
             size(known.used)
         ),
     )]
@@ -193,7 +197,7 @@ pub(super) fn folder_not_absolute(view: &View<'_>) -> Vec<Finding> {
             Some(Finding::error(
                 "folder-not-absolute",
                 &[name],
-                format!("{name} `{}` does not begin with `/`.", value.escape_debug()),
+                format!("{name} `{}` does not begin with `/`: write the whole path.", value.escape_debug()),
             ))
         })
         .collect()
@@ -209,23 +213,36 @@ pub(super) fn folders_in_each_other(view: &View<'_>) -> Vec<Finding> {
         if !view.is_any_own(&[name, FS_ROOT]) {
             continue;
         }
-        if value == root {
+        if value == root && name == CACHE {
             findings.push(Finding::error(
                 "folders-equal",
                 &[name, FS_ROOT],
-                format!("{name} and POT_FS_ROOT are both {root}. One would be mounted over the other."),
+                format!(
+                    "POT_CACHE and POT_FS_ROOT are both {root}. One would be mounted over the other. Choose another."
+                ),
+            ));
+        } else if value == root {
+            findings.push(Finding::warning(
+                "folders-equal",
+                &[name, FS_ROOT],
+                format!(
+                    "POT_TMP and POT_FS_ROOT are both {root}: temporary files would lie among the pots. Choose another."
+                ),
             ));
         } else if let Some(part) = parts.iter().find(|part| is_at_or_below(value, &format!("{root}/{part}"))) {
             findings.push(Finding::error(
                 "folders-nested",
                 &[name, FS_ROOT],
-                format!("{name} {value} lies in {root}/{part}, which pot keeps for its own: it would take it for one of them."),
+                format!("{name} {value} lies in {root}/{part}, which pot keeps for its own. Choose one outside."),
             ));
         } else if name == CACHE && is_at_or_below(root, value) {
             findings.push(Finding::error(
                 "folders-nested",
                 &[FS_ROOT, CACHE],
-                format!("POT_FS_ROOT {root} lies in POT_CACHE {value}. Mounting the cache later would hide all pots."),
+                format!(
+                    "POT_FS_ROOT {root} lies in POT_CACHE {value}. Mounting the cache later would hide all pots. Choose one \
+                     outside."
+                ),
             ));
         }
     }
@@ -236,7 +253,9 @@ pub(super) fn folders_in_each_other(view: &View<'_>) -> Vec<Finding> {
         findings.push(Finding::warning(
             "folders-equal",
             &[TMP, CACHE],
-            format!("POT_TMP and POT_CACHE are both {cache}: temporary files would lie among the images."),
+            format!(
+                "POT_TMP and POT_CACHE are both {cache}: temporary files would lie among the images. Choose another."
+            ),
         ));
     }
     findings
@@ -256,16 +275,21 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
                     "folder-not-empty",
                     &[name],
                     format!(
-                        "{folder} exists and is not empty. What is in it becomes unreachable once pot mounts over it."
+                        "{folder} exists and is not empty. What is in it becomes unreachable once pot mounts over it. Choose \
+                         an empty one or a new one."
                     ),
                 )),
                 PathKind::File | PathKind::Other => {
-                    Some(Finding::error("folder-is-none", &[name], format!("{folder} exists and is not a folder.")))
+                    Some(Finding::error(
+                        "folder-is-none",
+                        &[name],
+                        format!("{folder} exists and is not a folder. Choose another."),
+                    ))
                 }
                 PathKind::Link => Some(Finding::error(
                     "folder-is-link",
                     &[name],
-                    format!("{folder} is a symbolic link. pot would change the folder that it points to."),
+                    format!("{folder} is a symbolic link. pot would change the folder that it points to. Name a folder."),
                 )),
                 PathKind::Absent | PathKind::Folder => None,
             }
@@ -273,22 +297,29 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// POT_TMP can be written by every user: vnet-start.sh writes its rules there as root under a fixed name
+/// POT_TMP can be written by every user, or made by any: vnet-start.sh writes its rules there as root under a fixed name
 /// (`pot_pf_nat_rules`), which any local user can race. The default is not blamed.
 pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
-    let writable = state(view, folder)
-        .is_some_and(|known| known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || known.uid != 0));
-    if !writable && folder != "/tmp" && !is_at_or_below(folder, "/var/tmp") {
+    let known = state(view, folder);
+    let writable = known.is_some_and(|known| {
+        known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || (known.uid != 0 && !known.only_root_writes))
+    });
+    let absent = known.is_none_or(|known| known.kind == PathKind::Absent);
+    let who = if writable || limits::SHARED_FOLDERS.contains(&folder) {
+        format!("Others than root can write to {folder}.")
+    } else if let Some(shared) = limits::SHARED_FOLDERS.iter().find(|shared| absent && is_at_or_below(folder, shared)) {
+        format!("Every user can write to {shared}, and so make {folder} before root does.")
+    } else {
         return Vec::new();
-    }
+    };
     vec![
         Finding::warning(
             "shared-tmp",
             &[TMP],
             format!(
-                "Others than root can write to {folder}. `pot vnet-start` writes pf rules there as root under a fixed name, \
-                 which a local user could replace."
+                "{who} `pot vnet-start` writes pf rules there as root under a fixed name, which a local user could replace. \
+                 Take a folder of root's own."
             ),
         )
         .mended_by(TMP, "/var/run/pot"),
@@ -306,7 +337,11 @@ pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
             format!("{folder} does not exist yet. `pot init`, `pot start` and `pot vnet-start` create it."),
         )],
         PathKind::File | PathKind::Other => {
-            vec![Finding::error("folder-is-none", &[TMP], format!("{folder} exists and is not a folder."))]
+            vec![Finding::error(
+                "folder-is-none",
+                &[TMP],
+                format!("{folder} exists and is not a folder. Choose another."),
+            )]
         }
         PathKind::Folder | PathKind::Link => Vec::new(),
     }
@@ -332,7 +367,9 @@ pub(super) fn group_missing(view: &View<'_>) -> Vec<Finding> {
     let finding = Finding::error(
         "group-missing",
         &[GROUP],
-        format!("There is no group {group} on this host. Every pot command stops until there is."),
+        format!(
+            "There is no group {group} on this host. Every pot command stops until there is: `pw groupadd {group}`."
+        ),
     );
     vec![if view.is_own(GROUP) && groups.contains_key("pot") { finding.mended_without(GROUP) } else { finding }]
 }
@@ -400,7 +437,7 @@ mod tests {
         assert_eq!(
             finding.message,
             "zroot/pot exists with the mountpoint /opt/pot, not /srv/pot. pot calls that an invalid root and would stop. It \
-             holds 3 pots (web1, db1 and mail1) and 48 GiB."
+             holds 3 pots (web1, db1 and mail1) and 48 GiB. Name another dataset, or that mountpoint."
         );
         assert_eq!(mends(&finding, "POT_FS_ROOT"), Some("/opt/pot"));
     }
@@ -412,7 +449,7 @@ mod tests {
         assert_eq!(
             finding.message,
             "zroot/pot was prepared by pot and holds 3 pots (web1, db1 and mail1) and 48 GiB. With POT_ZFS_ROOT zroot/jails \
-             pot would no longer see it."
+             pot would no longer see it. Keep zroot/pot, or export its pots first."
         );
     }
 
@@ -438,6 +475,7 @@ mod tests {
         only("folders-nested", found("POT_TMP=/opt/pot/bridges\n"));
         only("folders-nested", found("POT_FS_ROOT=/srv/pot/root\nPOT_CACHE=/srv/pot\n"));
         only("folders-equal", found("POT_TMP=/var/cache/pot\n"));
+        assert_eq!(only("folders-equal", found("POT_TMP=/opt/pot\n")).severity, Severity::Warning);
         assert_eq!(found("POT_CACHE=/opt/pot/cache\n"), []);
         assert_eq!(found("POT_CACHE=/opt/pot-cache\n"), []);
     }
@@ -460,6 +498,14 @@ mod tests {
         assert_eq!(finding.severity, Severity::Warning);
         assert_eq!(mends(&finding, "POT_TMP"), Some("/var/run/pot"));
         only("shared-tmp", found_on(&with_path("/srv/tmp", folder(0o777, true)), "POT_TMP=/srv/tmp\n"));
+        // Whoever makes a folder there first owns it; one that root has made is safe.
+        for path in ["/tmp/pot", "/var/tmp/pot"] {
+            let own = format!("POT_TMP={path}\n");
+            let findings = found_on(&with_path(path, absent()), &own);
+            assert_eq!(codes(&findings), ["shared-tmp", "tmp-missing"], "{path}");
+            assert!(findings[0].message.starts_with("Every user can write to "), "{findings:?}");
+            assert_eq!(found_on(&with_path(path, folder(0o700, true)), &own), [], "{path}");
+        }
         assert_eq!(found_on(&with_path("/srv/tmp", folder(0o700, true)), "POT_TMP=/srv/tmp\n"), []);
         let missing = found_on(&with_path("/srv/tmp", absent()), "POT_TMP=/srv/tmp\n");
         assert_eq!(only("tmp-missing", missing).severity, Severity::Notice);

@@ -4,6 +4,7 @@ use super::Finding;
 use super::view::{MOST_ENTRIES, View, enumerated};
 use crate::potconf::{Name, Source};
 use ipnet::{IpNet, Ipv4Net};
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 const EXTIF: &str = "POT_EXTIF";
@@ -60,7 +61,10 @@ pub(super) fn extif_without_address(view: &View<'_>) -> Vec<Finding> {
     vec![Finding::warning(
         "extif-without-address",
         &[EXTIF],
-        format!("{} has no IPv4 address, so NAT has none to give to the pots.{hint}", interface.name),
+        format!(
+            "{} has no IPv4 address, so NAT has none to give to the pots. Give it one, or name another.{hint}",
+            interface.name
+        ),
     )]
 }
 
@@ -73,14 +77,20 @@ pub(super) fn extif_is_no_way_out(view: &View<'_>) -> Vec<Finding> {
         return vec![Finding::error(
             "extif-is-loopback",
             &[EXTIF],
-            format!("{} is the loopback interface. Pots would reach nothing through it.", interface.name),
+            format!(
+                "{} is the loopback interface. Pots would reach nothing through it. Name the one that leads outside.",
+                interface.name
+            ),
         )];
     }
     if view.is_pots_own(interface) {
         return vec![Finding::error(
             "extif-is-bridge",
             &[EXTIF],
-            format!("{} is a bridge that pot itself made, not a way out.", interface.name),
+            format!(
+                "{} is a bridge that pot itself made, no way out. Name the one that leads outside.",
+                interface.name
+            ),
         )];
     }
     if interface.is_bridge() {
@@ -105,7 +115,8 @@ pub(super) fn extif_address_wrong(view: &View<'_>) -> Vec<Finding> {
             "extif-addr-not-ipv4",
             &[EXTIF_ADDR],
             format!(
-                "POT_EXTIF_ADDR `{value}` is not an IPv4 address. `pot init` would stop, `pot vnet-start` ignores it."
+                "POT_EXTIF_ADDR `{value}` is not an IPv4 address. `pot init` would stop, `pot vnet-start` ignores it. Name one \
+                 of POT_EXTIF, or leave it empty."
             ),
         )];
     };
@@ -190,7 +201,8 @@ pub(super) fn stack_needs_bare_interface(view: &View<'_>) -> Vec<Finding> {
             &parameters,
             format!(
                 "FreeBSD {major} takes no interface with an address into a bridge, and {name} has one. With stack {stack} \
-                 `pot vnet-start` would fail to bridge it, and still report success."
+                 `pot vnet-start` would fail to bridge it, and still report success. Keep ipv4, or name an interface without \
+                 addresses."
             ),
         )
     } else {
@@ -199,7 +211,8 @@ pub(super) fn stack_needs_bare_interface(view: &View<'_>) -> Vec<Finding> {
             &parameters,
             format!(
                 "FreeBSD 15 takes no interface with an address into a bridge unless `net.link.bridge.member_ifaddrs=1`, and \
-                 {name} has one. With stack {stack} `pot vnet-start` would fail to bridge it, and still report success."
+                 {name} has one. With stack {stack} `pot vnet-start` would fail to bridge it, and still report success. Set \
+                 that, keep ipv4, or name an interface without addresses."
             ),
         )
     }]
@@ -222,7 +235,10 @@ pub(super) fn extra_missing(view: &View<'_>) -> Vec<Finding> {
             Finding::error(
                 "extra-missing",
                 &[EXTRA],
-                format!("The extra interface `{name}` does not exist on this host. `pot init` would stop here."),
+                format!(
+                    "The extra interface `{name}` does not exist on this host. `pot init` would stop here. Create it, or take \
+                     it out."
+                ),
             )
         })
         .collect()
@@ -253,10 +269,15 @@ pub(super) fn extra_is_extif(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn extra_twice(view: &View<'_>) -> Vec<Finding> {
     let once = view.list(EXTRA);
     let Some(value) = view.value(EXTRA) else { return Vec::new() };
-    if super::limits::split(value).count() == once.len() || once.len() == MOST_ENTRIES {
+    if once.len() == MOST_ENTRIES {
         return Vec::new();
     }
-    let message = "POT_EXTRA_EXTIF names an interface twice, and pot would write its rules twice.";
+    let mut seen = HashSet::new();
+    let Some(twice) = super::limits::split(value).find(|entry| !seen.insert(*entry)) else { return Vec::new() };
+    let message = format!(
+        "POT_EXTRA_EXTIF names `{}` more than once, and pot would write its rules as often. Once is enough.",
+        twice.escape_debug()
+    );
     vec![Finding::warning("extra-twice", &[EXTRA], message).mended_by(EXTRA, once.join(" "))]
 }
 
@@ -285,7 +306,10 @@ pub(super) fn extra_without_network(view: &View<'_>) -> Vec<Finding> {
                 Finding::warning(
                     "extra-without-network",
                     &[name.as_str(), EXTRA],
-                    format!("Without a network, pots do not reach {interface}: `pot vnet-start` makes no rule for it."),
+                    format!(
+                        "Without a network, pots do not reach {interface}: `pot vnet-start` makes no rule for it. Set {name} \
+                         to the network behind it."
+                    ),
                 )
                 .perhaps_mended_by(name.as_str(), own_network),
             )
@@ -321,13 +345,7 @@ pub(super) fn extra_name_unusable(view: &View<'_>) -> Vec<Finding> {
 /// A POT_NETWORK_<interface> whose interface is not in POT_EXTRA_EXTIF: nothing reads it.
 pub(super) fn extra_network_unused(view: &View<'_>) -> Vec<Finding> {
     // A list that is not certain may hold it; so may one that was meant and lost its quotes.
-    if view.value(EXTRA).is_none()
-        || view
-            .configuration
-            .own()
-            .commands()
-            .any(|command| command.meant.as_ref().is_some_and(|(name, _)| name == EXTRA))
-    {
+    if view.value(EXTRA).is_none() || lost_its_quotes(view, EXTRA) {
         return Vec::new();
     }
     let list = view.list(EXTRA);
@@ -338,10 +356,15 @@ pub(super) fn extra_network_unused(view: &View<'_>) -> Vec<Finding> {
             Finding::warning(
                 "extra-network-unused",
                 &[&setting.name, EXTRA],
-                format!("{} has no effect while {interface} is not in POT_EXTRA_EXTIF.", setting.name),
+                format!("{} has no effect while {interface} is not in POT_EXTRA_EXTIF. Add it there.", setting.name),
             )
         })
         .collect()
+}
+
+/// Whether the list was meant to be set and lacks its quotes, which `unquoted_blank` tells.
+fn lost_its_quotes(view: &View<'_>, list: &str) -> bool {
+    view.configuration.own().commands().any(|command| command.meant.is_some_and(|(name, _)| name == list))
 }
 
 /// POT_VPN_EXTIF without POT_VPN_NETWORKS or the reverse: vnet-start.sh wants both and says nothing.
@@ -350,17 +373,23 @@ pub(super) fn vpn_half_set(view: &View<'_>) -> Vec<Finding> {
         return Vec::new();
     };
     match (interface.is_empty(), networks.trim().is_empty()) {
+        (false, true) if lost_its_quotes(view, VPN_NETWORKS) => Vec::new(),
         (false, true) => vec![Finding::warning(
             "vpn-without-networks",
             &[VPN_NETWORKS, VPN_EXTIF],
             format!(
-                "POT_VPN_EXTIF is {interface}, but POT_VPN_NETWORKS names no network: pot makes no rule for the VPN."
+                "POT_VPN_EXTIF is {interface}, but POT_VPN_NETWORKS names no network: pot makes no rule for the VPN. Name \
+                 the networks behind it."
             ),
         )],
         (true, false) => vec![Finding::warning(
             "vpn-without-interface",
             &[VPN_EXTIF, VPN_NETWORKS],
-            "POT_VPN_NETWORKS is set, but POT_VPN_EXTIF names no interface: pot makes no rule for the VPN.",
+            format!(
+                "POT_VPN_NETWORKS is {}, but POT_VPN_EXTIF names no interface: pot makes no rule for the VPN. Name it, such as \
+                 tun0.",
+                enumerated(view.list(VPN_NETWORKS))
+            ),
         )],
         _ => Vec::new(),
     }
@@ -402,7 +431,8 @@ fn judge_entry(name: &str, entry: &str) -> Option<Finding> {
             "network-is-ipv6",
             &[name],
             format!(
-                "`{entry}` in {name} is an IPv6 network. The pots' own network is IPv4, and pf refuses to mix them."
+                "`{entry}` in {name} is an IPv6 network. The pots' own network is IPv4, and pf refuses to mix them: write \
+                 an IPv4 network."
             ),
         )),
         Ok(IpNet::V4(network)) if network.trunc() != network => {
@@ -423,8 +453,9 @@ fn judge_entry(name: &str, entry: &str) -> Option<Finding> {
             "not-a-network",
             &[name],
             format!(
-                "`{}` in {name} is not a network such as `10.0.20.0/24`. pf would refuse all of pot's NAT rules.",
-                entry.escape_debug()
+                "`{}` in {name} is not a network such as `10.0.20.0/24`. pf would refuse all of pot's NAT rules.{}",
+                entry.escape_debug(),
+                if entry.contains([',', ';']) { " Separate networks by blanks." } else { "" }
             ),
         )),
     }
@@ -449,7 +480,7 @@ pub(super) fn extra_networks_overlap(view: &View<'_>) -> Vec<Finding> {
             findings.push(Finding::warning(
                 "extra-networks-overlap",
                 &[name, other_name],
-                format!("{network} behind {interface} overlaps {other_network} behind {other}: the first rule wins."),
+                format!("{network} behind {interface} overlaps {other_network} behind {other}: the first rule wins. Narrow one."),
             ));
         }
     }
@@ -592,7 +623,8 @@ mod tests {
         assert_eq!(findings[0].parameters, ["POT_NETWORK_vlan30", "POT_EXTRA_EXTIF"]);
         assert_eq!(
             findings[0].message,
-            "Without a network, pots do not reach vlan30: `pot vnet-start` makes no rule for it."
+            "Without a network, pots do not reach vlan30: `pot vnet-start` makes no rule for it. Set POT_NETWORK_vlan30 to \
+             the network behind it."
         );
         assert_eq!(mends(&findings[0], "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
         // A computed one is not called missing.
@@ -640,6 +672,9 @@ mod tests {
     #[test]
     fn a_vpn_wants_both_of_its_parameters() {
         assert_eq!(codes(&found("POT_VPN_EXTIF=tun0\n")), ["vpn-without-networks"]);
+        // The quotes are what is missing there.
+        let slip = "POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=192.168.0.0/24 192.168.10.0/24\n";
+        assert_eq!(codes(&found(slip)), ["unquoted-blank"]);
         assert_eq!(codes(&found("POT_VPN_NETWORKS=192.168.0.0/24\n")), ["vpn-without-interface"]);
         assert_eq!(found("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=\"192.168.0.0/24 10.10.0.0/16\"\n"), []);
         let findings = on("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=192.168.0.0/24\n");

@@ -6,7 +6,7 @@
 
 use crate::facts::{HostFacts, PathKind, PathState};
 use crate::potconf::{Configuration, Kind, Name, Source, parameter};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A value against a limit: which parameter, which value, which rule.
@@ -128,6 +128,9 @@ const SYSTEM_FOLDERS: &[&str] = &[
     "/var/rwho",
     "/var/tmp",
 ];
+
+/// Folders in which every user can make files. Temporary ones may stand there, mountpoints may not.
+pub(super) const SHARED_FOLDERS: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Names of the grammar of pf.conf that could also name an interface. `nat on any from …` is a rule for every
 /// interface, `nat on to …` breaks the whole rule set.
@@ -265,7 +268,7 @@ pub fn grammar(name: &str) -> Option<&'static str> {
             Kind::Suffix => "letters, digits and `._-`, at most 32, at least one",
             Kind::Number => "a decimal number of at most 5 digits",
             Kind::Network => "an IPv4 or IPv6 network such as `10.192.0.0/10`, not larger than a `/8`",
-            Kind::Netmask => "an IPv4 netmask such as `255.192.0.0`",
+            Kind::Netmask => "an IPv4 netmask such as `255.192.0.0`, not shorter than `255.0.0.0`",
             Kind::Address if parameter(name)?.default.is_empty() => "an IPv4 or IPv6 address, or empty",
             Kind::Address => "an IPv4 or IPv6 address",
             Kind::Interface => "an interface: a letter, then letters, digits and `_.-`, at most 15",
@@ -319,10 +322,7 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
         Kind::InterfaceList => entries(value, extra_interface),
         Kind::NetworkList => entries(value, |entry| address(entry).or_else(|_| network(entry))),
         Kind::Network => pots_network(value),
-        Kind::Netmask => match value.parse::<Ipv4Addr>() {
-            Ok(mask) if mask.to_string() == value => Ok(()),
-            _ => Err("it is not an IPv4 netmask such as `255.255.0.0`".to_owned()),
-        },
+        Kind::Netmask => netmask(value),
         Kind::Address => address(value),
         Kind::Number if value.len() <= 5 && value.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
         Kind::Number => Err("it is not a decimal number of at most 5 digits".to_owned()),
@@ -439,14 +439,34 @@ fn network(value: &str) -> Result<(), String> {
     }
 }
 
-/// `POT_NETWORK`: the bridge gets a route to all of it, so `0.0.0.0/0` would take every route of the host.
+/// Shortest prefix of the pots' network: whatever it holds is routed to the bridge and trusted by syslogd (`-a`).
+const SHORTEST_PREFIX: u8 = 8;
+
+/// `POT_NETWORK`: syslogd takes lines from all of it, pf translates for all of it.
 fn pots_network(value: &str) -> Result<(), String> {
     network(value)?;
-    match value.parse::<Ipv4Net>() {
-        Ok(network) if network.prefix_len() < 8 => {
-            Err("it is larger than a `/8`, and the bridge would take the routes to all of it".to_owned())
+    match value.parse::<IpNet>() {
+        Ok(network) if network.prefix_len() < SHORTEST_PREFIX => {
+            Err(format!("it is larger than a `/{SHORTEST_PREFIX}`, and the bridge would take the routes to all of it"))
         }
         _ => Ok(()),
+    }
+}
+
+/// `POT_NETMASK`: it, not POT_NETWORK, decides how much the bridge gets a route to (`ifconfig BRIDGE inet GATEWAY netmask
+/// NETMASK`), so `0.0.0.0` would take every route of the host.
+fn netmask(value: &str) -> Result<(), String> {
+    match value.parse::<Ipv4Addr>() {
+        Ok(mask) if mask.to_string() == value => {
+            if u32::from(mask).leading_ones() < u32::from(SHORTEST_PREFIX) {
+                Err(format!(
+                    "it is shorter than that of a `/{SHORTEST_PREFIX}`, and the bridge would take the routes to all of it"
+                ))
+            } else {
+                Ok(())
+            }
+        }
+        _ => Err("it is not an IPv4 netmask such as `255.255.0.0`".to_owned()),
     }
 }
 
@@ -468,6 +488,12 @@ pub(super) fn dataset_problem(value: &str) -> Option<String> {
             "it is a whole pool, and `pot de-init` destroys this dataset with all that is in it; name one below, such as \
              `zroot/pot`"
                 .to_owned(),
+        );
+    }
+    // bsdinstall(8) and bectl(8): the system itself.
+    if below.first() == Some(&"ROOT") && below.len() <= 2 {
+        return Some(
+            "boot environments stand there, and `pot de-init` destroys this dataset with all that is in it".to_owned(),
         );
     }
     for component in below {
@@ -527,8 +553,13 @@ fn folder(value: &str, temporary: bool) -> Result<(), String> {
     if let Some(tree) = CLOSED_TREES.iter().find(|tree| is_at_or_below(value, tree)) {
         return Err(format!("`{tree}` belongs to the system, with all that is below"));
     }
-    if temporary && (value == "/tmp" || value == "/var/tmp") {
+    if temporary && SHARED_FOLDERS.contains(&value) {
         return Ok(());
+    }
+    if !temporary && let Some(shared) = SHARED_FOLDERS.iter().find(|shared| is_at_or_below(value, shared)) {
+        return Err(format!(
+            "every user can write to `{shared}`, and could put a link there before `pot init` follows it"
+        ));
     }
     // Whatever lies above a closed tree is in the second list, which a test holds to be so.
     if SYSTEM_FOLDERS.contains(&value) {
@@ -561,16 +592,19 @@ pub fn check_together(configuration: &Configuration) -> Result<(), Against> {
 /// The parameters whose values must be files that only root can change: root runs the one and trusts the other.
 pub const TRUSTED_FILES: [&str; 2] = ["POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"];
 
+/// The parameters that `pot init` makes mountpoints.
+const MOUNTPOINTS: [&str; 2] = ["POT_FS_ROOT", "POT_CACHE"];
+
 /// The limit on what stands at the path that a parameter names: the hook and the public key must be regular files, they
-/// and every folder above owned by root and writable by no other; `POT_FS_ROOT` must not be a symbolic link, which
-/// root's `chmod` would follow to wherever it points. Other parameters have none.
+/// and every folder above owned by root and writable by no other; `POT_FS_ROOT` and `POT_CACHE` must not be symbolic
+/// links, which root's `chmod` and mount(8) would follow to wherever they point. Other parameters have none.
 ///
 /// # Errors
 /// [`Against`], for the hook and the key also when nothing is known about the path: then it cannot be trusted.
 pub fn check_path(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
     let against =
         |rule: &str| Err(Against { parameter: name.to_owned(), value: path.to_owned(), rule: rule.to_owned() });
-    if name == "POT_FS_ROOT" && state.is_some_and(|state| state.kind == PathKind::Link) {
+    if MOUNTPOINTS.contains(&name) && state.is_some_and(|state| state.kind == PathKind::Link) {
         return against("that is a symbolic link, and `pot init` would change the folder it points to");
     }
     if !TRUSTED_FILES.contains(&name) || path.is_empty() {
@@ -597,7 +631,7 @@ pub fn check_path(name: &str, path: &str, state: Option<&PathState>) -> Result<(
 /// [`Against`], also when the facts do not cover the hook or the key.
 pub fn check_paths(configuration: &Configuration, facts: &HostFacts) -> Result<(), Against> {
     let paths = facts.paths.get();
-    for name in TRUSTED_FILES.into_iter().chain(["POT_FS_ROOT"]) {
+    for name in TRUSTED_FILES.into_iter().chain(MOUNTPOINTS) {
         if let Some(path) = configuration.value(name) {
             check_path(name, path, paths.and_then(|paths| paths.get(path)))?;
         }
@@ -607,7 +641,8 @@ pub fn check_paths(configuration: &Configuration, facts: &HostFacts) -> Result<(
 
 /// Variables that are no parameters but that sh or pot's scripts obey: `${EXIT} 1` runs what EXIT says.
 fn is_obeyed(name: &str) -> bool {
-    const OBEYED: [&str; 16] = [
+    // The last one is a slip in set-hosts.sh: the ending that it gives to mktemp.
+    const OBEYED: [&str; 17] = [
         "PATH",
         "IFS",
         "ENV",
@@ -624,6 +659,7 @@ fn is_obeyed(name: &str) -> bool {
         "TMPDIR",
         "SHELL",
         "IFCONFIG_FORMAT",
+        "POT_MKTMP_SUFFIX",
     ];
     OBEYED.contains(&name)
         || ["_POT", "LD_", "LC_", "MALLOC_"].iter().any(|prefix| name.starts_with(prefix))
@@ -728,12 +764,22 @@ mod tests {
         passes("POT_NETWORK", &["10.0.0.0/8", "10.192.0.7/10", "fd00::/64"]);
         fails(
             "POT_NETWORK",
-            &["", "10.0.0.0", "010.0.0.0/8", "10.0.0.0/08", "10.0.0.0/33", "FD00::/64", "0.0.0.0/0", "10.0.0.0/8 "],
+            &[
+                "",
+                "10.0.0.0",
+                "010.0.0.0/8",
+                "10.0.0.0/08",
+                "10.0.0.0/33",
+                "FD00::/64",
+                "0.0.0.0/0",
+                "::/0",
+                "10.0.0.0/8 ",
+            ],
         );
         passes("POT_GATEWAY", &["10.0.0.1", "fd00::1"]);
         fails("POT_GATEWAY", &["", "10.0.0.256", "10.0.0.01", "fd00::0001", "fe80::1%em0", "host"]);
         passes("POT_NETMASK", &["255.255.0.0", "255.0.255.0"]);
-        fails("POT_NETMASK", &["", "/16", "0xffff0000", "255.255.0"]);
+        fails("POT_NETMASK", &["", "/16", "0xffff0000", "255.255.0", "0.0.0.0", "254.0.0.0", "0.255.0.0"]);
         passes("POT_VPN_NETWORKS", &["", "10.8.0.0/24 192.168.1.7"]);
         fails("POT_VPN_NETWORKS", &["10.8.0.0/24,10.9.0.0/24", "!10.0.0.0/8", "<table>"]);
     }
@@ -770,10 +816,12 @@ mod tests {
                     "/dev/x",
                     "/home",
                     "/root",
+                    "/tmp/pot",
+                    "/var/tmp/pot",
                 ],
             );
         }
-        passes("POT_TMP", &["/tmp", "/var/tmp", "/var/run/pot", ""]);
+        passes("POT_TMP", &["/tmp", "/var/tmp", "/tmp/pot", "/var/run/pot", ""]);
         fails("POT_TMP", &["/", "/etc", "/var/run", "/var/cron/tabs", "/usr/local/etc/rc.d"]);
     }
 
@@ -792,10 +840,22 @@ mod tests {
 
     #[test]
     fn a_dataset_stands_below_a_pool() {
-        passes("POT_ZFS_ROOT", &["zroot/pot", "tank/a/b.c:d-e_f"]);
+        passes("POT_ZFS_ROOT", &["zroot/pot", "tank/a/b.c:d-e_f", "zroot/ROOT/default/pot"]);
         fails(
             "POT_ZFS_ROOT",
-            &["", "zroot", "zroot/", "/zroot/pot", "zroot/pot@now", "zroot/a b", "zroot/../x", "-o/x", "zroot/-o"],
+            &[
+                "",
+                "zroot",
+                "zroot/",
+                "/zroot/pot",
+                "zroot/pot@now",
+                "zroot/a b",
+                "zroot/../x",
+                "-o/x",
+                "zroot/-o",
+                "zroot/ROOT",
+                "zroot/ROOT/default",
+            ],
         );
     }
 
@@ -854,7 +914,11 @@ mod tests {
         }
         assert!(check_all(&own, Some(&host(|_| ()))).is_err(), "a path that nobody looked at");
         let link = PathState { kind: PathKind::Link, ..file(0o755, true) };
-        assert!(check_path("POT_FS_ROOT", "/srv/pot", Some(&link)).is_err());
+        for name in ["POT_FS_ROOT", "POT_CACHE"] {
+            assert!(check_path(name, "/srv/pot", Some(&link)).is_err(), "{name}");
+            let own = configuration(&format!("{name}=/srv/pot\n"));
+            assert!(check_all(&own, Some(&host(|facts| at(facts, "/srv/pot", link.clone())))).is_err(), "{name}");
+        }
         assert_eq!(check_path("POT_GROUP", "pot", None), Ok(()));
     }
 }

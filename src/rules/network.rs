@@ -51,7 +51,8 @@ pub(super) fn ipv6_given(view: &View<'_>) -> Vec<Finding> {
             "network-is-ipv6",
             &[NETWORK],
             format!(
-                "POT_NETWORK `{value}` is an IPv6 network. `pot vnet-start` sets up IPv4 only and would fail with it."
+                "POT_NETWORK `{value}` is an IPv6 network. `pot vnet-start` sets up IPv4 only and would fail with it. Write an \
+                 IPv4 network such as `10.200.0.0/16`."
             ),
         ));
     }
@@ -60,7 +61,9 @@ pub(super) fn ipv6_given(view: &View<'_>) -> Vec<Finding> {
             findings.push(Finding::error(
                 "address-is-ipv6",
                 &[name],
-                format!("{name} `{value}` is an IPv6 address. The pots' own network is IPv4 only."),
+                format!(
+                    "{name} `{value}` is an IPv6 address. The pots' own network is IPv4 only: write an IPv4 address."
+                ),
             ));
         }
     }
@@ -114,7 +117,7 @@ pub(super) fn gateway_is_no_host(view: &View<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let (code, what) = if gateway == network.network() {
-        ("gateway-is-network-address", "the address of POT_NETWORK itself")
+        ("gateway-is-network-address", "the network address of POT_NETWORK")
     } else if gateway == network.broadcast() {
         ("gateway-is-broadcast-address", "the broadcast address of POT_NETWORK")
     } else {
@@ -124,7 +127,7 @@ pub(super) fn gateway_is_no_host(view: &View<'_>) -> Vec<Finding> {
         Finding::error(
             code,
             &[GATEWAY, NETWORK],
-            format!("{gateway} is {what} {}. potnet accepts it, but the bridge cannot have it.", network.trunc()),
+            format!("{gateway} is {what} {}. potnet accepts it, but no host can have it.", network.trunc()),
         )
         .perhaps_mended_by(GATEWAY, free_gateway(view, network)),
     ]
@@ -136,6 +139,10 @@ pub(super) fn netmask_differs(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network() else { return Vec::new() };
     let derived = network.netmask();
     let (code, message) = match view.value(NETMASK) {
+        None if view.is_removed(NETMASK) => (
+            "netmask-missing",
+            format!("`unset` takes POT_NETMASK away. The one of POT_NETWORK {} is {derived}.", network.trunc()),
+        ),
         None => return Vec::new(),
         Some("") => (
             "netmask-missing",
@@ -211,7 +218,10 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
             return vec![Finding::error(
                 "network-reserved",
                 &[NETWORK],
-                format!("POT_NETWORK {cut} cannot be used for pots: {address}/{prefix} {why}."),
+                format!(
+                    "POT_NETWORK {cut} cannot be used for pots: {address}/{prefix} {why}. Choose one within 10.0.0.0/8, \
+                     172.16.0.0/12 or 192.168.0.0/16."
+                ),
             )];
         }
     }
@@ -221,7 +231,8 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
             &[NETWORK],
             format!(
                 "POT_NETWORK {cut} lies in 100.64.0.0/10, which providers and overlay networks such as Tailscale use \
-                 between their customers."
+                 between their customers. It \
+                 serves where this host uses neither."
             ),
         )];
     }
@@ -233,7 +244,7 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
         &[NETWORK],
         format!(
             "POT_NETWORK {cut} is not a private network (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16). Neither this host nor \
-             its pots could reach the real hosts that have these addresses."
+             its pots could reach the real hosts that have these addresses. Choose one within those three."
         ),
     )]
 }
@@ -261,7 +272,7 @@ pub(super) fn network_overlaps_interface(view: &View<'_>) -> Vec<Finding> {
                 "network-overlaps-interface",
                 &[NETWORK],
                 format!(
-                    "POT_NETWORK {} overlaps {} of {}. The pots' bridge would take the route to it.",
+                    "POT_NETWORK {} overlaps {} of {}. The pots' bridge would take the route to it. Choose another network.",
                     network.trunc(),
                     address.network,
                     interface.name
@@ -283,7 +294,8 @@ pub(super) fn network_overlaps_listed(view: &View<'_>) -> Vec<Finding> {
                 "network-overlaps-extra",
                 &[NETWORK, &setting.name],
                 format!(
-                    "POT_NETWORK {} overlaps {other}, the network behind {interface}. Pots could not tell them apart.",
+                    "POT_NETWORK {} overlaps {other}, the network behind {interface}. Pots could not tell them apart. Choose \
+                     another network.",
                     network.trunc()
                 ),
             ));
@@ -297,7 +309,8 @@ pub(super) fn network_overlaps_listed(view: &View<'_>) -> Vec<Finding> {
                     "network-overlaps-vpn",
                     &[NETWORK, "POT_VPN_NETWORKS"],
                     format!(
-                        "POT_NETWORK {} overlaps {other} of POT_VPN_NETWORKS. Pots could not tell them apart.",
+                        "POT_NETWORK {} overlaps {other} of POT_VPN_NETWORKS. Pots could not tell them apart. Choose another \
+                         network.",
                         network.trunc()
                     ),
                 ));
@@ -331,7 +344,8 @@ pub(super) fn network_overlaps_route(view: &View<'_>) -> Vec<Finding> {
                 "network-overlaps-route",
                 &[NETWORK],
                 format!(
-                    "This host has a route to {} through {}, which overlaps POT_NETWORK {}. One of them would be unreachable.",
+                    "This host has a route to {} through {}, which overlaps POT_NETWORK {}. One of them would be unreachable. \
+                     Choose another network.",
                     route.destination,
                     route.interface,
                     network.trunc()
@@ -355,7 +369,7 @@ pub(super) fn admin_inside_network(view: &View<'_>) -> Vec<Finding> {
         &[NETWORK],
         format!(
             "Your own address {admin} lies in POT_NETWORK {}. `pot vnet-start` would send the answers to you to the pots' \
-             bridge and cut you off.",
+             bridge and cut you off. Choose another network.",
             network.trunc()
         ),
     )]
@@ -372,7 +386,8 @@ pub(super) fn default_gateway_inside_network(view: &View<'_>) -> Vec<Finding> {
         "default-gateway-inside-network",
         &[NETWORK],
         format!(
-            "The default gateway of this host, {gateway}, lies in POT_NETWORK {}. `pot vnet-start` would cut the host off.",
+            "The default gateway of this host, {gateway}, lies in POT_NETWORK {}. `pot vnet-start` would cut the host off. \
+             Choose another network.",
             network.trunc()
         ),
     )]
@@ -401,7 +416,8 @@ pub(super) fn resolver_inside_network(view: &View<'_>) -> Vec<Finding> {
         "resolver-inside-network",
         &[NETWORK],
         format!(
-            "The name {} {} of /etc/resolv.conf {} in POT_NETWORK {}. `pot vnet-start` would take the route to {}.",
+            "The name {} {} of /etc/resolv.conf {} in POT_NETWORK {}. `pot vnet-start` would take the route to {}. Choose \
+             another network.",
             plural(inside.len(), "server", "servers"),
             enumerated(&inside),
             plural(inside.len(), "lies", "lie"),
@@ -451,7 +467,8 @@ pub(super) fn dns_is_gateway(view: &View<'_>) -> Vec<Finding> {
     let Some(dns) = view.address(DNS_IP).filter(|dns| view.address(GATEWAY) == Some(*dns)) else { return Vec::new() };
     let (first, second) = if view.is_own(DNS_IP) { (DNS_IP, GATEWAY) } else { (GATEWAY, DNS_IP) };
     // The default is only a reservation for a deprecated feature; nothing fails while no pot uses it.
-    let message = format!("{dns} is both POT_GATEWAY and POT_DNS_IP. The DNS pot cannot have the gateway's address.");
+    let message =
+        format!("{dns} is both POT_GATEWAY and POT_DNS_IP. The DNS pot cannot have the gateway's address: change one.");
     vec![if view.is_own(DNS_IP) {
         Finding::error("dns-is-gateway", &[first, second], message)
     } else {
@@ -468,7 +485,9 @@ pub(super) fn dns_deprecated(view: &View<'_>) -> Vec<Finding> {
             Finding::notice(
                 "deprecated",
                 &[name],
-                format!("{name} belongs to the DNS pot, an experiment that pot calls deprecated."),
+                format!(
+                    "{name} belongs to the DNS pot, an experiment that pot calls deprecated. Without one, take it out."
+                ),
             )
         })
         .collect()
@@ -687,7 +706,8 @@ mod tests {
         assert_eq!(codes(&findings), ["network-overlaps-interface", "network-overlaps-interface"]);
         assert_eq!(
             findings[0].message,
-            "POT_NETWORK 10.0.0.0/16 overlaps 10.0.20.4/24 of vlan20. The pots' bridge would take the route to it."
+            "POT_NETWORK 10.0.0.0/16 overlaps 10.0.20.4/24 of vlan20. The pots' bridge would take the route to it. Choose \
+             another network."
         );
         assert_eq!(found_on(&healthy(), SMALL), []);
     }

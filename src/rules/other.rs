@@ -18,6 +18,11 @@ pub(super) fn facility_unknown(view: &View<'_>) -> Vec<Finding> {
     let Some(value) = view.value(FACILITY).filter(|value| !FACILITIES.contains(value)) else { return Vec::new() };
     let lower = value.trim().to_ascii_lowercase();
     let meant = FACILITIES.into_iter().find(|known| *known == lower);
+    if value.is_empty() {
+        let message =
+            "POT_LOG_FACILITY is empty. pot's calls would not be logged. Take the line out, or name a facility.";
+        return vec![Finding::error("facility-unknown", &[FACILITY], message).mended_without(FACILITY)];
+    }
     vec![
         Finding::error(
             "facility-unknown",
@@ -49,7 +54,10 @@ pub(super) fn facility_written_nowhere(view: &View<'_>) -> Vec<Finding> {
     vec![Finding::warning(
         "facility-written-nowhere",
         &[FACILITY],
-        format!("syslogd writes {value}.info nowhere, so pot's calls would leave no trace."),
+        format!(
+            "syslogd writes {value}.info nowhere, so pot's calls would leave no trace. Add a line such as `{value}.* \
+             /var/log/pot.log` to a file in /usr/local/etc/syslog.d."
+        ),
     )]
 }
 
@@ -124,21 +132,27 @@ pub(super) fn hook_unusable(view: &View<'_>) -> Vec<Finding> {
     }
     let Some(known) = state(view, path) else { return Vec::new() };
     let (code, message) = match known.kind {
-        PathKind::Absent => {
-            ("hook-missing", format!("{path} does not exist. `pot start` would make no rules for exported ports."))
-        }
+        PathKind::Absent => (
+            "hook-missing",
+            format!("{path} does not exist. `pot start` would make no rules for exported ports. Name one that does."),
+        ),
         PathKind::File if known.mode & 0o111 == 0 => (
             "hook-not-executable",
-            format!("{path} is not executable. `pot start` would make no rules for exported ports."),
+            format!(
+                "{path} is not executable. `pot start` would make no rules for exported ports. Mend it: `chmod 755 {path}`."
+            ),
         ),
         PathKind::File if !known.only_root_writes => (
             "hook-writable",
-            format!("Others than root can change {path} or a folder above it, and `pot start` runs it as root."),
+            format!(
+                "Others than root can change {path} or a folder above it, and `pot start` runs it as root. Give them to root."
+            ),
         ),
         PathKind::File => return Vec::new(),
-        PathKind::Folder | PathKind::Link | PathKind::Other => {
-            ("hook-not-executable", format!("{path} is not a regular file. `pot start` would run it as root."))
-        }
+        PathKind::Folder | PathKind::Link | PathKind::Other => (
+            "hook-not-executable",
+            format!("{path} is not a regular file, and `pot start` would run it as root. Name the file itself."),
+        ),
     };
     vec![Finding::error(code, &[HOOK], message)]
 }
@@ -153,16 +167,22 @@ pub(super) fn public_key_unusable(view: &View<'_>) -> Vec<Finding> {
     let (code, message) = match known.kind {
         PathKind::Absent => (
             "public-key-unreadable",
-            format!("{path} does not exist. `pot import` and `pot prepare` would refuse every image."),
+            format!(
+                "{path} does not exist. `pot import` and `pot prepare` would refuse every image. Name one that does."
+            ),
         ),
         PathKind::File if !known.only_root_writes => (
             "public-key-writable",
-            format!("Others than root can change {path} or a folder above it, so signatures would prove nothing."),
+            format!(
+                "Others than root can change {path} or a folder above it, so signatures would prove nothing. Give them to root."
+            ),
         ),
         PathKind::File => return Vec::new(),
         PathKind::Folder | PathKind::Link | PathKind::Other => (
             "public-key-unreadable",
-            format!("{path} is not a regular file. `pot import` and `pot prepare` would refuse every image."),
+            format!(
+                "{path} is not a regular file. `pot import` and `pot prepare` would refuse every image. Name the file itself."
+            ),
         ),
     };
     vec![Finding::error(code, &[PUBKEY], message)]
@@ -175,7 +195,7 @@ fn stands_among_pots(view: &View<'_>, name: &str, path: &str) -> Option<Finding>
         Finding::error(
             if name == HOOK { "hook-writable" } else { "public-key-writable" },
             &[name],
-            format!("{path} lies below POT_FS_ROOT {root}, where pots can change files."),
+            format!("{path} lies below POT_FS_ROOT {root}, where pots can change files. Keep it elsewhere."),
         )
     })
 }
@@ -193,7 +213,7 @@ pub(super) fn pf_conf_invalid(view: &View<'_>) -> Vec<Finding> {
     vec![Finding::error(
         "pf-conf-invalid",
         &[],
-        format!("pf does not take {}: the next boot has no firewall.{first}{rest}{end}", file.path),
+        format!("pf does not take {}: the next boot has no firewall.{first}{rest}{end} Correct it.", file.path),
     )]
 }
 
@@ -211,10 +231,12 @@ pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
         "log-file-missing",
         &[FACILITY],
         format!(
-            "syslogd would write {value} to {}, but {} not exist, and syslogd does not create {}.",
+            "syslogd would write {value} to {}, but {} not exist, and syslogd does not create {}. Mend it: \
+             `touch` the {}.",
             enumerated(&missing),
             plural(missing.len(), "it does", "they do"),
-            plural(missing.len(), "it", "them")
+            plural(missing.len(), "it", "them"),
+            plural(missing.len(), "file", "files")
         ),
     )]
 }
@@ -237,6 +259,11 @@ mod tests {
         assert_eq!(
             mends(&only("facility-unknown", found("POT_LOG_FACILITY=LOCAL3\n")), "POT_LOG_FACILITY"),
             Some("local3")
+        );
+        let empty = only("facility-unknown", found("POT_LOG_FACILITY=\n"));
+        assert_eq!(
+            (empty.message.contains("is empty"), &empty.fix.unwrap().unset[..]),
+            (true, &["POT_LOG_FACILITY".to_owned()][..])
         );
         only("facility-written-nowhere", found_on(&healthy(), "POT_LOG_FACILITY=local3\n"));
         assert_eq!(found_on(&healthy(), "POT_LOG_FACILITY=cron\n"), []);
@@ -304,7 +331,7 @@ mod tests {
         let finding = only("pf-conf-invalid", found_on(&broken, ""));
         assert_eq!(
             finding.message,
-            "pf does not take /etc/pf.conf: the next boot has no firewall. pfctl says: `/etc/pf.conf:4: syntax error`."
+            "pf does not take /etc/pf.conf: the next boot has no firewall. pfctl says: `/etc/pf.conf:4: syntax error`. Correct it."
         );
         // It could not be tried without /dev/pf.
         assert_eq!(found_on(&host(|facts| facts.pf_file.value.as_mut().unwrap().valid = None), ""), []);

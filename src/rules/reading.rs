@@ -4,8 +4,10 @@
 use super::Finding;
 use super::limits;
 use super::view::{View, enumerated, plural};
-use crate::potconf::{CommandRun, PARAMETERS, Source, potnet};
+use crate::potconf::{CommandRun, Edit, Name, PARAMETERS, Setting, Source, potnet};
+use ipnet::IpNet;
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// sh stops reading at a syntax error, and `pot`, which sources the file, ends with it (POSIX, 2.8.1 "Consequences of
 /// Shell Errors": a special built-in such as `.` ends the shell).
@@ -41,24 +43,32 @@ pub(super) fn unquoted_blank(view: &View<'_>) -> Vec<Finding> {
         .own()
         .commands()
         .filter_map(|command| {
-            let (name, list) = command.meant.as_ref()?;
+            let name = slipped(&command)?;
             let run = command.command.as_deref().unwrap_or(&command.text).escape_debug().to_string();
             let stays = match view.value(name) {
                 Some("") => format!("{name} stays empty"),
                 Some(value) => format!("{name} stays `{}`", value.escape_debug()),
                 None => format!("{name} is not set"),
             };
-            Some(
-                Finding::error(
-                    "unquoted-blank",
-                    &[name],
-                    format!("sh would run the command `{run}` here, as root, and {stays}. A list needs quotes."),
-                )
-                .at(command.line)
-                .mended_by(name, list),
-            )
+            let what = if command.meant.is_some() { "A list" } else { "A value with a blank" };
+            let message = format!("sh would run the command `{run}` here, as root, and {stays}. {what} needs quotes.");
+            let list = command.meant.as_ref().map(|(_, list)| list.as_str());
+            Some(Finding::error("unquoted-blank", &[name], message).at(command.line).perhaps_mended_by(name, list))
         })
         .collect()
+}
+
+/// The parameter whose value has lost its quotes, when a command looks like it: one parameter of pot, set for the
+/// command alone.
+fn slipped(command: &CommandRun) -> Option<&str> {
+    match command.temporary.as_slice() {
+        [only] if is_known(&only.name) && command.command.is_some() && !says_nothing(command) => Some(&only.name),
+        _ => None,
+    }
+}
+
+fn says_nothing(command: &CommandRun) -> bool {
+    command.command.as_deref().is_some_and(|name| QUIET.contains(&name))
 }
 
 /// A line that is a command: root runs it at every call of pot.
@@ -68,11 +78,11 @@ pub(super) fn runs_command(view: &View<'_>) -> Vec<Finding> {
         .map(|command| {
             let text: String = command.text.chars().take(60).flat_map(char::escape_debug).collect();
             let text = if command.text.chars().nth(60).is_some() { format!("{text}…") } else { text };
-            let after = if odd.contains(&command.line) { " No value after it is certain." } else { "" };
+            let after = if odd.contains(&command.line) { " No value in the file is certain then." } else { "" };
             Finding::warning(
                 "runs-command",
                 &[],
-                format!("sh runs `{text}` here, as root, at every call of pot.{after}"),
+                format!("sh runs `{text}` here, as root, at every call of pot.{after} Take it out unless it is meant."),
             )
             .at(command.line)
         })
@@ -81,11 +91,7 @@ pub(super) fn runs_command(view: &View<'_>) -> Vec<Finding> {
 
 /// The commands that `runs_command` names.
 fn commands(view: &View<'_>) -> impl Iterator<Item = CommandRun> {
-    view.configuration
-        .own()
-        .commands()
-        .filter(|command| command.meant.is_none())
-        .filter(|command| !command.command.as_deref().is_some_and(|name| QUIET.contains(&name)))
+    view.configuration.own().commands().filter(|command| slipped(command).is_none() && !says_nothing(command))
 }
 
 /// A parameter whose value only sh knows, when it runs. It is read-only here, and operations that use it do not run.
@@ -120,7 +126,9 @@ pub(super) fn computed_value(view: &View<'_>) -> Vec<Finding> {
             (None, Some(read)) => format!(" potnet reads `{}`.", read.escape_debug()),
             _ => String::new(),
         };
-        let message = if setting.value.is_none() {
+        let message = if view.is_removed(&setting.name) {
+            format!("`unset` takes {} away here, and pot runs without it.{potnet}", setting.name)
+        } else if setting.value.is_none() {
             format!(
                 "{} is known only to sh at the time it runs ({reason}), so it cannot be checked here.{potnet}",
                 setting.name
@@ -238,7 +246,9 @@ pub(super) fn unknown_parameter(view: &View<'_>) -> Vec<Finding> {
             Finding::error(
                 "steers-pot",
                 &[name],
-                format!("{name} is no parameter of pot, but sh or pot's scripts obey it. No operation runs with it."),
+                format!(
+                    "{name} is no parameter of pot, but sh or pot's scripts obey it. No operation runs until it is taken out."
+                ),
             )
         } else if let Some(known) = suggested {
             let finding = Finding::warning(
@@ -297,7 +307,7 @@ pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
         .filter_map(|name| {
             let setting = view.setting(name)?;
             let value = setting.value.as_deref()?;
-            if setting.potnet_value.as_deref() == Some(value) {
+            if setting.potnet_value.as_deref().is_some_and(|read| read == value || is_the_same_address(read, value)) {
                 return None;
             }
             // potnet 0.5 drops a default outside of the network without a word; so does `dns_outside_network`.
@@ -314,17 +324,62 @@ pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
             };
             let shown =
                 if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) };
-            let certain = setting.editable && setting.source == Source::PotConf && limits::check(name, value).is_ok();
+            let certain = setting.editable
+                && setting.source == Source::PotConf
+                && limits::check(name, value).is_ok()
+                && is_read_once_bare(view, name, value);
+            let why = why_potnet_differs(view, setting, value);
             Some(
                 Finding::error(
                     "potnet-reads-differently",
                     &[name],
-                    format!("pot reads {shown} for {name}, {reads}: it knows no quotes. Write the value bare."),
+                    format!("pot reads {shown} for {name}, {reads}: {why}"),
                 )
                 .perhaps_mended_by(name, (certain && !value.is_empty()).then_some(value)),
             )
         })
         .collect()
+}
+
+/// Whether potnet reads the value when its line is written anew, without quotes. Not where another line decides.
+fn is_read_once_bare(view: &View<'_>, name: &str, value: &str) -> bool {
+    let configuration = view.configuration;
+    if configuration.own().bytes().len() > super::TRIED_UP_TO {
+        return true;
+    }
+    let edit = Name::try_from(name).map(|name| Edit::set(name, value));
+    let Some(after) = edit.ok().and_then(|edit| configuration.apply(&[edit]).ok()) else { return false };
+    let read = potnet::values(configuration.default_document().bytes(), after.bytes());
+    read.get(name).is_some_and(|read| read == value)
+}
+
+/// `FD00::1` and `fd00::1`.
+fn is_the_same_address(one: &str, other: &str) -> bool {
+    one.parse::<IpAddr>().is_ok_and(|one| other.parse::<IpAddr>() == Ok(one))
+        || one.parse::<IpNet>().is_ok_and(|one| other.parse::<IpNet>() == Ok(one))
+}
+
+/// Why potnet reads another value than sh, and what to do about it.
+fn why_potnet_differs(view: &View<'_>, setting: &Setting, value: &str) -> &'static str {
+    let own = view.configuration.own();
+    let written = own
+        .assignments()
+        .filter(|assignment| assignment.name == setting.name && Some(assignment.line) == setting.line)
+        .last();
+    let plain = written.as_ref().filter(|assignment| assignment.plain);
+    match (written.as_ref(), plain) {
+        // `export`, an if, a here-document: of the lines that sh reads, or of those that it does not.
+        (None, _) | (Some(_), None) => {
+            "it takes every line that begins with the name for an assignment, and no other. Write one plain line."
+        }
+        _ if value.is_empty() => "it passes over an empty one. Take the line out, or give it a value.",
+        (_, Some(plain)) if plain.text.contains(['\'', '"', '\\']) => "it knows no quotes. Write the value bare.",
+        _ if value.ends_with('\r') => "it takes no notice of the carriage return. End the line without it.",
+        _ if potnet::values(own.bytes(), b"").contains_key(setting.name.as_str()) => {
+            "it takes every line that begins with the name for an assignment, and no other. Write one plain line."
+        }
+        _ => "it passes over what it cannot read. Write one that both take.",
+    }
 }
 
 /// Lines that end in a carriage return, which sh takes for part of the value.
@@ -359,9 +414,10 @@ pub(super) fn carriage_return(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn value_missing(view: &View<'_>) -> Vec<Finding> {
     ["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_CACHE", "POT_NETWORK", "POT_GATEWAY", "POT_EXTIF", "POT_MKTEMP_SUFFIX"]
         .into_iter()
-        .filter(|name| view.value(name) == Some("") && view.is_own(name))
+        .filter(|name| (view.value(name) == Some("") && view.is_own(name)) || view.is_removed(name))
         .map(|name| {
-            Finding::error("value-missing", &[name], format!("{name} is empty, and pot cannot do without it."))
+            let is = if view.is_removed(name) { "is taken away by `unset`" } else { "is empty" };
+            Finding::error("value-missing", &[name], format!("{name} {is}, and pot cannot do without it."))
                 .mended_without(name)
         })
         .collect()
@@ -439,7 +495,8 @@ mod tests {
         assert_eq!(finding.line, Some(1));
         assert_eq!(
             finding.message,
-            "sh runs `ls -l /tmp` here, as root, at every call of pot. No value after it is certain."
+            "sh runs `ls -l /tmp` here, as root, at every call of pot. No value in the file is certain then. Take it out \
+             unless it is meant."
         );
         assert_eq!(codes(&findings), ["runs-command"]);
     }
@@ -503,6 +560,57 @@ mod tests {
         assert!(findings[0].message.contains("came with pot 0.16.0. This host has pot 0.15.4_1"), "{findings:?}");
         assert_eq!(found_on(&healthy(), "POT_ISOLATE_VNET_POTS=true\n"), []);
         assert_eq!(found_on(&old, ""), []);
+    }
+
+    #[test]
+    fn any_parameter_of_pot_may_have_lost_its_quotes() {
+        let findings = found("POT_GROUP=pot users\n");
+        assert_eq!((codes(&findings), findings[0].severity), (vec!["unquoted-blank"], Severity::Error));
+        assert_eq!(
+            findings[0].message,
+            "sh would run the command `users` here, as root, and POT_GROUP stays `pot`. A value with a blank needs quotes."
+        );
+        assert_eq!(findings[0].fix, None, "the limit of POT_GROUP knows no blank");
+        assert_eq!(codes(&found("POT_NETWORK_vlan20=10.0.20.0/24 10.0.21.0/24\n")), ["unquoted-blank"]);
+        // Other variables may well be meant for the command.
+        assert_eq!(codes(&found("LC_TIME=C date\n")), ["runs-command"]);
+        assert_eq!(codes(&found("POT_TMP=/x export POT_GROUP\n")), ["computed-value"]);
+    }
+
+    #[test]
+    fn why_potnet_reads_something_else_is_said() {
+        let why = |own: &str| {
+            let findings = found(own);
+            the("potnet-reads-differently", &findings).message.split_once("`: ").unwrap().1.to_owned()
+        };
+        assert_eq!(why("POT_GATEWAY='10.192.0.9'\n"), "it knows no quotes. Write the value bare.");
+        let lines =
+            "it takes every line that begins with the name for an assignment, and no other. Write one plain line.";
+        assert_eq!(why("export POT_GATEWAY=10.192.0.9\n"), lines);
+        assert_eq!(why("POT_GATEWAY=10.192.0.9\ncat <<E\nPOT_GATEWAY=10.192.0.8\nE\n"), lines);
+        assert_eq!(why("POT_FS_ROOT=/opt/my pot\n"), lines);
+        assert_eq!(why("POT_GATEWAY=\n"), "it passes over an empty one. Take the line out, or give it a value.");
+        assert_eq!(why("POT_NETMASK=/10\n"), "it passes over what it cannot read. Write one that both take.");
+        assert_eq!(
+            why("POT_GATEWAY=10.192.0.9\r\n"),
+            "it takes no notice of the carriage return. End the line without it."
+        );
+        assert!(!codes(&found("POT_GATEWAY=FD00::1\n")).contains(&"potnet-reads-differently"));
+    }
+
+    #[test]
+    fn what_unset_takes_away_is_gone_for_certain() {
+        let findings = found("unset POT_GATEWAY POT_NETMASK\n");
+        assert_eq!(codes(&findings), ["netmask-missing", "value-missing", "computed-value", "computed-value"]);
+        assert_eq!(
+            the("value-missing", &findings).message,
+            "POT_GATEWAY is taken away by `unset`, and pot cannot do without it."
+        );
+        assert_eq!(
+            findings[2].message,
+            "`unset` takes POT_NETMASK away here, and pot runs without it. potnet reads `255.192.0.0`."
+        );
+        assert_eq!(codes(&found("unset POT_VPN_EXTIF\n")), ["computed-value"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::facts::{HostFacts, Interface, Ipv4Address, Pot, Route};
-use crate::potconf::{Configuration, Setting, Source, parameter};
+use crate::potconf::{Configuration, Setting, Source, Variable, parameter};
 use ipnet::Ipv4Net;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -74,6 +74,12 @@ impl<'a> View<'a> {
     /// Whether pot.conf gives one of them another value than the default.
     pub(super) fn is_any_own(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.is_own(name))
+    }
+
+    /// Whether pot.conf takes it away with `unset`, for certain.
+    pub(super) fn is_removed(&self, name: &str) -> bool {
+        self.configuration.trouble().is_none()
+            && matches!(self.configuration.own().variable(name), Variable::Unset { .. })
     }
 
     /// The line of pot.conf that gives it.
