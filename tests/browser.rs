@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{Demo, PASSWORD};
+use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 
 /// chromedriver on a port of its own, ended with the test.
@@ -56,7 +57,28 @@ impl Driver {
         if let Ok(binary) = which("chromium") {
             capabilities.set_binary(&binary).expect("binary");
         }
-        WebDriver::new(&self.url, capabilities).await.expect("a browser session")
+        let browser = WebDriver::new(&self.url, capabilities).await.expect("a browser session");
+        self.listens_for_complaints(&browser).await.expect("a script for every page");
+        browser
+    }
+
+    /// Has every page that is loaded from now on note its own errors, those of scripts and of the content policy.
+    async fn listens_for_complaints(&self, browser: &WebDriver) -> Result<(), reqwest::Error> {
+        const LISTEN: &str = "
+            const note = (what) => {
+                const notes = JSON.parse(sessionStorage.getItem('complaints') || '[]');
+                sessionStorage.setItem('complaints', JSON.stringify([...notes, location.pathname + ': ' + what]));
+            };
+            addEventListener('error', (event) => note(event.message));
+            addEventListener('unhandledrejection', (event) => note(event.reason));
+            addEventListener('securitypolicyviolation', (event) => note(event.violatedDirective + ' ' + event.blockedURI));
+        ";
+        let command = serde_json::json!({
+            "cmd": "Page.addScriptToEvaluateOnNewDocument",
+            "params": { "source": LISTEN },
+        });
+        let address = format!("{}/session/{}/goog/cdp/execute", self.url, browser.handle().session_id());
+        reqwest::Client::new().post(address).json(&command).send().await?.error_for_status().map(drop)
     }
 }
 
@@ -72,23 +94,88 @@ fn which(program: &str) -> Result<String, std::io::Error> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// How long a page has to become what is wanted of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Takes a step until it succeeds. What a step has found may be swapped, or its page may be left, before it acts on it:
+/// such a step has done nothing yet and is taken again from the start, finding included. What is wrong with the browser
+/// itself fails at once; what stays wrong fails with its own words when the time is over.
+async fn step<T>(
+    browser: &WebDriver,
+    what: &str,
+    mut once: impl AsyncFnMut() -> WebDriverResult<T>,
+) -> WebDriverResult<T> {
+    let begun = Instant::now();
+    loop {
+        let error = match once().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        // "Unknown" is what chromedriver says of a document that goes away while it is asked.
+        let again = matches!(
+            *error,
+            WebDriverErrorInner::StaleElementReference(_)
+                | WebDriverErrorInner::NoSuchElement(_)
+                | WebDriverErrorInner::NotFound(..)
+                | WebDriverErrorInner::ElementNotInteractable(_)
+                | WebDriverErrorInner::ElementClickIntercepted(_)
+                | WebDriverErrorInner::JavascriptError(_)
+                | WebDriverErrorInner::UnknownError(_)
+        );
+        assert!(again && begun.elapsed() < PATIENCE, "{what}: {error}\n{}", whole_page(browser).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The page as it is, for a failure's words.
+async fn whole_page(browser: &WebDriver) -> String {
+    let address = browser.current_url().await.map(|url| url.to_string()).unwrap_or_default();
+    let text = match browser.find(By::Tag("body")).await {
+        Ok(body) => body.text().await.unwrap_or_default(),
+        Err(error) => error.to_string(),
+    };
+    format!("{address}\n{text}")
+}
+
 /// Waits until the page's text holds `text`, or shows the page as it is.
 async fn sees(browser: &WebDriver, css: &str, text: &str) -> WebDriverResult<()> {
     let begun = Instant::now();
     loop {
-        let mut found = String::new();
-        for element in browser.find_all(By::Css(css)).await? {
-            found.push_str(&element.text().await.unwrap_or_default());
-            found.push('\n');
-        }
+        let found = step(browser, css, async || {
+            let mut found = String::new();
+            for element in browser.find_all(By::Css(css)).await? {
+                found.push_str(&element.text().await?);
+                found.push('\n');
+            }
+            Ok(found)
+        })
+        .await?;
         if found.contains(text) {
             return Ok(());
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "{css} does not say {text:?} at {}: {found}",
-            browser.current_url().await?
+            begun.elapsed() < PATIENCE,
+            "{css} does not say {text:?}, but {found:?}\n{}",
+            whole_page(browser).await
         );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until the page has such an element.
+async fn shows(browser: &WebDriver, css: &str) -> WebDriverResult<()> {
+    step(browser, css, async || browser.find(By::Css(css)).await.map(drop)).await
+}
+
+/// Waits until what may be said there is not.
+async fn sees_nothing_of(browser: &WebDriver, css: &str) -> WebDriverResult<()> {
+    let begun = Instant::now();
+    loop {
+        let shown = step(browser, css, async || browser.find(By::Css(css)).await?.is_displayed().await).await?;
+        if !shown {
+            return Ok(());
+        }
+        assert!(begun.elapsed() < PATIENCE, "{css} is shown\n{}", whole_page(browser).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -97,35 +184,84 @@ async fn sees(browser: &WebDriver, css: &str, text: &str) -> WebDriverResult<()>
 async fn titled(browser: &WebDriver, text: &str) -> WebDriverResult<()> {
     let begun = Instant::now();
     loop {
-        let title = browser.title().await?;
+        let title = step(browser, "the title", async || browser.title().await).await?;
         if title.contains(text) {
             return Ok(());
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "the title does not say {text:?}: {title}");
+        assert!(begun.elapsed() < PATIENCE, "the title does not say {text:?}: {title}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
+/// Clicks once. chromedriver refuses what is stale, hidden or covered before it presses the button.
 async fn click(browser: &WebDriver, css: &str) -> WebDriverResult<()> {
-    let element = browser.query(By::Css(css)).wait(Duration::from_secs(10), Duration::from_millis(50)).first().await?;
-    element.scroll_into_view().await?;
-    element.click().await
+    let begun = Instant::now();
+    loop {
+        let element = step(browser, css, async || {
+            let element = browser.find(By::Css(css)).await?;
+            element.scroll_into_view().await?;
+            Ok(element)
+        });
+        let Err(error) = element.await?.click().await else { return Ok(()) };
+        let unpressed = matches!(
+            *error,
+            WebDriverErrorInner::StaleElementReference(_)
+                | WebDriverErrorInner::NoSuchElement(_)
+                | WebDriverErrorInner::ElementNotInteractable(_)
+                | WebDriverErrorInner::ElementClickIntercepted(_)
+        );
+        // After anything else it may have been pressed, and once is enough.
+        assert!(
+            unpressed && begun.elapsed() < PATIENCE,
+            "{css} cannot be clicked: {error}\n{}",
+            whole_page(browser).await
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
+/// Types into a field in place of what it holds.
 async fn type_into(browser: &WebDriver, name: &str, text: &str) -> WebDriverResult<()> {
-    let field = browser.find(By::Name(name)).await?;
-    field.scroll_into_view().await?;
-    field.send_keys(Key::Control + "a").await?;
-    field.send_keys(text).await
+    step(browser, name, async || {
+        let field = browser.find(By::Name(name)).await?;
+        field.scroll_into_view().await?;
+        field.send_keys(Key::Control + "a").await?;
+        field.send_keys(text).await
+    })
+    .await?;
+    assert_eq!(property(browser, name, "value").await?, text, "{name}");
+    Ok(())
+}
+
+/// Presses Enter in a field.
+async fn press_enter(browser: &WebDriver, name: &str) -> WebDriverResult<()> {
+    step(browser, name, async || browser.find(By::Name(name)).await?.send_keys(Key::Enter + "").await).await
+}
+
+/// A property of a field, empty when it has none.
+async fn property(browser: &WebDriver, name: &str, property: &str) -> WebDriverResult<String> {
+    step(browser, name, async || Ok(browser.find(By::Name(name)).await?.prop(property).await?.unwrap_or_default()))
+        .await
+}
+
+/// What a script that changes nothing gives.
+async fn evaluates(browser: &WebDriver, script: &str) -> WebDriverResult<serde_json::Value> {
+    step(browser, script, async || Ok(browser.execute(script, vec![]).await?.json().clone())).await
 }
 
 /// Opens a page, through the sign-in page where that comes first.
 async fn opens(browser: &WebDriver, demo: &Demo, path: &str) -> WebDriverResult<()> {
-    browser.goto(format!("{}{path}", demo.url)).await?;
+    goes_to(browser, &format!("{}{path}", demo.url)).await?;
     sign_in_if_asked(browser).await
 }
 
+/// Loads a page. The one that is left may be loading something itself, which ends the new loading once in a while.
+async fn goes_to(browser: &WebDriver, url: &str) -> WebDriverResult<()> {
+    step(browser, url, async || browser.goto(url).await).await
+}
+
 async fn sign_in_if_asked(browser: &WebDriver) -> WebDriverResult<()> {
+    shows(browser, "main").await?;
     if browser.find_all(By::Css("form[action='/sign-in']")).await?.is_empty() {
         return Ok(());
     }
@@ -134,22 +270,38 @@ async fn sign_in_if_asked(browser: &WebDriver) -> WebDriverResult<()> {
     click(browser, "form[action='/sign-in'] button").await
 }
 
+/// Signs in as soon as the page that is open leads there.
+async fn is_asked_to_sign_in(browser: &WebDriver) -> WebDriverResult<()> {
+    shows(browser, "form[action='/sign-in']").await?;
+    sign_in_if_asked(browser).await
+}
+
 /// Opens a plan and confirms it; the run's page is open then.
 async fn starts(browser: &WebDriver, demo: &Demo, operation: &str) -> WebDriverResult<()> {
     opens(browser, demo, &format!("/operations/{operation}")).await?;
-    sees(browser, "form.confirm", "").await?;
-    let button = browser.find_all(By::Css("form.confirm button.main:enabled")).await?;
-    let page = browser.find(By::Tag("main")).await?.text().await?;
-    button.first().unwrap_or_else(|| panic!("{operation} cannot be started: {page}"));
-    click(browser, "form.confirm button.main").await?;
+    shows(browser, "form.confirm").await?;
+    click(browser, "form.confirm button.main:enabled").await?;
     sees(browser, ".page-head", "started").await
 }
 
-/// The browser's own errors, of scripts and of the content policy above all.
+/// The pages' own errors, of scripts and of the content policy above all.
 async fn no_complaints(browser: &WebDriver) -> WebDriverResult<()> {
-    let said = browser.execute("return window.complaints || []", vec![]).await?;
-    assert_eq!(said.json().as_array().map(Vec::len), Some(0), "{said:?}");
-    Ok(())
+    let said = evaluates(browser, "return JSON.parse(sessionStorage.getItem('complaints') || '[]')").await?;
+    assert_eq!(said.as_array().map(Vec::len), Some(0), "{said:?}");
+    // Were nobody listening, nothing would be heard.
+    browser
+        .execute("document.head.append(Object.assign(document.createElement('script'), { textContent: 'x' }))", vec![])
+        .await?;
+    let heard = "return JSON.parse(sessionStorage.getItem('complaints') || '[]').join()";
+    let begun = Instant::now();
+    loop {
+        let said = evaluates(browser, heard).await?;
+        if said.as_str().is_some_and(|said| said.contains("script-src")) {
+            return Ok(());
+        }
+        assert!(begun.elapsed() < PATIENCE, "an inline script went unnoticed: {said:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +313,7 @@ async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriver
     let before = demo.read("/usr/local/etc/pot/pot.conf");
 
     // Not signed in: every address leads to the sign-in page and back.
-    browser.goto(format!("{}/configuration", demo.url)).await?;
+    goes_to(&browser, &format!("{}/configuration", demo.url)).await?;
     type_into(&browser, "name", "admin").await?;
     type_into(&browser, "password", "wrong").await?;
     click(&browser, "main button").await?;
@@ -175,10 +327,10 @@ async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriver
     // A gateway outside of the network is an error while one types; focus and caret stay.
     type_into(&browser, "POT_GATEWAY", "10.1.2.3").await?;
     sees(&browser, "#p-POT_GATEWAY", "outside POT_NETWORK").await?;
-    let focused = browser.active_element().await?;
-    assert_eq!(focused.attr("name").await?.as_deref(), Some("POT_GATEWAY"));
-    let caret = browser.execute("return document.activeElement.selectionStart", vec![]).await?;
-    assert_eq!(caret.json().as_u64(), Some(8));
+    let focused = evaluates(&browser, "return document.activeElement.name").await?;
+    assert_eq!(focused.as_str(), Some("POT_GATEWAY"));
+    let caret = evaluates(&browser, "return document.activeElement.selectionStart").await?;
+    assert_eq!(caret.as_u64(), Some(8));
     sees(&browser, "#review", "1 error").await?;
     assert_eq!(demo.read("/usr/local/etc/pot/pot.conf"), before, "nothing is written before saving");
 
@@ -187,12 +339,12 @@ async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriver
     sees(&browser, "#p-POT_NETMASK", "255.255.0.0").await?;
     click(&browser, "button[name=fix][value=all]").await?;
     sees(&browser, "#review", "No findings").await?;
-    assert_eq!(browser.find(By::Name("POT_NETMASK")).await?.prop("value").await?.as_deref(), Some("255.255.0.0"));
+    assert_eq!(property(&browser, "POT_NETMASK", "value").await?, "255.255.0.0");
     sees(&browser, "#review .diff", "POT_NETWORK=10.200.0.0/16").await?;
 
     // Enter in a text field checks, it never saves.
-    browser.find(By::Name("reason")).await?.send_keys("Old range collided with the site VPN").await?;
-    browser.find(By::Name("POT_NETWORK")).await?.send_keys(Key::Enter + "").await?;
+    type_into(&browser, "reason", "Old range collided with the site VPN").await?;
+    press_enter(&browser, "POT_NETWORK").await?;
     sees(&browser, "#review", "3 changes").await?;
     assert_eq!(demo.read("/usr/local/etc/pot/pot.conf"), before, "Enter does not save");
 
@@ -204,7 +356,7 @@ async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriver
     }
 
     // The history says who, what, why.
-    browser.goto(format!("{}/history", demo.url)).await?;
+    goes_to(&browser, &format!("{}/history", demo.url)).await?;
     sees(&browser, ".entry .who", "admin").await?;
     sees(&browser, ".entry .what", "Old range collided with the site VPN").await?;
     click(&browser, ".entry-line").await?;
@@ -214,16 +366,16 @@ async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriver
     sees(&browser, "main", "unbroken").await?;
 
     // pot init: the plan, one named button, live output, as planned.
-    browser.goto(format!("{}/operations/init", demo.url)).await?;
+    goes_to(&browser, &format!("{}/operations/init", demo.url)).await?;
     sees(&browser, "main", "Creates 5 datasets in zroot").await?;
     click(&browser, "main form button.main").await?;
     sees(&browser, "main", "checks are as planned").await?;
     assert!(demo.path("/opt/pot/jails").is_dir(), "pot init made its datasets");
-    browser.goto(format!("{}/history", demo.url)).await?;
+    goes_to(&browser, &format!("{}/history", demo.url)).await?;
     sees(&browser, ".entry .what", "init").await?;
 
     // What pot logged of it.
-    browser.goto(format!("{}/activity", demo.url)).await?;
+    goes_to(&browser, &format!("{}/activity", demo.url)).await?;
     sees(&browser, ".calls", "init").await?;
 
     no_complaints(&browser).await?;
@@ -236,7 +388,7 @@ async fn an_admin_starts_the_network_and_keeps_it_over_a_new_connection() -> Web
     let driver = Driver::start();
     let profile = tempfile::tempdir().expect("a profile folder");
     let browser = driver.browser(profile.path()).await;
-    browser.goto(format!("{}/operations/init", demo.url)).await?;
+    goes_to(&browser, &format!("{}/operations/init", demo.url)).await?;
     type_into(&browser, "name", "admin").await?;
     type_into(&browser, "password", PASSWORD).await?;
     click(&browser, "main button").await?;
@@ -245,8 +397,9 @@ async fn an_admin_starts_the_network_and_keeps_it_over_a_new_connection() -> Web
     // Lines, steps and the end come by themselves.
     sees(&browser, "#run-head", "All 11 checks are as planned.").await?;
     sees(&browser, "#output", "creating zroot/pot/jails").await?;
+    sees_nothing_of(&browser, "#offline").await?;
 
-    browser.goto(format!("{}/operations/vnet-start?revert=60", demo.url)).await?;
+    goes_to(&browser, &format!("{}/operations/vnet-start?revert=60", demo.url)).await?;
     sees(&browser, "form.confirm", "This turns pf on. It is off now.").await?;
     click(&browser, "form.confirm button").await?;
     sees(&browser, ".decision h2", "Keep the new network?").await?;
@@ -257,8 +410,9 @@ async fn an_admin_starts_the_network_and_keeps_it_over_a_new_connection() -> Web
     sees(&browser, "#run-head", "Kept. The network runs as planned.").await?;
 
     // Nobody answers: the page tells of the end by itself.
-    browser.goto(format!("{}/operations/de-init", demo.url)).await?;
+    goes_to(&browser, &format!("{}/operations/de-init", demo.url)).await?;
     sees(&browser, "form.confirm", "Type zroot/pot to confirm").await?;
+    no_complaints(&browser).await?;
     browser.quit().await
 }
 
@@ -296,17 +450,12 @@ async fn what_goes_wrong_during_init_and_de_init_is_named() -> WebDriverResult<(
     assert!(Command::new("kill").args(["-KILL", &before]).status()?.success());
     sees(&browser, "#run-head", "checks are as planned.").await?;
     assert_ne!(demo.web_process(), before);
-    let numbers = browser
-        .execute(
-            "return [...document.querySelectorAll('#output .line')].map(line => Number(line.dataset.number))",
-            vec![],
-        )
-        .await?;
-    let numbers: Vec<u64> = numbers.convert()?;
+    sees_nothing_of(&browser, "#offline").await?;
+    let lines = "return [...document.querySelectorAll('#output .line')].map(line => Number(line.dataset.number))";
+    let numbers: Vec<u64> = serde_json::from_value(evaluates(&browser, lines).await?).expect("numbers");
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "lines are doubled or out of order: {numbers:?}");
-    let all =
-        browser.execute("return fetch(location.pathname + '/output').then(whole => whole.text())", vec![]).await?;
-    assert_eq!(all.json().as_str().map_or(0, |text| text.lines().count()), numbers.len(), "lines are missing");
+    let all = evaluates(&browser, "return fetch(location.pathname + '/output').then(whole => whole.text())").await?;
+    assert_eq!(all.as_str().map_or(0, |text| text.lines().count()), numbers.len(), "lines are missing");
     demo.heal();
 
     // A dataset is in use when everything is to be destroyed: pot says "removed" all the same.
@@ -341,12 +490,7 @@ async fn what_goes_wrong_during_init_and_de_init_is_named() -> WebDriverResult<(
     sees(&browser, "#offline", "The console does not answer").await?;
     demo.heal();
     demo.start_again();
-    browser
-        .query(By::Css("form[action='/sign-in']"))
-        .wait(Duration::from_secs(60), Duration::from_millis(50))
-        .first()
-        .await?;
-    sign_in_if_asked(&browser).await?;
+    is_asked_to_sign_in(&browser).await?;
     sees(&browser, "#run-head", "Interrupted").await?;
     sees(&browser, "#run-head", "The console was stopped during this run.").await?;
 
@@ -379,7 +523,7 @@ async fn a_network_that_nobody_keeps_is_put_back_whatever_dies() -> WebDriverRes
 
     // The browser is gone; the time passes for real.
     let run = asks(&demo, 15).await?;
-    browser.goto("about:blank").await?;
+    goes_to(&browser, "about:blank").await?;
     let begun = Instant::now();
     while demo.network() != before {
         assert!(begun.elapsed() < Duration::from_secs(60), "{} is not {before}", demo.network());
@@ -405,12 +549,7 @@ async fn a_network_that_nobody_keeps_is_put_back_whatever_dies() -> WebDriverRes
     sees(&browser, "#offline", "The console does not answer").await?;
     assert_ne!(demo.network(), before);
     demo.start_again();
-    browser
-        .query(By::Css("form[action='/sign-in']"))
-        .wait(Duration::from_secs(60), Duration::from_millis(50))
-        .first()
-        .await?;
-    sign_in_if_asked(&browser).await?;
+    is_asked_to_sign_in(&browser).await?;
     sees(&browser, "#run-head", "The host is as before, checked").await?;
     assert_eq!(demo.network(), before);
 

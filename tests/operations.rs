@@ -502,11 +502,15 @@ fn what_cannot_be_put_back_is_named_with_what_to_type() {
     let bench = initialised();
     let run = waiting(&bench);
     bench.fault("kldunload fail 1 kldunload: can't unload file: Device busy");
-    bench.fault("ifconfig fail 1 ifconfig: no");
+    bench.fault("ifconfig:bridge0 fail 1 ifconfig: no");
     bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
     let run = bench.until_end(run.id);
     assert_eq!(run.state, RunState::RevertedInPart, "{run:#?}");
     assert!(run.remedy.as_deref().is_some_and(|remedy| remedy.starts_with("At the machine run:")), "{run:#?}");
+    assert!(run.summary.contains("Could not put back: the bridges are not as before"), "{}", run.summary);
+    let records = bench.kept.records.lock().unwrap();
+    let outcome = &records.last().unwrap().entry;
+    assert!(outcome.message.contains("At the machine run: ifconfig"), "the history says it, too: {outcome:?}");
 }
 
 #[test]
@@ -764,6 +768,30 @@ fn an_executor_killed_while_it_waited_goes_on_waiting_and_puts_back_in_time() {
 }
 
 #[test]
+fn without_a_service_the_next_command_puts_back_what_is_overdue() {
+    let bench = initialised();
+    let before = network(&bench);
+    dies(&bench, "run-awaiting-keep", &["vnet-start", "--revert-after", "10"]);
+    let call = |args: &[&str]| {
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_pot-console"))
+            .arg("--root")
+            .arg(&bench.root)
+            .args(args)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&command.stderr).into_owned()
+    };
+    let said = call(&["run", "init"]);
+    assert!(said.contains("waits to be kept or put back"), "its time is not over: {said}");
+    assert_ne!(network(&bench), before);
+    std::thread::sleep(Duration::from_secs(10));
+    call(&["feedback", "list"]);
+    assert_eq!(network(&bench), before);
+    let run = bench.engine.runs(None, 1).unwrap().remove(0);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}");
+}
+
+#[test]
 fn the_command_line_plans_runs_and_keeps() {
     let bench = Bench::new(Scenario::Default);
     let call = |args: &[&str]| {
@@ -898,4 +926,140 @@ fn rules_that_were_loaded_by_hand_are_given_up_knowingly() {
     assert!(!bench.tool("sbin", "pfctl", &["-s", "rules"]).contains("2222"));
     assert_eq!(run.state, RunState::RevertedInPart, "that they are gone is not hidden: {run:#?}");
     assert!(run.remedy.as_deref().is_some_and(|remedy| remedy.contains("pfctl -f")), "{run:#?}");
+}
+
+/// The shapes that a value takes in people's rc.conf, beside the stock one.
+#[test]
+fn what_sysrc_makes_of_rc_conf_is_shown_before_to_the_letter() {
+    for line in [
+        "",
+        "syslogd_flags='-c -8'",
+        "  syslogd_flags=\"-8 -vv\"\t# mine",
+        "syslogd_flags=-s   # hush",
+        "syslogd_flags=\"-8\"\nother=\"1\"\nsyslogd_flags=\"-c\"; more=\"2\"",
+        "syslogd_flags=\"\"",
+    ] {
+        let bench = Bench::new(Scenario::Default);
+        let rest: Vec<String> = bench.read("/etc/rc.conf").lines().map(str::to_owned).collect();
+        let rest: Vec<String> = rest.into_iter().filter(|line| !line.contains("syslogd_flags")).collect();
+        let old = format!("{}\n{line}\n", rest.join("\n"));
+        bench.write("/etc/rc.conf", &old);
+        let plan = bench.plan(INIT);
+        let shown = plan.diffs.iter().find(|diff| diff.file == "/etc/rc.conf").unwrap();
+        let run = bench.run(INIT);
+        assert_eq!(run.state, RunState::AsPlanned, "{line}: {run:#?}");
+        let new = bench.read("/etc/rc.conf");
+        let done = pot_console::diff::Diff::between("/etc/rc.conf", old.as_bytes(), new.as_bytes());
+        assert_eq!(shown.to_string(), done.to_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_has_the_last_word_over_rc_conf_is_named() {
+    for file in ["/etc/rc.conf.local", "/etc/rc.conf.d/syslogd"] {
+        let bench = Bench::new(Scenario::Default);
+        std::fs::create_dir_all(bench.root.join("etc/rc.conf.d")).unwrap();
+        bench.write(file, "syslogd_flags=\"-8\"\n");
+        let plan = bench.plan(INIT);
+        let blocks = |plan: &Plan| plan.blockers.iter().any(|one| one.problem.starts_with(file));
+        assert!(blocks(&plan), "{file}: {:#?}", plan.blockers);
+        let Operation::Init { place_anchors, merge_syslogd_flags, minimal, leave_pf, pf_file, .. } = INIT else {
+            return;
+        };
+        let left =
+            Operation::Init { place_anchors, merge_syslogd_flags, minimal, leave_syslogd: true, leave_pf, pf_file };
+        assert!(bench.plan(left).blockers.is_empty());
+    }
+}
+
+#[test]
+fn anchors_that_an_earlier_pot_put_at_the_top_are_mended_by_init() {
+    let bench = Bench::new(Scenario::Default);
+    let text = bench.read("/etc/pf.conf");
+    bench.write("/etc/pf.conf", &format!("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n{text}"));
+    bench.tool("sbin", "kldload", &["pf"]);
+    assert!(bench.tool("sbin", "pfctl", &["-nf", "/etc/pf.conf"]).contains("order"));
+    let run = bench.run(INIT);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert_eq!(bench.tool("sbin", "pfctl", &["-nf", "/etc/pf.conf"]), "");
+}
+
+#[test]
+fn an_invalid_pf_conf_keeps_nobody_from_removing_pot() {
+    let bench = initialised();
+    let text = bench.read("/etc/pf.conf");
+    bench.write("/etc/pf.conf", &format!("{text}\npass in on on em0\n"));
+    let operation = Operation::DeInit { stop_pots: false, minimal: false, pf_file: None };
+    let plan = bench.plan(operation.clone());
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    assert!(plan.warnings.iter().any(|warning| warning.contains("not valid after")), "{:#?}", plan.warnings);
+    assert_eq!(bench.run(operation).state, RunState::AsPlanned);
+}
+
+#[test]
+fn a_dataset_among_the_pots_that_is_no_pot_is_not_destroyed() {
+    let bench = Bench::new(Scenario::Busy);
+    let problems = |bench: &Bench| -> Vec<String> {
+        let plan = bench.plan(Operation::DeInit { stop_pots: true, minimal: false, pf_file: None });
+        plan.blockers.into_iter().map(|blocker| blocker.problem).collect()
+    };
+    assert!(!problems(&bench).iter().any(|problem| problem.contains("is no pot")), "all of them are");
+    bench.tool("sbin", "zfs", &["create", "zroot/pot/jails/photos"]);
+    assert!(problems(&bench).iter().any(|problem| problem.starts_with("zroot/pot/jails/photos is no pot")));
+}
+
+#[test]
+fn nothing_is_offered_for_cleaning_up_while_pot_is_still_there() {
+    let bench = initialised();
+    let plan = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+    bench.fault("busy zroot/pot/jails");
+    let run = bench.until_end(bench.start(&plan).unwrap());
+    assert_eq!((run.state, run.leftovers), (RunState::Differs, Vec::new()));
+    simulator::clear_faults(&bench.root).unwrap();
+    let run = bench.run(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    assert!(run.leftovers.contains(&Leftover::FsRoot), "{:?}", run.leftovers);
+}
+
+#[test]
+fn pots_that_the_plan_named_outside_of_the_network_are_as_planned() {
+    let bench = Bench::new(Scenario::Busy);
+    std::fs::create_dir_all(bench.root.join("var/tmp/pot")).unwrap();
+    let plan = bench.plan(VNET);
+    assert!(plan.warnings.iter().any(|warning| warning.contains("old-forum")), "{:#?}", plan.warnings);
+    let id = bench.start(&plan).unwrap();
+    bench.until(id, |run| run.state == RunState::AwaitingKeep && run.checks.len() == 8);
+    let root = Actor { name: "root".to_owned(), method: Method::CommandLine, role: None, session: None, claimed: None };
+    bench.engine.keep_from_command_line(id, &root).unwrap();
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    let seen = run.checks.iter().find(|check| check.title == "Addresses of the pots").unwrap();
+    assert!(seen.observed.contains("as planned outside of") && seen.observed.contains("old-forum"), "{seen:?}");
+}
+
+#[test]
+fn a_plan_as_commands_does_once_what_the_run_would_do() {
+    use pot_console::operations::plan_text::commands;
+    let fresh = Bench::new(Scenario::Fresh);
+    let items = vec![Preparation::EnableRacct, Preparation::DisableVtnetLro, Preparation::RouteLog];
+    let text = commands(&fresh.plan(Operation::Prepare { items }));
+    let patched: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("patch ")).collect();
+    assert_eq!(
+        patched,
+        [
+            "/boot/loader.conf <<'EOF'",
+            "/usr/local/etc/syslog.d/pot.conf <<'EOF'",
+            "/usr/local/etc/newsyslog.conf.d/pot.conf <<'EOF'"
+        ],
+        "{text}"
+    );
+    assert!(text.contains("+kern.racct.enable=1\n+hw.vtnet.lro_disable=1\n"), "both tunables in one patch: {text}");
+    for line in
+        ["mkdir -p /usr/local/etc/syslog.d", "install -m 640 /dev/null /var/log/pot.log", "service syslogd reload"]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let bench = initialised();
+    let text = commands(&bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None }));
+    assert!(text.ends_with("\npot de-init -v\n") && !text.contains("patch"), "pot takes its lines out itself: {text}");
 }

@@ -40,6 +40,7 @@ impl Local {
     pub fn open(layout: &Layout) -> Result<Self, LocalError> {
         let settings = Settings::read(&layout.settings(), false)?;
         let (executor, _) = Executor::open(layout, settings)?;
+        executor.engine.put_back_overdue();
         let asking = Asking {
             actor: command_line_actor(),
             reported: Reported::default(),

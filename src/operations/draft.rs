@@ -24,22 +24,36 @@ pub struct HostFile {
 
 /// The managed files as they stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HostFiles(pub BTreeMap<ManagedFile, HostFile>);
+pub struct HostFiles {
+    /// Those that the console writes.
+    pub managed: BTreeMap<ManagedFile, HostFile>,
+    /// Further files that rc(8) reads after /etc/rc.conf, those that exist, the last word last.
+    pub after_rc_conf: Vec<(String, Vec<u8>)>,
+}
 
 impl HostFiles {
     /// The file's bytes; empty when it does not exist.
     pub fn bytes(&self, file: ManagedFile) -> &[u8] {
-        self.0.get(&file).and_then(|file| file.bytes.as_deref()).unwrap_or_default()
+        self.managed.get(&file).and_then(|file| file.bytes.as_deref()).unwrap_or_default()
     }
 
     /// Whether it exists.
     pub fn exists(&self, file: ManagedFile) -> bool {
-        self.0.get(&file).is_some_and(|file| file.bytes.is_some())
+        self.managed.get(&file).is_some_and(|file| file.bytes.is_some())
     }
 
     /// Its path on the host.
     pub fn path(&self, file: ManagedFile) -> &str {
-        self.0.get(&file).map_or("", |file| file.path.as_str())
+        self.managed.get(&file).map_or("", |file| file.path.as_str())
+    }
+
+    /// The file that has the last word over /etc/rc.conf on a variable, if one sets it.
+    pub fn overrides(&self, name: &str) -> Option<&str> {
+        self.after_rc_conf
+            .iter()
+            .rev()
+            .find(|(_, bytes)| super::rc_conf::sets(bytes, name))
+            .map(|(path, _)| path.as_str())
     }
 }
 
@@ -155,8 +169,8 @@ pub enum Expect {
     PfEnabled,
     /// The gateway answers `ping -c 3`.
     Ping(Ipv4Addr),
-    /// Every running pot's address lies in the network.
-    PotAddresses(Ipv4Net),
+    /// No other pots have addresses outside of the network than those that the plan names.
+    PotAddresses(Ipv4Net, Vec<String>),
     /// The pot does not run.
     PotStopped(String),
     /// The package is installed.
@@ -448,6 +462,10 @@ impl Draft {
             }
         }
         for finding in inputs.findings {
+            // Each plan judges pf's file itself, as it will be afterwards: init and de-init may be what mends it.
+            if finding.code == "pf-conf-invalid" {
+                continue;
+            }
             let concerns = finding.parameters.is_empty()
                 || finding
                     .parameters
@@ -546,7 +564,7 @@ impl Expect {
             Self::PfLoaded => "pf module".to_owned(),
             Self::PfEnabled => "pf".to_owned(),
             Self::Ping(_) => "Gateway answers ping".to_owned(),
-            Self::PotAddresses(_) => "Addresses of the pots".to_owned(),
+            Self::PotAddresses(..) => "Addresses of the pots".to_owned(),
             Self::PotStopped(name) => format!("Pot {name} is stopped"),
             Self::Package(name) => format!("Package {name}"),
             Self::NextBoot { name, .. } => format!("{name} at the next boot"),
@@ -573,8 +591,8 @@ impl Expect {
                 let left = all.iter().filter(|dataset| is_at_or_below(&dataset.name, name)).count();
                 match left {
                     0 => (true, "gone".to_owned()),
-                    1 => (false, "1 dataset is left".to_owned()),
-                    _ => (false, format!("{left} datasets are left")),
+                    1 => (false, "1 dataset or snapshot is left".to_owned()),
+                    _ => (false, format!("{left} datasets and snapshots are left")),
                 }
             }),
             Self::Folder { path, group, mode } => of(&facts.paths, |paths| match paths.get(path) {
@@ -687,12 +705,14 @@ impl Expect {
                 Some((all, words)) => (Some(*all), words.clone()),
                 None => (None, "not asked".to_owned()),
             },
-            Self::PotAddresses(network) => of(&facts.pots, |pots| {
-                let outside: Vec<&str> = pots_outside(pots, *network);
-                if outside.is_empty() {
-                    (true, format!("all in {network}"))
-                } else {
-                    (false, format!("outside of {network}: {}", outside.join(", ")))
+            Self::PotAddresses(network, planned) => of(&facts.pots, |pots| {
+                let (known, new): (Vec<&str>, Vec<&str>) = pots_outside(pots, *network)
+                    .into_iter()
+                    .partition(|name| planned.iter().any(|known| known == name));
+                match (known.as_slice(), new.as_slice()) {
+                    ([], []) => (true, format!("all in {network}")),
+                    (known, []) => (true, format!("as planned outside of {network}: {}", known.join(", "))),
+                    (_, new) => (false, format!("outside of {network}: {}", new.join(", "))),
                 }
             }),
             Self::PotStopped(name) => match facts.pots.get() {
@@ -752,6 +772,15 @@ pub fn pots_outside(pots: &[crate::facts::Pot], network: Ipv4Net) -> Vec<&str> {
 /// Whether `name` is the dataset `root`, one below it or a snapshot of either.
 pub fn is_at_or_below(name: &str, root: &str) -> bool {
     name.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('@'))
+}
+
+/// pfctl's first words about a text that it was given on standard input: `line 3: syntax error`.
+pub fn first_trouble(words: &[String]) -> String {
+    let first = words.first().map(String::as_str).unwrap_or_default();
+    match first.strip_prefix("stdin:") {
+        Some(rest) => format!("line {rest}"),
+        None => first.to_owned(),
+    }
 }
 
 /// "1 rule", "3 rules".

@@ -133,7 +133,15 @@ impl Host {
                 Err(FileError::Missing(_)) => None,
                 Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
             };
-            files.0.insert(file, HostFile { path, bytes });
+            files.managed.insert(file, HostFile { path, bytes });
+        }
+        // rc.conf.d belongs to one service: here the one whose flags init changes.
+        for path in ["/etc/rc.conf.local", "/etc/rc.conf.d/syslogd", "/usr/local/etc/rc.conf.d/syslogd"] {
+            match read_limited(&self.layout.on_disk(path), LARGEST) {
+                Ok(bytes) => files.after_rc_conf.push((path.to_owned(), bytes)),
+                Err(FileError::Missing(_)) => {}
+                Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
+            }
         }
         Ok(files)
     }

@@ -1,6 +1,8 @@
 //! A plan as text and as shell commands: for the terminal, for copying, for a colleague.
 
-use super::plan::{Plan, StepState, shell_words};
+use super::plan::{Operation, Plan, StepState, shell_words};
+use super::plans::LOG_FOLDERS;
+use crate::diff::Diff;
 
 /// The whole plan for people.
 pub fn text(plan: &Plan) -> String {
@@ -61,17 +63,44 @@ pub fn commands(plan: &Plan) -> String {
     for blocker in &plan.blockers {
         text.push_str(&format!("# Cannot start: {} {}\n", blocker.problem, blocker.remedy));
     }
+    // What pot itself changes in pf.conf is done by its command.
+    let by_pot = match plan.operation {
+        Operation::DeInit { .. } => true,
+        Operation::Init { place_anchors, .. } => !place_anchors,
+        _ => false,
+    };
+    let mut diffs: Vec<&Diff> = plan.diffs.iter().filter(|_| !by_pot).collect();
     for step in &plan.steps {
-        let path = step.title.trim_start_matches("anchors in ");
-        let by_hand =
-            step.command.is_none() && matches!(step.state, StepState::WillBeChanged | StepState::WillBeCreated);
-        let diff = plan.diffs.iter().find(|diff| by_hand && diff.file == path);
-        if let Some(diff) = diff {
-            text.push_str(&format!("patch {} <<'EOF'\n{diff}EOF\n", shell_words(std::slice::from_ref(&diff.file))));
-        }
         if let Some(command) = &step.command {
             text.push_str(&shell_words(command));
             text.push('\n');
+            continue;
+        }
+        let place = step.title.rsplit(' ').next().unwrap_or_default();
+        let path = |path: &str| shell_words(&[path.to_owned()]);
+        match step.state {
+            StepState::WillBeChanged | StepState::WillBeCreated => {
+                // Two tunables are one change of one file.
+                let named = |diff: &&Diff| diff.file == place || diff.file.rsplit('/').next() == Some(place);
+                let Some(diff) = diffs.iter().position(named).map(|at| diffs.remove(at)) else {
+                    continue;
+                };
+                if let Some((folder, _)) = diff.file.rsplit_once('/').filter(|_| step.state == StepState::WillBeCreated)
+                {
+                    text.push_str(&format!("mkdir -p {}\n", path(folder)));
+                }
+                text.push_str(&format!("patch {} <<'EOF'\n{diff}EOF\n", path(&diff.file)));
+            }
+            StepState::WillRun if step.title == "folders for logs" => {
+                text.push_str(&format!("mkdir -p {}\n", shell_words(&LOG_FOLDERS.map(str::to_owned))));
+            }
+            StepState::WillRun if place.starts_with('/') && step.title == place => {
+                text.push_str(&format!("[ -e {0} ] || install -m 640 /dev/null {0}\n", path(place)));
+            }
+            StepState::WillBeDestroyed if step.title.starts_with("folder ") => {
+                text.push_str(&format!("rm -f {0}/bridges/*\nrmdir {0}/* {0}\n", path(place)));
+            }
+            _ => {}
         }
     }
     text

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What stands before a command that someone has to type.
+pub const AT_THE_MACHINE: &str = "At the machine run: ";
 /// How long one command of a revert may take.
 const TIME: Duration = Duration::from_secs(15);
 /// Largest pending revert that is read, in bytes.
@@ -346,23 +348,17 @@ impl Work<'_> {
             }
             if !before.pf_loaded && now.pf_loaded {
                 self.run(WHAT, Tool::Kldunload, &["pf"], None);
-            } else if !now.same_rules(before) && now.same_rules(left) {
-                if before.rules.is_empty() && before.nat.is_empty() {
-                    self.run(RULES, Tool::Pfctl, &["-F", "nat"], None);
-                    self.run(RULES, Tool::Pfctl, &["-F", "rules"], None);
-                } else if let Some(file) = file {
-                    self.run(RULES, Tool::Pfctl, &["-f", "-"], Some(&file.bytes));
-                }
-            } else if !now.same_rules(before) {
-                self.leave(RULES, "changed by someone else since the run, left alone");
+                return;
             }
-            return;
         }
         if now.same_rules(before) {
             return;
         }
         if !now.same_rules(left) {
             self.leave(RULES, "changed by someone else since the run, left alone");
+        } else if before.rules.is_empty() && before.nat.is_empty() {
+            // An empty file also takes back what `set` said, which flushing rules would leave.
+            self.run(RULES, Tool::Pfctl, &["-f", "-"], Some(b""));
         } else if let Some(file) = file {
             self.run(RULES, Tool::Pfctl, &["-f", "-"], Some(&file.bytes));
         }
@@ -459,7 +455,15 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
     let mut steps = Vec::new();
     let mut step = |title: &'static str, done: bool, now: String, remedy: String| {
         let note = notes.iter().find(|(what, _)| *what == title).map(|(_, why)| format!("; {why}")).unwrap_or_default();
-        let detail = if done { now } else { format!("{now}{note}. At the machine run: {remedy}") };
+        // What is not as before is a clause of its own: it stands in the run's summary.
+        let clause = match title {
+            _ if done => now,
+            "pf" | "IP forwarding" => format!("{title} is still {now}"),
+            "pf rules" => format!("the pf rules are not those of before, {now}"),
+            "NAT rules in pot-nat" => format!("pot-nat is not as before, it holds {now}"),
+            _ => format!("the bridges are not as before, there are now: {now}"),
+        };
+        let detail = if done { clause } else { format!("{clause}{note}. {AT_THE_MACHINE}{remedy}") };
         steps.push(PutBackStep { title: title.to_owned(), done, detail });
     };
     step(

@@ -681,7 +681,16 @@ impl Engine {
                 None => {}
             }
         }
-        if matches!(draft.operation, Operation::DeInit { .. } | Operation::CleanUp { .. }) {
+        // While the dataset is there, what stands beside it is in use.
+        let gone = || {
+            draft
+                .steps
+                .iter()
+                .flat_map(|step| &step.expects)
+                .filter(|expect| matches!(expect, Expect::NoDataset(_)))
+                .all(|expect| expect.look(&seen).0 == Some(true))
+        };
+        if matches!(draft.operation, Operation::DeInit { .. } | Operation::CleanUp { .. }) && gone() {
             let left = look.with_inputs(&self.host, plans::leftovers);
             self.change(current, |run| run.leftovers = left);
         }
@@ -809,22 +818,25 @@ impl Engine {
             let summary = format!("Put back at {at}, {because}. The host is as before, checked: {good} of {good}.");
             (RunState::Reverted, Outcome::Reverted, summary, None)
         } else {
-            let first = steps.iter().find(|step| !step.done);
-            let what = first.map(|step| format!("{} is {}", step.title, step.detail)).unwrap_or_default();
-            let summary =
-                format!("Could not put back: {what}. As before: {good} of {}, {because} at {at}.", steps.len());
-            let remedy: Vec<String> = steps
+            let (what, remedy): (Vec<&str>, Vec<&str>) = steps
                 .iter()
                 .filter(|step| !step.done)
-                .filter_map(|step| {
-                    step.detail.split_once("At the machine run: ").map(|(_, command)| command.to_owned())
+                .map(|step| {
+                    let detail = step.detail.as_str();
+                    detail.split_once(revert::AT_THE_MACHINE).unwrap_or((detail, "pfctl -s info; ifconfig -a"))
                 })
-                .collect();
+                .map(|(what, command)| (what.trim_end_matches(['.', ' ']), command))
+                .unzip();
+            let summary = format!(
+                "Put back in part at {at}, {because}: {good} of {} are as before. Could not put back: {}.",
+                steps.len(),
+                what.join("; ")
+            );
             (
                 RunState::RevertedInPart,
                 Outcome::RevertedInPart,
                 summary,
-                Some(format!("At the machine run: {}", remedy.join("; "))),
+                Some(format!("{}{}", revert::AT_THE_MACHINE, remedy.join("; "))),
             )
         };
         self.change(current, |run| run.put_back = steps);
@@ -849,7 +861,8 @@ impl Engine {
             (differ, _) => {
                 let first =
                     differing.first().map(|check| format!("{}: {}", check.title, check.observed)).unwrap_or_default();
-                format!("{good} of {total} checks are as planned, {differ} differ. {first}.")
+                let differ = if differ == 1 { "1 differs".to_owned() } else { format!("{differ} differ") };
+                format!("{good} of {total} checks are as planned, {differ}. {first}.")
             }
         };
         let mut sentences = Vec::new();
@@ -934,7 +947,10 @@ impl Engine {
             after: None,
             reason: None,
             outcome: Some(outcome),
-            message: summary.clone(),
+            message: match remedy.as_ref().filter(|_| state == RunState::RevertedInPart) {
+                Some(remedy) => format!("{summary} {remedy}"),
+                None => summary.clone(),
+            },
             run: Some(current.id),
         };
         let recorded = self.record(entry);
@@ -1037,6 +1053,17 @@ impl Engine {
         let left = newest.is_some_and(|stored| !stored.run.state.is_final());
         if left || matches!(Pending::read(&self.host.layout), Ok(Some(_))) {
             self.recover_at_start();
+        }
+    }
+
+    /// Puts back what a process that died left waiting, once the time to answer is over, and waits for the end of that.
+    /// Cheap when there is nothing. Where no service runs, the next command of root's is the executor that finds it.
+    pub fn put_back_overdue(self: &Arc<Self>) {
+        let Ok(Some(pending)) = Pending::read(&self.host.layout) else { return };
+        let waits = pending.phase == Phase::Waiting && pending.deadline.is_some_and(|time| time > Timestamp::now());
+        if !waits {
+            self.recover_at_start();
+            self.wait(pending.run, STOP);
         }
     }
 

@@ -121,7 +121,8 @@ fn lex(text: &str) -> Lexed {
                 tokens.push((Token::Newline, line));
                 line += 1;
             }
-            ' ' | '\t' | '\r' => {}
+            // A carriage return is no blank to pfctl, but a syntax error.
+            ' ' | '\t' => {}
             '\\' if chars.peek() == Some(&'\n') => {
                 chars.next();
                 line += 1;

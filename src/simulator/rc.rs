@@ -57,20 +57,43 @@ pub(crate) fn is_yes(value: Option<&str>) -> bool {
     value.is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "yes" | "true" | "on" | "1"))
 }
 
+/// A line that assigns, with another value: the blanks before it, its kind of quotes and what stands behind stay.
+fn with_value(line: &str, value: &str) -> String {
+    let (name, old) = line.split_once('=').unwrap_or((line, ""));
+    let quote = old.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let end = match quote {
+        Some(quote) => {
+            let mut escaped = false;
+            old.char_indices()
+                .skip(1)
+                .find(|(_, c)| {
+                    let ends = *c == quote && !escaped;
+                    escaped = quote == '"' && *c == '\\' && !escaped;
+                    ends
+                })
+                .map_or(old.len(), |(at, _)| at + 1)
+        }
+        None => old.find(char::is_whitespace).unwrap_or(old.len()),
+    };
+    let quote = quote.unwrap_or('"');
+    format!("{name}={quote}{value}{quote}{}", old.get(end..).unwrap_or_default())
+}
+
 /// Sets or removes a variable in one file, in place when it stands there.
 pub(crate) fn write_variable(machine: &Machine, file: &str, name: &str, value: Option<&str>) -> std::io::Result<()> {
     let text = machine.text(file);
-    let last =
-        text.lines().enumerate().filter(|(_, line)| assignment(line).is_some_and(|(known, _)| known == name)).last();
+    let last = text
+        .split_terminator('\n')
+        .enumerate()
+        .filter(|(_, line)| assignment(line).is_some_and(|(known, _)| known == name))
+        .last();
     let last = last.map(|(at, _)| at);
     let mut lines: Vec<String> = Vec::new();
-    for (at, line) in text.lines().enumerate() {
+    for (at, line) in text.split_terminator('\n').enumerate() {
         let same = assignment(line).is_some_and(|(known, _)| known == name);
         match value {
             None if same => {}
-            Some(value) if Some(at) == last => {
-                lines.push(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")));
-            }
+            Some(value) if Some(at) == last => lines.push(with_value(line, value)),
             _ => lines.push(line.to_owned()),
         }
     }

@@ -87,7 +87,8 @@ async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
                 "mailto:{}?subject={}&body={}",
                 layout::query_value(&recipient).replace("%40", "@"),
                 layout::query_value("Feedback on pot"),
-                layout::query_value(&text)
+                // RFC 6068 wants line ends as CRLF.
+                layout::query_value(&text.replace('\n', "\r\n"))
             );
             let stored = Stored { text, recipient, mailto };
             page(&visitor, StatusCode::OK, Given::default(), Some(stored), Some(notice))

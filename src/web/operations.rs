@@ -171,7 +171,7 @@ fn rows(state: Option<&PotState>, may_change: bool) -> Vec<Row> {
             explains: "`pot init`: datasets, pf's anchors, syslogd.",
             state: match (stage, state) {
                 (Some(Stage::Initialised), _) => "done".to_owned(),
-                (Some(Stage::Fresh), Some(state)) if state.missing_datasets.len() < 5 => {
+                (Some(Stage::Fresh), Some(state)) if !state.datasets.is_empty() => {
                     format!("in part: {} missing", layout::counted(state.missing_datasets.len(), "dataset", "datasets"))
                 }
                 (Some(Stage::Fresh), _) => "not done".to_owned(),
@@ -395,6 +395,7 @@ struct OptionsView {
     syslogd: &'static str,
     pf_file: Option<u32>,
     revert: String,
+    times: Vec<(String, String)>,
     stop: bool,
     items: Vec<Choice>,
 }
@@ -599,6 +600,7 @@ fn options_of(operation: &Operation) -> OptionsView {
         syslogd: "merge",
         pf_file: None,
         revert: "60".to_owned(),
+        times: Vec::new(),
         stop: false,
         items: Vec::new(),
     };
@@ -623,6 +625,18 @@ fn options_of(operation: &Operation) -> OptionsView {
         }
         Operation::VnetStart { revert_after } => {
             view.revert = revert_after.map_or_else(|| "no".to_owned(), |time| time.to_string());
+            let mut times = vec![30, 60, 120, 300, 600];
+            // An address may ask for any.
+            times.extend(revert_after.filter(|time| !times.contains(time)));
+            times.sort_unstable();
+            view.times = times
+                .into_iter()
+                .map(|time| match time {
+                    120.. if time % 60 == 0 => (time.to_string(), format!("{} minutes", time / 60)),
+                    _ => (time.to_string(), format!("{time} seconds")),
+                })
+                .chain(std::iter::once(("no".to_owned(), "Run without putting back".to_owned())))
+                .collect();
         }
         Operation::DeInit { stop_pots, minimal, pf_file } => {
             view.stop = *stop_pots;

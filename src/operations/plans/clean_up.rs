@@ -1,6 +1,6 @@
 //! What `pot de-init` leaves behind, and taking it away piece by piece.
 
-use super::needs;
+use super::{needs, needs_plain_rc};
 use crate::digest::Digest;
 use crate::facts::{Interface, PathKind};
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PlannedStep, counted};
@@ -124,6 +124,7 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         match item {
             Leftover::SyslogdFlags => {
                 let Some((flags, rest)) = flags_left(inputs) else { continue };
+                needs_plain_rc(&mut draft, inputs, "syslogd_flags", &rest, "");
                 let (args, value, detail) = if rest.is_empty() {
                     rc = rc_conf::unset(&rc, "syslogd_flags");
                     (vec!["-x", "syslogd_flags"], None, "taken out: the system's default counts again".to_owned())
@@ -147,6 +148,7 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
                 draft.step(step);
             }
             Leftover::PotEnable => {
+                needs_plain_rc(&mut draft, inputs, "pot_enable", "", "");
                 rc = rc_conf::unset(&rc, "pot_enable");
                 draft.step(
                     PlannedStep::new(name(*item), StepState::WillBeChanged, "taken out of rc.conf")
@@ -159,11 +161,14 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
                 for bridge in bridges(inputs) {
                     let title = format!("bridge {}", bridge.name);
                     if !bridge.members.is_empty() {
-                        draft.block(
-                            format!("{} still has members: {}.", bridge.name, bridge.members.join(", ")),
-                            "Take them out first: they may be what this host is reached by.",
-                            None,
-                        );
+                        // While pot is in use that is as it should be, and said above.
+                        if !initialised {
+                            draft.block(
+                                format!("{} still has members: {}.", bridge.name, bridge.members.join(", ")),
+                                "Take them out first: they may be what this host is reached by.",
+                                None,
+                            );
+                        }
                         draft.step(PlannedStep::new(title, StepState::Blocks, "has members"));
                         continue;
                     }
@@ -186,7 +191,7 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
                         dataset.mounted && std::path::Path::new(&dataset.mountpoint).starts_with(&fs_root)
                     })
                 });
-                if mounted {
+                if mounted && !initialised {
                     draft.block(format!("A dataset is mounted below {fs_root}."), "Unmount it first: zfs list", None);
                 }
                 draft.proof = ProofNeeded::OneTime;

@@ -8,7 +8,9 @@ use super::{CHILDREN, clean_up, needs, needs_pot, pot};
 use crate::digest::Digest;
 use crate::facts::{Dataset, Pot};
 use crate::host::size;
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, is_at_or_below};
+use crate::operations::draft::{
+    Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble, is_at_or_below,
+};
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, StepState};
 use crate::process::Tool;
@@ -86,8 +88,8 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             PfTest::Valid => "valid afterwards, tested with pfctl -nf".to_owned(),
             PfTest::Invalid(words) => {
                 draft.warnings.push(format!(
-                    "{pf_path} is not valid after pot's lines are taken out: {}.",
-                    words.first().cloned().unwrap_or_default()
+                    "{pf_path} is not valid after pot's lines are taken out: {}. The next boot has no firewall.",
+                    first_trouble(&words)
                 ));
                 "not valid afterwards".to_owned()
             }
@@ -211,6 +213,21 @@ fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Datas
     for dataset in destroyed {
         let Some(child) = dataset.name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')) else { continue };
         let first = child.split(['/', '@']).next().unwrap_or_default();
+        let below = child.get(first.len()..).unwrap_or_default();
+        // A pot is a dataset below jails with its conf/pot.conf; what else stands there may be anything.
+        let pot = below.strip_prefix('/').map(|rest| rest.split(['/', '@']).next().unwrap_or_default());
+        if let Some(name) = pot.filter(|_| first == "jails")
+            && let Some(pots) = inputs.facts.pots.get()
+            && !pots.iter().any(|known| known.name == name)
+        {
+            draft.block(
+                format!("{root}/jails/{name} is no pot: it has no conf/pot.conf."),
+                format!(
+                    "Move it elsewhere first (zfs rename), or, when it is the rest of a pot, destroy it: zfs destroy -r {root}/jails/{name}"
+                ),
+                Some("POT_ZFS_ROOT"),
+            );
+        }
         if !CHILDREN.contains(&first) && first != "cache" {
             draft.block(
                 format!("{root}/{first} is not one of pot's datasets (bases, cache, fscomp, jails)."),

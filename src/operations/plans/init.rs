@@ -4,10 +4,10 @@
 //! syslogd_flags. Here the network is judged first, the anchors are placed before pot runs (it finds them present),
 //! and flags are merged: when the host has own ones pot runs with `-s` and the console writes the merged value.
 
-use super::{CHILDREN, needs, needs_interfaces, needs_pot, pot};
+use super::{CHILDREN, needs, needs_interfaces, needs_plain_rc, needs_pot, pot};
 use crate::digest::Digest;
 use crate::facts::PathKind;
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep};
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
 use crate::operations::pf_conf::{self, Placement};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::operations::{rc_conf, syslogd_flags};
@@ -32,7 +32,7 @@ const PARAMETERS: [&str; 12] = [
 ];
 
 /// The folders that init makes for syslogd and newsyslog.
-const LOG_FOLDERS: [&str; 3] = ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];
+pub const LOG_FOLDERS: [&str; 3] = ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];
 
 /// Init's options, as the page asks them.
 #[derive(Debug, Clone, Copy)]
@@ -396,17 +396,15 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
     match (inputs.pf_test)(&new) {
         PfTest::Valid => {}
         PfTest::Invalid(words) => {
-            let what = words.first().cloned().unwrap_or_default();
-            let (problem, remedy) = if (inputs.pf_test)(old) == PfTest::Valid || !existed {
-                (
-                    format!("{path} would be invalid with pot's anchors: {what}."),
-                    "Let the console place the anchors, or put them in yourself.".to_owned(),
-                )
-            } else {
-                (
-                    format!("{path} is invalid already: {what}. The next boot has no firewall."),
+            let (problem, remedy) = match (inputs.pf_test)(old) {
+                PfTest::Invalid(own) if existed => (
+                    format!("{path} is invalid already: {}. The next boot has no firewall.", first_trouble(&own)),
                     format!("Mend it first; pfctl -nf {path} shows every line."),
-                )
+                ),
+                _ => (
+                    format!("{path} would be invalid with pot's anchors: {}.", first_trouble(&words)),
+                    "Let the console place the anchors, or put them in yourself.".to_owned(),
+                ),
             };
             draft.block(problem, remedy, None);
         }
@@ -475,7 +473,8 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
         (pots.clone(), Vec::new())
     };
     let old = inputs.files.bytes(ManagedFile::RcConf);
-    let changed = value != now || !rc_conf::sets(old, NAME);
+    let set = rc_conf::sets(old, NAME) || inputs.files.overrides(NAME).is_some();
+    let changed = value != now || !set;
     // What pot itself would write needs no hand of ours; pot writes it even when it stands there already.
     let ours = options.merge && value != pots;
     if !options.merge && changed && !now.is_empty() && now != "-s" {
@@ -485,6 +484,7 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
         draft.warnings.push(format!("syslogd_flags: {note}."));
     }
     if changed {
+        needs_plain_rc(draft, inputs, NAME, &value, ", or choose to leave syslogd alone");
         let new = rc_conf::set(old, NAME, &value);
         draft.diff(inputs.files.path(ManagedFile::RcConf), old, &new);
         draft.warnings.push(

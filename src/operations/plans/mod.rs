@@ -9,12 +9,14 @@ mod vnet_start;
 
 pub use clean_up::{clean_up, leftovers};
 pub use de_init::de_init;
-pub use init::init;
+pub use init::{LOG_FOLDERS, init};
 pub use prepare::prepare;
 pub use restore::restore;
 pub use vnet_start::vnet_start;
 
 use super::draft::{Draft, Inputs};
+use super::plan::ManagedFile;
+use super::rc_conf;
 use crate::host::POT_PROGRAM;
 use crate::process::Tool;
 
@@ -41,6 +43,25 @@ fn needs<T>(draft: &mut Draft, fact: &crate::facts::Fact<T>, what: &str) {
         draft.block(
             format!("{what} could not be read: {}.", fact.error.as_deref().unwrap_or("no answer")),
             format!("Try {} at the machine.", fact.source),
+            None,
+        );
+    }
+}
+
+/// Blocks when it cannot be said beforehand what sysrc(8) makes of `name` with this value: another file has the last word
+/// (sysrc would write there, or to no effect), or the line in rc.conf is more than a plain value.
+fn needs_plain_rc(draft: &mut Draft, inputs: &Inputs<'_>, name: &str, value: &str, otherwise: &str) {
+    let path = inputs.files.path(ManagedFile::RcConf);
+    if let Some(other) = inputs.files.overrides(name) {
+        draft.block(
+            format!("{other} sets {name} and has the last word over {path}."),
+            format!("Move that line to {path}{otherwise}."),
+            None,
+        );
+    } else if let Some(why) = rc_conf::unforeseeable(inputs.files.bytes(ManagedFile::RcConf), name, value) {
+        draft.block(
+            format!("What sysrc would make of {name} in {path} is not certain: {why}."),
+            format!("Write it there as one plain line{otherwise}."),
             None,
         );
     }

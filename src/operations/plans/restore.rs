@@ -1,7 +1,7 @@
 //! Writing a kept version of a file back.
 
 use crate::digest::Digest;
-use crate::operations::draft::{Action, Draft, Expect, Inputs, PfTest, PlannedStep};
+use crate::operations::draft::{Action, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::potconf::{Configuration, Document};
 use crate::rules::limits;
@@ -23,7 +23,7 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
         ManagedFile::PfConf => match (inputs.pf_test)(bytes) {
             PfTest::Valid => {}
             PfTest::Invalid(words) => draft.block(
-                format!("This version of {path} is invalid: {}.", words.first().cloned().unwrap_or_default()),
+                format!("This version of {path} is invalid: {}.", first_trouble(&words)),
                 "The next boot would have no firewall. Take another version.",
                 None,
             ),

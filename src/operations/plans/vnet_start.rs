@@ -6,7 +6,9 @@
 use super::{needs, needs_interfaces, needs_pot, pot};
 use crate::digest::Digest;
 use crate::facts::{Interface, Pf};
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, pots_outside};
+use crate::operations::draft::{
+    Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble, pots_outside,
+};
 use crate::operations::nat_rules::Nat;
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, StepState};
@@ -63,7 +65,7 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     let mut turns_pf_on = false;
     if let (true, Some(network), Some(gateway)) = (ipv4, network, gateway) {
         routes(&mut draft, inputs, network, gateway);
-        old_bridges(&mut draft, inputs, network, gateway);
+        let outside = old_bridges(&mut draft, inputs, network, gateway);
         forwarding(&mut draft, inputs);
         // The plan's own command: everything that follows is done by it.
         let at = draft.steps.len();
@@ -73,7 +75,7 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         draft.step(
             PlannedStep::new("ping", StepState::WillRun, format!("ping -c 3 {gateway}, as the guide does"))
                 .expect(Expect::Ping(gateway))
-                .expect(Expect::PotAddresses(network)),
+                .expect(Expect::PotAddresses(network, outside)),
         );
     } else if ipv4 {
         draft.block("POT_NETWORK or POT_GATEWAY is not an IPv4 network or address.", "Set both.", Some("POT_NETWORK"));
@@ -99,13 +101,15 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             "This turns pf on. It is off now. From then on {} decides who reaches this host.",
             inputs.files.path(ManagedFile::PfConf)
         )
+    } else if !ipv4 {
+        format!("Starts the virtual network for IPv6: a bridge with {} as member.", inputs.value("POT_EXTIF"))
     } else {
         "Starts the virtual network: forwarding, the bridge with the gateway, NAT for the pots.".to_owned()
     };
     draft.warnings.push(match revert_after {
         Some(_) => "If you are cut off, the host puts everything back at the end of the time.".to_owned(),
         None => {
-            "Nothing is put back by itself. If you are cut off, you will have to repair it at the machine.".to_owned()
+            "If you are cut off, nothing is put back by itself. You will have to repair it at the machine.".to_owned()
         }
     });
     draft
@@ -218,8 +222,9 @@ fn gateway_bridge<'a>(inputs: &'a Inputs<'_>, gateway: Ipv4Addr) -> Option<&'a I
         .find(|interface| interface.is_bridge() && interface.addresses.iter().any(|own| own.address() == gateway))
 }
 
-/// Public bridges of an earlier POT_NETWORK, which vnet-start alone would leave beside the new one.
-fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
+/// Public bridges of an earlier POT_NETWORK, which vnet-start alone would leave beside the new one. Gives the pots whose
+/// addresses lie outside of the present one.
+fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) -> Vec<String> {
     let pots = inputs.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
     let outside = pots_outside(pots, network);
     if !outside.is_empty() {
@@ -255,8 +260,11 @@ fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway
             );
             draft.put_back.push((format!("Bridge {}", bridge.name), format!("made again {with}")));
         } else {
-            let running: Vec<&str> =
-                pots.iter().filter(|pot| pot.running == Some(true)).map(|pot| pot.name.as_str()).collect();
+            let running: Vec<&str> = pots
+                .iter()
+                .filter(|pot| pot.running == Some(true) && pot.network_type == "public-bridge")
+                .map(|pot| pot.name.as_str())
+                .collect();
             draft.block(
                 format!(
                     "{} {with} is the bridge of an earlier POT_NETWORK and still in use ({}).",
@@ -277,6 +285,7 @@ fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway
             ));
         }
     }
+    outside.into_iter().map(str::to_owned).collect()
 }
 
 fn forwarding(draft: &mut Draft, inputs: &Inputs<'_>) {
@@ -340,7 +349,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
     match (inputs.pf_test)(text) {
         PfTest::Valid => {}
         PfTest::Invalid(words) => draft.block(
-            format!("{path} is invalid: {}.", words.first().cloned().unwrap_or_default()),
+            format!("{path} is invalid: {}.", first_trouble(&words)),
             format!("Mend it first: pot would turn pf on without its rules. pfctl -nf {path} shows every line."),
             None,
         ),
@@ -373,7 +382,11 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
     let reload = !(exist("pot-nat") && exist("pot-rdr"));
     let loaded = pf.rules.len() + pf.nat.len();
     let (state, detail) = if reload {
-        let now = if loaded == 0 { "none are loaded now".to_owned() } else { format!("{loaded} are loaded now") };
+        let now = match loaded {
+            0 => "none are loaded now".to_owned(),
+            1 => "1 is loaded now".to_owned(),
+            many => format!("{many} are loaded now"),
+        };
         (StepState::WillBeChanged, format!("{path} is loaded as a whole; {now}"))
     } else if pf.calls_pot_anchors() {
         (StepState::Done, "loaded, and they call pot's anchors".to_owned())
@@ -388,6 +401,8 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
     if reload && loaded > 0 {
         differing_rules(draft, inputs, pf, &path, text);
         draft.put_back.push(("pf rules".to_owned(), format!("those of {path} as it is now")));
+    } else if reload && pf.loaded {
+        draft.put_back.push(("pf rules".to_owned(), "none".to_owned()));
     }
     draft
         .step(PlannedStep::new("pf rules", state, detail).mark(&["anchors are missing"]).expect(Expect::AnchorsCalled));
