@@ -1,6 +1,6 @@
 //! Keeping the projection up with the journal, and holding one against the other.
 
-use super::store::{Differences, Store, StoreError};
+use super::store::{Comparison, Differences, Store, StoreError};
 use crate::digest::Digest;
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Refusal, Reply};
@@ -107,15 +107,14 @@ pub async fn follow(store: Store, client: Client, progress: watch::Sender<Progre
 
 /// Holds every row against the journal: every record that differs, in words.
 pub async fn compare_all(store: &Store, client: &Client) -> Result<Differences, FollowError> {
-    let mut differences = Differences::default();
+    let mut comparison = Comparison::begin(store).await?;
     let mut after = 0;
     loop {
         let found = batch(client, after).await?;
-        let Some(last) = found.records.last().map(|record| record.sequence) else {
-            differences.add_all(store.outside(found.first, after.max(found.first)).await?);
-            return Ok(differences);
-        };
-        differences.add_all(store.compare(&found.records, &found.hashes).await?);
-        after = last;
+        let more = comparison.add(found.first, found.last, &found.records, &found.hashes).await?;
+        match found.records.last() {
+            Some(record) if more => after = record.sequence,
+            _ => return Ok(comparison.end().await?),
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::journal::record::{Action, Change, Method, Record, Stage};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -340,36 +340,38 @@ impl Store {
         Ok(())
     }
 
-    /// Rows that the journal has no place for, before `first` or after `last`.
-    pub async fn outside(&self, first: u64, last: u64) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<i64> =
-            sqlx::query_scalar("SELECT sequence FROM record WHERE sequence < ? OR sequence > ? LIMIT 1000")
-                .bind(signed(first))
-                .bind(signed(last))
-                .fetch_all(&self.pool)
-                .await?;
-        let values: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT sequence FROM change WHERE sequence < ? OR sequence > ? ORDER BY sequence LIMIT 1000",
+    /// Rows up to `until` that the journal, which begins with `first` and ends with `last`, has no place for.
+    async fn outside(&self, first: u64, last: u64, until: u64) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<i64> = sqlx::query_scalar(
+            "SELECT sequence FROM record WHERE sequence < ? OR sequence BETWEEN ? AND ? ORDER BY sequence LIMIT 1000",
         )
         .bind(signed(first))
-        .bind(signed(last))
+        .bind(signed(last.saturating_add(1)))
+        .bind(signed(until))
         .fetch_all(&self.pool)
         .await?;
-        let stray = values.into_iter().filter(|value| !rows.contains(value)).collect::<Vec<_>>();
-        let taken: Option<i64> = sqlx::query_scalar("SELECT held FROM progress").fetch_optional(&self.pool).await?;
-        let held = self.last().await?.map_or(0, |(held, _)| held);
-        let lost = taken
-            .filter(|taken| unsigned(*taken) != held)
-            .map(|taken| format!("the database ends with record {held}, but it had taken in record {taken}"));
+        let values: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT sequence FROM change WHERE sequence NOT IN (SELECT sequence FROM record) \
+             ORDER BY sequence LIMIT 1000",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let words: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM words_docsize WHERE id NOT IN (SELECT sequence FROM record) ORDER BY id LIMIT 1000",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let rows = rows.into_iter().map(|row| format!("row {row} of the database is not in the journal"));
-        let stray = stray
+        let words =
+            words.into_iter().map(|row| format!("the database has words of record {row}, which is not in the journal"));
+        let stray = values
             .into_iter()
             .map(|row| format!("the database has values of record {row}, which is not in the journal"));
-        Ok(rows.chain(stray).chain(lost).collect())
+        Ok(rows.chain(stray).chain(words).collect())
     }
 
     /// Holds rows against the journal's records, which must be consecutive: each record that differs, in words.
-    pub async fn compare(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
+    async fn compare(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT sequence, hash, id, time_ms, stage, intent, actor, method, address, action, object, reason, \
@@ -388,6 +390,12 @@ impl Store {
         .bind(signed(last.sequence))
         .fetch_all(&self.pool)
         .await?;
+        // Which acts are found by their words.
+        let searchable: Vec<i64> = sqlx::query_scalar("SELECT id FROM words_docsize WHERE id BETWEEN ? AND ?")
+            .bind(signed(first.sequence))
+            .bind(signed(last.sequence))
+            .fetch_all(&self.pool)
+            .await?;
         // How each row says that its act ended, and whether an outcome in the database bears it out.
         type End = (i64, Option<i64>, Option<String>, bool);
         let ends: Vec<End> = sqlx::query_as(
@@ -410,6 +418,7 @@ impl Store {
         .await?;
 
         let mut rows: BTreeMap<i64, Row> = rows.into_iter().map(|row| (row.sequence, row)).collect();
+        let mut searchable: BTreeSet<i64> = searchable.into_iter().collect();
         let mut by_record: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
         for value in values {
             by_record.entry(value.1).or_default().push(value);
@@ -422,6 +431,7 @@ impl Store {
             let sequence = record.sequence;
             let wanted = Row::of(record, hash)?;
             let of_record = by_record.remove(&wanted.sequence).unwrap_or_default();
+            let is_found = searchable.remove(&wanted.sequence);
             match rows.remove(&wanted.sequence) {
                 None => {
                     found.push(format!("record {sequence} is missing in the database"));
@@ -461,6 +471,9 @@ impl Store {
             if !values.eq(of_record) {
                 found.push(format!("the values of record {sequence} differ in the database"));
             }
+            if is_found == (record.entry.stage == Stage::Outcome) {
+                found.push(format!("the words of record {sequence} differ in the database"));
+            }
         }
         found.extend(rows.into_keys().map(|extra| format!("row {extra} of the database is not in the journal")));
         found.extend(
@@ -469,6 +482,63 @@ impl Store {
                 .map(|extra| format!("the database has values of record {extra} that the journal does not have")),
         );
         Ok(found)
+    }
+}
+
+/// The database as far as it was when this began, held against the journal part by part. Records go on being made and
+/// taken in meanwhile: what came later is neither missing nor too much.
+#[derive(Debug)]
+pub struct Comparison {
+    store: Store,
+    /// The last record held at the beginning.
+    held: u64,
+    /// The journal's first and last record, as the newest part says.
+    first: u64,
+    last: u64,
+    found: Differences,
+}
+
+impl Comparison {
+    /// Notes how far the database is. The journal must be read after this: it is then at least as far.
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        // One statement, so that both are of one moment.
+        let (held, taken): (Option<i64>, Option<i64>) =
+            sqlx::query_as("SELECT (SELECT max(sequence) FROM record), (SELECT max(held) FROM progress)")
+                .fetch_one(&store.pool)
+                .await?;
+        let mut found = Differences::default();
+        if held != taken {
+            let [held, taken] = [held, taken].map(|number| number.unwrap_or(0));
+            found.add_all(vec![format!("the database ends with record {held}, but it had taken in record {taken}")]);
+        }
+        Ok(Self { store: store.clone(), held: held.map_or(0, unsigned), first: 0, last: 0, found })
+    }
+
+    /// The last record held when this began.
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Holds rows against records that follow those of the part before; the journal runs from `first` to `last`.
+    /// Whether more of it is wanted.
+    pub async fn add(
+        &mut self,
+        first: u64,
+        last: u64,
+        records: &[Record],
+        hashes: &[Digest],
+    ) -> Result<bool, StoreError> {
+        (self.first, self.last) = (first, last);
+        let count = records.partition_point(|record| record.sequence <= self.held);
+        let (records, hashes) = (records.get(..count).unwrap_or(records), hashes.get(..count).unwrap_or(hashes));
+        self.found.add_all(self.store.compare(records, hashes).await?);
+        Ok(records.last().is_some_and(|record| record.sequence < self.held))
+    }
+
+    /// What differs.
+    pub async fn end(mut self) -> Result<Differences, StoreError> {
+        self.found.add_all(self.store.outside(self.first, self.last, self.held).await?);
+        Ok(self.found)
     }
 }
 
@@ -599,6 +669,31 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_while_the_database_is_held_against_the_journal_is_no_difference() {
+        let (store, _folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append(&records[..2], &hashes[..2]).await.unwrap();
+        // The journal is further than the database; then the database catches up while it is looked at.
+        let mut comparison = Comparison::begin(&store).await.unwrap();
+        store.append(&records[2..], &hashes[2..]).await.unwrap();
+        assert!(!comparison.add(1, 4, &records, &hashes).await.unwrap());
+        assert_eq!(comparison.end().await.unwrap(), Differences::default());
+        // A row that the journal never had is one, and so is a row that was taken away at the end.
+        for (tampering, named) in [
+            ("UPDATE record SET sequence = 9 WHERE sequence = 4", "row 9 of the database is not in the journal"),
+            ("DELETE FROM record WHERE sequence = 4", "ends with record 3, but it had taken in record 4"),
+        ] {
+            store.clear().await.unwrap();
+            store.append(&records, &hashes).await.unwrap();
+            sqlx::query(tampering).execute(&store.pool).await.unwrap();
+            let mut comparison = Comparison::begin(&store).await.unwrap();
+            comparison.add(1, 4, &records, &hashes).await.unwrap();
+            let found = comparison.end().await.unwrap();
+            assert!(found.named.iter().any(|found| found.contains(named)), "{tampering}: {found:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn every_altered_column_is_found() {
         let (store, _folder) = store().await;
         let (mut records, mut hashes) = a_day();
@@ -653,6 +748,8 @@ pub(super) mod tests {
             "UPDATE change SET to_value = '10.0.0.0/8'",
             "DELETE FROM change",
             "INSERT INTO change VALUES ('POT_GATEWAY', 4, 0, NULL, 'x')",
+            "DELETE FROM words WHERE rowid = 2",
+            "INSERT INTO words (rowid, text) VALUES (3, 'anna')",
         ] {
             sqlx::query(tampered).execute(&store.pool).await.unwrap();
             assert!(!store.compare(&records, &hashes).await.unwrap().is_empty(), "{tampered}");
