@@ -64,7 +64,8 @@ pub async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<P
         let mut new = batch(client, held.map_or(0, |(sequence, _)| sequence.saturating_sub(1))).await?;
         if let Some((sequence, hash)) = held {
             let same = new.records.first().is_some_and(|record| record.sequence == sequence)
-                && new.hashes.first() == Some(&hash);
+                && new.hashes.first() == Some(&hash)
+                && store.first().await?.is_some_and(|first| first <= new.first);
             if !same {
                 store.clear().await?;
                 continue;
@@ -72,7 +73,8 @@ pub async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<P
             new.records.remove(0);
             new.hashes.remove(0);
         }
-        store.append(&new.records, &new.hashes).await?;
+        // Not when the command line has cleared it meanwhile, to fill it anew.
+        store.append_after(held.map_or(0, |(sequence, _)| sequence), &new.records, &new.hashes).await?;
         let held = new.records.last().map(|record| record.sequence).or(held.map(|(sequence, _)| sequence)).unwrap_or(0);
         if new.first > 1 {
             store.drop_before(new.first).await?;

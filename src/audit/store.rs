@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::journal::record::{Action, Change, Method, Record, Stage};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,6 +91,17 @@ pub(super) struct Row {
     json: String,
     person: i64,
     is_change: i64,
+}
+
+/// A row as the database has it.
+#[derive(Debug, sqlx::FromRow)]
+struct Held {
+    #[sqlx(flatten)]
+    row: Row,
+    ended: Option<i64>,
+    ended_outcome: Option<String>,
+    borne_out: bool,
+    searchable: bool,
 }
 
 /// The word that serde writes for a fieldless variant.
@@ -281,22 +292,45 @@ impl Store {
         Ok(row.and_then(|(sequence, hash)| Some((unsigned(sequence), Digest::from_bytes(hash.try_into().ok()?)))))
     }
 
+    /// The first record held.
+    pub async fn first(&self) -> Result<Option<u64>, StoreError> {
+        let first: Option<i64> = sqlx::query_scalar("SELECT min(sequence) FROM record").fetch_one(&self.pool).await?;
+        Ok(first.map(unsigned))
+    }
+
     /// How many records are held.
     pub async fn count(&self) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM record").fetch_one(&self.pool).await?;
         Ok(unsigned(count))
     }
 
-    /// Takes in records that follow the last one held, all or none.
+    /// Takes in records that follow the last one held, all or none; any, when none is held.
     ///
     /// # Errors
     /// [`StoreError::Gap`] when the first does not follow; the caller clears and starts anew.
     pub async fn append(&self, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
+        self.append_to(None, records, hashes).await
+    }
+
+    /// The same to what the caller has seen: `after` is the last record held, 0 when none is.
+    ///
+    /// # Errors
+    /// [`StoreError::Gap`], too, when someone else has filled or cleared the database since.
+    pub async fn append_after(&self, after: u64, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
+        self.append_to(Some(after), records, hashes).await
+    }
+
+    async fn append_to(&self, after: Option<u64>, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let mut held: Option<u64> = sqlx::query_scalar("SELECT max(sequence) FROM record")
             .fetch_one(&mut *transaction)
             .await
             .map(|held: Option<i64>| held.map(unsigned))?;
+        if let (Some(after), Some(first)) = (after, records.first())
+            && held.unwrap_or(0) != after
+        {
+            return Err(StoreError::Gap { held: held.unwrap_or(0), found: first.sequence });
+        }
         for (records, hashes) in records.chunks(AT_ONCE).zip(hashes.chunks(AT_ONCE)) {
             held = append_some(&mut transaction, held, records, hashes).await?;
         }
@@ -324,8 +358,7 @@ impl Store {
 
     /// Drops what stands before `first`, which the journal has pruned.
     pub async fn drop_before(&self, first: u64) -> Result<(), StoreError> {
-        let oldest: Option<i64> = sqlx::query_scalar("SELECT min(sequence) FROM record").fetch_one(&self.pool).await?;
-        if oldest.is_none_or(|oldest| unsigned(oldest) >= first) {
+        if self.first().await?.is_none_or(|oldest| oldest >= first) {
             return Ok(());
         }
         let mut transaction = self.pool.begin().await?;
@@ -373,9 +406,15 @@ impl Store {
     /// Holds rows against the journal's records, which must be consecutive: each record that differs, in words.
     async fn compare(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
-        let rows: Vec<Row> = sqlx::query_as(
+        // Whether an outcome in the database bears out how an intent's row says that it ended, and whether the act is
+        // found by its words.
+        let rows: Vec<Held> = sqlx::query_as(
             "SELECT sequence, hash, id, time_ms, stage, intent, actor, method, address, action, object, reason, \
-             outcome, message, run, json, person, is_change FROM record WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
+             outcome, message, run, json, person, is_change, ended, ended_outcome, stage <> 'intent' OR ended IS NULL \
+             OR EXISTS (SELECT 1 FROM record AS other WHERE other.sequence = record.ended AND other.intent = \
+             record.sequence AND other.outcome IS record.ended_outcome) AS borne_out, \
+             EXISTS (SELECT 1 FROM words_docsize WHERE words_docsize.id = record.sequence) AS searchable \
+             FROM record WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
         )
         .bind(signed(first.sequence))
         .bind(signed(last.sequence))
@@ -385,23 +424,6 @@ impl Store {
         let values: Vec<Value> = sqlx::query_as(
             "SELECT name, sequence, position, from_value, to_value FROM change WHERE sequence BETWEEN ? AND ? \
              ORDER BY sequence, position",
-        )
-        .bind(signed(first.sequence))
-        .bind(signed(last.sequence))
-        .fetch_all(&self.pool)
-        .await?;
-        // Which acts are found by their words.
-        let searchable: Vec<i64> = sqlx::query_scalar("SELECT id FROM words_docsize WHERE id BETWEEN ? AND ?")
-            .bind(signed(first.sequence))
-            .bind(signed(last.sequence))
-            .fetch_all(&self.pool)
-            .await?;
-        // How each row says that its act ended, and whether an outcome in the database bears it out.
-        type End = (i64, Option<i64>, Option<String>, bool);
-        let ends: Vec<End> = sqlx::query_as(
-            "SELECT act.sequence, act.ended, act.ended_outcome, act.ended IS NULL OR EXISTS (SELECT 1 FROM record AS \
-             outcome WHERE outcome.sequence = act.ended AND outcome.intent = act.sequence AND outcome.outcome IS \
-             act.ended_outcome) FROM record AS act WHERE act.sequence BETWEEN ? AND ?",
         )
         .bind(signed(first.sequence))
         .bind(signed(last.sequence))
@@ -417,13 +439,11 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
 
-        let mut rows: BTreeMap<i64, Row> = rows.into_iter().map(|row| (row.sequence, row)).collect();
-        let mut searchable: BTreeSet<i64> = searchable.into_iter().collect();
+        let mut rows: BTreeMap<i64, Held> = rows.into_iter().map(|held| (held.row.sequence, held)).collect();
         let mut by_record: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
         for value in values {
             by_record.entry(value.1).or_default().push(value);
         }
-        let ends: BTreeMap<i64, End> = ends.into_iter().map(|end| (end.0, end)).collect();
         let folded: BTreeMap<i64, (Option<i64>, Option<String>)> =
             folded.into_iter().map(|(act, ended, outcome)| (act, (ended, outcome))).collect();
         let mut found = Vec::new();
@@ -431,34 +451,29 @@ impl Store {
             let sequence = record.sequence;
             let wanted = Row::of(record, hash)?;
             let of_record = by_record.remove(&wanted.sequence).unwrap_or_default();
-            let is_found = searchable.remove(&wanted.sequence);
-            match rows.remove(&wanted.sequence) {
+            let held = match rows.remove(&wanted.sequence) {
                 None => {
                     found.push(format!("record {sequence} is missing in the database"));
                     continue;
                 }
-                Some(row) if row != wanted => {
+                Some(held) if held.row != wanted => {
                     found.push(format!("record {sequence} differs in the database from the journal"));
                     continue;
                 }
-                Some(_) => {}
-            }
-            let end = ends.get(&wanted.sequence).map(|(_, ended, outcome, sound)| (*ended, outcome.clone(), *sound));
+                Some(held) => held,
+            };
             let ends_well = match record.entry.stage {
-                Stage::Event => {
-                    end.is_some_and(|(ended, outcome, _)| ended == Some(wanted.sequence) && outcome == wanted.outcome)
-                }
+                Stage::Event => held.ended == Some(wanted.sequence) && held.ended_outcome == wanted.outcome,
                 // The intent may have been pruned; then there is nothing to hold against.
                 Stage::Outcome => {
-                    end.is_some_and(|(ended, outcome, _)| ended.is_none() && outcome.is_none())
+                    held.ended.is_none()
+                        && held.ended_outcome.is_none()
                         && wanted.intent.and_then(|intent| folded.get(&intent)).is_none_or(|(ended, outcome)| {
                             *ended == Some(wanted.sequence) && *outcome == wanted.outcome
                         })
                 }
                 // An intent may only be called ended by an outcome that names it.
-                Stage::Intent => {
-                    end.is_some_and(|(ended, outcome, sound)| sound && ended.is_some() == outcome.is_some())
-                }
+                Stage::Intent => held.borne_out && held.ended.is_some() == held.ended_outcome.is_some(),
             };
             if !ends_well {
                 found.push(format!("how record {sequence} ended differs in the database"));
@@ -471,7 +486,7 @@ impl Store {
             if !values.eq(of_record) {
                 found.push(format!("the values of record {sequence} differ in the database"));
             }
-            if is_found == (record.entry.stage == Stage::Outcome) {
+            if held.searchable == (record.entry.stage == Stage::Outcome) {
                 found.push(format!("the words of record {sequence} differ in the database"));
             }
         }
@@ -666,6 +681,19 @@ pub(super) mod tests {
         let gap = store.append(&records[3..], &hashes[3..]).await;
         assert!(matches!(gap, Err(StoreError::Gap { held: 2, found: 4 })), "{gap:?}");
         assert_eq!(store.last().await.unwrap(), Some((2, hashes[1])));
+    }
+
+    #[tokio::test]
+    async fn who_saw_the_database_before_it_was_cleared_puts_nothing_into_the_empty_one() {
+        let (store, _folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append_after(0, &records[..3], &hashes[..3]).await.unwrap();
+        store.clear().await.unwrap();
+        let late = store.append_after(3, &records[3..], &hashes[3..]).await;
+        assert!(matches!(late, Err(StoreError::Gap { held: 0, found: 4 })), "{late:?}");
+        assert_eq!(store.last().await.unwrap(), None);
+        store.append_after(0, &records, &hashes).await.unwrap();
+        assert_eq!(store.first().await.unwrap(), Some(1));
     }
 
     #[tokio::test]
