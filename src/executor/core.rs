@@ -134,10 +134,7 @@ impl Executor {
         let name = permissions::name(&command);
         let changes = changes_something(&command);
         if let Err(refusal) = Self::admit(asking, &command) {
-            // Whether a session still lasts is a question that every page asks; that it does not is no refused act.
-            if !matches!(command, Command::Session {}) {
-                self.record_refusal(asking, name, &refusal);
-            }
+            self.record_refusal(asking, name, &refusal);
             return (Err(refusal), None);
         }
         let (result, descriptor) = self.dispatch(asking, command);
