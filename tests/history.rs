@@ -442,17 +442,25 @@ fn a_checkpoint_signed_with_another_key_is_refused() {
 }
 
 #[test]
-fn asking_for_the_sign_in_page_again_is_no_refusal() {
+fn who_has_seen_the_sign_in_page_and_nothing_more_is_no_refusal() {
     let demo = watching();
     let address = demo.url.trim_start_matches("http://");
-    for _ in 0..3 {
+    let get = |path: &str, cookie: &str| {
         let mut connection = std::net::TcpStream::connect(address).expect("connect");
-        let cookies = "Cookie: pot_console=stale; pot-console=stale; session=stale";
-        write!(connection, "GET /history HTTP/1.1\r\nHost: {address}\r\n{cookies}\r\nConnection: close\r\n\r\n")
-            .expect("ask");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
+        connection.write_all(head.as_bytes()).expect("ask");
         let mut answer = String::new();
         connection.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        answer
+    };
+    let page = get("/sign-in", "none=1");
+    let cookie = page.lines().find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then_some(line));
+    let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).expect("a cookie for the form").to_owned();
+    for path in ["/history", "/sign-in", "/"] {
+        let answer = get(path, &cookie);
+        let status = if path == "/sign-in" { "HTTP/1.1 200" } else { "HTTP/1.1 303" };
+        assert!(answer.starts_with(status), "{path}: {answer}");
+        assert!(!answer.to_ascii_lowercase().contains("set-cookie"), "the form's token is known again: {answer}");
     }
     let found = json(&demo.dir, &["audit", "list", "--action", "refusal"]);
     assert_eq!(found["records"], Value::Array(Vec::new()), "{found}");
