@@ -228,20 +228,28 @@ impl Settings {
         Ok(())
     }
 
-    /// What differs in `new`: name, value here, value there.
-    pub fn differences(&self, new: &Self) -> Vec<(&'static str, String, String)> {
-        let mut found = Vec::new();
-        macro_rules! compare {
-            ($($name:ident),+) => {
-                $(if self.$name != new.$name {
-                    found.push((stringify!($name), format!("{:?}", self.$name), format!("{:?}", new.$name)));
-                })+
-            };
+    /// Every setting by name, its value in words.
+    pub fn values(&self) -> Vec<(&'static str, String)> {
+        macro_rules! values {
+            ($($name:ident),+) => { vec![$((stringify!($name), format!("{:?}", self.$name))),+] };
         }
-        compare!(listen, user, names, tls, idle_minutes, session_hours, reason_required);
-        compare!(confirm_destructive, pf_files, backups, refresh_seconds, command_seconds, history, syslog);
-        compare!(feedback_recipient);
-        found
+        values!(
+            listen,
+            user,
+            names,
+            tls,
+            idle_minutes,
+            session_hours,
+            reason_required,
+            confirm_destructive,
+            pf_files,
+            backups,
+            refresh_seconds,
+            command_seconds,
+            history,
+            syslog,
+            feedback_recipient
+        )
     }
 
     /// How long a session lasts without use.

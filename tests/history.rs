@@ -203,6 +203,8 @@ fn every_row_of_the_database_that_differs_is_named_and_a_rebuild_mends_it() {
         "DELETE FROM record WHERE sequence = (SELECT max(sequence) FROM record)",
         "UPDATE record SET ended_outcome = 'failed' WHERE ended IS NOT NULL",
     ] {
+        // The console looks once more within a second of the last record, and would take a deleted one in again.
+        std::thread::sleep(Duration::from_secs(2));
         execute(&database, tampering);
         let output = console(&demo.dir, &["--format", "json", "audit", "verify"]);
         assert_eq!(output.status.code(), Some(1), "{tampering}: {}", stdout(&output));
@@ -274,4 +276,206 @@ fn a_list_says_the_object_and_the_values_and_filters_narrow_it() {
     assert_eq!(exported.last().expect("a record")["action"], "export", "that it was exported is recorded before");
     let csv = stdout(&console(&root, &["audit", "export", "--as", "csv"]));
     assert!(csv.starts_with("sequence,"), "{csv}");
+}
+
+/// What was found changed by someone else, oldest first.
+fn outside(root: &Path) -> Vec<Value> {
+    let found = json(root, &["audit", "list", "--action", "outside", "--limit", "1000"]);
+    let mut records = found["records"].as_array().expect("records").clone();
+    records.reverse();
+    records
+}
+
+fn set(root: &Path, setting: &str) {
+    let output = console(root, &["conf", "set", setting, "--force", "--reason", "a test"]);
+    assert!(output.status.success(), "{setting}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A console that has looked at its files once.
+fn watching() -> Demo {
+    let demo = Demo::start("default");
+    let known = demo.path("/var/db/pot-console/root/watched.json");
+    until("the first look at the files", || std::fs::read_to_string(&known).is_ok_and(|text| text.contains("pf.conf")));
+    demo
+}
+
+fn append(demo: &Demo, file: &str, line: &str) {
+    let mut file = std::fs::File::options().append(true).open(demo.path(file)).expect("a file of the host");
+    writeln!(file, "{line}").expect("append a line");
+}
+
+#[test]
+fn checking_the_history_blames_nobody_while_changes_go_on() {
+    let demo = watching();
+    let root = demo.dir.clone();
+    let end = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if end.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                set(&root, &format!("POT_EXTIF=vtnet{number}"));
+            }
+        });
+        for _ in 0..15 {
+            let output = console(&root, &["--format", "json", "audit", "verify"]);
+            let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            if found["sound"] != true {
+                end.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            assert_eq!(found["sound"], true, "{found}");
+        }
+        end.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn what_the_command_line_recorded_is_on_the_pages_within_seconds() {
+    let demo = watching();
+    set(&demo.dir, "POT_EXTIF=vtnet1");
+    let begun = Instant::now();
+    until("the database", || {
+        let found = json(&demo.dir, &["audit", "verify"]);
+        found["database"]["behind"] == 0 && found["database"]["held"].as_u64() > Some(0)
+    });
+    assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+}
+
+#[test]
+fn what_someone_did_by_hand_right_before_a_save_is_recorded_as_theirs() {
+    let demo = watching();
+    append(&demo, "/usr/local/etc/pot/pot.conf", "POT_TMP=/var/tmp/by-hand");
+    set(&demo.dir, "POT_EXTIF=vtnet1");
+    let found = outside(&demo.dir);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0]["message"].as_str().is_some_and(|words| words.contains("/var/tmp/by-hand")), "{found:?}");
+    assert_eq!(found[0]["changes"][0]["name"], "POT_TMP");
+    let saves = json(&demo.dir, &["audit", "list", "--action", "configuration"]);
+    assert_eq!(saves["records"][0]["changes"].as_array().map(Vec::len), Some(1), "{saves}");
+    assert_eq!(saves["records"][0]["before"], found[0]["after"], "the save follows from what was found");
+}
+
+#[test]
+fn what_someone_did_by_hand_right_before_a_run_is_recorded_as_theirs() {
+    let demo = watching();
+    set(&demo.dir, "POT_EXTIF=vtnet1");
+    set(&demo.dir, "POT_EXTIF=vtnet2");
+    let versions = json(&demo.dir, &["audit", "list", "--action", "configuration"]);
+    let version = versions["records"][0]["before"].as_str().expect("a digest").to_owned();
+    append(&demo, "/etc/pf.conf", "pass quick on lo1");
+    append(&demo, "/etc/rc.conf", "by_hand_enable=\"YES\"");
+    let output = console(&demo.dir, &["conf", "restore", version.trim_start_matches("sha256:"), "--reason", "a test"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    until("both changes", || outside(&demo.dir).len() >= 2);
+    let words: Vec<String> = outside(&demo.dir).iter().map(|record| record["message"].to_string()).collect();
+    assert!(
+        words.iter().any(|words| words.contains("/etc/pf.conf") && words.contains("pass quick on lo1")),
+        "{words:?}"
+    );
+    assert!(words.iter().any(|words| words.contains("by_hand_enable")), "{words:?}");
+    assert_eq!(words.len(), 2, "the restored file itself is the console's doing: {words:?}");
+
+    // The restored version stands among the changes of the parameter, with its values.
+    let found = json(&demo.dir, &["audit", "list", "--parameter", "POT_EXTIF"]);
+    let newest = &found["records"][0];
+    assert_eq!((&newest["action"], &newest["changes"][0]["to"]), (&"restore".into(), &"vtnet1".into()), "{found}");
+    assert!(
+        newest["message"].as_str().is_some_and(|words| words.contains("POT_EXTIF from vtnet2 to vtnet1")),
+        "{newest}"
+    );
+}
+
+#[test]
+fn a_save_that_was_killed_halfway_is_not_taken_for_someone_elses() {
+    let demo = watching();
+    for (number, step) in ["save-written", "save-recorded"].iter().enumerate() {
+        let killed = Command::new(program())
+            .arg("--root")
+            .arg(&demo.dir)
+            .args(["conf", "set", &format!("POT_EXTIF=vtnet{number}"), "--force", "--reason", "a test"])
+            .env("POT_CONSOLE_CRASH_AT", step)
+            .output()
+            .expect("a save");
+        assert!(!killed.status.success(), "{step}");
+        assert!(demo.read("/usr/local/etc/pot/pot.conf").contains(&format!("vtnet{number}")), "{step}");
+        // The next change looks first; so does the console itself.
+        set(&demo.dir, "POT_TMP=/var/tmp");
+        set(&demo.dir, "POT_TMP=/tmp");
+        assert_eq!(outside(&demo.dir), Vec::<Value>::new(), "{step}");
+    }
+}
+
+#[test]
+fn a_checkpoint_signed_with_another_key_is_refused() {
+    let (own, other) = (host(), host());
+    let [own_root, other_root] = [&own, &other].map(|folder| folder.path().join("host"));
+    let file = |folder: &tempfile::TempDir| folder.path().join("checkpoint.json").to_str().expect("a path").to_owned();
+    for (root, file) in [(&own_root, file(&own)), (&other_root, file(&other))] {
+        set(root, "POT_EXTIF=vtnet1");
+        assert!(console(root, &["audit", "checkpoint", &file]).status.success());
+    }
+    // Whoever wants to hide what was cut off signs with a key of their own.
+    let keys = "var/db/pot-console/root/keys";
+    std::fs::rename(own_root.join(keys), own.path().join("kept")).expect("set the key aside");
+    let forged = own.path().join("forged.json").to_str().expect("a path").to_owned();
+    let output = console(&own_root, &["audit", "verify", "--checkpoint", &file(&own)]);
+    assert_eq!(output.status.code(), Some(1), "without a key nothing is known of a signature: {}", stdout(&output));
+    assert!(!own_root.join(keys).exists(), "checking makes no key");
+    assert!(console(&own_root, &["audit", "checkpoint", &forged]).status.success());
+    std::fs::remove_dir_all(own_root.join(keys)).expect("remove the forger's key");
+    std::fs::rename(own.path().join("kept"), own_root.join(keys)).expect("put the key back");
+    let output = console(&own_root, &["audit", "verify", "--checkpoint", &forged]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert!(stdout(&output).contains("REFUSED"), "{}", stdout(&output));
+    assert_eq!(console(&own_root, &["audit", "verify", "--checkpoint", &file(&own)]).status.code(), Some(0));
+    let found = json(&own_root, &["audit", "verify", "--checkpoint", &file(&other)]);
+    assert_eq!(found["sound"], false, "{found}");
+}
+
+#[test]
+fn who_has_seen_the_sign_in_page_and_nothing_more_is_no_refusal() {
+    let demo = watching();
+    let address = demo.url.trim_start_matches("http://");
+    let get = |path: &str, cookie: &str| {
+        let mut connection = std::net::TcpStream::connect(address).expect("connect");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
+        connection.write_all(head.as_bytes()).expect("ask");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    let page = get("/sign-in", "none=1");
+    let cookie = page.lines().find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then_some(line));
+    let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).expect("a cookie for the form").to_owned();
+    for path in ["/history", "/sign-in", "/"] {
+        let answer = get(path, &cookie);
+        let status = if path == "/sign-in" { "HTTP/1.1 200" } else { "HTTP/1.1 303" };
+        assert!(answer.starts_with(status), "{path}: {answer}");
+        assert!(!answer.to_ascii_lowercase().contains("set-cookie"), "the form's token is known again: {answer}");
+    }
+    let found = json(&demo.dir, &["audit", "list", "--action", "refusal"]);
+    assert_eq!(found["records"], Value::Array(Vec::new()), "{found}");
+}
+
+#[test]
+fn settings_that_were_changed_while_the_console_was_stopped_are_recorded() {
+    let mut demo = watching();
+    demo.stop();
+    let path = demo.path("/usr/local/etc/pot-console.toml");
+    std::fs::write(&path, "reason_required = true\n").expect("write the settings");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("the settings' mode");
+    demo.start_again();
+    let found = json(&demo.dir, &["audit", "list", "--action", "settings"]);
+    let message = found["records"][0]["message"].as_str().expect("a record of the settings");
+    assert!(message.contains("reason_required from false to true"), "{message}");
+    assert_eq!(found["records"].as_array().map(Vec::len), Some(1), "{found}");
 }

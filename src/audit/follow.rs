@@ -1,6 +1,6 @@
 //! Keeping the projection up with the journal, and holding one against the other.
 
-use super::store::{Differences, Store, StoreError};
+use super::store::{Comparison, Differences, Store, StoreError};
 use crate::digest::Digest;
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Refusal, Reply};
@@ -64,7 +64,8 @@ pub async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<P
         let mut new = batch(client, held.map_or(0, |(sequence, _)| sequence.saturating_sub(1))).await?;
         if let Some((sequence, hash)) = held {
             let same = new.records.first().is_some_and(|record| record.sequence == sequence)
-                && new.hashes.first() == Some(&hash);
+                && new.hashes.first() == Some(&hash)
+                && store.first().await?.is_some_and(|first| first <= new.first);
             if !same {
                 store.clear().await?;
                 continue;
@@ -72,7 +73,8 @@ pub async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<P
             new.records.remove(0);
             new.hashes.remove(0);
         }
-        store.append(&new.records, &new.hashes).await?;
+        // Not when the command line has cleared it meanwhile, to fill it anew.
+        store.append_after(held.map_or(0, |(sequence, _)| sequence), &new.records, &new.hashes).await?;
         let held = new.records.last().map(|record| record.sequence).or(held.map(|(sequence, _)| sequence)).unwrap_or(0);
         if new.first > 1 {
             store.drop_before(new.first).await?;
@@ -107,15 +109,14 @@ pub async fn follow(store: Store, client: Client, progress: watch::Sender<Progre
 
 /// Holds every row against the journal: every record that differs, in words.
 pub async fn compare_all(store: &Store, client: &Client) -> Result<Differences, FollowError> {
-    let mut differences = Differences::default();
+    let mut comparison = Comparison::begin(store).await?;
     let mut after = 0;
     loop {
         let found = batch(client, after).await?;
-        let Some(last) = found.records.last().map(|record| record.sequence) else {
-            differences.add_all(store.outside(found.first, after.max(found.first)).await?);
-            return Ok(differences);
-        };
-        differences.add_all(store.compare(&found.records, &found.hashes).await?);
-        after = last;
+        let more = comparison.add(found.first, found.last, &found.records, &found.hashes).await?;
+        match found.records.last() {
+            Some(record) if more => after = record.sequence,
+            _ => return Ok(comparison.end().await?),
+        }
     }
 }

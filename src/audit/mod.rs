@@ -12,4 +12,4 @@ mod store;
 pub use export::{CSV_HEAD, csv_field, csv_line, json_line};
 pub use follow::{FollowError, Progress, catch_up, compare_all, follow};
 pub use query::{Act, Cursor, Filter, Page, ParameterChange};
-pub use store::{Differences, Store, StoreError};
+pub use store::{Comparison, Differences, Store, StoreError};

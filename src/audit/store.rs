@@ -128,6 +128,28 @@ impl sqlx::FromRow<'_, SqliteRow> for Row {
     }
 }
 
+/// A row as the database has it.
+#[derive(Debug)]
+struct Held {
+    row: Row,
+    ended: Option<i64>,
+    ended_outcome: Option<String>,
+    borne_out: bool,
+    searchable: bool,
+}
+
+impl sqlx::FromRow<'_, SqliteRow> for Held {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            row: Row::from_row(row)?,
+            ended: row.try_get("ended")?,
+            ended_outcome: row.try_get("ended_outcome")?,
+            borne_out: row.try_get("borne_out")?,
+            searchable: row.try_get("searchable")?,
+        })
+    }
+}
+
 /// The word that serde writes for a fieldless variant.
 pub(super) fn word<T: serde::Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
@@ -316,22 +338,45 @@ impl Store {
         Ok(row.and_then(|(sequence, hash)| Some((unsigned(sequence), Digest::from_bytes(hash.try_into().ok()?)))))
     }
 
+    /// The first record held.
+    pub async fn first(&self) -> Result<Option<u64>, StoreError> {
+        let first: Option<i64> = sqlx::query_scalar("SELECT min(sequence) FROM record").fetch_one(&self.pool).await?;
+        Ok(first.map(unsigned))
+    }
+
     /// How many records are held.
     pub async fn count(&self) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM record").fetch_one(&self.pool).await?;
         Ok(unsigned(count))
     }
 
-    /// Takes in records that follow the last one held, all or none.
+    /// Takes in records that follow the last one held, all or none; any, when none is held.
     ///
     /// # Errors
     /// [`StoreError::Gap`] when the first does not follow; the caller clears and starts anew.
     pub async fn append(&self, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
+        self.append_to(None, records, hashes).await
+    }
+
+    /// The same to what the caller has seen: `after` is the last record held, 0 when none is.
+    ///
+    /// # Errors
+    /// [`StoreError::Gap`], too, when someone else has filled or cleared the database since.
+    pub async fn append_after(&self, after: u64, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
+        self.append_to(Some(after), records, hashes).await
+    }
+
+    async fn append_to(&self, after: Option<u64>, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let mut held: Option<u64> = sqlx::query_scalar("SELECT max(sequence) FROM record")
             .fetch_one(&mut *transaction)
             .await
             .map(|held: Option<i64>| held.map(unsigned))?;
+        if let (Some(after), Some(first)) = (after, records.first())
+            && held.unwrap_or(0) != after
+        {
+            return Err(StoreError::Gap { held: held.unwrap_or(0), found: first.sequence });
+        }
         for (records, hashes) in records.chunks(AT_ONCE).zip(hashes.chunks(AT_ONCE)) {
             held = append_some(&mut transaction, held, records, hashes).await?;
         }
@@ -359,8 +404,7 @@ impl Store {
 
     /// Drops what stands before `first`, which the journal has pruned.
     pub async fn drop_before(&self, first: u64) -> Result<(), StoreError> {
-        let oldest: Option<i64> = sqlx::query_scalar("SELECT min(sequence) FROM record").fetch_one(&self.pool).await?;
-        if oldest.is_none_or(|oldest| unsigned(oldest) >= first) {
+        if self.first().await?.is_none_or(|oldest| oldest >= first) {
             return Ok(());
         }
         let mut transaction = self.pool.begin().await?;
@@ -375,40 +419,48 @@ impl Store {
         Ok(())
     }
 
-    /// Rows that the journal has no place for, before `first` or after `last`.
-    pub async fn outside(&self, first: u64, last: u64) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<i64> =
-            sqlx::query_scalar("SELECT sequence FROM record WHERE sequence < ? OR sequence > ? LIMIT 1000")
-                .bind(signed(first))
-                .bind(signed(last))
-                .fetch_all(&self.pool)
-                .await?;
-        let values: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT sequence FROM change WHERE sequence < ? OR sequence > ? ORDER BY sequence LIMIT 1000",
+    /// Rows up to `until` that the journal, which begins with `first` and ends with `last`, has no place for.
+    async fn outside(&self, first: u64, last: u64, until: u64) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<i64> = sqlx::query_scalar(
+            "SELECT sequence FROM record WHERE sequence < ? OR sequence BETWEEN ? AND ? ORDER BY sequence LIMIT 1000",
         )
         .bind(signed(first))
-        .bind(signed(last))
+        .bind(signed(last.saturating_add(1)))
+        .bind(signed(until))
         .fetch_all(&self.pool)
         .await?;
-        let stray = values.into_iter().filter(|value| !rows.contains(value)).collect::<Vec<_>>();
-        let taken: Option<i64> = sqlx::query_scalar("SELECT held FROM progress").fetch_optional(&self.pool).await?;
-        let held = self.last().await?.map_or(0, |(held, _)| held);
-        let lost = taken
-            .filter(|taken| unsigned(*taken) != held)
-            .map(|taken| format!("the database ends with record {held}, but it had taken in record {taken}"));
+        let values: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT sequence FROM change WHERE sequence NOT IN (SELECT sequence FROM record) \
+             ORDER BY sequence LIMIT 1000",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let words: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM words_docsize WHERE id NOT IN (SELECT sequence FROM record) ORDER BY id LIMIT 1000",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let rows = rows.into_iter().map(|row| format!("row {row} of the database is not in the journal"));
-        let stray = stray
+        let words =
+            words.into_iter().map(|row| format!("the database has words of record {row}, which is not in the journal"));
+        let stray = values
             .into_iter()
             .map(|row| format!("the database has values of record {row}, which is not in the journal"));
-        Ok(rows.chain(stray).chain(lost).collect())
+        Ok(rows.chain(stray).chain(words).collect())
     }
 
     /// Holds rows against the journal's records, which must be consecutive: each record that differs, in words.
-    pub async fn compare(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
+    async fn compare(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
-        let rows: Vec<Row> = sqlx::query_as(
+        // Whether an outcome in the database bears out how an intent's row says that it ended, and whether the act is
+        // found by its words.
+        let rows: Vec<Held> = sqlx::query_as(
             "SELECT sequence, hash, id, time_ms, stage, intent, actor, method, address, action, object, reason, \
-             outcome, message, run, json, person, is_change FROM record WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
+             outcome, message, run, json, person, is_change, ended, ended_outcome, stage <> 'intent' OR ended IS NULL \
+             OR EXISTS (SELECT 1 FROM record AS other WHERE other.sequence = record.ended AND other.intent = \
+             record.sequence AND other.outcome IS record.ended_outcome) AS borne_out, \
+             EXISTS (SELECT 1 FROM words_docsize WHERE words_docsize.id = record.sequence) AS searchable \
+             FROM record WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
         )
         .bind(signed(first.sequence))
         .bind(signed(last.sequence))
@@ -418,17 +470,6 @@ impl Store {
         let values: Vec<Value> = sqlx::query_as(
             "SELECT name, sequence, position, from_value, to_value FROM change WHERE sequence BETWEEN ? AND ? \
              ORDER BY sequence, position",
-        )
-        .bind(signed(first.sequence))
-        .bind(signed(last.sequence))
-        .fetch_all(&self.pool)
-        .await?;
-        // How each row says that its act ended, and whether an outcome in the database bears it out.
-        type End = (i64, Option<i64>, Option<String>, bool);
-        let ends: Vec<End> = sqlx::query_as(
-            "SELECT act.sequence, act.ended, act.ended_outcome, act.ended IS NULL OR EXISTS (SELECT 1 FROM record AS \
-             outcome WHERE outcome.sequence = act.ended AND outcome.intent = act.sequence AND outcome.outcome IS \
-             act.ended_outcome) FROM record AS act WHERE act.sequence BETWEEN ? AND ?",
         )
         .bind(signed(first.sequence))
         .bind(signed(last.sequence))
@@ -444,12 +485,11 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
 
-        let mut rows: BTreeMap<i64, Row> = rows.into_iter().map(|row| (row.sequence, row)).collect();
+        let mut rows: BTreeMap<i64, Held> = rows.into_iter().map(|held| (held.row.sequence, held)).collect();
         let mut by_record: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
         for value in values {
             by_record.entry(value.1).or_default().push(value);
         }
-        let ends: BTreeMap<i64, End> = ends.into_iter().map(|end| (end.0, end)).collect();
         let folded: BTreeMap<i64, (Option<i64>, Option<String>)> =
             folded.into_iter().map(|(act, ended, outcome)| (act, (ended, outcome))).collect();
         let mut found = Vec::new();
@@ -457,33 +497,29 @@ impl Store {
             let sequence = record.sequence;
             let wanted = Row::of(record, hash)?;
             let of_record = by_record.remove(&wanted.sequence).unwrap_or_default();
-            match rows.remove(&wanted.sequence) {
+            let held = match rows.remove(&wanted.sequence) {
                 None => {
                     found.push(format!("record {sequence} is missing in the database"));
                     continue;
                 }
-                Some(row) if row != wanted => {
+                Some(held) if held.row != wanted => {
                     found.push(format!("record {sequence} differs in the database from the journal"));
                     continue;
                 }
-                Some(_) => {}
-            }
-            let end = ends.get(&wanted.sequence).map(|(_, ended, outcome, sound)| (*ended, outcome.clone(), *sound));
+                Some(held) => held,
+            };
             let ends_well = match record.entry.stage {
-                Stage::Event => {
-                    end.is_some_and(|(ended, outcome, _)| ended == Some(wanted.sequence) && outcome == wanted.outcome)
-                }
+                Stage::Event => held.ended == Some(wanted.sequence) && held.ended_outcome == wanted.outcome,
                 // The intent may have been pruned; then there is nothing to hold against.
                 Stage::Outcome => {
-                    end.is_some_and(|(ended, outcome, _)| ended.is_none() && outcome.is_none())
+                    held.ended.is_none()
+                        && held.ended_outcome.is_none()
                         && wanted.intent.and_then(|intent| folded.get(&intent)).is_none_or(|(ended, outcome)| {
                             *ended == Some(wanted.sequence) && *outcome == wanted.outcome
                         })
                 }
                 // An intent may only be called ended by an outcome that names it.
-                Stage::Intent => {
-                    end.is_some_and(|(ended, outcome, sound)| sound && ended.is_some() == outcome.is_some())
-                }
+                Stage::Intent => held.borne_out && held.ended.is_some() == held.ended_outcome.is_some(),
             };
             if !ends_well {
                 found.push(format!("how record {sequence} ended differs in the database"));
@@ -496,6 +532,9 @@ impl Store {
             if !values.eq(of_record) {
                 found.push(format!("the values of record {sequence} differ in the database"));
             }
+            if held.searchable == (record.entry.stage == Stage::Outcome) {
+                found.push(format!("the words of record {sequence} differ in the database"));
+            }
         }
         found.extend(rows.into_keys().map(|extra| format!("row {extra} of the database is not in the journal")));
         found.extend(
@@ -504,6 +543,63 @@ impl Store {
                 .map(|extra| format!("the database has values of record {extra} that the journal does not have")),
         );
         Ok(found)
+    }
+}
+
+/// The database as far as it was when this began, held against the journal part by part. Records go on being made and
+/// taken in meanwhile: what came later is neither missing nor too much.
+#[derive(Debug)]
+pub struct Comparison {
+    store: Store,
+    /// The last record held at the beginning.
+    held: u64,
+    /// The journal's first and last record, as the newest part says.
+    first: u64,
+    last: u64,
+    found: Differences,
+}
+
+impl Comparison {
+    /// Notes how far the database is. The journal must be read after this: it is then at least as far.
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        // One statement, so that both are of one moment.
+        let (held, taken): (Option<i64>, Option<i64>) =
+            sqlx::query_as("SELECT (SELECT max(sequence) FROM record), (SELECT max(held) FROM progress)")
+                .fetch_one(&store.pool)
+                .await?;
+        let mut found = Differences::default();
+        if held != taken {
+            let [held, taken] = [held, taken].map(|number| number.unwrap_or(0));
+            found.add_all(vec![format!("the database ends with record {held}, but it had taken in record {taken}")]);
+        }
+        Ok(Self { store: store.clone(), held: held.map_or(0, unsigned), first: 0, last: 0, found })
+    }
+
+    /// The last record held when this began.
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Holds rows against records that follow those of the part before; the journal runs from `first` to `last`.
+    /// Whether more of it is wanted.
+    pub async fn add(
+        &mut self,
+        first: u64,
+        last: u64,
+        records: &[Record],
+        hashes: &[Digest],
+    ) -> Result<bool, StoreError> {
+        (self.first, self.last) = (first, last);
+        let count = records.partition_point(|record| record.sequence <= self.held);
+        let (records, hashes) = (records.get(..count).unwrap_or(records), hashes.get(..count).unwrap_or(hashes));
+        self.found.add_all(self.store.compare(records, hashes).await?);
+        Ok(records.last().is_some_and(|record| record.sequence < self.held))
+    }
+
+    /// What differs.
+    pub async fn end(mut self) -> Result<Differences, StoreError> {
+        self.found.add_all(self.store.outside(self.first, self.last, self.held).await?);
+        Ok(self.found)
     }
 }
 
@@ -643,6 +739,44 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn who_saw_the_database_before_it_was_cleared_puts_nothing_into_the_empty_one() {
+        let (store, _folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append_after(0, &records[..3], &hashes[..3]).await.unwrap();
+        store.clear().await.unwrap();
+        let late = store.append_after(3, &records[3..], &hashes[3..]).await;
+        assert!(matches!(late, Err(StoreError::Gap { held: 0, found: 4 })), "{late:?}");
+        assert_eq!(store.last().await.unwrap(), None);
+        store.append_after(0, &records, &hashes).await.unwrap();
+        assert_eq!(store.first().await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_the_database_is_held_against_the_journal_is_no_difference() {
+        let (store, _folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append(&records[..2], &hashes[..2]).await.unwrap();
+        // The journal is further than the database; then the database catches up while it is looked at.
+        let mut comparison = Comparison::begin(&store).await.unwrap();
+        store.append(&records[2..], &hashes[2..]).await.unwrap();
+        assert!(!comparison.add(1, 4, &records, &hashes).await.unwrap());
+        assert_eq!(comparison.end().await.unwrap(), Differences::default());
+        // A row that the journal never had is one, and so is a row that was taken away at the end.
+        for (tampering, named) in [
+            ("UPDATE record SET sequence = 9 WHERE sequence = 4", "row 9 of the database is not in the journal"),
+            ("DELETE FROM record WHERE sequence = 4", "ends with record 3, but it had taken in record 4"),
+        ] {
+            store.clear().await.unwrap();
+            store.append(&records, &hashes).await.unwrap();
+            sqlx::query(tampering).execute(&store.pool).await.unwrap();
+            let mut comparison = Comparison::begin(&store).await.unwrap();
+            comparison.add(1, 4, &records, &hashes).await.unwrap();
+            let found = comparison.end().await.unwrap();
+            assert!(found.named.iter().any(|found| found.contains(named)), "{tampering}: {found:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn every_altered_column_is_found() {
         let (store, _folder) = store().await;
         let (mut records, mut hashes) = a_day();
@@ -697,6 +831,8 @@ pub(super) mod tests {
             "UPDATE change SET to_value = '10.0.0.0/8'",
             "DELETE FROM change",
             "INSERT INTO change VALUES ('POT_GATEWAY', 4, 0, NULL, 'x')",
+            "DELETE FROM words WHERE rowid = 2",
+            "INSERT INTO words (rowid, text) VALUES (3, 'anna')",
         ] {
             sqlx::query(tampered).execute(&store.pool).await.unwrap();
             assert!(!store.compare(&records, &hashes).await.unwrap().is_empty(), "{tampered}");

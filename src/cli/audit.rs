@@ -16,6 +16,7 @@ use crate::executor::local::Local;
 use crate::executor::protocol::{Command, ExportFormat, Refusal, RefusalKind, Reply};
 use crate::journal::record::{Action, Method, Outcome, Record, Stage};
 use crate::journal::{BackupReport, Checkpoint, CheckpointKey, check_backup, restore_backup, verify, write_backup};
+use crate::layout::Layout;
 use crate::process::harmless;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
@@ -446,13 +447,7 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
     let dir = layout.private().join("journal");
     std::fs::read_dir(&dir).with_context(|| format!("reading the journal in {}", dir.display()))?;
     let checkpoint = checkpoint.map(read_checkpoint).transpose()?;
-    if let Some(checkpoint) = &checkpoint
-        && let Ok(key) = CheckpointKey::open_or_make(&layout.private().join("keys"))
-        && let Err(error) = checkpoint.must_be_signed_by(&key.public())
-    {
-        // The journal may have come from another machine; its text decides.
-        complain(&format!("pot-console: {error}\n"));
-    }
+    let forged = checkpoint.as_ref().map(|checkpoint| signed_here(checkpoint, &layout)).transpose()?.flatten();
     // The journal is read before the executor opens it: opening sets a torn end aside.
     let report = verify(&dir, &head_path(&layout), checkpoint.as_ref());
     let database = if report.sound {
@@ -466,7 +461,9 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
         Err(error) => (None, Some(format!("{error:#}"))),
     };
     let differs = unread.is_some() || database.as_ref().is_some_and(|database| database.count > 0);
-    let sound = report.sound && !differs;
+    let sound = report.sound && !differs && forged.is_none();
+    // What a pruning has dropped can no longer be held against anything.
+    let dropped = checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.sequence < report.first);
     match global.format {
         Format::Json => print_json(&json!({
             "sound": sound,
@@ -478,6 +475,8 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
             "problem": report.problem.as_ref().map(ToString::to_string),
             "record": report.problem.as_ref().and_then(|problem| problem.sequence),
             "checkpoint": checkpoint.as_ref().map(|checkpoint| checkpoint.sequence),
+            "checkpoint_problem": forged,
+            "checkpoint_record_dropped": dropped,
             "database": database.as_ref().map(|database| json!({
                 "held": database.held,
                 "behind": database.held.map(|held| report.last.saturating_sub(held)),
@@ -498,8 +497,17 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
             if report.torn > 0 {
                 text.push_str("journal:  a last write was cut off; the next start sets it aside\n");
             }
-            if let (Some(checkpoint), true) = (&checkpoint, report.sound) {
-                text.push_str(&format!("checkpoint: record {} is the one that was signed\n", checkpoint.sequence));
+            if let Some(checkpoint) = &checkpoint {
+                let record = checkpoint.sequence;
+                match &forged {
+                    Some(problem) => text.push_str(&format!("checkpoint: REFUSED: {problem}\n")),
+                    None if !report.sound => {}
+                    None if dropped => text.push_str(&format!(
+                        "checkpoint: record {record} was dropped by a pruning; of the records that are kept it proves \
+                         nothing: use a newer one\n"
+                    )),
+                    None => text.push_str(&format!("checkpoint: record {record} is the one that was signed\n")),
+                }
             }
             if let Some(problem) = &unread {
                 text.push_str(&format!("database: {}\n", harmless(problem)));
@@ -533,6 +541,15 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
         }
     }
     Ok(if sound { Exit::Done } else { Exit::Refused })
+}
+
+/// Why a checkpoint is not this console's own: whoever may write the file could have signed anything with another key.
+fn signed_here(checkpoint: &Checkpoint, layout: &Layout) -> anyhow::Result<Option<String>> {
+    let key = CheckpointKey::open(&layout.private().join("keys")).context("reading the key of checkpoints")?;
+    Ok(match key {
+        None => Some("this console has signed none: its key is not there".to_owned()),
+        Some(key) => checkpoint.must_be_signed_by(&key.public()).err().map(|error| error.to_string()),
+    })
 }
 
 fn read_checkpoint(file: &Path) -> anyhow::Result<Checkpoint> {

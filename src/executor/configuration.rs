@@ -184,6 +184,7 @@ impl Executor {
         let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
         // Under the lock, for a run of another process may have ended meanwhile and wait to be kept.
         self.nothing_runs()?;
+        self.look_under_lock(&[ManagedFile::PotConf]);
 
         let files = self.read_configuration()?;
         let outlook = self.outlook(asking, &files, edits)?;
@@ -376,7 +377,7 @@ impl Executor {
             .iter()
             .map(|edit| edit.name.as_str())
             .filter_map(|name| {
-                let (from, to) = (own_value(old, name), own_value(&after, name));
+                let (from, to) = (old.own_value(name), after.own_value(name));
                 (from != to).then(|| Change { name: name.to_owned(), from, to })
             })
             .collect();
@@ -391,13 +392,13 @@ impl Executor {
             .iter()
             .filter_map(|edit| {
                 let name = edit.name.as_str();
-                let theirs = own_value(now, name);
+                let theirs = now.own_value(name);
                 let yours = match &edit.action {
                     EditAction::Set(value) => Some(value.clone()),
                     EditAction::Unset => None,
                 };
                 // Without the text that the form was made from, everything that differs may be a collision.
-                let they_changed = before.as_ref().is_none_or(|before| own_value(before, name) != theirs);
+                let they_changed = before.as_ref().is_none_or(|before| before.own_value(name) != theirs);
                 (they_changed && theirs != yours).then(|| Collision { name: name.to_owned(), theirs, yours })
             })
             .collect();
@@ -424,15 +425,6 @@ impl Executor {
             Some(record) => (Some(record.entry.actor.name), Some(record.time)),
             None => (None, None),
         }
-    }
-}
-
-/// The value that pot.conf itself gives, when that is certain.
-pub(super) fn own_value(configuration: &Configuration, name: &str) -> Option<String> {
-    let setting = configuration.setting(name);
-    match setting.source {
-        crate::potconf::Source::PotConf => setting.value.or(setting.raw),
-        _ => None,
     }
 }
 

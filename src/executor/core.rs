@@ -3,7 +3,7 @@
 //! A request goes through here from top to bottom: who is it ([`Executor::identify`]) → may they
 //! ([`permissions::permission`]) → have they proved it → the room → a refusal is recorded.
 
-use super::evidence::{Evidence, Pace, own};
+use super::evidence::{Evidence, Pace};
 use super::facts::FactsCache;
 use super::permissions::{self, Who};
 use super::protocol::{Command, Refusal, RefusalKind, Reply, Request, Secret};
@@ -14,7 +14,7 @@ use crate::accounts::session::{Lifetimes, SessionKey, Sessions};
 use crate::accounts::store::Accounts;
 use crate::accounts::throttle::Throttle;
 use crate::digest::Digest;
-use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Reported, Role, Stage};
+use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::plan::ProofNeeded;
@@ -120,17 +120,7 @@ impl Executor {
 
     /// Takes new settings; sessions that exist keep their lifetimes until the next request.
     pub fn replace_settings(&self, settings: Settings) {
-        let differences = self.settings().differences(&settings);
-        if !differences.is_empty() {
-            let names: Vec<&str> = differences.iter().map(|(name, _, _)| *name).collect();
-            let message = format!("The settings were read again; {} changed.", names.join(", "));
-            let mut entry = own(Action::Settings, "settings", Outcome::Done, message);
-            entry.changes = differences
-                .into_iter()
-                .map(|(name, from, to)| Change { name: name.to_owned(), from: Some(from), to: Some(to) })
-                .collect();
-            self.evidence.append_outcome(entry);
-        }
+        self.note_settings(&settings);
         lock(&self.sessions).set_lifetimes(lifetimes(&settings));
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }

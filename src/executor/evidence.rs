@@ -191,10 +191,16 @@ impl Evidence {
 
     /// Notices what other processes appended, and tells the web process.
     pub(super) fn tell(&self) {
-        match self.journal.last() {
-            Ok((last, _)) => self.hints.tell(|hint| hint.journal = last),
-            Err(error) => tracing::error!("{error}"),
+        if let Err(error) = self.tell_of_last() {
+            tracing::error!("{error}");
         }
+    }
+
+    /// The same, for those who ask so often that a complaint each time would be noise.
+    pub(super) fn tell_of_last(&self) -> Result<(), JournalError> {
+        let (last, _) = self.journal.last()?;
+        self.hints.tell(|hint| hint.journal = last);
+        Ok(())
     }
 
     pub(super) fn after(&self, after: u64, limit: u32) -> Result<Reply, Refusal> {

@@ -112,6 +112,7 @@ impl Executor {
             let begun = Instant::now();
             self.gather_facts();
             self.look_for_outside_changes();
+            self.prune_history_daily();
             self.evidence.write_counted(false);
             self.evidence.tell();
             self.tell_of_runs();

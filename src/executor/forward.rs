@@ -1,8 +1,9 @@
-//! Each record of the history as a line of syslog's auth facility, where the settings ask for it: a log host that gets
-//! it holds the record's hash where root of this machine cannot change it.
+//! What follows the journal, records of the command line included: the web process is told that there is more, and each
+//! record goes out as a line of syslog's auth facility, where the settings ask for it. A log host that gets that line
+//! holds the record's hash where root of this machine cannot change it.
 //!
-//! Lines follow the journal, records of the command line included; how far they are stands in `syslog.json` in the
-//! private folder, so that a record made while syslog could not be reached goes out later.
+//! How far the lines are stands in `syslog.json` in the private folder, so that a record made while syslog could not be
+//! reached goes out later.
 
 use super::core::Executor;
 use crate::digest::Digest;
@@ -12,7 +13,7 @@ use crate::platform::crash_point;
 use crate::process::{Limits, Tool, capture, harmless};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks at the journal.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -73,17 +74,20 @@ impl Executor {
 }
 
 fn follow(executor: &Weak<Executor>) {
+    let mut not_before = Instant::now();
     loop {
         let Some(present) = executor.upgrade() else { return };
-        let pause = match present.forward_records() {
-            Ok(()) => PAUSE,
-            Err(error) => {
-                tracing::warn!("the history could not be sent to syslog: {error}");
-                BACK_OFF
-            }
-        };
+        // What the command line appended is to be seen on the pages at once, not with the next look at the host. A
+        // journal that cannot be read is complained about by whoever needs it.
+        let _ = present.evidence.tell_of_last();
+        if Instant::now() >= not_before
+            && let Err(error) = present.forward_records()
+        {
+            tracing::warn!("the history could not be sent to syslog: {error}");
+            not_before = Instant::now() + BACK_OFF;
+        }
         drop(present);
-        std::thread::sleep(pause);
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -121,6 +121,7 @@ impl Executor {
             tracing::error!("the journal is not sound: {problem}");
         }
         self.record_own(Action::Process, "executor", Outcome::Done, "The executor started.".to_owned());
+        self.note_settings(&self.settings());
         self.begin_forwarding().map_err(StartError::Thread)?;
         let executor = Arc::clone(self);
         std::thread::Builder::new()

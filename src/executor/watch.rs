@@ -4,18 +4,19 @@
 //! What was last known stands in `watched.json` in the private folder, the content among the kept versions. A change
 //! of our own is noted there by whoever makes it; the look itself is taken only while nobody holds the change lock.
 
-use super::configuration::{own_value, read_here};
+use super::configuration::read_here;
 use super::core::Executor;
 use super::evidence::own;
-use crate::diff::Diff;
+use crate::diff::{Diff, Side};
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError, Lock};
 use crate::journal::record::{Action, Change, Method, Outcome};
 use crate::journal::{Keep, Retention};
-use crate::operations::plan::ManagedFile;
+use crate::operations::plan::{ManagedFile, Operation};
+use crate::operations::recorder::{changed_parameters, changes_in_words};
 use crate::platform::crash_point;
-use crate::potconf::{Configuration, Document};
-use crate::settings;
+use crate::process::harmless;
+use crate::settings::{self, Settings};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,10 @@ use std::time::Duration;
 const WATCHED: [ManagedFile; 3] = [ManagedFile::PotConf, ManagedFile::PfConf, ManagedFile::RcConf];
 /// A watched file is not longer than this.
 const LONGEST: u64 = 8 << 20;
+/// Runs that are asked for the files they changed.
+const RUNS_LOOKED_AT: usize = 100;
+/// Records among which the newest about a file is looked for.
+const RECORDS_LOOKED_AT: u64 = 500;
 /// How often the history is looked through for what is too old.
 const DAY: Duration = Duration::from_hours(24);
 
@@ -35,6 +40,9 @@ const DAY: Duration = Duration::from_hours(24);
 struct Known {
     /// Content by path; none: there was no such file.
     files: BTreeMap<String, Option<Digest>>,
+    /// The journal's last record when that was noted, by path: later ones may tell of a change of our own.
+    #[serde(default)]
+    seen: BTreeMap<String, u64>,
     /// The newest run whose changes are in it.
     run: u64,
     /// When the history was last looked through for what is too old.
@@ -55,34 +63,27 @@ fn retention(history: &settings::History) -> Retention {
     }
 }
 
-/// What differs between two contents of pot.conf, parameter by parameter; nothing when one of them is not certain.
-fn changed_parameters(default: &[u8], old: &[u8], new: &[u8]) -> Vec<Change> {
-    let read = |own: &[u8]| Some(Configuration::new(Document::parse(default).ok()?, Document::parse(own).ok()?));
-    let (Some(old), Some(new)) = (read(old), read(new)) else { return Vec::new() };
-    let names: BTreeSet<String> =
-        old.settings().into_iter().chain(new.settings()).map(|setting| setting.name).collect();
-    names
-        .into_iter()
-        .filter_map(|name| {
-            let (from, to) = (own_value(&old, &name), own_value(&new, &name));
-            (from != to).then_some(Change { name, from, to })
-        })
-        .collect()
-}
-
-/// `POT_NETWORK from 10.192.0.0/10 to 10.200.0.0/16`, at most five of them.
-fn in_words(changes: &[Change]) -> String {
+/// `taken out: nat-anchor pot-nat; added: pass all`, at most five lines, each cut where it is long.
+fn lines_in_words(diff: &Diff) -> String {
     const SHOWN: usize = 5;
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
-    let mut words: Vec<String> = changes
+    const LONGEST_SHOWN: usize = 100;
+    let changed: Vec<_> =
+        diff.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.side != Side::Context).collect();
+    let mut words: Vec<String> = changed
         .iter()
         .take(SHOWN)
-        .map(|change| format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to)))
+        .map(|line| {
+            let side = if line.side == Side::Added { "added" } else { "taken out" };
+            let text = harmless(line.text.trim()).into_owned();
+            let cut = text.chars().take(LONGEST_SHOWN).collect::<String>();
+            let rest = if cut.len() < text.len() { "…" } else { "" };
+            if text.is_empty() { format!("{side}: an empty line") } else { format!("{side}: {cut}{rest}") }
+        })
         .collect();
-    if changes.len() > SHOWN {
-        words.push(format!("and {} more", changes.len() - SHOWN));
+    if changed.len() > SHOWN {
+        words.push(format!("and {} lines more", changed.len() - SHOWN));
     }
-    words.join(", ")
+    words.join("; ")
 }
 
 impl Executor {
@@ -110,7 +111,9 @@ impl Executor {
     /// Notes content that the console itself wrote. The caller holds the change lock.
     pub(super) fn note_known(&self, path: &Path, bytes: &[u8]) {
         let mut known = self.known();
-        known.files.insert(self.layout.shown(path), Some(Digest::of(bytes)));
+        let shown = self.layout.shown(path);
+        known.seen.insert(shown.clone(), self.last_record());
+        known.files.insert(shown, Some(Digest::of(bytes)));
         self.write_known(&known);
         // Versions are kept of what a change replaces, not of what it writes: for that the difference would be missing.
         if let Err(error) =
@@ -146,18 +149,22 @@ impl Executor {
     /// Looks whether a watched file is another than the one that is known, and records that.
     pub(super) fn look_for_outside_changes(&self) {
         // Someone who changes the host through the console notes it before letting go of the lock.
-        let Ok(lock) = Lock::acquire(&self.layout, "looking for changes made outside", Duration::ZERO) else { return };
+        let Ok(_lock) = Lock::acquire(&self.layout, "looking for changes made outside", Duration::ZERO) else { return };
         // pf's file is not known before the first facts are.
         if self.facts.get().is_none() {
             return;
         }
         self.close_interrupted_under_lock(false);
+        self.look_under_lock(&WATCHED);
+    }
+
+    /// The same for some files. The caller holds the change lock: before it changes one of them, so that what someone
+    /// else did to it just now is not taken for its own doing.
+    pub(super) fn look_under_lock(&self, watched: &[ManagedFile]) {
         let mut known = self.known();
         let before = known.clone();
-        // What a run changed is in its own record.
-        let run = self.newest_run();
-        let by_a_run = std::mem::replace(&mut known.run, run) != run;
-        for file in WATCHED {
+        let mut by_runs = None;
+        for file in watched.iter().copied() {
             let Ok(bytes) = self.read_watched(file) else { continue };
             let path = self.host_path(file);
             let now = bytes.as_deref().map(Digest::of);
@@ -170,22 +177,104 @@ impl Executor {
             {
                 tracing::warn!("{path} could not be kept: {error}");
             }
-            if let Some(last) = last.filter(|_| !by_a_run) {
-                self.record_outside(file, &path, last, now, bytes.as_deref());
+            if let Some(last) = last {
+                let seen = known.seen.get(&path).copied().unwrap_or(0);
+                let written = self.written_since(&path, last, now, seen);
+                // What a run changes with pot's own commands, not with a file of ours, is only in its plan.
+                let by_runs = by_runs.get_or_insert_with(|| self.changed_by_runs_since(known.run));
+                let by_commands = written == last && by_runs.contains(&path);
+                if written != now && !by_commands {
+                    self.record_outside(file, &path, written, now, bytes.as_deref());
+                }
             }
+            known.seen.insert(path.clone(), self.last_record());
             known.files.insert(path, now);
         }
-        let pruning = known.pruned.is_none_or(|last| Timestamp::now().duration_since(last).unsigned_abs() >= DAY);
-        if pruning {
-            known.pruned = Some(Timestamp::now());
+        // Only a look at all of them has seen everything that the runs have left.
+        if watched.len() == WATCHED.len() {
+            known.run = self.newest_run();
         }
         if known != before {
             self.write_known(&known);
         }
+    }
+
+    /// The files that runs after number `since` may have changed.
+    fn changed_by_runs_since(&self, since: u64) -> BTreeSet<String> {
+        let mut files = BTreeSet::new();
+        for id in (since + 1..=self.newest_run()).rev().take(RUNS_LOOKED_AT) {
+            let Ok(run) = self.engine.run_state(id) else { continue };
+            files.extend(run.plan.diffs.iter().map(|diff| diff.file.clone()));
+            if matches!(run.plan.operation, Operation::Init { .. } | Operation::DeInit { .. }) {
+                // pot touches them even where nothing is planned to change.
+                files.insert(self.host_path(ManagedFile::PfConf));
+                files.insert(self.host_path(ManagedFile::RcConf));
+            }
+        }
+        files
+    }
+
+    /// What the history says that a file holds, which held `last` when record `seen` was the newest one. Whoever was
+    /// killed right after writing `now` could note neither that it is done nor what is known.
+    fn written_since(&self, path: &str, last: Option<Digest>, now: Option<Digest>, seen: u64) -> Option<Digest> {
+        let newest = self.evidence.newest(RECORDS_LOOKED_AT);
+        newest.iter().rev().filter(|record| record.sequence > seen && record.entry.object == path).fold(
+            last,
+            |holds, record| {
+                let entry = &record.entry;
+                let happened = entry.outcome == Some(Outcome::Done) || entry.after == now;
+                if happened && entry.after.is_some() && entry.before == holds { entry.after } else { holds }
+            },
+        )
+    }
+
+    fn last_record(&self) -> u64 {
+        self.evidence.journal().last().map_or(0, |(last, _)| last)
+    }
+
+    /// Once a day.
+    pub(super) fn prune_history_daily(&self) {
+        let is_young = |last| Timestamp::now().duration_since(last).unsigned_abs() < DAY;
+        if self.known().pruned.is_some_and(is_young) {
+            return;
+        }
+        let Ok(lock) = Lock::acquire(&self.layout, "noting that the history is pruned", Duration::ZERO) else { return };
+        let known = Known { pruned: Some(Timestamp::now()), ..self.known() };
+        self.write_known(&known);
         // The whole journal is read before anything of it goes: no save waits for that.
         drop(lock);
-        if pruning {
-            self.prune_history();
+        self.prune_history();
+    }
+
+    /// Records how these settings differ from those that were in force last, also before the console was stopped:
+    /// root changes them with an editor.
+    pub(super) fn note_settings(&self, settings: &Settings) {
+        let path = self.layout.private().join("settings.json");
+        let last: Option<BTreeMap<String, String>> =
+            files::read_limited(&path, LONGEST).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let now: BTreeMap<String, String> =
+            settings.values().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if last.as_ref() == Some(&now) {
+            return;
+        }
+        if let Some(last) = last {
+            let names: BTreeSet<&String> = last.keys().chain(now.keys()).collect();
+            let changes: Vec<Change> = names
+                .into_iter()
+                .map(|name| Change { name: name.clone(), from: last.get(name).cloned(), to: now.get(name).cloned() })
+                .filter(|change| change.from != change.to)
+                .collect();
+            let message = format!("The settings were changed: {}.", changes_in_words(&changes));
+            let mut entry = own(Action::Settings, "settings", Outcome::Done, message);
+            entry.changes = changes;
+            self.evidence.append_outcome(entry);
+        }
+        let written = serde_json::to_vec(&now).map_err(|error| error.to_string()).and_then(|bytes| {
+            files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &crash_point)
+                .map_err(|error| error.to_string())
+        });
+        if let Err(error) = written {
+            tracing::warn!("the settings in force could not be noted: {error}");
         }
     }
 
@@ -224,10 +313,16 @@ impl Executor {
         {
             entry.changes = changed_parameters(&default, old, bytes.unwrap_or_default());
             if !entry.changes.is_empty() {
-                entry.message = format!("{path} {what} outside of the console: {}.", in_words(&entry.changes));
+                entry.message = format!("{path} {what} outside of the console: {}.", changes_in_words(&entry.changes));
             }
         }
         entry.diff = old.map(|old| Diff::between(path, &old, bytes.unwrap_or_default()));
+        if let (true, Some(diff)) = (entry.changes.is_empty(), &entry.diff) {
+            let lines = lines_in_words(diff);
+            if !lines.is_empty() {
+                entry.message = format!("{path} {what} outside of the console: {lines}.");
+            }
+        }
         entry.before = last;
         entry.after = now;
         if let Err(refusal) = self.evidence.append(entry) {

@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// Where a pruning leaves its checkpoint.
 pub(super) const PRUNED: &str = "pruned.checkpoint";
+/// The signing key's file in its folder.
+const FILE: &str = "checkpoint.pem";
 /// A checkpoint is half a kilobyte.
 const LONGEST: u64 = 64 << 10;
 
@@ -150,14 +152,19 @@ impl CheckpointKey {
     /// The key in `dir` (the private folder's `keys`), made at first need: `checkpoint.pem`, PKCS#8, mode 0600.
     pub fn open_or_make(dir: &Path) -> Result<Self, JournalError> {
         files::make_private_dir(dir)?;
-        let path = dir.join("checkpoint.pem");
+        Self::open(dir)?.map_or_else(|| Self::make(&dir.join(FILE)), Ok)
+    }
+
+    /// The same; none when no key was made yet.
+    pub fn open(dir: &Path) -> Result<Option<Self>, JournalError> {
+        let path = dir.join(FILE);
         match files::read_limited(&path, LONGEST) {
             Ok(bytes) => std::str::from_utf8(&bytes)
                 .ok()
                 .and_then(|text| SigningKey::from_pkcs8_pem(text).ok())
-                .map(Self)
+                .map(|key| Some(Self(key)))
                 .ok_or_else(|| unusable(&path, io::Error::new(io::ErrorKind::InvalidData, "it holds no ed25519 key"))),
-            Err(files::FileError::Missing(_)) => Self::make(&path),
+            Err(files::FileError::Missing(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

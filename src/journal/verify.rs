@@ -1,7 +1,7 @@
 //! Reads a whole journal and names the first thing that is not as it was written.
 
 use super::chain::{self, GENESIS, Line, Segment, segment_path, segments};
-use super::checkpoint::{Checkpoint, pruned_checkpoint};
+use super::checkpoint::{Checkpoint, PRUNED, pruned_checkpoint};
 use super::head::Head;
 use crate::digest::Digest;
 use crate::platform;
@@ -71,7 +71,10 @@ impl Problem {
         Self::new(
             Some(sequence),
             ProblemKind::Changed,
-            format!("record {sequence} was changed: its text does not give the hash that stands before it"),
+            format!(
+                "record {sequence} was changed, or the one before it together with its hash: its text does not give \
+                 the hash that stands before it"
+            ),
         )
     }
 
@@ -217,7 +220,7 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Problem {
 impl Walk {
     fn all(&mut self, dir: &Path, head: Option<&Path>, checkpoint: Option<&Checkpoint>) -> Result<(), Problem> {
         let snapshot = Snapshot::take(dir, head).map_err(unreadable(dir))?;
-        let pruned = pruned_checkpoint(dir).map_err(unreadable(dir))?;
+        let pruned = pruned_checkpoint(dir).map_err(unreadable(&dir.join(PRUNED)))?;
         for noted in [checkpoint, pruned.as_ref()].into_iter().flatten() {
             self.watched.push(Watched { sequence: noted.sequence, seen: None });
         }

@@ -1,7 +1,10 @@
-//! Where operations say what they are about to do and how it ended: the executor's journal, without naming it here.
+//! Where operations say what they are about to do and how it ended: the executor's journal, without naming it here; and
+//! the words for what became of a file.
 
 use crate::executor::protocol::Refusal;
-use crate::journal::record::{Entry, Record};
+use crate::journal::record::{Change, Entry, Record};
+use crate::potconf::{Configuration, Document};
+use std::collections::BTreeSet;
 
 /// Takes entries into the history.
 pub trait Recorder: Send + Sync {
@@ -10,4 +13,34 @@ pub trait Recorder: Send + Sync {
     /// # Errors
     /// `RefusalKind::NotRecorded`: then nothing may be changed.
     fn record(&self, entry: Entry) -> Result<Record, Refusal>;
+}
+
+/// What differs between two contents of pot.conf, parameter by parameter; nothing when one of them is not certain.
+pub fn changed_parameters(default: &[u8], old: &[u8], new: &[u8]) -> Vec<Change> {
+    let read = |own: &[u8]| Some(Configuration::new(Document::parse(default).ok()?, Document::parse(own).ok()?));
+    let (Some(old), Some(new)) = (read(old), read(new)) else { return Vec::new() };
+    let names: BTreeSet<String> =
+        old.settings().into_iter().chain(new.settings()).map(|setting| setting.name).collect();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let (from, to) = (old.own_value(&name), new.own_value(&name));
+            (from != to).then_some(Change { name, from, to })
+        })
+        .collect()
+}
+
+/// `POT_NETWORK from 10.192.0.0/10 to 10.200.0.0/16`, at most five of them.
+pub fn changes_in_words(changes: &[Change]) -> String {
+    const SHOWN: usize = 5;
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
+    let mut words: Vec<String> = changes
+        .iter()
+        .take(SHOWN)
+        .map(|change| format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to)))
+        .collect();
+    if changes.len() > SHOWN {
+        words.push(format!("and {} more", changes.len() - SHOWN));
+    }
+    words.join(", ")
 }

@@ -5,6 +5,7 @@ use super::engine::{Engine, act_of, console, locked};
 use super::plan::{
     Check, ManagedFile, Operation, PutBackStep, Run, RunEvent, RunEventKind, RunState, StepProgress, StepState, Stream,
 };
+use super::recorder::{changed_parameters, changes_in_words};
 use super::revert::{self, NetworkState, Pending, Phase, Said};
 use super::runs::{Runs, StoredRun};
 use super::{plans, recognise};
@@ -461,13 +462,20 @@ impl Engine {
             .map_err(|error| Failure::because(error.to_string()))?;
         let diff = Diff::between(path, &old, content);
         self.words(current, format!("{path} is written."));
+        let changes = match files::read_limited(&self.host.layout.default_conf(), 8 << 20) {
+            Ok(default) if file == ManagedFile::PotConf => changed_parameters(&default, &old, content),
+            _ => Vec::new(),
+        };
+        let values = changes_in_words(&changes);
+        let values = if values.is_empty() { values } else { format!(": {values}") };
         let mut entry = Self::entry(
             act_of(&locked(&current.inner).stored.run.plan.operation),
             path,
             &current.actor,
             &current.reported,
-            format!("{path} was written by run {}.", current.id),
+            format!("{path} was written by run {}{values}.", current.id),
         );
+        entry.changes = changes;
         entry.run = Some(current.id);
         entry.before = replaced.before;
         entry.after = Some(replaced.after);

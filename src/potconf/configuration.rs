@@ -197,6 +197,15 @@ impl Configuration {
         }
     }
 
+    /// The value that pot.conf itself gives, when that is certain.
+    pub fn own_value(&self, name: &str) -> Option<String> {
+        let setting = self.setting(name);
+        match setting.source {
+            Source::PotConf => setting.value.or(setting.raw),
+            _ => None,
+        }
+    }
+
     /// Every known parameter in the order of [`super::PARAMETERS`], then POT_NETWORK_ families found, then all other
     /// names found, both in the order of the alphabet.
     pub fn settings(&self) -> Vec<Setting> {

@@ -139,7 +139,7 @@ impl FromRequest for Visitor {
         let request = request.clone();
         Box::pin(async move {
             let state = state_of(&request)?;
-            let token = cookie(request.headers(), state.cookie_name()).ok_or(Fault::SignIn)?;
+            let token = session_cookie(request.headers(), state.cookie_name()).ok_or(Fault::SignIn)?;
             let connection = Connection::of(&request)
                 .ok_or_else(|| Fault::Unexpected("this connection was not counted".to_owned()))?;
             let reported = reported(&request, &connection);
@@ -179,7 +179,18 @@ pub fn reported(request: &HttpRequest, connection: &Connection) -> Reported {
     Reported { address: connection.peer.map(|peer| unmapped(peer.ip()).to_string()), browser }
 }
 
-/// The session's token as the browser sent it: base64url of 32 bytes, or nothing.
+/// Bytes in a session's token, and in one that only binds the sign-in form to a browser.
+const SESSION_BYTES: usize = 32;
+const FORM_BYTES: usize = SESSION_BYTES + 1;
+
+/// The session's token as the browser sent it, not one from [`random_token`]: to ask the executor for a session that
+/// never was would be a refusal in the history.
+pub fn session_cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+    cookie(headers, name)
+        .filter(|token| URL_SAFE_NO_PAD.decode(&token.0).is_ok_and(|bytes| bytes.len() == SESSION_BYTES))
+}
+
+/// The token that the browser sent, base64url of a session's 32 bytes or of a form's 33, or nothing.
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
     headers
         .get_all(header::COOKIE)
@@ -188,14 +199,16 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
-        .filter(|value| URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| bytes.len() == 32))
+        .filter(|value| {
+            URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| matches!(bytes.len(), SESSION_BYTES | FORM_BYTES))
+        })
         .map(|value| Secret(value.to_owned()))
 }
 
-/// 32 random bytes as base64url: what a browser holds before anyone has signed in, so that the sign-in form, too, is
-/// bound to it. The executor knows no session of that name.
+/// 33 random bytes as base64url: what a browser holds before anyone has signed in, so that the sign-in form, too, is
+/// bound to it. By its length it is no session's.
 pub fn random_token() -> Result<Secret, Fault> {
-    let mut bytes = [0; 32];
+    let mut bytes = [0; FORM_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| Fault::Unexpected(format!("no random bytes: {error}")))?;
     Ok(Secret(URL_SAFE_NO_PAD.encode(bytes)))
 }
@@ -627,6 +640,7 @@ mod tests {
         let mut map = HeaderMap::new();
         map.insert(header::COOKIE, HeaderValue::from_str(&line).unwrap());
         assert_eq!(cookie(&map, "pot-console"), Some(token));
+        assert_eq!(session_cookie(&map, "pot-console"), None, "what binds the sign-in form is no session");
         assert_eq!(cookie(&headers(&[("cookie", "pot-console=short")]), "pot-console"), None);
     }
 

@@ -129,6 +129,16 @@ impl Filters {
         value == other
     }
 
+    /// Whether the address asks for another time than those that are offered: it stays when the form is sent.
+    fn own_time(&self) -> bool {
+        TIMES.iter().all(|(value, _)| *value != self.since)
+    }
+
+    /// The same for a parameter, one of an extra interface's for example.
+    fn own_parameter(&self) -> bool {
+        !self.parameter.is_empty() && PARAMETERS.iter().all(|known| known.name != self.parameter)
+    }
+
     /// The page that a row's link opens, with this act open or, when it is open, closed.
     fn opened(&self, sequence: u64) -> String {
         let before = self.before.map_or(String::new(), |before| before.to_string());
@@ -170,7 +180,7 @@ impl Shown {
         };
         let done = matches!(act.outcome(), Some(Outcome::Done));
         let way_back = match entry.action {
-            Action::Configuration | Action::Outside if done && !entry.changes.is_empty() => {
+            Action::Configuration | Action::Outside | Action::Restore if done && !entry.changes.is_empty() => {
                 Some(format!("/history/{}/revert", act.record.sequence))
             }
             Action::Restore | Action::Run | Action::Readiness | Action::Outside if entry.before.is_some() && done => {
@@ -200,7 +210,11 @@ impl Shown {
 
     /// What it says of its end, when the outcome's record says something of its own.
     fn ended_message(&self) -> Option<&str> {
-        self.act.ended.as_ref().map(|ended| ended.entry.message.as_str()).filter(|message| !message.is_empty())
+        self.act
+            .ended
+            .as_ref()
+            .map(|ended| ended.entry.message.as_str())
+            .filter(|message| !message.is_empty() && *message != self.act.message())
     }
 
     fn diff(&self) -> Option<&Diff> {
@@ -212,14 +226,28 @@ impl Shown {
         self.entry().after.as_ref().or_else(|| self.act.ended.as_ref().and_then(|ended| ended.entry.after.as_ref()))
     }
 
-    fn method(&self) -> &'static str {
+    /// Who, in few words.
+    fn who(&self) -> &str {
+        if self.entry().action == Action::Outside { "outside" } else { &self.entry().actor.name }
+    }
+
+    /// How the executor knows who it was; none: it does not.
+    fn method(&self) -> Option<&'static str> {
         match self.entry().actor.method {
-            Method::Password => "password",
-            Method::CommandLine => "command line, root",
-            Method::SetupCode => "set-up code",
-            Method::Console => "the console itself",
-            Method::None => "not known",
+            Method::Password => Some("password"),
+            Method::CommandLine => Some("command line, root"),
+            Method::SetupCode => Some("set-up code"),
+            Method::Console => Some("the console itself"),
+            Method::None => None,
         }
+    }
+
+    /// What pot.conf was before this, beside what it is now: that version was kept when it was changed.
+    fn compare_with_today(&self) -> Option<String> {
+        let before =
+            self.entry().before.filter(|_| of_pot_conf(self.entry().action) && !self.entry().changes.is_empty())?;
+        let from = layout::query_value(&before.to_string());
+        Some(format!("/history/files/{}?from={from}&to=now", ManagedFile::PotConf.name()))
     }
 
     fn role(&self) -> String {
@@ -232,7 +260,7 @@ impl Shown {
     }
 
     fn is_parameter(&self, name: &str) -> bool {
-        self.entry().action == Action::Configuration && Name::try_from(name).is_ok()
+        of_pot_conf(self.entry().action) && Name::try_from(name).is_ok()
     }
 
     fn grouped(&self) -> String {
@@ -622,6 +650,11 @@ async fn configuration(visitor: &Visitor) -> Result<ConfigurationView, Fault> {
     }
 }
 
+/// Whether the values of such an act are those of pot.conf.
+fn of_pot_conf(action: Action) -> bool {
+    matches!(action, Action::Configuration | Action::Outside | Action::Restore)
+}
+
 /// The edits that undo an act: each value back to what it was, on the file as it stands today.
 fn inverse(act: &Act) -> Result<Vec<Edit>, Fault> {
     let entry = &act.record.entry;
@@ -631,8 +664,7 @@ fn inverse(act: &Act) -> Result<Vec<Edit>, Fault> {
         Some(Edit { name, action })
     });
     let edits: Vec<Edit> = edits.collect();
-    let of_pot_conf = matches!(entry.action, Action::Configuration | Action::Outside);
-    if edits.is_empty() || !of_pot_conf {
+    if edits.is_empty() || !of_pot_conf(entry.action) {
         return Err(Fault::Invalid(format!("Record {} changed no value of pot.conf.", act.record.sequence)));
     }
     Ok(edits)

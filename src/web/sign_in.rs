@@ -213,7 +213,7 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
         return sign_in_page(&request, StatusCode::UNPROCESSABLE_ENTITY, next, name, carry, problem, None).await;
     }
     // A session that this browser still holds ends here: one browser, one session.
-    let held = guard::cookie(request.headers(), state.cookie_name());
+    let held = guard::session_cookie(request.headers(), state.cookie_name());
     match state.client.ask(None, &reported, Command::SignIn { name: name.clone(), password }).await {
         Ok(Reply::SignedIn { token, session }) => {
             if let Some(held) = held

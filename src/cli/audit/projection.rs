@@ -5,7 +5,7 @@
 //! it with them, and says in one line of JSON what it found.
 
 use super::super::Global;
-use crate::audit::{Differences, Store, StoreError};
+use crate::audit::{Comparison, Store, StoreError};
 use crate::digest::Digest;
 use crate::executor::local::Local;
 use crate::executor::processes::{StartData, WebUser, confine};
@@ -50,6 +50,7 @@ pub(super) struct Answer {
 #[derive(Serialize, Deserialize)]
 struct Part {
     first: u64,
+    last: u64,
     records: Vec<Record>,
     hashes: Vec<Digest>,
 }
@@ -60,13 +61,14 @@ pub(super) fn with_the_journal(global: &Global, local: &mut Local, task: Task) -
         return Ok(None);
     }
     let mut child = start(global, task)?;
+    let mut out = std::io::BufReader::new(child.stdout.take().context("the process for the database has no output")?);
+    // What the database holds is noted before the journal is read, which is thus at least as far.
+    out.by_ref().take(16).read_line(&mut String::new()).context("waiting for the process that reads the database")?;
     let handed_over = hand_over(local, &mut child);
     // Its input ends here.
     drop(child.stdin.take());
     let mut said = String::new();
-    if let Some(out) = child.stdout.take() {
-        out.take(4 << 20).read_to_string(&mut said).context("reading what was found in the database")?;
-    }
+    out.take(4 << 20).read_to_string(&mut said).context("reading what was found in the database")?;
     let status = child.wait().context("waiting for the process that reads the database")?;
     if !status.success() {
         bail!("the history's database could not be read by its owner ({status}); audit rebuild fills it anew");
@@ -97,13 +99,14 @@ fn hand_over(local: &mut Local, child: &mut Child) -> anyhow::Result<()> {
     let mut pipe = std::io::BufWriter::new(pipe);
     let mut after = 0;
     loop {
-        let Reply::Records { records, hashes, first, .. } = local.ask(Command::JournalAfter { after, limit: BATCH })?
+        let Reply::Records { records, hashes, first, last } =
+            local.ask(Command::JournalAfter { after, limit: BATCH })?
         else {
             bail!("the executor gave another answer than was asked for");
         };
-        let Some(last) = records.last().map(|record| record.sequence) else { break };
-        after = last;
-        serde_json::to_writer(&mut pipe, &Part { first, records, hashes }).map_err(std::io::Error::from)?;
+        let Some(newest) = records.last().map(|record| record.sequence) else { break };
+        after = newest;
+        serde_json::to_writer(&mut pipe, &Part { first, last, records, hashes }).map_err(std::io::Error::from)?;
         pipe.write_all(b"\n")?;
     }
     pipe.flush()?;
@@ -136,35 +139,38 @@ pub(super) fn run(layout: &Layout, task: Task) -> anyhow::Result<()> {
     super::super::output::print(&serde_json::to_string(&answer)?)
 }
 
+/// Tells the parent that the journal can be read now.
+fn ready() -> anyhow::Result<()> {
+    super::super::output::print("\n")
+}
+
 fn parts() -> impl Iterator<Item = anyhow::Result<Part>> {
     std::io::stdin().lock().lines().map(|line| Ok(serde_json::from_str(&line?)?))
 }
 
 async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
     if database.symlink_metadata().is_err() {
+        ready()?;
         return Ok(Answer::default());
     }
     let store = Store::open(database).await?;
-    let held = store.last().await?.map_or(0, |(held, _)| held);
-    let mut differences = Differences::default();
-    let (mut first, mut last) = (0, 0);
+    let mut comparison = Comparison::begin(&store).await?;
+    ready()?;
     for part in parts() {
-        let mut part = part?;
-        // What the database has not taken in yet is no difference: it is behind.
-        part.records.retain(|record| record.sequence <= held);
-        part.hashes.truncate(part.records.len());
-        first = part.first;
-        let Some(end) = part.records.last() else { break };
-        last = end.sequence;
-        differences.add_all(store.compare(&part.records, &part.hashes).await?);
+        let part = part?;
+        if !comparison.add(part.first, part.last, &part.records, &part.hashes).await? {
+            break;
+        }
     }
-    differences.add_all(store.outside(first, last).await?);
+    let held = comparison.held();
+    let differences = comparison.end().await?;
     Ok(Answer { held: Some(held), differences: differences.named, count: differences.count, problem: None })
 }
 
 async fn fill(database: &std::path::Path) -> anyhow::Result<Answer> {
     let store = Store::open_or_begin(database).await?;
     store.clear().await?;
+    ready()?;
     let mut answer = Answer::default();
     for part in parts() {
         let part = part?;
