@@ -16,13 +16,54 @@ const BLOCK: usize = 1 << 20;
 const FIRST_BLOCK: usize = 64 << 10;
 /// What is kept of a line that fills a block, in bytes; its header stands at its beginning.
 pub(super) const LONGEST_LINE: usize = 64 << 10;
-/// How far a block's edge is moved to find a line with a header, in lines.
-const EDGE_LINES: usize = 256;
+/// What is kept of one entry's text in bytes; the rest is cut and said so.
+pub(super) const LONGEST_TEXT: usize = 8 << 10;
+/// Lines that are taken into the entry they follow.
+pub(super) const MOST_CONTINUATIONS: usize = 64;
 
 /// Whether an entry may begin here.
 fn begins_entry(line: &[u8]) -> bool {
     let end = memchr(b'\n', line).unwrap_or(line.len());
     line::parse(&line[..end]).is_some_and(|header| line::repeats(&header).is_none())
+}
+
+/// Where the last line of `block` that an entry may begin with begins.
+pub(super) fn last_entry(block: &[u8]) -> Option<usize> {
+    let mut end = block.len();
+    loop {
+        let start = memrchr(b'\n', &block[..end]).map_or(0, |at| at + 1);
+        if begins_entry(&block[start..]) {
+            return Some(start);
+        }
+        end = start.checked_sub(1)?;
+    }
+}
+
+/// Shortens lines that follow an entry's header to what an entry shows: a block full of them would grow without
+/// bounds. How often the entry was repeated may be said after them, so the lines' heads are kept.
+fn shorten(lines: &mut Vec<u8>) -> usize {
+    let whole = lines.len();
+    let mut kept = 0;
+    let mut at = 0;
+    let mut number = 0;
+    while at < whole {
+        let end = memchr(b'\n', &lines[at..]).map(|end| at + end);
+        // The first line may be the rest of a header's, the last one may go on.
+        let most = if number == 0 || end.is_none() { LONGEST_LINE } else { LONGEST_TEXT };
+        if number <= MOST_CONTINUATIONS || end.is_none() {
+            let length = (end.unwrap_or(whole) - at).min(most);
+            lines.copy_within(at..at + length, kept);
+            kept += length;
+            if end.is_some() {
+                lines[kept] = b'\n';
+                kept += 1;
+            }
+        }
+        number += 1;
+        at = end.map_or(whole, |end| end + 1);
+    }
+    lines.truncate(kept);
+    whole - kept
 }
 
 /// Reads a plain file from `end` to its beginning.
@@ -68,8 +109,8 @@ impl<'a> Backwards<'a> {
                     return Ok(Some((start + edge as u64, &self.buffer[edge..])));
                 }
                 None => {
-                    // No entry begins here: all of it belongs to one that begins earlier. Its head is what counts.
-                    self.buffer.truncate(LONGEST_LINE);
+                    // No entry begins here: all of it belongs to one that begins earlier.
+                    shorten(&mut self.buffer);
                     std::mem::swap(&mut self.buffer, &mut self.carry);
                 }
             }
@@ -78,19 +119,17 @@ impl<'a> Backwards<'a> {
 
     /// The first place in the buffer where an entry begins after a line end.
     fn edge(&self) -> Option<usize> {
-        let mut at = 0;
-        let mut fallback = None;
-        for _ in 0..EDGE_LINES {
-            at += memchr(b'\n', &self.buffer[at..])? + 1;
-            if at >= self.buffer.len() {
-                return None;
-            }
-            if begins_entry(&self.buffer[at..]) {
-                return Some(at);
-            }
-            fallback.get_or_insert(at);
+        first_entry_after_line_end(&self.buffer)
+    }
+}
+
+fn first_entry_after_line_end(buffer: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr(b'\n', &buffer[at..])? + 1;
+        if begins_entry(&buffer[at..]) {
+            return Some(at);
         }
-        fallback
     }
 }
 
@@ -119,83 +158,69 @@ pub(super) struct Forwards<R> {
     used: usize,
     /// Offset of the buffer's beginning in the stream.
     offset: u64,
+    /// What was left out of the lines after the entry that the buffer begins with, in bytes.
+    left_out: usize,
     ended: bool,
-    /// A line that fills a block is cut; its rest is passed over.
-    skipping: bool,
 }
 
 impl<R: Read> Forwards<R> {
     pub(super) fn new(stream: R) -> Self {
-        Self { stream, buffer: Vec::new(), used: 0, offset: 0, ended: false, skipping: false }
+        Self { stream, buffer: Vec::new(), used: 0, offset: 0, left_out: 0, ended: false }
     }
 
     /// The next block and its offset in the stream; `None` at its end.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         self.buffer.drain(..self.used);
-        self.offset += self.used as u64;
-        self.used = 0;
+        self.offset += (self.used + self.left_out) as u64;
+        (self.used, self.left_out) = (0, 0);
         loop {
-            while !self.ended && self.buffer.len() < BLOCK {
-                let held = self.buffer.len();
-                self.buffer.resize(held + (BLOCK - held).max(64 << 10), 0);
-                match self.stream.read(&mut self.buffer[held..]) {
-                    Ok(0) => {
-                        self.ended = true;
-                        self.buffer.truncate(held);
-                    }
-                    Ok(count) => self.buffer.truncate(held + count),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => self.buffer.truncate(held),
-                    Err(error) => {
-                        self.buffer.truncate(held);
-                        return Err(error);
-                    }
-                }
-            }
-            if self.skipping {
-                let Some(end) = memchr(b'\n', &self.buffer) else {
-                    self.offset += self.buffer.len() as u64;
-                    self.buffer.clear();
-                    if self.ended {
-                        return Ok(None);
-                    }
-                    continue;
-                };
-                self.buffer.drain(..=end);
-                self.offset += end as u64 + 1;
-                self.skipping = false;
-                continue;
-            }
+            self.fill()?;
             if self.buffer.is_empty() {
                 return Ok(None);
             }
-            if self.ended {
-                self.used = self.buffer.len();
-                return Ok(Some((self.offset, &self.buffer)));
+            // Where something was left out, offsets hold for the entry at the beginning only: it goes alone.
+            let edge = match (self.left_out, self.ended) {
+                (0, true) => None,
+                (0, false) => self.edge(),
+                _ => first_entry_after_line_end(&self.buffer).filter(|&edge| self.ended || self.is_told(edge)),
+            };
+            if edge.is_some() || self.ended {
+                self.used = edge.unwrap_or(self.buffer.len());
+                return Ok(Some((self.offset, &self.buffer[..self.used])));
             }
-            if let Some(edge) = self.edge() {
-                self.used = edge;
-                return Ok(Some((self.offset, &self.buffer[..edge])));
-            }
-            self.skipping = true;
-            let whole = self.buffer.len();
-            self.used = whole;
-            return Ok(Some((self.offset, &self.buffer[..LONGEST_LINE.min(whole)])));
+            self.left_out += shorten(&mut self.buffer);
         }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        while !self.ended && self.buffer.len() < BLOCK {
+            let held = self.buffer.len();
+            self.buffer.resize(held + (BLOCK - held).max(64 << 10), 0);
+            let read = self.stream.read(&mut self.buffer[held..]);
+            self.buffer.truncate(held + read.as_ref().copied().unwrap_or(0));
+            match read {
+                Ok(0) => self.ended = true,
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The last place in the buffer where an entry begins after a line end.
     fn edge(&self) -> Option<usize> {
-        let mut end = self.buffer.len();
-        let mut fallback = None;
-        for _ in 0..EDGE_LINES {
-            let at = memrchr(b'\n', &self.buffer[..end])?;
-            if at + 1 < self.buffer.len() && begins_entry(&self.buffer[at + 1..]) {
-                return Some(at + 1);
-            }
-            fallback.get_or_insert(at + 1);
-            end = at;
+        let last = memrchr(b'\n', &self.buffer)? + 1;
+        if self.is_told(last) && begins_entry(&self.buffer[last..]) {
+            return Some(last);
         }
-        fallback
+        last_entry(&self.buffer[..last - 1]).filter(|&edge| edge > 0)
+    }
+
+    /// Whether enough of the line is there to tell whether an entry begins with it: `… last mess` might go on as
+    /// `last message repeated`.
+    fn is_told(&self, start: usize) -> bool {
+        let line = &self.buffer[start..];
+        line.len() >= LONGEST_LINE || memchr(b'\n', line).is_some()
     }
 }
 

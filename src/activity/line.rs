@@ -190,12 +190,15 @@ fn without_structured_data(text: &[u8]) -> Option<&[u8]> {
     Some(rest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(rest))
 }
 
-/// How often `last message repeated N times` says the line before came again.
+/// How often `last message repeated N times` says the line before came again. FreeBSD's syslogd writes that in its own
+/// name since 12, without any before.
 pub fn repeats(header: &Header<'_>) -> Option<u64> {
     let text = header.message.strip_prefix(b"last message repeated ")?;
     let end = position(text, b' ', 20)?;
     let times = text[end..].starts_with(b" time");
-    (header.tag.is_empty() && times).then(|| std::str::from_utf8(&text[..end]).ok()?.parse().ok()).flatten()
+    (matches!(header.tag, b"" | b"syslogd") && times)
+        .then(|| std::str::from_utf8(&text[..end]).ok()?.parse().ok())
+        .flatten()
 }
 
 fn position(bytes: &[u8], wanted: u8, within: usize) -> Option<usize> {
@@ -233,8 +236,14 @@ mod tests {
         assert_eq!((header.tag, header.pid, header.message), (&b"pot"[..], Some(1234), &b"pot-start web1"[..]));
         let header = parse(br#"<150>1 2026-11-23T20:20:46Z h pot - - [a b="c\"] d"][e] pot-stop x"#).unwrap();
         assert_eq!((header.pid, header.message), (None, &b"pot-stop x"[..]));
-        let header = parse(b"Nov 23 20:20:46 jail1 last message repeated 3 times").unwrap();
-        assert_eq!(repeats(&header), Some(3));
+        for text in [
+            "Nov 23 20:20:46 jail1 last message repeated 3 times",
+            "Nov 23 20:20:46 jail1 syslogd: last message repeated 3 times",
+            "Nov 23 20:20:46 <local2.info> jail1 syslogd: last message repeated 3 times",
+            "<150>1 2026-11-23T20:20:46.123456+01:00 jail1.lan syslogd - - - last message repeated 3 times",
+        ] {
+            assert_eq!(repeats(&parse(text.as_bytes()).unwrap()), Some(3), "{text}");
+        }
     }
 
     #[test]

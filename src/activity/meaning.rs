@@ -13,7 +13,8 @@ pub struct Call {
     pub changes: bool,
 }
 
-/// Which word names the pot, and which options take a value (so that the value is not taken for a name).
+/// Which word names the pot, and which options take a value (so that the value is not taken for a name). `import` and
+/// `prepare` make the name of several of them.
 struct Command {
     name: &'static str,
     /// Options that take a value, the letters of getopts.
@@ -123,6 +124,7 @@ fn named_pot(command: &Command, arguments: &str) -> Option<String> {
     let mut words = arguments.split_whitespace();
     let mut by_option = None;
     let mut by_position = None;
+    let (mut tag, mut allocation, mut template) = (None, None, None);
     while let Some(word) = words.next() {
         let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
             by_position = Some(word);
@@ -139,14 +141,28 @@ fn named_pot(command: &Command, arguments: &str) -> Option<String> {
             }
             let attached = letters.as_str();
             let value = if attached.is_empty() { words.next() } else { Some(attached) };
-            if letter == 'p' {
-                by_option = value;
+            match letter {
+                'p' => by_option = value,
+                't' => tag = value,
+                'a' => allocation = value,
+                'n' => template = value,
+                _ => {}
             }
             break;
         }
     }
-    let named = if command.pot == ' ' { by_option.or(by_position) } else { by_option };
-    named.filter(|name| is_pot_name(name)).map(str::to_owned)
+    // What is imported or prepared is named after the image, the tag and what Nomad allocated, without dots.
+    let named = match command.name {
+        "import" => format!("{}_{}", by_option?, tag?).replace('.', "_"),
+        "prepare" => {
+            let image =
+                template.map_or_else(|| Some(format!("{}_{}", by_option?, tag?)), |name| Some(name.to_owned()))?;
+            format!("{image}_{}", allocation?).replace('.', "_")
+        }
+        _ if command.pot == ' ' => by_option.or(by_position)?.to_owned(),
+        _ => by_option?.to_owned(),
+    };
+    Some(named).filter(|name| is_pot_name(name))
 }
 
 /// What may be a pot's name, so that a link to it is safe to make.
@@ -171,6 +187,10 @@ mod tests {
         assert_eq!(pot("pot-vnet-start -B bridge1"), None);
         assert_eq!(pot("pot-de-init -f -v"), None);
         assert_eq!(pot("pot-init -p /etc/pf.conf"), None);
+        assert_eq!(pot("pot-import -p web -t 1.0 -U https://example.org").as_deref(), Some("web_1_0"));
+        assert_eq!(pot("pot-import -p web"), None);
+        assert_eq!(pot("pot-prepare -U u -p web -t 1.0 -a x.1 -c /bin/sh").as_deref(), Some("web_1_0_x_1"));
+        assert_eq!(pot("pot-prepare -p web -t 1.0 -n job -a 7").as_deref(), Some("job_7"));
         assert_eq!(pot("pot-start ../../etc"), None);
         assert_eq!(pot("pot-start <script>"), None);
         assert_eq!(call("pot-get-attr -p a -A b").unwrap().command, "get-attribute");

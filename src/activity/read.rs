@@ -1,6 +1,6 @@
 //! Entries of a log and its rotated generations, newest first: pages, exports, counts, and what is appended.
 
-use super::blocks::{Backwards, Forwards, LONGEST_LINE, decompress};
+use super::blocks::{Backwards, Forwards, LONGEST_LINE, LONGEST_TEXT, MOST_CONTINUATIONS, decompress, last_entry};
 use super::clock::{Dating, Turns};
 use super::line::{self, Header, Stamp};
 use super::meaning::{self, Call};
@@ -11,16 +11,12 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use memchr::{memchr, memmem, memrchr};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-/// What is kept of one entry's text in bytes; the rest is cut and said so.
-const LONGEST_TEXT: usize = 8 << 10;
-/// Continuation lines taken into an entry.
-const MOST_CONTINUATIONS: usize = 64;
 /// Distance between lines whose time is looked at for the turn of the year, in bytes. Twenty lines or so: no host
 /// logs so little that a year lies between them unnoticed in a file of this size.
 const SAMPLE: usize = 4 << 10;
@@ -126,28 +122,35 @@ pub struct Cursor {
     pub offset: u64,
     /// The line's time: the way back when the file is gone.
     pub time: Timestamp,
+    /// What older lines are no later than: this host's last line up to here.
+    pub reached: Timestamp,
 }
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}.{}", self.identity.0, self.identity.1, self.offset, self.time.as_millisecond())
+        let (time, reached) = (self.time.as_millisecond(), self.reached.as_second());
+        write!(f, "{}.{}.{}.{time}.{reached}", self.identity.0, self.identity.1, self.offset)
     }
 }
 
 impl std::str::FromStr for Cursor {
     type Err = ReadError;
     fn from_str(text: &str) -> Result<Self, ReadError> {
-        let mut parts = text.split('.');
-        let mut next = || parts.next().ok_or(ReadError::Cursor);
-        let identity =
-            (next()?.parse().map_err(|_| ReadError::Cursor)?, next()?.parse().map_err(|_| ReadError::Cursor)?);
-        let offset = next()?.parse().map_err(|_| ReadError::Cursor)?;
-        let milliseconds = next()?.parse().map_err(|_| ReadError::Cursor)?;
-        let time = Timestamp::from_millisecond(milliseconds).map_err(|_| ReadError::Cursor)?;
+        let mut parts = text.split('.').map(|part| part.parse::<i128>().map_err(|_| ReadError::Cursor));
+        let mut next = || parts.next().unwrap_or(Err(ReadError::Cursor));
+        let mut number = || u64::try_from(next()?).map_err(|_| ReadError::Cursor);
+        let (identity, offset) = ((number()?, number()?), number()?);
+        let mut number = || i64::try_from(next()?).map_err(|_| ReadError::Cursor);
+        let (time, reached) = (number()?, number()?);
         if parts.next().is_some() {
             return Err(ReadError::Cursor);
         }
-        Ok(Self { identity, offset, time })
+        Ok(Self {
+            identity,
+            offset,
+            time: Timestamp::from_millisecond(time).map_err(|_| ReadError::Cursor)?,
+            reached: Timestamp::from_second(reached).map_err(|_| ReadError::Cursor)?,
+        })
     }
 }
 
@@ -183,6 +186,8 @@ pub struct Summary {
 struct Hit {
     offset: u64,
     line: Vec<u8>,
+    /// Whether the line was longer.
+    cut: bool,
     continuation: Vec<u8>,
     times: u64,
 }
@@ -190,6 +195,8 @@ struct Hit {
 /// What the order of lines is known by: a time stamp, and the line when it was looked for.
 struct Mark {
     stamp: Stamp,
+    /// Whether it is this host's line: only those follow one another in time.
+    own: bool,
     hit: Option<Hit>,
     counted: bool,
 }
@@ -204,7 +211,8 @@ impl<'q> Matcher<'q> {
         // The rarest text that every wanted line holds.
         let needle = match (&query.text, &query.pot) {
             (Some(text), _) if !text.is_empty() => text.as_bytes(),
-            (_, Some(pot)) => pot.as_bytes(),
+            // Some names are made of several arguments: `import -p web -t 1.0` makes `web_1_0`.
+            (_, Some(pot)) if !pot.contains('_') => pot.as_bytes(),
             _ => b" pot",
         };
         Self { query, needle: memmem::Finder::new(needle) }
@@ -244,7 +252,8 @@ impl<'q> Matcher<'q> {
                 if let Some(header) = line::parse(line_at(block, next_sample))
                     && next_sample >= done
                 {
-                    marks.push(Mark { stamp: header.stamp, hit: None, counted: false });
+                    let own = !self.is_foreign(header.host);
+                    marks.push(Mark { stamp: header.stamp, own, hit: None, counted: false });
                 }
                 let from = (next_sample + sample.max(1)).min(block.len());
                 next_sample = memchr(b'\n', &block[from.saturating_sub(1)..]).map_or(block.len(), |end| from + end);
@@ -291,17 +300,19 @@ impl<'q> Matcher<'q> {
         }
         let hit = keep.then(|| {
             let line = line_at(block, start);
+            let kept = line.len().min(line.len() - header.message.len() + LONGEST_TEXT);
             Hit {
                 offset: base + start as u64,
-                line: line[..line.len().min(LONGEST_TEXT)].to_vec(),
+                line: line[..kept].to_vec(),
+                cut: kept < line.len(),
                 continuation,
                 times,
             }
         });
-        (Mark { stamp: header.stamp, hit, counted: true }, end)
+        (Mark { stamp: header.stamp, own: !self.is_foreign(header.host), hit, counted: true }, end)
     }
 
-    fn entry(&self, hit: &Hit, time: Timestamp, identity: (u64, u64)) -> Option<Entry> {
+    fn entry(&self, hit: &Hit, time: Timestamp, identity: (u64, u64), reached: Timestamp) -> Option<Entry> {
         let header = line::parse(&hit.line)?;
         let message = harmless(header.message);
         let call = std::str::from_utf8(header.message).ok().and_then(meaning::call);
@@ -316,14 +327,13 @@ impl<'q> Matcher<'q> {
             message.push('\n');
             message.push_str(&harmless(line));
         }
-        if hit.line.len() >= LONGEST_TEXT {
+        if hit.cut {
             message.push_str(" … (cut)");
         }
-        let host = harmless(header.host);
         Some(Entry {
             time,
-            foreign: !self.query.hostname.is_empty() && !same_host(&host, &self.query.hostname),
-            host,
+            foreign: self.is_foreign(header.host),
+            host: harmless(header.host),
             priority: header.priority.map(line::Priority::name),
             pid: header.pid,
             command,
@@ -332,8 +342,12 @@ impl<'q> Matcher<'q> {
             changes,
             message,
             times: hit.times,
-            cursor: Cursor { identity, offset: hit.offset, time },
+            cursor: Cursor { identity, offset: hit.offset, time, reached },
         })
+    }
+
+    fn is_foreign(&self, host: &[u8]) -> bool {
+        !self.query.hostname.is_empty() && !same_host(host, self.query.hostname.as_bytes())
     }
 
     fn in_time(&self, time: Timestamp) -> bool {
@@ -342,9 +356,12 @@ impl<'q> Matcher<'q> {
 }
 
 /// syslogd writes the name up to the first dot, or all of it.
-fn same_host(a: &str, b: &str) -> bool {
-    let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    if a.contains('.') && b.contains('.') { a.eq_ignore_ascii_case(b) } else { short(a) == short(b) }
+fn same_host(a: &[u8], b: &[u8]) -> bool {
+    match (memchr(b'.', a), memchr(b'.', b)) {
+        (Some(_), Some(_)) | (None, None) => a.eq_ignore_ascii_case(b),
+        (Some(dot), None) => a[..dot].eq_ignore_ascii_case(b),
+        (None, Some(dot)) => a.eq_ignore_ascii_case(&b[..dot]),
+    }
 }
 
 fn line_at(block: &[u8], start: usize) -> &[u8] {
@@ -380,31 +397,43 @@ pub fn each(
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
 ) -> Summary {
     let mut summary = Summary::default();
-    let mut query = query.clone();
-    let first = match cursor {
-        Some(cursor) => match generations.iter().position(|generation| generation.identity == cursor.identity) {
-            Some(index) => index,
-            None => {
-                // Rotated away or compressed since: go on by time.
-                query.until = Some(query.until.map_or(cursor.time, |until| until.min(cursor.time)));
-                0
+    let matcher = Matcher::new(query);
+    let found = cursor.and_then(|cursor| {
+        let index = generations.iter().position(|generation| generation.identity == cursor.identity)?;
+        holds(&generations[index], index, open, cursor, &query.zone).then_some(index)
+    });
+    // The file was rotated away or compressed since: go on after the same line, or by time.
+    let mut missed = cursor.filter(|_| found.is_none());
+    let mut sink = |entry: Entry| {
+        if let Some(cursor) = missed {
+            let (time, place) = (entry.time.as_millisecond(), cursor.time.as_millisecond());
+            if time == place && entry.cursor.offset == cursor.offset {
+                missed = None;
+                return ControlFlow::Continue(());
             }
-        },
-        None => 0,
+            if time >= place {
+                return ControlFlow::Continue(());
+            }
+        }
+        sink(entry)
     };
-    let matcher = Matcher::new(&query);
-    for (index, generation) in generations.iter().enumerate().skip(first) {
-        if is_before(generation, &query) {
+    let mut order = Order::default();
+    for (index, generation) in generations.iter().enumerate() {
+        let from = cursor.filter(|_| found == Some(index));
+        let no_later = order.no_later(generation);
+        let reference = from.map_or(no_later, |cursor| cursor.reached);
+        if found.is_some_and(|found| index < found) || is_before(generation, query) {
             continue;
         }
-        let from = cursor.filter(|cursor| cursor.identity == generation.identity);
-        match with_file(generation, index, open, |file| {
+        let read = with_file(generation, index, open, |file| {
+            let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
             if generation.compression == Compression::Plain {
-                backwards(file, generation, &matcher, from, &mut summary.bytes, sink)
+                backwards(reading, from, &mut summary.bytes, &mut sink)
             } else {
-                held(file, generation, &matcher, from, &mut summary.bytes, sink)
+                held(reading, from, &mut summary.bytes, &mut sink)
             }
-        }) {
+        });
+        match read {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => break,
             Err(error) => summary.problems.push(error),
@@ -413,10 +442,74 @@ pub fn each(
     summary
 }
 
+/// Whether the file is the one that the cursor was given out for: numbers of removed files are used again.
+fn holds(generation: &Generation, index: usize, open: &mut Open<'_>, cursor: Cursor, zone: &TimeZone) -> bool {
+    if generation.compression != Compression::Plain {
+        return generation.modified.is_none_or(|modified| with_slack(modified) >= cursor.time);
+    }
+    let mut line = [0; 512];
+    let Ok(count) = open(index).and_then(|file| file.read_at(&mut line, cursor.offset).map_err(|e| e.to_string()))
+    else {
+        // What is wrong with it is told where it is read.
+        return true;
+    };
+    match line::parse(line_at(&line[..count], 0)).map(|header| header.stamp) {
+        Some(Stamp::Exact(time)) => time.as_millisecond() == cursor.time.as_millisecond(),
+        Some(Stamp::Yearless(stamp)) => {
+            let time = cursor.time.to_zoned_datetime(zone.clone()).datetime();
+            (time.month(), time.day(), time.minute(), time.second())
+                == (stamp.month(), stamp.day(), stamp.minute(), stamp.second())
+        }
+        None => false,
+    }
+}
+
+/// How much later than a file's last change its newest line may be dated, and than a line the one before it.
+fn with_slack(time: Timestamp) -> Timestamp {
+    time.checked_add(Span::new().hours(24)).unwrap_or(Timestamp::MAX)
+}
+
+/// What the newer generations say about the time of the next older one.
+#[derive(Default)]
+struct Order {
+    /// The oldest line of this host that was read.
+    oldest: Option<Timestamp>,
+    /// The earliest last change of a newer file.
+    changed: Option<Timestamp>,
+}
+
+impl Order {
+    /// No line of the next older generation is later than this: than its last change, unless a copy made that.
+    fn no_later(&mut self, generation: &Generation) -> Timestamp {
+        let modified = generation.modified.unwrap_or_else(Timestamp::now);
+        // Files that were copied without their times were all changed at about the same time.
+        let copied = self.changed.is_some_and(|changed| changed.as_second() - modified.as_second() < 3600);
+        self.changed = Some(self.changed.map_or(modified, |changed| changed.min(modified)));
+        match self.oldest {
+            Some(oldest) if copied && with_slack(oldest) < modified => oldest,
+            _ => modified,
+        }
+    }
+
+    fn read(&mut self, time: Timestamp) {
+        self.oldest = Some(self.oldest.map_or(time, |oldest| oldest.min(time)));
+    }
+}
+
+/// One generation and what is looked for in it.
+struct Reading<'a> {
+    file: &'a File,
+    generation: &'a Generation,
+    matcher: &'a Matcher<'a>,
+    /// No line is later than this.
+    reference: Timestamp,
+    order: &'a mut Order,
+}
+
 /// Whether all of it is older than what is looked for.
 fn is_before(generation: &Generation, query: &Query) -> bool {
     match (generation.modified, query.since) {
-        (Some(modified), Some(since)) => modified.checked_add(Span::new().hours(24)).is_ok_and(|latest| latest < since),
+        (Some(modified), Some(since)) => with_slack(modified) < since,
         _ => false,
     }
 }
@@ -432,63 +525,81 @@ fn with_file<T>(
     read(&file).map_err(|error| named(error.to_string()))
 }
 
-fn reference(generation: &Generation, from: Option<Cursor>) -> Timestamp {
-    from.map(|cursor| cursor.time).or(generation.modified).unwrap_or_else(Timestamp::now)
-}
-
 fn backwards(
-    file: &File,
-    generation: &Generation,
-    matcher: &Matcher<'_>,
+    reading: Reading<'_>,
     from: Option<Cursor>,
     bytes: &mut u64,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
+    let Reading { file, generation, matcher, reference, order } = reading;
     let end = from.map_or(generation.size, |cursor| cursor.offset.min(generation.size));
     let sample = if generation.size <= SAMPLE_ALL_BELOW { 1 } else { SAMPLE };
-    let mut dating = Dating::backwards_from(reference(generation, from), matcher.query.zone.clone());
+    let mut dating = Dating::backwards_from(reference, matcher.query.zone.clone());
     let mut blocks = Backwards::new(file, end);
     while let Some((base, block)) = blocks.next()? {
         *bytes += block.len() as u64;
+        let mut before = Before::new(matcher.query);
         for mark in matcher.marks(base, block, sample, true).into_iter().rev() {
-            let Some(time) = dating.date(mark.stamp) else { continue };
+            let Some(time) = dating.date(mark.stamp, mark.own) else { continue };
+            if mark.own {
+                order.read(time);
+                before.look(time);
+            }
             if let Some(entry) = mark
                 .hit
                 .filter(|_| matcher.in_time(time))
-                .and_then(|hit| matcher.entry(&hit, time, generation.identity))
+                .and_then(|hit| matcher.entry(&hit, time, generation.identity, dating.reached()))
                 && sink(entry).is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
-            if is_long_before(time, matcher.query) {
-                return Ok(ControlFlow::Continue(()));
-            }
+        }
+        if before.all() {
+            break;
         }
     }
     Ok(ControlFlow::Continue(()))
 }
 
-/// Whether no older line can be of the wanted time, clocks that were set included.
-fn is_long_before(time: Timestamp, query: &Query) -> bool {
-    query.since.is_some_and(|since| time.checked_add(Span::new().hours(24)).is_ok_and(|latest| latest < since))
+/// Whether a whole block is older than what is looked for, clocks that were set included. A single line is not enough
+/// to stop at: whoever may log could hide all older lines with one.
+struct Before {
+    since: Option<Timestamp>,
+    seen: bool,
+    later: bool,
+}
+
+impl Before {
+    fn new(query: &Query) -> Self {
+        Self { since: query.since, seen: false, later: false }
+    }
+
+    fn look(&mut self, time: Timestamp) {
+        self.seen = true;
+        self.later |= self.since.is_none_or(|since| with_slack(time) >= since);
+    }
+
+    fn all(&self) -> bool {
+        self.seen && !self.later
+    }
 }
 
 /// Reads a compressed file forwards, holding the last entries before the place wanted; once for most files.
 fn held(
-    file: &File,
-    generation: &Generation,
-    matcher: &Matcher<'_>,
+    reading: Reading<'_>,
     from: Option<Cursor>,
     bytes: &mut u64,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
+    let Reading { file, generation, matcher, reference, order } = reading;
     let mut limit = from.map_or(u64::MAX, |cursor| cursor.offset);
     loop {
-        let mut held: VecDeque<(u16, Stamp, Hit)> = VecDeque::new();
+        let mut held: VecDeque<(u16, Stamp, bool, Hit)> = VecDeque::new();
         let mut held_bytes = 0;
         let mut dropped = false;
         let mut turns = Turns::default();
-        let mut newest: Option<(u16, Stamp)> = None;
+        let mut ends = Ends::default();
+        let mut left_off = None;
         let mut blocks = Forwards::new(decompress(file, generation.compression)?);
         let mut broken = None;
         loop {
@@ -503,37 +614,59 @@ fn held(
             };
             *bytes += block.len() as u64;
             for mark in matcher.marks(base, block, SAMPLE, true) {
-                let turn = turns.at(mark.stamp);
-                newest = Some((turn, mark.stamp));
-                let Some(hit) = mark.hit.filter(|hit| hit.offset < limit) else { continue };
+                let turn = turns.at(mark.stamp, mark.own);
+                ends.see(turn, &mark);
+                let Some(hit) = mark.hit else { continue };
+                if from.is_some_and(|cursor| cursor.offset == hit.offset) {
+                    left_off = Some((turn, Stamp::Exact(reference)));
+                }
+                if hit.offset >= limit {
+                    continue;
+                }
                 held_bytes += hit.line.len() + hit.continuation.len();
-                held.push_back((turn, mark.stamp, hit));
+                held.push_back((turn, mark.stamp, mark.own, hit));
                 while held.len() > HELD_ENTRIES || held_bytes > HELD_BYTES {
-                    if let Some((_, _, old)) = held.pop_front() {
+                    if let Some((_, _, _, old)) = held.pop_front() {
                         held_bytes -= old.line.len() + old.continuation.len();
                         dropped = true;
                     }
                 }
             }
         }
-        let next_limit = held.front().map(|(_, _, hit)| hit.offset);
-        let mut years = Years::ending(newest, generation, &matcher.query.zone);
-        for (turn, stamp, hit) in held.into_iter().rev() {
-            let Some(time) = years.date(turn, stamp) else { continue };
+        let next_limit = held.front().map(|(_, _, _, hit)| hit.offset);
+        let mut years = Years::ending(left_off.or(ends.newest), reference, &matcher.query.zone);
+        for (turn, stamp, own, hit) in held.into_iter().rev() {
+            let Some(time) = years.date(turn, stamp, own) else { continue };
             if matcher.in_time(time)
-                && let Some(entry) = matcher.entry(&hit, time, generation.identity)
+                && let Some(entry) = matcher.entry(&hit, time, generation.identity, years.dating.reached())
                 && sink(entry).is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
-            if is_long_before(time, matcher.query) {
-                return Ok(ControlFlow::Continue(()));
-            }
+        }
+        if let Some(time) = ends.oldest.and_then(|(turn, stamp)| years.date(turn, stamp, true)) {
+            order.read(time);
         }
         match (broken, next_limit) {
             (Some(error), _) => return Err(error),
             (None, Some(next)) if dropped => limit = next,
             _ => return Ok(ControlFlow::Continue(())),
+        }
+    }
+}
+
+/// The first and the last of this host's lines in a file that is read forwards, with the turns of the year before them.
+#[derive(Default)]
+struct Ends {
+    oldest: Option<(u16, Stamp)>,
+    newest: Option<(u16, Stamp)>,
+}
+
+impl Ends {
+    fn see(&mut self, turn: u16, mark: &Mark) {
+        if mark.own {
+            self.oldest.get_or_insert((turn, mark.stamp));
+            self.newest = Some((turn, mark.stamp));
         }
     }
 }
@@ -547,28 +680,32 @@ struct Years {
 }
 
 impl Years {
-    fn ending(newest: Option<(u16, Stamp)>, generation: &Generation, zone: &TimeZone) -> Self {
-        let mut dating = Dating::backwards_from(reference(generation, None), zone.clone());
+    fn ending(newest: Option<(u16, Stamp)>, reference: Timestamp, zone: &TimeZone) -> Self {
+        let mut dating = Dating::backwards_from(reference, zone.clone());
         let (newest_turn, year) = match newest {
-            Some((turn, stamp)) => (turn, dating.date(stamp).map(|time| time.to_zoned_datetime(zone.clone()).year())),
-            None => (0, None),
+            Some((turn, stamp)) => {
+                (turn, dating.date(stamp, true).map(|time| time.to_zoned_datetime(zone.clone()).year()))
+            }
+            None => (0, Some(reference.to_zoned_datetime(zone.clone()).year())),
         };
         Self { dating, zone: zone.clone(), newest_turn, newest_year: year.unwrap_or(2000) }
     }
 
-    fn date(&mut self, turn: u16, stamp: Stamp) -> Option<Timestamp> {
+    fn date(&mut self, turn: u16, stamp: Stamp, own: bool) -> Option<Timestamp> {
         if let Stamp::Yearless(stamp) = stamp {
             // Turns between two lines that were looked for are not seen by their order alone.
             let year = self.newest_year.checked_sub(i16::try_from(self.newest_turn - turn).ok()?)?;
             let end = DateTime::from_parts(Date::new(year, 12, 31).ok()?, jiff::civil::Time::MAX);
             let end = end.to_zoned_datetime(self.zone.clone()).ok()?.timestamp();
-            let turned =
-                self.dating.clone().date(Stamp::Yearless(stamp))?.to_zoned_datetime(self.zone.clone()).year() != year;
-            if turned {
+            let dated =
+                self.dating.clone().date(Stamp::Yearless(stamp), own)?.to_zoned_datetime(self.zone.clone()).year();
+            if own && dated != year {
                 self.dating = Dating::backwards_from(end, self.zone.clone());
+            } else if !own && dated > year {
+                return Dating::backwards_from(end, self.zone.clone()).date(Stamp::Yearless(stamp), false);
             }
         }
-        self.dating.date(stamp)
+        self.dating.date(stamp, own)
     }
 }
 
@@ -601,122 +738,209 @@ pub struct Histogram {
     pub since: Timestamp,
     /// Where the last bar ends.
     pub until: Timestamp,
-    /// Lines per bar, each as long as the others.
+    /// Lines per bar.
     pub bars: Vec<u64>,
     /// All lines of the query in that time.
     pub total: u64,
 }
 
-/// Counts the query's lines in `bars` equal parts of its time (without one: of all that is there).
+impl Histogram {
+    /// Where the bar with this index begins; with their number: where the last one ends. Whole seconds, so that the
+    /// lines of a bar are those from its edge to the next.
+    pub fn edge(&self, index: usize) -> Timestamp {
+        let (since, until) = (self.since.as_second(), self.until.as_second());
+        Timestamp::from_second(edge(since, until, self.bars.len(), index)).unwrap_or(self.until)
+    }
+}
+
+/// Counts the query's lines in at most `bars` equal parts of its time (without a beginning: of all that is there).
 pub fn histogram(generations: &[Generation], open: &mut Open<'_>, query: &Query, bars: usize) -> (Histogram, Summary) {
-    let mut minutes: BTreeMap<i64, u64> = BTreeMap::new();
     let mut summary = Summary::default();
     let matcher = Matcher::new(query);
+    let newest = generations.iter().filter_map(|generation| generation.modified).max();
+    let mut tally = Tally::new(query, newest, bars.max(1));
+    let mut order = Order::default();
     for (index, generation) in generations.iter().enumerate() {
+        let reference = order.no_later(generation);
         if is_before(generation, query) {
             continue;
         }
         let counted = with_file(generation, index, open, |file| {
-            let mut count = |time: Timestamp, lines: u64| {
-                if matcher.in_time(time) {
-                    *minutes.entry(time.as_second().div_euclid(60)).or_default() += lines;
-                }
-            };
+            let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
             if generation.compression == Compression::Plain {
-                count_backwards(file, generation, &matcher, &mut summary.bytes, &mut count)
+                count_backwards(reading, &mut summary.bytes, &mut tally)
             } else {
-                count_forwards(file, generation, &matcher, &mut summary.bytes, &mut count)
+                count_forwards(reading, &mut summary.bytes, &mut tally)
             }
         });
         if let Err(error) = counted {
             summary.problems.push(error);
         }
     }
-    (in_bars(&minutes, query, bars.max(1)), summary)
+    (tally.histogram(), summary)
 }
 
-fn count_backwards(
-    file: &File,
-    generation: &Generation,
-    matcher: &Matcher<'_>,
-    bytes: &mut u64,
-    count: &mut dyn FnMut(Timestamp, u64),
-) -> io::Result<()> {
+fn count_backwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> io::Result<()> {
+    let Reading { file, generation, matcher, reference, order } = reading;
     let sample = if generation.size <= SAMPLE_ALL_BELOW { 1 } else { SAMPLE };
-    let mut dating = Dating::backwards_from(reference(generation, None), matcher.query.zone.clone());
+    let mut dating = Dating::backwards_from(reference, matcher.query.zone.clone());
     let mut blocks = Backwards::new(file, generation.size);
     while let Some((base, block)) = blocks.next()? {
         *bytes += block.len() as u64;
+        let mut before = Before::new(matcher.query);
         for mark in matcher.marks(base, block, sample, false).into_iter().rev() {
-            let Some(time) = dating.date(mark.stamp) else { continue };
-            if mark.counted {
-                count(time, 1);
+            let Some(time) = dating.date(mark.stamp, mark.own) else { continue };
+            if mark.own {
+                order.read(time);
+                before.look(time);
             }
-            if is_long_before(time, matcher.query) {
-                return Ok(());
+            if mark.counted && matcher.in_time(time) {
+                tally.count(time, 1);
             }
+        }
+        if before.all() {
+            break;
         }
     }
     Ok(())
 }
 
-fn count_forwards(
-    file: &File,
-    generation: &Generation,
-    matcher: &Matcher<'_>,
-    bytes: &mut u64,
-    count: &mut dyn FnMut(Timestamp, u64),
-) -> io::Result<()> {
-    // Per minute, so that memory is bounded by the time that the file covers.
-    let mut per_minute: BTreeMap<(u16, i64), (Stamp, u64)> = BTreeMap::new();
+fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> io::Result<()> {
+    let Reading { file, generation, matcher, reference, order } = reading;
+    // The year is known only at the end. Per minute, so that memory is bounded by the time that the file covers;
+    // where a bar or the time asked for begins or ends, per second.
+    let fine = tally.fine_minutes(matcher.query);
+    let mut per_minute: BTreeMap<(u16, i64, bool), (Stamp, u64)> = BTreeMap::new();
     let mut turns = Turns::default();
-    let mut newest = None;
+    let mut ends = Ends::default();
     let mut blocks = Forwards::new(decompress(file, generation.compression)?);
     while let Some((base, block)) = blocks.next()? {
         *bytes += block.len() as u64;
         for mark in matcher.marks(base, block, SAMPLE, false) {
-            let turn = turns.at(mark.stamp);
-            newest = Some((turn, mark.stamp));
-            if mark.counted {
-                let minute = match mark.stamp {
-                    Stamp::Exact(time) => time.as_second().div_euclid(60),
-                    Stamp::Yearless(stamp) => {
-                        i64::from(stamp.day_of_year()) * 1440 + i64::from(stamp.hour()) * 60 + i64::from(stamp.minute())
-                    }
-                };
-                per_minute.entry((turn, minute)).or_insert((mark.stamp, 0)).1 += 1;
+            let turn = turns.at(mark.stamp, mark.own);
+            ends.see(turn, &mark);
+            if !mark.counted {
+                continue;
+            }
+            match mark.stamp {
+                Stamp::Exact(time) if matcher.in_time(time) => tally.count(time, 1),
+                Stamp::Exact(_) => {}
+                Stamp::Yearless(stamp) => {
+                    let minute = minute_of_year(stamp);
+                    let second = if fine.contains(&minute) { i64::from(stamp.second()) } else { 0 };
+                    let key = (turn, minute * 60 + second, mark.own);
+                    per_minute.entry(key).or_insert((mark.stamp, 0)).1 += 1;
+                }
             }
         }
     }
-    let mut years = Years::ending(newest, generation, &matcher.query.zone);
-    for ((turn, _), (stamp, lines)) in per_minute.into_iter().rev() {
-        if let Some(time) = years.date(turn, stamp) {
-            count(time, lines);
+    let mut years = Years::ending(ends.newest, reference, &matcher.query.zone);
+    for ((turn, _, own), (stamp, lines)) in per_minute.into_iter().rev() {
+        if let Some(time) = years.date(turn, stamp, own)
+            && matcher.in_time(time)
+        {
+            tally.count(time, lines);
         }
+    }
+    if let Some(time) = ends.oldest.and_then(|(turn, stamp)| years.date(turn, stamp, true)) {
+        order.read(time);
     }
     Ok(())
 }
 
-fn in_bars(minutes: &BTreeMap<i64, u64>, query: &Query, bars: usize) -> Histogram {
-    let first = minutes.keys().next().copied().unwrap_or_default() * 60;
-    let last = minutes.keys().next_back().map_or(first + 60, |minute| (minute + 1) * 60);
-    let since = query.since.map_or(first, Timestamp::as_second);
-    let until = query.until.map_or(last, Timestamp::as_second).max(since + 1);
-    let mut counts = vec![0_u64; bars];
-    let mut total = 0;
-    for (minute, lines) in minutes {
-        let at = (minute * 60).clamp(since, until - 1) - since;
-        let bar = i128::from(at) * bars as i128 / i128::from(until - since);
-        if let Some(count) = usize::try_from(bar).ok().and_then(|bar| counts.get_mut(bar)) {
-            *count += lines;
-            total += lines;
+/// A yearless stamp's minute in its leap year.
+fn minute_of_year(stamp: DateTime) -> i64 {
+    i64::from(stamp.day_of_year()) * 1440 + i64::from(stamp.hour()) * 60 + i64::from(stamp.minute())
+}
+
+/// Where bar `index` of `bars` begins.
+fn edge(since: i64, until: i64, bars: usize, index: usize) -> i64 {
+    let (index, bars) = (index as i128, bars.max(1) as i128);
+    let past = i128::from(until - since) * index;
+    since + i64::try_from((past + bars - 1).div_euclid(bars)).unwrap_or_default()
+}
+
+/// Counts in the making.
+enum Tally {
+    /// The time is known beforehand.
+    Fixed { since: i64, until: i64, counts: Vec<u64> },
+    /// Where the counts begin shows at the end: per `unit` seconds meanwhile.
+    Open { unit: i64, counts: BTreeMap<i64, u64>, bars: usize },
+}
+
+/// Counts held while the time is not known. Ten years have as many hours.
+const MOST_UNITS: usize = 100_000;
+
+impl Tally {
+    fn new(query: &Query, newest: Option<Timestamp>, bars: usize) -> Self {
+        let Some(since) = query.since else { return Self::Open { unit: 60, counts: BTreeMap::new(), bars } };
+        let since = since.as_second();
+        let until = match query.until {
+            Some(until) => until.as_second() + i64::from(until.subsec_nanosecond() > 0),
+            None => newest.map_or(i64::MIN, Timestamp::as_second).max(Timestamp::now().as_second()) + 1,
+        };
+        Self::Fixed { since, until: until.max(since + 1), counts: vec![0; bars] }
+    }
+
+    fn count(&mut self, time: Timestamp, lines: u64) {
+        let second = time.as_second();
+        match self {
+            Self::Fixed { since, until, counts } => {
+                let past = i128::from((second - *since).clamp(0, *until - *since - 1));
+                let bar = past * counts.len() as i128 / i128::from(*until - *since);
+                if let Some(count) = usize::try_from(bar).ok().and_then(|bar| counts.get_mut(bar)) {
+                    *count += lines;
+                }
+            }
+            Self::Open { unit, counts, .. } => {
+                *counts.entry(second.div_euclid(*unit)).or_default() += lines;
+                if counts.len() > MOST_UNITS {
+                    *unit *= 60;
+                    for (at, lines) in std::mem::take(counts) {
+                        *counts.entry(at.div_euclid(60)).or_default() += lines;
+                    }
+                }
+            }
         }
     }
-    Histogram {
-        since: Timestamp::from_second(since).unwrap_or(Timestamp::MIN),
-        until: Timestamp::from_second(until).unwrap_or(Timestamp::MAX),
-        bars: counts,
-        total,
+
+    /// The minutes of a year in which a bar or the time asked for begins or ends.
+    fn fine_minutes(&self, query: &Query) -> HashSet<i64> {
+        let mut edges: Vec<i64> = query.since.iter().chain(&query.until).map(|time| time.as_second()).collect();
+        if let Self::Fixed { since, until, counts } = self {
+            edges.extend((0..=counts.len()).map(|index| edge(*since, *until, counts.len(), index)));
+        }
+        let civil =
+            |second| Timestamp::from_second(second).ok()?.to_zoned_datetime(query.zone.clone()).datetime().into();
+        edges
+            .into_iter()
+            .filter_map(civil)
+            .filter_map(|at: DateTime| at.with().year(2000).build().ok())
+            .map(minute_of_year)
+            .collect()
+    }
+
+    fn histogram(self) -> Histogram {
+        let (since, until, bars) = match self {
+            Self::Fixed { since, until, counts } => (since, until, counts),
+            Self::Open { unit, counts, bars } => {
+                let first = counts.keys().next().copied().unwrap_or_default();
+                let last = counts.keys().next_back().map_or(first + 1, |last| last + 1);
+                let most = i64::try_from(bars).unwrap_or(i64::MAX);
+                let width = (last - first - 1) / most + 1;
+                let number = (last - first - 1) / width + 1;
+                let mut parts = vec![0; usize::try_from(number).unwrap_or(1)];
+                for (at, lines) in counts {
+                    if let Some(part) = usize::try_from((at - first) / width).ok().and_then(|at| parts.get_mut(at)) {
+                        *part += lines;
+                    }
+                }
+                (first * unit, (first + width * number) * unit, parts)
+            }
+        };
+        let time = |second, otherwise| Timestamp::from_second(second).unwrap_or(otherwise);
+        let (since, until) = (time(since, Timestamp::MIN), time(until, Timestamp::MAX));
+        Histogram { since, until, total: bars.iter().sum(), bars }
     }
 }
 
@@ -772,15 +996,19 @@ impl Follower {
         for mark in matcher.marks(self.offset, block, LONGEST_LINE, true) {
             // Just written: a clock that is a day off at most.
             let mut dating = Dating::backwards_from(Timestamp::now(), query.zone.clone());
-            if let (Some(time), Some(hit)) = (dating.date(mark.stamp), mark.hit)
+            if let (Some(time), Some(hit)) = (dating.date(mark.stamp, mark.own), mark.hit)
                 && matcher.in_time(time)
-                && let Some(entry) = matcher.entry(&hit, time, self.identity)
+                && let Some(entry) = matcher.entry(&hit, time, self.identity, dating.reached())
             {
                 entries.push(entry);
             }
         }
+        // `last message repeated …` may come later: what it repeats is the last line, and only if that was wanted.
+        if let Some(start) = last_entry(block) {
+            let offset = self.offset + start as u64;
+            self.last = entries.last().filter(|entry| entry.cursor.offset == offset).cloned();
+        }
         self.offset += end as u64;
-        self.last = entries.last().cloned().or(self.last.take());
         Ok(entries)
     }
 }

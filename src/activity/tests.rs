@@ -71,7 +71,8 @@ fn log(
             let mut repeated = 0;
             if random.below(10) == 0 {
                 repeated = random.below(9) + 1;
-                writeln!(text, "{stamp} jail1 last message repeated {repeated} times").unwrap();
+                let by = if repeated % 2 == 0 { "" } else { "syslogd: " };
+                writeln!(text, "{stamp} jail1 {by}last message repeated {repeated} times").unwrap();
             }
             let mut message = message;
             if random.below(20) == 0 {
@@ -227,7 +228,7 @@ fn pages_join_to_the_whole_across_generations() {
     }
     assert_eq!(seen, truth);
     // A file that was rotated away meanwhile: the page goes on by time.
-    let gone = Cursor { identity: (9, 9), offset: 5, time: middle };
+    let gone = Cursor { identity: (9, 9), offset: 5, time: middle, reached: middle };
     let (entries, _, _) = newest(&written.generations, &mut written.open(), &query, Some(gone), 1);
     assert!(entries[0].time < middle);
     // Time ranges and counts agree with the list.
@@ -298,6 +299,168 @@ fn hostile_lines_are_shown_harmlessly_and_bound_memory() {
     }
 }
 
+const BOTH: [Compression; 2] = [Compression::Plain, Compression::Gzip];
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Found by the test of any bytes below: the blocks without a header were cut to their beginning, and what repeats the
+/// entry stood behind it.
+#[test]
+fn a_repetition_is_counted_after_more_text_than_a_block_holds() {
+    for length in [300_000, 3 << 20] {
+        let mut text = b"Nov 23 20:20:46 h pot[1]: pot-start a\n".to_vec();
+        text.extend(std::iter::repeat_n(b'z', length));
+        text.extend_from_slice(b"\nNov 23 20:20:46 h last message repeated 2 times\n");
+        text.extend(std::iter::repeat_n(b'z', 26_000));
+        text.extend_from_slice(b"\nNov 23 20:20:47 h pot[1]: pot-stop a\n");
+        for compression in BOTH {
+            let entries = written(&[(&text, at("2026-11-23T20:20:49Z"), compression)]).all(&Query::default());
+            let seen: Vec<_> = entries.iter().map(|entry| (entry.command.as_deref(), entry.times)).collect();
+            assert_eq!(seen, [(Some("stop"), 1), (Some("start"), 3)], "{compression:?} {length}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_is_found_after_a_block_of_lines_without_any() {
+    let mut text = b"Nov 23 20:20:46 h pot[1]: pot-start a\n".to_vec();
+    text.extend(b"\tat some place of a trace\n".iter().cycle().take((2 << 20) + 7));
+    text.extend_from_slice(b"\nNov 23 20:20:47 h pot[1]: pot-stop a\nNov 23 20:20:48 h pot[1]: pot-start b\n");
+    for compression in BOTH {
+        let log = written(&[(&text, at("2026-11-23T20:20:49Z"), compression)]);
+        let entries = log.all(&Query::default());
+        assert_eq!(entries.len(), 3, "{compression:?}");
+        // Each is found again where its cursor says.
+        for entry in &entries {
+            let line = &text[usize::try_from(entry.cursor.offset).unwrap()..];
+            assert!(line.starts_with(b"Nov 23"), "{compression:?} {:?}", entry.cursor);
+        }
+    }
+}
+
+#[test]
+fn a_line_with_a_long_header_is_listed_as_it_is_counted() {
+    let text = format!("<150>1 2026-11-23T20:20:46Z h pot 1 - [a b=\"{}\"] pot-stop b\n", "x".repeat(20_000));
+    for compression in BOTH {
+        let log = written(&[(text.as_bytes(), at("2026-11-23T20:20:49Z"), compression)]);
+        let (counts, _) = histogram(&log.generations, &mut log.open(), &Query::default(), 60);
+        let entries = log.all(&Query::default());
+        assert_eq!(
+            (entries[0].message.as_str(), entries.len() as u64),
+            ("pot-stop b", counts.total),
+            "{compression:?}"
+        );
+    }
+}
+
+/// A pot that may log stamps its lines as it likes.
+#[test]
+fn a_forged_stamp_of_another_host_neither_hides_nor_misdates_older_lines() {
+    let text = "Nov 22 20:20:46 jail1 pot[1]: pot-start a\n\
+                Jan  1 00:00:00 web1 pot[1]: pot-stop forged\n\
+                <150>1 1990-11-23T20:20:46Z web1 pot 1 - - pot-stop forged\n\
+                Nov 23 20:20:46 jail1 pot[1]: pot-stop a\n";
+    for compression in BOTH {
+        let log = written(&[(text.as_bytes(), at("2026-11-23T20:20:49Z"), compression)]);
+        let query = Query { hostname: "jail1.lan".into(), since: Some(at("2026-11-16T00:00:00Z")), ..Query::default() };
+        let times: Vec<_> = log.all(&query).iter().map(|entry| entry.time.to_string()).collect();
+        assert_eq!(times, ["2026-11-23T20:20:46Z", "2026-11-22T20:20:46Z"], "{compression:?}");
+        // A page that begins after the forged line is dated like the whole.
+        let query = Query { since: None, ..query };
+        let mut seen = Vec::new();
+        let mut cursor = None;
+        loop {
+            let (entries, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 1);
+            seen.extend(entries.iter().map(|entry| entry.time.to_string()));
+            let Some(next) = next else { break };
+            cursor = Some(next.to_string().parse().unwrap());
+        }
+        assert_eq!(seen, log.all(&query).iter().map(|entry| entry.time.to_string()).collect::<Vec<_>>());
+        assert_eq!(seen[3], "2026-11-22T20:20:46Z", "{compression:?}");
+    }
+}
+
+/// `cp -r` and backups leave files that were all changed today.
+#[test]
+fn generations_copied_without_their_times_are_dated_by_their_order() {
+    let zone = TimeZone::UTC;
+    let mut random = Random(11);
+    let copied = at("2026-11-23T12:00:00Z");
+    for compression in BOTH {
+        let mut files = Vec::new();
+        let mut truth = Vec::new();
+        let mut end = copied;
+        for number in 0..5_i64 {
+            let (text, mut lines) = log(&mut random, 500, 4, end, 80_000, &zone);
+            lines.reverse();
+            end = lines.last().unwrap().time.checked_sub(Span::new().hours(240)).unwrap();
+            truth.extend(lines);
+            // In no order, as a copy makes them.
+            let changed = copied.checked_add(Span::new().seconds(number * 7 % 5)).unwrap();
+            files.push((text, changed, if number == 0 { Compression::Plain } else { compression }));
+        }
+        let files: Vec<_> = files.iter().map(|(text, changed, how)| (text.as_slice(), *changed, *how)).collect();
+        assert!(truth.last().unwrap().time < at("2025-06-01T00:00:00Z"));
+        assert_eq!(told(&written(&files).all(&Query::default())), truth, "{compression:?}");
+    }
+}
+
+#[test]
+fn a_page_goes_on_where_it_ended_when_the_file_was_compressed_meanwhile() {
+    let text: String = (0..40).map(|n| format!("Nov 23 20:20:4{} h pot: pot-start a{n}\n", n / 10)).collect();
+    let end = at("2026-11-23T20:20:49Z");
+    let names = |entries: &[Entry]| entries.iter().map(|entry| entry.pot.clone().unwrap()).collect::<Vec<_>>();
+    let wanted: Vec<_> = (0..40).rev().map(|n| format!("a{n}")).collect();
+    let before = written(&[(text.as_bytes(), end, Compression::Plain)]);
+    let (first, next, _) = newest(&before.generations, &mut before.open(), &Query::default(), None, 15);
+    let new = b"Nov 23 20:20:49 h pot: pot-start new\n";
+    let mut after = written(&[(new, end, Compression::Plain), (text.as_bytes(), end, Compression::Bzip2)]);
+    // The new file has the number of the removed one, or one of its own.
+    for live in [(1, 0), (1, 7)] {
+        after.generations[0].identity = live;
+        let (rest, _, _) = newest(&after.generations, &mut after.open(), &Query::default(), next, 100);
+        assert_eq!([names(&first), names(&rest)].concat(), wanted, "{live:?}");
+    }
+}
+
+/// A bar leads to a page with as many lines as it counts, and the list agrees with the counts for any time.
+#[test]
+fn each_bar_counts_what_the_list_shows_between_its_edges() {
+    let zone = TimeZone::get("Asia/Kathmandu").unwrap();
+    let mut random = Random(21);
+    let end = at("2026-03-02T10:00:07Z");
+    let (new, truth) = log(&mut random, 3_000, 3, end, 7, &zone);
+    let middle = truth[0].time.checked_sub(Span::new().seconds(11)).unwrap();
+    let (old, mut older) = log(&mut random, 3_000, 3, middle, 90, &zone);
+    older.extend(truth);
+    for compression in BOTH {
+        let log = written(&[(&new, end, compression), (&old, middle, compression)]);
+        for (before, length) in [(3_700, Some(3_601)), (40, Some(13)), (90_000, None), (86_401, Some(86_400))] {
+            let since = end.checked_sub(Span::new().seconds(before)).unwrap();
+            let until = length.map(|length: i64| since.checked_add(Span::new().seconds(length)).unwrap());
+            let query = Query { since: Some(since), until, zone: zone.clone(), ..Query::default() };
+            let (counts, _) = histogram(&log.generations, &mut log.open(), &query, 60);
+            assert_eq!(counts.total, log.all(&query).len() as u64, "{compression:?} {before}");
+            assert_bars(&counts, &older, until.is_none());
+        }
+        let (counts, _) =
+            histogram(&log.generations, &mut log.open(), &Query { zone: zone.clone(), ..Query::default() }, 60);
+        assert_eq!(counts.total, older.len() as u64);
+        assert_bars(&counts, &older, false);
+    }
+}
+
+fn assert_bars(counts: &Histogram, truth: &[Truth], open: bool) {
+    for (index, &count) in counts.bars.iter().enumerate() {
+        let (from, to) = (counts.edge(index), counts.edge(index + 1));
+        let last = open && index + 1 == counts.bars.len();
+        let wanted = truth.iter().filter(|line| line.time >= from && (line.time < to || last)).count();
+        assert_eq!(count, wanted as u64, "bar {index} from {from} to {to}");
+    }
+}
+
 #[test]
 fn a_damaged_file_is_named_and_the_others_are_read() {
     let mut random = Random(3);
@@ -334,6 +497,11 @@ fn following_sees_what_is_appended_and_what_replaces_it() {
     append(&format!("{now} jail1 last message repeated 2 times\n"));
     let again = follower.poll(&query).unwrap();
     assert_eq!((again[0].command.as_deref(), again[0].times), (Some("stop"), 2));
+    // What is repeated is the line before, whoever wrote that.
+    append(&format!("{now} jail1 sshd[2]: hello\n"));
+    assert_eq!(follower.poll(&query).unwrap(), []);
+    append(&format!("{now} jail1 syslogd: last message repeated 2 times\n"));
+    assert_eq!(follower.poll(&query).unwrap(), []);
     std::fs::write(&path, format!("{now} jail1 pot[3]: pot-init \n")).unwrap();
     assert_eq!(follower.poll(&query).unwrap()[0].command.as_deref(), Some("init"));
 }
