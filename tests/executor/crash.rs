@@ -236,7 +236,7 @@ fn a_death_while_putting_back_is_made_good_at_the_next_start() {
     let first = state(&begun).1 + 1;
     assert!(first + 4 < last, "{first} {last}");
 
-    let mut places: Vec<String> = (first..=last).step_by(3).map(|event| format!("run-event#{event}")).collect();
+    let mut places: Vec<String> = (first..=last).step_by(8).map(|event| format!("run-event#{event}")).collect();
     places.extend(["revert-begin".to_owned(), "run-ended".to_owned()]);
     for (number, at) in places.iter().enumerate() {
         let layout = prepare(&format!("host{number}"));
