@@ -91,7 +91,8 @@ impl Demo {
     pub fn stop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(30) {
+        // As long as it may take to put back on a busy machine: killed sooner it could not keep its word.
+        while begun.elapsed() < Duration::from_secs(120) {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
             }
