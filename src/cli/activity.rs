@@ -27,7 +27,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// How often an appended line is looked for.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(25);
 /// How often the log's name is looked at for rotation.
 const ROTATION: Duration = Duration::from_secs(1);
 
@@ -69,7 +69,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let log = Log::find(&layout)?;
     let Some(live) = &log.live else {
         complain(&format!(
-            "pot-console: syslogd writes {}.info nowhere, so what pot does leaves no trace. \
+            "pot-console: syslogd writes {}.info to no file, so what pot does leaves no trace here. \
              The page Host offers to add the rule.\n",
             log.facility
         ));
@@ -93,6 +93,10 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         .collect();
     if args.follow {
         return follow(&layout, live);
+    }
+    if generations.is_empty() {
+        complain(&format!("pot-console: {live} does not exist, and syslogd does not create it.\n"));
+        return Ok(Exit::Refused);
     }
     become_unprivileged(&layout)?;
 

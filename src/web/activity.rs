@@ -7,7 +7,7 @@ use super::layout::{self, Clock, Entry as Place, Frame, Pages};
 use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, line, meaning};
 use crate::audit::Act;
 use crate::audit::csv_field;
-use crate::executor::protocol::{Command, LogFileView, RefusalKind, Reply};
+use crate::executor::protocol::{Command, Compression, LogFileView, Refusal, RefusalKind, Reply};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
@@ -18,8 +18,10 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 /// Entries on one page.
 const PAGE: usize = 100;
@@ -31,6 +33,15 @@ const POLL: Duration = Duration::from_millis(25);
 const ROTATION: Duration = Duration::from_secs(1);
 /// A line now and then, so that proxies and browsers keep the stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long an export waits for a browser that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Each reading holds blocks of the log, and a thread. Those beyond wait for their turn.
+static READINGS: Semaphore = Semaphore::const_new(4);
+/// An export lasts as long as its reader is slow. Those beyond are refused.
+static EXPORTS: Semaphore = Semaphore::const_new(4);
+/// Each follower holds a descriptor and looks forty times a second.
+static FOLLOWERS: Semaphore = Semaphore::const_new(256);
 
 /// The routes of this file. All of them are for those who are signed in.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -120,6 +131,12 @@ impl Filters {
     }
 }
 
+/// Whether a path is that of the live file: newsyslog's rotated ones end in a number and a compression.
+fn is_live(generation: &Generation) -> bool {
+    let number = generation.path.rsplit('.').next().unwrap_or_default();
+    generation.compression == Compression::Plain && !number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The log as the executor lists it.
 struct Log {
     facility: String,
@@ -155,15 +172,36 @@ async fn reading<T: Send + 'static>(
     visitor: &Visitor,
     read: impl FnOnce(&mut activity::Open<'_>) -> T + Send + 'static,
 ) -> Result<T, Fault> {
+    let turn = READINGS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
+    reading_in(visitor, turn, read).await
+}
+
+/// The thread keeps the turn: it reads on for a while when the browser has gone.
+async fn reading_in<T: Send + 'static>(
+    visitor: &Visitor,
+    turn: SemaphorePermit<'static>,
+    read: impl FnOnce(&mut activity::Open<'_>) -> T + Send + 'static,
+) -> Result<T, Fault> {
     let visitor = visitor.clone();
     let runtime = tokio::runtime::Handle::current();
     let mut open = move |index: usize| -> Result<File, String> {
         let generation = u32::try_from(index).map_err(|error| error.to_string())?;
         runtime.block_on(visitor.open_log(generation)).map(|(file, _)| file).map_err(|refusal| refusal.message)
     };
-    tokio::task::spawn_blocking(move || read(&mut open))
-        .await
-        .map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        read(&mut open)
+    })
+    .await
+    .map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
+}
+
+/// A turn, or the words that all are taken.
+fn turn_of(turns: &'static Semaphore, what: &str) -> Result<SemaphorePermit<'static>, Fault> {
+    turns.try_acquire().map_err(|_| {
+        let words = format!("Too many {what} at once. Try again when one of them has ended.");
+        Refusal::new(RefusalKind::Throttled, words).into()
+    })
 }
 
 /// `templates/activity/activity.html`.
@@ -174,6 +212,7 @@ struct Page {
     filters: Filters,
     facility: String,
     file: Option<String>,
+    absent: Absent,
     files: usize,
     days: Vec<Day>,
     pages: Pages,
@@ -182,6 +221,34 @@ struct Page {
     counts: Option<Counts>,
     addresses: Addresses,
     commands: Vec<&'static str>,
+}
+
+/// Why there is no file to read.
+enum Absent {
+    /// There is one.
+    No,
+    /// What syslogd does is not known (yet).
+    Unknown(String),
+    /// No rule writes pot's lines to a file.
+    Nowhere,
+    /// The file of the rule does not exist.
+    Missing(String),
+}
+
+impl Absent {
+    async fn why(visitor: &Visitor, log: &Log) -> Result<Self, Fault> {
+        if !log.generations.is_empty() {
+            return Ok(Self::No);
+        }
+        let Some(facts) = visitor.facts().await? else {
+            return Ok(Self::Unknown("The host is being looked at for the first time. Reload in a moment.".to_owned()));
+        };
+        let Some(syslog) = facts.syslog.get() else {
+            return Ok(Self::Unknown(facts.syslog.error.clone().unwrap_or_default()));
+        };
+        let mut files = syslog.files.get(&log.facility).into_iter().flatten();
+        Ok(files.find(|path| path.starts_with('/')).map_or(Self::Nowhere, |path| Self::Missing(path.clone())))
+    }
 }
 
 struct Addresses {
@@ -234,11 +301,13 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
     let counts = if filters.counts == "1" { Some(count(&visitor, &filters, &log, query).await?) } else { None };
     let clock = visitor.clock().clone();
     let runs = runs_of(&visitor, &entries).await?;
+    let absent = Absent::why(&visitor, &log).await?;
     let following = filters.follow == "1" && cursor.is_none();
     let page = Page {
         frame: visitor.frame(Place::Activity, Place::Activity.label()),
         facility: log.facility,
         file: log.generations.first().map(|generation| generation.path.clone()),
+        absent,
         files: log.generations.len(),
         days: by_day(entries, &clock, &runs),
         pages: Pages {
@@ -328,6 +397,8 @@ fn by_day(entries: Vec<Entry>, clock: &Clock, runs: &[Act]) -> Vec<Day> {
 #[derive(Template)]
 #[template(path = "activity/counts.html")]
 struct Counts {
+    /// Of the drawing: ten for each bar, the empty ones included.
+    width: usize,
     bars: Vec<Bar>,
     total: String,
     highest: String,
@@ -339,7 +410,7 @@ struct Counts {
 /// The template escapes what it shows.
 impl askama::filters::HtmlSafe for Counts {}
 
-/// One bar in a drawing of 600 by 48.
+/// One bar in a drawing 48 high.
 struct Bar {
     x: usize,
     y: u64,
@@ -357,21 +428,22 @@ async fn count(visitor: &Visitor, filters: &Filters, log: &Log, query: Query) ->
 
 fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Clock) -> Counts {
     let highest = histogram.bars.iter().copied().max().unwrap_or_default();
-    let (since, until) = (histogram.since.as_second(), histogram.until.as_second());
-    let bars = i64::try_from(histogram.bars.len()).unwrap_or(1).max(1);
-    let edge = |index: i64| Timestamp::from_second(since + (until - since) * index / bars).unwrap_or(histogram.until);
-    let drawn = (0..bars).zip(&histogram.bars).filter(|(_, count)| **count > 0);
+    let drawn = histogram.bars.iter().enumerate().filter(|(_, count)| **count > 0);
     Counts {
+        width: histogram.bars.len() * 10,
         bars: drawn
             .map(|(index, &lines)| {
                 // A single line must be seen beside a thousand.
                 let height = (lines * 44 / highest.max(1)).max(2);
-                let (from, to) = (edge(index), edge(index + 1));
+                let (from, to) = (histogram.edge(index), histogram.edge(index + 1));
+                // The last bar of a time without end holds what is stamped later, too.
+                let is_open = index + 1 == histogram.bars.len() && filters.until.is_empty();
+                let until = if is_open { String::new() } else { to.to_string() };
                 Bar {
-                    x: usize::try_from(index).unwrap_or_default() * 10,
+                    x: index * 10,
                     y: 48 - height,
                     height,
-                    address: filters.address("/activity", &[("since", &from.to_string()), ("until", &to.to_string())]),
+                    address: filters.address("/activity", &[("since", &from.to_string()), ("until", &until)]),
                     label: format!(
                         "{} from {} to {}",
                         layout::counted(usize::try_from(lines).unwrap_or(usize::MAX), "line", "lines"),
@@ -399,8 +471,10 @@ async fn counts(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
 async fn events(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
     let log = log(&visitor).await?;
     let query = filters.query(&log.zone, &log.hostname)?;
+    let turn = turn_of(&FOLLOWERS, "pages follow the log")?;
     let (sender, receiver) = mpsc::channel::<Bytes>(64);
     actix_web::rt::spawn(async move {
+        let _turn = turn;
         // An error ends the stream; the browser connects again and is told what is wrong by the page.
         if let Err(fault) = follow(&visitor, &query, &sender).await {
             tracing::debug!(%fault, "following the log ended");
@@ -410,14 +484,20 @@ async fn events(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         // A compressed stream would wait for more to compress.
         .insert_header((CONTENT_ENCODING, "identity"))
-        .streaming(chunks(receiver)))
+        .streaming(chunks(receiver, Arc::new(AtomicBool::new(true)))))
 }
 
+/// An answer in the making. One that ends without being `complete` breaks off, so that nobody takes it for all.
 fn chunks(
     receiver: mpsc::Receiver<Bytes>,
-) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
-    futures_util::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|chunk| (Ok(chunk), receiver))
+    complete: Arc<AtomicBool>,
+) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> {
+    futures_util::stream::unfold((receiver, complete), |(mut receiver, complete)| async move {
+        match receiver.recv().await {
+            Some(chunk) => Some((Ok(chunk), (receiver, complete))),
+            None if complete.swap(true, Ordering::Relaxed) => None,
+            None => Some((Err(std::io::Error::other("the answer ended early")), (receiver, complete))),
+        }
     })
 }
 
@@ -430,7 +510,8 @@ async fn follow(visitor: &Visitor, query: &Query, sender: &mpsc::Sender<Bytes>) 
     loop {
         if looked.elapsed() >= ROTATION {
             looked = tokio::time::Instant::now();
-            let live = log(visitor).await?.generations.into_iter().next();
+            // While the live file is away the newest rotated one stands first: what is in it was told.
+            let live = log(visitor).await?.generations.into_iter().next().filter(is_live);
             let changed =
                 live.as_ref().is_some_and(|live| follower.as_ref().map(Follower::identity) != Some(live.identity));
             if changed {
@@ -504,28 +585,35 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
     let format = filters.format.clone();
     let log = log(&visitor).await?;
     let query = filters.query(&log.zone, &log.hostname)?;
+    let turn = turn_of(&EXPORTS, "exports run")?;
     let (sender, receiver) = mpsc::channel::<Bytes>(16);
+    let complete = Arc::new(AtomicBool::new(false));
+    let completed = complete.clone();
+    let runtime = tokio::runtime::Handle::current();
     let reader = visitor.clone();
     actix_web::rt::spawn(async move {
-        let written = reading(&reader, move |open| {
+        let written = reading_in(&reader, turn, move |open| {
+            // Waits for a slow reader; stops when it is gone, or takes nothing for long.
+            let send = |chunk: String| {
+                let sent = runtime.block_on(tokio::time::timeout(PATIENCE, sender.send(Bytes::from(chunk))));
+                matches!(sent, Ok(Ok(())))
+            };
+            let mut going = true;
             let mut chunk = if format == "csv" { CSV_HEAD.to_owned() } else { String::new() };
             let summary = activity::each(&log.generations, open, &query, None, &mut |entry| {
                 chunk.push_str(&exported(&entry, &format, &log.zone));
                 if chunk.len() < 32 << 10 {
                     return ControlFlow::Continue(());
                 }
-                // Waits for a slow reader; stops when it is gone.
-                match sender.blocking_send(Bytes::from(std::mem::take(&mut chunk))) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
+                going = send(std::mem::take(&mut chunk));
+                if going { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             if format.is_empty() || format == "text" {
                 for problem in problems(&summary) {
                     chunk.push_str(&format!("# not read to the end: {problem}\n"));
                 }
             }
-            let _ = sender.blocking_send(Bytes::from(chunk));
+            completed.store(going && send(chunk), Ordering::Relaxed);
         })
         .await;
         if let Err(fault) = written {
@@ -535,7 +623,7 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, kind))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(chunks(receiver)))
+        .streaming(chunks(receiver, complete)))
 }
 
 const CSV_HEAD: &str = "time,host,foreign,priority,pid,command,arguments,pot,changes,times,message\r\n";
@@ -579,6 +667,38 @@ mod tests {
         let filters = Filters { pot: "web1".into(), text: "a&b=c".into(), ..Filters::default() };
         assert_eq!(filters.address("/activity", &[("since", "7d")]), "/activity?pot=web1&text=a%26b%3Dc&since=7d");
         assert_eq!(Filters::default().address("/activity", &[]), "/activity");
+    }
+
+    #[test]
+    fn only_the_live_file_is_followed_while_it_is_rotated() {
+        let live = |path: &str, compression| {
+            is_live(&Generation { path: path.into(), size: 0, modified: None, compression, identity: (0, 0) })
+        };
+        assert!(live("/var/log/pot.log", Compression::Plain));
+        assert!(live("/var/log/messages", Compression::Plain));
+        assert!(!live("/var/log/pot.log.0", Compression::Plain));
+        assert!(!live("/var/log/pot.log.0.bz2", Compression::Bzip2));
+    }
+
+    #[test]
+    fn the_bars_of_a_time_without_end_leave_its_end_open() {
+        let histogram = Histogram {
+            since: "2026-11-23T00:00:00Z".parse().unwrap(),
+            until: "2026-11-23T00:00:07Z".parse().unwrap(),
+            bars: vec![1, 0, 2],
+            total: 3,
+        };
+        let filters = Filters { since: "7s".into(), ..Filters::default() };
+        let counts = drawn(&histogram, &Summary::default(), &filters, &Clock::now_in(TimeZone::UTC));
+        let seen: Vec<_> = counts.bars.iter().map(|bar| (bar.x, bar.address.as_str())).collect();
+        assert_eq!(counts.width, 30);
+        assert_eq!(
+            seen,
+            [
+                (0, "/activity?since=2026-11-23T00%3A00%3A00Z&until=2026-11-23T00%3A00%3A03Z"),
+                (20, "/activity?since=2026-11-23T00%3A00%3A05Z"),
+            ]
+        );
     }
 
     #[test]
