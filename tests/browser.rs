@@ -583,6 +583,9 @@ async fn a_network_that_nobody_keeps_is_put_back_whatever_dies() -> WebDriverRes
     click(&browser, "table a").await?;
     sees(&browser, "#run-head", "The host is as before, checked").await?;
     assert_eq!(demo.network(), before);
+    // The command ended with the executor: it does not come back and change what has been put back.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(demo.network(), before);
     no_complaints(&browser).await?;
     browser.quit().await
 }

@@ -454,7 +454,7 @@ fn who_has_seen_the_sign_in_page_and_nothing_more_is_no_refusal() {
         answer
     };
     let page = get("/sign-in", "none=1");
-    let cookie = page.lines().find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then_some(line));
+    let cookie = page.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie: "));
     let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).expect("a cookie for the form").to_owned();
     for path in ["/history", "/sign-in", "/"] {
         let answer = get(path, &cookie);

@@ -730,7 +730,7 @@ impl Engine {
     /// Time limits of a command.
     pub(super) fn limits(&self, long: bool) -> Limits {
         let time = if long { self.settings.long_command_time } else { self.settings.command_time };
-        Limits { time, line_bytes: 4 << 10, total_bytes: 8 << 20 }
+        Limits { time, line_bytes: 4 << 10, total_bytes: 8 << 20, ends_with_us: false }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::executor::protocol::{Refusal, RefusalKind, Secret};
 use crate::files::{self, Expected, FileError, Lock};
 use crate::journal::record::{Action as Act, Actor, Entry, Outcome, Reported, Stage};
 use crate::platform::crash_point;
-use crate::process::{self, Cancel, Ending, OutputLine, Tool};
+use crate::process::{self, Cancel, Ending, Limits, OutputLine, Tool};
 use jiff::{SignedDuration, Timestamp};
 use std::fs::{DirBuilder, File};
 use std::net::Ipv4Addr;
@@ -579,7 +579,8 @@ impl Engine {
         let never = Cancel::new();
         let cancel = if command.abortable { &current.cancel } else { &never };
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
-        let limits = self.limits(command.long);
+        // What is to be put back must have ended by then, even if this executor dies and its successor puts back.
+        let limits = Limits { ends_with_us: draft.revert_after.is_some(), ..self.limits(command.long) };
         let is_pot = command.tool == Tool::Pot;
         let mut last_error = None;
         let mut last_words = None;

@@ -49,14 +49,20 @@ pub fn close_descriptors_from(first: RawFd) {
     }
 }
 
-/// Makes `command` start with descriptors 0, 1 and 2 alone, in a process group of its own.
+/// Makes `command` start with descriptors 0, 1 and 2 alone, in a process group of its own. With `ends_with_us` it is
+/// killed when this process ends (on Linux: the thread that starts it, which has to wait for it); what it has started
+/// itself by then goes on.
 #[allow(unsafe_code)]
-pub fn prepare_command(command: &mut Command) {
+pub fn prepare_command(command: &mut Command, ends_with_us: bool) {
     command.process_group(0);
-    // SAFETY: between fork and exec only close_range(2) or fcntl(2) is called; nothing is allocated.
+    // SAFETY: between fork and exec only close_range(2) or fcntl(2), and procctl(2) or prctl(2), are called; nothing is
+    // allocated.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             mark_descriptors_from(3);
+            if ends_with_us {
+                super::die_with_parent()?;
+            }
             Ok(())
         });
     }

@@ -136,6 +136,6 @@ fn every_descriptor_above_is_marked() {
     command.args(["-c", "for n in 3 4 5 6 7 8 9; do (: <&$n) 2>/dev/null && echo leak; done; :"]);
     let leaky = nix::unistd::dup(std::io::stdin()).unwrap();
     assert!(leaky.as_raw_fd() > 2);
-    prepare_command(&mut command);
+    prepare_command(&mut command, false);
     assert_eq!(command.output().unwrap().stdout, b"");
 }

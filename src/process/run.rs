@@ -39,12 +39,15 @@ pub struct Limits {
     /// Most bytes that are kept of each stream ([`capture`]) or handed out in all ([`stream`]); what follows is read
     /// and dropped.
     pub total_bytes: usize,
+    /// Whether it is killed when this process ends, so that it does not go on changing what another one then puts back.
+    /// Else it goes on by itself: what a package manager or ZFS has begun is not to be cut off.
+    pub ends_with_us: bool,
 }
 
 impl Default for Limits {
-    /// 10 s, lines of 4 KiB, 1 MiB in all.
+    /// 10 s, lines of 4 KiB, 1 MiB in all, going on by itself.
     fn default() -> Self {
-        Self { time: Duration::from_secs(10), line_bytes: 4 << 10, total_bytes: 1 << 20 }
+        Self { time: Duration::from_secs(10), line_bytes: 4 << 10, total_bytes: 1 << 20, ends_with_us: false }
     }
 }
 
@@ -163,7 +166,7 @@ pub fn capture(
 ) -> Result<Captured, ProcessError> {
     let started = Instant::now();
     let (mut out, mut err, mut truncated) = (Vec::new(), Vec::new(), false);
-    let running = Running::start(tools, tool, args, stdin)?;
+    let running = Running::start(tools, tool, args, stdin, limits.ends_with_us)?;
     let ending = running.follow(stdin.unwrap_or_default(), limits.time, &Cancel::new(), &mut |stream, bytes| {
         let kept: &mut Vec<u8> = match stream {
             Stream::Out => &mut out,
@@ -197,7 +200,7 @@ pub fn stream(
     cancel: &Cancel,
     sink: &mut dyn FnMut(OutputLine),
 ) -> Result<Ending, ProcessError> {
-    let running = Running::start(tools, tool, args, stdin)?;
+    let running = Running::start(tools, tool, args, stdin, limits.ends_with_us)?;
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         let follower = scope.spawn(move || {
@@ -252,7 +255,13 @@ struct Running {
 }
 
 impl Running {
-    fn start(tools: &Tools, tool: Tool, args: &[&str], stdin: Option<&[u8]>) -> Result<Self, ProcessError> {
+    fn start(
+        tools: &Tools,
+        tool: Tool,
+        args: &[&str],
+        stdin: Option<&[u8]>,
+        ends_with_us: bool,
+    ) -> Result<Self, ProcessError> {
         let path = tools.path(tool).ok_or(ProcessError::NotInstalled(tool))?;
         let mut command = Command::new(path);
         command
@@ -267,7 +276,7 @@ impl Running {
             .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        platform::prepare_command(&mut command);
+        platform::prepare_command(&mut command, ends_with_us);
         let child = spawn(&mut command).map_err(|source| ProcessError::Start { path: path.to_owned(), source })?;
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
         Ok(Self { tool, child, group })
