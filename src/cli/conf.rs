@@ -515,16 +515,7 @@ fn refuse(global: &Global, refusal: &Refusal) -> anyhow::Result<Exit> {
         }
         complain(&text);
     }
-    Ok(exit_of(refusal.kind))
-}
-
-/// The exit status that scripts see for a refusal.
-fn exit_of(kind: RefusalKind) -> Exit {
-    match kind {
-        RefusalKind::Conflict => Exit::Conflict,
-        RefusalKind::Failed | RefusalKind::NotRecorded => Exit::HostCommand,
-        _ => Exit::Refused,
-    }
+    Ok(refusal.kind.into())
 }
 
 fn unreachable(error: &dyn std::fmt::Display) -> anyhow::Result<Exit> {

@@ -20,6 +20,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::executor::protocol::RefusalKind;
 use crate::layout::Layout;
 
 /// A web console for FreeBSD hosts that run jails with pot.
@@ -77,6 +78,18 @@ pub enum Exit {
     Conflict = 4,
     /// The executor could not be reached.
     Unreachable = 5,
+}
+
+/// What scripts see of a refusal.
+impl From<RefusalKind> for Exit {
+    fn from(kind: RefusalKind) -> Self {
+        match kind {
+            RefusalKind::Conflict => Self::Conflict,
+            RefusalKind::Unreadable => Self::Usage,
+            RefusalKind::Failed | RefusalKind::NotRecorded => Self::HostCommand,
+            _ => Self::Refused,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

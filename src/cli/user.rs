@@ -4,7 +4,7 @@
 
 use super::{Exit, Format, Global};
 use crate::executor::local::Local;
-use crate::executor::protocol::{AccountView, Command, Refusal, RefusalKind, Reply, Secret};
+use crate::executor::protocol::{AccountView, Command, Refusal, Reply, Secret};
 use crate::journal::record::Role;
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -109,11 +109,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 /// Says why nothing was done; the exit code tells the kind.
 pub(super) fn refused(refusal: &Refusal) -> Exit {
     let _ = writeln!(std::io::stderr(), "pot-console: {refusal}");
-    match refusal.kind {
-        RefusalKind::Conflict => Exit::Conflict,
-        RefusalKind::Failed | RefusalKind::NotRecorded => Exit::HostCommand,
-        _ => Exit::Refused,
-    }
+    refusal.kind.into()
 }
 
 fn list(global: &Global, accounts: &[AccountView]) -> anyhow::Result<Exit> {

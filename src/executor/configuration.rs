@@ -114,12 +114,11 @@ impl Executor {
         let read = |path: &Path| match read_here(path, most) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(FileError::Missing(_)) => Ok(None),
-            Err(error) => Err(Refusal::from(error)),
+            Err(error) => Err(unreadable(&error.to_string())),
         };
         let parse = |bytes: &[u8], path: &Path| {
             Document::parse(bytes).map_err(|error| {
-                let words = format!("{} cannot be read as a configuration: {error}", self.layout.shown(path));
-                Refusal::new(RefusalKind::Failed, sentence(&words))
+                unreadable(&format!("{} cannot be read as a configuration: {error}", self.layout.shown(path)))
             })
         };
         let (own_path, default_path) = (self.layout.pot_conf(), self.layout.default_conf());
@@ -426,6 +425,11 @@ impl Executor {
             None => (None, None),
         }
     }
+}
+
+/// A configuration file that cannot be read as one.
+fn unreadable(words: &str) -> Refusal {
+    Refusal::new(RefusalKind::Unreadable, sentence(words))
 }
 
 fn saved_message(outlook: &Outlook, accept_errors: bool) -> String {

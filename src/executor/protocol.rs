@@ -697,6 +697,8 @@ pub enum RefusalKind {
     NotFound,
     /// The journal could not be written: nothing was changed.
     NotRecorded,
+    /// A file of the host is not what it must be, and has to be mended at the machine.
+    Unreadable,
     /// Reading or writing a file, or a command, failed.
     Failed,
     /// The message is not one of this protocol.

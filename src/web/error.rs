@@ -51,6 +51,9 @@ impl Fault {
 
     /// The heading of its page.
     pub fn heading(&self) -> &'static str {
+        if self.refusal(RefusalKind::Unreadable).is_some() {
+            return "A file cannot be read";
+        }
         match self.status_code().as_u16() {
             401 => "Sign in first",
             403 => "Not allowed",
@@ -79,6 +82,10 @@ impl Fault {
                 "Open the console by its IP address or its host name, or add the name to `names` in the settings file."
             }
             Self::NotFound => "It may have been moved or removed.",
+            Self::Refused(refusal) if refusal.kind == RefusalKind::Unreadable => {
+                "What the console cannot read it does not change: mend the file at the machine, or move it away. Without it \
+                 pot's defaults hold. Earlier versions are under History, File versions."
+            }
             _ => "",
         }
     }
@@ -103,7 +110,7 @@ impl ResponseError for Fault {
                 RefusalKind::Forbidden | RefusalKind::ProofNeeded => StatusCode::FORBIDDEN,
                 RefusalKind::Conflict | RefusalKind::Busy => StatusCode::CONFLICT,
                 RefusalKind::NotFound => StatusCode::NOT_FOUND,
-                RefusalKind::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+                RefusalKind::NotRecorded | RefusalKind::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
                 RefusalKind::Failed | RefusalKind::Malformed => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }

@@ -7,7 +7,7 @@
 use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Clock, Entry, Frame, Notice, Time, counted};
-use crate::executor::protocol::{Command, ConfigurationView, Reply};
+use crate::executor::protocol::{Command, RefusalKind, Reply};
 use crate::facts::{Dataset, Fact, HostFacts, PrivateBridge};
 use crate::host::{self, Asked, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Stage as RecordStage};
@@ -41,6 +41,8 @@ pub(super) struct Known {
     pub(super) configuration: Configuration,
     /// Whether there is any: without pot there is none.
     has_files: bool,
+    /// Why they cannot be read; then pot's defaults are held against the host.
+    unreadable: Option<String>,
     /// When pot.conf was last changed.
     pub(super) modified: Option<Timestamp>,
     /// Whether new facts are being gathered.
@@ -58,17 +60,29 @@ impl Known {
         };
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
-        let Reply::Configuration(files) = visitor.ask(Command::Configuration {}).await? else {
-            return Err(Fault::other_reply());
+        let (files, unreadable) = match visitor.ask(Command::Configuration {}).await {
+            Ok(Reply::Configuration(files)) => (Some(files), None),
+            Ok(_) => return Err(Fault::other_reply()),
+            // What is known of the host is shown all the same.
+            Err(refusal) if refusal.kind == RefusalKind::Unreadable => (None, Some(refusal.message)),
+            Err(refusal) => return Err(refusal.into()),
         };
+        let (default, own) = files.as_ref().map(|files| (&*files.default, &*files.own)).unwrap_or_default();
         Ok(Some(Self {
             facts,
-            configuration: read(&files)?,
-            has_files: !(files.default.is_empty() && files.own.is_empty()),
-            modified: files.modified,
+            configuration: read(default, own)?,
+            has_files: !(default.is_empty() && own.is_empty()),
+            unreadable,
+            modified: files.as_ref().and_then(|files| files.modified),
             refreshing,
             set_aside,
         }))
+    }
+
+    /// What the page says first when there is no configuration to hold against the host.
+    fn notice(&self) -> Option<Notice> {
+        let words = self.unreadable.as_ref()?;
+        Some(Notice::failed(format!("{words} This page takes pot's defaults instead.")))
     }
 
     pub(super) fn state(&self) -> PotState {
@@ -81,13 +95,13 @@ impl Known {
 }
 
 /// A file that cannot be a pot.conf gives no values here; the configuration page says why.
-fn read(files: &ConfigurationView) -> Result<Configuration, Fault> {
+fn read(default: &[u8], own: &[u8]) -> Result<Configuration, Fault> {
     let document = |bytes: &[u8]| {
         Document::parse(bytes)
             .or_else(|_| Document::parse(b""))
             .map_err(|error| Fault::Unexpected(format!("an empty pot.conf cannot be read: {error}")))
     };
-    Ok(Configuration::new(document(&files.default)?, document(&files.own)?))
+    Ok(Configuration::new(document(default)?, document(own)?))
 }
 
 /// `templates/host/waiting.html`: the first gathering is still under way.
@@ -284,7 +298,7 @@ async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fa
         (true, _) => Some(ledger(&rows, &known, &state, clock, "/").only_needed(in_doubt)),
     };
     let page = Page {
-        frame: frame(&visitor, &counts, &state),
+        frame: frame(&visitor, &counts, &state).with_notice(known.notice()),
         head: head(&visitor, &known, &request, "/"),
         lead,
         route,
@@ -303,7 +317,7 @@ async fn show_readiness(visitor: Visitor, request: HttpRequest) -> Result<HttpRe
     let counts = Counts::of(&rows);
     let clock = visitor.clock();
     let page = ReadinessPage {
-        frame: Frame { title: "Readiness".to_owned(), ..frame(&visitor, &counts, &state) },
+        frame: Frame { title: "Readiness".to_owned(), ..frame(&visitor, &counts, &state) }.with_notice(known.notice()),
         head: Head { title: "Readiness".to_owned(), ..head(&visitor, &known, &request, "/readiness") },
         ledger: ledger(&rows, &known, &state, clock, "/readiness"),
         asked: asked(&known.facts, clock),

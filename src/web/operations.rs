@@ -121,12 +121,19 @@ pub async fn runs(visitor: &Visitor, before: Option<u64>, limit: u32) -> Result<
 
 async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let facts = visitor.facts().await?;
-    let state = match &facts {
-        Some(facts) => Some(pot_state(facts, &configuration(&visitor).await?)),
-        None => None,
+    let (state, notice) = match &facts {
+        Some(facts) => match configuration(&visitor).await {
+            Ok(configuration) => (Some(pot_state(facts, &configuration)), None),
+            // What has run stands here all the same.
+            Err(fault) if fault.refusal(RefusalKind::Unreadable).is_some() => {
+                (None, Some(Notice::failed(fault.to_string())))
+            }
+            Err(fault) => return Err(fault),
+        },
+        None => (None, None),
     };
     let runs = runs(&visitor, None, 10).await?;
-    let frame = with_active(visitor.frame(Entry::Operations, Entry::Operations.label()), &runs);
+    let frame = with_active(visitor.frame(Entry::Operations, Entry::Operations.label()), &runs).with_notice(notice);
     let rows = rows(state.as_ref(), visitor.may(Role::Operator));
     let runs = runs.into_iter().map(|run| RunLine::of(&visitor, run)).collect();
     layout::page(StatusCode::OK, &List { frame, rows, runs })
