@@ -19,25 +19,23 @@
 //! | [`journal`] | the chain: append, verify, checkpoints |
 //! | [`files`] | atomic replace, backups, limits on paths |
 //! | [`host`] | the probes that gather facts about the host |
+//! | [`refusal`] | why something was not done, in words: what operations and the executor answer with |
 //! | [`rules`] | findings, limits and readings: pure functions of (configuration, facts) |
 //! | [`facts`] | what is known about a host: data only |
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
-//! | [`layout`], [`diff`], [`digest`] | where files stand, line differences and SHA-256 as types |
+//! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`] | leaves: where files stand, line differences, SHA-256 and passwords as types |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //! | [`simulator`] | the simulated tools; uses only `potconf` and the leaves |
 //!
 //! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`
 //! may use rules and do I/O: data and its gathering are two subjects. `process` and `layout` stand below `host`
 //! because probes, operations and the executor all run commands, and there is one way to do so.
-//!
-//! Three files hold words only, no behaviour, and may be named from below: [`executor::protocol`] (refusals that
-//! `operations` gives), [`operations::plan`] (the to-dos that `host` offers) and [`journal::record`]. They are to
-//! move below their users, as `facts` did.
 
 pub mod accounts;
 pub mod activity;
 pub mod audit;
+pub mod bytes_as_base64;
 pub mod cli;
 pub mod diff;
 pub mod digest;
@@ -51,7 +49,9 @@ pub mod operations;
 pub mod platform;
 pub mod potconf;
 pub mod process;
+pub mod refusal;
 pub mod rules;
+pub mod secret;
 pub mod settings;
 pub mod simulator;
 pub mod web;

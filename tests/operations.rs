@@ -2,15 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use pot_console::executor::protocol::{Refusal, RefusalKind};
+use pot_console::host::Preparation;
 use pot_console::journal::record::{Actor, Entry, Method, Record, Reported, Role, Stage};
 use pot_console::layout::Layout;
 use pot_console::operations::engine::{Engine, EngineSettings};
-use pot_console::operations::plan::{
-    Leftover, ManagedFile, Operation, Plan, Preparation, Run, RunEventKind, RunState, StepState,
-};
+use pot_console::operations::plan::{Leftover, ManagedFile, Operation, Plan, Run, RunEventKind, RunState, StepState};
 use pot_console::operations::recorder::Recorder;
 use pot_console::process::Tools;
+use pot_console::refusal::{Refusal, RefusalKind};
 use pot_console::simulator::{self, Fault, Scenario};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -451,14 +450,14 @@ fn keep_takes_two_new_connections() {
     println!("{}\n{:#?}\n{:?}\n{:?}\n{:?}", plan.summary, plan.steps, plan.routes, plan.pf_rules, plan.put_back);
     let run = waiting(&bench);
     let now = jiff::Timestamp::now().as_millisecond();
-    let keep = |nonce: &pot_console::executor::protocol::Secret, at: i64, connection| {
+    let keep = |nonce: &pot_console::secret::Secret, at: i64, connection| {
         bench.engine.keep(run.id, nonce, at, connection, &anna(), &from_lan())
     };
     assert!(bench.engine.keep_nonce(run.id, now - 60_000, 1).is_err(), "an old connection proves nothing");
     let nonce = bench.engine.keep_nonce(run.id, now + 5, 2).unwrap();
     assert!(keep(&nonce, now + 5, 2).is_err(), "the same connection");
     assert!(keep(&nonce, now - 60_000, 3).is_err(), "an old one");
-    let made_up = pot_console::executor::protocol::Secret("x".to_owned());
+    let made_up = pot_console::secret::Secret("x".to_owned());
     assert!(keep(&made_up, now + 6, 3).is_err(), "a nonce that was not given out");
     keep(&nonce, now + 6, 3).unwrap();
     let run = bench.until_end(run.id);

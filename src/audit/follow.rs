@@ -3,8 +3,9 @@
 use super::store::{Comparison, Differences, Store, StoreError};
 use crate::digest::Digest;
 use crate::executor::client::Client;
-use crate::executor::protocol::{Command, Refusal, Reply};
+use crate::executor::protocol::{Command, Reply};
 use crate::journal::record::{Record, Reported};
+use crate::refusal::Refusal;
 use std::time::Duration;
 use tokio::sync::watch;
 

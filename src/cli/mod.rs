@@ -20,8 +20,8 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::executor::protocol::RefusalKind;
 use crate::layout::Layout;
+use crate::refusal::RefusalKind;
 
 /// A web console for FreeBSD hosts that run jails with pot.
 #[derive(Debug, Parser)]

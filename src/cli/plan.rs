@@ -5,9 +5,11 @@ use super::user::refused;
 use super::{Exit, Format, Global};
 use crate::digest::Digest;
 use crate::executor::local::Local;
-use crate::executor::protocol::{Command, Refusal, Reply};
-use crate::operations::plan::{Leftover, ManagedFile, Operation, Plan, Preparation};
+use crate::executor::protocol::{Command, Reply};
+use crate::host::Preparation;
+use crate::operations::plan::{Leftover, ManagedFile, Operation, Plan};
 use crate::operations::plan_text;
+use crate::refusal::Refusal;
 use crate::settings::Settings;
 use anyhow::bail;
 
@@ -151,7 +153,7 @@ pub(super) fn ask(local: &mut Local, operation: Operation) -> Result<Plan, Refus
     match local.ask(Command::Plan { operation })? {
         Reply::Plan(plan) => Ok(*plan),
         _ => Err(Refusal::new(
-            crate::executor::protocol::RefusalKind::Malformed,
+            crate::refusal::RefusalKind::Malformed,
             "The executor gave an answer to another question.",
         )),
     }

@@ -4,8 +4,10 @@
 
 use super::{Exit, Format, Global};
 use crate::executor::local::Local;
-use crate::executor::protocol::{AccountView, Command, Refusal, Reply, Secret};
+use crate::executor::protocol::{AccountView, Command, Reply};
 use crate::journal::record::Role;
+use crate::refusal::Refusal;
+use crate::secret::Secret;
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;

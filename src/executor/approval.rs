@@ -5,13 +5,13 @@
 //! `CODE.yes` the answer, with the plan's number and digest. An answer serves once.
 
 use super::core::Executor;
-use super::protocol::{Refusal, RefusalKind};
 use crate::digest::Digest;
 use crate::files::{self, Expected};
 use crate::journal::record::Actor;
 use crate::layout::Layout;
 use crate::operations::plan::Plan;
 use crate::platform::crash_point;
+use crate::refusal::{Refusal, RefusalKind};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;

@@ -5,11 +5,11 @@
 //! [`Client::closed`] resolves: without an executor there is nothing to serve.
 
 use super::frame;
-use super::protocol::{
-    Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Refusal, RefusalKind, Reply, Request, Secret, VERSION,
-};
+use super::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION};
 use crate::journal::record::Reported;
 use crate::platform;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::os::fd::OwnedFd;

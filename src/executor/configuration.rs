@@ -1,7 +1,7 @@
 //! pot.conf: read, reviewed and saved. The executor applies the edits to the text that *it* reads.
 
 use super::core::{Asking, Executor, free_text, lock};
-use super::protocol::{Collision, ConfigurationView, Conflict, Refusal, RefusalKind, Reply, ReviewView};
+use super::protocol::{ConfigurationView, Reply, ReviewView};
 use super::signing::sentence;
 use crate::diff::Diff;
 use crate::digest::Digest;
@@ -11,6 +11,7 @@ use crate::journal::record::{Action, Change, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::platform::crash_point;
 use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, Kind, LARGEST};
+use crate::refusal::{Collision, Conflict, Refusal, RefusalKind};
 use crate::rules::{self, Finding, Subject, limits};
 use jiff::Timestamp;
 use std::net::IpAddr;

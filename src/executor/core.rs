@@ -6,7 +6,7 @@
 use super::evidence::{Evidence, Pace};
 use super::facts::FactsCache;
 use super::permissions::{self, Who};
-use super::protocol::{Command, Refusal, RefusalKind, Reply, Request, Secret};
+use super::protocol::{Command, Reply, Request};
 use super::server::Hints;
 use super::versions::Versions;
 use crate::accounts::password::Hasher;
@@ -19,6 +19,8 @@ use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::plan::ProofNeeded;
 use crate::process::{Tools, harmless};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use crate::settings::Settings;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

@@ -1,11 +1,12 @@
 //! The journal as the executor uses it: append, read, and count floods of refusals instead of writing them all.
 
 use super::core::console;
-use super::protocol::{Refusal, RefusalKind, Reply, VerifyView};
+use super::protocol::{Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
 use crate::operations::recorder::Recorder;
+use crate::refusal::{Refusal, RefusalKind};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

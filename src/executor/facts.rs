@@ -2,9 +2,10 @@
 //! Nobody waits for a slow probe but who asks for it at the command line.
 
 use super::core::{Executor, lock};
-use super::protocol::{Refusal, Reply};
+use super::protocol::Reply;
 use crate::facts::HostFacts;
 use crate::host::{GatherInput, gather};
+use crate::refusal::Refusal;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use super::approval;
 use super::core::{Asking, Executor};
-use super::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
+use super::protocol::{Command, Reply};
 use super::start::StartError;
 use crate::accounts::name::AccountName;
 use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
@@ -11,6 +11,8 @@ use crate::operations::engine::Engine;
 use crate::operations::feedback::Kept;
 use crate::operations::plan::Plan;
 use crate::process::harmless;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use crate::settings::{Settings, SettingsError};
 use std::sync::Arc;
 use std::time::Duration;

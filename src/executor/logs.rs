@@ -1,9 +1,10 @@
 //! pot's log: which files, and opening one. No byte of a log is parsed on this side: the descriptor is passed on.
 
 use super::core::Executor;
-use super::protocol::{Compression, LogFileView, Refusal, RefusalKind, Reply};
+use super::protocol::{Compression, LogFileView, Reply};
 use crate::layout::Layout;
 use crate::platform;
+use crate::refusal::{Refusal, RefusalKind};
 use jiff::Timestamp;
 use std::fs::File;
 use std::os::fd::OwnedFd;

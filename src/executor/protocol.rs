@@ -4,16 +4,19 @@
 //! path, an argument vector, shell text, an actor or a role. A command carries the browser's token; the executor
 //! derives who is asking. Descriptors travel only from the executor to the web process.
 
+use crate::bytes_as_base64;
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::facts::HostFacts;
+use crate::host::Preparation;
 use crate::journal::record::{Record, Reported, Role};
-use crate::operations::plan::{ManagedFile, Operation, Plan, Preparation, Run, RunEvent};
+use crate::operations::plan::{ManagedFile, Operation, Plan, Run, RunEvent};
 use crate::potconf::Edit;
+use crate::refusal::{Conflict, Refusal};
 use crate::rules::Finding;
+use crate::secret::Secret;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Raised when a message changes its meaning; both sides are one binary, so a difference is a fault.
 pub const VERSION: u16 = 1;
@@ -21,17 +24,6 @@ pub const VERSION: u16 = 1;
 pub const MAX_REQUEST: usize = 4 << 20;
 /// Longest reply in bytes.
 pub const MAX_REPLY: usize = 16 << 20;
-
-/// Text that never appears in a log, a debug print or the journal.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// What the web process asks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -550,34 +542,6 @@ pub struct ReviewView {
     pub conflict: Option<Conflict>,
 }
 
-/// The file changed while someone was editing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflict {
-    /// Who changed it last, as the journal says; none: outside of the console.
-    pub by: Option<String>,
-    /// When.
-    pub at: Option<Timestamp>,
-    /// Parameters that both changed: name, the file's new value, the wanted value.
-    pub colliding: Vec<Collision>,
-    /// How many other edits fit.
-    pub fitting: usize,
-    /// The digest of the file as it stands now: the base for the next try.
-    pub digest: Digest,
-    /// What saving the edits on the new file would write.
-    pub diff: Diff,
-}
-
-/// A parameter that both changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Collision {
-    /// Its name.
-    pub name: String,
-    /// The value in the file now.
-    pub theirs: Option<String>,
-    /// The value that was wanted.
-    pub yours: Option<String>,
-}
-
 /// A kept version of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupView {
@@ -639,86 +603,4 @@ pub struct VerifyView {
     pub head: Option<Digest>,
     /// The first problem, naming record and kind.
     pub problem: Option<String>,
-}
-
-/// Why a command was not carried out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// What kind of refusal.
-    pub kind: RefusalKind,
-    /// What failed, on what, and what to do now.
-    pub message: String,
-    /// The field or parameter it is about.
-    pub field: Option<String>,
-    /// For `RefusalKind::Conflict` on a save.
-    pub conflict: Option<Box<Conflict>>,
-    /// For `RefusalKind::Findings`: the error findings that stand in the way.
-    pub findings: Vec<Finding>,
-}
-
-impl Refusal {
-    /// A refusal with words alone.
-    pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), field: None, conflict: None, findings: Vec::new() }
-    }
-
-    /// Names the field it is about.
-    #[must_use]
-    pub fn on(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
-        self
-    }
-}
-
-/// What kind of refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RefusalKind {
-    /// No session, or it has ended: sign in.
-    SignInNeeded,
-    /// Name or password is wrong.
-    WrongPassword,
-    /// Too many tries: wait.
-    Throttled,
-    /// The role does not allow it.
-    Forbidden,
-    /// The password is needed again first (fresh or one-time).
-    ProofNeeded,
-    /// A value is against a limit or cannot be written safely.
-    Limit,
-    /// Error findings stand in the way.
-    Findings,
-    /// The file or the facts changed meanwhile.
-    Conflict,
-    /// Another change is running, or one awaits Keep.
-    Busy,
-    /// No such plan, run, backup …, or it is used up or too old.
-    NotFound,
-    /// The journal could not be written: nothing was changed.
-    NotRecorded,
-    /// A file of the host is not what it must be, and has to be mended at the machine.
-    Unreadable,
-    /// Reading or writing a file, or a command, failed.
-    Failed,
-    /// The message is not one of this protocol.
-    Malformed,
-}
-
-/// Bytes inside JSON as base64.
-pub mod bytes_as_base64 {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    /// Writes bytes as base64.
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    /// Reads bytes from base64.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        STANDARD.decode(text.as_bytes()).map_err(serde::de::Error::custom)
-    }
 }

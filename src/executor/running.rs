@@ -3,12 +3,15 @@
 use super::core::{Asking, Executor, admit_role, free_text, lock};
 use super::evidence::own;
 use super::permissions::{self, Who};
-use super::protocol::{ExportFormat, Refusal, RefusalKind, Reply, Secret};
+use super::protocol::{ExportFormat, Reply};
 use crate::digest::Digest;
+use crate::host::Preparation;
 use crate::journal::record::{Action, Outcome};
 use crate::operations::engine::confirmed;
 use crate::operations::feedback::Given;
-use crate::operations::plan::{Operation, Preparation, ProofNeeded, RunState};
+use crate::operations::plan::{Operation, ProofNeeded, RunState};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use crate::settings::ConfirmDestructive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

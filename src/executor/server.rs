@@ -9,8 +9,9 @@
 use super::core::{Answer, Executor};
 use super::frame::{self, FrameError};
 use super::permissions;
-use super::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Refusal, RefusalKind, Request, VERSION};
+use super::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Request, VERSION};
 use crate::platform;
+use crate::refusal::{Refusal, RefusalKind};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};

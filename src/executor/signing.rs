@@ -1,7 +1,7 @@
 //! Signing in and out, proving, and accounts: whoever can say who someone is, is here.
 
 use super::core::{Asking, Executor, console, lock};
-use super::protocol::{AccountView, Greeting, Refusal, RefusalKind, Reply, Secret, SessionView};
+use super::protocol::{AccountView, Greeting, Reply, SessionView};
 use crate::accounts::name::AccountName;
 use crate::accounts::password::{self, StoredHash};
 use crate::accounts::session::{SessionKey, random_code};
@@ -9,6 +9,8 @@ use crate::accounts::store::{Account, AccountError};
 use crate::accounts::throttle::address_key;
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Role, Stage};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use jiff::Timestamp;
 use std::time::Instant;
 use subtle::ConstantTimeEq as _;

@@ -2,11 +2,12 @@
 
 use super::configuration::read_here;
 use super::core::{Executor, lock};
-use super::protocol::{BackupView, Refusal, RefusalKind, Reply};
+use super::protocol::{BackupView, Reply};
 use crate::digest::Digest;
 use crate::files::Backups;
 use crate::layout::Layout;
 use crate::operations::plan::ManagedFile;
+use crate::refusal::{Refusal, RefusalKind};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;

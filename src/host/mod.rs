@@ -14,7 +14,7 @@ mod wanted;
 
 pub use gather::{GatherInput, POT_PROGRAM, gather};
 pub use pot_state::{Anchors, Drift, PotState, Remedy, Stage, pot_state};
-pub use readiness::{Counts, Evidence, Row, RowState, configuration_row, readiness, size};
+pub use readiness::{Counts, Evidence, Preparation, Row, RowState, configuration_row, readiness, size};
 pub use wanted::Wanted;
 
 use crate::facts::{Fact, HostFacts, PathKind, PathState};

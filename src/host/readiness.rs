@@ -5,11 +5,26 @@
 
 use super::wanted::Wanted;
 use crate::facts::{Fact, HostFacts, Interface, Pool, Tunable};
-use crate::operations::plan::Preparation;
 use crate::potconf::Configuration;
 use crate::rules::{Finding, Severity};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// A to-do of the readiness page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preparation {
+    /// `pkg install -y pot`.
+    InstallPot,
+    /// `kern.racct.enable=1` in loader.conf.
+    EnableRacct,
+    /// `hw.vtnet.lro_disable=1` in loader.conf.
+    DisableVtnetLro,
+    /// The group POT_GROUP.
+    CreateGroup,
+    /// pot's facility into /var/log/pot.log, rotated by newsyslog.
+    RouteLog,
+}
 
 /// Where a paragraph of the guide stands on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

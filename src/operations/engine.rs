@@ -6,20 +6,20 @@
 
 use super::draft::Draft;
 use super::looking::{Host, Look};
-use super::plan::{
-    ACKNOWLEDGED, Blocker, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunEvent, RunState,
-};
+use super::plan::{ACKNOWLEDGED, Blocker, ManagedFile, Operation, Plan, ProofNeeded, Run, RunEvent, RunState};
 use super::recorder::Recorder;
 use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
 use super::running::{Current, Wish};
 use super::runs::{Answer, Runs, StoredRun};
 use super::{feedback, pf_conf, plans};
 use crate::digest::Digest;
-use crate::executor::protocol::{Refusal, RefusalKind, Secret};
 use crate::files::{self, Backups, Busy, Expected, FileError, Lock};
+use crate::host::Preparation;
 use crate::journal::record::{Action as Act, Actor, Entry, Method, Outcome, Record, Reported, Stage};
 use crate::layout::Layout;
 use crate::process::{Limits, Tools};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use std::collections::BTreeMap;

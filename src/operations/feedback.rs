@@ -2,11 +2,11 @@
 
 use super::engine::{Engine, failed};
 use super::looking::lines;
-use crate::executor::protocol::{Refusal, RefusalKind};
 use crate::files::{self, Expected};
 use crate::journal::record::{Action as Act, Actor, Outcome, Reported};
 use crate::layout::Layout;
 use crate::process::{ProcessError, Tool};
+use crate::refusal::{Refusal, RefusalKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

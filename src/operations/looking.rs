@@ -3,13 +3,13 @@
 use super::draft::{HostFile, HostFiles, Inputs, PfTest, Seen};
 use super::log_routing;
 use super::plan::ManagedFile;
-use crate::executor::protocol::{Refusal, RefusalKind};
 use crate::facts::HostFacts;
 use crate::files::{FileError, read_limited};
 use crate::host::{GatherInput, gather};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
+use crate::refusal::{Refusal, RefusalKind};
 use crate::rules::{self, Finding, Subject, limits};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};

@@ -3,6 +3,7 @@
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::facts::Dataset;
+use crate::host::Preparation;
 use crate::rules::Finding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -73,22 +74,6 @@ impl Operation {
             Self::Restore { .. } => "restore",
         }
     }
-}
-
-/// A to-do of the readiness page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preparation {
-    /// `pkg install -y pot`.
-    InstallPot,
-    /// `kern.racct.enable=1` in loader.conf.
-    EnableRacct,
-    /// `hw.vtnet.lro_disable=1` in loader.conf.
-    DisableVtnetLro,
-    /// The group POT_GROUP.
-    CreateGroup,
-    /// pot's facility into /var/log/pot.log, rotated by newsyslog.
-    RouteLog,
 }
 
 /// Something that pot de-init leaves behind.

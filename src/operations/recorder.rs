@@ -1,9 +1,9 @@
 //! Where operations say what they are about to do and how it ended: the executor's journal, without naming it here; and
 //! the words for what became of a file.
 
-use crate::executor::protocol::Refusal;
 use crate::journal::record::{Change, Entry, Record};
 use crate::potconf::{Configuration, Document};
+use crate::refusal::Refusal;
 use std::collections::BTreeSet;
 
 /// Takes entries into the history.

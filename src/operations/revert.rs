@@ -7,8 +7,8 @@
 use super::looking::Host;
 use super::plan::PutBackStep;
 use super::runs::{from_json, json};
+use crate::bytes_as_base64;
 use crate::digest::Digest;
-use crate::executor::protocol::bytes_as_base64;
 use crate::facts::Interface;
 use crate::files::{self, Expected, FileError};
 use crate::host::parse;

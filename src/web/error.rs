@@ -1,7 +1,7 @@
 //! What can go wrong while a page is made, and how it is said: in the layout for a browser, in one line for htmx.
 
 use super::layout::Frame;
-use crate::executor::protocol::{Refusal, RefusalKind};
+use crate::refusal::{Refusal, RefusalKind};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;

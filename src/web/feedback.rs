@@ -4,7 +4,8 @@
 use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Notice};
-use crate::executor::protocol::{Command, RefusalKind, Reply};
+use crate::executor::protocol::{Command, Reply};
+use crate::refusal::RefusalKind;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;

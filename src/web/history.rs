@@ -7,12 +7,11 @@ use crate::activity::parse_time;
 use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
 use crate::diff::{Diff, Line, Side};
 use crate::digest::Digest;
-use crate::executor::protocol::{
-    BackupView, Command, ConfigurationView, ExportFormat, RefusalKind, Reply, ReviewView, VerifyView,
-};
+use crate::executor::protocol::{BackupView, Command, ConfigurationView, ExportFormat, Reply, ReviewView, VerifyView};
 use crate::journal::record::{Action, Method, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::potconf::{Edit, EditAction, Name, PARAMETERS};
+use crate::refusal::RefusalKind;
 use crate::rules::Severity;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};

@@ -7,12 +7,13 @@
 use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Clock, Entry, Frame, Notice, Time, counted};
-use crate::executor::protocol::{Command, RefusalKind, Reply};
+use crate::executor::protocol::{Command, Reply};
 use crate::facts::{Dataset, Fact, HostFacts, PrivateBridge};
+use crate::host::Preparation;
 use crate::host::{self, Asked, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Stage as RecordStage};
-use crate::operations::plan::Preparation;
 use crate::potconf::{Configuration, Document, Source};
+use crate::refusal::RefusalKind;
 use crate::rules::{self, Finding, Severity, Subject};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};

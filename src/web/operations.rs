@@ -4,16 +4,18 @@ use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
+use crate::executor::protocol::{Command, Reply};
 use crate::facts::Dataset;
+use crate::host::Preparation;
 use crate::host::{PotState, Stage, pot_state, size};
 use crate::journal::record::Role;
 use crate::operations::plan::{
-    ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunState, Step, StepState,
-    shell_words,
+    ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, ProofNeeded, Run, RunState, Step, StepState, shell_words,
 };
 use crate::operations::plan_text;
 use crate::potconf::{Configuration, Document};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;

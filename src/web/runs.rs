@@ -9,11 +9,13 @@ use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
-use crate::executor::protocol::{Command, Refusal, RefusalKind, Reply, Secret};
+use crate::executor::protocol::{Command, Reply};
 use crate::journal::record::Role;
 use crate::operations::plan::{
     Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words,
 };
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};

@@ -3,8 +3,10 @@
 use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
-use crate::executor::protocol::{AccountView, Command, Refusal, RefusalKind, Reply, Secret, SessionView};
+use crate::executor::protocol::{AccountView, Command, Reply, SessionView};
 use crate::journal::record::Role;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use askama::Template;

@@ -4,9 +4,10 @@
 use crate::rig::{edit, save};
 use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, RefusalKind, Reply};
+use pot_console::executor::protocol::{Command, Reply};
 use pot_console::layout::Layout;
 use pot_console::operations::plan::{Operation, RunState};
+use pot_console::refusal::RefusalKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;

@@ -5,10 +5,11 @@ use crate::child;
 use crate::rig::{edit, save, simulate};
 use pot_console::executor::Executor;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, RefusalKind, Reply};
+use pot_console::executor::protocol::{Command, Reply};
 use pot_console::journal::record::{Outcome, Record, Stage};
 use pot_console::layout::Layout;
 use pot_console::operations::plan::RunState;
+use pot_console::refusal::RefusalKind;
 use pot_console::settings::Settings;
 use std::os::unix::process::ExitStatusExt as _;
 

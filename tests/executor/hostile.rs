@@ -3,8 +3,9 @@
 use crate::permissions::forbidden_to_viewers;
 use crate::rig::{Rig, many};
 use pot_console::executor::End;
-use pot_console::executor::protocol::{Command, ExportFormat, MAX_REQUEST, Message, Reply, Request, Secret, VERSION};
+use pot_console::executor::protocol::{Command, ExportFormat, MAX_REQUEST, Message, Reply, Request, VERSION};
 use pot_console::journal::record::{Action, Reported, Role};
+use pot_console::secret::Secret;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

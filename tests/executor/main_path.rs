@@ -2,9 +2,11 @@
 
 use crate::rig::{PASSWORD, Rig, edit, kind, save};
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, RefusalKind, Reply, Secret};
+use pot_console::executor::protocol::{Command, Reply};
 use pot_console::journal::record::{Action, Method, Outcome, Reported, Stage};
 use pot_console::operations::plan::{ManagedFile, Operation};
+use pot_console::refusal::RefusalKind;
+use pot_console::secret::Secret;
 use pot_console::settings::Settings;
 use std::time::{Duration, Instant};
 

@@ -3,9 +3,12 @@
 use crate::rig::{PASSWORD, Rig, edit, kind};
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, name, permission};
-use pot_console::executor::protocol::{Command, ExportFormat, RefusalKind, Reply, Secret};
+use pot_console::executor::protocol::{Command, ExportFormat, Reply};
+use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Role};
-use pot_console::operations::plan::{ManagedFile, Operation, Preparation, ProofNeeded};
+use pot_console::operations::plan::{ManagedFile, Operation, ProofNeeded};
+use pot_console::refusal::RefusalKind;
+use pot_console::secret::Secret;
 use pot_console::settings::Settings;
 
 /// One well-formed command of each kind. The match has no catch-all arm: a new command does not compile until it is

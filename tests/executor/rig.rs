@@ -4,12 +4,12 @@ use pot_console::digest::Digest;
 use pot_console::executor::End;
 use pot_console::executor::Executor;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{
-    Command, ConfigurationView, Message, Refusal, RefusalKind, Reply, Request, Secret, VERSION,
-};
+use pot_console::executor::protocol::{Command, ConfigurationView, Message, Reply, Request, VERSION};
 use pot_console::journal::record::{Record, Reported, Role};
 use pot_console::layout::Layout;
 use pot_console::potconf::{Edit, Name};
+use pot_console::refusal::{Refusal, RefusalKind};
+use pot_console::secret::Secret;
 use pot_console::settings::Settings;
 use pot_console::simulator::{Scenario, build_with_program};
 use std::io::{Read as _, Write as _};

@@ -2,8 +2,9 @@
 
 use crate::child;
 use crate::rig::{Rig, edit, many, save};
-use pot_console::executor::protocol::{Command, RefusalKind, Reply};
+use pot_console::executor::protocol::{Command, Reply};
 use pot_console::journal::record::{Outcome, Stage};
+use pot_console::refusal::RefusalKind;
 
 #[test]
 fn of_fifty_writers_every_success_is_in_the_file_in_order_and_no_update_is_lost() {

@@ -2,8 +2,9 @@
 
 use super::needs;
 use crate::digest::Digest;
+use crate::host::Preparation;
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PlannedStep};
-use crate::operations::plan::{ManagedFile, Operation, Preparation, Preview, StepState};
+use crate::operations::plan::{ManagedFile, Operation, Preview, StepState};
 use crate::operations::{loader_conf, log_routing};
 use crate::process::Tool;
 

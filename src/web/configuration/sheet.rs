@@ -3,11 +3,12 @@
 use super::draft::{Applied, Draft, EXTRA};
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::executor::protocol::{ConfigurationView, Conflict};
+use crate::executor::protocol::ConfigurationView;
 use crate::facts::{HostFacts, Interface};
 use crate::potconf::{
     Configuration, Document, EditAction, Group, Kind, Name, PARAMETERS, Parameter, Setting, Source, extra_interface,
 };
+use crate::refusal::Conflict;
 use crate::rules::{self, Finding, Fix, Severity, limits};
 use crate::web::layout::{Frame, Words, counted};
 use std::collections::{BTreeMap, BTreeSet};
