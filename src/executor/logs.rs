@@ -93,7 +93,11 @@ impl Executor {
             .get()
             .and_then(|facts| facts.system.get().map(|system| system.hostname.clone()))
             .filter(|name| !name.is_empty())
-            .or_else(|| nix::unistd::gethostname().ok()?.into_string().ok())
+            .or_else(|| {
+                // This machine's name is not the simulated host's.
+                let own = || nix::unistd::gethostname().ok()?.into_string().ok();
+                if self.simulated { Some("simulated host".to_owned()) } else { own() }
+            })
             .unwrap_or_default()
     }
 }
