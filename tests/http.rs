@@ -175,6 +175,23 @@ fn read(path: &Path) -> String {
 const REVIEW: (&str, &str) = ("review", "1");
 const SAVE: (&str, &str) = ("save", "1");
 
+#[tokio::test]
+async fn a_pot_conf_that_cannot_be_read_takes_only_its_own_pages_away() {
+    let console = Demo::start("default");
+    let browser = admin(&console).await;
+    let path = console.path("/usr/local/etc/pot/pot.conf");
+    std::fs::write(&path, b"POT_EXTIF=em0\0\n").expect("writing pot.conf");
+    for (address, status) in [("/", 200), ("/readiness", 200), ("/operations", 200), ("/history", 200)]
+        .into_iter()
+        .chain([("/configuration", 503), ("/configuration/file", 503), ("/operations/init", 503)])
+    {
+        let page = browser.get(address).await;
+        assert_eq!(page.status.as_u16(), status, "{address}: {}", page.text);
+        assert_eq!(page.has("line 1 holds a NUL byte"), address != "/history", "{address}: {}", page.text);
+    }
+    assert!(browser.get("/configuration").await.has("mend the file at the machine"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_main_job_works_without_javascript() {
     let console = console();

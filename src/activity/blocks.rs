@@ -194,15 +194,11 @@ impl<R: Read> Forwards<R> {
 
     fn fill(&mut self) -> io::Result<()> {
         while !self.ended && self.buffer.len() < BLOCK {
-            let held = self.buffer.len();
-            self.buffer.resize(held + (BLOCK - held).max(64 << 10), 0);
-            let read = self.stream.read(&mut self.buffer[held..]);
-            self.buffer.truncate(held + read.as_ref().copied().unwrap_or(0));
-            match read {
-                Ok(0) => self.ended = true,
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
+            let wanted = (BLOCK - self.buffer.len()).max(64 << 10);
+            self.buffer.reserve_exact(wanted);
+            // Decompressors give little at a time: this fills no more than that with zeros first.
+            let read = (&mut self.stream).take(wanted as u64).read_to_end(&mut self.buffer)?;
+            self.ended = read < wanted;
         }
         Ok(())
     }

@@ -109,10 +109,11 @@ impl Host {
             let bytes = match read_limited(path, LARGEST) {
                 Ok(bytes) => bytes,
                 Err(FileError::Missing(_)) => Vec::new(),
-                Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
+                Err(error) => return Err(Refusal::new(RefusalKind::Unreadable, error.to_string())),
             };
-            Document::parse(&bytes)
-                .map_err(|error| Refusal::new(RefusalKind::Failed, format!("{}: {error}", self.layout.shown(path))))
+            Document::parse(&bytes).map_err(|error| {
+                Refusal::new(RefusalKind::Unreadable, format!("{}: {error}.", self.layout.shown(path)))
+            })
         };
         Ok(Configuration::new(document(&self.layout.default_conf())?, document(&self.layout.pot_conf())?))
     }
@@ -131,7 +132,7 @@ impl Host {
             let bytes = match read_limited(&self.on_disk(file, &path), LARGEST) {
                 Ok(bytes) => Some(bytes),
                 Err(FileError::Missing(_)) => None,
-                Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
+                Err(error) => return Err(Refusal::new(RefusalKind::Unreadable, error.to_string())),
             };
             files.managed.insert(file, HostFile { path, bytes });
         }
@@ -140,7 +141,7 @@ impl Host {
             match read_limited(&self.layout.on_disk(path), LARGEST) {
                 Ok(bytes) => files.after_rc_conf.push((path.to_owned(), bytes)),
                 Err(FileError::Missing(_)) => {}
-                Err(error) => return Err(Refusal::new(RefusalKind::Failed, error.to_string())),
+                Err(error) => return Err(Refusal::new(RefusalKind::Unreadable, error.to_string())),
             }
         }
         Ok(files)
