@@ -9,6 +9,7 @@ use memchr::{memchr, memrchr};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Largest block read at once, in bytes.
 const BLOCK: usize = 1 << 20;
@@ -161,22 +162,27 @@ pub(super) struct Forwards<R> {
     /// What was left out of the lines after the entry that the buffer begins with, in bytes.
     left_out: usize,
     ended: bool,
+    /// Why the stream ended before its end; told after what was read until then.
+    broken: Option<io::Error>,
 }
 
 impl<R: Read> Forwards<R> {
     pub(super) fn new(stream: R) -> Self {
-        Self { stream, buffer: Vec::new(), used: 0, offset: 0, left_out: 0, ended: false }
+        Self { stream, buffer: Vec::new(), used: 0, offset: 0, left_out: 0, ended: false, broken: None }
     }
 
     /// The next block and its offset in the stream; `None` at its end.
+    ///
+    /// # Errors
+    /// Of the stream, after all that could be read of it.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         self.buffer.drain(..self.used);
         self.offset += (self.used + self.left_out) as u64;
         (self.used, self.left_out) = (0, 0);
         loop {
-            self.fill()?;
+            self.fill();
             if self.buffer.is_empty() {
-                return Ok(None);
+                return self.broken.take().map_or(Ok(None), Err);
             }
             // Where something was left out, offsets hold for the entry at the beginning only: it goes alone.
             let edge = match (self.left_out, self.ended) {
@@ -192,15 +198,16 @@ impl<R: Read> Forwards<R> {
         }
     }
 
-    fn fill(&mut self) -> io::Result<()> {
+    fn fill(&mut self) {
         while !self.ended && self.buffer.len() < BLOCK {
             let wanted = (BLOCK - self.buffer.len()).max(64 << 10);
             self.buffer.reserve_exact(wanted);
             // Decompressors give little at a time: this fills no more than that with zeros first.
-            let read = (&mut self.stream).take(wanted as u64).read_to_end(&mut self.buffer)?;
-            self.ended = read < wanted;
+            match (&mut self.stream).take(wanted as u64).read_to_end(&mut self.buffer) {
+                Ok(read) => self.ended = read < wanted,
+                Err(error) => (self.ended, self.broken) = (true, Some(error)),
+            }
         }
-        Ok(())
     }
 
     /// The last place in the buffer where an entry begins after a line end.
@@ -221,31 +228,91 @@ impl<R: Read> Forwards<R> {
 }
 
 /// A rotated file as the text it holds.
-pub(super) fn decompress(file: &File, compression: Compression) -> io::Result<Box<dyn Read + '_>> {
-    let file = BufReader::with_capacity(128 << 10, FromStart { file, position: 0 });
+pub(super) fn decompress(file: &File, compression: Compression) -> io::Result<Box<dyn Read>> {
+    let file = BufReader::with_capacity(128 << 10, FromStart { file: file.try_clone()?, position: 0 });
     Ok(match compression {
         Compression::Plain => Box::new(file),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
+        Compression::Gzip => Box::new(Ahead::of(flate2::bufread::MultiGzDecoder::new(file))?),
+        Compression::Bzip2 => Box::new(Ahead::of(bzip2::bufread::MultiBzDecoder::new(file))?),
         Compression::Xz => {
             // 64 MiB of dictionary is what `xz -9` asks for.
             let stream = liblzma::stream::Stream::new_auto_decoder(80 << 20, liblzma::stream::CONCATENATED)?;
-            Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream))
+            Box::new(Ahead::of(liblzma::bufread::XzDecoder::new_stream(file, stream))?)
         }
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+        Compression::Zstd => Box::new(Ahead::of(zstd::stream::read::Decoder::with_buffer(file)?)?),
     })
 }
 
 /// Reads a shared descriptor from its start, whatever its own position is.
-struct FromStart<'a> {
-    file: &'a File,
+struct FromStart {
+    file: File,
     position: u64,
 }
 
-impl Read for FromStart<'_> {
+impl Read for FromStart {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.position)?;
         self.position += count as u64;
+        Ok(count)
+    }
+}
+
+/// Text that is handed over at once, in bytes.
+const PART: usize = 256 << 10;
+/// Parts that are ready at most while one is looked at.
+const PARTS_AHEAD: usize = 2;
+
+/// A stream that another thread unpacks while this one searches, so that a search takes as long as the slower of both
+/// and not as both together.
+struct Ahead {
+    /// Parts in order; the last one is empty, or an error.
+    parts: Receiver<io::Result<Vec<u8>>>,
+    /// Parts that were read, to be filled again.
+    read: SyncSender<Vec<u8>>,
+    part: Vec<u8>,
+    position: usize,
+    ended: bool,
+}
+
+impl Ahead {
+    fn of(mut stream: impl Read + Send + 'static) -> io::Result<Self> {
+        let (filled, parts) = sync_channel(PARTS_AHEAD);
+        let (read, emptied) = sync_channel::<Vec<u8>>(PARTS_AHEAD + 1);
+        std::thread::Builder::new().name("unpack".to_owned()).spawn(move || {
+            loop {
+                let mut part = emptied.try_recv().unwrap_or_else(|_| Vec::with_capacity(PART));
+                part.clear();
+                let outcome = (&mut stream).take(PART as u64).read_to_end(&mut part);
+                // What was unpacked before a damage is text, too.
+                let more = !part.is_empty();
+                if more && filled.send(Ok(part)).is_err() {
+                    // Nobody reads on.
+                    return;
+                }
+                if let Some(end) = outcome.map(|_| (!more).then(Vec::new)).transpose() {
+                    let _ = filled.send(end);
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { parts, read, part: Vec::new(), position: 0, ended: false })
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position == self.part.len() && !self.ended {
+            // Refused when the thread has ended: then nothing is filled again.
+            let _ = self.read.try_send(std::mem::take(&mut self.part));
+            self.position = 0;
+            let part = self.parts.recv().unwrap_or_else(|_| Err(io::Error::other("unpacking ended without an end")));
+            self.ended = part.as_ref().map_or(true, Vec::is_empty);
+            self.part = part?;
+        }
+        let rest = self.part.get(self.position..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.position += count;
         Ok(count)
     }
 }

@@ -814,7 +814,13 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
     let mut turns = Turns::default();
     let mut ends = Ends::default();
     let mut blocks = Forwards::new(decompress(file, generation.compression)?);
-    while let Some((base, block)) = blocks.next()? {
+    // What stands before a damage is counted, as it is listed.
+    let ended = loop {
+        let (base, block) = match blocks.next() {
+            Ok(Some(found)) => found,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
         *bytes += block.len() as u64;
         for mark in matcher.marks(base, block, SAMPLE, false) {
             let turn = turns.at(mark.stamp, mark.own);
@@ -833,7 +839,7 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
                 }
             }
         }
-    }
+    };
     let mut years = Years::ending(ends.newest, reference, &matcher.query.zone);
     for ((turn, _, own), (stamp, lines)) in per_minute.into_iter().rev() {
         if let Some(time) = years.date(turn, stamp, own)
@@ -845,7 +851,7 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
     if let Some(time) = ends.oldest.and_then(|(turn, stamp)| years.date(turn, stamp, true)) {
         order.read(time);
     }
-    Ok(())
+    ended
 }
 
 /// A yearless stamp's minute in its leap year.

@@ -479,6 +479,40 @@ fn a_damaged_file_is_named_and_the_others_are_read() {
 }
 
 #[test]
+fn what_stands_before_a_damage_is_listed_and_counted() {
+    let mut random = Random(17);
+    let end: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+    let (text, truth) = log(&mut random, 40_000, 3, end, 60, &TimeZone::UTC);
+    for (compression, program) in [
+        (Compression::Gzip, "gzip"),
+        (Compression::Bzip2, "bzip2"),
+        (Compression::Xz, "xz"),
+        (Compression::Zstd, "zstd"),
+    ] {
+        let log = written(&[(&text, end, compression)]);
+        let bytes = std::fs::read(&log.paths[0]).unwrap();
+        std::fs::write(&log.paths[0], &bytes[..bytes.len() / 5 * 4]).unwrap();
+        let mut listed = Vec::new();
+        let summary = each(&log.generations, &mut log.open(), &Query::default(), None, &mut |entry| {
+            listed.push((entry.time, entry.message));
+            ControlFlow::Continue(())
+        });
+        listed.reverse();
+        let (counts, counted) = histogram(&log.generations, &mut log.open(), &Query::default(), 20);
+        assert!(!summary.problems.is_empty() && !counted.problems.is_empty(), "{program}");
+        assert_eq!(counts.total, listed.len() as u64, "{program}");
+        // The last line, cut off in its middle, is told or not as its beginning allows.
+        let whole = listed.len() - 1;
+        let wanted = truth.iter().map(|line| (line.time, line.message.clone())).take(whole);
+        assert!(listed.iter().take(whole).cloned().eq(wanted), "{program}");
+        // As much as the tool itself gets out of the file.
+        let output = Command::new(program).arg("-dc").arg(&log.paths[0]).output().unwrap();
+        let told = output.stdout.len() as f64 / text.len() as f64;
+        assert!(!output.status.success() && whole as f64 >= (told - 0.02) * truth.len() as f64, "{program}: {told}");
+    }
+}
+
+#[test]
 fn following_sees_what_is_appended_and_what_replaces_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pot.log");

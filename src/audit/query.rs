@@ -281,6 +281,21 @@ fn page_query(prefix: &str, filter: &Filter, cursor: Cursor, limit: usize) -> Qu
     query
 }
 
+/// The query of [`Store::runs_between`], after `prefix`: along the runs, which are few, not along the time.
+fn runs_query(prefix: &str, operations: &[&str], since_ms: i64, until_ms: i64) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(prefix);
+    query.push("SELECT record.json, outcome.json FROM record INDEXED BY record_action ");
+    query.push("LEFT JOIN record AS outcome ON outcome.sequence = record.ended AND record.stage = 'intent' ");
+    query.push("WHERE record.stage <> 'outcome' AND record.action = 'run' AND record.time_ms >= ");
+    query.push_bind(since_ms).push(" AND record.time_ms < ").push_bind(until_ms).push(" AND record.object IN (");
+    let mut names = query.separated(", ");
+    for operation in operations {
+        names.push_bind((*operation).to_owned());
+    }
+    query.push(") ORDER BY record.sequence DESC LIMIT 500");
+    query
+}
+
 impl Store {
     /// One page, newest first. `limit` is taken between 1 and 200.
     pub async fn page(&self, filter: &Filter, cursor: Cursor, limit: u32) -> Result<Page, StoreError> {
@@ -330,12 +345,18 @@ impl Store {
         rows.into_iter().map(act).collect()
     }
 
-    /// Operations that this console ran in a span of time (milliseconds of the Unix epoch), newest first, at most 200.
-    pub async fn runs_between(&self, since_ms: i64, until_ms: i64) -> Result<Vec<Act>, StoreError> {
-        let mut query = QueryBuilder::new(COLUMNS);
-        query.push(" WHERE record.stage <> 'outcome' AND record.action = 'run' AND record.time_ms >= ");
-        query.push_bind(since_ms).push(" AND record.time_ms < ").push_bind(until_ms);
-        query.push(" ORDER BY record.time_ms DESC LIMIT 200");
+    /// Runs of these operations that began in a span of time (milliseconds of the Unix epoch), newest first, at most
+    /// 500.
+    pub async fn runs_between(
+        &self,
+        operations: &[&str],
+        since_ms: i64,
+        until_ms: i64,
+    ) -> Result<Vec<Act>, StoreError> {
+        if operations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = runs_query("", operations, since_ms, until_ms);
         let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
         rows.into_iter().map(act).collect()
     }
@@ -441,6 +462,13 @@ mod tests {
                 }
             }
         }
+        let plan: Vec<(i64, i64, i64, String)> = runs_query("EXPLAIN QUERY PLAN ", &["init", "de-init"], 1, 2)
+            .build_query_as()
+            .fetch_all(&store.pool)
+            .await
+            .unwrap();
+        let steps = plan.iter().map(|(_, _, _, step)| step.as_str());
+        assert!(steps.clone().all(|step| step.starts_with("SEARCH")), "{plan:?}");
     }
 
     #[tokio::test]

@@ -212,6 +212,79 @@ impl Row {
     }
 }
 
+/// What the database should hold of some records, as [`Store::is_same`] has SQLite write it.
+#[derive(Default)]
+struct Wanted {
+    rows: Vec<u8>,
+    values: Vec<u8>,
+    acts: i64,
+}
+
+impl Wanted {
+    fn of(records: &[Record], hashes: &[Digest]) -> Result<Self, StoreError> {
+        let mut wanted = Self::default();
+        for (record, hash) in records.iter().zip(hashes) {
+            Row::of(record, hash)?.write_line(&mut wanted.rows);
+            if record.entry.stage != Stage::Outcome {
+                wanted.acts += 1;
+                write_values(record, &mut wanted.values);
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+fn length(value: Option<&String>) -> i64 {
+    value.map_or(-1, |value| i64::try_from(value.len()).unwrap_or(i64::MAX))
+}
+
+impl Row {
+    /// Numbers and lengths, then the texts: no other row makes the same line.
+    fn write_line(&self, line: &mut Vec<u8>) {
+        let Self { sequence, time_ms, intent, run, person, is_change, .. } = self;
+        let number = |number: &Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let (intent, run) = (number(intent), number(run));
+        let texts = [
+            Some(&self.id),
+            Some(&self.stage),
+            Some(&self.actor),
+            Some(&self.method),
+            self.address.as_ref(),
+            Some(&self.action),
+            Some(&self.object),
+            self.reason.as_ref(),
+            self.outcome.as_ref(),
+            Some(&self.message),
+            Some(&self.json),
+        ];
+        let mut text = format!("{sequence} {time_ms} {intent} {run} {person} {is_change} {} ", self.hash.len());
+        for length in texts.map(length) {
+            text.push_str(&length.to_string());
+            text.push(' ');
+        }
+        for byte in &self.hash {
+            text.push_str(&format!("{byte:02X}"));
+        }
+        line.extend_from_slice(text.as_bytes());
+        for text in texts.into_iter().flatten() {
+            line.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+/// The same for the values of a record.
+fn write_values(record: &Record, line: &mut Vec<u8>) {
+    for (position, Change { name, from, to }) in record.entry.changes.iter().enumerate() {
+        let lengths = [Some(name), from.as_ref(), to.as_ref()].map(length);
+        let [name_length, from_length, to_length] = lengths;
+        let numbers = format!("{} {position} {name_length} {from_length} {to_length} ", record.sequence);
+        line.extend_from_slice(numbers.as_bytes());
+        for text in [Some(name), from.as_ref(), to.as_ref()].into_iter().flatten() {
+            line.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
 /// Records written by one statement: with twenty values each well below SQLite's limit of 32,766.
 const AT_ONCE: usize = 250;
 
@@ -367,7 +440,7 @@ impl Store {
     }
 
     async fn append_to(&self, after: Option<u64>, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let mut held: Option<u64> = sqlx::query_scalar("SELECT max(sequence) FROM record")
             .fetch_one(&mut *transaction)
             .await
@@ -394,7 +467,7 @@ impl Store {
 
     /// Drops everything, to be filled again from the journal.
     pub async fn clear(&self) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for statement in ["DELETE FROM words", "DELETE FROM change", "DELETE FROM record", "DELETE FROM progress"] {
             sqlx::query(statement).execute(&mut *transaction).await?;
         }
@@ -407,7 +480,7 @@ impl Store {
         if self.first().await?.is_none_or(|oldest| oldest >= first) {
             return Ok(());
         }
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for statement in [
             "DELETE FROM words WHERE rowid < ?",
             "DELETE FROM change WHERE sequence < ?",
@@ -451,6 +524,56 @@ impl Store {
 
     /// Holds rows against the journal's records, which must be consecutive: each record that differs, in words.
     async fn compare(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
+        // What cannot be said in one piece is looked at row by row, which tells why.
+        if self.is_same(records, hashes).await.unwrap_or(false) {
+            Ok(Vec::new())
+        } else {
+            self.differing(records, hashes).await
+        }
+    }
+
+    /// Whether nothing differs: SQLite makes one text of all rows, which is held against the one that they should
+    /// make. Many times as fast as taking each value of each row out of the database.
+    async fn is_same(&self, records: &[Record], hashes: &[Digest]) -> Result<bool, StoreError> {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(true) };
+        type Found = (Vec<u8>, Vec<u8>, i64, i64, i64);
+        let found = sqlx::query_as(
+            "SELECT \
+             (SELECT CAST(coalesce(group_concat(line, ''), '') AS BLOB) FROM (SELECT format( \
+             '%d %d %s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d ', sequence, time_ms, intent, run, person, is_change, \
+             octet_length(hash), octet_length(id), octet_length(stage), octet_length(actor), octet_length(method), \
+             coalesce(octet_length(address), -1), octet_length(action), octet_length(object), \
+             coalesce(octet_length(reason), -1), coalesce(octet_length(outcome), -1), octet_length(message), \
+             octet_length(json)) \
+             || concat(hex(hash), id, stage, actor, method, address, action, object, reason, outcome, message, json) \
+             AS line FROM record WHERE sequence BETWEEN ?1 AND ?2 ORDER BY sequence)), \
+             (SELECT CAST(coalesce(group_concat(line, ''), '') AS BLOB) FROM (SELECT format('%d %d %d %d %d ', sequence, \
+             position, octet_length(name), coalesce(octet_length(from_value), -1), coalesce(octet_length(to_value), -1)) \
+             || concat(name, from_value, to_value) AS line FROM change WHERE sequence BETWEEN ?1 AND ?2 \
+             ORDER BY sequence, position)), \
+             (SELECT count(*) FROM record AS act WHERE sequence BETWEEN ?1 AND ?2 AND NOT CASE stage \
+             WHEN 'event' THEN ended IS sequence AND ended_outcome IS outcome \
+             WHEN 'outcome' THEN ended IS NULL AND ended_outcome IS NULL AND NOT EXISTS (SELECT 1 FROM record AS \
+             intent WHERE intent.sequence = act.intent \
+             AND (intent.ended IS NOT act.sequence OR intent.ended_outcome IS NOT act.outcome)) \
+             ELSE (ended IS NULL AND ended_outcome IS NULL) OR (ended_outcome IS NOT NULL AND EXISTS (SELECT 1 FROM \
+             record AS other WHERE other.sequence = act.ended AND other.intent = act.sequence \
+             AND other.outcome IS act.ended_outcome)) END), \
+             (SELECT count(*) FROM words_docsize WHERE id BETWEEN ?1 AND ?2), \
+             (SELECT count(*) FROM words_docsize CROSS JOIN record ON sequence = id WHERE id BETWEEN ?1 AND ?2 \
+             AND stage = 'outcome')",
+        )
+        .bind(signed(first.sequence))
+        .bind(signed(last.sequence))
+        .fetch_one(&self.pool);
+        // SQLite's own thread works on it meanwhile.
+        let (found, wanted) = tokio::join!(found, async { Wanted::of(records, hashes) });
+        let (found, wanted): (Found, Wanted) = (found?, wanted?);
+        Ok(found == (wanted.rows, wanted.values, 0, wanted.acts, 0))
+    }
+
+    /// The same row by row.
+    async fn differing(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
         // Whether an outcome in the database bears out how an intent's row says that it ended, and whether the act is
         // found by its words.

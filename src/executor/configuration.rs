@@ -284,7 +284,7 @@ impl Executor {
     }
 
     /// Nobody gathers facts for a command line; one that judges looks once, before it takes any lock.
-    fn look_before_judging(&self, asking: &Asking) {
+    pub(super) fn look_before_judging(&self, asking: &Asking) {
         if asking.terminal && self.facts.get().is_none() {
             self.gather_facts();
         }

@@ -137,15 +137,16 @@ impl Executor {
     pub(super) fn answer_as(self: &Arc<Self>, asking: &Asking, command: Command) -> Answer {
         let name = permissions::name(&command);
         let changes = changes_something(&command);
+        let operation = self.operation_meant(asking, &command);
         if let Err(refusal) = Self::admit(asking, &command) {
-            self.record_refusal(asking, name, &refusal);
+            self.record_refusal(asking, name, operation, &refusal);
             return (Err(refusal), None);
         }
         let (result, descriptor) = self.dispatch(asking, command);
         if let Err(refusal) = &result
             && changes
         {
-            self.record_refusal(asking, name, refusal);
+            self.record_refusal(asking, name, operation, refusal);
         }
         (result.map(Box::new), descriptor)
     }
@@ -279,14 +280,32 @@ impl Executor {
         (result, None)
     }
 
+    /// The operation that a command is about, for the record of its refusal.
+    fn operation_meant(&self, asking: &Asking, command: &Command) -> Option<&'static str> {
+        match command {
+            Command::Plan { operation } => Some(operation.name()),
+            Command::Run { plan, .. } => {
+                self.engine.plan_view(&asking.session_name(), *plan).map(|plan| plan.operation.name())
+            }
+            _ => None,
+        }
+    }
+
     /// A refusal goes into the journal; floods are counted there instead of filling it.
-    pub(super) fn record_refusal(&self, asking: &Asking, command: &'static str, refusal: &Refusal) {
+    fn record_refusal(
+        &self,
+        asking: &Asking,
+        command: &'static str,
+        operation: Option<&'static str>,
+        refusal: &Refusal,
+    ) {
         // Wrong passwords have their own records, with the account's name.
         if matches!(refusal.kind, RefusalKind::WrongPassword | RefusalKind::NotRecorded) {
             return;
         }
-        let message = format!("{command} was refused: {}", harmless(&refusal.message));
-        let entry = asking.event(Action::Refusal, command, Outcome::Refused, message);
+        let what = operation.map_or_else(|| command.to_owned(), |operation| format!("{command} {operation}"));
+        let message = format!("{what} was refused: {}", harmless(&refusal.message));
+        let entry = asking.event(Action::Refusal, operation.unwrap_or(command), Outcome::Refused, message);
         self.evidence.refused(command, entry);
     }
 

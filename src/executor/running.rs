@@ -97,6 +97,7 @@ impl Executor {
             }
         }
         // What someone did to a file up to now is not taken for the run's doing.
+        self.look_before_judging(asking);
         self.look_for_outside_changes();
         let run = self.engine.run(
             &session,

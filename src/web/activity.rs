@@ -357,10 +357,12 @@ async fn runs_of(visitor: &Visitor, entries: &[Entry]) -> Result<Vec<Act>, Fault
     // A run may have begun an hour before it called pot: it waited for its preparations.
     let since = oldest.time.as_millisecond() - 3_600_000;
     let until = newest.time.as_millisecond() + SLACK_MS;
+    let called = |operation: &&str| entries.iter().any(|entry| entry.command.as_deref() == Some(operation));
+    let operations: Vec<&str> = ["init", "vnet-start", "de-init"].into_iter().filter(called).collect();
     visitor
         .state()
         .history
-        .runs_between(since, until)
+        .runs_between(&operations, since, until)
         .await
         .map_err(|error| Fault::Unexpected(format!("the history could not be read: {error}")))
 }
@@ -609,10 +611,8 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
                 going = send(std::mem::take(&mut chunk));
                 if going { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
-            if format.is_empty() || format == "text" {
-                for problem in problems(&summary) {
-                    chunk.push_str(&format!("# not read to the end: {problem}\n"));
-                }
+            for problem in problems(&summary) {
+                chunk.push_str(&unread(&problem, &format));
             }
             completed.store(going && send(chunk), Ordering::Relaxed);
         })
@@ -628,6 +628,17 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
 }
 
 const CSV_HEAD: &str = "time,host,foreign,priority,pid,command,arguments,pot,changes,times,message\r\n";
+
+/// What an export says at its end of a file that could not be read to its end: whoever counts its lines must know.
+fn unread(problem: &str, format: &str) -> String {
+    let words = format!("not read to the end: {problem}");
+    match format {
+        "json" => serde_json::json!({ "problem": words }).to_string() + "\n",
+        // Only the last field, the message.
+        "csv" => ",".repeat(CSV_HEAD.matches(',').count()) + &csv_field(&words) + "\r\n",
+        _ => format!("# {words}\n"),
+    }
+}
 
 /// One entry as a line of an export.
 fn exported(entry: &Entry, format: &str, zone: &TimeZone) -> String {
@@ -668,6 +679,14 @@ mod tests {
         let filters = Filters { pot: "web1".into(), text: "a&b=c".into(), ..Filters::default() };
         assert_eq!(filters.address("/activity", &[("since", "7d")]), "/activity?pot=web1&text=a%26b%3Dc&since=7d");
         assert_eq!(Filters::default().address("/activity", &[]), "/activity");
+    }
+
+    #[test]
+    fn an_export_says_at_its_end_what_could_not_be_read() {
+        let row = unread("/var/log/pot.log.1.bz2: it ends, \"early\"", "csv");
+        assert_eq!(row, ",,,,,,,,,,\"not read to the end: /var/log/pot.log.1.bz2: it ends, \"\"early\"\"\"\r\n");
+        assert_eq!(unread("a: b", "json"), "{\"problem\":\"not read to the end: a: b\"}\n");
+        assert_eq!(unread("a: b", "text"), "# not read to the end: a: b\n");
     }
 
     #[test]

@@ -1,0 +1,309 @@
+//! Carrying out the actions of a plan: files written and kept, commands run, up to the first that fails.
+
+use super::Current;
+use crate::diff::Diff;
+use crate::digest::Digest;
+use crate::files::{self, Expected, FileError};
+use crate::journal::record::Outcome;
+use crate::operations::draft::{Action, Command, Draft, Good, HostFiles};
+use crate::operations::engine::{Engine, act_of, locked};
+use crate::operations::plan::{ManagedFile, RunEventKind, StepProgress, Stream};
+use crate::operations::recognise;
+use crate::operations::recorder::{changed_parameters, changes_in_words};
+use crate::platform::crash_point;
+use crate::process::{self, Cancel, Ending, Limits, OutputLine, Tool};
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Why an action did not work.
+pub(super) struct Failure {
+    /// In words.
+    pub(super) cause: String,
+    /// It was ended because someone wanted it.
+    pub(super) aborted: bool,
+    /// The time limit ended it.
+    pub(super) timed_out: bool,
+}
+
+impl Failure {
+    fn because(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), aborted: false, timed_out: false }
+    }
+}
+
+/// How the commands of a run went.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    pub(super) failure: Option<Failure>,
+    /// pot's own exit status.
+    pub(super) pot_status: Option<i32>,
+    /// pot's last line of error.
+    pub(super) pot_error: Option<String>,
+}
+
+impl Engine {
+    /// Carries out the actions in order, up to the first that fails.
+    pub(super) fn act(&self, current: &Current, draft: &Draft, files_before: &HostFiles) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for (index, planned) in draft.steps.iter().enumerate() {
+            if planned.actions.is_empty() {
+                continue;
+            }
+            self.step(current, index, StepProgress::Running);
+            for action in &planned.actions {
+                let result = if current.cancel.is_cancelled() {
+                    Err(Failure { cause: "ended before this step".to_owned(), aborted: true, timed_out: false })
+                } else {
+                    crash_point("run-action");
+                    self.one(current, draft, action, files_before, &mut outcomes)
+                };
+                if let Err(failure) = result {
+                    self.words(current, failure.cause.clone());
+                    self.step(current, index, StepProgress::Failed);
+                    outcomes.failure = Some(failure);
+                    return outcomes;
+                }
+            }
+            // What has checks is done when they say so.
+            if planned.expects.is_empty() {
+                self.step(current, index, StepProgress::Done);
+            }
+        }
+        outcomes
+    }
+
+    fn one(
+        &self,
+        current: &Current,
+        draft: &Draft,
+        action: &Action,
+        files_before: &HostFiles,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Failure> {
+        match action {
+            Action::Run(command) => self.command(current, draft, command, outcomes),
+            Action::Backup(file) => self.backup(current, *file, files_before),
+            Action::Write { file, before, content } => {
+                self.write(current, *file, files_before.path(*file), before.as_ref(), content)
+            }
+            Action::Folder(path) => {
+                let here = self.host.layout.on_disk(path);
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o755)
+                    .create(&here)
+                    .map_err(|error| Failure::because(format!("{path} could not be made: {error}")))
+            }
+            Action::EmptyFile(path) => self.empty_file(current, path),
+            Action::NoPotRuns => self.no_pot_runs(),
+            Action::RemoveFsRoot(path) => self.remove_fs_root(current, path),
+        }
+    }
+
+    fn backup(&self, current: &Current, file: ManagedFile, files_before: &HostFiles) -> Result<(), Failure> {
+        // What stands there now, not what stood there when it was planned.
+        let path = files_before.path(file);
+        let bytes = match files::read_limited(&self.host.on_disk(file, path), 64 << 20) {
+            Ok(bytes) => bytes,
+            Err(FileError::Missing(_)) => return Ok(()),
+            Err(error) => return Err(Failure::because(error.to_string())),
+        };
+        let intent = locked(&current.inner).stored.intent;
+        self.backups
+            .keep(file.name(), path, &bytes, Some(intent))
+            .map_err(|error| Failure::because(format!("No version of {path} could be kept: {error}")))?;
+        self.words(current, format!("A version of {path} is kept."));
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        current: &Current,
+        file: ManagedFile,
+        path: &str,
+        before: Option<&Digest>,
+        content: &[u8],
+    ) -> Result<(), Failure> {
+        let here = self.host.on_disk(file, path);
+        let old = match files::read_limited(&here, 64 << 20) {
+            Ok(bytes) => bytes,
+            Err(FileError::Missing(_)) => Vec::new(),
+            Err(error) => return Err(Failure::because(error.to_string())),
+        };
+        let expected = before.map_or(Expected::Absent, |digest| Expected::Content(*digest));
+        let replaced = files::replace(&here, &expected, content, &crash_point)
+            .map_err(|error| Failure::because(error.to_string()))?;
+        let diff = Diff::between(path, &old, content);
+        self.words(current, format!("{path} is written."));
+        let changes = match files::read_limited(&self.host.layout.default_conf(), 8 << 20) {
+            Ok(default) if file == ManagedFile::PotConf => changed_parameters(&default, &old, content),
+            _ => Vec::new(),
+        };
+        let values = changes_in_words(&changes);
+        let values = if values.is_empty() { values } else { format!(": {values}") };
+        let mut entry = Self::entry(
+            act_of(&locked(&current.inner).stored.run.plan.operation),
+            path,
+            &current.actor,
+            &current.reported,
+            format!("{path} was written by run {}{values}.", current.id),
+        );
+        entry.changes = changes;
+        entry.run = Some(current.id);
+        entry.before = replaced.before;
+        entry.after = Some(replaced.after);
+        entry.diff = Some(diff);
+        entry.outcome = Some(Outcome::Done);
+        // The run's intent is in the history already; that the file changed is seen without this, too.
+        if let Err(refusal) = self.record(entry) {
+            self.words(current, format!("The history could not take this down: {refusal}"));
+        }
+        Ok(())
+    }
+
+    fn empty_file(&self, current: &Current, path: &str) -> Result<(), Failure> {
+        let here = self.host.layout.on_disk(path);
+        let made = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o640)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(&here);
+        match made {
+            Ok(_) => {
+                self.words(current, format!("{path} is made."));
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(Failure::because(format!("{path} could not be made: {error}"))),
+        }
+    }
+
+    /// pot does not notice running pots: the last look before it starts is ours.
+    fn no_pot_runs(&self) -> Result<(), Failure> {
+        let look = self.host.look(None).map_err(|refusal| Failure::because(refusal.message))?;
+        let Some(pots) = look.facts.pots.get() else {
+            return Err(Failure::because("Whether pots run could not be seen. pot de-init is not started."));
+        };
+        let running: Vec<&str> =
+            pots.iter().filter(|pot| pot.running != Some(false)).map(|pot| pot.name.as_str()).collect();
+        if running.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::because(format!("Still running: {}. pot de-init is not started.", running.join(", "))))
+    }
+
+    /// Removes what pot itself put there and nothing else: no folder is emptied, links are not followed.
+    fn remove_fs_root(&self, current: &Current, path: &str) -> Result<(), Failure> {
+        let root = self.host.layout.on_disk(path);
+        let wrong = |path: &Path, error: std::io::Error| {
+            Failure::because(format!("{} could not be removed: {error}", self.host.layout.shown(path)))
+        };
+        let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
+        if !is_folder(&root) {
+            return Err(Failure::because(format!("{path} is not a folder.")));
+        }
+        // Look first: nothing is touched when something else lies there.
+        let known = ["bridges", "bases", "jails", "fscomp"];
+        for entry in std::fs::read_dir(&root).map_err(|error| wrong(&root, error))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !known.contains(&name.as_str()) || !is_folder(&entry.path()) {
+                return Err(Failure::because(format!("{path}/{name} is not pot's. Nothing has been removed.")));
+            }
+            for inner in std::fs::read_dir(entry.path()).map_err(|error| wrong(&entry.path(), error))?.flatten() {
+                let is_bridge = name == "bridges" && inner.file_type().is_ok_and(|kind| kind.is_file());
+                if !is_bridge {
+                    return Err(Failure::because(format!(
+                        "{path}/{name}/{} is not pot's. Nothing has been removed.",
+                        inner.file_name().to_string_lossy()
+                    )));
+                }
+            }
+        }
+        for name in known {
+            let folder = root.join(name);
+            if !is_folder(&folder) {
+                continue;
+            }
+            for inner in std::fs::read_dir(&folder).map_err(|error| wrong(&folder, error))?.flatten() {
+                std::fs::remove_file(inner.path()).map_err(|error| wrong(&inner.path(), error))?;
+            }
+            std::fs::remove_dir(&folder).map_err(|error| wrong(&folder, error))?;
+        }
+        std::fs::remove_dir(&root).map_err(|error| wrong(&root, error))?;
+        self.words(current, format!("{path} is removed."));
+        Ok(())
+    }
+
+    fn command(
+        &self,
+        current: &Current,
+        draft: &Draft,
+        command: &Command,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Failure> {
+        let argv = command.argv();
+        {
+            let mut inner = locked(&current.inner);
+            // From here on an abort is refused or heeded, never half of both.
+            inner.stored.run.abortable = command.abortable;
+        }
+        self.say(current, RunEventKind::Command { argv: argv.clone() });
+        let never = Cancel::new();
+        let cancel = if command.abortable { &current.cancel } else { &never };
+        let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
+        // What is to be put back must have ended by then, even if this executor dies and its successor puts back.
+        let limits = Limits { ends_with_us: draft.revert_after.is_some(), ..self.limits(command.long) };
+        let is_pot = command.tool == Tool::Pot;
+        let mut last_error = None;
+        let mut last_words = None;
+        self.host.refresh_tools();
+        let tools = self.host.tools();
+        let mut sink = |line: OutputLine| {
+            if is_pot {
+                for (step, state) in recognise::line(draft, &line.text) {
+                    self.step(current, step, state);
+                }
+            }
+            if line.text.starts_with("###>") {
+                last_error = Some(line.text.trim_start_matches(['#', '>', ' ']).to_owned());
+            } else if line.stream == process::Stream::Err && !line.text.trim().is_empty() {
+                last_words = Some(line.text.clone());
+            }
+            let stream = match line.stream {
+                process::Stream::Out => Stream::Out,
+                process::Stream::Err => Stream::Err,
+            };
+            self.say(current, RunEventKind::Line { stream, text: line.text });
+        };
+        let ending = process::stream(&tools, command.tool, &args, None, &limits, cancel, &mut sink);
+        crash_point("run-command-ended");
+        let (status, text) = match &ending {
+            Ok(Ending::Exited(status)) => (Some(*status), format!("ended with status {status}")),
+            Ok(Ending::Signalled(signal)) => (None, format!("ended by signal {signal}")),
+            Ok(Ending::TimedOut) => (None, format!("ended after {} s, the time limit", limits.time.as_secs())),
+            Ok(Ending::Aborted) => (None, "ended as asked".to_owned()),
+            Err(error) => (None, error.to_string()),
+        };
+        self.say(current, RunEventKind::Exit { status, text: text.clone() });
+        if is_pot && draft.command.as_ref() == Some(&argv) {
+            outcomes.pot_status = status;
+            outcomes.pot_error.clone_from(&last_error);
+        }
+        let why = last_error.or(last_words).map(|why| format!(": {why}")).unwrap_or_default();
+        match ending {
+            Ok(Ending::Exited(0)) => Ok(()),
+            Ok(Ending::Exited(_)) if command.good == Good::Any => Ok(()),
+            Ok(Ending::Aborted) => {
+                Err(Failure { cause: format!("{} was {text}.", argv.join(" ")), aborted: true, timed_out: false })
+            }
+            Ok(Ending::TimedOut) => Err(Failure {
+                cause: format!("{} did not end within {} s and was ended.", argv.join(" "), limits.time.as_secs()),
+                aborted: false,
+                timed_out: true,
+            }),
+            _ => Err(Failure::because(format!("{} {text}{why}.", argv.join(" ").trim_end()))),
+        }
+    }
+}
