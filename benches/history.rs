@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 const ROUNDS: usize = 9;
 const VIEW: Duration = Duration::from_millis(30);
 const FILLING_A_MILLION: Duration = Duration::from_secs(60);
-/// Records handed over at once, as the executor does.
-const BATCH: u64 = 500;
+/// Records written at once, as `audit rebuild` does.
+const BATCH: u64 = 4000;
 /// 2020-09-13, in milliseconds: where this history begins.
 const BEGIN: i64 = 1_600_000_000_000;
 /// Between two records.
@@ -106,6 +106,20 @@ async fn measure(records: u64) -> Result<ExitCode, Box<dyn Error>> {
         ("a frequent word", text("pot.conf"), None),
         ("a frequent word among changes, from the middle", Filter { changes_only: true, ..text("vtnet") }, middle),
         ("two words", text("anna vtnet77"), None),
+        ("one letter", text("a"), None),
+        ("one digit", text("1"), None),
+        ("what most acts hold", text("anna signed in as admin"), None),
+        (
+            "two words, an actor, an outcome, a time",
+            Filter {
+                since_ms: half,
+                outcome: Some(Outcome::Failed),
+                text: Some("vtnet anna".to_owned()),
+                ..actor("anna")
+            },
+            None,
+        ),
+        ("a word of a parameter's changes", Filter { parameter: Some("POT_EXTIF".to_owned()), ..text("vtnet7") }, None),
         ("a word that is not there", text("absent"), None),
     ];
     let mut slow = false;

@@ -55,5 +55,7 @@ CREATE TABLE progress (
     held INTEGER NOT NULL
 ) STRICT;
 
--- Words of an act, searched by their beginnings.
-CREATE VIRTUAL TABLE words USING fts5 (text, content = '', contentless_delete = 1, detail = full);
+-- Words of an act, searched by their beginnings. Letters stay as they are but for capitals: the same is asked of an
+-- act's text without this table (`query::holds_words`).
+CREATE VIRTUAL TABLE words USING fts5 (text, content = '', contentless_delete = 1, detail = full,
+    tokenize = "unicode61 remove_diacritics 0");

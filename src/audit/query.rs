@@ -94,7 +94,7 @@ fn match_expression(text: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// Letters and digits that stand together, in small letters: what FTS5's tokenizer makes of a text, but for accents.
+/// Letters and digits that stand together, in small letters: what FTS5's tokenizer makes of a text.
 fn words(text: &str) -> Vec<String> {
     text.split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -143,6 +143,30 @@ fn holds_words(text: &str, wanted: &str) -> bool {
         })
     })
 }
+
+/// The other letters whose small ones are made of ASCII letters.
+const BECOME_ASCII: [char; 2] = ['\u{130}', '\u{212a}'];
+
+/// Whether an act with this JSON may hold these words, without reading it: letters and digits stand there as they are.
+struct Glance {
+    parts: Vec<String>,
+}
+
+impl Glance {
+    fn of(wanted: &str) -> Self {
+        Self { parts: words(wanted).into_iter().filter(|part| part.is_ascii()).collect() }
+    }
+
+    fn may_hold(&self, json: &str) -> bool {
+        let small = json.to_ascii_lowercase();
+        self.parts.iter().all(|part| memchr::memmem::find(small.as_bytes(), part.as_bytes()).is_some())
+            || json.contains(BECOME_ASCII)
+    }
+}
+
+/// Acts whose text is looked at itself before the table of words is asked. Of words in many acts that finds a page at
+/// once, while the table would have to go through all acts that have them; and words in few acts cost the table little.
+const LOOKED_AT: usize = 1000;
 
 /// Records that are looked at on either side of a time: a clock that was set back put them in another order.
 const AROUND: i64 = 1000;
@@ -300,12 +324,55 @@ impl Store {
     /// One page, newest first. `limit` is taken between 1 and 200.
     pub async fn page(&self, filter: &Filter, cursor: Cursor, limit: u32) -> Result<Page, StoreError> {
         let limit = limit.clamp(1, 200) as usize;
-        let mut query = page_query("", filter, cursor, limit + 1);
-        let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
-        let more = rows.len() > limit;
-        let acts = rows.into_iter().take(limit).map(act).collect::<Result<Vec<_>, _>>()?;
+        let mut acts = match self.among_the_newest(filter, cursor, limit + 1).await? {
+            Some(acts) => acts,
+            None => self.by_its_index(filter, cursor, limit + 1).await?,
+        };
+        let more = acts.len() > limit;
+        acts.truncate(limit);
         let next = acts.last().filter(|_| more).map(|act| Cursor { before: Some(act.record.sequence) });
         Ok(Page { acts, next })
+    }
+
+    /// The newest `count` acts of a filter, along the index that suits it best.
+    async fn by_its_index(&self, filter: &Filter, cursor: Cursor, count: usize) -> Result<Vec<Act>, StoreError> {
+        let mut query = page_query("", filter, cursor, count);
+        let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
+        rows.into_iter().map(act).collect()
+    }
+
+    /// The same for a filter with words, by looking at the text of the newest acts that the rest of it admits. None
+    /// where that does not tell.
+    async fn among_the_newest(
+        &self,
+        filter: &Filter,
+        cursor: Cursor,
+        count: usize,
+    ) -> Result<Option<Vec<Act>>, StoreError> {
+        let Some(text) = filter.text.as_deref().filter(|text| match_expression(text).is_some()) else {
+            return Ok(None);
+        };
+        let rest = Filter { text: None, ..filter.clone() };
+        let mut query = page_query("", &rest, cursor, LOOKED_AT);
+        let mut rows = query.build_query_as::<(String, Option<String>)>().fetch(&self.pool);
+        let glance = Glance::of(text);
+        let mut acts = Vec::new();
+        let mut looked_at = 0;
+        while let Some(row) = rows.next().await {
+            let row = row?;
+            looked_at += 1;
+            if !glance.may_hold(&row.0) {
+                continue;
+            }
+            let act = act(row)?;
+            if holds_words(&searched(&act.record), text) {
+                acts.push(act);
+                if acts.len() == count {
+                    return Ok(Some(acts));
+                }
+            }
+        }
+        Ok((looked_at < LOOKED_AT).then_some(acts))
     }
 
     /// The act that a record belongs to, by sequence number.
@@ -469,6 +536,84 @@ mod tests {
             .unwrap();
         let steps = plan.iter().map(|(_, _, _, step)| step.as_str());
         assert!(steps.clone().all(|step| step.starts_with("SEARCH")), "{plan:?}");
+    }
+
+    #[tokio::test]
+    async fn the_table_of_words_and_the_text_itself_say_the_same() {
+        let (store, _folder) = store().await;
+        // Parts of words, and what stands between them.
+        let parts = [
+            "a", "A", "10", "200", ".", " ", "-", "/", "_", "ß", "É", "e\u{301}", "Ω", "д", "東", "🦀", "²", "\"",
+            "\t", "İ",
+        ];
+        let mut random = 7_usize;
+        let mut text = |most: usize| -> String {
+            let mut some = String::new();
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            for at in 0..1 + (random >> 33) % most {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(at + 1);
+                some.push_str(parts[(random >> 33) % parts.len()]);
+            }
+            some
+        };
+        let (mut records, mut hashes) = a_day();
+        let (pattern, hash) = (records[0].clone(), hashes[0]);
+        (records, hashes) = (Vec::new(), Vec::new());
+        for sequence in 1..=600 {
+            let mut record = pattern.clone();
+            record.sequence = sequence;
+            record.entry.message = text(12);
+            records.push(record);
+            hashes.push(hash);
+        }
+        store.append(&records, &hashes).await.unwrap();
+        let mut found = 0;
+        for _ in 0..1000 {
+            let wanted = text(4);
+            let filter = Filter { text: Some(wanted.clone()), ..Filter::default() };
+            let by_table = store.by_its_index(&filter, Cursor::default(), 1000).await.unwrap();
+            let glance = Glance::of(&wanted);
+            let by_text = records.iter().rev().filter(|record| {
+                let holds = holds_words(&searched(record), &wanted);
+                assert!(!holds || glance.may_hold(&serde_json::to_string(record).unwrap()), "{wanted:?} {record:?}");
+                holds
+            });
+            let numbers: Vec<u64> = by_table.iter().map(|act| act.record.sequence).collect();
+            assert_eq!(numbers, by_text.map(|record| record.sequence).collect::<Vec<_>>(), "{wanted:?}");
+            found += usize::from(!numbers.is_empty() && numbers.len() < 600);
+        }
+        assert!(found > 100, "{found}");
+    }
+
+    #[tokio::test]
+    async fn words_that_many_acts_have_and_words_that_few_have_make_the_same_pages() {
+        let (store, _folder) = store().await;
+        let (day, hash) = a_day();
+        let (mut records, mut hashes) = (Vec::new(), Vec::new());
+        for sequence in 1..=3000_u64 {
+            let mut record = day[0].clone();
+            record.sequence = sequence;
+            let rare = if sequence % 700 == 3 { " rare" } else { "" };
+            record.entry.message = format!("often{} happened{rare}", sequence % 7);
+            records.push(record);
+            hashes.push(hash[0]);
+        }
+        store.append(&records, &hashes).await.unwrap();
+        for words in ["often", "often3", "rare", "often rare", "none", "HAPPENED often5"] {
+            let filter = Filter { text: Some(words.to_owned()), ..Filter::default() };
+            let all = store.by_its_index(&filter, Cursor::default(), 5000).await.unwrap();
+            let mut paged = Vec::new();
+            let mut cursor = Cursor::default();
+            loop {
+                let page = store.page(&filter, cursor, 200).await.unwrap();
+                paged.extend(page.acts);
+                match page.next {
+                    Some(next) => cursor = next,
+                    None => break,
+                }
+            }
+            assert_eq!(paged, all, "{words}");
+        }
     }
 
     #[tokio::test]

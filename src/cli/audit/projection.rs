@@ -24,6 +24,9 @@ const DATABASE: &str = "history.sqlite";
 /// Records handed over at once.
 const BATCH: u32 = 500;
 
+/// Parts written in one transaction: the more there are, the less the index of words is merged.
+const AT_ONCE: usize = 8;
+
 /// What the child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Task {
@@ -172,9 +175,18 @@ async fn fill(database: &std::path::Path) -> anyhow::Result<Answer> {
     store.clear().await?;
     ready()?;
     let mut answer = Answer::default();
-    for part in parts() {
-        let part = part?;
-        match store.append(&part.records, &part.hashes).await {
+    let mut parts = parts();
+    loop {
+        let (mut records, mut hashes) = (Vec::new(), Vec::new());
+        for part in parts.by_ref().take(AT_ONCE) {
+            let part = part?;
+            records.extend(part.records);
+            hashes.extend(part.hashes);
+        }
+        if records.is_empty() {
+            break;
+        }
+        match store.append(&records, &hashes).await {
             Ok(()) => {}
             // The running console has noticed that it is empty and fills it itself.
             Err(StoreError::Gap { .. }) => {
