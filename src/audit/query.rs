@@ -87,23 +87,57 @@ pub struct ParameterChange {
 fn match_expression(text: &str) -> Option<String> {
     let words: Vec<String> = text
         .split_whitespace()
-        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .map(words)
+        .filter(|parts| !parts.is_empty())
         .take(16)
-        .map(|word| format!("\"{}\"*", word.replace('"', "\"\"")))
+        .map(|parts| format!("\"{}\"*", parts.join(" ")))
         .collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// Letters and digits that stand together, in small letters: what FTS5's tokenizer makes of a text.
+/// Letters and digits that stand together, in small letters. The table of words is given these, separated, and is asked
+/// for these: FTS5's own tokenizer takes signs that came after Unicode 6.1 for letters.
 fn words(text: &str) -> Vec<String> {
-    text.split(|letter: char| !letter.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    let mut words = Vec::new();
+    let mut word = String::new();
+    for letter in text.chars() {
+        if letter.is_alphanumeric() || (is_accent(letter) && !word.is_empty()) {
+            word.push(small(letter));
+        } else if !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+    }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+    words
+}
+
+/// Accents of their own that belong to the letter before them (SQLite's list, `sqlite3Fts5UnicodeIsdiacritic`).
+fn is_accent(letter: char) -> bool {
+    const FROM_0300: [u32; 2] = [0x0802_9fdf, 0x0003_61f8];
+    let Some(at) = u32::from(letter).checked_sub(0x300).filter(|at| *at < 50) else { return false };
+    FROM_0300[usize::from(at >= 32)] & (1 << (at % 32)) != 0
+}
+
+/// The small letter for a letter, as Unicode's simple case folding has it.
+fn small(letter: char) -> char {
+    match letter {
+        'ς' => 'σ',
+        'ſ' => 's',
+        'µ' => 'μ',
+        _ => {
+            let mut small = letter.to_lowercase();
+            small.next().filter(|_| small.next().is_none()).unwrap_or(letter)
+        }
+    }
+}
+
+/// An act's text as the table of words takes it.
+pub(super) fn indexed(record: &Record) -> String {
+    words(&searched(record)).join(" ")
 }
 
 /// The text of an act that is searched.
-pub(super) fn searched(record: &Record) -> String {
+fn searched(record: &Record) -> String {
     let entry = &record.entry;
     let mut text = format!("{} {} {} {}", entry.actor.name, word(&entry.action), entry.object, entry.message);
     let values = entry.changes.iter().flat_map(|change| [Some(&change.name), change.from.as_ref(), change.to.as_ref()]);
@@ -144,8 +178,8 @@ fn holds_words(text: &str, wanted: &str) -> bool {
     })
 }
 
-/// The other letters whose small ones are made of ASCII letters.
-const BECOME_ASCII: [char; 2] = ['\u{130}', '\u{212a}'];
+/// The letters beside ASCII's own whose small ones are ASCII letters.
+const BECOME_ASCII: [char; 2] = ['\u{17f}', '\u{212a}'];
 
 /// Whether an act with this JSON may hold these words, without reading it: letters and digits stand there as they are.
 struct Glance {

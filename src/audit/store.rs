@@ -1,6 +1,6 @@
 //! Writing the projection: open, append in order, compare with the journal, drop.
 
-use super::query::searched;
+use super::query::indexed;
 use crate::digest::Digest;
 use crate::journal::record::{Action, Change, Method, Record, Stage};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -360,7 +360,7 @@ async fn append_some(
     if !acts.is_empty() {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO words (rowid, text) ");
         insert.push_values(acts, |mut row, act| {
-            row.push_bind(signed(act.sequence)).push_bind(searched(act));
+            row.push_bind(signed(act.sequence)).push_bind(indexed(act));
         });
         insert.build().execute(&mut **transaction).await?;
     }
