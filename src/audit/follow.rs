@@ -114,7 +114,7 @@ pub async fn compare_all(store: &Store, client: &Client) -> Result<Differences, 
     let mut after = 0;
     loop {
         let found = batch(client, after).await?;
-        let more = comparison.add(found.first, found.last, &found.records, &found.hashes).await?;
+        let more = comparison.add(found.first, found.last, &found.records, &found.hashes, None).await?;
         match found.records.last() {
             Some(record) if more => after = record.sequence,
             _ => return Ok(comparison.end().await?),

@@ -188,8 +188,12 @@ pub(super) fn is_change(action: Action) -> bool {
 
 impl Row {
     fn of(record: &Record, hash: &Digest) -> Result<Self, StoreError> {
+        Ok(Self::with_json(record, hash, serde_json::to_string(record)?))
+    }
+
+    fn with_json(record: &Record, hash: &Digest, json: String) -> Self {
         let entry = &record.entry;
-        Ok(Self {
+        Self {
             sequence: signed(record.sequence),
             hash: hash.as_bytes().to_vec(),
             id: record.id.to_string(),
@@ -205,10 +209,10 @@ impl Row {
             outcome: entry.outcome.as_ref().map(word),
             message: entry.message.clone(),
             run: entry.run.map(signed),
-            json: serde_json::to_string(record)?,
+            json,
             person: i64::from(is_person(entry.actor.method)),
             is_change: i64::from(is_change(entry.action)),
-        })
+        }
     }
 }
 
@@ -221,10 +225,14 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(records: &[Record], hashes: &[Digest]) -> Result<Self, StoreError> {
+    fn of(records: &[Record], hashes: &[Digest], texts: Option<&[&str]>) -> Result<Self, StoreError> {
         let mut wanted = Self::default();
-        for (record, hash) in records.iter().zip(hashes) {
-            Row::of(record, hash)?.write_line(&mut wanted.rows);
+        for (at, (record, hash)) in records.iter().zip(hashes).enumerate() {
+            let json = match texts.and_then(|texts| texts.get(at)) {
+                Some(text) => (*text).to_owned(),
+                None => serde_json::to_string(record)?,
+            };
+            Row::with_json(record, hash, json).write_line(&mut wanted.rows);
             if record.entry.stage != Stage::Outcome {
                 wanted.acts += 1;
                 write_values(record, &mut wanted.values);
@@ -523,9 +531,14 @@ impl Store {
     }
 
     /// Holds rows against the journal's records, which must be consecutive: each record that differs, in words.
-    async fn compare(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
+    async fn compare(
+        &self,
+        records: &[Record],
+        hashes: &[Digest],
+        texts: Option<&[&str]>,
+    ) -> Result<Vec<String>, StoreError> {
         // What cannot be said in one piece is looked at row by row, which tells why.
-        if self.is_same(records, hashes).await.unwrap_or(false) {
+        if self.is_same(records, hashes, texts).await.unwrap_or(false) {
             Ok(Vec::new())
         } else {
             self.differing(records, hashes).await
@@ -534,7 +547,7 @@ impl Store {
 
     /// Whether nothing differs: SQLite makes one text of all rows, which is held against the one that they should
     /// make. Many times as fast as taking each value of each row out of the database.
-    async fn is_same(&self, records: &[Record], hashes: &[Digest]) -> Result<bool, StoreError> {
+    async fn is_same(&self, records: &[Record], hashes: &[Digest], texts: Option<&[&str]>) -> Result<bool, StoreError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(true) };
         type Found = (Vec<u8>, Vec<u8>, i64, i64, i64);
         let found = sqlx::query_as(
@@ -560,14 +573,14 @@ impl Store {
              record AS other WHERE other.sequence = act.ended AND other.intent = act.sequence \
              AND other.outcome IS act.ended_outcome)) END), \
              (SELECT count(*) FROM words_docsize WHERE id BETWEEN ?1 AND ?2), \
-             (SELECT count(*) FROM words_docsize CROSS JOIN record ON sequence = id WHERE id BETWEEN ?1 AND ?2 \
+             (SELECT count(*) FROM words_docsize CROSS JOIN record ON record.sequence = words_docsize.id WHERE words_docsize.id BETWEEN ?1 AND ?2 \
              AND stage = 'outcome')",
         )
         .bind(signed(first.sequence))
         .bind(signed(last.sequence))
         .fetch_one(&self.pool);
         // SQLite's own thread works on it meanwhile.
-        let (found, wanted) = tokio::join!(found, async { Wanted::of(records, hashes) });
+        let (found, wanted) = tokio::join!(found, async { Wanted::of(records, hashes, texts) });
         let (found, wanted): (Found, Wanted) = (found?, wanted?);
         Ok(found == (wanted.rows, wanted.values, 0, wanted.acts, 0))
     }
@@ -703,19 +716,20 @@ impl Comparison {
         self.held
     }
 
-    /// Holds rows against records that follow those of the part before; the journal runs from `first` to `last`.
-    /// Whether more of it is wanted.
+    /// Holds rows against records that follow those of the part before; the journal runs from `first` to `last`, and
+    /// `texts` is how the records stand there, where that is known. Whether more of it is wanted.
     pub async fn add(
         &mut self,
         first: u64,
         last: u64,
         records: &[Record],
         hashes: &[Digest],
+        texts: Option<&[&str]>,
     ) -> Result<bool, StoreError> {
         (self.first, self.last) = (first, last);
         let count = records.partition_point(|record| record.sequence <= self.held);
         let (records, hashes) = (records.get(..count).unwrap_or(records), hashes.get(..count).unwrap_or(hashes));
-        self.found.add_all(self.store.compare(records, hashes).await?);
+        self.found.add_all(self.store.compare(records, hashes, texts).await?);
         Ok(records.last().is_some_and(|record| record.sequence < self.held))
     }
 
@@ -882,7 +896,7 @@ pub(super) mod tests {
         // The journal is further than the database; then the database catches up while it is looked at.
         let mut comparison = Comparison::begin(&store).await.unwrap();
         store.append(&records[2..], &hashes[2..]).await.unwrap();
-        assert!(!comparison.add(1, 4, &records, &hashes).await.unwrap());
+        assert!(!comparison.add(1, 4, &records, &hashes, None).await.unwrap());
         assert_eq!(comparison.end().await.unwrap(), Differences::default());
         // A row that the journal never had is one, and so is a row that was taken away at the end.
         for (tampering, named) in [
@@ -893,7 +907,7 @@ pub(super) mod tests {
             store.append(&records, &hashes).await.unwrap();
             sqlx::query(tampering).execute(&store.pool).await.unwrap();
             let mut comparison = Comparison::begin(&store).await.unwrap();
-            comparison.add(1, 4, &records, &hashes).await.unwrap();
+            comparison.add(1, 4, &records, &hashes, None).await.unwrap();
             let found = comparison.end().await.unwrap();
             assert!(found.named.iter().any(|found| found.contains(named)), "{tampering}: {found:?}");
         }
@@ -907,7 +921,8 @@ pub(super) mod tests {
         records.push(unfinished);
         hashes.push(hash);
         store.append(&records, &hashes).await.unwrap();
-        assert_eq!(store.compare(&records, &hashes).await.unwrap(), Vec::<String>::new());
+        assert_eq!(store.differing(&records, &hashes).await.unwrap(), Vec::<String>::new());
+        assert!(store.is_same(&records, &hashes, None).await.unwrap());
         let columns = [
             "hash",
             "id",
@@ -943,7 +958,8 @@ pub(super) mod tests {
                 };
                 let tampered = format!("UPDATE record SET {column} = {value} WHERE sequence = {sequence}");
                 sqlx::query(sqlx::AssertSqlSafe(tampered)).execute(&store.pool).await.unwrap();
-                let found = store.compare(&records, &hashes).await.unwrap();
+                assert!(!store.is_same(&records, &hashes, None).await.unwrap(), "{column} of record {sequence}");
+                let found = store.compare(&records, &hashes, None).await.unwrap();
                 assert!(!found.is_empty(), "{column} of record {sequence}");
                 store.clear().await.unwrap();
                 store.append(&records, &hashes).await.unwrap();
@@ -958,7 +974,7 @@ pub(super) mod tests {
             "INSERT INTO words (rowid, text) VALUES (3, 'anna')",
         ] {
             sqlx::query(tampered).execute(&store.pool).await.unwrap();
-            assert!(!store.compare(&records, &hashes).await.unwrap().is_empty(), "{tampered}");
+            assert!(!store.compare(&records, &hashes, None).await.unwrap().is_empty(), "{tampered}");
             store.clear().await.unwrap();
             store.append(&records, &hashes).await.unwrap();
         }

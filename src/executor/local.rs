@@ -23,6 +23,19 @@ pub struct Local {
     asking: Asking,
 }
 
+/// A part of the journal as it stands.
+#[derive(Debug)]
+pub struct JournalLines {
+    /// The first record of the whole journal.
+    pub first: u64,
+    /// Its last record.
+    pub last: u64,
+    /// The last record of this part.
+    pub newest: u64,
+    /// Lines, each with its newline; none when there is nothing more.
+    pub lines: Vec<u8>,
+}
+
 /// Why the command line could not open the executor.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
@@ -115,6 +128,19 @@ impl Local {
     /// The engine of operations, for whoever must end it in order.
     pub fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.executor.engine)
+    }
+
+    /// Lines of the journal as they stand, after record `after`, and the number of the last one: a part of it.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn journal_lines(&self, after: u64) -> Result<JournalLines, Refusal> {
+        const MOST: usize = 1000;
+        let journal = self.executor.evidence.journal();
+        let unreadable = |error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}."));
+        let (lines, newest) = journal.lines_after(after, MOST).map_err(unreadable)?;
+        let (last, _) = journal.last().map_err(unreadable)?;
+        Ok(JournalLines { first: journal.first(), last, newest, lines })
     }
 
     /// The executor itself, for what needs more than questions.

@@ -1,5 +1,6 @@
 //! The lines of a segment and how they are linked.
 
+use super::record::Record;
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -36,17 +37,21 @@ pub(super) struct Segment {
 
 /// One line, without its newline.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
-    pub(super) hash: Digest,
-    pub(super) json: &'a [u8],
+pub struct Line<'a> {
+    /// Its hash, as it says.
+    pub hash: Digest,
+    /// What it says.
+    pub json: &'a [u8],
+    pub(super) text: &'a [u8],
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
+    /// A line without its newline.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
         let hash = std::str::from_utf8(line.get(..PREFIX - 1)?).ok()?;
         let json = line.get(PREFIX..)?;
         (line[PREFIX - 1] == b' ').then_some(())?;
-        Some(Self { hash: Digest::from_hex(hash).ok()?, json })
+        Some(Self { hash: Digest::from_hex(hash).ok()?, json, text: line })
     }
 
     /// Whether its hash follows from the line before.
@@ -59,6 +64,11 @@ impl<'a> Line<'a> {
         let rest = self.json.strip_prefix(b"{\"sequence\":")?;
         let end = rest.iter().position(|byte| *byte == b',')?;
         std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+    }
+
+    /// The record that it holds.
+    pub fn record(&self) -> Option<Record> {
+        serde_json::from_slice(self.json).ok()
     }
 
     pub(super) fn header(&self) -> Option<Segment> {

@@ -16,6 +16,7 @@ mod store;
 mod verify;
 
 pub use backup::{BackupReport, check_backup, restore_backup, write_backup};
+pub use chain::Line;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
 pub use prune::{Keep, Kind, Pruned, Retention};
 pub use store::{Journal, JournalError, Opening, RolledBack};

@@ -190,6 +190,7 @@ pub struct Entry {
 
 /// An entry in its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OnOneLevel")]
 pub struct Record {
     /// Counted from 1 without gaps.
     pub sequence: u64,
@@ -200,4 +201,51 @@ pub struct Record {
     /// What is said.
     #[serde(flatten)]
     pub entry: Entry,
+}
+
+/// A record as it is written. Read so and not by `flatten`, which would make a copy of each value first: verifying and
+/// rebuilding read millions.
+#[derive(Deserialize)]
+struct OnOneLevel {
+    sequence: u64,
+    id: Uuid,
+    time: Timestamp,
+    stage: Stage,
+    intent: Option<u64>,
+    actor: Actor,
+    reported: Reported,
+    action: Action,
+    object: String,
+    changes: Vec<Change>,
+    diff: Option<Diff>,
+    before: Option<Digest>,
+    after: Option<Digest>,
+    reason: Option<String>,
+    outcome: Option<Outcome>,
+    message: String,
+    run: Option<u64>,
+}
+
+impl From<OnOneLevel> for Record {
+    fn from(read: OnOneLevel) -> Self {
+        let OnOneLevel { sequence, id, time, stage, intent, actor, reported, action, object, .. } = read;
+        let OnOneLevel { changes, diff, before, after, reason, outcome, message, run, .. } = read;
+        let entry = Entry {
+            stage,
+            intent,
+            actor,
+            reported,
+            action,
+            object,
+            changes,
+            diff,
+            before,
+            after,
+            reason,
+            outcome,
+            message,
+            run,
+        };
+        Self { sequence, id, time, entry }
+    }
 }

@@ -338,6 +338,26 @@ impl Journal {
         self.read_after(&mut state, after, limit)
     }
 
+    /// The same as they stand in the file, each with its newline; and the sequence number of the last one. Whoever has
+    /// verified the journal need not have it read again.
+    ///
+    /// # Errors
+    /// A record that should be there is not.
+    pub fn lines_after(&self, after: u64, limit: usize) -> Result<(Vec<u8>, u64), JournalError> {
+        let mut state = self.state();
+        self.look(&mut state)?;
+        let mut lines = Vec::new();
+        let mut count = 0;
+        let first = after.saturating_add(1).max(state.segments.first().copied().unwrap_or(1));
+        self.walk_after(&mut state, after, limit, &mut |line| {
+            lines.extend_from_slice(line.text);
+            lines.push(b'\n');
+            count += 1;
+            true
+        })?;
+        Ok((lines, first + count - 1))
+    }
+
     fn read_after(
         &self,
         state: &mut State,
@@ -346,9 +366,28 @@ impl Journal {
     ) -> Result<(Vec<Record>, Vec<Digest>), JournalError> {
         let mut records = Vec::new();
         let mut hashes = Vec::new();
-        let mut bytes = 0;
+        self.walk_after(state, after, limit, &mut |line| {
+            let record = line.record();
+            let is_one = record.is_some();
+            records.extend(record);
+            hashes.extend(is_one.then_some(line.hash));
+            is_one
+        })?;
+        Ok((records, hashes))
+    }
+
+    /// Hands out up to `limit` lines of records after record `after`, or as many as hold [`AT_ONCE`] bytes, until one is
+    /// not taken because it is no record.
+    fn walk_after(
+        &self,
+        state: &mut State,
+        after: u64,
+        limit: usize,
+        take: &mut dyn FnMut(&Line<'_>) -> bool,
+    ) -> Result<(), JournalError> {
+        let (mut taken, mut bytes) = (0, 0);
         let mut wanted = after.saturating_add(1).max(state.segments.first().copied().unwrap_or(1));
-        while wanted < state.tail.next && records.len() < limit && bytes < AT_ONCE {
+        while wanted < state.tail.next && taken < limit && bytes < AT_ONCE {
             let place = self.place(state, wanted)?;
             let file = self.open_segment(place.first)?;
             let expected_first = wanted;
@@ -361,24 +400,23 @@ impl Journal {
                     Some(sequence) if sequence == wanted => {}
                     _ => return ControlFlow::Break(Some(Problem::missing(wanted, line.sequence()))),
                 }
-                if !records.is_empty() && (bytes + line.json.len() > AT_ONCE || records.len() >= limit) {
+                if taken > 0 && (bytes + line.json.len() > AT_ONCE || taken >= limit) {
                     return ControlFlow::Break(None);
                 }
-                match serde_json::from_slice::<Record>(line.json) {
-                    Ok(record) => records.push(record),
-                    Err(_) => return ControlFlow::Break(Some(Problem::malformed(wanted))),
+                if !take(&line) {
+                    return ControlFlow::Break(Some(Problem::malformed(wanted)));
                 }
-                hashes.push(line.hash);
+                taken += 1;
                 bytes += line.json.len();
                 wanted += 1;
-                if records.len() >= limit || bytes >= AT_ONCE {
+                if taken >= limit || bytes >= AT_ONCE {
                     return ControlFlow::Break(None);
                 }
                 ControlFlow::Continue(())
             })
             .map_err(system("reading", &segment_path(&self.dir, place.first)))?;
             match broken {
-                Some(Some(problem)) if records.is_empty() => return Err(JournalError::Broken(problem)),
+                Some(Some(problem)) if taken == 0 => return Err(JournalError::Broken(problem)),
                 // What is sound is handed out; the next call meets the problem.
                 Some(_) => break,
                 None if wanted == expected_first => {
@@ -387,7 +425,7 @@ impl Journal {
                 None => {}
             }
         }
-        Ok((records, hashes))
+        Ok(())
     }
 
     /// One record; none when there is none of that number (not yet, or pruned).

@@ -296,7 +296,7 @@ fn the_first_changed_record_is_named() {
 }
 
 fn is_record(line: &[u8], sequence: u64) -> bool {
-    chain::Line::parse(line).and_then(|line| line.sequence()) == Some(sequence)
+    Line::parse(line).and_then(|line| line.sequence()) == Some(sequence)
 }
 
 #[test]

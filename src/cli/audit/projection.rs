@@ -7,25 +7,23 @@
 use super::super::Global;
 use crate::audit::{Comparison, Store, StoreError};
 use crate::digest::Digest;
-use crate::executor::local::Local;
+use crate::executor::local::{JournalLines, Local};
 use crate::executor::processes::{StartData, WebUser, confine};
-use crate::executor::protocol::{Command, Reply};
+use crate::journal::Line;
 use crate::journal::record::Record;
 use crate::layout::Layout;
 use crate::platform;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead as _, Read as _, Write as _};
+use std::io::{BufRead, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Stdio};
 
 /// The name of the database in the web process's folder.
 const DATABASE: &str = "history.sqlite";
-/// Records handed over at once.
-const BATCH: u32 = 500;
 
 /// Parts written in one transaction: the more there are, the less the index of words is merged.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// What the child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,11 +47,20 @@ pub(super) struct Answer {
     pub problem: Option<String>,
 }
 
-/// One part of the journal on its way to the child.
+/// What goes before a part of the journal on its way to the child.
 #[derive(Serialize, Deserialize)]
-struct Part {
+struct Head {
     first: u64,
     last: u64,
+    /// Length of the lines that follow, in bytes.
+    length: usize,
+}
+
+/// One part of the journal as the child has it.
+struct Part {
+    head: Head,
+    /// The lines that the rest was read from.
+    lines: String,
     records: Vec<Record>,
     hashes: Vec<Digest>,
 }
@@ -102,15 +109,14 @@ fn hand_over(local: &mut Local, child: &mut Child) -> anyhow::Result<()> {
     let mut pipe = std::io::BufWriter::new(pipe);
     let mut after = 0;
     loop {
-        let Reply::Records { records, hashes, first, last } =
-            local.ask(Command::JournalAfter { after, limit: BATCH })?
-        else {
-            bail!("the executor gave another answer than was asked for");
-        };
-        let Some(newest) = records.last().map(|record| record.sequence) else { break };
+        let JournalLines { first, last, newest, lines } = local.journal_lines(after)?;
+        if lines.is_empty() {
+            break;
+        }
         after = newest;
-        serde_json::to_writer(&mut pipe, &Part { first, last, records, hashes }).map_err(std::io::Error::from)?;
+        serde_json::to_writer(&mut pipe, &Head { first, last, length: lines.len() }).map_err(std::io::Error::from)?;
         pipe.write_all(b"\n")?;
+        pipe.write_all(&lines)?;
     }
     pipe.flush()?;
     Ok(())
@@ -148,7 +154,27 @@ fn ready() -> anyhow::Result<()> {
 }
 
 fn parts() -> impl Iterator<Item = anyhow::Result<Part>> {
-    std::io::stdin().lock().lines().map(|line| Ok(serde_json::from_str(&line?)?))
+    let mut input = std::io::stdin().lock();
+    std::iter::from_fn(move || part(&mut input).transpose())
+}
+
+/// The next part; none at the end.
+fn part(input: &mut impl BufRead) -> anyhow::Result<Option<Part>> {
+    let mut head = String::new();
+    if input.read_line(&mut head)? == 0 {
+        return Ok(None);
+    }
+    let head: Head = serde_json::from_str(&head)?;
+    let mut lines = vec![0; head.length];
+    input.read_exact(&mut lines)?;
+    let lines = String::from_utf8(lines)?;
+    let (mut records, mut hashes) = (Vec::new(), Vec::new());
+    for line in lines.lines() {
+        let line = Line::parse(line.as_bytes()).context("a line of the journal has no hash")?;
+        records.push(line.record().context("a line of the journal holds no record")?);
+        hashes.push(line.hash);
+    }
+    Ok(Some(Part { head, lines, records, hashes }))
 }
 
 async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
@@ -160,8 +186,9 @@ async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
     let mut comparison = Comparison::begin(&store).await?;
     ready()?;
     for part in parts() {
-        let part = part?;
-        if !comparison.add(part.first, part.last, &part.records, &part.hashes).await? {
+        let Part { head, lines, records, hashes } = part?;
+        let texts: Vec<&str> = lines.lines().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+        if !comparison.add(head.first, head.last, &records, &hashes, Some(&texts)).await? {
             break;
         }
     }
