@@ -41,7 +41,7 @@ CREATE INDEX record_run ON record (run, sequence) WHERE run IS NOT NULL;
 -- Values before and after, for "this parameter over time".
 CREATE TABLE change (
     name       TEXT NOT NULL,
-    sequence   INTEGER NOT NULL REFERENCES record (sequence) ON DELETE CASCADE,
+    sequence   INTEGER NOT NULL,
     position   INTEGER NOT NULL,
     from_value TEXT,
     to_value   TEXT,

@@ -228,28 +228,43 @@ impl Settings {
         Ok(())
     }
 
-    /// Every setting by name, its value in words.
+    /// Every setting by name, its value as people write it.
     pub fn values(&self) -> Vec<(&'static str, String)> {
-        macro_rules! values {
-            ($($name:ident),+) => { vec![$((stringify!($name), format!("{:?}", self.$name))),+] };
+        fn list<T: ToString>(values: &[T]) -> String {
+            let words: Vec<String> = values.iter().map(T::to_string).collect();
+            if words.is_empty() { "none".to_owned() } else { words.join(", ") }
         }
-        values!(
-            listen,
-            user,
-            names,
-            tls,
-            idle_minutes,
-            session_hours,
-            reason_required,
-            confirm_destructive,
-            pf_files,
-            backups,
-            refresh_seconds,
-            command_seconds,
-            history,
-            syslog,
-            feedback_recipient
-        )
+        let kept = |keep: Option<Keep>| match keep {
+            None => "as built in".to_owned(),
+            Some(Keep { days, records }) => format!("{days} days and the newest {records}"),
+        };
+        let tls = self.tls.as_ref().map_or_else(
+            || "self-signed".to_owned(),
+            |tls| format!("{} with {}", tls.certificate.display(), tls.key.display()),
+        );
+        let confirmed_by = match self.confirm_destructive {
+            ConfirmDestructive::Password => "password",
+            ConfirmDestructive::Shell => "shell",
+        };
+        vec![
+            ("listen", list(&self.listen)),
+            ("user", self.user.clone()),
+            ("names", list(&self.names)),
+            ("tls", tls),
+            ("idle_minutes", self.idle_minutes.to_string()),
+            ("session_hours", self.session_hours.to_string()),
+            ("reason_required", self.reason_required.to_string()),
+            ("confirm_destructive", confirmed_by.to_owned()),
+            ("pf_files", list(&self.pf_files)),
+            ("backups", self.backups.to_string()),
+            ("refresh_seconds", self.refresh_seconds.to_string()),
+            ("command_seconds", self.command_seconds.to_string()),
+            ("history.changes", kept(self.history.changes)),
+            ("history.visits", kept(self.history.visits)),
+            ("history.by_itself", kept(self.history.by_itself)),
+            ("syslog", self.syslog.to_string()),
+            ("feedback_recipient", self.feedback_recipient.clone().unwrap_or_else(|| "none".to_owned())),
+        ]
     }
 
     /// How long a session lasts without use.

@@ -239,7 +239,12 @@ pub(super) fn decompress(file: &File, compression: Compression) -> io::Result<Bo
             let stream = liblzma::stream::Stream::new_auto_decoder(80 << 20, liblzma::stream::CONCATENATED)?;
             Box::new(Ahead::of(liblzma::bufread::XzDecoder::new_stream(file, stream))?)
         }
-        Compression::Zstd => Box::new(Ahead::of(zstd::stream::read::Decoder::with_buffer(file)?)?),
+        Compression::Zstd => {
+            let mut stream = zstd::stream::read::Decoder::with_buffer(file)?;
+            // 32 MiB; the most that `zstd` uses without `--long` or `--ultra` is 8.
+            stream.window_log_max(25)?;
+            Box::new(Ahead::of(stream)?)
+        }
     })
 }
 

@@ -13,6 +13,6 @@ mod tests;
 pub mod text;
 
 pub use read::{
-    Cursor, Entry, Follower, Generation, Histogram, Open, Query, ReadError, Summary, each, histogram, newest,
-    parse_time,
+    Cursor, Entry, Follower, Generation, Histogram, Open, Query, ReadError, Summary, Told, each, histogram, missed,
+    newest, parse_time,
 };

@@ -647,10 +647,10 @@ fn held(
         if let Some(time) = ends.oldest.and_then(|(turn, stamp)| years.date(turn, stamp, true)) {
             order.read(time);
         }
-        match (broken, next_limit) {
-            (Some(error), _) => return Err(error),
-            (None, Some(next)) if dropped => limit = next,
-            _ => return Ok(ControlFlow::Continue(())),
+        match (next_limit, broken) {
+            (Some(next), _) if dropped => limit = next,
+            (_, Some(error)) => return Err(error),
+            (_, None) => return Ok(ControlFlow::Continue(())),
         }
     }
 }
@@ -950,21 +950,124 @@ impl Tally {
     }
 }
 
-/// Follows the live file: what is appended, from where the last look ended.
+/// How far a log was told to someone who follows it. Written as text it is where a stream goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Device and inode of the file that was followed.
+    pub identity: (u64, u64),
+    /// What was told of it, in bytes from its beginning.
+    pub offset: u64,
+    /// When that file had last been written to, in seconds of the Unix epoch: what it is found by when it was packed
+    /// since. None: it was not looked at since it was begun.
+    pub written: Option<i64>,
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let written = self.written.unwrap_or(i64::MIN);
+        write!(f, "{}.{}.{}.{written}", self.identity.0, self.identity.1, self.offset)
+    }
+}
+
+impl std::str::FromStr for Told {
+    type Err = ReadError;
+    fn from_str(text: &str) -> Result<Self, ReadError> {
+        let mut parts = text.split('.');
+        let mut next = || parts.next().ok_or(ReadError::Cursor);
+        let number = |text: &str| text.parse::<u64>().map_err(|_| ReadError::Cursor);
+        let (identity, offset) = ((number(next()?)?, number(next()?)?), number(next()?)?);
+        let written = next()?.parse::<i64>().map_err(|_| ReadError::Cursor)?;
+        match next() {
+            Ok(_) => Err(ReadError::Cursor),
+            Err(_) => Ok(Self { identity, offset, written: Some(written).filter(|at| *at != i64::MIN) }),
+        }
+    }
+}
+
+/// Hands out, in parts and oldest first, what was logged after `told` in the files that are no longer the live one,
+/// which is the first of `generations`; each part with how far that tells. Several rotations may lie between.
+///
+/// # Errors
+/// A file cannot be read, or is not the one that was listed any more: the list is made anew then.
+pub fn missed(
+    generations: &[Generation],
+    open: &mut Open<'_>,
+    query: &Query,
+    told: Told,
+    sink: &mut dyn FnMut(Vec<Entry>, Told) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let seconds = |generation: &Generation| generation.modified.map(Timestamp::as_second);
+    // Packed since, it is another file that was last changed when that one was.
+    let place = generations.iter().position(|generation| generation.identity == told.identity).or_else(|| {
+        let written = told.written?;
+        generations.iter().rposition(|generation| seconds(generation).is_some_and(|changed| changed >= written))
+    });
+    let Some(place) = place else { return Ok(()) };
+    for (index, generation) in generations.iter().enumerate().take(place + 1).skip(1).rev() {
+        let from = if index == place { told.offset } else { 0 };
+        let done = |offset| Told { identity: generation.identity, offset, written: seconds(generation) };
+        let file = open(index).map_err(|error| ReadError::File { path: generation.path.clone(), error })?;
+        let failed = |error: io::Error| ReadError::File { path: generation.path.clone(), error: error.to_string() };
+        if generation.compression == Compression::Plain {
+            let mut follower = Follower::at(file, from).map_err(failed)?;
+            if follower.identity() != generation.identity {
+                return Err(failed(io::Error::other("it was rotated meanwhile")));
+            }
+            loop {
+                let before = follower.offset;
+                let entries = follower.poll(query).map_err(failed)?;
+                if follower.offset == before {
+                    break;
+                }
+                if sink(entries, done(follower.offset)).is_break() {
+                    return Ok(());
+                }
+            }
+        } else {
+            let mut entries = Vec::new();
+            let one = std::slice::from_ref(generation);
+            let mut file = Some(file);
+            let mut again = |_| file.take().map_or_else(|| open(index), Ok);
+            let summary = each(one, &mut again, query, None, &mut |entry| {
+                if entry.cursor.offset < from {
+                    return ControlFlow::Break(());
+                }
+                entries.push(entry);
+                ControlFlow::Continue(())
+            });
+            if let Some(error) = summary.problems.into_iter().next() {
+                return Err(error);
+            }
+            entries.reverse();
+            if sink(entries, done(u64::MAX)).is_break() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Follows a file: what is appended, from where the last look ended.
 #[derive(Debug)]
 pub struct Follower {
     file: File,
     identity: (u64, u64),
     offset: u64,
+    written: Option<i64>,
     last: Option<Entry>,
 }
 
 impl Follower {
-    /// Follows `file` from its present end, or from its beginning after a rotation.
-    pub fn new(file: File, from_start: bool) -> io::Result<Self> {
+    /// Follows `file` from its present end.
+    pub fn new(file: File) -> io::Result<Self> {
+        let end = file.metadata()?.len();
+        Self::at(file, end)
+    }
+
+    /// Follows `file` from what was told of it.
+    pub fn at(file: File, offset: u64) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        let offset = if from_start { 0 } else { metadata.len() };
-        Ok(Self { file, identity: (metadata.dev(), metadata.ino()), offset, last: None })
+        Ok(Self { file, identity: (metadata.dev(), metadata.ino()), offset, written: None, last: None })
     }
 
     /// Device and inode of the file that is followed.
@@ -972,9 +1075,16 @@ impl Follower {
         self.identity
     }
 
+    /// How far it was told.
+    pub fn told(&self) -> Told {
+        Told { identity: self.identity, offset: self.offset, written: self.written }
+    }
+
     /// Entries of whole lines that were appended since the last call, oldest first, at most about a thousand.
     pub fn poll(&mut self, query: &Query) -> io::Result<Vec<Entry>> {
-        let size = self.file.metadata()?.len();
+        let metadata = self.file.metadata()?;
+        let size = metadata.len();
+        self.written = Some(metadata.mtime());
         if size < self.offset {
             // Truncated: what stands there now is new.
             self.offset = 0;

@@ -520,7 +520,7 @@ fn following_sees_what_is_appended_and_what_replaces_it() {
     let append =
         |text: &str| File::options().append(true).create(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
     append("Nov 23 20:20:46 jail1 pot[1]: pot-start old\n");
-    let mut follower = Follower::new(File::open(&path).unwrap(), false).unwrap();
+    let mut follower = Follower::new(File::open(&path).unwrap()).unwrap();
     let query = Query::default();
     assert_eq!(follower.poll(&query).unwrap(), []);
     append(&format!("{now} jail1 pot[2]: pot-start new\n{now} jail1 pot[2]: pot-st"));

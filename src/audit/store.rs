@@ -67,10 +67,13 @@ impl Differences {
     }
 }
 
+/// The tables.
+const HISTORY: &str = include_str!("../../migrations/0001_history.sql");
+
 /// What `migrations/` holds, in order. Named here instead of by sqlx's macro, which would build SQLite a second time, for
 /// the compiler.
 fn migrations() -> Migrator {
-    let history = SqlStr::from_static(include_str!("../../migrations/0001_history.sql"));
+    let history = SqlStr::from_static(HISTORY);
     Migrator::with_migrations(vec![Migration::new(1, "history".into(), MigrationType::Simple, history, false)])
 }
 
@@ -321,12 +324,22 @@ async fn append_some(
                 ends.insert(intent, (row.sequence, row.outcome.clone()));
             }
             (Stage::Outcome, Some(intent)) => {
-                sqlx::query("UPDATE record SET ended = ?, ended_outcome = ? WHERE sequence = ?")
-                    .bind(row.sequence)
-                    .bind(&row.outcome)
-                    .bind(intent)
-                    .execute(&mut **transaction)
-                    .await?;
+                let began: Option<String> = sqlx::query_scalar(
+                    "UPDATE record SET ended = ?, ended_outcome = ? WHERE sequence = ? RETURNING json",
+                )
+                .bind(row.sequence)
+                .bind(&row.outcome)
+                .bind(intent)
+                .fetch_optional(&mut **transaction)
+                .await?;
+                // How it ended is searched, too.
+                if let Some(began) = began {
+                    sqlx::query("INSERT OR REPLACE INTO words (rowid, text) VALUES (?, ?)")
+                        .bind(intent)
+                        .bind(indexed(&serde_json::from_str(&began)?, Some(record)))
+                        .execute(&mut **transaction)
+                        .await?;
+                }
             }
             _ => {}
         }
@@ -349,6 +362,11 @@ async fn append_some(
     });
     insert.build().execute(&mut **transaction).await?;
 
+    let endings: BTreeMap<u64, &Record> = records
+        .iter()
+        .filter(|record| record.entry.stage == Stage::Outcome)
+        .filter_map(|record| Some((record.entry.intent?, record)))
+        .collect();
     // Values and words stand with the act, which is the intent when there is one.
     let acts: Vec<&Record> = records.iter().filter(|record| record.entry.stage != Stage::Outcome).collect();
     let values: Vec<(u64, usize, &Change)> = acts
@@ -368,7 +386,7 @@ async fn append_some(
     if !acts.is_empty() {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO words (rowid, text) ");
         insert.push_values(acts, |mut row, act| {
-            row.push_bind(signed(act.sequence)).push_bind(indexed(act));
+            row.push_bind(signed(act.sequence)).push_bind(indexed(act, endings.get(&act.sequence).copied()));
         });
         insert.build().execute(&mut **transaction).await?;
     }
@@ -381,14 +399,14 @@ impl Store {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
-            .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             // The journal is the evidence: after a power cut the projection only has to be consistent.
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(5))
             .pragma("cache_size", "-4096");
         // One writer and one reader beside it are enough for one console (measured in the trial of this stack).
-        let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await?;
+        let connections = if path == Path::new(":memory:") { 1 } else { 3 };
+        let pool = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?;
         migrations().run(&pool).await?;
         Ok(Self { pool })
     }
@@ -473,12 +491,24 @@ impl Store {
         Ok(())
     }
 
-    /// Drops everything, to be filled again from the journal.
+    /// Drops everything and makes the tables anew, to be filled again from the journal: what someone altered about them
+    /// is gone, too.
     pub async fn clear(&self) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for statement in ["DELETE FROM words", "DELETE FROM change", "DELETE FROM record", "DELETE FROM progress"] {
-            sqlx::query(statement).execute(&mut *transaction).await?;
+        loop {
+            // Tables of FTS5's own go with the table of words, indexes with theirs.
+            let next: Option<(String, String)> = sqlx::query_as(
+                "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') \
+                 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> '_sqlx_migrations' \
+                 ORDER BY sql LIKE 'CREATE VIRTUAL%' DESC LIMIT 1",
+            )
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let Some((kind, name)) = next else { break };
+            let statement = format!("DROP {kind} \"{}\"", name.replace('"', "\"\""));
+            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *transaction).await?;
         }
+        sqlx::raw_sql(HISTORY).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -528,6 +558,30 @@ impl Store {
             .into_iter()
             .map(|row| format!("the database has values of record {row}, which is not in the journal"));
         Ok(rows.chain(stray).chain(words).collect())
+    }
+
+    /// What is wrong with the tables themselves: a page finds its rows by indexes and words, which may be told to leave
+    /// some out.
+    async fn ill_made(&self) -> Result<Vec<String>, StoreError> {
+        type Part = (String, String, Option<String>);
+        let parts = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name";
+        let as_made = Self::open(Path::new(":memory:")).await?;
+        let wanted: Vec<Part> = sqlx::query_as(parts).fetch_all(&as_made.pool).await?;
+        as_made.pool.close().await;
+        let held: Vec<Part> = sqlx::query_as(parts).fetch_all(&self.pool).await?;
+        let mut found = Vec::new();
+        for (kind, name, _) in held.iter().filter(|part| !wanted.contains(part)) {
+            found.push(format!("the {kind} {name} of the database is not as the console makes it"));
+        }
+        for (kind, name, _) in &wanted {
+            if !held.iter().any(|(_, there, _)| there == name) {
+                found.push(format!("the {kind} {name} is missing in the database"));
+            }
+        }
+        let complaints: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)").fetch_all(&self.pool).await?;
+        let complaints = complaints.into_iter().filter(|complaint| complaint != "ok");
+        found.extend(complaints.map(|complaint| format!("the database is damaged: {complaint}")));
+        Ok(found)
     }
 
     /// Holds rows against the journal's records, which must be consecutive: each record that differs, in words.
@@ -736,6 +790,7 @@ impl Comparison {
     /// What differs.
     pub async fn end(mut self) -> Result<Differences, StoreError> {
         self.found.add_all(self.store.outside(self.first, self.last, self.held).await?);
+        self.found.add_all(self.store.ill_made().await?);
         Ok(self.found)
     }
 }

@@ -6,7 +6,8 @@
 use super::output::complain;
 use super::{Exit, Format, Global};
 use crate::activity::{self, Entry, Follower, Generation, Query, parse_time};
-use crate::executor::logs::rotated;
+use crate::executor::logs::{self, rotated};
+use crate::executor::protocol::Compression;
 use crate::host::{self, GatherInput};
 use crate::layout::Layout;
 use crate::platform;
@@ -58,6 +59,9 @@ pub struct Args {
     /// With --reading: from the file's beginning
     #[arg(long, hide = true)]
     from_start: bool,
+    /// With --reading: to the file's end, which is packed so
+    #[arg(long, hide = true)]
+    packed: Option<String>,
 }
 
 /// Runs the command.
@@ -213,13 +217,11 @@ fn print(out: &mut dyn Write, entry: &Entry, format: Format, zone: &TimeZone) ->
     }
 }
 
-/// Starts a reader for each file that the log's name stands for in turn. This process opens them (it may, as root);
-/// the reader is unprivileged and ends when the name stands for another file.
+/// Starts a reader for each file that the log's name stands for in turn, and for those that it stood for in between.
+/// This process opens them (it may, as root); the reader is unprivileged and ends when the name stands for another file.
 fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
     let path = layout.on_disk(live);
-    let program = std::env::current_exe().context("finding this program")?;
-    let given: Vec<_> = std::env::args_os().skip(1).collect();
-    let mut from_start = false;
+    let mut last: Option<((u64, u64), i64)> = None;
     let mut waited = Instant::now();
     loop {
         let file = match platform::open_for_reading(&path) {
@@ -231,19 +233,60 @@ fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
             }
             Err(error) => return Err(error).with_context(|| format!("opening {live}")),
         };
-        let mut reader = std::process::Command::new(&program);
-        reader.args(&given).arg("--reading");
-        if from_start {
-            reader.arg("--from-start");
+        let now = file.metadata().with_context(|| format!("looking at {live}"))?;
+        let again = file.try_clone().with_context(|| format!("opening {live}"))?;
+        if let Some((identity, written)) = last {
+            for between in between(layout, live, (now.dev(), now.ino()), identity, written) {
+                let file = platform::open_for_reading(&between.path)
+                    .with_context(|| format!("opening {}", between.view.path))?;
+                if !read_by_another(live, file, &["--from-start", "--packed", packing(between.view.compression)])? {
+                    return Ok(Exit::Done);
+                }
+            }
         }
-        let status = reader.stdin(Stdio::from(file)).status().context("starting the reader")?;
-        match status.code() {
-            Some(code) if code == Exit::Done as i32 => {}
-            Some(code) if code == Exit::Refused as i32 => return Ok(Exit::Done),
-            _ => anyhow::bail!("the reader of {live} ended with {status}"),
+        let how: &[&str] = if last.is_some() { &["--from-start"] } else { &[] };
+        if !read_by_another(live, file, how)? {
+            return Ok(Exit::Done);
         }
-        from_start = true;
+        let then = again.metadata().with_context(|| format!("looking at {live}"))?;
+        last = Some(((then.dev(), then.ino()), then.mtime()));
         waited = Instant::now();
+    }
+}
+
+/// The generations between the live file and the one that was read to its end before, oldest first.
+fn between(layout: &Layout, live: &str, newest: (u64, u64), read: (u64, u64), written: i64) -> Vec<logs::Generation> {
+    let mut generations = rotated(layout, live);
+    let seconds = |generation: &logs::Generation| generation.view.modified.map(Timestamp::as_second);
+    // Packed since, it is another file that was last changed when that one was.
+    let end = generations.iter().position(|generation| generation.view.identity == read).or_else(|| {
+        generations.iter().rposition(|generation| seconds(generation).is_some_and(|changed| changed >= written))
+    });
+    generations.truncate(end.unwrap_or(0));
+    let begin = generations.iter().position(|generation| generation.view.identity == newest).map_or(0, |at| at + 1);
+    generations.drain(begin..).rev().collect()
+}
+
+fn packing(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Plain => "no",
+        Compression::Gzip => "gz",
+        Compression::Bzip2 => "bz2",
+        Compression::Xz => "xz",
+        Compression::Zstd => "zst",
+    }
+}
+
+/// Whether more is wanted: not when nobody reads what the reader prints.
+fn read_by_another(live: &str, file: File, how: &[&str]) -> anyhow::Result<bool> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let mut reader = std::process::Command::new(&program);
+    reader.args(std::env::args_os().skip(1)).arg("--reading").args(how);
+    let status = reader.stdin(Stdio::from(file)).status().context("starting the reader")?;
+    match status.code() {
+        Some(code) if code == Exit::Done as i32 => Ok(true),
+        Some(code) if code == Exit::Refused as i32 => Ok(false),
+        _ => anyhow::bail!("the reader of {live} ended with {status}"),
     }
 }
 
@@ -252,27 +295,62 @@ fn follow_standard_input(layout: &Layout, args: &Args, format: Format) -> anyhow
     let file = File::from(io::stdin().as_fd().try_clone_to_owned().context("the log on standard input")?);
     let log = Log::find(layout)?;
     let query = query(args, &log.zone, &log.hostname)?;
-    let identity = file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))?;
+    let metadata = file.metadata()?;
+    let identity = (metadata.dev(), metadata.ino());
     let live = log.live.map(|live| layout.on_disk(&live));
     become_unprivileged(layout)?;
-    let mut follower = Follower::new(file, args.from_start)?;
-    let mut looked = Instant::now();
+    platform::die_with_parent().context("ending with the command that reads for it")?;
     let mut out = io::stdout().lock();
-    loop {
-        let rotated = looked.elapsed() >= ROTATION && {
-            looked = Instant::now();
-            live.as_ref()
-                .is_some_and(|path| path.symlink_metadata().is_ok_and(|now| (now.dev(), now.ino()) != identity))
+    let mut told = |entries: &[Entry]| {
+        let printed = entries.iter().try_for_each(|entry| print(&mut out, entry, format, &log.zone));
+        printed.and_then(|()| out.flush()).is_ok()
+    };
+    let packed = args.packed.as_deref().filter(|packed| *packed != "no");
+    if let Some(packed) = packed {
+        let generation = Generation {
+            path: packed.to_owned(),
+            size: metadata.len(),
+            modified: Timestamp::new(metadata.mtime(), 0).ok(),
+            compression: ALL.into_iter().find(|how| packing(*how) == packed).unwrap_or(Compression::Plain),
+            identity,
         };
+        let mut entries = Vec::new();
+        let mut open = |_| file.try_clone().map_err(|error| error.to_string());
+        let summary = activity::each(&[generation], &mut open, &query, None, &mut |entry| {
+            entries.push(entry);
+            ControlFlow::Continue(())
+        });
+        for problem in &summary.problems {
+            complain(&format!("pot-console: not read to the end: {problem}\n"));
+        }
+        entries.reverse();
+        return Ok(if told(&entries) { Exit::Done } else { Exit::Refused });
+    }
+    let mut follower = if args.from_start { Follower::at(file, 0) } else { Follower::new(file) }?;
+    let mut looked = Instant::now();
+    loop {
+        let ended = args.packed.is_some()
+            || looked.elapsed() >= ROTATION && {
+                looked = Instant::now();
+                live.as_ref()
+                    .is_some_and(|path| path.symlink_metadata().is_ok_and(|now| (now.dev(), now.ino()) != identity))
+            };
         // What was written up to the rotation comes first.
-        for entry in follower.poll(&query)? {
-            if print(&mut out, &entry, format, &log.zone).and_then(|()| out.flush()).is_err() {
+        loop {
+            let before = follower.told().offset;
+            if !told(&follower.poll(&query)?) {
                 return Ok(Exit::Refused);
             }
+            if follower.told().offset == before {
+                break;
+            }
         }
-        if rotated {
+        if ended {
             return Ok(Exit::Done);
         }
         std::thread::sleep(POLL);
     }
 }
+
+const ALL: [Compression; 5] =
+    [Compression::Plain, Compression::Gzip, Compression::Bzip2, Compression::Xz, Compression::Zstd];

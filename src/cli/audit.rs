@@ -451,6 +451,8 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
     let forged = checkpoint.as_ref().map(|checkpoint| signed_here(checkpoint, &layout)).transpose()?.flatten();
     // The journal is read before the executor opens it: opening sets a torn end aside.
     let report = verify(&dir, &head_path(&layout), checkpoint.as_ref());
+    // What was found at some start stands until the file is taken away.
+    let alarm = std::fs::read_to_string(dir.join("alarm")).ok();
     let database = if report.sound {
         let mut local = Local::open(&layout)?;
         projection::with_the_journal(global, &mut local, Task::Compare)
@@ -462,7 +464,7 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
         Err(error) => (None, Some(format!("{error:#}"))),
     };
     let differs = unread.is_some() || database.as_ref().is_some_and(|database| database.count > 0);
-    let sound = report.sound && !differs && forged.is_none();
+    let sound = report.sound && !differs && forged.is_none() && alarm.is_none();
     // What a pruning has dropped can no longer be held against anything.
     let dropped = checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.sequence < report.first);
     match global.format {
@@ -473,6 +475,7 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
             "last": report.last,
             "head": report.head.map(|head| head.to_string()),
             "torn_bytes": report.torn,
+            "alarm": alarm,
             "problem": report.problem.as_ref().map(ToString::to_string),
             "record": report.problem.as_ref().and_then(|problem| problem.sequence),
             "checkpoint": checkpoint.as_ref().map(|checkpoint| checkpoint.sequence),
@@ -496,7 +499,18 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
                 )),
             }
             if report.torn > 0 {
-                text.push_str("journal:  a last write was cut off; the next start sets it aside\n");
+                text.push_str(&format!(
+                    "journal:  a last write was cut off ({} bytes); it is set aside, and that is recorded\n",
+                    report.torn
+                ));
+            }
+            if let Some(alarm) = &alarm {
+                let file = dir.join("alarm");
+                text.push_str(&format!(
+                    "alarm:    {} It stands until you remove {}.\n",
+                    harmless(alarm),
+                    file.display()
+                ));
             }
             if let Some(checkpoint) = &checkpoint {
                 let record = checkpoint.sequence;

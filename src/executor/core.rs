@@ -287,6 +287,9 @@ impl Executor {
             Command::Run { plan, .. } => {
                 self.engine.plan_view(&asking.session_name(), *plan).map(|plan| plan.operation.name())
             }
+            Command::Abort { run } | Command::Keep { run, .. } | Command::PutBack { run } => {
+                self.engine.run_state(*run).ok().map(|run| run.plan.operation.name())
+            }
             _ => None,
         }
     }
@@ -350,14 +353,15 @@ fn changes_something(command: &Command) -> bool {
         | C::Save { .. }
         | C::Run { .. }
         | C::Abort { .. }
-        | C::KeepNonce { .. }
         | C::Keep { .. }
         | C::PutBack { .. }
         | C::SetAside { .. }
         | C::Feedback { .. }
         | C::Checkpoint {}
         | C::RecordExport { .. } => true,
-        C::Greeting {}
+        // A page asks by itself whether it may offer to keep.
+        C::KeepNonce { .. }
+        | C::Greeting {}
         | C::JournalAfter { .. }
         | C::Ready {}
         | C::SignOut {}

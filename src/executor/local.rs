@@ -98,7 +98,11 @@ impl Local {
 
     /// Waits for a run that this command started; true when it has ended.
     pub fn wait(&self, run: u64, time: Duration) -> bool {
-        self.executor.engine.wait(run, time)
+        let ended = self.executor.engine.wait(run, time);
+        if ended {
+            self.executor.look_after_run();
+        }
+        ended
     }
 
     /// All feedback that was stored, newest first.

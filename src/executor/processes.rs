@@ -234,6 +234,8 @@ impl Supervisor {
                 command.env(name, value);
             }
         }
+        // Each thread that unpacks a log would keep memory of its own: glibc's variable, and that of FreeBSD's jemalloc.
+        command.env("MALLOC_ARENA_MAX", "2").env("MALLOC_CONF", "narenas:2");
         platform::hand_over(&mut command, descriptors)?;
         let child = command.spawn()?;
         drop(command);

@@ -117,6 +117,7 @@ impl Executor {
         let executor = Arc::clone(self);
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
             while !executor.engine.wait(run, Duration::from_hours(1)) {}
+            executor.look_after_run();
             executor.facts.want();
         });
         if let Err(error) = waiting {

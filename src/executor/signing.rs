@@ -92,7 +92,11 @@ impl Executor {
         method: Method,
         address: &str,
     ) -> Result<Reply, Refusal> {
-        let previous = self.accounts.note_sign_in(&account.name, address)?;
+        // On a full disk one can still sign in, to look and to mend: the sign-in itself is recorded or refused below.
+        let previous = self.accounts.note_sign_in(&account.name, address).unwrap_or_else(|error| {
+            tracing::warn!("when {} signed in could not be noted: {error}", account.name);
+            account.last_sign_in
+        });
         let (token, key) = lock(&self.sessions)
             .begin(account.name.clone(), method, previous, account.credential(), Instant::now())
             .map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;

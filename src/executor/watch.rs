@@ -10,7 +10,7 @@ use super::evidence::own;
 use crate::diff::{Diff, Side};
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError, Lock};
-use crate::journal::record::{Action, Change, Method, Outcome};
+use crate::journal::record::{Action, Change, Entry, Method, Outcome};
 use crate::journal::{Keep, Retention};
 use crate::operations::plan::{ManagedFile, Operation};
 use crate::operations::recorder::{changed_parameters, changes_in_words};
@@ -31,6 +31,8 @@ const LONGEST: u64 = 8 << 20;
 const RUNS_LOOKED_AT: usize = 100;
 /// Records among which the newest about a file is looked for.
 const RECORDS_LOOKED_AT: u64 = 500;
+/// How long the look after a run waits for the run to let go of the host.
+const AFTER_RUN: Duration = Duration::from_secs(5);
 /// How often the history is looked through for what is too old.
 const DAY: Duration = Duration::from_hours(24);
 
@@ -148,8 +150,17 @@ impl Executor {
 
     /// Looks whether a watched file is another than the one that is known, and records that.
     pub(super) fn look_for_outside_changes(&self) {
+        self.look_within(Duration::ZERO);
+    }
+
+    /// The same right after a run: what it left is its own doing, what comes later is not.
+    pub(super) fn look_after_run(&self) {
+        self.look_within(AFTER_RUN);
+    }
+
+    fn look_within(&self, time: Duration) {
         // Someone who changes the host through the console notes it before letting go of the lock.
-        let Ok(_lock) = Lock::acquire(&self.layout, "looking for changes made outside", Duration::ZERO) else { return };
+        let Ok(_lock) = Lock::acquire(&self.layout, "looking for changes made outside", time) else { return };
         // pf's file is not known before the first facts are.
         if self.facts.get().is_none() {
             return;
@@ -182,9 +193,11 @@ impl Executor {
                 let written = self.written_since(&path, last, now, seen);
                 // What a run changes with pot's own commands, not with a file of ours, is only in its plan.
                 let by_runs = by_runs.get_or_insert_with(|| self.changed_by_runs_since(known.run));
-                let by_commands = written == last && by_runs.contains(&path);
-                if written != now && !by_commands {
-                    self.record_outside(file, &path, written, now, bytes.as_deref());
+                let change = Changed { file, path: &path, last: written, now, bytes: bytes.as_deref() };
+                match by_runs.get(&path).filter(|_| written == last) {
+                    Some((run, operation)) => self.record_changed_by_run(&change, *run, operation),
+                    None if written != now => self.record_outside(&change),
+                    None => {}
                 }
             }
             known.seen.insert(path.clone(), self.last_record());
@@ -199,16 +212,22 @@ impl Executor {
         }
     }
 
-    /// The files that runs after number `since` may have changed.
-    fn changed_by_runs_since(&self, since: u64) -> BTreeSet<String> {
-        let mut files = BTreeSet::new();
+    /// The files that runs after number `since` may have changed, each with the newest run and its operation.
+    fn changed_by_runs_since(&self, since: u64) -> BTreeMap<String, (u64, &'static str)> {
+        let mut files = BTreeMap::new();
         for id in (since + 1..=self.newest_run()).rev().take(RUNS_LOOKED_AT) {
             let Ok(run) = self.engine.run_state(id) else { continue };
-            files.extend(run.plan.diffs.iter().map(|diff| diff.file.clone()));
+            let mut paths: Vec<String> = run.plan.diffs.iter().map(|diff| diff.file.clone()).collect();
             if matches!(run.plan.operation, Operation::Init { .. } | Operation::DeInit { .. }) {
                 // pot touches them even where nothing is planned to change.
-                files.insert(self.host_path(ManagedFile::PfConf));
-                files.insert(self.host_path(ManagedFile::RcConf));
+                paths.extend([ManagedFile::PfConf, ManagedFile::RcConf].map(|file| self.host_path(file)));
+            }
+            if matches!(run.plan.operation, Operation::Prepare { .. }) {
+                // The package brings one.
+                paths.push(self.host_path(ManagedFile::PotConf));
+            }
+            for path in paths {
+                files.entry(path).or_insert((id, run.plan.operation.name()));
             }
         }
         files
@@ -287,14 +306,30 @@ impl Executor {
         }
     }
 
-    fn record_outside(
-        &self,
-        file: ManagedFile,
-        path: &str,
-        last: Option<Digest>,
-        now: Option<Digest>,
-        bytes: Option<&[u8]>,
-    ) {
+    /// What a run changed with pot's own commands, not with a file of the console's: its record has no values.
+    fn record_changed_by_run(&self, change: &Changed<'_>, run: u64, operation: &str) {
+        let mut entry = own(Action::Run, change.path, Outcome::Done, String::new());
+        entry.run = Some(run);
+        self.say_what(&mut entry, change, &format!("by {operation} (run {run})"));
+        if let Err(refusal) = self.evidence.append(entry) {
+            tracing::error!("what a run changed could not be recorded: {refusal}");
+        }
+    }
+
+    fn record_outside(&self, change: &Changed<'_>) {
+        let mut entry = own(Action::Outside, change.path, Outcome::Done, String::new());
+        // Found by the console, done by nobody it knows.
+        entry.actor.method = Method::None;
+        entry.actor.name = "someone outside of the console".to_owned();
+        self.say_what(&mut entry, change, "outside of the console");
+        if let Err(refusal) = self.evidence.append(entry) {
+            tracing::error!("a change made outside could not be recorded: {refusal}");
+        }
+    }
+
+    /// Values, difference and digests of a change, and a sentence with them.
+    fn say_what(&self, entry: &mut Entry, change: &Changed<'_>, by: &str) {
+        let Changed { file, path, last, now, bytes } = *change;
         let old = match last {
             Some(digest) => self.content_of(file, &digest),
             None => Some(Vec::new()),
@@ -304,29 +339,33 @@ impl Executor {
             (_, None) => "is gone",
             _ => "was changed",
         };
-        let mut entry = own(Action::Outside, path, Outcome::Done, format!("{path} {what} outside of the console."));
-        // Found by the console, done by nobody it knows.
-        entry.actor.method = Method::None;
-        entry.actor.name = "someone outside of the console".to_owned();
+        entry.message = format!("{path} {what} {by}.");
         if file == ManagedFile::PotConf
             && let (Some(old), Ok(default)) = (&old, read_here(&self.layout.default_conf(), LONGEST))
         {
             entry.changes = changed_parameters(&default, old, bytes.unwrap_or_default());
             if !entry.changes.is_empty() {
-                entry.message = format!("{path} {what} outside of the console: {}.", changes_in_words(&entry.changes));
+                entry.message = format!("{path} {what} {by}: {}.", changes_in_words(&entry.changes));
             }
         }
         entry.diff = old.map(|old| Diff::between(path, &old, bytes.unwrap_or_default()));
         if let (true, Some(diff)) = (entry.changes.is_empty(), &entry.diff) {
             let lines = lines_in_words(diff);
             if !lines.is_empty() {
-                entry.message = format!("{path} {what} outside of the console: {lines}.");
+                entry.message = format!("{path} {what} {by}: {lines}.");
             }
         }
         entry.before = last;
         entry.after = now;
-        if let Err(refusal) = self.evidence.append(entry) {
-            tracing::error!("a change made outside could not be recorded: {refusal}");
-        }
     }
+}
+
+/// A watched file that is another than it was.
+#[derive(Clone, Copy)]
+struct Changed<'a> {
+    file: ManagedFile,
+    path: &'a str,
+    last: Option<Digest>,
+    now: Option<Digest>,
+    bytes: Option<&'a [u8]>,
 }

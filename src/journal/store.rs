@@ -207,12 +207,17 @@ impl Journal {
         {
             let mut state = journal.state();
             let _locked = journal.lock_files()?;
+            let headless = journal.head_problem(&state);
             if opening.problem.is_none() {
-                opening.problem = journal.head_problem(&state);
+                opening.problem.clone_from(&headless);
             }
             match journal.catch_up(&mut state) {
                 Ok(noticed) => {
                     (opening.torn, opening.rolled_back) = (noticed.torn, noticed.rolled_back);
+                    // It is written anew below; without it the end of the journal proves nothing up to here.
+                    if let Some(problem) = headless {
+                        journal.raise_alarm(&mut state, &format!("{}.", problem.text))?;
+                    }
                     journal.copy_head(&state);
                 }
                 // It can still be read; nothing is changed until it can be written.
@@ -255,14 +260,20 @@ impl Journal {
         let Some(problem) = super::verify::judge_head(&head, state.id, last, here) else { return Ok(None) };
         let mut text = problem.text;
         text.push_str(&format!(" (copied head: {}).", head.hash));
-        let record = self.write(state, own_entry("journal".to_owned(), text.clone()))?;
+        let record = self.raise_alarm(state, &text)?.sequence;
+        Ok(Some(RolledBack { head_sequence: head.sequence, head_hash: head.hash, last, record, text }))
+    }
+
+    /// Records that the journal is not what it was, copies the head anew, and sets the alarm.
+    fn raise_alarm(&self, state: &mut State, text: &str) -> Result<Record, JournalError> {
+        let record = self.write(state, own_entry("journal".to_owned(), text.to_owned()))?;
         self.copy_head(state);
         let path = self.alarm_path();
         let written = create_private(&path).and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()));
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "the journal's alarm could not be written");
         }
-        Ok(Some(RolledBack { head_sequence: head.sequence, head_hash: head.hash, last, record: record.sequence, text }))
+        Ok(record)
     }
 
     /// Gives `entry` its place in the chain. It is on disk when this returns.

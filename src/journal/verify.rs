@@ -3,6 +3,7 @@
 use super::chain::{self, GENESIS, Line, Segment, segment_path, segments};
 use super::checkpoint::{Checkpoint, PRUNED, pruned_checkpoint};
 use super::head::Head;
+use super::record::{Action, Method};
 use crate::digest::Digest;
 use crate::platform;
 use std::fmt;
@@ -181,6 +182,7 @@ pub(super) fn verify_parts(dir: &Path, head: Option<&Path>, checkpoint: Option<&
         id: None,
         torn: 0,
         watched: Vec::new(),
+        pruning: None,
     };
     let problem = walk.all(dir, head, checkpoint).err();
     let last = walk.next - 1;
@@ -210,6 +212,8 @@ struct Walk {
     id: Option<Uuid>,
     torn: u64,
     watched: Vec<Watched>,
+    /// What the record of the pruning that dropped the first records begins with, until it is found.
+    pruning: Option<(String, String)>,
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Problem {
@@ -254,6 +258,14 @@ impl Walk {
         }
         if let Some(pruned) = &pruned {
             self.holds(pruned, "checkpoint of the last pruning")?;
+        }
+        if self.pruning.is_some() {
+            let text = format!(
+                "records 1 to {} are missing: a checkpoint of a pruning stands for them, but no record says that they \
+                 were dropped",
+                self.first - 1
+            );
+            return Err(Problem::new(Some(1), ProblemKind::Missing, text));
         }
         checkpoint.map_or(Ok(()), |checkpoint| self.holds(checkpoint, "checkpoint"))
     }
@@ -381,7 +393,9 @@ impl Walk {
                 // A pruning that was cut off has dropped fewer segments than it attests.
                 && (pruned.sequence > first - 1 || (pruned.sequence == first - 1 && pruned.hash == *previous))
         });
-        if attested {
+        if let Some(pruned) = pruned.filter(|_| attested) {
+            // Whoever can write here can sign with a key of their own: the chain must say that it was dropped.
+            self.pruning = Some((format!(" to {}", pruned.sequence), format!("({}).", pruned.hash)));
             return Ok(());
         }
         Err(Problem::new(
@@ -405,6 +419,16 @@ impl Walk {
                 if watched.sequence == expected {
                     watched.seen = Some(line.hash);
                 }
+            }
+            if let Some((object, message)) = &self.pruning
+                && memchr::memmem::find(line.json, message.as_bytes()).is_some()
+                && line.record().is_some_and(|record| {
+                    let entry = record.entry;
+                    let own = (entry.action, entry.actor.method) == (Action::Journal, Method::Console);
+                    own && entry.object.ends_with(object.as_str()) && entry.message.ends_with(message.as_str())
+                })
+            {
+                self.pruning = None;
             }
             return Ok(());
         }

@@ -4,14 +4,14 @@
 use super::error::Fault;
 use super::guard::Visitor;
 use super::layout::{self, Clock, Entry as Place, Frame, Pages};
-use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, line, meaning};
+use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, Told, line, meaning};
 use crate::audit::Act;
 use crate::audit::csv_field;
 use crate::executor::protocol::{Command, Compression, LogFileView, Reply};
 use crate::refusal::{Refusal, RefusalKind};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -39,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each reading holds blocks of the log, and a thread. Those beyond wait for their turn.
 static READINGS: Semaphore = Semaphore::const_new(4);
+/// Counts go through the whole log: pages do not wait behind them.
+static COUNTS: Semaphore = Semaphore::const_new(2);
 /// An export lasts as long as its reader is slow. Those beyond are refused.
 static EXPORTS: Semaphore = Semaphore::const_new(4);
 /// Each follower holds a descriptor and looks forty times a second.
@@ -69,6 +71,8 @@ struct Filters {
     follow: String,
     /// `1`: show the counts in the page itself, for browsers without JavaScript.
     counts: String,
+    /// Of what is followed: how far the page was read.
+    from: String,
     /// Of an export: `text`, `csv` or `json`.
     format: String,
 }
@@ -87,16 +91,23 @@ impl Filters {
                 return Err(Fault::Invalid(format!("The filter {field} is longer than 200 characters.")));
             }
         }
+        if !self.command.is_empty() && !meaning::commands().any(|command| command == self.command) {
+            return Err(Fault::Invalid(format!("{} is no command of pot.", self.command)));
+        }
         let level = given(&self.level)
             .map(|name| {
                 line::level_number(&name).ok_or_else(|| Fault::Invalid(format!("{name} is no level of syslog.")))
             })
             .transpose()?;
+        let (since, until) = (time(&self.since)?, time(&self.until)?);
+        if since.zip(until).is_some_and(|(since, until)| since >= until) {
+            return Err(Fault::Invalid("The time ends before it begins: From must be earlier than Until.".to_owned()));
+        }
         Ok(Query {
-            since: time(&self.since)?,
-            until: time(&self.until)?,
+            since,
+            until,
             command: given(&self.command),
-            pot: given(&self.pot),
+            pot: given(self.pot.trim()),
             level,
             changes_only: self.changes == "1",
             text: given(&self.text),
@@ -222,6 +233,8 @@ struct Page {
     counts: Option<Counts>,
     addresses: Addresses,
     commands: Vec<&'static str>,
+    /// What is wrong in the filters.
+    wrong: Option<String>,
 }
 
 /// Why there is no file to read.
@@ -284,26 +297,60 @@ struct Line {
 /// The template escapes what it shows.
 impl askama::filters::HtmlSafe for Line {}
 
+/// The history learns of a run a moment after its first call is logged.
+const SETTLES: i64 = 60;
+
+impl Line {
+    /// Whether no run of this console was it.
+    fn is_not_from_here(&self) -> bool {
+        let age = Timestamp::now().as_second() - self.entry.time.as_second();
+        self.entry.changes && !self.fresh && !self.entry.foreign && age > SETTLES
+    }
+
+    /// What a call's line says beyond its command and arguments: further lines, and that it was cut off.
+    fn rest(&self) -> Option<&str> {
+        self.entry.command.as_ref()?;
+        match self.entry.message.split_once('\n') {
+            Some((_, rest)) => Some(rest),
+            None => self.entry.message.ends_with("… (cut)").then_some("… (cut)"),
+        }
+    }
+}
+
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 const SPANS: [(&str, &str); 5] = [("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"), ("all", "")];
 
 async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
     let filters = filters.into_inner();
     let log = log(&visitor).await?;
-    let query = filters.query(&log.zone, &log.hostname)?;
-    let cursor: Option<Cursor> = (!filters.before.is_empty())
-        .then(|| filters.before.parse().map_err(|error: activity::ReadError| Fault::Invalid(error.to_string())))
-        .transpose()?;
-    let generations = log.generations.clone();
+    let cursor = || -> Result<Option<Cursor>, Fault> {
+        let wrong = |error: activity::ReadError| Fault::Invalid(error.to_string());
+        (!filters.before.is_empty()).then(|| filters.before.parse().map_err(wrong)).transpose()
+    };
+    // What is wrong in the filters is said beside them; what was typed stays.
+    let asked = filters.query(&log.zone, &log.hostname).and_then(|query| Ok((query, cursor()?)));
+    let (query, cursor, wrong) = match asked {
+        Ok((query, cursor)) => (query, cursor, None),
+        Err(Fault::Invalid(words)) => (Query::default(), None, Some(words)),
+        Err(other) => return Err(other),
+    };
+    let generations = if wrong.is_none() { log.generations.clone() } else { Vec::new() };
     let (entries, next, summary) = {
         let query = query.clone();
         reading(&visitor, move |open| activity::newest(&generations, open, &query, cursor, PAGE)).await?
     };
-    let counts = if filters.counts == "1" { Some(count(&visitor, &filters, &log, query).await?) } else { None };
+    let counted = filters.counts == "1" && wrong.is_none();
+    let counts = if counted { Some(count(&visitor, &filters, &log, query).await?) } else { None };
+    let live = log.generations.first().filter(|generation| is_live(generation));
+    let told = live.map_or_else(String::new, |live| {
+        let written = live.modified.map(Timestamp::as_second);
+        Told { identity: live.identity, offset: live.size, written }.to_string()
+    });
     let clock = visitor.clock().clone();
     let runs = runs_of(&visitor, &entries).await?;
     let absent = Absent::why(&visitor, &log).await?;
-    let following = filters.follow == "1" && cursor.is_none();
+    let following = filters.follow == "1" && cursor.is_none() && wrong.is_none();
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = Page {
         frame: visitor.frame(Place::Activity, Place::Activity.label()),
         facility: log.facility,
@@ -323,7 +370,7 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
         addresses: Addresses {
             this: filters.address("/activity", &[]),
             live: filters.address("/activity", &[("follow", "1")]),
-            events: filters.address("/activity/events", &[]),
+            events: filters.address("/activity/events", &[("from", &told)]),
             counts: filters.address("/activity/counts", &[]),
             with_counts: filters.address("/activity", &[("counts", "1")]),
             clear: "/activity",
@@ -340,8 +387,9 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
         },
         commands: meaning::commands().collect(),
         filters,
+        wrong,
     };
-    layout::page(StatusCode::OK, &page)
+    layout::page(status, &page)
 }
 
 fn problems(summary: &Summary) -> Vec<String> {
@@ -424,8 +472,9 @@ struct Bar {
 
 async fn count(visitor: &Visitor, filters: &Filters, log: &Log, query: Query) -> Result<Counts, Fault> {
     let generations = log.generations.clone();
+    let turn = COUNTS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
     let (histogram, summary) =
-        reading(visitor, move |open| activity::histogram(&generations, open, &query, BARS)).await?;
+        reading_in(visitor, turn, move |open| activity::histogram(&generations, open, &query, BARS)).await?;
     Ok(drawn(&histogram, &summary, filters, visitor.clock()))
 }
 
@@ -471,7 +520,10 @@ async fn counts(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
 }
 
 /// What is appended, as it is appended: one event an entry, ready to be put at the head of the list.
-async fn events(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
+async fn events(visitor: Visitor, filters: web::Query<Filters>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+    // A browser that connects again says what it has; a page says how far it was read.
+    let last = request.headers().get("Last-Event-ID").and_then(|told| told.to_str().ok());
+    let told: Option<Told> = last.or(Some(filters.from.as_str())).and_then(|told| told.parse().ok());
     let log = log(&visitor).await?;
     let query = filters.query(&log.zone, &log.hostname)?;
     let turn = turn_of(&FOLLOWERS, "pages follow the log")?;
@@ -479,7 +531,7 @@ async fn events(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
     actix_web::rt::spawn(async move {
         let _turn = turn;
         // An error ends the stream; the browser connects again and is told what is wrong by the page.
-        if let Err(fault) = follow(&visitor, &query, &sender).await {
+        if let Err(fault) = follow(&visitor, &query, told, &sender).await {
             tracing::debug!(%fault, "following the log ended");
         }
     });
@@ -504,32 +556,55 @@ fn chunks(
     })
 }
 
-async fn follow(visitor: &Visitor, query: &Query, sender: &mpsc::Sender<Bytes>) -> Result<(), Fault> {
+/// Follows the log: first what was logged after `told`, then what is appended, through every rotation.
+async fn follow(
+    visitor: &Visitor,
+    query: &Query,
+    mut told: Option<Told>,
+    sender: &mpsc::Sender<Bytes>,
+) -> Result<(), Fault> {
     let mut stopping = visitor.state().stopping.clone();
     let mut follower: Option<Follower> = None;
-    let mut begun = false;
     let mut looked = tokio::time::Instant::now() - ROTATION;
     let mut said = tokio::time::Instant::now() - HEARTBEAT;
     loop {
         if looked.elapsed() >= ROTATION {
             looked = tokio::time::Instant::now();
+            let generations = log(visitor).await?.generations;
             // While the live file is away the newest rotated one stands first: what is in it was told.
-            let live = log(visitor).await?.generations.into_iter().next().filter(is_live);
-            let changed =
-                live.as_ref().is_some_and(|live| follower.as_ref().map(Follower::identity) != Some(live.identity));
-            if changed {
-                // The last lines of the file that was rotated away come first.
+            let live = generations.first().filter(|generation| is_live(generation)).map(|live| live.identity);
+            if let Some(live) = live
+                && follower.as_ref().map(Follower::identity) != Some(live)
+            {
                 if let Some(old) = &mut follower {
-                    send(visitor, old, query, sender).await?;
+                    // What was written up to the rotation comes first.
+                    while send(visitor, old, query, sender).await? {}
+                    told = Some(old.told());
+                }
+                let begun = match told {
+                    None => None,
+                    Some(told) if told.identity == live => Some(told.offset),
+                    Some(_) => Some(0),
+                };
+                if let Some(told) = &mut told
+                    && told.identity != live
+                {
+                    send_missed(visitor, generations, query, told, sender).await?;
                 }
                 match visitor.open_log(0).await {
-                    Ok((file, _)) => follower = Follower::new(file, begun).ok(),
+                    // Rotated again in between: the next look finds that.
+                    Ok((file, _)) => {
+                        let next = match begun {
+                            None => Follower::new(file),
+                            Some(offset) => Follower::at(file, offset),
+                        };
+                        follower = next.ok().filter(|next| next.identity() == live);
+                    }
                     // It may be away for a moment while it is rotated.
                     Err(refusal) if matches!(refusal.kind, RefusalKind::NotFound | RefusalKind::Failed) => {}
                     Err(refusal) => return Err(refusal.into()),
                 }
             }
-            begun = true;
         }
         if let Some(follower) = &mut follower
             && send(visitor, follower, query, sender).await?
@@ -550,31 +625,71 @@ async fn follow(visitor: &Visitor, query: &Query, sender: &mpsc::Sender<Bytes>) 
     }
 }
 
-/// Sends what was appended; whether anything was.
+/// Sends what was logged after `told` in files that are no longer the live one, and notes how far that tells.
+async fn send_missed(
+    visitor: &Visitor,
+    generations: Vec<Generation>,
+    query: &Query,
+    told: &mut Told,
+    sender: &mpsc::Sender<Bytes>,
+) -> Result<(), Fault> {
+    let turn = READINGS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
+    let (begin, query, clock, sender) = (*told, query.clone(), visitor.clock().clone(), sender.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let (reached, read) = reading_in(visitor, turn, move |open| {
+        let mut reached = begin;
+        let read = activity::missed(&generations, open, &query, begin, &mut |entries, told| {
+            for chunk in events_of(entries, told, &clock) {
+                let sent = runtime.block_on(tokio::time::timeout(PATIENCE, sender.send(chunk)));
+                if !matches!(sent, Ok(Ok(()))) {
+                    return ControlFlow::Break(());
+                }
+            }
+            reached = told;
+            ControlFlow::Continue(())
+        });
+        (reached, read)
+    })
+    .await?;
+    *told = reached;
+    read.map_err(|error| Fault::Unexpected(format!("following the log: {error}")))
+}
+
+/// Sends what was appended; whether the file had gone on.
 async fn send(
     visitor: &Visitor,
     follower: &mut Follower,
     query: &Query,
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<bool, Fault> {
-    let failed = |error: std::io::Error| Fault::Unexpected(format!("following the log: {error}"));
-    let entries = follower.poll(query).map_err(failed)?;
-    let any = !entries.is_empty();
-    for entry in entries {
-        let line = Line { entry, clock: visitor.clock().clone(), fresh: true, run: None };
-        let html = line.render().map_err(|error| Fault::Unexpected(format!("rendering a line: {error}")))?;
+    let before = follower.told().offset;
+    let entries = follower.poll(query).map_err(|error| Fault::Unexpected(format!("following the log: {error}")))?;
+    for event in events_of(entries, follower.told(), visitor.clock()) {
+        if sender.send(event).await.is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(follower.told().offset != before)
+}
+
+/// One event an entry, the last one with where the stream goes on when it is broken off.
+fn events_of(entries: Vec<Entry>, told: Told, clock: &Clock) -> impl Iterator<Item = Bytes> {
+    let last = entries.len().saturating_sub(1);
+    let clock = clock.clone();
+    entries.into_iter().enumerate().map(move |(index, entry)| {
+        let line = Line { entry, clock: clock.clone(), fresh: true, run: None };
         let mut event = String::from("event: entry\n");
-        for part in html.lines() {
+        if index == last {
+            event.push_str(&format!("id: {told}\n"));
+        }
+        for part in line.render().unwrap_or_default().lines() {
             event.push_str("data: ");
             event.push_str(part);
             event.push('\n');
         }
         event.push('\n');
-        if sender.send(Bytes::from(event)).await.is_err() {
-            break;
-        }
-    }
-    Ok(any)
+        Bytes::from(event)
+    })
 }
 
 /// The filtered lines as a file, newest first, streamed.
