@@ -89,3 +89,20 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
     for (const control of fragment.querySelectorAll("[autofocus]")) control.removeAttribute("autofocus");
   }
 });
+
+// Following the log. The browser connects again by itself and says what it has; the page says how that stands.
+const live = document.querySelector(".live[data-events]");
+if (live) {
+  const list = live.querySelector("ol");
+  const state = live.querySelector("[data-state]");
+  const source = new EventSource(live.dataset.events);
+  source.addEventListener("open", () => { state.textContent = "new lines appear here"; });
+  source.addEventListener("error", () => {
+    const ended = source.readyState === EventSource.CLOSED;
+    state.textContent = ended ? "this has ended: reload the page" : "connection lost, trying again";
+  });
+  source.addEventListener("entry", (event) => {
+    list.insertAdjacentHTML("afterbegin", event.data);
+    while (list.childElementCount > 1000) list.lastElementChild.remove();
+  });
+}

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use std::fs::File;
 use std::io::Write as _;
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -509,6 +510,68 @@ fn what_stands_before_a_damage_is_listed_and_counted() {
         let output = Command::new(program).arg("-dc").arg(&log.paths[0]).output().unwrap();
         let told = output.stdout.len() as f64 / text.len() as f64;
         assert!(!output.status.success() && whole as f64 >= (told - 0.02) * truth.len() as f64, "{program}: {told}");
+    }
+}
+
+#[test]
+fn what_was_logged_between_two_looks_is_found_in_all_files_since() {
+    let now = Timestamp::now().strftime("%b %e %H:%M:%S").to_string();
+    let line = |number: u32| format!("{now} jail1 pot[{number}]: pot-start web{number}\n");
+    for packed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut live = File::create(at("pot.log")).unwrap();
+        live.write_all((line(1) + &line(2)).as_bytes()).unwrap();
+        let mut follower = Follower::at(File::open(at("pot.log")).unwrap(), 0).unwrap();
+        assert_eq!(follower.poll(&Query::default()).unwrap().len(), 2);
+        let told: Told = follower.told().to_string().parse().unwrap();
+        assert_eq!(told, follower.told());
+        // Then three lines and three rotations.
+        live.write_all(line(3).as_bytes()).unwrap();
+        drop(live);
+        std::fs::rename(at("pot.log"), at("pot.log.2")).unwrap();
+        std::fs::write(at("pot.log.1"), line(4)).unwrap();
+        std::fs::write(at("pot.log.0"), line(5)).unwrap();
+        std::fs::write(at("pot.log"), line(6)).unwrap();
+        let mut names = vec!["pot.log", "pot.log.0", "pot.log.1", "pot.log.2"];
+        if packed {
+            assert!(Command::new("gzip").arg(at("pot.log.2")).status().unwrap().success());
+            assert!(Command::new("bzip2").arg(at("pot.log.1")).status().unwrap().success());
+            names = vec!["pot.log", "pot.log.0", "pot.log.1.bz2", "pot.log.2.gz"];
+        }
+        let generations: Vec<Generation> = names
+            .iter()
+            .map(|name| {
+                let metadata = std::fs::metadata(at(name)).unwrap();
+                Generation {
+                    path: (*name).to_owned(),
+                    size: metadata.len(),
+                    modified: Some(metadata.modified().unwrap().try_into().unwrap()),
+                    compression: match name.rsplit('.').next() {
+                        Some("gz") => Compression::Gzip,
+                        Some("bz2") => Compression::Bzip2,
+                        _ => Compression::Plain,
+                    },
+                    identity: (metadata.dev(), metadata.ino()),
+                }
+            })
+            .collect();
+        let mut open = |index: usize| File::open(at(names[index])).map_err(|error| error.to_string());
+        let mut seen = Vec::new();
+        let mut reached = told;
+        missed(&generations, &mut open, &Query::default(), told, &mut |entries, told| {
+            seen.extend(entries.into_iter().filter_map(|entry| entry.pot));
+            reached = told;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(seen, ["web3", "web4", "web5"], "packed: {packed}");
+        // Nothing comes twice from there.
+        missed(&generations, &mut open, &Query::default(), reached, &mut |entries, _| {
+            assert_eq!(entries, []);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     }
 }
 

@@ -5,6 +5,7 @@ use crate::journal::record::{Action, Outcome, Record};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use sqlx::{QueryBuilder, Sqlite};
+use std::borrow::Cow;
 
 /// What a page of the history shows. Every part narrows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,12 +55,21 @@ impl Act {
 
 impl Act {
     /// What to say of it in one sentence: what was meant is told only where nothing else became of it.
-    pub fn message(&self) -> &str {
+    pub fn message(&self) -> Cow<'_, str> {
+        let entry = &self.record.entry;
         let other_end = self
             .ended
             .as_ref()
-            .filter(|ended| !matches!(ended.entry.outcome, Some(Outcome::Done)) && !ended.entry.message.is_empty());
-        &other_end.unwrap_or(&self.record).entry.message
+            .map(|ended| &ended.entry)
+            .filter(|ended| !matches!(ended.outcome, Some(Outcome::Done)) && !ended.message.is_empty());
+        match other_end {
+            None => Cow::Borrowed(&entry.message),
+            // How a run ended does not say which.
+            Some(end) if entry.action == Action::Run && !end.message.contains(&entry.object) => {
+                Cow::Owned(format!("{}: {}", entry.object, end.message))
+            }
+            Some(end) => Cow::Borrowed(&end.message),
+        }
     }
 }
 

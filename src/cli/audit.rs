@@ -330,7 +330,7 @@ fn line(act: &Act, style: Style) -> String {
         style.bold(&harmless(&entry.actor.name)),
         style.faint(&outcome(act)),
     );
-    text.push_str(&wrapped(&harmless(act.message()), 4));
+    text.push_str(&wrapped(&harmless(&act.message()), 4));
     if let Some(reason) = &entry.reason {
         text.push_str(&wrapped(&format!("reason: {}", harmless(reason)), 4));
     }
@@ -388,7 +388,7 @@ fn act_of(local: &mut Local, sequence: u64) -> Result<Option<Act>, Refusal> {
 
 fn detail(act: &Act, style: Style) -> String {
     let entry = &act.record.entry;
-    let mut text = format!("{}\n", style.bold(&harmless(act.message())));
+    let mut text = format!("{}\n", style.bold(&harmless(&act.message())));
     let mut row = |name: &str, value: String| {
         text.push_str(&format!("{} {}\n", style.faint(&format!("{name:<9}")), harmless(&value)));
     };

@@ -253,7 +253,11 @@ fn a_missing_head_is_named() {
     let place = Place::with_records(3);
     std::fs::remove_file(place.head()).unwrap();
     assert_eq!(place.verify().problem.unwrap().kind, ProblemKind::HeadMissing);
-    assert_eq!(place.open().1.problem.unwrap().kind, ProblemKind::HeadMissing);
+    let (journal, opening) = place.open();
+    assert_eq!(opening.problem.unwrap().kind, ProblemKind::HeadMissing);
+    // It is written anew, but not without a word.
+    assert!(place.verify().sound && journal.alarm().is_some());
+    assert!(journal.record(4).unwrap().unwrap().entry.message.contains("is gone"));
     std::fs::write(place.head(), "nonsense").unwrap();
     assert_eq!(place.verify().problem.unwrap().kind, ProblemKind::HeadMissing);
 }
@@ -671,6 +675,22 @@ fn what_people_did_is_not_pushed_out_by_what_ran_by_itself() {
     assert!(pruned.to < kept && pruned.to > 10, "{pruned:?}");
     assert!(journal.record(kept).unwrap().is_some());
     assert!(place.verify().sound);
+}
+
+#[test]
+fn a_checkpoint_of_a_pruning_that_no_record_speaks_of_stands_for_nothing() {
+    let place = Place::with_records(40);
+    let (journal, _) = place.open();
+    let kept = segments(&place.path()).unwrap()[1];
+    let before = journal.record(kept - 1).unwrap().unwrap();
+    let hash = journal.after(kept - 2, 1).unwrap().1[0];
+    assert_eq!(before.sequence, kept - 1);
+    // Signed with the key itself: whoever may remove the records may use it.
+    let forged = Checkpoint::of(journal.id(), kept - 1, hash, &place.key());
+    std::fs::remove_file(segment_path(&place.path(), 1)).unwrap();
+    std::fs::write(place.path().join("pruned.checkpoint"), forged.text()).unwrap();
+    let problem = place.verify().problem.unwrap();
+    assert_eq!(problem.kind, ProblemKind::Missing, "{problem}");
 }
 
 #[test]

@@ -213,7 +213,7 @@ impl Shown {
             .ended
             .as_ref()
             .map(|ended| ended.entry.message.as_str())
-            .filter(|message| !message.is_empty() && *message != self.act.message())
+            .filter(|message| !message.is_empty() && !self.act.message().ends_with(message))
     }
 
     fn diff(&self) -> Option<&Diff> {
