@@ -48,7 +48,7 @@ pub fn csv_line(act: &Act) -> String {
         changes.join("; "),
         act.outcome().as_ref().map_or(String::new(), word),
         optional(&entry.reason),
-        act.message().to_owned(),
+        act.message().into_owned(),
         entry.run.map_or(String::new(), |run| run.to_string()),
         entry.before.map_or(String::new(), |digest| digest.to_string()),
         entry.after.map_or(String::new(), |digest| digest.to_string()),

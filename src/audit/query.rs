@@ -607,7 +607,7 @@ mod tests {
         let mut text = |most: usize| -> String {
             let mut some = String::new();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            for at in 0..1 + (random >> 33) % most {
+            for at in 0..=(random >> 33) % most {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(at + 1);
                 some.push_str(parts[(random >> 33) % parts.len()]);
             }

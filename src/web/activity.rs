@@ -381,7 +381,9 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
                 .iter()
                 .map(|(label, since)| {
                     let current = filters.since == *since && filters.until.is_empty();
-                    (*label, filters.address("/activity", &[("since", since), ("until", "")]), current)
+                    let kept =
+                        [("since", *since), ("until", ""), ("counts", &filters.counts), ("follow", &filters.follow)];
+                    (*label, filters.address("/activity", &kept), current)
                 })
                 .collect(),
         },
@@ -495,7 +497,10 @@ fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Cl
                     x: index * 10,
                     y: 48 - height,
                     height,
-                    address: filters.address("/activity", &[("since", &from.to_string()), ("until", &until)]),
+                    address: filters.address(
+                        "/activity",
+                        &[("since", &from.to_string()), ("until", &until), ("counts", &filters.counts)],
+                    ),
                     label: format!(
                         "{} from {} to {}",
                         layout::counted(usize::try_from(lines).unwrap_or(usize::MAX), "line", "lines"),

@@ -13,8 +13,6 @@ pub const STYLE: &str = "console.css";
 pub const SCRIPT: &str = "console.js";
 /// htmx.
 pub const HTMX: &str = "vendor/htmx-2.0.11.min.js";
-/// htmx's extension for server-sent events.
-pub const HTMX_SSE: &str = "vendor/htmx-ext-sse-2.2.4.min.js";
 /// The icon of the browser's tab.
 pub const ICON: &str = "icon.svg";
 
@@ -140,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_asset_that_pages_name_is_embedded_in_all_variants() {
-        for name in [STYLE, SCRIPT, HTMX, HTMX_SSE, ICON] {
+        for name in [STYLE, SCRIPT, HTMX, ICON] {
             for ending in ["", ".br", ".gz"] {
                 assert!(Embedded::get(&format!("{name}{ending}")).is_some(), "{name}{ending}");
             }

@@ -258,11 +258,6 @@ impl Frame {
         assets::address(assets::HTMX)
     }
 
-    /// htmx's extension for server-sent events.
-    pub fn htmx_sse(&self) -> String {
-        assets::address(assets::HTMX_SSE)
-    }
-
     /// The icon of the tab.
     pub fn icon_address(&self) -> String {
         assets::address(assets::ICON)
