@@ -153,9 +153,21 @@ fn ready() -> anyhow::Result<()> {
     super::super::output::print("\n")
 }
 
-fn parts() -> impl Iterator<Item = anyhow::Result<Part>> {
-    let mut input = std::io::stdin().lock();
-    std::iter::from_fn(move || part(&mut input).transpose())
+/// The parts, read by a thread of their own while SQLite works on those before.
+fn parts() -> anyhow::Result<impl Iterator<Item = anyhow::Result<Part>>> {
+    let (read, parts) = std::sync::mpsc::sync_channel(2);
+    let reader = std::thread::Builder::new().name("parts".to_owned()).spawn(move || {
+        let mut input = std::io::stdin().lock();
+        // Nobody wants more when the other end is gone.
+        while let Some(part) = part(&mut input).transpose() {
+            let ended = part.is_err();
+            if read.send(part).is_err() || ended {
+                break;
+            }
+        }
+    });
+    reader.context("starting the thread that reads the journal's parts")?;
+    Ok(parts.into_iter())
 }
 
 /// The next part; none at the end.
@@ -185,7 +197,7 @@ async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
     let store = Store::open(database).await?;
     let mut comparison = Comparison::begin(&store).await?;
     ready()?;
-    for part in parts() {
+    for part in parts()? {
         let Part { head, lines, records, hashes } = part?;
         let texts: Vec<&str> = lines.lines().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
         if !comparison.add(head.first, head.last, &records, &hashes, Some(&texts)).await? {
@@ -202,7 +214,7 @@ async fn fill(database: &std::path::Path) -> anyhow::Result<Answer> {
     store.clear().await?;
     ready()?;
     let mut answer = Answer::default();
-    let mut parts = parts();
+    let mut parts = parts()?;
     loop {
         let (mut records, mut hashes) = (Vec::new(), Vec::new());
         for part in parts.by_ref().take(AT_ONCE) {
