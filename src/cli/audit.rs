@@ -548,7 +548,9 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
                         text.push_str("database: the journal is the evidence; audit rebuild fills the database anew\n");
                     }
                     if held < report.last {
-                        text.push_str(&format!("database: {} records behind\n", report.last - held));
+                        let behind = report.last - held;
+                        let records = if behind == 1 { "record" } else { "records" };
+                        text.push_str(&format!("database: {behind} {records} behind\n"));
                     }
                 }
             }

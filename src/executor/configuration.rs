@@ -445,7 +445,8 @@ fn saved_message(outlook: &Outlook, accept_errors: bool) -> String {
     let what = if changed.is_empty() { "its text".to_owned() } else { changed.join(", ") };
     let errors = outlook.errors.len();
     if accept_errors && errors > 0 {
-        format!("pot.conf: changed {what}, in spite of {errors} error findings.")
+        let findings = if errors == 1 { "error finding" } else { "error findings" };
+        format!("pot.conf: changed {what}, in spite of {errors} {findings}.")
     } else {
         format!("pot.conf: changed {what}.")
     }

@@ -247,6 +247,8 @@ enum Absent {
     Nowhere,
     /// The file of the rule does not exist.
     Missing(String),
+    /// What stands there is a folder, a link or a device.
+    NoFile(String),
 }
 
 impl Absent {
@@ -261,7 +263,11 @@ impl Absent {
             return Ok(Self::Unknown(facts.syslog.error.clone().unwrap_or_default()));
         };
         let mut files = syslog.files.get(&log.facility).into_iter().flatten();
-        Ok(files.find(|path| path.starts_with('/')).map_or(Self::Nowhere, |path| Self::Missing(path.clone())))
+        Ok(match files.find(|path| path.starts_with('/')) {
+            None => Self::Nowhere,
+            Some(path) if syslog.missing.contains(path) => Self::Missing(path.clone()),
+            Some(path) => Self::NoFile(path.clone()),
+        })
     }
 }
 
