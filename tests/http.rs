@@ -179,6 +179,13 @@ const SAVE: (&str, &str) = ("save", "1");
 async fn a_pot_conf_that_cannot_be_read_takes_only_its_own_pages_away() {
     let console = Demo::start("default");
     let browser = admin(&console).await;
+    // Before the host was looked at for the first time its page says only that.
+    for _ in 0..200 {
+        if !browser.get("/").await.has("Nothing is known about this host yet") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
     let path = console.path("/usr/local/etc/pot/pot.conf");
     std::fs::write(&path, b"POT_EXTIF=em0\0\n").expect("writing pot.conf");
     for (address, status) in [("/", 200), ("/readiness", 200), ("/operations", 200), ("/history", 200)]
