@@ -962,6 +962,21 @@ pub struct Told {
     pub written: Option<i64>,
 }
 
+impl Told {
+    /// Where the file stands among generations, newest first, by what each is and when it was last changed. Packed
+    /// since, it is another file that was last changed when that one was.
+    pub fn place_in(
+        &self,
+        generations: impl DoubleEndedIterator<Item = ((u64, u64), Option<Timestamp>)> + ExactSizeIterator + Clone,
+    ) -> Option<usize> {
+        generations.clone().position(|(identity, _)| identity == self.identity).or_else(|| {
+            let written = self.written?;
+            let mut changed = generations.map(|(_, modified)| modified.map(Timestamp::as_second));
+            changed.rposition(|changed| changed.is_some_and(|changed| changed >= written))
+        })
+    }
+}
+
 impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let written = self.written.unwrap_or(i64::MIN);
@@ -997,12 +1012,8 @@ pub fn missed(
     sink: &mut dyn FnMut(Vec<Entry>, Told) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let seconds = |generation: &Generation| generation.modified.map(Timestamp::as_second);
-    // Packed since, it is another file that was last changed when that one was.
-    let place = generations.iter().position(|generation| generation.identity == told.identity).or_else(|| {
-        let written = told.written?;
-        generations.iter().rposition(|generation| seconds(generation).is_some_and(|changed| changed >= written))
-    });
-    let Some(place) = place else { return Ok(()) };
+    let files = generations.iter().map(|generation| (generation.identity, generation.modified));
+    let Some(place) = told.place_in(files) else { return Ok(()) };
     for (index, generation) in generations.iter().enumerate().take(place + 1).skip(1).rev() {
         let from = if index == place { told.offset } else { 0 };
         let done = |offset| Told { identity: generation.identity, offset, written: seconds(generation) };

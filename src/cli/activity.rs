@@ -5,7 +5,7 @@
 
 use super::output::complain;
 use super::{Exit, Format, Global};
-use crate::activity::{self, Entry, Follower, Generation, Query, parse_time};
+use crate::activity::{self, Entry, Follower, Generation, Query, Told, parse_time};
 use crate::executor::logs::{self, rotated};
 use crate::executor::protocol::Compression;
 use crate::host::{self, GatherInput};
@@ -221,7 +221,7 @@ fn print(out: &mut dyn Write, entry: &Entry, format: Format, zone: &TimeZone) ->
 /// This process opens them (it may, as root); the reader is unprivileged and ends when the name stands for another file.
 fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
     let path = layout.on_disk(live);
-    let mut last: Option<((u64, u64), i64)> = None;
+    let mut last: Option<Told> = None;
     let mut waited = Instant::now();
     loop {
         let file = match platform::open_for_reading(&path) {
@@ -235,8 +235,8 @@ fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
         };
         let now = file.metadata().with_context(|| format!("looking at {live}"))?;
         let again = file.try_clone().with_context(|| format!("opening {live}"))?;
-        if let Some((identity, written)) = last {
-            for between in between(layout, live, (now.dev(), now.ino()), identity, written) {
+        if let Some(told) = last {
+            for between in between(layout, live, (now.dev(), now.ino()), told) {
                 let file = platform::open_for_reading(&between.path)
                     .with_context(|| format!("opening {}", between.view.path))?;
                 if !read_by_another(live, file, &["--from-start", "--packed", packing(between.view.compression)])? {
@@ -249,19 +249,15 @@ fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
             return Ok(Exit::Done);
         }
         let then = again.metadata().with_context(|| format!("looking at {live}"))?;
-        last = Some(((then.dev(), then.ino()), then.mtime()));
+        last = Some(Told { identity: (then.dev(), then.ino()), offset: then.len(), written: Some(then.mtime()) });
         waited = Instant::now();
     }
 }
 
 /// The generations between the live file and the one that was read to its end before, oldest first.
-fn between(layout: &Layout, live: &str, newest: (u64, u64), read: (u64, u64), written: i64) -> Vec<logs::Generation> {
+fn between(layout: &Layout, live: &str, newest: (u64, u64), told: Told) -> Vec<logs::Generation> {
     let mut generations = rotated(layout, live);
-    let seconds = |generation: &logs::Generation| generation.view.modified.map(Timestamp::as_second);
-    // Packed since, it is another file that was last changed when that one was.
-    let end = generations.iter().position(|generation| generation.view.identity == read).or_else(|| {
-        generations.iter().rposition(|generation| seconds(generation).is_some_and(|changed| changed >= written))
-    });
+    let end = told.place_in(generations.iter().map(|generation| (generation.view.identity, generation.view.modified)));
     generations.truncate(end.unwrap_or(0));
     let begin = generations.iter().position(|generation| generation.view.identity == newest).map_or(0, |at| at + 1);
     generations.drain(begin..).rev().collect()

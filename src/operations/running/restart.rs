@@ -201,8 +201,7 @@ impl Engine {
         let found = match self.draft(&operation) {
             Ok((draft, look)) => {
                 let seen = look.seen(None);
-                let before = vec![Vec::new(); draft.steps.len()];
-                self.look_again(&current, &draft, &seen, &before);
+                self.look_again(&current, &draft, &seen);
                 found_at_restart(&draft)
             }
             Err(refusal) => format!("the host could not be looked at: {refusal}"),
@@ -217,8 +216,7 @@ impl Engine {
         );
     }
 
-    fn look_again(&self, current: &Current, draft: &Draft, seen: &Seen<'_>, before: &[Vec<String>]) {
-        let _ = before;
+    fn look_again(&self, current: &Current, draft: &Draft, seen: &Seen<'_>) {
         for expect in draft.steps.iter().flat_map(|step| &step.expects) {
             if !matches!(expect, Expect::Ping(_) | Expect::Content { .. }) {
                 self.say(current, RunEventKind::Check(expect.check(seen, None)));
