@@ -55,7 +55,12 @@ CREATE TABLE progress (
     held INTEGER NOT NULL
 ) STRICT;
 
--- Words of an act, searched by their beginnings. Letters stay as they are but for capitals: the same is asked of an
--- act's text without this table (`query::holds_words`).
-CREATE VIRTUAL TABLE words USING fts5 (text, content = '', contentless_delete = 1, detail = full,
-    tokenize = "unicode61 remove_diacritics 0");
+-- Words of acts, searched by their beginnings: of every 4096 records (sequence / 4096) those acts that have a word, by
+-- their places there (sequence % 4096), ascending, two bytes each, the higher one first. Words are letters and digits in
+-- small letters; those that begin with = are an act's actor, action, outcome and the like, for the other filters.
+CREATE TABLE word (
+    block INTEGER NOT NULL,
+    word  TEXT NOT NULL,
+    acts  BLOB NOT NULL,
+    PRIMARY KEY (block, word)
+) STRICT, WITHOUT ROWID;

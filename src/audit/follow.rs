@@ -1,6 +1,7 @@
 //! Keeping the projection up with the journal, and holding one against the other.
 
-use super::store::{Comparison, Differences, Store, StoreError};
+use super::compare::{Comparison, Differences};
+use super::store::{Store, StoreError};
 use crate::digest::Digest;
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Reply};

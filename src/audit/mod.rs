@@ -4,12 +4,15 @@
 //! filters and exports. It can be dropped and rebuilt, lags visibly when it cannot write, and never holds what the
 //! journal does not.
 
+mod compare;
 mod export;
 mod follow;
 mod query;
 mod store;
+mod words;
 
+pub use compare::{Comparison, Differences};
 pub use export::{CSV_HEAD, csv_field, csv_line, json_line};
 pub use follow::{FollowError, Progress, catch_up, compare_all, follow};
 pub use query::{Act, Cursor, Filter, Page, ParameterChange};
-pub use store::{Comparison, Differences, Store, StoreError};
+pub use store::{Store, StoreError};

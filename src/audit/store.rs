@@ -1,6 +1,6 @@
 //! Writing the projection: open, append in order, compare with the journal, drop.
 
-use super::query::indexed;
+use super::words::{self, Words, block};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Change, Method, Record, Stage};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -34,39 +34,6 @@ pub enum StoreError {
     Encoding(#[from] serde_json::Error),
 }
 
-/// What the database says otherwise than the journal.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Differences {
-    /// One sentence per record, the first thousand.
-    pub named: Vec<String>,
-    /// How many there are.
-    pub count: u64,
-}
-
-impl Differences {
-    /// Most that are named.
-    const MOST: usize = 1000;
-
-    /// Adds what one part of the comparison found.
-    pub fn add_all(&mut self, found: Vec<String>) {
-        self.count += found.len() as u64;
-        let room = Self::MOST.saturating_sub(self.named.len());
-        self.named.extend(found.into_iter().take(room));
-    }
-
-    /// The first ones as one sentence; none when everything agrees.
-    pub fn in_words(&self) -> Option<String> {
-        const SHOWN: usize = 5;
-        if self.named.is_empty() {
-            return None;
-        }
-        let first: Vec<&str> = self.named.iter().take(SHOWN).map(String::as_str).collect();
-        let rest = self.count.saturating_sub(first.len() as u64);
-        let more = if rest == 0 { String::new() } else { format!("; and {rest} more") };
-        Some(format!("{}{more}", first.join("; ")))
-    }
-}
-
 /// The tables.
 const HISTORY: &str = include_str!("../../migrations/0001_history.sql");
 
@@ -86,24 +53,24 @@ pub struct Store {
 /// The row that a record makes, by itself: what `verify` holds against the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
-    sequence: i64,
-    hash: Vec<u8>,
-    id: String,
-    time_ms: i64,
-    stage: String,
-    intent: Option<i64>,
-    actor: String,
-    method: String,
-    address: Option<String>,
-    action: String,
-    object: String,
-    reason: Option<String>,
-    outcome: Option<String>,
-    message: String,
-    run: Option<i64>,
-    json: String,
-    person: i64,
-    is_change: i64,
+    pub(super) sequence: i64,
+    pub(super) hash: Vec<u8>,
+    pub(super) id: String,
+    pub(super) time_ms: i64,
+    pub(super) stage: String,
+    pub(super) intent: Option<i64>,
+    pub(super) actor: String,
+    pub(super) method: String,
+    pub(super) address: Option<String>,
+    pub(super) action: String,
+    pub(super) object: String,
+    pub(super) reason: Option<String>,
+    pub(super) outcome: Option<String>,
+    pub(super) message: String,
+    pub(super) run: Option<i64>,
+    pub(super) json: String,
+    pub(super) person: i64,
+    pub(super) is_change: i64,
 }
 
 impl sqlx::FromRow<'_, SqliteRow> for Row {
@@ -127,28 +94,6 @@ impl sqlx::FromRow<'_, SqliteRow> for Row {
             json: row.try_get("json")?,
             person: row.try_get("person")?,
             is_change: row.try_get("is_change")?,
-        })
-    }
-}
-
-/// A row as the database has it.
-#[derive(Debug)]
-struct Held {
-    row: Row,
-    ended: Option<i64>,
-    ended_outcome: Option<String>,
-    borne_out: bool,
-    searchable: bool,
-}
-
-impl sqlx::FromRow<'_, SqliteRow> for Held {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            row: Row::from_row(row)?,
-            ended: row.try_get("ended")?,
-            ended_outcome: row.try_get("ended_outcome")?,
-            borne_out: row.try_get("borne_out")?,
-            searchable: row.try_get("searchable")?,
         })
     }
 }
@@ -190,11 +135,11 @@ pub(super) fn is_change(action: Action) -> bool {
 }
 
 impl Row {
-    fn of(record: &Record, hash: &Digest) -> Result<Self, StoreError> {
+    pub(super) fn of(record: &Record, hash: &Digest) -> Result<Self, StoreError> {
         Ok(Self::with_json(record, hash, serde_json::to_string(record)?))
     }
 
-    fn with_json(record: &Record, hash: &Digest, json: String) -> Self {
+    pub(super) fn with_json(record: &Record, hash: &Digest, json: String) -> Self {
         let entry = &record.entry;
         Self {
             sequence: signed(record.sequence),
@@ -219,90 +164,15 @@ impl Row {
     }
 }
 
-/// What the database should hold of some records, as [`Store::is_same`] has SQLite write it.
-#[derive(Default)]
-struct Wanted {
-    rows: Vec<u8>,
-    values: Vec<u8>,
-    acts: i64,
-}
-
-impl Wanted {
-    fn of(records: &[Record], hashes: &[Digest], texts: Option<&[&str]>) -> Result<Self, StoreError> {
-        let mut wanted = Self::default();
-        for (at, (record, hash)) in records.iter().zip(hashes).enumerate() {
-            let json = match texts.and_then(|texts| texts.get(at)) {
-                Some(text) => (*text).to_owned(),
-                None => serde_json::to_string(record)?,
-            };
-            Row::with_json(record, hash, json).write_line(&mut wanted.rows);
-            if record.entry.stage != Stage::Outcome {
-                wanted.acts += 1;
-                write_values(record, &mut wanted.values);
-            }
-        }
-        Ok(wanted)
-    }
-}
-
-fn length(value: Option<&String>) -> i64 {
-    value.map_or(-1, |value| i64::try_from(value.len()).unwrap_or(i64::MAX))
-}
-
-impl Row {
-    /// Numbers and lengths, then the texts: no other row makes the same line.
-    fn write_line(&self, line: &mut Vec<u8>) {
-        let Self { sequence, time_ms, intent, run, person, is_change, .. } = self;
-        let number = |number: &Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
-        let (intent, run) = (number(intent), number(run));
-        let texts = [
-            Some(&self.id),
-            Some(&self.stage),
-            Some(&self.actor),
-            Some(&self.method),
-            self.address.as_ref(),
-            Some(&self.action),
-            Some(&self.object),
-            self.reason.as_ref(),
-            self.outcome.as_ref(),
-            Some(&self.message),
-            Some(&self.json),
-        ];
-        let mut text = format!("{sequence} {time_ms} {intent} {run} {person} {is_change} {} ", self.hash.len());
-        for length in texts.map(length) {
-            text.push_str(&length.to_string());
-            text.push(' ');
-        }
-        for byte in &self.hash {
-            text.push_str(&format!("{byte:02X}"));
-        }
-        line.extend_from_slice(text.as_bytes());
-        for text in texts.into_iter().flatten() {
-            line.extend_from_slice(text.as_bytes());
-        }
-    }
-}
-
-/// The same for the values of a record.
-fn write_values(record: &Record, line: &mut Vec<u8>) {
-    for (position, Change { name, from, to }) in record.entry.changes.iter().enumerate() {
-        let lengths = [Some(name), from.as_ref(), to.as_ref()].map(length);
-        let [name_length, from_length, to_length] = lengths;
-        let numbers = format!("{} {position} {name_length} {from_length} {to_length} ", record.sequence);
-        line.extend_from_slice(numbers.as_bytes());
-        for text in [Some(name), from.as_ref(), to.as_ref()].into_iter().flatten() {
-            line.extend_from_slice(text.as_bytes());
-        }
-    }
-}
-
 /// Records written by one statement: with twenty values each well below SQLite's limit of 32,766.
 const AT_ONCE: usize = 250;
 
-/// Writes records, their values and their words with one statement for each table. Gives the last number held then.
+/// Writes records and their values with one statement for each table; all that is new begins with record `new_from`.
+/// Gives the last number held then.
 async fn append_some(
     transaction: &mut sqlx::Transaction<'_, Sqlite>,
     mut held: Option<u64>,
+    new_from: u64,
     records: &[Record],
     hashes: &[Digest],
 ) -> Result<Option<u64>, StoreError> {
@@ -333,12 +203,8 @@ async fn append_some(
                 .fetch_optional(&mut **transaction)
                 .await?;
                 // How it ended is searched, too.
-                if let Some(began) = began {
-                    sqlx::query("INSERT OR REPLACE INTO words (rowid, text) VALUES (?, ?)")
-                        .bind(intent)
-                        .bind(indexed(&serde_json::from_str(&began)?, Some(record)))
-                        .execute(&mut **transaction)
-                        .await?;
+                if let Some(began) = began.filter(|_| intent < signed(new_from)) {
+                    words::add_end(transaction, &serde_json::from_str(&began)?, record).await?;
                 }
             }
             _ => {}
@@ -362,15 +228,9 @@ async fn append_some(
     });
     insert.build().execute(&mut **transaction).await?;
 
-    let endings: BTreeMap<u64, &Record> = records
-        .iter()
-        .filter(|record| record.entry.stage == Stage::Outcome)
-        .filter_map(|record| Some((record.entry.intent?, record)))
-        .collect();
-    // Values and words stand with the act, which is the intent when there is one.
-    let acts: Vec<&Record> = records.iter().filter(|record| record.entry.stage != Stage::Outcome).collect();
+    // Values stand with the act, which is the intent when there is one.
+    let acts = records.iter().filter(|record| record.entry.stage != Stage::Outcome);
     let values: Vec<(u64, usize, &Change)> = acts
-        .iter()
         .flat_map(|act| act.entry.changes.iter().enumerate().map(|(position, change)| (act.sequence, position, change)))
         .collect();
     for values in values.chunks(AT_ONCE) {
@@ -383,14 +243,25 @@ async fn append_some(
         });
         insert.build().execute(&mut **transaction).await?;
     }
-    if !acts.is_empty() {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO words (rowid, text) ");
-        insert.push_values(acts, |mut row, act| {
-            row.push_bind(signed(act.sequence)).push_bind(indexed(act, endings.get(&act.sequence).copied()));
-        });
-        insert.build().execute(&mut **transaction).await?;
-    }
     Ok(held)
+}
+
+/// Writes the words of new acts.
+async fn append_words(transaction: &mut sqlx::Transaction<'_, Sqlite>, records: &[Record]) -> Result<(), StoreError> {
+    let ends: BTreeMap<u64, &Record> = records
+        .iter()
+        .filter(|record| record.entry.stage == Stage::Outcome)
+        .filter_map(|record| Some((record.entry.intent?, record)))
+        .collect();
+    for records in records.chunk_by(|one, next| block(one.sequence) == block(next.sequence)) {
+        let Some(first) = records.first() else { continue };
+        let mut words = Words::default();
+        for act in records.iter().filter(|record| record.entry.stage != Stage::Outcome) {
+            words.add(act, ends.get(&act.sequence).copied());
+        }
+        words::append(transaction, block(first.sequence), words).await?;
+    }
+    Ok(())
 }
 
 impl Store {
@@ -478,9 +349,11 @@ impl Store {
         {
             return Err(StoreError::Gap { held: held.unwrap_or(0), found: first.sequence });
         }
+        let new_from = records.first().map_or(0, |record| record.sequence);
         for (records, hashes) in records.chunks(AT_ONCE).zip(hashes.chunks(AT_ONCE)) {
-            held = append_some(&mut transaction, held, records, hashes).await?;
+            held = append_some(&mut transaction, held, new_from, records, hashes).await?;
         }
+        append_words(&mut transaction, records).await?;
         if let Some(held) = held {
             sqlx::query(
                 "INSERT INTO progress (one, held) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET held = excluded.held",
@@ -498,7 +371,7 @@ impl Store {
     pub async fn clear(&self) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         loop {
-            // Tables of FTS5's own go with the table of words, indexes with theirs.
+            // Indexes go with their tables; what belongs to a virtual table goes with that.
             let next: Option<(String, String)> = sqlx::query_as(
                 "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') \
                  AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> '_sqlx_migrations' \
@@ -521,282 +394,12 @@ impl Store {
             return Ok(());
         }
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for statement in [
-            "DELETE FROM words WHERE rowid < ?",
-            "DELETE FROM change WHERE sequence < ?",
-            "DELETE FROM record WHERE sequence < ?",
-        ] {
+        words::drop_before(&mut transaction, first).await?;
+        for statement in ["DELETE FROM change WHERE sequence < ?", "DELETE FROM record WHERE sequence < ?"] {
             sqlx::query(statement).bind(signed(first)).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
-    }
-
-    /// Rows up to `until` that the journal, which begins with `first` and ends with `last`, has no place for.
-    async fn outside(&self, first: u64, last: u64, until: u64) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<i64> = sqlx::query_scalar(
-            "SELECT sequence FROM record WHERE sequence < ? OR sequence BETWEEN ? AND ? ORDER BY sequence LIMIT 1000",
-        )
-        .bind(signed(first))
-        .bind(signed(last.saturating_add(1)))
-        .bind(signed(until))
-        .fetch_all(&self.pool)
-        .await?;
-        let values: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT sequence FROM change WHERE sequence NOT IN (SELECT sequence FROM record) \
-             ORDER BY sequence LIMIT 1000",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let words: Vec<i64> = sqlx::query_scalar(
-            "SELECT id FROM words_docsize WHERE id NOT IN (SELECT sequence FROM record) ORDER BY id LIMIT 1000",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let rows = rows.into_iter().map(|row| format!("row {row} of the database is not in the journal"));
-        let words =
-            words.into_iter().map(|row| format!("the database has words of record {row}, which is not in the journal"));
-        let stray = values
-            .into_iter()
-            .map(|row| format!("the database has values of record {row}, which is not in the journal"));
-        Ok(rows.chain(stray).chain(words).collect())
-    }
-
-    /// What is wrong with the tables themselves: a page finds its rows by indexes and words, which may be told to leave
-    /// some out.
-    async fn ill_made(&self) -> Result<Vec<String>, StoreError> {
-        type Part = (String, String, Option<String>);
-        let parts = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name";
-        let as_made = Self::open(Path::new(":memory:")).await?;
-        let wanted: Vec<Part> = sqlx::query_as(parts).fetch_all(&as_made.pool).await?;
-        as_made.pool.close().await;
-        let held: Vec<Part> = sqlx::query_as(parts).fetch_all(&self.pool).await?;
-        let mut found = Vec::new();
-        for (kind, name, _) in held.iter().filter(|part| !wanted.contains(part)) {
-            found.push(format!("the {kind} {name} of the database is not as the console makes it"));
-        }
-        for (kind, name, _) in &wanted {
-            if !held.iter().any(|(_, there, _)| there == name) {
-                found.push(format!("the {kind} {name} is missing in the database"));
-            }
-        }
-        // Rows against the indexes that pages go along. Of the words that would take three times as long.
-        for check in ["PRAGMA integrity_check(record)", "PRAGMA integrity_check(change)"] {
-            let complaints: Vec<String> = sqlx::query_scalar(check).fetch_all(&self.pool).await?;
-            let complaints = complaints.into_iter().filter(|complaint| complaint != "ok");
-            found.extend(complaints.map(|complaint| format!("the database is damaged: {complaint}")));
-        }
-        Ok(found)
-    }
-
-    /// Holds rows against the journal's records, which must be consecutive: each record that differs, in words.
-    async fn compare(
-        &self,
-        records: &[Record],
-        hashes: &[Digest],
-        texts: Option<&[&str]>,
-    ) -> Result<Vec<String>, StoreError> {
-        // What cannot be said in one piece is looked at row by row, which tells why.
-        if self.is_same(records, hashes, texts).await.unwrap_or(false) {
-            Ok(Vec::new())
-        } else {
-            self.differing(records, hashes).await
-        }
-    }
-
-    /// Whether nothing differs: SQLite makes one text of all rows, which is held against the one that they should
-    /// make. Many times as fast as taking each value of each row out of the database.
-    async fn is_same(&self, records: &[Record], hashes: &[Digest], texts: Option<&[&str]>) -> Result<bool, StoreError> {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(true) };
-        type Found = (Vec<u8>, Vec<u8>, i64, i64, i64);
-        let found = sqlx::query_as(
-            "SELECT \
-             (SELECT CAST(coalesce(group_concat(line, ''), '') AS BLOB) FROM (SELECT format( \
-             '%d %d %s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d ', sequence, time_ms, intent, run, person, is_change, \
-             octet_length(hash), octet_length(id), octet_length(stage), octet_length(actor), octet_length(method), \
-             coalesce(octet_length(address), -1), octet_length(action), octet_length(object), \
-             coalesce(octet_length(reason), -1), coalesce(octet_length(outcome), -1), octet_length(message), \
-             octet_length(json)) \
-             || concat(hex(hash), id, stage, actor, method, address, action, object, reason, outcome, message, json) \
-             AS line FROM record WHERE sequence BETWEEN ?1 AND ?2 ORDER BY sequence)), \
-             (SELECT CAST(coalesce(group_concat(line, ''), '') AS BLOB) FROM (SELECT format('%d %d %d %d %d ', sequence, \
-             position, octet_length(name), coalesce(octet_length(from_value), -1), coalesce(octet_length(to_value), -1)) \
-             || concat(name, from_value, to_value) AS line FROM change WHERE sequence BETWEEN ?1 AND ?2 \
-             ORDER BY sequence, position)), \
-             (SELECT count(*) FROM record AS act WHERE sequence BETWEEN ?1 AND ?2 AND NOT CASE stage \
-             WHEN 'event' THEN ended IS sequence AND ended_outcome IS outcome \
-             WHEN 'outcome' THEN ended IS NULL AND ended_outcome IS NULL AND NOT EXISTS (SELECT 1 FROM record AS \
-             intent WHERE intent.sequence = act.intent \
-             AND (intent.ended IS NOT act.sequence OR intent.ended_outcome IS NOT act.outcome)) \
-             ELSE (ended IS NULL AND ended_outcome IS NULL) OR (ended_outcome IS NOT NULL AND EXISTS (SELECT 1 FROM \
-             record AS other WHERE other.sequence = act.ended AND other.intent = act.sequence \
-             AND other.outcome IS act.ended_outcome)) END), \
-             (SELECT count(*) FROM words_docsize WHERE id BETWEEN ?1 AND ?2), \
-             (SELECT count(*) FROM words_docsize CROSS JOIN record ON record.sequence = words_docsize.id WHERE words_docsize.id BETWEEN ?1 AND ?2 \
-             AND stage = 'outcome')",
-        )
-        .bind(signed(first.sequence))
-        .bind(signed(last.sequence))
-        .fetch_one(&self.pool);
-        // SQLite's own thread works on it meanwhile.
-        let (found, wanted) = tokio::join!(found, async { Wanted::of(records, hashes, texts) });
-        let (found, wanted): (Found, Wanted) = (found?, wanted?);
-        Ok(found == (wanted.rows, wanted.values, 0, wanted.acts, 0))
-    }
-
-    /// The same row by row.
-    async fn differing(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
-        // Whether an outcome in the database bears out how an intent's row says that it ended, and whether the act is
-        // found by its words.
-        let rows: Vec<Held> = sqlx::query_as(
-            "SELECT sequence, hash, id, time_ms, stage, intent, actor, method, address, action, object, reason, \
-             outcome, message, run, json, person, is_change, ended, ended_outcome, stage <> 'intent' OR ended IS NULL \
-             OR EXISTS (SELECT 1 FROM record AS other WHERE other.sequence = record.ended AND other.intent = \
-             record.sequence AND other.outcome IS record.ended_outcome) AS borne_out, \
-             EXISTS (SELECT 1 FROM words_docsize WHERE words_docsize.id = record.sequence) AS searchable \
-             FROM record WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
-        )
-        .bind(signed(first.sequence))
-        .bind(signed(last.sequence))
-        .fetch_all(&self.pool)
-        .await?;
-        type Value = (String, i64, i64, Option<String>, Option<String>);
-        let values: Vec<Value> = sqlx::query_as(
-            "SELECT name, sequence, position, from_value, to_value FROM change WHERE sequence BETWEEN ? AND ? \
-             ORDER BY sequence, position",
-        )
-        .bind(signed(first.sequence))
-        .bind(signed(last.sequence))
-        .fetch_all(&self.pool)
-        .await?;
-        // What outcomes say of intents that stand in an earlier part.
-        let folded: Vec<(i64, Option<i64>, Option<String>)> = sqlx::query_as(
-            "SELECT act.sequence, act.ended, act.ended_outcome FROM record AS outcome JOIN record AS act ON \
-             act.sequence = outcome.intent WHERE outcome.sequence BETWEEN ? AND ? AND outcome.stage = 'outcome'",
-        )
-        .bind(signed(first.sequence))
-        .bind(signed(last.sequence))
-        .fetch_all(&self.pool)
-        .await?;
-
-        let mut rows: BTreeMap<i64, Held> = rows.into_iter().map(|held| (held.row.sequence, held)).collect();
-        let mut by_record: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
-        for value in values {
-            by_record.entry(value.1).or_default().push(value);
-        }
-        let folded: BTreeMap<i64, (Option<i64>, Option<String>)> =
-            folded.into_iter().map(|(act, ended, outcome)| (act, (ended, outcome))).collect();
-        let mut found = Vec::new();
-        for (record, hash) in records.iter().zip(hashes) {
-            let sequence = record.sequence;
-            let wanted = Row::of(record, hash)?;
-            let of_record = by_record.remove(&wanted.sequence).unwrap_or_default();
-            let held = match rows.remove(&wanted.sequence) {
-                None => {
-                    found.push(format!("record {sequence} is missing in the database"));
-                    continue;
-                }
-                Some(held) if held.row != wanted => {
-                    found.push(format!("record {sequence} differs in the database from the journal"));
-                    continue;
-                }
-                Some(held) => held,
-            };
-            let ends_well = match record.entry.stage {
-                Stage::Event => held.ended == Some(wanted.sequence) && held.ended_outcome == wanted.outcome,
-                // The intent may have been pruned; then there is nothing to hold against.
-                Stage::Outcome => {
-                    held.ended.is_none()
-                        && held.ended_outcome.is_none()
-                        && wanted.intent.and_then(|intent| folded.get(&intent)).is_none_or(|(ended, outcome)| {
-                            *ended == Some(wanted.sequence) && *outcome == wanted.outcome
-                        })
-                }
-                // An intent may only be called ended by an outcome that names it.
-                Stage::Intent => held.borne_out && held.ended.is_some() == held.ended_outcome.is_some(),
-            };
-            if !ends_well {
-                found.push(format!("how record {sequence} ended differs in the database"));
-            }
-            let values = if record.entry.stage == Stage::Outcome { &[] } else { record.entry.changes.as_slice() };
-            let values = values.iter().enumerate().map(|(position, change)| {
-                let position = i64::try_from(position).unwrap_or(i64::MAX);
-                (change.name.clone(), wanted.sequence, position, change.from.clone(), change.to.clone())
-            });
-            if !values.eq(of_record) {
-                found.push(format!("the values of record {sequence} differ in the database"));
-            }
-            if held.searchable == (record.entry.stage == Stage::Outcome) {
-                found.push(format!("the words of record {sequence} differ in the database"));
-            }
-        }
-        found.extend(rows.into_keys().map(|extra| format!("row {extra} of the database is not in the journal")));
-        found.extend(
-            by_record
-                .into_keys()
-                .map(|extra| format!("the database has values of record {extra} that the journal does not have")),
-        );
-        Ok(found)
-    }
-}
-
-/// The database as far as it was when this began, held against the journal part by part. Records go on being made and
-/// taken in meanwhile: what came later is neither missing nor too much.
-#[derive(Debug)]
-pub struct Comparison {
-    store: Store,
-    /// The last record held at the beginning.
-    held: u64,
-    /// The journal's first and last record, as the newest part says.
-    first: u64,
-    last: u64,
-    found: Differences,
-}
-
-impl Comparison {
-    /// Notes how far the database is. The journal must be read after this: it is then at least as far.
-    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
-        // One statement, so that both are of one moment.
-        let (held, taken): (Option<i64>, Option<i64>) =
-            sqlx::query_as("SELECT (SELECT max(sequence) FROM record), (SELECT max(held) FROM progress)")
-                .fetch_one(&store.pool)
-                .await?;
-        let mut found = Differences::default();
-        if held != taken {
-            let [held, taken] = [held, taken].map(|number| number.unwrap_or(0));
-            found.add_all(vec![format!("the database ends with record {held}, but it had taken in record {taken}")]);
-        }
-        Ok(Self { store: store.clone(), held: held.map_or(0, unsigned), first: 0, last: 0, found })
-    }
-
-    /// The last record held when this began.
-    pub fn held(&self) -> u64 {
-        self.held
-    }
-
-    /// Holds rows against records that follow those of the part before; the journal runs from `first` to `last`, and
-    /// `texts` is how the records stand there, where that is known. Whether more of it is wanted.
-    pub async fn add(
-        &mut self,
-        first: u64,
-        last: u64,
-        records: &[Record],
-        hashes: &[Digest],
-        texts: Option<&[&str]>,
-    ) -> Result<bool, StoreError> {
-        (self.first, self.last) = (first, last);
-        let count = records.partition_point(|record| record.sequence <= self.held);
-        let (records, hashes) = (records.get(..count).unwrap_or(records), hashes.get(..count).unwrap_or(hashes));
-        self.found.add_all(self.store.compare(records, hashes, texts).await?);
-        Ok(records.last().is_some_and(|record| record.sequence < self.held))
-    }
-
-    /// What differs.
-    pub async fn end(mut self) -> Result<Differences, StoreError> {
-        self.found.add_all(self.store.outside(self.first, self.last, self.held).await?);
-        self.found.add_all(self.store.ill_made().await?);
-        Ok(self.found)
     }
 }
 
@@ -817,7 +420,7 @@ pub(super) mod tests {
         assert_eq!(on_disk, named.iter().map(|migration| migration.sql.as_str()).collect::<Vec<_>>());
     }
 
-    fn entry(stage: Stage, action: Action, actor: &str) -> Entry {
+    pub fn entry(stage: Stage, action: Action, actor: &str) -> Entry {
         Entry {
             stage,
             intent: None,
@@ -842,7 +445,7 @@ pub(super) mod tests {
         }
     }
 
-    fn record(sequence: u64, entry: Entry) -> (Record, Digest) {
+    pub fn record(sequence: u64, entry: Entry) -> (Record, Digest) {
         let time = Timestamp::from_millisecond(1_790_000_000_000 + i64::try_from(sequence).unwrap()).unwrap();
         (Record { sequence, id: Uuid::now_v7(), time, entry }, Digest::of(&sequence.to_be_bytes()))
     }
@@ -946,124 +549,5 @@ pub(super) mod tests {
         assert_eq!(store.last().await.unwrap(), None);
         store.append_after(0, &records, &hashes).await.unwrap();
         assert_eq!(store.first().await.unwrap(), Some(1));
-    }
-
-    #[tokio::test]
-    async fn what_comes_while_the_database_is_held_against_the_journal_is_no_difference() {
-        let (store, _folder) = store().await;
-        let (records, hashes) = a_day();
-        store.append(&records[..2], &hashes[..2]).await.unwrap();
-        // The journal is further than the database; then the database catches up while it is looked at.
-        let mut comparison = Comparison::begin(&store).await.unwrap();
-        store.append(&records[2..], &hashes[2..]).await.unwrap();
-        assert!(!comparison.add(1, 4, &records, &hashes, None).await.unwrap());
-        assert_eq!(comparison.end().await.unwrap(), Differences::default());
-        // A row that the journal never had is one, and so is a row that was taken away at the end.
-        for (tampering, named) in [
-            ("UPDATE record SET sequence = 9 WHERE sequence = 4", "row 9 of the database is not in the journal"),
-            ("DELETE FROM record WHERE sequence = 4", "ends with record 3, but it had taken in record 4"),
-        ] {
-            store.clear().await.unwrap();
-            store.append(&records, &hashes).await.unwrap();
-            sqlx::query(tampering).execute(&store.pool).await.unwrap();
-            let mut comparison = Comparison::begin(&store).await.unwrap();
-            comparison.add(1, 4, &records, &hashes, None).await.unwrap();
-            let found = comparison.end().await.unwrap();
-            assert!(found.named.iter().any(|found| found.contains(named)), "{tampering}: {found:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn tables_that_leave_something_out_are_found_and_made_anew() {
-        let (store, _folder) = store().await;
-        let (records, hashes) = a_day();
-        store.append(&records, &hashes).await.unwrap();
-        assert_eq!(store.ill_made().await.unwrap(), Vec::<String>::new());
-        for tampering in [
-            "DROP INDEX record_changes",
-            "CREATE TRIGGER hide AFTER INSERT ON record BEGIN DELETE FROM record WHERE actor = 'anna'; END",
-            "CREATE TABLE mine (x)",
-            "DROP TABLE words",
-            // The index leaves out an actor, but says of itself what it should.
-            "DROP INDEX record_changes; \
-             CREATE INDEX record_changes ON record (is_change, sequence, actor, person, time_ms) \
-             WHERE stage <> 'outcome' AND actor <> 'anna'; \
-             PRAGMA writable_schema = on; \
-             UPDATE sqlite_schema SET sql = replace(sql, ' AND actor <> ''anna''', '') WHERE name = 'record_changes'; \
-             PRAGMA writable_schema = reset",
-        ] {
-            sqlx::raw_sql(tampering).execute(&store.pool).await.unwrap();
-            assert!(!store.ill_made().await.unwrap().is_empty(), "{tampering}");
-            store.clear().await.unwrap();
-            store.append(&records, &hashes).await.unwrap();
-            assert_eq!(store.ill_made().await.unwrap(), Vec::<String>::new(), "{tampering}");
-        }
-    }
-
-    #[tokio::test]
-    async fn every_altered_column_is_found() {
-        let (store, _folder) = store().await;
-        let (mut records, mut hashes) = a_day();
-        let (unfinished, hash) = record(5, entry(Stage::Intent, Action::Run, "anna"));
-        records.push(unfinished);
-        hashes.push(hash);
-        store.append(&records, &hashes).await.unwrap();
-        assert_eq!(store.differing(&records, &hashes).await.unwrap(), Vec::<String>::new());
-        assert!(store.is_same(&records, &hashes, None).await.unwrap());
-        let columns = [
-            "hash",
-            "id",
-            "time_ms",
-            "stage",
-            "intent",
-            "actor",
-            "method",
-            "address",
-            "action",
-            "object",
-            "reason",
-            "outcome",
-            "message",
-            "run",
-            "json",
-            "person",
-            "is_change",
-            "ended",
-            "ended_outcome",
-        ];
-        for column in columns {
-            for sequence in 1..=5 {
-                // An intent's end is checked at its outcome; an outcome's own end is never filled.
-                if column.starts_with("ended") && sequence == 3 {
-                    continue;
-                }
-                let value = match column {
-                    "hash" => "x'00'",
-                    "time_ms" | "intent" | "run" | "person" | "is_change" | "ended" => "77",
-                    "stage" if sequence == 1 => "'intent'",
-                    _ => "'altered'",
-                };
-                let tampered = format!("UPDATE record SET {column} = {value} WHERE sequence = {sequence}");
-                sqlx::query(sqlx::AssertSqlSafe(tampered)).execute(&store.pool).await.unwrap();
-                assert!(!store.is_same(&records, &hashes, None).await.unwrap(), "{column} of record {sequence}");
-                let found = store.compare(&records, &hashes, None).await.unwrap();
-                assert!(!found.is_empty(), "{column} of record {sequence}");
-                store.clear().await.unwrap();
-                store.append(&records, &hashes).await.unwrap();
-            }
-        }
-        for tampered in [
-            "DELETE FROM record WHERE sequence = 2",
-            "UPDATE change SET to_value = '10.0.0.0/8'",
-            "DELETE FROM change",
-            "INSERT INTO change VALUES ('POT_GATEWAY', 4, 0, NULL, 'x')",
-            "DELETE FROM words WHERE rowid = 2",
-            "INSERT INTO words (rowid, text) VALUES (3, 'anna')",
-        ] {
-            sqlx::query(tampered).execute(&store.pool).await.unwrap();
-            assert!(!store.compare(&records, &hashes, None).await.unwrap().is_empty(), "{tampered}");
-            store.clear().await.unwrap();
-            store.append(&records, &hashes).await.unwrap();
-        }
     }
 }

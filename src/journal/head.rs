@@ -2,6 +2,7 @@
 //! that is rolled back does not take along.
 
 use crate::digest::Digest;
+use crate::files;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -43,16 +44,20 @@ impl Head {
     }
 
     /// Not made durable: after a power cut it may be older than the journal, never newer, because a record is on
-    /// disk before its head is written.
+    /// disk before its head is written. It is overwritten in place, but made whole: a death at any time leaves a head.
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(path)?;
         let text = format!("{:020} {} {}\n", self.sequence, self.hash.hex(), self.journal.hyphenated());
+        let opened =
+            File::options().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return files::replace_with_mode(path, &files::Expected::Absent, text.as_bytes(), 0o600, &|_| ())
+                    .map(drop)
+                    .map_err(io::Error::other);
+            }
+            Err(error) => return Err(error),
+        };
         file.write_all_at(text.as_bytes(), 0)?;
         let length = text.len() as u64;
         if file.metadata()?.len() != length {

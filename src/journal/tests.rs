@@ -1,6 +1,7 @@
 //! What must hold of the journal whatever happens to it.
 
 use super::chain::{segment_path, segments};
+use super::head::Head;
 use super::record::{Action, Entry, Method, Stage};
 use super::store::own_entry;
 use super::*;
@@ -768,4 +769,28 @@ fn a_record_that_no_reply_could_carry_is_refused() {
     assert_eq!(journal.after(0, 10).unwrap().0.len(), 1);
     assert_eq!(journal.after(1, 10).unwrap().0.len(), 1);
     assert!(place.verify().sound);
+}
+
+#[test]
+fn a_head_is_there_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("head");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                seen += usize::from(Head::read(&path).expect("a head or none").is_some());
+            }
+            seen
+        });
+        for sequence in 0..300 {
+            let head = Head { sequence, hash: crate::digest::Digest::of(b"a record"), journal: uuid::Uuid::nil() };
+            head.write(&path).expect("make the head");
+            assert_eq!(Head::read(&path).expect("read it"), Some(head));
+            std::fs::remove_file(&path).expect("remove it");
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(reader.join().expect("the reader") > 0, "the reader met no head at all");
+    });
 }
