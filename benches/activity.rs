@@ -104,7 +104,7 @@ fn best(runs: u32, mut work: impl FnMut()) -> Duration {
 fn first_page(plain: &Path, size: u64) {
     let generations = generation(plain, Compression::Plain);
     let taken = best(5, || {
-        let (entries, next, _) = newest(&generations, &mut opening(plain), &Query::default(), None, 100);
+        let (entries, next, _) = newest(&generations, &mut opening(plain), &Query::default(), None, 100, 0);
         assert!(entries.len() == 100 && next.is_some());
     });
     println!("{size:>5} MiB  newest 100 entries          {:>9.2} ms", ms(taken));

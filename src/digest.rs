@@ -46,6 +46,12 @@ impl Digest {
         text
     }
 
+    /// Its beginning and end, for those who compare it by eye.
+    pub fn short(&self) -> String {
+        let hex = self.hex();
+        format!("{}…{}", &hex[..4], &hex[60..])
+    }
+
     /// From 64 lower-case hexadecimal digits without the prefix.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use memchr::{memchr, memmem, memrchr};
 use serde::Serialize;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io;
@@ -180,6 +181,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Files that could not be read to the end, with the reason.
     pub problems: Vec<ReadError>,
+    /// The file before which a page ended early.
+    pub unread: Option<String>,
 }
 
 /// A line of pot's as found, before it is dated.
@@ -396,6 +399,18 @@ pub fn each(
     cursor: Option<Cursor>,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
 ) -> Summary {
+    walk(generations, open, query, cursor, &mut |_| true, sink)
+}
+
+/// The same, as long as each further file is wanted.
+fn walk(
+    generations: &[Generation],
+    open: &mut Open<'_>,
+    query: &Query,
+    cursor: Option<Cursor>,
+    wanted: &mut dyn FnMut(&Generation) -> bool,
+    sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+) -> Summary {
     let mut summary = Summary::default();
     let matcher = Matcher::new(query);
     let found = cursor.and_then(|cursor| {
@@ -424,6 +439,10 @@ pub fn each(
         let reference = from.map_or(no_later, |cursor| cursor.reached);
         if found.is_some_and(|found| index < found) || is_before(generation, query) {
             continue;
+        }
+        if !wanted(generation) {
+            summary.unread = Some(generation.path.clone());
+            break;
         }
         let read = with_file(generation, index, open, |file| {
             let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
@@ -710,24 +729,37 @@ impl Years {
 }
 
 /// One page, newest first, and where the next one begins.
+///
+/// A compressed file is read from its beginning whatever is wanted of it. A page that has entries goes no further than
+/// `most_packed` bytes of such files: the next page reads on, and the summary names the file.
 pub fn newest(
     generations: &[Generation],
     open: &mut Open<'_>,
     query: &Query,
     cursor: Option<Cursor>,
     limit: usize,
+    most_packed: u64,
 ) -> (Vec<Entry>, Option<Cursor>, Summary) {
     let mut entries: Vec<Entry> = Vec::new();
+    let any = Cell::new(false);
     let mut more = false;
-    let summary = each(generations, open, query, cursor, &mut |entry| {
+    let mut packed = 0;
+    let mut wanted = |generation: &Generation| {
+        if generation.compression != Compression::Plain {
+            packed += generation.size;
+        }
+        packed <= most_packed || !any.get()
+    };
+    let summary = walk(generations, open, query, cursor, &mut wanted, &mut |entry| {
         if entries.len() == limit {
             more = true;
             return ControlFlow::Break(());
         }
         entries.push(entry);
+        any.set(true);
         ControlFlow::Continue(())
     });
-    let next = entries.last().filter(|_| more).map(|entry| entry.cursor);
+    let next = entries.last().filter(|_| more || summary.unread.is_some()).map(|entry| entry.cursor);
     (entries, next, summary)
 }
 

@@ -220,7 +220,7 @@ fn pages_join_to_the_whole_across_generations() {
     let mut seen = Vec::new();
     let mut cursor: Option<Cursor> = None;
     for _ in 0..200 {
-        let (entries, next, _) = newest(&written.generations, &mut written.open(), &query, cursor, 37);
+        let (entries, next, _) = newest(&written.generations, &mut written.open(), &query, cursor, 37, u64::MAX);
         seen.extend(told(&entries));
         match next {
             Some(next) => cursor = Some(next.to_string().parse().unwrap()),
@@ -230,7 +230,7 @@ fn pages_join_to_the_whole_across_generations() {
     assert_eq!(seen, truth);
     // A file that was rotated away meanwhile: the page goes on by time.
     let gone = Cursor { identity: (9, 9), offset: 5, time: middle, reached: middle };
-    let (entries, _, _) = newest(&written.generations, &mut written.open(), &query, Some(gone), 1);
+    let (entries, _, _) = newest(&written.generations, &mut written.open(), &query, Some(gone), 1, u64::MAX);
     assert!(entries[0].time < middle);
     // Time ranges and counts agree with the list.
     let since = middle.checked_sub(Span::new().hours(1)).unwrap();
@@ -373,7 +373,7 @@ fn a_forged_stamp_of_another_host_neither_hides_nor_misdates_older_lines() {
         let mut seen = Vec::new();
         let mut cursor = None;
         loop {
-            let (entries, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 1);
+            let (entries, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 1, u64::MAX);
             seen.extend(entries.iter().map(|entry| entry.time.to_string()));
             let Some(next) = next else { break };
             cursor = Some(next.to_string().parse().unwrap());
@@ -415,14 +415,50 @@ fn a_page_goes_on_where_it_ended_when_the_file_was_compressed_meanwhile() {
     let names = |entries: &[Entry]| entries.iter().map(|entry| entry.pot.clone().unwrap()).collect::<Vec<_>>();
     let wanted: Vec<_> = (0..40).rev().map(|n| format!("a{n}")).collect();
     let before = written(&[(text.as_bytes(), end, Compression::Plain)]);
-    let (first, next, _) = newest(&before.generations, &mut before.open(), &Query::default(), None, 15);
+    let (first, next, _) = newest(&before.generations, &mut before.open(), &Query::default(), None, 15, u64::MAX);
     let new = b"Nov 23 20:20:49 h pot: pot-start new\n";
     let mut after = written(&[(new, end, Compression::Plain), (text.as_bytes(), end, Compression::Bzip2)]);
     // The new file has the number of the removed one, or one of its own.
     for live in [(1, 0), (1, 7)] {
         after.generations[0].identity = live;
-        let (rest, _, _) = newest(&after.generations, &mut after.open(), &Query::default(), next, 100);
+        let (rest, _, _) = newest(&after.generations, &mut after.open(), &Query::default(), next, 100, u64::MAX);
         assert_eq!([names(&first), names(&rest)].concat(), wanted, "{live:?}");
+    }
+}
+
+#[test]
+fn a_page_with_entries_leaves_large_packed_files_to_the_next_one_and_none_is_left_out() {
+    let end = at("2026-11-23T20:20:49Z");
+    let mut random = Random(31);
+    let texts: Vec<String> = (0..4)
+        .map(|file| {
+            let line = |n| format!("Nov 23 20:{:02}:{:02} h pot: pot-start f{file}n{n}\n", 20 - file, n % 60);
+            (0..50)
+                .map(|n| line(n) + &format!("Nov 23 20:00:00 h sshd: {}\n", "x".repeat(random.below(90) as usize)))
+                .collect()
+        })
+        .collect();
+    let packing = [Compression::Plain, Compression::Gzip, Compression::Xz, Compression::Bzip2];
+    let files: Vec<_> = texts.iter().zip(packing).map(|(text, how)| (text.as_bytes(), end, how)).collect();
+    let log = written(&files);
+    let all = log.all(&Query::default());
+    assert_eq!(all.len(), 200);
+    // The second file alone, the first two packed ones, all of them.
+    let sizes: Vec<u64> = log.generations.iter().map(|generation| generation.size).collect();
+    for (most, first) in [(0, 50), (sizes[1], 100), (sizes[1] + sizes[2], 150), (u64::MAX, 200)] {
+        let (mut seen, mut cursor, mut lengths) = (Vec::new(), None, Vec::new());
+        for _ in 0..10 {
+            let (page, next, summary) =
+                newest(&log.generations, &mut log.open(), &Query::default(), cursor, 1000, most);
+            assert_eq!(next.is_some(), summary.unread.is_some(), "{summary:?}");
+            lengths.push(page.len());
+            seen.extend(page);
+            cursor = next;
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!((lengths[0], seen == all), (first, true), "{lengths:?}");
     }
 }
 

@@ -342,8 +342,8 @@ pub(super) async fn having(
         };
         let mut rows = needle_query("", needle, first, last);
         let mut found: BTreeMap<u64, Bits> = BTreeMap::new();
-        for (block, acts) in rows.build_query_as::<(i64, Vec<u8>)>().fetch_all(&mut *connection).await? {
-            let Ok(block) = u64::try_from(block) else { continue };
+        for (block, acts) in rows.build_query_as::<(i64, Option<Vec<u8>>)>().fetch_all(&mut *connection).await? {
+            let (Ok(block), Some(acts)) = (u64::try_from(block), acts) else { continue };
             let bits = found.entry(block).or_insert([0; BLOCK as usize / 64]);
             for place in places_of(&acts) {
                 if let Some(bits) = bits.get_mut(usize::from(place) / 64) {
@@ -375,14 +375,17 @@ pub(super) fn needle_query(prefix: &str, needle: &Needle, from: u64, to: u64) ->
     let mut query = QueryBuilder::new(prefix);
     query.push("WITH RECURSIVE wanted(block) AS (SELECT ").push_bind(signed(from));
     query.push(" UNION ALL SELECT block + 1 FROM wanted WHERE block < ").push_bind(signed(to));
+    // One row for each block: many words may begin so.
     query
-        .push(") SELECT word.block, word.acts FROM wanted CROSS JOIN word ON word.block = wanted.block AND word.word ");
+        .push(") SELECT block, (SELECT CAST(group_concat(acts, '') AS BLOB) FROM word WHERE word.block = wanted.block");
+    query.push(" AND word ");
     if needle.whole {
         query.push("= ").push_bind(needle.word.clone());
     } else {
         query.push(">= ").push_bind(needle.word.clone());
         // Above every letter and digit.
-        query.push(" AND word.word < ").push_bind(format!("{}\u{10ffff}", needle.word));
+        query.push(" AND word < ").push_bind(format!("{}\u{10ffff}", needle.word));
     }
+    query.push(") FROM wanted");
     query
 }

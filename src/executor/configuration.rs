@@ -56,6 +56,7 @@ impl From<FileError> for Refusal {
         let kind = match &error {
             FileError::Missing(_) | FileError::Backup { .. } => RefusalKind::NotFound,
             FileError::Changed { .. } => RefusalKind::Conflict,
+            _ if error.is_full() => RefusalKind::NotRecorded,
             _ => RefusalKind::Failed,
         };
         Self::new(kind, sentence(&error.to_string()))

@@ -95,6 +95,11 @@ impl FileError {
         }
     }
 
+    /// Whether there is no room: what was to be replaced is as it was.
+    pub fn is_full(&self) -> bool {
+        matches!(self.errno(), Some(Errno::ENOSPC | Errno::EDQUOT))
+    }
+
     /// The system's error number, where there is one.
     pub fn errno(&self) -> Option<Errno> {
         match self {

@@ -26,6 +26,8 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 /// Entries on one page.
 const PAGE: usize = 100;
+/// Bytes of compressed files that are read for a page that has entries already: some tenths of a second.
+const MOST_PACKED: u64 = 1 << 20;
 /// Bars of the histogram.
 const BARS: usize = 60;
 /// How often an appended line is looked for while someone follows. One fstat(2) each time.
@@ -343,7 +345,7 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
     let generations = if wrong.is_none() { log.generations.clone() } else { Vec::new() };
     let (entries, next, summary) = {
         let query = query.clone();
-        reading(&visitor, move |open| activity::newest(&generations, open, &query, cursor, PAGE)).await?
+        reading(&visitor, move |open| activity::newest(&generations, open, &query, cursor, PAGE, MOST_PACKED)).await?
     };
     let counted = filters.counts == "1" && wrong.is_none();
     let counts = if counted { Some(count(&visitor, &filters, &log, query).await?) } else { None };
@@ -368,7 +370,7 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
             label: "Activity",
             newer: cursor.map(|_| filters.address("/activity", &[])),
             older: next.map(|next| filters.address("/activity", &[("before", &next.to_string())])),
-            position: String::new(),
+            position: summary.unread.as_ref().map_or_else(String::new, |path| format!("Older lines are in {path}.")),
         },
         problems: problems(&summary),
         following,
@@ -409,10 +411,11 @@ const SLACK_MS: i64 = 2_000;
 
 /// The console's runs in the time of these entries.
 async fn runs_of(visitor: &Visitor, entries: &[Entry]) -> Result<Vec<Act>, Fault> {
-    let (Some(newest), Some(oldest)) = (entries.first(), entries.last()) else { return Ok(Vec::new()) };
+    let times = || entries.iter().map(|entry| entry.time);
+    let (Some(newest), Some(oldest)) = (times().max(), times().min()) else { return Ok(Vec::new()) };
     // A run may have begun an hour before it called pot: it waited for its preparations.
-    let since = oldest.time.as_millisecond() - 3_600_000;
-    let until = newest.time.as_millisecond() + SLACK_MS;
+    let since = oldest.as_millisecond() - 3_600_000;
+    let until = newest.as_millisecond() + SLACK_MS;
     let called = |operation: &&str| entries.iter().any(|entry| entry.command.as_deref() == Some(operation));
     let operations: Vec<&str> = ["init", "vnet-start", "de-init"].into_iter().filter(called).collect();
     visitor
@@ -645,12 +648,13 @@ async fn send_missed(
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
     let turn = READINGS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
-    let (begin, query, clock, sender) = (*told, query.clone(), visitor.clock().clone(), sender.clone());
+    let (begin, query, asking, sender) = (*told, query.clone(), visitor.clone(), sender.clone());
     let runtime = tokio::runtime::Handle::current();
     let (reached, read) = reading_in(visitor, turn, move |open| {
         let mut reached = begin;
         let read = activity::missed(&generations, open, &query, begin, &mut |entries, told| {
-            for chunk in events_of(entries, told, &clock) {
+            let runs = runtime.block_on(runs_of(&asking, &entries)).unwrap_or_default();
+            for chunk in events_of(entries, told, asking.clock(), &runs) {
                 let sent = runtime.block_on(tokio::time::timeout(PATIENCE, sender.send(chunk)));
                 if !matches!(sent, Ok(Ok(()))) {
                     return ControlFlow::Break(());
@@ -675,7 +679,8 @@ async fn send(
 ) -> Result<bool, Fault> {
     let before = follower.told().offset;
     let entries = follower.poll(query).map_err(|error| Fault::Unexpected(format!("following the log: {error}")))?;
-    for event in events_of(entries, follower.told(), visitor.clock()) {
+    let runs = runs_of(visitor, &entries).await?;
+    for event in events_of(entries, follower.told(), visitor.clock(), &runs) {
         if sender.send(event).await.is_err() {
             return Ok(false);
         }
@@ -684,11 +689,11 @@ async fn send(
 }
 
 /// One event an entry, the last one with where the stream goes on when it is broken off.
-fn events_of(entries: Vec<Entry>, told: Told, clock: &Clock) -> impl Iterator<Item = Bytes> {
+fn events_of(entries: Vec<Entry>, told: Told, clock: &Clock, runs: &[Act]) -> impl Iterator<Item = Bytes> {
     let last = entries.len().saturating_sub(1);
-    let clock = clock.clone();
     entries.into_iter().enumerate().map(move |(index, entry)| {
-        let line = Line { entry, clock: clock.clone(), fresh: true, run: None };
+        let run = run_of(&entry, runs);
+        let line = Line { entry, clock: clock.clone(), fresh: true, run };
         let mut event = String::from("event: entry\n");
         if index == last {
             event.push_str(&format!("id: {told}\n"));

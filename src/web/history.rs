@@ -11,7 +11,7 @@ use crate::executor::protocol::{BackupView, Command, ConfigurationView, ExportFo
 use crate::journal::record::{Action, Method, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::potconf::{Edit, EditAction, Name, PARAMETERS};
-use crate::refusal::RefusalKind;
+use crate::refusal::{Refusal, RefusalKind};
 use crate::rules::Severity;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -104,8 +104,8 @@ impl Filters {
         })
     }
 
-    fn address(&self, path: &str, change: &[(&str, &str)]) -> String {
-        let all = [
+    fn all(&self) -> [(&'static str, &String); 8] {
+        [
             ("tab", &self.tab),
             ("since", &self.since),
             ("until", &self.until),
@@ -114,8 +114,20 @@ impl Filters {
             ("parameter", &self.parameter),
             ("outcome", &self.outcome),
             ("text", &self.text),
-        ];
-        layout::address(path, &all, change)
+        ]
+    }
+
+    fn address(&self, path: &str, change: &[(&str, &str)]) -> String {
+        layout::address(path, &self.all(), change)
+    }
+
+    /// For the record of an export.
+    fn in_words(&self) -> String {
+        let scope = if self.tab == "all" { "everything" } else { "changes" };
+        let narrowed = self.all().into_iter().filter(|(name, value)| *name != "tab" && !value.is_empty());
+        let given: Vec<String> =
+            std::iter::once(scope.to_owned()).chain(narrowed.map(|(name, value)| format!("{name} {value}"))).collect();
+        given.join(", ").replace(char::is_control, " ")
     }
 
     fn any(&self) -> bool {
@@ -254,8 +266,7 @@ impl Shown {
     }
 
     fn short(&self, digest: &Digest) -> String {
-        let hex = digest.hex();
-        format!("{}…{}", &hex[..4], &hex[60..])
+        digest.short()
     }
 
     fn is_parameter(&self, name: &str) -> bool {
@@ -442,7 +453,18 @@ struct One {
 }
 
 async fn act_of(visitor: &Visitor, record: u64) -> Result<Act, Fault> {
-    visitor.state().history.act(record).await.map_err(trouble)?.ok_or(Fault::NotFound)
+    let history = &visitor.state().history;
+    if let Some(act) = history.act(record).await.map_err(trouble)? {
+        return Ok(act);
+    }
+    let first = history.first().await.map_err(trouble)?.unwrap_or(1);
+    let last = history.last().await.map_err(trouble)?.map_or(0, |(last, _)| last);
+    let why = if record > 0 && record < first {
+        format!("Record {record} was dropped because of its age: the history begins with record {first} now.")
+    } else {
+        format!("There is no record {record}: the history ends with record {last}.")
+    };
+    Err(Fault::Refused(Refusal::new(RefusalKind::NotFound, why)))
 }
 
 async fn one(visitor: Visitor, record: web::Path<u64>, view: web::Query<View>) -> Result<HttpResponse, Fault> {
@@ -514,12 +536,33 @@ struct Group {
     file: ManagedFile,
     path: String,
     versions: Vec<Version>,
+    /// Whether the comparison is from the file as it stands now, or to it.
+    from_now: bool,
+    to_now: bool,
+}
+
+impl Group {
+    /// Marks what is compared. Without a comparison: the newest version with the file as it stands now.
+    fn choose(&mut self, from: &str, to: &str) {
+        self.from_now = from == "now";
+        self.to_now = to.is_empty() || to == "now";
+        let newest = self.versions.first().map(|version| version.backup.digest.to_string()).unwrap_or_default();
+        let from = if from.is_empty() { newest.as_str() } else { from };
+        let find = |digest: &str| self.versions.iter().position(|one| one.backup.digest.to_string() == digest);
+        let (from, to) = (find(from), find(to));
+        for (at, version) in self.versions.iter_mut().enumerate() {
+            (version.from, version.to) = (from == Some(at), to == Some(at));
+        }
+    }
 }
 
 struct Version {
     backup: BackupView,
     at: layout::Time,
     short: String,
+    /// Whether the comparison is from it, or to it.
+    from: bool,
+    to: bool,
 }
 
 struct Compared {
@@ -541,18 +584,20 @@ async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<Bac
 fn groups(visitor: &Visitor, backups: Vec<BackupView>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for backup in backups {
-        let hex = backup.digest.hex();
-        let version =
-            Version { at: visitor.clock().full(&backup.at), short: format!("{}…{}", &hex[..4], &hex[60..]), backup };
+        let at = visitor.clock().full(&backup.at);
+        let version = Version { at, short: backup.digest.short(), from: false, to: false, backup };
         match groups.iter_mut().find(|group| group.file == version.backup.file) {
             Some(group) => group.versions.push(version),
             None => groups.push(Group {
                 file: version.backup.file,
                 path: version.backup.path.clone(),
                 versions: vec![version],
+                from_now: false,
+                to_now: true,
             }),
         }
     }
+    groups.iter_mut().for_each(|group| group.choose("", ""));
     groups
 }
 
@@ -591,7 +636,8 @@ async fn versions(
     wanted: web::Query<Compare>,
 ) -> Result<HttpResponse, Fault> {
     let file = FILES.into_iter().find(|file| file.name() == name.as_str()).ok_or(Fault::NotFound)?;
-    let groups = groups(&visitor, backups(&visitor, Some(file)).await?);
+    let mut groups = groups(&visitor, backups(&visitor, Some(file)).await?);
+    groups.iter_mut().for_each(|group| group.choose(&wanted.from, &wanted.to));
     let compared = if wanted.from.is_empty() {
         None
     } else {
@@ -793,7 +839,7 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
         other => return Err(Fault::Invalid(format!("{other} is no format of this export: csv, json or jsonl."))),
     };
     let filter = filters.filter(&visitor)?;
-    let described: String = filters.address("", &[]).chars().take(500).collect();
+    let described: String = filters.in_words().chars().take(500).collect();
     visitor.ask(Command::RecordExport { format, filter: described }).await?;
     let acts = visitor.state().history.stream(&filter);
     let head = match format {

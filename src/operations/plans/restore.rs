@@ -10,7 +10,7 @@ use crate::rules::limits;
 /// that is blocked.
 pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draft {
     let mut draft = Draft::new(operation);
-    let Operation::Restore { file, .. } = *operation else {
+    let Operation::Restore { file, backup } = *operation else {
         draft.block("This is no plan for writing a version back.", "", None);
         return draft;
     };
@@ -61,7 +61,7 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
     draft.summary = if same {
         format!("{path} has this content already.")
     } else {
-        format!("Writes a kept version of {path} back.")
+        format!("Writes the kept version {} of {path} back.", backup.short())
     };
     draft.basis.push(format!("{path} {}", Digest::of(old)));
     draft
