@@ -7,7 +7,9 @@ use crate::journal::record::{Change, Record, Stage};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
+use tokio::task::JoinHandle;
 
 /// What the database says otherwise than the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +88,15 @@ impl Expected {
     }
 }
 
+/// A number and a blank; nothing and a blank for none.
+fn put_number(line: &mut Vec<u8>, number: Option<i64>) {
+    if let Some(number) = number {
+        // Writing into memory does not fail.
+        let _ = write!(line, "{number}");
+    }
+    line.push(b' ');
+}
+
 fn length(value: Option<&String>) -> i64 {
     value.map_or(-1, |value| i64::try_from(value.len()).unwrap_or(i64::MAX))
 }
@@ -94,8 +105,6 @@ impl Row {
     /// Numbers and lengths, then the texts: no other row makes the same line.
     fn write_line(&self, line: &mut Vec<u8>) {
         let Self { sequence, time_ms, intent, run, person, is_change, .. } = self;
-        let number = |number: &Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
-        let (intent, run) = (number(intent), number(run));
         let texts = [
             Some(&self.id),
             Some(&self.stage),
@@ -109,15 +118,20 @@ impl Row {
             Some(&self.message),
             Some(&self.json),
         ];
-        let mut text = format!("{sequence} {time_ms} {intent} {run} {person} {is_change} {} ", self.hash.len());
+        put_number(line, Some(*sequence));
+        put_number(line, Some(*time_ms));
+        put_number(line, *intent);
+        put_number(line, *run);
+        put_number(line, Some(*person));
+        put_number(line, Some(*is_change));
+        put_number(line, Some(i64::try_from(self.hash.len()).unwrap_or(i64::MAX)));
         for length in texts.map(length) {
-            text.push_str(&length.to_string());
-            text.push(' ');
+            put_number(line, Some(length));
         }
         for byte in &self.hash {
-            text.push_str(&format!("{byte:02X}"));
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            line.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
-        line.extend_from_slice(text.as_bytes());
         for text in texts.into_iter().flatten() {
             line.extend_from_slice(text.as_bytes());
         }
@@ -127,10 +141,11 @@ impl Row {
 /// The same for the values of a record.
 fn write_values(record: &Record, line: &mut Vec<u8>) {
     for (position, Change { name, from, to }) in record.entry.changes.iter().enumerate() {
-        let lengths = [Some(name), from.as_ref(), to.as_ref()].map(length);
-        let [name_length, from_length, to_length] = lengths;
-        let numbers = format!("{} {position} {name_length} {from_length} {to_length} ", record.sequence);
-        line.extend_from_slice(numbers.as_bytes());
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        let [name_length, from_length, to_length] = [Some(name), from.as_ref(), to.as_ref()].map(length);
+        for number in [signed(record.sequence), position, name_length, from_length, to_length] {
+            put_number(line, Some(number));
+        }
         for text in [Some(name), from.as_ref(), to.as_ref()].into_iter().flatten() {
             line.extend_from_slice(text.as_bytes());
         }
@@ -148,13 +163,15 @@ impl Store {
         .bind(signed(until))
         .fetch_all(&self.pool)
         .await?;
+        // Values and words between them are held against the records.
         let values: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT sequence FROM change WHERE sequence NOT IN (SELECT sequence FROM record) \
-             ORDER BY sequence LIMIT 1000",
+            "SELECT DISTINCT sequence FROM change WHERE (sequence < ? OR sequence > ?) \
+             AND sequence NOT IN (SELECT sequence FROM record) ORDER BY sequence LIMIT 1000",
         )
+        .bind(signed(first))
+        .bind(signed(last.min(until)))
         .fetch_all(&self.pool)
         .await?;
-        // Those of blocks that have records are held against them.
         let words: Vec<i64> = sqlx::query_scalar(
             "SELECT DISTINCT block FROM word WHERE block < ? OR block > coalesce((SELECT max(sequence) FROM record), 0) / ? \
              ORDER BY block LIMIT 1000",
@@ -357,6 +374,8 @@ pub struct Comparison {
     first: u64,
     last: u64,
     open: OpenBlock,
+    /// What is wrong with the tables themselves, looked for meanwhile.
+    ill_made: JoinHandle<Result<Vec<String>, StoreError>>,
     found: Differences,
 }
 
@@ -373,12 +392,14 @@ impl Comparison {
             let [held, taken] = [held, taken].map(|number| number.unwrap_or(0));
             found.add_all(vec![format!("the database ends with record {held}, but it had taken in record {taken}")]);
         }
+        let tables = store.clone();
         Ok(Self {
             store: store.clone(),
             held: held.map_or(0, unsigned),
             first: 0,
             last: 0,
             open: OpenBlock::default(),
+            ill_made: tokio::spawn(async move { tables.ill_made().await }),
             found,
         })
     }
@@ -413,7 +434,10 @@ impl Comparison {
     pub async fn end(mut self) -> Result<Differences, StoreError> {
         self.found.add_all(std::mem::take(&mut self.open).compare(&self.store, self.held).await?);
         self.found.add_all(self.store.outside(self.first, self.last, self.held).await?);
-        self.found.add_all(self.store.ill_made().await?);
+        match self.ill_made.await {
+            Ok(found) => self.found.add_all(found?),
+            Err(error) => self.found.add_all(vec![format!("the tables of the database could not be checked: {error}")]),
+        }
         Ok(self.found)
     }
 }
@@ -465,11 +489,12 @@ impl OpenBlock {
         // Words and ends of one moment, for acts go on ending.
         let mut snapshot = store.pool.begin().await?;
         // Rows that are held against the journal themselves, when their turn comes.
+        let open: Vec<u64> = intents.keys().copied().collect();
         let ended_later: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT act.sequence, outcome.json FROM record AS act JOIN record AS outcome ON outcome.sequence = act.ended \
-             WHERE act.sequence BETWEEN ?1 AND ?2 AND act.stage = 'intent' AND act.ended > ?2",
+            "SELECT act.sequence, outcome.json FROM json_each(?) AS open CROSS JOIN record AS act \
+             ON act.sequence = open.value JOIN record AS outcome ON outcome.sequence = act.ended WHERE act.ended > ?",
         )
-        .bind(signed(words::first_of(number)))
+        .bind(serde_json::to_string(&open)?)
         .bind(signed(last))
         .fetch_all(&mut *snapshot)
         .await?;

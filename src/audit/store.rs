@@ -277,8 +277,9 @@ impl Store {
             .pragma("cache_size", "-4096")
             // Pages that change often are written once in 32 MiB, not once in 4.
             .pragma("wal_autocheckpoint", "8192");
-        // One writer and one reader beside it are enough for one console (measured in the trial of this stack).
-        let connections = if path == Path::new(":memory:") { 1 } else { 3 };
+        // One writer and one reader beside it are enough for one console (measured in the trial of this stack); a check of
+        // the whole history takes two more.
+        let connections = if path == Path::new(":memory:") { 1 } else { 4 };
         let pool = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?;
         migrations().run(&pool).await?;
         Ok(Self { pool })

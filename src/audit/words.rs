@@ -89,14 +89,21 @@ pub(super) enum Mark<'a> {
 }
 
 impl Mark<'_> {
-    pub(super) fn word(self) -> String {
+    fn write(self, text: &mut String) {
+        text.clear();
         match self {
-            Self::Change => "=change".to_owned(),
-            Self::Person => "=person".to_owned(),
-            Self::Actor(name) => format!("=actor {name}"),
-            Self::Action(name) => format!("=action {name}"),
-            Self::Outcome(outcome) => format!("=outcome {}", word(&outcome)),
+            Self::Change => text.push_str("=change"),
+            Self::Person => text.push_str("=person"),
+            Self::Actor(name) => text.extend(["=actor ", name]),
+            Self::Action(name) => text.extend(["=action ", name]),
+            Self::Outcome(outcome) => text.extend(["=outcome ", &word(&outcome)]),
         }
+    }
+
+    fn word(self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
     }
 }
 
@@ -115,7 +122,8 @@ fn words_of_act(record: &Record, ended: Option<&Record>, buffer: &mut String, ta
         ended.unwrap_or(record).entry.outcome.map(Mark::Outcome),
     ];
     for mark in marks.into_iter().flatten() {
-        take(&mark.word());
+        mark.write(buffer);
+        take(buffer);
     }
 }
 

@@ -56,13 +56,24 @@ struct Head {
     length: usize,
 }
 
-/// One part of the journal as the child has it.
+/// One part of the journal as it comes.
 struct Part {
     head: Head,
-    /// The lines that the rest was read from.
     lines: String,
-    records: Vec<Record>,
-    hashes: Vec<Digest>,
+}
+
+impl Part {
+    /// What it holds, with each record as it stands there.
+    fn parsed(&self) -> anyhow::Result<(Vec<Record>, Vec<Digest>, Vec<&str>)> {
+        let (mut records, mut hashes, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        for text in self.lines.lines() {
+            let line = Line::parse(text.as_bytes()).context("a line of the journal has no hash")?;
+            records.push(line.record().context("a line of the journal holds no record")?);
+            hashes.push(line.hash);
+            texts.push(std::str::from_utf8(line.json)?);
+        }
+        Ok((records, hashes, texts))
+    }
 }
 
 /// Lets a child do `task` with everything in the journal; none when there is no folder of the web process yet.
@@ -153,7 +164,7 @@ fn ready() -> anyhow::Result<()> {
     super::super::output::print("\n")
 }
 
-/// The parts, read by a thread of their own while SQLite works on those before.
+/// The parts, read by a thread of their own while others are worked on.
 fn parts() -> anyhow::Result<impl Iterator<Item = anyhow::Result<Part>>> {
     let (read, parts) = std::sync::mpsc::sync_channel(2);
     let reader = std::thread::Builder::new().name("parts".to_owned()).spawn(move || {
@@ -179,14 +190,7 @@ fn part(input: &mut impl BufRead) -> anyhow::Result<Option<Part>> {
     let head: Head = serde_json::from_str(&head)?;
     let mut lines = vec![0; head.length];
     input.read_exact(&mut lines)?;
-    let lines = String::from_utf8(lines)?;
-    let (mut records, mut hashes) = (Vec::new(), Vec::new());
-    for line in lines.lines() {
-        let line = Line::parse(line.as_bytes()).context("a line of the journal has no hash")?;
-        records.push(line.record().context("a line of the journal holds no record")?);
-        hashes.push(line.hash);
-    }
-    Ok(Some(Part { head, lines, records, hashes }))
+    Ok(Some(Part { head, lines: String::from_utf8(lines)? }))
 }
 
 async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
@@ -198,9 +202,9 @@ async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
     let mut comparison = Comparison::begin(&store).await?;
     ready()?;
     for part in parts()? {
-        let Part { head, lines, records, hashes } = part?;
-        let texts: Vec<&str> = lines.lines().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
-        if !comparison.add(head.first, head.last, &records, &hashes, Some(&texts)).await? {
+        let part = part?;
+        let (records, hashes, texts) = part.parsed()?;
+        if !comparison.add(part.head.first, part.head.last, &records, &hashes, Some(&texts)).await? {
             break;
         }
     }
@@ -219,8 +223,9 @@ async fn fill(database: &std::path::Path) -> anyhow::Result<Answer> {
         let (mut records, mut hashes) = (Vec::new(), Vec::new());
         for part in parts.by_ref().take(AT_ONCE) {
             let part = part?;
-            records.extend(part.records);
-            hashes.extend(part.hashes);
+            let (more, their_hashes, _) = part.parsed()?;
+            records.extend(more);
+            hashes.extend(their_hashes);
         }
         if records.is_empty() {
             break;
