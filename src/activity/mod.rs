@@ -5,6 +5,8 @@
 
 mod blocks;
 mod clock;
+mod count;
+mod follow;
 pub mod line;
 pub mod meaning;
 mod read;
@@ -12,7 +14,6 @@ mod read;
 mod tests;
 pub mod text;
 
-pub use read::{
-    Cursor, Entry, Follower, Generation, Histogram, Open, Query, ReadError, Summary, Told, each, histogram, missed,
-    newest, parse_time,
-};
+pub use count::{Histogram, histogram};
+pub use follow::{Follower, Told, missed};
+pub use read::{Cursor, Entry, Generation, Open, Query, ReadError, Summary, each, newest, parse_time};

@@ -1,0 +1,234 @@
+//! Counts over time: the whole log is read, but nothing of it is kept.
+
+use super::blocks::{Backwards, Forwards, decompress};
+use super::clock::{Dating, Turns};
+use super::line::Stamp;
+use super::read::{
+    Before, Ends, Generation, Matcher, Open, Order, Query, Reading, SAMPLE, SAMPLE_ALL_BELOW, Summary, Years,
+    is_before, with_file,
+};
+use crate::executor::protocol::Compression;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+
+/// Counts over time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Histogram {
+    /// Where the first bar begins.
+    pub since: Timestamp,
+    /// Where the last bar ends.
+    pub until: Timestamp,
+    /// Lines per bar.
+    pub bars: Vec<u64>,
+    /// All lines of the query in that time.
+    pub total: u64,
+}
+
+impl Histogram {
+    /// Where the bar with this index begins; with their number: where the last one ends. Whole seconds, so that the
+    /// lines of a bar are those from its edge to the next.
+    pub fn edge(&self, index: usize) -> Timestamp {
+        let (since, until) = (self.since.as_second(), self.until.as_second());
+        Timestamp::from_second(edge(since, until, self.bars.len(), index)).unwrap_or(self.until)
+    }
+}
+
+/// Counts the query's lines in at most `bars` equal parts of its time (without a beginning: of all that is there).
+pub fn histogram(generations: &[Generation], open: &mut Open<'_>, query: &Query, bars: usize) -> (Histogram, Summary) {
+    let mut summary = Summary::default();
+    let matcher = Matcher::new(query);
+    let newest = generations.iter().filter_map(|generation| generation.modified).max();
+    let mut tally = Tally::new(query, newest, bars.max(1));
+    let mut order = Order::default();
+    for (index, generation) in generations.iter().enumerate() {
+        let reference = order.no_later(generation);
+        if is_before(generation, query) {
+            continue;
+        }
+        let counted = with_file(generation, index, open, |file| {
+            let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
+            if generation.compression == Compression::Plain {
+                count_backwards(reading, &mut summary.bytes, &mut tally)
+            } else {
+                count_forwards(reading, &mut summary.bytes, &mut tally)
+            }
+        });
+        if let Err(error) = counted {
+            summary.problems.push(error);
+        }
+    }
+    (tally.histogram(), summary)
+}
+
+fn count_backwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> io::Result<()> {
+    let Reading { file, generation, matcher, reference, order } = reading;
+    let sample = if generation.size <= SAMPLE_ALL_BELOW { 1 } else { SAMPLE };
+    let mut dating = Dating::backwards_from(reference, matcher.query.zone.clone());
+    let mut blocks = Backwards::new(file, generation.size);
+    while let Some((base, block)) = blocks.next()? {
+        *bytes += block.len() as u64;
+        let mut before = Before::new(matcher.query);
+        for mark in matcher.marks(base, block, sample, false).into_iter().rev() {
+            let Some(time) = dating.date(mark.stamp, mark.own) else { continue };
+            if mark.own {
+                order.read(time);
+                before.look(time);
+            }
+            if mark.counted && matcher.in_time(time) {
+                tally.count(time, 1);
+            }
+        }
+        if before.all() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> io::Result<()> {
+    let Reading { file, generation, matcher, reference, order } = reading;
+    // The year is known only at the end. Per minute, so that memory is bounded by the time that the file covers;
+    // where a bar or the time asked for begins or ends, per second.
+    let fine = tally.fine_minutes(matcher.query);
+    let mut per_minute: BTreeMap<(u16, i64, bool), (Stamp, u64)> = BTreeMap::new();
+    let mut turns = Turns::default();
+    let mut ends = Ends::default();
+    let mut blocks = Forwards::new(decompress(file, generation.compression)?);
+    // What stands before a damage is counted, as it is listed.
+    let ended = loop {
+        let (base, block) = match blocks.next() {
+            Ok(Some(found)) => found,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        *bytes += block.len() as u64;
+        for mark in matcher.marks(base, block, SAMPLE, false) {
+            let turn = turns.at(mark.stamp, mark.own);
+            ends.see(turn, &mark);
+            if !mark.counted {
+                continue;
+            }
+            match mark.stamp {
+                Stamp::Exact(time) if matcher.in_time(time) => tally.count(time, 1),
+                Stamp::Exact(_) => {}
+                Stamp::Yearless(stamp) => {
+                    let minute = minute_of_year(stamp);
+                    let second = if fine.contains(&minute) { i64::from(stamp.second()) } else { 0 };
+                    let key = (turn, minute * 60 + second, mark.own);
+                    per_minute.entry(key).or_insert((mark.stamp, 0)).1 += 1;
+                }
+            }
+        }
+    };
+    let mut years = Years::ending(ends.newest, reference, &matcher.query.zone);
+    for ((turn, _, own), (stamp, lines)) in per_minute.into_iter().rev() {
+        if let Some(time) = years.date(turn, stamp, own)
+            && matcher.in_time(time)
+        {
+            tally.count(time, lines);
+        }
+    }
+    if let Some(time) = ends.oldest.and_then(|(turn, stamp)| years.date(turn, stamp, true)) {
+        order.read(time);
+    }
+    ended
+}
+
+/// A yearless stamp's minute in its leap year.
+fn minute_of_year(stamp: DateTime) -> i64 {
+    i64::from(stamp.day_of_year()) * 1440 + i64::from(stamp.hour()) * 60 + i64::from(stamp.minute())
+}
+
+/// Where bar `index` of `bars` begins.
+fn edge(since: i64, until: i64, bars: usize, index: usize) -> i64 {
+    let (index, bars) = (index as i128, bars.max(1) as i128);
+    let past = i128::from(until - since) * index;
+    since + i64::try_from((past + bars - 1).div_euclid(bars)).unwrap_or_default()
+}
+
+/// Counts in the making.
+enum Tally {
+    /// The time is known beforehand.
+    Fixed { since: i64, until: i64, counts: Vec<u64> },
+    /// Where the counts begin shows at the end: per `unit` seconds meanwhile.
+    Open { unit: i64, counts: BTreeMap<i64, u64>, bars: usize },
+}
+
+/// Counts held while the time is not known. Ten years have as many hours.
+const MOST_UNITS: usize = 100_000;
+
+impl Tally {
+    fn new(query: &Query, newest: Option<Timestamp>, bars: usize) -> Self {
+        let Some(since) = query.since else { return Self::Open { unit: 60, counts: BTreeMap::new(), bars } };
+        let since = since.as_second();
+        let until = match query.until {
+            Some(until) => until.as_second() + i64::from(until.subsec_nanosecond() > 0),
+            None => newest.map_or(i64::MIN, Timestamp::as_second).max(Timestamp::now().as_second()) + 1,
+        };
+        Self::Fixed { since, until: until.max(since + 1), counts: vec![0; bars] }
+    }
+
+    fn count(&mut self, time: Timestamp, lines: u64) {
+        let second = time.as_second();
+        match self {
+            Self::Fixed { since, until, counts } => {
+                let past = i128::from((second - *since).clamp(0, *until - *since - 1));
+                let bar = past * counts.len() as i128 / i128::from(*until - *since);
+                if let Some(count) = usize::try_from(bar).ok().and_then(|bar| counts.get_mut(bar)) {
+                    *count += lines;
+                }
+            }
+            Self::Open { unit, counts, .. } => {
+                *counts.entry(second.div_euclid(*unit)).or_default() += lines;
+                if counts.len() > MOST_UNITS {
+                    *unit *= 60;
+                    for (at, lines) in std::mem::take(counts) {
+                        *counts.entry(at.div_euclid(60)).or_default() += lines;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The minutes of a year in which a bar or the time asked for begins or ends.
+    fn fine_minutes(&self, query: &Query) -> HashSet<i64> {
+        let mut edges: Vec<i64> = query.since.iter().chain(&query.until).map(|time| time.as_second()).collect();
+        if let Self::Fixed { since, until, counts } = self {
+            edges.extend((0..=counts.len()).map(|index| edge(*since, *until, counts.len(), index)));
+        }
+        let civil =
+            |second| Timestamp::from_second(second).ok()?.to_zoned_datetime(query.zone.clone()).datetime().into();
+        edges
+            .into_iter()
+            .filter_map(civil)
+            .filter_map(|at: DateTime| at.with().year(2000).build().ok())
+            .map(minute_of_year)
+            .collect()
+    }
+
+    fn histogram(self) -> Histogram {
+        let (since, until, bars) = match self {
+            Self::Fixed { since, until, counts } => (since, until, counts),
+            Self::Open { unit, counts, bars } => {
+                let first = counts.keys().next().copied().unwrap_or_default();
+                let last = counts.keys().next_back().map_or(first + 1, |last| last + 1);
+                let most = i64::try_from(bars).unwrap_or(i64::MAX);
+                let width = (last - first - 1) / most + 1;
+                let number = (last - first - 1) / width + 1;
+                let mut parts = vec![0; usize::try_from(number).unwrap_or(1)];
+                for (at, lines) in counts {
+                    if let Some(part) = usize::try_from((at - first) / width).ok().and_then(|at| parts.get_mut(at)) {
+                        *part += lines;
+                    }
+                }
+                (first * unit, (first + width * number) * unit, parts)
+            }
+        };
+        let time = |second, otherwise| Timestamp::from_second(second).unwrap_or(otherwise);
+        let (since, until) = (time(since, Timestamp::MIN), time(until, Timestamp::MAX));
+        Histogram { since, until, total: bars.iter().sum(), bars }
+    }
+}
