@@ -694,6 +694,9 @@ const FOUND: &[&[u8]] = &[
     b"POT_TMP=a\nPOT_OTHER+=b export POT_TMP=c\n",
     b"POT_TMP=a\nf() { for\\\n\n}\n",
     b"POT_TMP=a\nf() { case\\\n a in a) ;; esac; }\n",
+    b"POT_TMP=a\nf() { {\\\n\n}\n",
+    b"POT_TMP=a\nf() { {\\\n POT_OTHER=2\n}\nPOT_OTHER=1\n",
+    b"POT_TMP=a\nf() { w\\\nhile\\\n false; do :; done; }\n",
 ];
 
 #[test]

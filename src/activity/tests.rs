@@ -434,7 +434,13 @@ fn a_page_with_entries_leaves_large_packed_files_to_the_next_one_and_none_is_lef
         .map(|file| {
             let line = |n| format!("Nov 23 20:{:02}:{:02} h pot: pot-start f{file}n{n}\n", 20 - file, n % 60);
             (0..50)
-                .map(|n| line(n) + &format!("Nov 23 20:00:00 h sshd: {}\n", "x".repeat(random.below(90) as usize)))
+                .map(|n| {
+                    line(n)
+                        + &format!(
+                            "Nov 23 20:00:00 h sshd: {}\n",
+                            "x".repeat(usize::try_from(random.below(90)).unwrap())
+                        )
+                })
                 .collect()
         })
         .collect();

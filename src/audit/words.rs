@@ -193,7 +193,7 @@ pub(super) fn differing(
     let mut differing = Differing::default();
     for (word, acts) in wanted {
         let there = rows.remove(&*word).unwrap_or_default();
-        let (acts, is_even, there) = (sequences(&acts), there.len() % 2 == 0, sequences(&there));
+        let (acts, is_even, there) = (sequences(&acts), there.len().is_multiple_of(2), sequences(&there));
         if acts != there || !is_even {
             let (acts, there) = (BTreeSet::from_iter(acts), BTreeSet::from_iter(there));
             differing.otherwise_written |= acts == there;
@@ -330,7 +330,8 @@ pub(super) struct Needle {
 }
 
 /// The acts of one block, a bit each.
-type Bits = [u64; BLOCK as usize / 64];
+type Bits = [u64; 64];
+const _: () = assert!(BLOCK == 64 * 64, "a bit for each record of a block");
 
 /// The acts of blocks `from` to `to` that have all words, by sequence number, ascending.
 pub(super) async fn having(
@@ -352,7 +353,7 @@ pub(super) async fn having(
         let mut found: BTreeMap<u64, Bits> = BTreeMap::new();
         for (block, acts) in rows.build_query_as::<(i64, Option<Vec<u8>>)>().fetch_all(&mut *connection).await? {
             let (Ok(block), Some(acts)) = (u64::try_from(block), acts) else { continue };
-            let bits = found.entry(block).or_insert([0; BLOCK as usize / 64]);
+            let bits = found.entry(block).or_insert([0; 64]);
             for place in places_of(&acts) {
                 if let Some(bits) = bits.get_mut(usize::from(place) / 64) {
                     *bits |= 1 << (place % 64);

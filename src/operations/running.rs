@@ -347,7 +347,8 @@ impl Engine {
         let as_planned = outcomes.failure.is_none() && differing.is_empty() && (good > 0 || total == 0);
         let checks = match (differing.len(), unseen) {
             _ if total == 0 => "Nothing could be checked.".to_owned(),
-            (0, 0) => format!("All {} as planned.", counted_are(total)),
+            (0, 0) if total == 1 => "The one check is as planned.".to_owned(),
+            (0, 0) => format!("All {total} checks are as planned."),
             (0, unseen) => format!("{good} of {total} checks are as planned, {unseen} could not be seen."),
             (differ, _) => {
                 let first =
@@ -482,10 +483,6 @@ impl Engine {
         let current = locked(&self.current).as_ref().filter(|current| current.id == id).cloned();
         current.is_none_or(|current| current.wait_for_end(time))
     }
-}
-
-fn counted_are(count: usize) -> String {
-    if count == 1 { "1 check is".to_owned() } else { format!("{count} checks are") }
 }
 
 fn remedy(draft: &Draft, outcomes: &Outcomes, run: &Run) -> String {

@@ -536,10 +536,17 @@ fn removal(bytes: &[u8], before: usize, word: Range<usize>) -> Range<usize> {
         (true, true) => before..bytes.len().min(after + 1),
         (true, false) => word.start..after,
         (false, true) if separated => word.start..after,
-        (false, true) if bytes.get(before - 1) == Some(&b';') => before - 1..after,
+        (false, true) if ends_in_separator(bytes.get(..before).unwrap_or(&[])) => before - 1..after,
         (false, true) => before..after,
         (false, false) => word.start..after,
     }
+}
+
+/// Whether a `;` stands there that separates: `\;` belongs to the word before it.
+fn ends_in_separator(before: &[u8]) -> bool {
+    let Some(rest) = before.strip_suffix(b";") else { return false };
+    let backslashes = rest.iter().rev().take_while(|byte| **byte == b'\\').count();
+    backslashes % 2 == 0
 }
 
 /// The value as a line holds it, so that sh gives exactly it, and potnet, which knows no quotes, too wherever that is
@@ -794,6 +801,8 @@ mod tests {
             ("POT_TMP=/x # why\n", "# why\n"),
             ("POT_TMP=/x; B=2\n", "B=2\n"),
             ("A=1; POT_TMP=/x\n", "A=1\n"),
+            ("A=1\\; POT_TMP=/x\n", "A=1\\;\n"),
+            ("A=1\\\\; POT_TMP=/x\n", "A=1\\\\\n"),
             ("A=1; POT_TMP=/x; B=2\n", "A=1; B=2\n"),
             ("A=1 POT_TMP=/x B=2\n", "A=1 B=2\n"),
             ("A=1 \\\n  POT_TMP=/x\nB=2\n", "A=1\nB=2\n"),

@@ -488,6 +488,9 @@ impl<'a> Parser<'a> {
         if CLOSING.iter().any(|word| self.at_word(word)) {
             return Self::syntax(start, self.misplaced());
         }
+        if self.is_broken_reserved_word() {
+            return Self::unsure(start, "a reserved word with a continued line in it is read differently by shells");
+        }
         if KORN.iter().any(|word| self.at_word(word)) {
             return Self::unsure(
                 start,
@@ -495,6 +498,26 @@ impl<'a> Parser<'a> {
             );
         }
         self.simple_command()
+    }
+
+    /// Whether a reserved word stands here when continued lines are joined.
+    fn is_broken_reserved_word(&self) -> bool {
+        let (mut word, mut by, mut broken) = (Vec::new(), 0, false);
+        // Longer than any of them.
+        while word.len() < 16 {
+            match (self.ahead(by), self.ahead(by + 1)) {
+                (Some(b'\\'), Some(b'\n')) => {
+                    broken = true;
+                    by += 2;
+                }
+                (Some(byte), _) if !is_meta(byte) => {
+                    word.push(byte);
+                    by += 1;
+                }
+                _ => break,
+            }
+        }
+        broken && is_reserved(&word)
     }
 
     fn in_shelter(&mut self, body: impl FnOnce(&mut Self) -> Parsed<()>) -> Parsed<()> {

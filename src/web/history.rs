@@ -597,7 +597,9 @@ fn groups(visitor: &Visitor, backups: Vec<BackupView>) -> Vec<Group> {
             }),
         }
     }
-    groups.iter_mut().for_each(|group| group.choose("", ""));
+    for group in &mut groups {
+        group.choose("", "");
+    }
     groups
 }
 
@@ -637,7 +639,9 @@ async fn versions(
 ) -> Result<HttpResponse, Fault> {
     let file = FILES.into_iter().find(|file| file.name() == name.as_str()).ok_or(Fault::NotFound)?;
     let mut groups = groups(&visitor, backups(&visitor, Some(file)).await?);
-    groups.iter_mut().for_each(|group| group.choose(&wanted.from, &wanted.to));
+    for group in &mut groups {
+        group.choose(&wanted.from, &wanted.to);
+    }
     let compared = if wanted.from.is_empty() {
         None
     } else {
