@@ -376,7 +376,7 @@ async fn an_admin_changes_the_network_and_finds_it_in_the_history() -> WebDriver
 
     // What pot logged of it.
     goes_to(&browser, &format!("{}/activity", demo.url)).await?;
-    sees(&browser, ".calls", "init").await?;
+    sees(&browser, ".calls", "run 1 by admin").await?;
 
     no_complaints(&browser).await?;
     browser.quit().await

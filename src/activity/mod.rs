@@ -16,4 +16,4 @@ pub mod text;
 
 pub use count::{Histogram, histogram};
 pub use follow::{Follower, Told, missed};
-pub use read::{Cursor, Entry, Generation, Open, Query, ReadError, Summary, each, newest, parse_time};
+pub use read::{Cursor, Entry, Generation, Open, Query, ReadError, Summary, each, newest, parse_time, written_time};

@@ -794,3 +794,9 @@ pub fn parse_time(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timesta
         .map_err(|_| wrong())?;
     civil.to_zoned_datetime(zone.clone()).map(|zoned| zoned.timestamp()).map_err(|_| wrong())
 }
+
+/// A time of whole seconds as [`parse_time`] takes it: in the host's zone, but for an hour that comes twice there.
+pub fn written_time(time: Timestamp, zone: &TimeZone) -> String {
+    let local = time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    if parse_time(&local, zone, time).is_ok_and(|parsed| parsed == time) { local } else { time.to_string() }
+}

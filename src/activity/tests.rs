@@ -468,6 +468,25 @@ fn a_page_with_entries_leaves_large_packed_files_to_the_next_one_and_none_is_lef
     }
 }
 
+#[test]
+fn a_time_written_for_a_filter_is_that_time() {
+    let mut random = Random(41);
+    for name in ["Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "UTC"] {
+        let zone = TimeZone::get(name).unwrap();
+        // Around the hour that comes twice and the one that is left out, and any other.
+        for around in [at("2026-10-25T00:30:00Z"), at("2026-03-29T00:30:00Z"), at("2026-11-01T03:30:00Z")] {
+            for _ in 0..300 {
+                let second = around.as_second() + i64::try_from(random.below(9000)).unwrap() - 1000;
+                let time = Timestamp::from_second(second).unwrap();
+                let written = written_time(time, &zone);
+                assert_eq!(parse_time(&written, &zone, time).unwrap(), time, "{written} {name}");
+            }
+        }
+        let plain = written_time(at("2026-06-01T10:00:05Z"), &zone);
+        assert!(plain.len() == 19 && !plain.contains('T'), "{plain}");
+    }
+}
+
 /// A bar leads to a page with as many lines as it counts, and the list agrees with the counts for any time.
 #[test]
 fn each_bar_counts_what_the_list_shows_between_its_edges() {

@@ -501,14 +501,15 @@ fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Cl
                 let (from, to) = (histogram.edge(index), histogram.edge(index + 1));
                 // The last bar of a time without end holds what is stamped later, too.
                 let is_open = index + 1 == histogram.bars.len() && filters.until.is_empty();
-                let until = if is_open { String::new() } else { to.to_string() };
+                let written = |time| activity::written_time(time, clock.zone());
+                let until = if is_open { String::new() } else { written(to) };
                 Bar {
                     x: index * 10,
                     y: 48 - height,
                     height,
                     address: filters.address(
                         "/activity",
-                        &[("since", &from.to_string()), ("until", &until), ("counts", &filters.counts)],
+                        &[("since", &written(from)), ("until", &until), ("counts", &filters.counts)],
                     ),
                     label: format!(
                         "{} from {} to {}",
