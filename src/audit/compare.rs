@@ -173,7 +173,7 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let words: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT block FROM word WHERE block < ? OR block > coalesce((SELECT max(sequence) FROM record), 0) / ? \
+            "SELECT DISTINCT block FROM word WHERE block < ? OR block > coalesce((SELECT max(sequence) FROM record) / ?, -1) \
              ORDER BY block LIMIT 1000",
         )
         .bind(signed(block(first)))
@@ -478,16 +478,20 @@ impl OpenBlock {
         Ok(found)
     }
 
-    /// Holds the block's words in the database against them, those of records after `held` left out.
+    /// Holds the block's words in the database against them, those of records left out that were taken in after `held`.
     async fn compare(self, store: &Store, held: u64) -> Result<Vec<String>, StoreError> {
         let Self { mut words, mut intents, last } = self;
         if last == 0 {
             return Ok(Vec::new());
         }
         let number = block(last);
-        let whole = block(held) > number;
         // Words and ends of one moment, for acts go on ending.
         let mut snapshot = store.pool.begin().await?;
+        let newest: Option<i64> =
+            sqlx::query_scalar("SELECT max(sequence) FROM record").fetch_one(&mut *snapshot).await?;
+        let newest = newest.map_or(0, unsigned);
+        // Nothing was taken in meanwhile that has words here.
+        let whole = block(held) > number || newest <= held;
         // Rows that are held against the journal themselves, when their turn comes.
         let open: Vec<u64> = intents.keys().copied().collect();
         let ended_later: Vec<(i64, String)> = sqlx::query_as(
@@ -529,7 +533,7 @@ impl OpenBlock {
             .bind(signed(number))
             .fetch_all(&mut *snapshot)
             .await?;
-        let differing = words::differing(number, expected, held_rows, held);
+        let differing = words::differing(number, expected, held_rows, held..newest);
         let named =
             differing.records.iter().map(|record| format!("the words of record {record} differ in the database"));
         let unnamed = (differing.otherwise_written || (whole && differing.records.is_empty()))
@@ -722,6 +726,12 @@ mod tests {
             "UPDATE word SET acts = CAST(acts || x'0002' AS BLOB) WHERE word = 'vpn'",
             "UPDATE word SET word = 'cpn' WHERE word = 'vpn'",
             "INSERT INTO word VALUES (0, 'absent', x'0002')",
+            // Nothing, half a place, and a record that is still to come.
+            "INSERT INTO word VALUES (0, 'absent', x'')",
+            "INSERT INTO word VALUES (0, 'absent', x'00')",
+            "INSERT INTO word VALUES (0, 'absent', x'0100')",
+            "UPDATE word SET acts = CAST(acts || x'0100' AS BLOB) WHERE word = 'vpn'",
+            "INSERT INTO word VALUES (-1, 'absent', x'0002')",
             "INSERT INTO word VALUES (7, 'absent', x'0002')",
         ] {
             sqlx::query(tampered).execute(&store.pool).await.unwrap();

@@ -8,6 +8,7 @@ use super::store::{StoreError, is_change, is_person, signed, word};
 use crate::journal::record::{Outcome, Record};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 /// Records of one block; their places in it are two bytes.
 pub(super) const BLOCK: u64 = 4096;
@@ -178,16 +179,17 @@ pub(super) struct Differing {
     pub(super) otherwise_written: bool,
 }
 
-/// Holds the rows of a block against the words that it should have, those of records after `held` left out.
+/// Holds the rows of a block against the words that it should have. Records after the first of `meanwhile`, up to the
+/// last one, are left out.
 pub(super) fn differing(
     block: u64,
     wanted: Vec<(Box<str>, Places)>,
     rows: Vec<(String, Places)>,
-    held: u64,
+    meanwhile: Range<u64>,
 ) -> Differing {
     let sequences = |acts: &[u8]| -> Vec<u64> {
         let sequences = places_of(acts).map(|place| first_of(block) + u64::from(place));
-        sequences.filter(|sequence| *sequence <= held).collect()
+        sequences.filter(|sequence| *sequence <= meanwhile.start || *sequence > meanwhile.end).collect()
     };
     let mut rows: HashMap<String, Places> = rows.into_iter().collect();
     let mut differing = Differing::default();
@@ -200,7 +202,10 @@ pub(super) fn differing(
             differing.records.extend(acts.symmetric_difference(&there));
         }
     }
-    differing.records.extend(rows.values().flat_map(|acts| sequences(acts)));
+    for acts in rows.values() {
+        differing.otherwise_written |= acts.is_empty() || !acts.len().is_multiple_of(2);
+        differing.records.extend(sequences(acts));
+    }
     differing
 }
 
