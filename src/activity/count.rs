@@ -1,11 +1,11 @@
 //! Counts over time: the whole log is read, but nothing of it is kept.
 
-use super::blocks::{Backwards, Forwards, decompress};
-use super::clock::{Dating, Turns};
+use super::blocks::{Forwards, decompress};
+use super::clock::Turns;
 use super::line::Stamp;
 use super::read::{
-    Before, Ends, Generation, Matcher, Open, Order, Query, Reading, SAMPLE, SAMPLE_ALL_BELOW, Summary, Years,
-    is_before, with_file,
+    Ends, Generation, Matcher, Open, Order, Query, Reading, SAMPLE, Summary, Years, dated_backwards, is_before,
+    with_file,
 };
 use crate::executor::protocol::Compression;
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use jiff::civil::DateTime;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::ops::ControlFlow;
 
 /// Counts over time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,7 +52,13 @@ pub fn histogram(generations: &[Generation], open: &mut Open<'_>, query: &Query,
         let counted = with_file(generation, index, open, |file| {
             let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
             if generation.compression == Compression::Plain {
-                count_backwards(reading, &mut summary.bytes, &mut tally)
+                dated_backwards(reading, u64::MAX, false, &mut summary.bytes, &mut |mark, time, _| {
+                    if mark.counted && matcher.in_time(time) {
+                        tally.count(time, 1);
+                    }
+                    ControlFlow::Continue(())
+                })
+                .map(drop)
             } else {
                 count_forwards(reading, &mut summary.bytes, &mut tally)
             }
@@ -61,31 +68,6 @@ pub fn histogram(generations: &[Generation], open: &mut Open<'_>, query: &Query,
         }
     }
     (tally.histogram(), summary)
-}
-
-fn count_backwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> io::Result<()> {
-    let Reading { file, generation, matcher, reference, order } = reading;
-    let sample = if generation.size <= SAMPLE_ALL_BELOW { 1 } else { SAMPLE };
-    let mut dating = Dating::backwards_from(reference, matcher.query.zone.clone());
-    let mut blocks = Backwards::new(file, generation.size);
-    while let Some((base, block)) = blocks.next()? {
-        *bytes += block.len() as u64;
-        let mut before = Before::new(matcher.query);
-        for mark in matcher.marks(base, block, sample, false).into_iter().rev() {
-            let Some(time) = dating.date(mark.stamp, mark.own) else { continue };
-            if mark.own {
-                order.read(time);
-                before.look(time);
-            }
-            if mark.counted && matcher.in_time(time) {
-                tally.count(time, 1);
-            }
-        }
-        if before.all() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> io::Result<()> {

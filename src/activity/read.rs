@@ -22,7 +22,7 @@ use std::os::unix::fs::FileExt as _;
 /// logs so little that a year lies between them unnoticed in a file of this size.
 pub(super) const SAMPLE: usize = 4 << 10;
 /// In a file up to this size every line is looked at.
-pub(super) const SAMPLE_ALL_BELOW: u64 = 4 << 20;
+const SAMPLE_ALL_BELOW: u64 = 4 << 20;
 /// Entries of a compressed file held at once, and their bytes: a longer one is read again for older ones.
 const HELD_ENTRIES: usize = 20_000;
 const HELD_BYTES: usize = 8 << 20;
@@ -187,12 +187,12 @@ pub struct Summary {
 
 /// A line of pot's as found, before it is dated.
 pub(super) struct Hit {
-    pub(super) offset: u64,
-    pub(super) line: Vec<u8>,
+    offset: u64,
+    line: Vec<u8>,
     /// Whether the line was longer.
-    pub(super) cut: bool,
-    pub(super) continuation: Vec<u8>,
-    pub(super) times: u64,
+    cut: bool,
+    continuation: Vec<u8>,
+    times: u64,
 }
 
 /// What the order of lines is known by: a time stamp, and the line when it was looked for.
@@ -206,7 +206,7 @@ pub(super) struct Mark {
 
 pub(super) struct Matcher<'q> {
     pub(super) query: &'q Query,
-    pub(super) needle: memmem::Finder<'q>,
+    needle: memmem::Finder<'q>,
 }
 
 impl<'q> Matcher<'q> {
@@ -222,7 +222,7 @@ impl<'q> Matcher<'q> {
     }
 
     /// Whether a line's header and message are what is looked for; time is judged later, when it is known.
-    pub(super) fn wants(&self, header: &Header<'_>) -> bool {
+    fn wants(&self, header: &Header<'_>) -> bool {
         if header.tag != b"pot" {
             return false;
         }
@@ -373,7 +373,7 @@ pub(super) fn line_at(block: &[u8], start: usize) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-pub(super) fn line_end(block: &[u8], start: usize) -> usize {
+fn line_end(block: &[u8], start: usize) -> usize {
     block.get(start..).and_then(|rest| memchr(b'\n', rest)).map_or(block.len(), |end| start + end + 1)
 }
 
@@ -550,26 +550,40 @@ fn backwards(
     bytes: &mut u64,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
+    let (matcher, identity) = (reading.matcher, reading.generation.identity);
+    let end = from.map_or(u64::MAX, |cursor| cursor.offset);
+    dated_backwards(reading, end, true, bytes, &mut |mark, time, reached| {
+        let hit = mark.hit.filter(|_| matcher.in_time(time));
+        match hit.and_then(|hit| matcher.entry(&hit, time, identity, reached)) {
+            Some(entry) => sink(entry),
+            None => ControlFlow::Continue(()),
+        }
+    })
+}
+
+/// Hands out the marks of a plain file before `end`, the last one first, each with its time and with what older lines are
+/// no later than, until `take` breaks. `keep`: with their lines.
+pub(super) fn dated_backwards(
+    reading: Reading<'_>,
+    end: u64,
+    keep: bool,
+    bytes: &mut u64,
+    take: &mut dyn FnMut(Mark, Timestamp, Timestamp) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
     let Reading { file, generation, matcher, reference, order } = reading;
-    let end = from.map_or(generation.size, |cursor| cursor.offset.min(generation.size));
     let sample = if generation.size <= SAMPLE_ALL_BELOW { 1 } else { SAMPLE };
     let mut dating = Dating::backwards_from(reference, matcher.query.zone.clone());
-    let mut blocks = Backwards::new(file, end);
+    let mut blocks = Backwards::new(file, end.min(generation.size));
     while let Some((base, block)) = blocks.next()? {
         *bytes += block.len() as u64;
         let mut before = Before::new(matcher.query);
-        for mark in matcher.marks(base, block, sample, true).into_iter().rev() {
+        for mark in matcher.marks(base, block, sample, keep).into_iter().rev() {
             let Some(time) = dating.date(mark.stamp, mark.own) else { continue };
             if mark.own {
                 order.read(time);
                 before.look(time);
             }
-            if let Some(entry) = mark
-                .hit
-                .filter(|_| matcher.in_time(time))
-                .and_then(|hit| matcher.entry(&hit, time, generation.identity, dating.reached()))
-                && sink(entry).is_break()
-            {
+            if take(mark, time, dating.reached()).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -582,23 +596,23 @@ fn backwards(
 
 /// Whether a whole block is older than what is looked for, clocks that were set included. A single line is not enough
 /// to stop at: whoever may log could hide all older lines with one.
-pub(super) struct Before {
+struct Before {
     since: Option<Timestamp>,
     seen: bool,
     later: bool,
 }
 
 impl Before {
-    pub(super) fn new(query: &Query) -> Self {
+    fn new(query: &Query) -> Self {
         Self { since: query.since, seen: false, later: false }
     }
 
-    pub(super) fn look(&mut self, time: Timestamp) {
+    fn look(&mut self, time: Timestamp) {
         self.seen = true;
         self.later |= self.since.is_none_or(|since| with_slack(time) >= since);
     }
 
-    pub(super) fn all(&self) -> bool {
+    fn all(&self) -> bool {
         self.seen && !self.later
     }
 }
@@ -692,10 +706,10 @@ impl Ends {
 
 /// Dates lines of a file that was read forwards, newest first, when its end is known.
 pub(super) struct Years {
-    pub(super) dating: Dating,
-    pub(super) zone: TimeZone,
-    pub(super) newest_turn: u16,
-    pub(super) newest_year: i16,
+    dating: Dating,
+    zone: TimeZone,
+    newest_turn: u16,
+    newest_year: i16,
 }
 
 impl Years {

@@ -265,10 +265,6 @@ impl Shown {
         self.entry().actor.role.map_or(String::new(), |role| role.to_string())
     }
 
-    fn short(&self, digest: &Digest) -> String {
-        digest.short()
-    }
-
     fn is_parameter(&self, name: &str) -> bool {
         of_pot_conf(self.entry().action) && Name::try_from(name).is_ok()
     }
@@ -581,7 +577,8 @@ async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<Bac
     }
 }
 
-fn groups(visitor: &Visitor, backups: Vec<BackupView>) -> Vec<Group> {
+/// What is kept, by file, with what is compared chosen.
+fn groups(visitor: &Visitor, backups: Vec<BackupView>, compare: &Compare) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for backup in backups {
         let at = visitor.clock().full(&backup.at);
@@ -598,13 +595,13 @@ fn groups(visitor: &Visitor, backups: Vec<BackupView>) -> Vec<Group> {
         }
     }
     for group in &mut groups {
-        group.choose("", "");
+        group.choose(&compare.from, &compare.to);
     }
     groups
 }
 
 async fn files(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let groups = groups(&visitor, backups(&visitor, None).await?);
+    let groups = groups(&visitor, backups(&visitor, None).await?, &Compare::default());
     let frame = visitor.frame(Place::History, "File versions");
     layout::page(StatusCode::OK, &Files { frame, groups, compared: None, single: None })
 }
@@ -638,10 +635,7 @@ async fn versions(
     wanted: web::Query<Compare>,
 ) -> Result<HttpResponse, Fault> {
     let file = FILES.into_iter().find(|file| file.name() == name.as_str()).ok_or(Fault::NotFound)?;
-    let mut groups = groups(&visitor, backups(&visitor, Some(file)).await?);
-    for group in &mut groups {
-        group.choose(&wanted.from, &wanted.to);
-    }
+    let groups = groups(&visitor, backups(&visitor, Some(file)).await?, &wanted);
     let compared = if wanted.from.is_empty() {
         None
     } else {
