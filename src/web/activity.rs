@@ -848,8 +848,8 @@ mod tests {
         assert_eq!(
             seen,
             [
-                (0, "/activity?since=2026-11-23T00%3A00%3A00Z&until=2026-11-23T00%3A00%3A03Z"),
-                (20, "/activity?since=2026-11-23T00%3A00%3A05Z"),
+                (0, "/activity?since=2026-11-23%2000%3A00%3A00&until=2026-11-23%2000%3A00%3A03"),
+                (20, "/activity?since=2026-11-23%2000%3A00%3A05"),
             ]
         );
     }
