@@ -121,14 +121,22 @@ fn unfinished(path: &Path) -> std::path::PathBuf {
     path.with_file_name(format!(".{name}.pot-console"))
 }
 
+/// Adds every small file below `dir`. A name that goes between listing and reading was the unfinished one of a file that
+/// the console writes in the background; it is in no list.
 fn collect(dir: &Path, files: &mut Vec<(std::path::PathBuf, Digest)>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            collect(&path, files);
-        } else if kind.is_file() && entry.metadata().unwrap().len() < 1 << 20 {
-            files.push((path.clone(), Digest::of(&std::fs::read(&path).unwrap_or_default())));
+        let read = || -> std::io::Result<Option<Digest>> {
+            let found = entry.metadata()?;
+            let small = found.is_file() && found.len() < 1 << 20;
+            small.then(|| std::fs::read(&path).map(|bytes| Digest::of(&bytes))).transpose()
+        };
+        match read() {
+            Ok(None) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => collect(&path, files),
+            Ok(None) => {}
+            Ok(Some(digest)) => files.push((path, digest)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("{}: {error}", path.display()),
         }
     }
 }
