@@ -8,6 +8,7 @@ use reqwest::header::{HOST, LOCATION, ORIGIN, REFERER};
 use reqwest::{Client, Method, Response, StatusCode, redirect};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use support::{Demo, PASSWORD};
 
 /// Starts the demo of a host on which pot is installed and not initialised.
@@ -184,7 +185,7 @@ async fn a_pot_conf_that_cannot_be_read_takes_only_its_own_pages_away() {
         if !browser.get("/").await.has("Nothing is known about this host yet") {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let path = console.path("/usr/local/etc/pot/pot.conf");
     std::fs::write(&path, b"POT_EXTIF=em0\0\n").expect("writing pot.conf");
@@ -540,7 +541,7 @@ async fn run_says(browser: &Browser<'_>, address: &str, text: &str) -> Page {
             return page;
         }
         assert!(begun.elapsed().as_secs() < 60, "{address} does not say {text:?}: {}", page.text);
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -598,6 +599,29 @@ async fn a_runs_events_are_numbered_and_go_on_where_the_browser_stopped() {
 }
 
 #[tokio::test]
+async fn what_the_command_line_does_stands_in_live_lines_and_history_at_once() {
+    let console = console();
+    let browser = admin(&console).await;
+    let mut stream = browser.http.get(url(&console, "/activity/events")).send().await.unwrap();
+    let command = std::process::Command::new(support::program())
+        .args(["run", "init", "--acknowledge", "--reason", "At the terminal", "--root"])
+        .arg(&console.dir)
+        .output()
+        .unwrap();
+    assert!(command.status.success(), "{command:?}");
+    let history = browser.get("/history").await;
+    assert!(history.has("At the terminal") && !history.has("is behind the journal"), "{}", history.text);
+    let mut told = String::new();
+    let line = async {
+        while !told.contains("href=\"/runs/") {
+            told.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().expect("more of the stream")));
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(30), line).await;
+    assert!(in_time.is_ok() && told.contains(">run 1 by root</a>"), "{told}");
+}
+
+#[tokio::test]
 async fn feedback_is_stored_and_shown_for_copying() {
     let console = console();
     let browser = admin(&console).await;
@@ -624,7 +648,7 @@ async fn a_run_goes_on_while_the_web_process_dies() {
     assert!(std::process::Command::new("kill").args(["-KILL", &before]).status().unwrap().success());
     // The executor starts another one on the listener that it kept; the session is the executor's, so it holds.
     for _ in 0..100 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         if browser.http.get(url(&console, &run)).send().await.is_ok_and(|answer| answer.status().is_success()) {
             break;
         }
@@ -642,7 +666,7 @@ async fn nobody_answers_and_the_host_puts_back_what_it_was() {
     let run = start_plan(&browser, "/operations/vnet-start?revert=10", &[]).await.location.unwrap();
     run_says(&browser, &run, "Keep the new network?").await;
     // The page is closed and nobody comes back in time.
-    tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
     let page = run_says(&browser, &run, "Put back at ").await;
     assert!(page.has("The host is as before, checked:"), "{}", page.text);
     let history = browser.get("/history").await;

@@ -8,7 +8,7 @@ use crate::executor::protocol::{Command, Reply};
 use crate::journal::record::{Record, Reported};
 use crate::refusal::Refusal;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Records asked for at once.
 const BATCH: u32 = 500;
@@ -16,6 +16,10 @@ const BATCH: u32 = 500;
 const PAUSE: Duration = Duration::from_secs(2);
 /// The journal is asked at least this often, should a hint have been lost.
 const AT_LEAST: Duration = Duration::from_secs(30);
+/// How long a page waits for records that are not taken in yet; then it shows what is held, and that it is behind.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Pages that can wait at once. Those beyond show what is held.
+const MOST_WAITING: usize = 256;
 
 /// How far the projection is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +63,7 @@ async fn batch(client: &Client, after: u64) -> Result<Batch, FollowError> {
 
 /// Takes in what is new until the projection holds what the journal holds. A journal that is not the one that was
 /// projected (begun anew, rolled back) makes the projection start over.
-pub async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<Progress>) -> Result<(), FollowError> {
+async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<Progress>) -> Result<(), FollowError> {
     loop {
         let held = store.last().await?;
         // The last record held is asked for again: its hash tells whether this is still the same journal.
@@ -88,11 +92,54 @@ pub async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<P
     }
 }
 
-/// Follows the journal until the executor is gone. A database that cannot be written delays it and says so.
-pub async fn follow(store: Store, client: Client, progress: watch::Sender<Progress>) {
+/// The projection as a process reads it that keeps it up with the journal.
+pub struct Projection {
+    store: Store,
+    progress: watch::Receiver<Progress>,
+    waiting: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Projection {
+    /// Begins to follow the journal in a task of its own, until the executor or this value is gone. A database that
+    /// cannot be written delays that and says so.
+    pub fn follow(store: Store, client: Client) -> Self {
+        let (progress, told) = watch::channel(Progress::default());
+        let (waiting, asked) = mpsc::channel(MOST_WAITING);
+        tokio::spawn(follow(store.clone(), client, progress, asked));
+        Self { store, progress: told, waiting }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// The rows with all that the journal holds now, whichever process appended it; or as far as they are, when they
+    /// cannot be brought further at once.
+    pub async fn up_to_date(&self) -> &Store {
+        if self.progress.borrow().problem.is_none() {
+            let (done, wait) = oneshot::channel();
+            if self.waiting.try_send(done).is_ok() {
+                let _ = tokio::time::timeout(PATIENCE, wait).await;
+            }
+        }
+        &self.store
+    }
+}
+
+async fn follow(
+    store: Store,
+    client: Client,
+    progress: watch::Sender<Progress>,
+    mut asked: mpsc::Receiver<oneshot::Sender<()>>,
+) {
     let mut hints = client.hints();
+    let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
     loop {
-        if let Err(error) = catch_up(&store, &client, &progress).await {
+        let caught_up = catch_up(&store, &client, &progress).await;
+        // Whoever waits reads on, also when it failed.
+        waiting.clear();
+        if let Err(error) = caught_up {
             tracing::warn!(%error, "the history's database is behind the journal");
             let journal = hints.borrow().journal;
             progress.send_modify(|progress| {
@@ -104,6 +151,13 @@ pub async fn follow(store: Store, client: Client, progress: watch::Sender<Progre
         }
         tokio::select! {
             changed = hints.changed() => if changed.is_err() { return },
+            first = asked.recv() => {
+                let Some(first) = first else { return };
+                waiting.push(first);
+                while let Ok(another) = asked.try_recv() {
+                    waiting.push(another);
+                }
+            }
             () = tokio::time::sleep(AT_LEAST) => {}
         }
     }

@@ -13,6 +13,6 @@ mod words;
 
 pub use compare::{Comparison, Differences};
 pub use export::{CSV_HEAD, csv_field, csv_line, json_line};
-pub use follow::{FollowError, Progress, catch_up, compare_all, follow};
+pub use follow::{FollowError, Progress, Projection, compare_all};
 pub use query::{Act, Cursor, Filter, Page, ParameterChange};
 pub use store::{Store, StoreError};

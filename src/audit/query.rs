@@ -460,9 +460,6 @@ impl Store {
         since_ms: i64,
         until_ms: i64,
     ) -> Result<Vec<Act>, StoreError> {
-        if operations.is_empty() {
-            return Ok(Vec::new());
-        }
         let mut query = runs_query("", operations, since_ms, until_ms);
         let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
         rows.into_iter().map(act).collect()

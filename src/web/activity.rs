@@ -418,9 +418,12 @@ async fn runs_of(visitor: &Visitor, entries: &[Entry]) -> Result<Vec<Act>, Fault
     let until = newest.as_millisecond() + SLACK_MS;
     let called = |operation: &&str| entries.iter().any(|entry| entry.command.as_deref() == Some(operation));
     let operations: Vec<&str> = ["init", "vnet-start", "de-init"].into_iter().filter(called).collect();
-    visitor
-        .state()
-        .history
+    if operations.is_empty() {
+        return Ok(Vec::new());
+    }
+    // The run that called pot was recorded before pot could log it.
+    let history = visitor.state().history.up_to_date().await;
+    history
         .runs_between(&operations, since, until)
         .await
         .map_err(|error| Fault::Unexpected(format!("the history could not be read: {error}")))

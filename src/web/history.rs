@@ -324,7 +324,7 @@ struct StateLine {
 }
 
 fn state_line(visitor: &Visitor, filters: &Filters) -> StateLine {
-    let progress = visitor.state().projected.borrow().clone();
+    let progress = visitor.state().history.progress();
     let behind = (progress.held < progress.journal || progress.problem.is_some()).then(|| {
         let why = progress.problem.clone().map_or(String::new(), |problem| format!(": {problem}"));
         format!(
@@ -359,7 +359,7 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
 
 async fn list(visitor: &Visitor, filters: Filters, notice: Option<Notice>) -> Result<HttpResponse, Fault> {
     let filter = filters.filter(visitor)?;
-    let history = &visitor.state().history;
+    let history = visitor.state().history.up_to_date().await;
     let page = history.page(&filter, Cursor { before: filters.before }, PAGE).await.map_err(trouble)?;
     let actors = history.actors().await.map_err(trouble)?;
     let mut days: Vec<Day> = Vec::new();
@@ -449,7 +449,7 @@ struct One {
 }
 
 async fn act_of(visitor: &Visitor, record: u64) -> Result<Act, Fault> {
-    let history = &visitor.state().history;
+    let history = visitor.state().history.up_to_date().await;
     if let Some(act) = history.act(record).await.map_err(trouble)? {
         return Ok(act);
     }
@@ -490,8 +490,9 @@ struct Before {
 
 async fn parameter(visitor: Visitor, name: web::Path<String>, at: web::Query<Before>) -> Result<HttpResponse, Fault> {
     let name = Name::try_from(name.as_str()).map_err(|_| Fault::NotFound)?.to_string();
+    let history = visitor.state().history.up_to_date().await;
     let found: Vec<ParameterChange> =
-        visitor.state().history.parameter(&name, Cursor { before: at.before }, PAGE).await.map_err(trouble)?;
+        history.parameter(&name, Cursor { before: at.before }, PAGE).await.map_err(trouble)?;
     let older = (found.len() == PAGE as usize)
         .then(|| found.last())
         .flatten()
@@ -798,7 +799,7 @@ async fn verify(visitor: Visitor) -> Result<HttpResponse, Fault> {
         return Err(Fault::other_reply());
     };
     let state = visitor.state();
-    let difference = crate::audit::compare_all(&state.history, &state.client)
+    let difference = crate::audit::compare_all(state.history.up_to_date().await, &state.client)
         .await
         .map_err(|error| Fault::Unexpected(format!("comparing the list with the journal: {error}")))?
         .in_words();
@@ -839,7 +840,7 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
     let filter = filters.filter(&visitor)?;
     let described: String = filters.in_words().chars().take(500).collect();
     visitor.ask(Command::RecordExport { format, filter: described }).await?;
-    let acts = visitor.state().history.stream(&filter);
+    let acts = visitor.state().history.up_to_date().await.stream(&filter);
     let head = match format {
         ExportFormat::Csv => CSV_HEAD,
         ExportFormat::Json => "[\n",

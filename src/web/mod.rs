@@ -24,7 +24,7 @@ mod server;
 mod settings;
 mod sign_in;
 
-use crate::audit::{Progress, Store};
+use crate::audit::Projection;
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Greeting, Reply};
 use crate::facts::HostFacts;
@@ -103,9 +103,7 @@ pub struct State {
     /// All open connections.
     pub connections: Connections,
     /// The journal's projection, for reading.
-    pub history: Store,
-    /// How far the projection is.
-    pub projected: watch::Receiver<Progress>,
+    pub history: Projection,
     /// The last check of the whole history.
     pub(crate) checked: Mutex<Option<history::Checked>>,
     /// Forms that were posted after their session had ended, until they are shown again.
@@ -118,20 +116,13 @@ pub struct State {
 const GREETING_AGE: Duration = Duration::from_secs(2);
 
 impl State {
-    fn new(
-        client: Client,
-        start: Start,
-        stopping: watch::Receiver<bool>,
-        history: Store,
-        projected: watch::Receiver<Progress>,
-    ) -> Self {
+    fn new(client: Client, start: Start, stopping: watch::Receiver<bool>, history: Projection) -> Self {
         Self {
             client,
             start,
             stopping,
             connections: Connections::default(),
             history,
-            projected,
             checked: Mutex::new(None),
             kept_forms: sign_in::KeptForms::default(),
             greeting: Mutex::new(None),

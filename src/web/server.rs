@@ -1,7 +1,7 @@
 //! The HTTP server: listeners, TLS, connections, and how it stops.
 
 use super::{Start, State, Tls, guard, routes};
-use crate::audit::{self, Progress, Store};
+use crate::audit::{Projection, Store};
 use crate::executor::client::Client;
 use crate::executor::protocol::Command;
 use crate::journal::record::Reported;
@@ -38,10 +38,9 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     let client = Client::start(socket).context("talking to the executor")?;
     let ready = client.clone();
     let (stop, stopping) = watch::channel(false);
-    let history = Store::open_or_begin(&start.database).await.context("opening the history's database")?;
-    let (progress, projected) = watch::channel(Progress::default());
-    actix_web::rt::spawn(audit::follow(history.clone(), client.clone(), progress));
-    let state = web::Data::new(State::new(client.clone(), start, stopping, history, projected));
+    let database = Store::open_or_begin(&start.database).await.context("opening the history's database")?;
+    let history = Projection::follow(database, client.clone());
+    let state = web::Data::new(State::new(client.clone(), start, stopping, history));
 
     actix_web::rt::spawn(close_when_asked(state.clone()));
     let (give_handle, handle) = tokio::sync::oneshot::channel::<ServerHandle>();
