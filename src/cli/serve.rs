@@ -80,6 +80,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
                 }
                 Err(error) => {
                     tracing::error!("settings and certificate stay as they are: {error:#}");
+                    executor.note_refused_settings(&format!("{error:#}"));
                     None
                 }
             }

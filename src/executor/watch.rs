@@ -297,6 +297,15 @@ impl Executor {
         }
     }
 
+    /// Records that settings which root asked to be read again were not taken, and why; those in force stay.
+    pub fn note_refused_settings(&self, why: &str) {
+        // What TOML's reader says draws the line over several ones.
+        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+        let cut: String = why.chars().take(500).collect();
+        let message = format!("The settings stay as they were, the file's new ones were not taken: {cut}");
+        self.evidence.append_outcome(own(Action::Settings, "settings", Outcome::Refused, message));
+    }
+
     /// Drops what the settings call too old, in whole segments; the journal leaves a signed checkpoint and a record.
     fn prune_history(&self) {
         match self.evidence.prune(&retention(&self.settings().history)) {

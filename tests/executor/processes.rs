@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command as Ask, Reply};
-use pot_console::journal::record::Role;
+use pot_console::journal::record::{Action, Entry, Outcome, Role};
 use pot_console::layout::Layout;
 use pot_console::secret::Secret;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -397,6 +397,15 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     // Broken settings change nothing; then another certificate.
     std::fs::write(&settings, "listen = 7").unwrap();
     serve.signal(Signal::SIGHUP);
+    let mut local = Local::open(&layout).unwrap();
+    until("a record of the settings that were not taken", || {
+        let Ok(Reply::Records { records, .. }) = local.ask(Ask::JournalAfter { after: 0, limit: 1000 }) else {
+            panic!()
+        };
+        let refused = |entry: &Entry| entry.action == Action::Settings && entry.outcome == Some(Outcome::Refused);
+        records.iter().any(|record| refused(&record.entry) && record.entry.message.contains("listen = 7"))
+    });
+    drop(local);
     assert_eq!(certificate(&address), first);
     std::fs::write(&settings, "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\nidle_minutes = 10\n").unwrap();
     std::fs::remove_dir_all(layout.private().join("tls")).unwrap();
