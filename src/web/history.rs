@@ -1,18 +1,20 @@
 //! History: who changed what, when, from where and why; proof that it is unbroken; and the way back.
 
+mod versions;
+mod way_back;
+
 use super::error::Fault;
-use super::guard::{Form, Visitor};
+use super::guard::Visitor;
 use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages};
 use crate::activity::parse_time;
 use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
 use crate::diff::{Diff, Line, Side};
 use crate::digest::Digest;
-use crate::executor::protocol::{BackupView, Command, ConfigurationView, ExportFormat, Reply, ReviewView, VerifyView};
+use crate::executor::protocol::{Command, ExportFormat, Reply, VerifyView};
 use crate::journal::record::{Action, Method, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
-use crate::potconf::{Edit, EditAction, Name, PARAMETERS};
+use crate::potconf::{Name, PARAMETERS};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::rules::Severity;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
@@ -32,12 +34,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .route("/history/export", web::get().to(export))
         .route("/history/verify", web::post().to(verify))
         .route("/history/checkpoint", web::post().to(checkpoint))
-        .route("/history/files", web::get().to(files))
-        .route("/history/files/{file}", web::get().to(versions))
+        .route("/history/files", web::get().to(versions::files))
+        .route("/history/files/{file}", web::get().to(versions::versions))
         .route("/history/parameters/{name}", web::get().to(parameter))
         .route("/history/{record}", web::get().to(one))
-        .route("/history/{record}/revert", web::get().to(way_back))
-        .route("/history/{record}/revert", web::post().to(go_back));
+        .route("/history/{record}/revert", web::get().to(way_back::show))
+        .route("/history/{record}/revert", web::post().to(way_back::go_back));
 }
 
 /// The last check of the whole history.
@@ -274,6 +276,11 @@ impl Shown {
     }
 }
 
+/// Whether the values of such an act are those of pot.conf.
+fn of_pot_conf(action: Action) -> bool {
+    matches!(action, Action::Configuration | Action::Outside | Action::Restore)
+}
+
 /// Words and icon for how an act ended.
 fn outcome(action: Action, stage: Stage, outcome: Option<Outcome>) -> (&'static str, Icon) {
     let tick = Icon::new("tick", "", "quiet");
@@ -507,291 +514,6 @@ async fn parameter(visitor: Visitor, name: web::Path<String>, at: web::Query<Bef
     let frame = visitor.frame(Place::History, format!("{name} over time"));
     let known = crate::potconf::parameter(&name);
     layout::page(StatusCode::OK, &OverTime { frame, name, known, changes, older })
-}
-
-/// Every file whose versions are kept.
-const FILES: [ManagedFile; 6] = [
-    ManagedFile::PotConf,
-    ManagedFile::PfConf,
-    ManagedFile::RcConf,
-    ManagedFile::LoaderConf,
-    ManagedFile::SyslogConf,
-    ManagedFile::NewsyslogConf,
-];
-
-/// `templates/history/files.html`: kept versions of files, and two of them compared.
-#[derive(Template)]
-#[template(path = "history/files.html")]
-struct Files {
-    frame: Frame,
-    groups: Vec<Group>,
-    compared: Option<Compared>,
-    single: Option<ManagedFile>,
-}
-
-struct Group {
-    file: ManagedFile,
-    path: String,
-    versions: Vec<Version>,
-    /// Whether the comparison is from the file as it stands now, or to it.
-    from_now: bool,
-    to_now: bool,
-}
-
-impl Group {
-    /// Marks what is compared. Without a comparison: the newest version with the file as it stands now.
-    fn choose(&mut self, from: &str, to: &str) {
-        self.from_now = from == "now";
-        self.to_now = to.is_empty() || to == "now";
-        let newest = self.versions.first().map(|version| version.backup.digest.to_string()).unwrap_or_default();
-        let from = if from.is_empty() { newest.as_str() } else { from };
-        let find = |digest: &str| self.versions.iter().position(|one| one.backup.digest.to_string() == digest);
-        let (from, to) = (find(from), find(to));
-        for (at, version) in self.versions.iter_mut().enumerate() {
-            (version.from, version.to) = (from == Some(at), to == Some(at));
-        }
-    }
-}
-
-struct Version {
-    backup: BackupView,
-    at: layout::Time,
-    short: String,
-    /// Whether the comparison is from it, or to it.
-    from: bool,
-    to: bool,
-}
-
-struct Compared {
-    diff: Diff,
-    from: String,
-    to: String,
-    side: bool,
-    /// The same comparison in the other view.
-    other: String,
-}
-
-async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<BackupView>, Fault> {
-    match visitor.ask(Command::Backups { file }).await? {
-        Reply::Backups { backups } => Ok(backups),
-        _ => Err(Fault::other_reply()),
-    }
-}
-
-/// What is kept, by file, with what is compared chosen.
-fn groups(visitor: &Visitor, backups: Vec<BackupView>, compare: &Compare) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for backup in backups {
-        let at = visitor.clock().full(&backup.at);
-        let version = Version { at, short: backup.digest.short(), from: false, to: false, backup };
-        match groups.iter_mut().find(|group| group.file == version.backup.file) {
-            Some(group) => group.versions.push(version),
-            None => groups.push(Group {
-                file: version.backup.file,
-                path: version.backup.path.clone(),
-                versions: vec![version],
-                from_now: false,
-                to_now: true,
-            }),
-        }
-    }
-    for group in &mut groups {
-        group.choose(&compare.from, &compare.to);
-    }
-    groups
-}
-
-async fn files(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let groups = groups(&visitor, backups(&visitor, None).await?, &Compare::default());
-    let frame = visitor.frame(Place::History, "File versions");
-    layout::page(StatusCode::OK, &Files { frame, groups, compared: None, single: None })
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Compare {
-    /// Digests; `now` is the file as it stands.
-    from: String,
-    to: String,
-    /// As in [`View`].
-    view: String,
-}
-
-async fn content(visitor: &Visitor, file: ManagedFile, which: &str) -> Result<(Vec<u8>, String), Fault> {
-    let command = if which.is_empty() || which == "now" {
-        Command::File { file }
-    } else {
-        let digest = which.parse().map_err(|_| Fault::Invalid(format!("{which} is no version of {}.", file.name())))?;
-        Command::Backup { file, digest }
-    };
-    match visitor.ask(command).await? {
-        Reply::File { bytes, path, .. } => Ok((bytes, path)),
-        _ => Err(Fault::other_reply()),
-    }
-}
-
-async fn versions(
-    visitor: Visitor,
-    name: web::Path<String>,
-    wanted: web::Query<Compare>,
-) -> Result<HttpResponse, Fault> {
-    let file = FILES.into_iter().find(|file| file.name() == name.as_str()).ok_or(Fault::NotFound)?;
-    let groups = groups(&visitor, backups(&visitor, Some(file)).await?, &wanted);
-    let compared = if wanted.from.is_empty() {
-        None
-    } else {
-        let (old, path) = content(&visitor, file, &wanted.from).await?;
-        let (new, _) = content(&visitor, file, &wanted.to).await?;
-        let named = |which: &str| {
-            groups
-                .iter()
-                .flat_map(|group| &group.versions)
-                .find(|version| version.backup.digest.to_string() == which)
-                .map_or_else(|| "as it stands now".to_owned(), |version| version.at.text().to_owned())
-        };
-        let side = wanted.view == "side";
-        let view = if side { "" } else { "&view=side" };
-        let (from, to) = (layout::query_value(&wanted.from), layout::query_value(&wanted.to));
-        Some(Compared {
-            diff: Diff::between(&path, &old, &new),
-            from: named(&wanted.from),
-            to: named(&wanted.to),
-            side,
-            other: format!("/history/files/{}?from={from}&to={to}{view}", file.name()),
-        })
-    };
-    let frame = visitor.frame(Place::History, format!("Versions of {}", file.name()));
-    layout::page(StatusCode::OK, &Files { frame, groups, compared, single: Some(file) })
-}
-
-/// `templates/history/way_back.html`: what would undo an act on today's file.
-#[derive(Template)]
-#[template(path = "history/way_back.html")]
-struct WayBack {
-    frame: Frame,
-    shown: Shown,
-    undone: Vec<Undone>,
-    review: Option<ReviewView>,
-    base: Digest,
-    reason: String,
-    problem: Option<String>,
-    errors: usize,
-}
-
-/// One value that goes back.
-struct Undone {
-    name: String,
-    now: Option<String>,
-    back_to: Option<String>,
-    /// Someone changed it since.
-    changed_since: bool,
-}
-
-async fn configuration(visitor: &Visitor) -> Result<ConfigurationView, Fault> {
-    match visitor.ask(Command::Configuration {}).await? {
-        Reply::Configuration(view) => Ok(view),
-        _ => Err(Fault::other_reply()),
-    }
-}
-
-/// Whether the values of such an act are those of pot.conf.
-fn of_pot_conf(action: Action) -> bool {
-    matches!(action, Action::Configuration | Action::Outside | Action::Restore)
-}
-
-/// The edits that undo an act: each value back to what it was, on the file as it stands today.
-fn inverse(act: &Act) -> Result<Vec<Edit>, Fault> {
-    let entry = &act.record.entry;
-    let edits = entry.changes.iter().filter_map(|change| {
-        let name = Name::try_from(change.name.as_str()).ok()?;
-        let action = change.from.clone().map_or(EditAction::Unset, EditAction::Set);
-        Some(Edit { name, action })
-    });
-    let edits: Vec<Edit> = edits.collect();
-    if edits.is_empty() || !of_pot_conf(entry.action) {
-        return Err(Fault::Invalid(format!("Record {} changed no value of pot.conf.", act.record.sequence)));
-    }
-    Ok(edits)
-}
-
-async fn way_back_page(
-    visitor: &Visitor,
-    record: u64,
-    reason: String,
-    problem: Option<String>,
-    status: StatusCode,
-) -> Result<HttpResponse, Fault> {
-    let act = act_of(visitor, record).await?;
-    let edits = inverse(&act)?;
-    let view = configuration(visitor).await?;
-    let today = crate::potconf::Document::parse(&view.own)
-        .and_then(|own| Ok(crate::potconf::Configuration::new(crate::potconf::Document::parse(&view.default)?, own)));
-    let undone = act
-        .record
-        .entry
-        .changes
-        .iter()
-        .map(|change| {
-            let setting = today.as_ref().ok().map(|today| today.setting(&change.name));
-            let now = setting.and_then(|setting| {
-                (setting.source == crate::potconf::Source::PotConf).then_some(setting.value).flatten()
-            });
-            Undone { name: change.name.clone(), changed_since: now != change.to, now, back_to: change.from.clone() }
-        })
-        .collect();
-    let (review, problem) = match visitor.ask(Command::Review { base: view.digest, edits }).await {
-        Ok(Reply::Review(review)) => (Some(review), problem),
-        Ok(_) => return Err(Fault::other_reply()),
-        Err(refusal) => (None, Some(problem.unwrap_or(refusal.message))),
-    };
-    let errors = review
-        .as_ref()
-        .map_or(0, |review| review.findings.iter().filter(|finding| finding.severity == Severity::Error).count());
-    let shown = Shown::new(visitor, act, false, format!("/history/{record}"));
-    let page = WayBack {
-        frame: visitor.frame(Place::History, "The way back"),
-        shown,
-        undone,
-        review,
-        base: view.digest,
-        reason,
-        problem,
-        errors,
-    };
-    layout::page(status, &page)
-}
-
-async fn way_back(visitor: Visitor, record: web::Path<u64>) -> Result<HttpResponse, Fault> {
-    way_back_page(&visitor, *record, String::new(), None, StatusCode::OK).await
-}
-
-async fn go_back(visitor: Visitor, record: web::Path<u64>, form: Form) -> Result<HttpResponse, Fault> {
-    let act = act_of(&visitor, *record).await?;
-    let reason = form.get("reason").unwrap_or_default().trim().to_owned();
-    let base: Digest = form.get("base").unwrap_or_default().parse().map_err(|_| {
-        Fault::Invalid("The form does not say which file it was made from. Plan the way back again.".to_owned())
-    })?;
-    let accept_errors = form.get("accept_errors") == Some("1");
-    // Where a reason is a duty, none is made up: the executor refuses and the page says so.
-    let duty = accept_errors || visitor.greeting.reason_required;
-    let given = match reason.as_str() {
-        "" if duty => None,
-        "" => Some(format!("Back to before record {}", act.record.sequence)),
-        said => Some(said.to_owned()),
-    };
-    let command = Command::Save { base, edits: inverse(&act)?, reason: given, accept_errors };
-    match visitor.ask(command).await {
-        Ok(Reply::Saved { record: saved, .. }) => Ok(layout::see_other(&format!("/history/{saved}"))),
-        Ok(_) => Err(Fault::other_reply()),
-        Err(refusal) => {
-            let status = if refusal.kind == RefusalKind::Conflict {
-                StatusCode::CONFLICT
-            } else {
-                StatusCode::UNPROCESSABLE_ENTITY
-            };
-            way_back_page(&visitor, *record, reason, Some(refusal.message), status).await
-        }
-    }
 }
 
 async fn verify(visitor: Visitor) -> Result<HttpResponse, Fault> {
