@@ -32,6 +32,8 @@
 //! may use rules and do I/O: data and its gathering are two subjects. `process` and `layout` stand below `host`
 //! because probes, operations and the executor all run commands, and there is one way to do so.
 
+#![allow(rustdoc::private_intra_doc_links, reason = "these pages are for those who work on the program")]
+
 pub mod accounts;
 pub mod activity;
 pub mod audit;

@@ -130,7 +130,7 @@ enum Command {
     },
 }
 
-/// Runs the command that the arguments name. A simulated tool's name as argv[0] runs that tool instead.
+/// Runs the command that the arguments name. A simulated tool's name as `argv[0]` runs that tool instead.
 pub fn main() -> ExitCode {
     let Arguments { global, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,

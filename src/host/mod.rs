@@ -1,7 +1,7 @@
 //! Facts about the host: the probes that gather them, and what they mean for pot.
 //!
-//! [`gather`] asks every source at once. [`readiness`] holds the facts against the installation guide,
-//! [`pot_state`] against pot.conf; both are pure.
+//! [`mod@gather`] asks every source at once. [`mod@readiness`] holds the facts against the installation guide,
+//! [`mod@pot_state`] against pot.conf; both are pure.
 
 #[cfg(test)]
 mod fixture;

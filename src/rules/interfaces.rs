@@ -218,7 +218,7 @@ pub(super) fn stack_needs_bare_interface(view: &View<'_>) -> Vec<Finding> {
     }]
 }
 
-/// The name can stand in POT_NETWORK_<interface>, in a way that vnet-start's `eval` reads it back.
+/// The name can stand in `POT_NETWORK_<interface>`, in a way that vnet-start's `eval` reads it back.
 fn can_have_network(interface: &str) -> Option<Name> {
     Name::for_interface(interface).ok()
 }
@@ -281,7 +281,7 @@ pub(super) fn extra_twice(view: &View<'_>) -> Vec<Finding> {
     vec![Finding::warning("extra-twice", &[EXTRA], message).mended_by(EXTRA, once.join(" "))]
 }
 
-/// An extra interface has no POT_NETWORK_<interface>: vnet-start.sh makes no rule for it and says nothing.
+/// An extra interface has no `POT_NETWORK_<interface>`: vnet-start.sh makes no rule for it and says nothing.
 pub(super) fn extra_without_network(view: &View<'_>) -> Vec<Finding> {
     let extif = view.text(EXTIF);
     view.list(EXTRA)
@@ -342,7 +342,7 @@ pub(super) fn extra_name_unusable(view: &View<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// A POT_NETWORK_<interface> whose interface is not in POT_EXTRA_EXTIF: nothing reads it.
+/// A `POT_NETWORK_<interface>` whose interface is not in POT_EXTRA_EXTIF: nothing reads it.
 pub(super) fn extra_network_unused(view: &View<'_>) -> Vec<Finding> {
     // A list that is not certain may hold it; so may one that was meant and lost its quotes.
     if view.value(EXTRA).is_none() || lost_its_quotes(view, EXTRA) {
@@ -408,7 +408,7 @@ pub(super) fn vpn_interface_missing(view: &View<'_>) -> Vec<Finding> {
     )]
 }
 
-/// Entries of POT_VPN_NETWORKS and values of POT_NETWORK_<interface> that are no networks: one of them makes pf refuse
+/// Entries of POT_VPN_NETWORKS and values of `POT_NETWORK_<interface>` that are no networks: one of them makes pf refuse
 /// the whole set of NAT rules (pfctl loads all or nothing).
 pub(super) fn entries_that_are_no_networks(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -1,7 +1,7 @@
 //! Findings, limits and readings: pure functions of (configuration, facts).
 //!
 //! A **finding** ([`check`]) can be overridden by an admin with a reason, a **limit** ([`limits`]) never. A **reading**
-//! ([`readings`]) says what a value means on this host; a page shows it where a finding would stand.
+//! ([`mod@readings`]) says what a value means on this host; a page shows it where a finding would stand.
 //!
 //! Each rule is a small pure function of a [`view::View`]; the file is named after its subject, the doc comment names
 //! its source. A default is not blamed for what it says: only where pot itself would fail with it on this host.
@@ -224,7 +224,7 @@ fn can_be_made(view: &View<'_>, fix: &Fix) -> bool {
     edits.is_some_and(|edits| view.configuration.apply(&edits).is_ok())
 }
 
-/// Where the guide explains a parameter: its number, and the family of POT_NETWORK_<interface> right behind the list of
+/// Where the guide explains a parameter: its number, and the family of `POT_NETWORK_<interface>` right behind the list of
 /// those interfaces.
 fn place(name: &str) -> (usize, String) {
     let known = if extra_interface(name).is_some() { "POT_EXTRA_EXTIF" } else { name };

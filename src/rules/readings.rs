@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-/// For each parameter, and each POT_NETWORK_<interface> that is set or listed.
+/// For each parameter, and each `POT_NETWORK_<interface>` that is set or listed.
 pub(super) fn of(view: &View<'_>) -> BTreeMap<String, String> {
     let mut readings = BTreeMap::new();
     for setting in view.settings() {

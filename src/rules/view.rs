@@ -104,7 +104,7 @@ impl<'a> View<'a> {
         entries.filter(|entry| seen.insert(*entry)).take(MOST_ENTRIES).collect()
     }
 
-    /// Parameters of the family POT_NETWORK_<interface> that are set: the setting and its interface.
+    /// Parameters of the family `POT_NETWORK_<interface>` that are set: the setting and its interface.
     pub(super) fn extra_networks(&self) -> impl Iterator<Item = (&Setting, &str)> {
         self.settings
             .iter()
