@@ -44,7 +44,7 @@ impl Dating {
                 Some(time)
             }
             Stamp::Yearless(stamp) => {
-                let limit = self.latest.checked_add(Span::new().hours(SLACK_HOURS)).unwrap_or(DateTime::MAX);
+                let limit = with_slack(self.latest);
                 // Nine years reach over the longest gap between two leap years.
                 let dated = (-9..=1).rev().find_map(|offset| {
                     let year = self.latest.year().checked_add(offset)?;
@@ -82,30 +82,108 @@ fn in_year(stamp: DateTime, year: i16) -> Option<DateTime> {
     DateTime::new(year, stamp.month(), stamp.day(), stamp.hour(), stamp.minute(), stamp.second(), 0).ok()
 }
 
-/// Counts the turns of the year in a log that is read forwards, where the year itself is known only at the end.
-#[derive(Debug, Default)]
+/// The year in which stamps without one are compared: a leap year.
+const ANY: i16 = 2000;
+
+/// How far a line may be stamped later than the next one.
+fn with_slack(stamp: DateTime) -> DateTime {
+    stamp.checked_add(Span::new().hours(SLACK_HOURS)).unwrap_or(DateTime::MAX)
+}
+
+/// Counts the years of a log that is read forwards, where they themselves are known only at the end: each is told as its
+/// distance from the first line's.
+#[derive(Debug)]
 pub(super) struct Turns {
+    zone: TimeZone,
+    /// The latest stamp of the present year.
     latest: Option<DateTime>,
-    turns: u16,
+    year: i32,
+    /// This host's last line.
+    last: Option<(i32, DateTime)>,
 }
 
 impl Turns {
-    /// The number of turns before the next newer line. `own`: it is this host's.
-    pub(super) fn at(&mut self, stamp: Stamp, own: bool) -> u16 {
-        if let Stamp::Yearless(stamp) = stamp
-            && own
-        {
-            let turned = self.latest.is_some_and(|latest| {
-                stamp.checked_add(Span::new().hours(SLACK_HOURS)).is_ok_and(|limit| limit < latest)
-            });
-            if turned {
-                self.turns = self.turns.saturating_add(1);
+    pub(super) fn new(zone: &TimeZone) -> Self {
+        Self { zone: zone.clone(), latest: None, year: 0, last: None }
+    }
+
+    /// The year of this host's next line.
+    pub(super) fn own(&mut self, stamp: Stamp) -> i32 {
+        let stamp = match stamp {
+            Stamp::Yearless(stamp) => Some(stamp),
+            Stamp::Exact(time) => Some(time.to_zoned_datetime(self.zone.clone()).datetime()),
+        };
+        // A year that is no leap year has no stamp that a leap year lacks.
+        let Some(stamp) = stamp.and_then(|stamp| in_year(stamp, ANY)) else { return self.year };
+        let mut year = self.year;
+        match self.latest {
+            Some(latest) if with_slack(stamp) < latest => {
+                self.year += 1;
+                year = self.year;
                 self.latest = Some(stamp);
-            } else {
-                self.latest = Some(self.latest.map_or(stamp, |latest| latest.max(stamp)));
             }
+            // A clock that was set back over New Year.
+            Some(latest) if in_year(stamp, ANY - 1).is_some_and(|stamp| with_slack(stamp) >= latest) => year -= 1,
+            Some(latest) => self.latest = Some(latest.max(stamp)),
+            None => self.latest = Some(stamp),
         }
-        self.turns
+        self.last = Some((year, stamp));
+        year
+    }
+
+    /// The year of another host's line that stands before this host's last one and behind the one before that: as
+    /// [`Dating`] has it, the latest year in which it is no later than that one and the slack.
+    pub(super) fn before_last(&self, stamp: DateTime) -> i32 {
+        let Some((year, last)) = self.last else { return self.year };
+        let limit = with_slack(last);
+        let no_later = |years: &i16| in_year(stamp, ANY + years).is_some_and(|stamp| stamp <= limit);
+        year + [1, 0].iter().find(|years| no_later(years)).map_or(-1, |&years| i32::from(years))
+    }
+}
+
+/// Dates lines of a file that was read forwards, newest first, when its end is known.
+#[derive(Debug)]
+pub(super) struct Years {
+    /// Before any line is dated.
+    end: Dating,
+    dating: Dating,
+    time: Timestamp,
+    newest: i32,
+    newest_year: i32,
+}
+
+impl Years {
+    /// `newest`: this host's last line in the file, with its year as [`Turns`] told it. No line is later than
+    /// `reference`.
+    pub(super) fn ending(newest: Option<(i32, Stamp)>, reference: Timestamp, zone: &TimeZone) -> Self {
+        let end = Dating::backwards_from(reference, zone.clone());
+        let mut dating = end.clone();
+        let (newest, stamp) = newest.unwrap_or((0, Stamp::Exact(reference)));
+        let time = dating.date(stamp, true).unwrap_or(reference);
+        let newest_year = i32::from(time.to_zoned_datetime(zone.clone()).year());
+        Self { end, dating, time, newest, newest_year }
+    }
+
+    /// When this host's last line in the file was written.
+    pub(super) fn newest(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The next older line. `year`: as [`Turns`] told it; none for another host's behind all of this one's.
+    pub(super) fn date(&mut self, year: Option<i32>, stamp: Stamp, own: bool) -> Option<Timestamp> {
+        let (Stamp::Yearless(stamp), Some(year)) = (stamp, year) else {
+            let dating = if own { &mut self.dating } else { &mut self.end.clone() };
+            return dating.date(stamp, own);
+        };
+        let wanted = i16::try_from(self.newest_year - (self.newest - year)).ok()?;
+        // Nine years reach over the longest gap between two leap years.
+        let (back, dated) = (0..=9).find_map(|back| Some((back, in_year(stamp, wanted.checked_sub(back)?)?)))?;
+        let time = self.dating.instant(dated)?;
+        if own {
+            self.newest_year -= i32::from(back);
+            self.dating.before = time;
+        }
+        Some(time)
     }
 }
 
@@ -166,19 +244,35 @@ mod tests {
         assert_eq!(at(yearless(1, 1, 0, 0), false), "2026-01-01");
         assert_eq!(at(Stamp::Exact(Timestamp::UNIX_EPOCH), false), "1970-01-01");
         assert_eq!(at(yearless(11, 22, 11, 0), true), "2026-11-22");
-        let mut turns = Turns::default();
-        let seen = [(11, 3, true), (1, 1, false), (11, 4, true)]
-            .map(|(month, day, own)| turns.at(yearless(month, day, 0, 0), own));
-        assert_eq!(seen, [0, 0, 0]);
     }
 
     #[test]
-    fn turns_are_counted_forwards() {
-        let mut turns = Turns::default();
-        let seen: Vec<u16> = [(11, 3), (12, 31), (1, 1), (12, 30), (12, 29), (2, 1)]
-            .into_iter()
-            .map(|(month, day)| turns.at(yearless(month, day, 0, 0), true))
-            .collect();
-        assert_eq!(seen, [0, 0, 1, 1, 1, 2]);
+    fn years_are_counted_forwards() {
+        let years = |stamps: &[(i8, i8)]| -> Vec<i32> {
+            let mut turns = Turns::new(&TimeZone::UTC);
+            stamps.iter().map(|&(month, day)| turns.own(yearless(month, day, 0, 0))).collect()
+        };
+        assert_eq!(years(&[(11, 3), (12, 31), (1, 1), (12, 30), (12, 29), (2, 1)]), [0, 0, 1, 1, 1, 2]);
+        // A clock that was set back by less than a day, over New Year as well.
+        assert_eq!(years(&[(11, 3), (11, 2), (12, 31), (1, 1), (12, 31), (1, 1), (1, 2)]), [0, 0, 0, 1, 0, 1, 1]);
+        let mut mixed = Turns::new(&TimeZone::UTC);
+        assert_eq!(mixed.own(yearless(11, 3, 0, 0)), 0);
+        assert_eq!(mixed.own(Stamp::Exact("2026-02-03T00:00:00Z".parse().unwrap())), 1);
+        assert_eq!(mixed.own(yearless(11, 3, 0, 0)), 1);
+    }
+
+    #[test]
+    fn a_line_of_another_host_has_the_year_of_its_place() {
+        let mut turns = Turns::new(&TimeZone::UTC);
+        let mut before = |own: (i8, i8), other: (i8, i8)| {
+            turns.own(yearless(own.0, own.1, 0, 0));
+            let Stamp::Yearless(other) = yearless(other.0, other.1, 0, 0) else { unreachable!() };
+            turns.before_last(other)
+        };
+        assert_eq!(before((11, 3), (11, 1)), 0);
+        assert_eq!(before((11, 3), (12, 20)), -1, "a clock that is ahead");
+        assert_eq!(before((1, 5), (1, 3)), 1);
+        assert_eq!(before((1, 5), (12, 30)), 0);
+        assert_eq!(before((12, 31), (1, 1)), 2, "a day ahead");
     }
 }

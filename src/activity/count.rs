@@ -1,11 +1,10 @@
 //! Counts over time: the whole log is read, but nothing of it is kept.
 
 use super::blocks::{Forwards, decompress};
-use super::clock::Turns;
+use super::clock::{Turns, Years};
 use super::line::Stamp;
 use super::read::{
-    Ends, Generation, Matcher, Open, Order, Query, Reading, SAMPLE, Summary, Years, dated_backwards, is_before,
-    with_file,
+    Ends, Generation, Matcher, Open, Order, Query, Reading, Summary, dated_backwards, is_before, sample_of, with_file,
 };
 use crate::executor::protocol::Compression;
 use jiff::Timestamp;
@@ -75,8 +74,10 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
     // The year is known only at the end. Per minute, so that memory is bounded by the time that the file covers;
     // where a bar or the time asked for begins or ends, per second.
     let fine = tally.fine_minutes(matcher.query);
-    let mut per_minute: BTreeMap<(u16, i64, bool), (Stamp, u64)> = BTreeMap::new();
-    let mut turns = Turns::default();
+    let mut counted: BTreeMap<(i32, i64, bool), (Stamp, u64)> = BTreeMap::new();
+    // Another host's, until this one's next line tells their year.
+    let mut undated: BTreeMap<i64, (DateTime, u64)> = BTreeMap::new();
+    let mut turns = Turns::new(&matcher.query.zone);
     let mut ends = Ends::default();
     let mut blocks = Forwards::new(decompress(file, generation.compression)?);
     // What stands before a damage is counted, as it is listed.
@@ -87,9 +88,15 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
             Err(error) => break Err(error),
         };
         *bytes += block.len() as u64;
-        for mark in matcher.marks(base, block, SAMPLE, false) {
-            let turn = turns.at(mark.stamp, mark.own);
-            ends.see(turn, &mark);
+        for mark in matcher.marks(base, block, sample_of(generation), false) {
+            let year = mark.own.then(|| turns.own(mark.stamp));
+            if let Some(year) = year {
+                ends.see(year, mark.stamp);
+                for (second, (stamp, lines)) in std::mem::take(&mut undated) {
+                    let key = (turns.before_last(stamp), second, false);
+                    counted.entry(key).or_insert((Stamp::Yearless(stamp), 0)).1 += lines;
+                }
+            }
             if !mark.counted {
                 continue;
             }
@@ -98,22 +105,26 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
                 Stamp::Exact(_) => {}
                 Stamp::Yearless(stamp) => {
                     let minute = minute_of_year(stamp);
-                    let second = if fine.contains(&minute) { i64::from(stamp.second()) } else { 0 };
-                    let key = (turn, minute * 60 + second, mark.own);
-                    per_minute.entry(key).or_insert((mark.stamp, 0)).1 += 1;
+                    let second = minute * 60 + if fine.contains(&minute) { i64::from(stamp.second()) } else { 0 };
+                    match year {
+                        Some(year) => counted.entry((year, second, true)).or_insert((mark.stamp, 0)).1 += 1,
+                        None => undated.entry(second).or_insert((stamp, 0)).1 += 1,
+                    }
                 }
             }
         }
     };
     let mut years = Years::ending(ends.newest, reference, &matcher.query.zone);
-    for ((turn, _, own), (stamp, lines)) in per_minute.into_iter().rev() {
-        if let Some(time) = years.date(turn, stamp, own)
+    let undated = undated.into_values().map(|(stamp, lines)| (None, Stamp::Yearless(stamp), false, lines));
+    let counted = counted.into_iter().map(|((year, _, own), (stamp, lines))| (Some(year), stamp, own, lines));
+    for (year, stamp, own, lines) in counted.chain(undated).rev() {
+        if let Some(time) = years.date(year, stamp, own)
             && matcher.in_time(time)
         {
             tally.count(time, lines);
         }
     }
-    if let Some(time) = ends.oldest.and_then(|(turn, stamp)| years.date(turn, stamp, true)) {
+    if let Some(time) = ends.oldest.and_then(|(year, stamp)| years.date(Some(year), stamp, true)) {
         order.read(time);
     }
     ended

@@ -1,7 +1,7 @@
 //! Entries of a log and its rotated generations, newest first: pages and exports.
 
 use super::blocks::{Backwards, Forwards, LONGEST_TEXT, MOST_CONTINUATIONS, decompress};
-use super::clock::{Dating, Turns};
+use super::clock::{Dating, Turns, Years};
 use super::line::{self, Header, Stamp};
 use super::meaning::{self, Call};
 use super::text::harmless;
@@ -20,9 +20,16 @@ use std::os::unix::fs::FileExt as _;
 
 /// Distance between lines whose time is looked at for the turn of the year, in bytes. Twenty lines or so: no host
 /// logs so little that a year lies between them unnoticed in a file of this size.
-pub(super) const SAMPLE: usize = 4 << 10;
-/// In a file up to this size every line is looked at.
+const SAMPLE: usize = 4 << 10;
+/// In a file up to this size every line is looked at; in a compressed one up to the second, a tenth or so of its text.
 const SAMPLE_ALL_BELOW: u64 = 4 << 20;
+const SAMPLE_ALL_PACKED_BELOW: u64 = 256 << 10;
+
+/// The distance of the lines that are looked at in this file.
+pub(super) fn sample_of(generation: &Generation) -> usize {
+    let below = if generation.compression == Compression::Plain { SAMPLE_ALL_BELOW } else { SAMPLE_ALL_PACKED_BELOW };
+    if generation.size <= below { 1 } else { SAMPLE }
+}
 /// Entries of a compressed file held at once, and their bytes: a longer one is read again for older ones.
 const HELD_ENTRIES: usize = 20_000;
 const HELD_BYTES: usize = 8 << 20;
@@ -123,7 +130,7 @@ pub struct Cursor {
     pub offset: u64,
     /// The line's time: the way back when the file is gone.
     pub time: Timestamp,
-    /// What older lines are no later than: this host's last line up to here.
+    /// What older lines are no later than: this host's last line up to here, in a compressed file its newest.
     pub reached: Timestamp,
 }
 
@@ -571,7 +578,7 @@ pub(super) fn dated_backwards(
     take: &mut dyn FnMut(Mark, Timestamp, Timestamp) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
     let Reading { file, generation, matcher, reference, order } = reading;
-    let sample = if generation.size <= SAMPLE_ALL_BELOW { 1 } else { SAMPLE };
+    let sample = sample_of(generation);
     let mut dating = Dating::backwards_from(reference, matcher.query.zone.clone());
     let mut blocks = Backwards::new(file, end.min(generation.size));
     while let Some((base, block)) = blocks.next()? {
@@ -617,6 +624,15 @@ impl Before {
     }
 }
 
+/// An entry of a file that is read forwards, before it is dated.
+struct Held {
+    /// As [`Turns`] tells it; none while no line of this host's has been found behind another one's.
+    year: Option<i32>,
+    stamp: Stamp,
+    own: bool,
+    hit: Hit,
+}
+
 /// Reads a compressed file forwards, holding the last entries before the place wanted; once for most files.
 fn held(
     reading: Reading<'_>,
@@ -627,12 +643,13 @@ fn held(
     let Reading { file, generation, matcher, reference, order } = reading;
     let mut limit = from.map_or(u64::MAX, |cursor| cursor.offset);
     loop {
-        let mut held: VecDeque<(u16, Stamp, bool, Hit)> = VecDeque::new();
+        let mut held: VecDeque<Held> = VecDeque::new();
         let mut held_bytes = 0;
         let mut dropped = false;
-        let mut turns = Turns::default();
+        let mut turns = Turns::new(&matcher.query.zone);
+        // How many of another host's stand at the end of what is held.
+        let mut undated = 0;
         let mut ends = Ends::default();
-        let mut left_off = None;
         let mut blocks = Forwards::new(decompress(file, generation.compression)?);
         let mut broken = None;
         loop {
@@ -646,38 +663,43 @@ fn held(
                 }
             };
             *bytes += block.len() as u64;
-            for mark in matcher.marks(base, block, SAMPLE, true) {
-                let turn = turns.at(mark.stamp, mark.own);
-                ends.see(turn, &mark);
-                let Some(hit) = mark.hit else { continue };
-                if from.is_some_and(|cursor| cursor.offset == hit.offset) {
-                    left_off = Some((turn, Stamp::Exact(reference)));
+            for Mark { stamp, own, hit, .. } in matcher.marks(base, block, sample_of(generation), true) {
+                let year = own.then(|| turns.own(stamp));
+                if let Some(year) = year {
+                    ends.see(year, stamp);
+                    for other in held.iter_mut().rev().take(std::mem::take(&mut undated)) {
+                        if let Stamp::Yearless(stamp) = other.stamp {
+                            other.year = Some(turns.before_last(stamp));
+                        }
+                    }
                 }
-                if hit.offset >= limit {
-                    continue;
-                }
+                let Some(hit) = hit.filter(|hit| hit.offset < limit) else { continue };
+                undated += usize::from(!own);
                 held_bytes += hit.line.len() + hit.continuation.len();
-                held.push_back((turn, mark.stamp, mark.own, hit));
+                held.push_back(Held { year, stamp, own, hit });
                 while held.len() > HELD_ENTRIES || held_bytes > HELD_BYTES {
-                    if let Some((_, _, _, old)) = held.pop_front() {
+                    if let Some(Held { hit: old, .. }) = held.pop_front() {
                         held_bytes -= old.line.len() + old.continuation.len();
                         dropped = true;
                     }
                 }
             }
         }
-        let next_limit = held.front().map(|(_, _, _, hit)| hit.offset);
-        let mut years = Years::ending(left_off.or(ends.newest), reference, &matcher.query.zone);
-        for (turn, stamp, own, hit) in held.into_iter().rev() {
-            let Some(time) = years.date(turn, stamp, own) else { continue };
+        let next_limit = held.front().map(|held| held.hit.offset);
+        // Whoever goes on with this file was told when its newest line was written.
+        let newest = ends.newest.map(|(year, stamp)| (year, from.map_or(stamp, |_| Stamp::Exact(reference))));
+        let mut years = Years::ending(newest, reference, &matcher.query.zone);
+        let reached = years.newest();
+        for Held { year, stamp, own, hit } in held.into_iter().rev() {
+            let Some(time) = years.date(year, stamp, own) else { continue };
             if matcher.in_time(time)
-                && let Some(entry) = matcher.entry(&hit, time, generation.identity, years.dating.reached())
+                && let Some(entry) = matcher.entry(&hit, time, generation.identity, reached)
                 && sink(entry).is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        if let Some(time) = ends.oldest.and_then(|(turn, stamp)| years.date(turn, stamp, true)) {
+        if let Some(time) = ends.oldest.and_then(|(year, stamp)| years.date(Some(year), stamp, true)) {
             order.read(time);
         }
         match (next_limit, broken) {
@@ -688,57 +710,17 @@ fn held(
     }
 }
 
-/// The first and the last of this host's lines in a file that is read forwards, with the turns of the year before them.
+/// The first and the last of this host's lines in a file that is read forwards, with their years.
 #[derive(Default)]
 pub(super) struct Ends {
-    pub(super) oldest: Option<(u16, Stamp)>,
-    pub(super) newest: Option<(u16, Stamp)>,
+    pub(super) oldest: Option<(i32, Stamp)>,
+    pub(super) newest: Option<(i32, Stamp)>,
 }
 
 impl Ends {
-    pub(super) fn see(&mut self, turn: u16, mark: &Mark) {
-        if mark.own {
-            self.oldest.get_or_insert((turn, mark.stamp));
-            self.newest = Some((turn, mark.stamp));
-        }
-    }
-}
-
-/// Dates lines of a file that was read forwards, newest first, when its end is known.
-pub(super) struct Years {
-    dating: Dating,
-    zone: TimeZone,
-    newest_turn: u16,
-    newest_year: i16,
-}
-
-impl Years {
-    pub(super) fn ending(newest: Option<(u16, Stamp)>, reference: Timestamp, zone: &TimeZone) -> Self {
-        let mut dating = Dating::backwards_from(reference, zone.clone());
-        let (newest_turn, year) = match newest {
-            Some((turn, stamp)) => {
-                (turn, dating.date(stamp, true).map(|time| time.to_zoned_datetime(zone.clone()).year()))
-            }
-            None => (0, Some(reference.to_zoned_datetime(zone.clone()).year())),
-        };
-        Self { dating, zone: zone.clone(), newest_turn, newest_year: year.unwrap_or(2000) }
-    }
-
-    pub(super) fn date(&mut self, turn: u16, stamp: Stamp, own: bool) -> Option<Timestamp> {
-        if let Stamp::Yearless(stamp) = stamp {
-            // Turns between two lines that were looked for are not seen by their order alone.
-            let year = self.newest_year.checked_sub(i16::try_from(self.newest_turn - turn).ok()?)?;
-            let end = DateTime::from_parts(Date::new(year, 12, 31).ok()?, jiff::civil::Time::MAX);
-            let end = end.to_zoned_datetime(self.zone.clone()).ok()?.timestamp();
-            let dated =
-                self.dating.clone().date(Stamp::Yearless(stamp), own)?.to_zoned_datetime(self.zone.clone()).year();
-            if own && dated != year {
-                self.dating = Dating::backwards_from(end, self.zone.clone());
-            } else if !own && dated > year {
-                return Dating::backwards_from(end, self.zone.clone()).date(Stamp::Yearless(stamp), false);
-            }
-        }
-        self.dating.date(stamp, own)
+    pub(super) fn see(&mut self, year: i32, stamp: Stamp) {
+        self.oldest.get_or_insert((year, stamp));
+        self.newest = Some((year, stamp));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::executor::protocol::Compression;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use proptest::prelude::*;
@@ -196,6 +197,62 @@ fn every_line_comes_back_newest_first_with_its_year() {
                 .take(3)
                 .collect();
             assert!(misdated.is_empty(), "{compression:?} {lines} {step}: {misdated:?}");
+        }
+    }
+}
+
+/// Lines of two hosts, days or weeks apart, over years: each has its year in lists, pages and counts.
+#[test]
+fn lines_of_other_hosts_have_the_year_of_their_place() {
+    let query = Query { hostname: "jail1".to_owned(), ..Query::default() };
+    let mut random = Random(91);
+    let end: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+    for round in 0..20 {
+        let (lines, step) = (100 + random.below(100), (1 + random.below(20)) * 86_400);
+        let mut time = end.checked_sub(Span::new().seconds(i64::try_from(lines * step).unwrap())).unwrap();
+        let (mut text, mut truth) = (Vec::new(), Vec::new());
+        for number in 0..lines {
+            time = time.checked_add(Span::new().seconds(i64::try_from(random.below(2 * step)).unwrap())).unwrap();
+            let host = ["jail1", "other"][usize::from(random.below(3) == 0)];
+            let stamp = time.strftime("%b %e %H:%M:%S");
+            // Not all of them are looked for: the years of those between count, too.
+            let tag = if random.below(2) == 0 { "pot" } else { "cron" };
+            match random.below(5) {
+                0 => writeln!(text, "<150>1 {time} {host} {tag} 7 - - pot-start web{number}"),
+                _ => writeln!(text, "{stamp} {host} {tag}[7]: pot-start web{number}"),
+            }
+            .unwrap();
+            if tag == "pot" {
+                truth.push((time, format!("pot-start web{number}")));
+            }
+        }
+        truth.reverse();
+        for compression in [Compression::Plain, Compression::Gzip, Compression::Zstd] {
+            let log = written(&[(&text, time, compression)]);
+            let dated = |entries: &[Entry]| entries.iter().map(|e| (e.time, e.message.clone())).collect::<Vec<_>>();
+            assert_eq!(dated(&log.all(&query)), truth, "{round} {compression:?}");
+            let few: Vec<_> = truth.iter().filter(|(_, message)| message.contains("web7")).cloned().collect();
+            let text = Query { text: Some("web7".to_owned()), ..query.clone() };
+            assert_eq!(dated(&log.all(&text)), few, "{round} {compression:?}: few of them");
+            let (mut pages, mut cursor) = (Vec::new(), None);
+            for _ in 0..=truth.len() / 7 {
+                let (page, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 7, u64::MAX);
+                pages.extend(dated(&page));
+                cursor = next.map(|next| next.to_string().parse().unwrap());
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(pages, truth, "{round} {compression:?}, in pages");
+            for year in 2000..2027 {
+                let begin = |year| {
+                    DateTime::constant(year, 1, 1, 0, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).unwrap().timestamp()
+                };
+                let ranged = Query { since: Some(begin(year)), until: Some(begin(year + 1)), ..query.clone() };
+                let wanted = truth.iter().filter(|(time, _)| ranged.since <= Some(*time) && Some(*time) < ranged.until);
+                let (counts, _) = histogram(&log.generations, &mut log.open(), &ranged, 12);
+                assert_eq!(counts.total, wanted.count() as u64, "{round} {compression:?}: counted in {year}");
+            }
         }
     }
 }
