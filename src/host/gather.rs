@@ -160,12 +160,8 @@ fn system(probe: &mut Probe<'_>) -> Result<System, String> {
         probe.answer(Tool::FreebsdVersion, &["-u"]).map_or_else(|_| kernel.clone(), |text| text.trim().to_owned());
     // Kept apart from the versions: that the one is not known says nothing of the others.
     let jailed = probe.sysctl("security.jail.jailed").ok().map(|value| value.as_deref() == Some("1"));
-    // tzsetup(8) leaves the zone's name there; /etc/localtime is but a copy of its rules.
-    let time_zone = probe
-        .read("/var/db/zoneinfo")?
-        .and_then(|text| text.lines().next().map(|line| line.trim().to_owned()))
-        .filter(|zone| jiff::tz::TimeZone::get(zone).is_ok())
-        .unwrap_or_else(|| "UTC".to_owned());
+    let (time_zone, source) = super::time_zone(probe.layout());
+    probe.note(source, time_zone.as_str());
     Ok(System { hostname, kernel, userland, jailed, time_zone })
 }
 

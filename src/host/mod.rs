@@ -10,11 +10,13 @@ pub mod parse;
 pub mod pot_state;
 mod probe;
 mod readiness;
+mod time_zone;
 mod wanted;
 
 pub use gather::{GatherInput, POT_PROGRAM, gather};
 pub use pot_state::{Anchors, Drift, PotState, Remedy, Stage, pot_state};
 pub use readiness::{Counts, Evidence, Preparation, Row, RowState, configuration_row, readiness, size};
+pub use time_zone::time_zone;
 pub use wanted::Wanted;
 
 use crate::facts::{Fact, HostFacts, PathKind, PathState};

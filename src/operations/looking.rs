@@ -296,12 +296,10 @@ impl Host {
         }
     }
 
-    /// Time of day in the host's zone, as messages have it (tzsetup(8) leaves the zone's name in this file).
+    /// Time of day in the host's zone, as messages have it.
     pub fn time_of_day(&self, at: jiff::Timestamp) -> String {
-        let zone = read_limited(&self.layout.on_disk("/var/db/zoneinfo"), 256)
-            .ok()
-            .and_then(|bytes| jiff::tz::TimeZone::get(String::from_utf8_lossy(&bytes).trim()).ok())
-            .unwrap_or(jiff::tz::TimeZone::UTC);
+        let (zone, _) = crate::host::time_zone(&self.layout);
+        let zone = jiff::tz::TimeZone::get(&zone).unwrap_or(jiff::tz::TimeZone::UTC);
         at.to_zoned_datetime(zone).strftime("%H:%M:%S").to_string()
     }
 
