@@ -693,16 +693,15 @@ async fn send(
     Ok(follower.told().offset != before)
 }
 
-/// One event an entry, the last one with where the stream goes on when it is broken off.
+/// One event an entry, each with where the stream goes on when it is broken off behind it: at the next entry, behind the
+/// last one where `told` says.
 fn events_of(entries: Vec<Entry>, told: Told, clock: &Clock, runs: &[Act]) -> impl Iterator<Item = Bytes> {
-    let last = entries.len().saturating_sub(1);
-    entries.into_iter().enumerate().map(move |(index, entry)| {
+    let next = entries.iter().skip(1).map(|entry| Told { offset: entry.cursor.offset, ..told });
+    let ids: Vec<Told> = next.chain([told]).collect();
+    entries.into_iter().zip(ids).map(move |(entry, id)| {
         let run = run_of(&entry, runs);
         let line = Line { entry, clock: clock.clone(), fresh: true, run };
-        let mut event = String::from("event: entry\n");
-        if index == last {
-            event.push_str(&format!("id: {told}\n"));
-        }
+        let mut event = format!("event: entry\nid: {id}\n");
         for part in line.render().unwrap_or_default().lines() {
             event.push_str("data: ");
             event.push_str(part);
@@ -809,6 +808,7 @@ fn exported(entry: &Entry, format: &str, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     #[test]
     fn an_address_keeps_the_filters_and_escapes_them() {
@@ -855,6 +855,30 @@ mod tests {
                 (20, "/activity?since=2026-11-23%2000%3A00%3A05"),
             ]
         );
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_behind_any_event_goes_on_with_the_next_one() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        for number in 0..4 {
+            let repeated = if number == 1 { "Nov 23 20:20:46 h last message repeated 2 times\n" } else { "" };
+            write!(file, "Nov 23 20:20:46 h pot[7]: pot-start web{number}\n\tmore\n{repeated}").unwrap();
+        }
+        let query = Query::default();
+        let rest = |from| {
+            let mut follower = Follower::at(file.reopen().unwrap(), from).unwrap();
+            (follower.poll(&query).unwrap(), follower.told())
+        };
+        let (entries, told) = rest(0);
+        let events: Vec<Bytes> = events_of(entries, told, &Clock::now_in(TimeZone::UTC), &[]).collect();
+        assert_eq!(events.len(), 4);
+        for (number, event) in events.iter().enumerate() {
+            let text = std::str::from_utf8(event).unwrap();
+            let id: Told = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().parse().unwrap();
+            let pots: Vec<_> = rest(id.offset).0.into_iter().filter_map(|entry| entry.pot).collect();
+            let wanted: Vec<_> = (number + 1..4).map(|number| format!("web{number}")).collect();
+            assert_eq!(pots, wanted, "after {text}");
+        }
     }
 
     #[test]
