@@ -183,10 +183,13 @@ impl Executor {
             if last == Some(now) {
                 continue;
             }
-            if let Some(bytes) = &bytes
-                && let Err(error) = self.backups().keep(file.name(), &path, bytes, None)
-            {
-                tracing::warn!("{path} could not be kept: {error}");
+            // What the console wrote is kept by whatever of it replaces that next; someone else kept nothing.
+            let replaced = last.flatten().filter(|last| self.backups().read(file.name(), last).is_err());
+            let replaced = replaced.and_then(|last| self.content_of(file, &last));
+            for bytes in replaced.iter().chain(&bytes) {
+                if let Err(error) = self.backups().keep(file.name(), &path, bytes, None) {
+                    tracing::warn!("a version of {path} could not be kept: {error}");
+                }
             }
             if let Some(last) = last {
                 let seen = known.seen.get(&path).copied().unwrap_or(0);

@@ -1,6 +1,7 @@
 //! What an admin does: sign in, change pot.conf, be told of others, run an operation, read the history.
 
 use crate::rig::{PASSWORD, Rig, edit, kind, save};
+use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, Reply};
 use pot_console::journal::record::{Action, Method, Outcome, Reported, Stage};
@@ -163,8 +164,25 @@ fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference()
     facts(&mut wire, true);
     std::thread::sleep(Duration::from_millis(300));
     until("the next look", || facts(&mut wire, false).is_some());
-    let outside = rig.records().iter().filter(|record| record.entry.action == Action::Outside).count();
-    assert_eq!(outside, 1);
+    let outside = |rig: &Rig| {
+        let records = rig.records();
+        records.into_iter().filter(|record| record.entry.action == Action::Outside).collect::<Vec<_>>()
+    };
+    assert_eq!(outside(&rig).len(), 1);
+    // Whatever stood before is kept: what the console wrote and someone else replaced, too.
+    let saved = rig.pot_conf();
+    std::fs::write(rig.layout.pot_conf(), [saved.as_slice(), b"# again\n"].concat()).unwrap();
+    facts(&mut wire, true);
+    until("the second outside change", || outside(&rig).len() == 2);
+    for record in outside(&rig) {
+        for digest in [record.entry.before, record.entry.after].into_iter().flatten() {
+            let command = Command::Backup { file: ManagedFile::PotConf, digest };
+            let Ok(Reply::File { bytes, .. }) = wire.ask(Some(&token), command) else {
+                panic!("{digest} of record {} is not kept", record.sequence)
+            };
+            assert_eq!(Digest::of(&bytes), digest);
+        }
+    }
 }
 
 #[test]
