@@ -1,4 +1,5 @@
-//! The cached facts: gathered by a thread of their own, at the start, every minute, and when something has changed.
+//! The cached facts: gathered by a thread of their own, at the start, every minute, and when something has changed: by
+//! the console, or in a watched file.
 //! Nobody waits for a slow probe but who asks for it at the command line.
 
 use super::core::{Executor, lock};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Between the beginnings of two looks at the host.
 const REST: Duration = Duration::from_secs(1);
+/// Between two glances at the journal and the watched files.
+const GLANCE: Duration = Duration::from_secs(2);
 /// Facts younger than this count as present for a plan and for findings at the command line.
 const YOUNG: Duration = Duration::from_secs(2);
 
@@ -111,6 +114,7 @@ impl Executor {
         let mut alarm = self.evidence.rolled_back();
         loop {
             let begun = Instant::now();
+            let traces = self.traces_of_watched();
             self.gather_facts();
             self.look_for_outside_changes();
             self.prune_history_daily();
@@ -137,15 +141,18 @@ impl Executor {
                 if now >= until {
                     break;
                 }
-                // Other processes (the command line) append to the journal: look every few seconds.
-                let pause = if state.wanted { REST } else { Duration::from_secs(2) };
+                // Other processes (the command line) append to the journal, and anyone edits files: look every few
+                // seconds.
+                let pause = if state.wanted { REST } else { GLANCE };
                 let pause = pause.min(until - now);
                 state = self.facts.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
                 if !state.wanted && !state.stop {
                     drop(state);
                     self.evidence.tell();
                     self.tell_of_runs();
+                    let changed = self.traces_of_watched() != traces;
                     state = lock(&self.facts.state);
+                    state.wanted |= changed;
                 }
             }
         }

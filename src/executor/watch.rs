@@ -1,5 +1,5 @@
-//! Files that someone changed outside of the console: noticed at the start and at every look at the host, recorded
-//! with the difference.
+//! Files that someone changed outside of the console: noticed at the start and within seconds, recorded with the
+//! difference.
 //!
 //! What was last known stands in `watched.json` in the private folder, the content among the kept versions. A change
 //! of our own is noted there by whoever makes it; the look itself is taken only while nobody holds the change lock.
@@ -20,6 +20,7 @@ use crate::settings::{self, Settings};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ const RECORDS_LOOKED_AT: u64 = 500;
 const AFTER_RUN: Duration = Duration::from_secs(5);
 /// How often the history is looked through for what is too old.
 const DAY: Duration = Duration::from_hours(24);
+
+/// Device, inode, size, and when the inode last changed: with whatever is written.
+pub(super) type Trace = (u64, u64, u64, (i64, i64));
 
 /// What was last known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +150,14 @@ impl Executor {
             Err(FileError::Missing(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What the watched files look like from outside: another one of them differs in that.
+    pub(super) fn traces_of_watched(&self) -> [Option<Trace>; WATCHED.len()] {
+        WATCHED.map(|file| {
+            let found = std::fs::metadata(self.managed_path(file)).ok()?;
+            Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
+        })
     }
 
     /// Looks whether a watched file is another than the one that is known, and records that.
