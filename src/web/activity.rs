@@ -190,7 +190,7 @@ async fn reading<T: Send + 'static>(
     reading_in(visitor, turn, read).await
 }
 
-/// The thread keeps the turn: it reads on for a while when the browser has gone.
+/// The thread keeps the turn. When the browser has gone it reads the file that it has open, and no further one.
 async fn reading_in<T: Send + 'static>(
     visitor: &Visitor,
     turn: SemaphorePermit<'static>,
@@ -198,16 +198,22 @@ async fn reading_in<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let visitor = visitor.clone();
     let runtime = tokio::runtime::Handle::current();
+    let waited_for = Arc::new(());
+    let wanted = Arc::downgrade(&waited_for);
     let mut open = move |index: usize| -> Result<File, String> {
+        if wanted.strong_count() == 0 {
+            return Err("nobody waits for it any more".to_owned());
+        }
         let generation = u32::try_from(index).map_err(|error| error.to_string())?;
         runtime.block_on(visitor.open_log(generation)).map(|(file, _)| file).map_err(|refusal| refusal.message)
     };
-    tokio::task::spawn_blocking(move || {
+    let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         read(&mut open)
     })
-    .await
-    .map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
+    .await;
+    drop(waited_for);
+    done.map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
 }
 
 /// A turn, or the words that all are taken.
