@@ -108,20 +108,10 @@ impl What {
                 pf_file: place_of(global, pf_file.as_deref())?,
             },
             Self::CleanUp { items } => Operation::CleanUp { items: named::<Leftover>(items)? },
-            Self::Restore { file, digest } => {
-                let known = [
-                    ManagedFile::PotConf,
-                    ManagedFile::PfConf,
-                    ManagedFile::RcConf,
-                    ManagedFile::LoaderConf,
-                    ManagedFile::SyslogConf,
-                    ManagedFile::NewsyslogConf,
-                ];
-                match known.into_iter().find(|known| known.name() == file) {
-                    Some(file) => Operation::Restore { backup: *digest, file },
-                    None => bail!("no versions are kept of {file}"),
-                }
-            }
+            Self::Restore { file, digest } => match ManagedFile::of_name(file) {
+                Some(file) => Operation::Restore { backup: *digest, file },
+                None => bail!("no versions are kept of {file}"),
+            },
         })
     }
 }

@@ -6,7 +6,7 @@ use super::facts::FactsCache;
 use super::permissions;
 use super::running::EXPORTS;
 use super::server::Hints;
-use super::versions::{MANAGED, Versions};
+use super::versions::Versions;
 use crate::accounts::password::Hasher;
 use crate::accounts::session::Sessions;
 use crate::accounts::store::Accounts;
@@ -17,7 +17,7 @@ use crate::journal::record::{Action, Entry, Method, Outcome, Record, Stage};
 use crate::journal::{Journal, JournalError, Opening};
 use crate::layout::Layout;
 use crate::operations::engine::{Engine, EngineSettings, Notify};
-use crate::operations::plan::{Operation, ProofNeeded};
+use crate::operations::plan::{ManagedFile, Operation, ProofNeeded};
 use crate::operations::recorder::Recorder;
 use crate::process::Tools;
 use crate::settings::{ConfirmDestructive, Settings};
@@ -148,7 +148,7 @@ impl Executor {
             return;
         };
         self.close_interrupted_under_lock(at_start);
-        for file in MANAGED {
+        for file in ManagedFile::ALL {
             let _ = files::clear_unfinished(&self.managed_path(file));
         }
     }

@@ -20,16 +20,6 @@ const LONGEST: u64 = 8 << 20;
 /// Versions younger than this are kept however many there are.
 const YOUNG: Duration = Duration::from_hours(90 * 24);
 
-/// All of them.
-pub(super) const MANAGED: [ManagedFile; 6] = [
-    ManagedFile::PotConf,
-    ManagedFile::PfConf,
-    ManagedFile::RcConf,
-    ManagedFile::LoaderConf,
-    ManagedFile::SyslogConf,
-    ManagedFile::NewsyslogConf,
-];
-
 /// Versions of pot.conf that were shown lately.
 #[derive(Default)]
 pub(super) struct Versions {
@@ -98,7 +88,7 @@ impl Executor {
     }
 
     pub(super) fn list_backups(&self, file: Option<ManagedFile>) -> Result<Reply, Refusal> {
-        let current: Vec<(ManagedFile, Option<Digest>)> = MANAGED
+        let current: Vec<(ManagedFile, Option<Digest>)> = ManagedFile::ALL
             .into_iter()
             .map(|file| (file, read_here(&self.managed_path(file), LONGEST).ok().map(|bytes| Digest::of(&bytes))))
             .collect();

@@ -120,14 +120,7 @@ impl Host {
 
     fn files(&self, pf_path: &str) -> Result<HostFiles, Refusal> {
         let mut files = HostFiles::default();
-        for file in [
-            ManagedFile::PotConf,
-            ManagedFile::PfConf,
-            ManagedFile::RcConf,
-            ManagedFile::LoaderConf,
-            ManagedFile::SyslogConf,
-            ManagedFile::NewsyslogConf,
-        ] {
+        for file in ManagedFile::ALL {
             let path = self.path_of(file, pf_path);
             let bytes = match read_limited(&self.on_disk(file, &path), LARGEST) {
                 Ok(bytes) => Some(bytes),

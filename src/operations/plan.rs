@@ -111,6 +111,15 @@ pub enum ManagedFile {
 }
 
 impl ManagedFile {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::PotConf, Self::PfConf, Self::RcConf, Self::LoaderConf, Self::SyslogConf, Self::NewsyslogConf];
+
+    /// The one of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|file| file.name() == name)
+    }
+
     /// Its name in URLs.
     pub fn name(self) -> &'static str {
         match self {

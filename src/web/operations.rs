@@ -346,28 +346,15 @@ impl Options {
                     backup: backup
                         .parse::<Digest>()
                         .map_err(|_| Fault::Invalid("The address names no kept version.".to_owned()))?,
-                    file: managed_file(file)
+                    // As links have it, or as the data of a plan does.
+                    file: ManagedFile::of_name(file)
+                        .or_else(|| serde_json::from_value(file.into()).ok())
                         .ok_or_else(|| Fault::Invalid(format!("No versions are kept of {file:?}.")))?,
                 }
             }
             _ => return Err(Fault::NotFound),
         })
     }
-}
-
-/// The file of that name, as URLs and the data have it.
-fn managed_file(name: &str) -> Option<ManagedFile> {
-    [
-        ManagedFile::PotConf,
-        ManagedFile::PfConf,
-        ManagedFile::RcConf,
-        ManagedFile::LoaderConf,
-        ManagedFile::SyslogConf,
-        ManagedFile::NewsyslogConf,
-    ]
-    .into_iter()
-    .find(|file| file.name() == name)
-    .or_else(|| serde_json::from_value(serde_json::Value::from(name)).ok())
 }
 
 // -- a plan --

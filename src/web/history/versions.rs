@@ -12,16 +12,6 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-/// Every file whose versions are kept.
-const FILES: [ManagedFile; 6] = [
-    ManagedFile::PotConf,
-    ManagedFile::PfConf,
-    ManagedFile::RcConf,
-    ManagedFile::LoaderConf,
-    ManagedFile::SyslogConf,
-    ManagedFile::NewsyslogConf,
-];
-
 /// `templates/history/files.html`: kept versions of files, and two of them compared.
 #[derive(Template)]
 #[template(path = "history/files.html")]
@@ -138,7 +128,7 @@ pub(super) async fn versions(
     name: web::Path<String>,
     wanted: web::Query<Compare>,
 ) -> Result<HttpResponse, Fault> {
-    let file = FILES.into_iter().find(|file| file.name() == name.as_str()).ok_or(Fault::NotFound)?;
+    let file = ManagedFile::of_name(&name).ok_or(Fault::NotFound)?;
     let groups = groups(&visitor, backups(&visitor, Some(file)).await?, &wanted);
     let compared = if wanted.from.is_empty() {
         None
