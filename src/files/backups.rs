@@ -48,7 +48,8 @@ impl Backups {
         Self { dir: layout.private().join("backups") }
     }
 
-    /// Keeps `bytes`, the content of `path`, as a version of `file`; on disk when it returns.
+    /// Keeps `bytes`, the content of `path`, as a version of `file`; on disk when it returns. `record`: the change that
+    /// is about to replace it.
     pub fn keep(&self, file: &str, path: &str, bytes: &[u8], record: Option<u64>) -> Result<Backup, FileError> {
         let _lock = self.lock()?;
         crash_point("backup-begin");
@@ -59,11 +60,18 @@ impl Backups {
         }
         crash_point("backup-kept");
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let backup =
+        let mut backup =
             Backup { file: file.to_owned(), path: path.to_owned(), digest, size, at: Timestamp::now(), record };
         // The index is small (pruned by number): written whole, it can never hold half a line.
         let mut all = self.index()?;
-        all.push(backup.clone());
+        // What was kept when it was found and is replaced now is one version, not two.
+        match all.iter_mut().rev().find(|kept| kept.file == file) {
+            Some(kept) if kept.digest == digest && kept.path == path && kept.record.is_none() => {
+                kept.record = record;
+                backup = kept.clone();
+            }
+            _ => all.push(backup.clone()),
+        }
         self.write_index(&all)?;
         crash_point("backup-listed");
         Ok(backup)

@@ -216,6 +216,23 @@ fn replaces_in(dir: &Path) {
 
 #[cfg(debug_assertions)]
 #[test]
+fn a_version_that_was_found_and_is_replaced_now_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let backups = Backups::of(&private(dir.path()));
+    let keep = |bytes: &[u8], record| backups.keep("pot.conf", "/etc/pot.conf", bytes, record).unwrap();
+    keep(b"one", None);
+    keep(b"one", None);
+    assert_eq!(keep(b"one", Some(4)).record, Some(4));
+    keep(b"two", None);
+    keep(b"one", None);
+    backups.keep("pf.conf", "/etc/pf.conf", b"one", None).unwrap();
+    keep(b"one", Some(9));
+    let kept = backups.list(Some("pot.conf")).unwrap();
+    let told: Vec<_> = kept.iter().map(|kept| (kept.size, kept.digest == Digest::of(b"one"), kept.record)).collect();
+    assert_eq!(told, [(3, true, Some(9)), (3, false, None), (3, true, Some(4))]);
+}
+
+#[test]
 fn a_sudden_death_at_any_step_leaves_the_old_or_the_new_file_and_readable_backups() {
     // A backup writes its object and its index by replacing, too: the third replacement is the file's own.
     let steps = ["begin", "written", "synced", "renamed", "done"];
