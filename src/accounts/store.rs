@@ -91,6 +91,9 @@ pub enum AccountError {
     /// There is no such account.
     #[error("there is no account {0}")]
     Unknown(String),
+    /// The history has another use for the name.
+    #[error("the history calls {0} what no account did: take another name")]
+    Reserved(String),
     /// There is such an account already.
     #[error("there is an account {0} already")]
     Exists(String),
@@ -100,6 +103,14 @@ pub enum AccountError {
     /// Too many accounts.
     #[error("there are {MOST} accounts already")]
     TooMany,
+}
+
+/// The history's names of what no account did: the command line's, the console's own, and of whoever is not known.
+const RESERVED: [&str; 3] = ["root", "pot-console", "nobody"];
+
+fn not_reserved(account: &Account) -> Result<(), AccountError> {
+    let name = account.name.as_str();
+    if RESERVED.contains(&name) { Err(AccountError::Reserved(name.to_owned())) } else { Ok(()) }
 }
 
 /// The identity of a file's content, without reading it.
@@ -146,8 +157,9 @@ impl Accounts {
     /// Adds an account.
     ///
     /// # Errors
-    /// [`AccountError::Exists`], [`AccountError::TooMany`], or the file's.
+    /// [`AccountError::Exists`], [`AccountError::Reserved`], [`AccountError::TooMany`], or the file's.
     pub fn add(&self, account: Account) -> Result<(), AccountError> {
+        not_reserved(&account)?;
         self.change(|accounts| {
             if accounts.iter().any(|other| other.name == account.name) {
                 return Err(AccountError::Exists(account.name.to_string()));
@@ -166,6 +178,7 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::Exists`] when there is any account, or the file's.
     pub fn add_first(&self, account: Account) -> Result<(), AccountError> {
+        not_reserved(&account)?;
         self.change(|accounts| match accounts.first() {
             Some(first) => Err(AccountError::Exists(first.name.to_string())),
             None => {
@@ -300,6 +313,17 @@ mod tests {
             hash: Hasher::default().hash("correct horse").unwrap(),
             last_sign_in: None,
             addresses: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn nobody_is_called_what_the_history_calls_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let accounts = Accounts::of(dir.path());
+        for name in RESERVED {
+            let account = account(name, Role::Admin);
+            assert!(matches!(accounts.add_first(account.clone()), Err(AccountError::Reserved(_))), "{name}");
+            assert!(matches!(accounts.add(account), Err(AccountError::Reserved(_))), "{name}");
         }
     }
 

@@ -237,13 +237,14 @@ fn newest(
     let mut outcomes: BTreeMap<u64, Record> = BTreeMap::new();
     let mut acts = Vec::new();
     if end < known.last {
-        // The outcomes of what stands before the cursor may stand behind it.
+        // The outcomes of what stands before the cursor may stand behind it: a run can wait long for its end.
         let mut after = end;
-        while after < known.last.min(end + STEP) {
+        while after < known.last {
             let some = part(local, after, STEP)?.records;
             let Some(last) = some.last() else { break };
             after = last.sequence;
-            outcomes.extend(some.into_iter().filter_map(|record| Some((record.entry.intent?, record))));
+            let ended = some.into_iter().filter_map(|record| Some((record.entry.intent?, record)));
+            outcomes.extend(ended.filter(|(intent, _)| *intent <= end));
         }
     }
     while end >= known.first && end > 0 {

@@ -27,7 +27,10 @@ impl From<AccountError> for Refusal {
                 RefusalKind::Failed
             }
             AccountError::Unknown(_) => RefusalKind::NotFound,
-            AccountError::Exists(_) | AccountError::LastAdmin(_) | AccountError::TooMany => RefusalKind::Limit,
+            AccountError::Exists(_)
+            | AccountError::Reserved(_)
+            | AccountError::LastAdmin(_)
+            | AccountError::TooMany => RefusalKind::Limit,
         };
         let refusal = Refusal::new(kind, format!("{error}."));
         if kind == RefusalKind::Failed { refusal } else { refusal.on("name") }

@@ -1055,8 +1055,11 @@ fn is_meta(byte: u8) -> bool {
 /// Text for a reason: one line, not too long, printable.
 pub(super) fn quote(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(4 * QUOTED)).unwrap_or(bytes));
-    let mut shown: String =
-        text.chars().take(QUOTED).map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let mut shown: String = text
+        .chars()
+        .take(QUOTED)
+        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .collect();
     if text.chars().count() > QUOTED || bytes.len() > 4 * QUOTED {
         shown.push('…');
     }

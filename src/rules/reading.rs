@@ -52,7 +52,9 @@ pub(super) fn unquoted_blank(view: &View<'_>) -> Vec<Finding> {
             };
             let what = if command.meant.is_some() { "A list" } else { "A value with a blank" };
             let message = format!("sh would run the command `{run}` here, as root, and {stays}. {what} needs quotes.");
+            // Setting what is set already would leave this line.
             let list = command.meant.as_ref().map(|(_, list)| list.as_str());
+            let list = list.filter(|list| view.value(name) != Some(*list));
             Some(Finding::error("unquoted-blank", &[name], message).at(command.line).perhaps_mended_by(name, list))
         })
         .collect()
@@ -479,6 +481,11 @@ mod tests {
         assert_eq!(found(&own.replace("=vlan20 vlan30", "=\"vlan20 vlan30\"")), []);
         let vpn = found("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=192.168.0.0/24 192.168.10.0/24\n");
         assert_eq!(mends(the("unquoted-blank", &vpn), "POT_VPN_NETWORKS"), Some("192.168.0.0/24 192.168.10.0/24"));
+        // What is set already needs no fix, and none would take the line away.
+        let twice = found("POT_EXTRA_EXTIF=\"vlan20 vlan30\"\nPOT_EXTRA_EXTIF=vlan20 vlan30\n");
+        assert_eq!(the("unquoted-blank", &twice).fix, None);
+        // A control character is seen where it stands.
+        assert!(found("POT_(\u{85}\u{85}\n")[0].message.contains("`\u{fffd}\u{fffd}`"));
     }
 
     #[test]

@@ -462,7 +462,13 @@ async fn act_of(visitor: &Visitor, record: u64) -> Result<Act, Fault> {
     }
     let first = history.first().await.map_err(trouble)?.unwrap_or(1);
     let last = history.last().await.map_err(trouble)?.map_or(0, |(last, _)| last);
-    let why = if record > 0 && record < first {
+    let behind = visitor.state().history.progress();
+    let why = if (last + 1..=behind.journal).contains(&record) || (record > last && behind.problem.is_some()) {
+        let why = behind.problem.map_or(String::new(), |problem| format!(": {problem}"));
+        format!(
+            "Record {record} cannot be shown yet: this list is behind the journal and ends with record {last}{why}."
+        )
+    } else if record > 0 && record < first {
         format!("Record {record} was dropped because of its age: the history begins with record {first} now.")
     } else {
         format!("There is no record {record}: the history ends with record {last}.")
