@@ -330,11 +330,11 @@ impl Executor {
         }
     }
 
-    /// What a run changed with pot's own commands, not with a file of the console's: its record has no values.
+    /// What changed while a run held the host: pot's own commands did it, as far as is known. The plan has no values.
     fn record_changed_by_run(&self, change: &Changed<'_>, run: u64, operation: &str) {
         let mut entry = own(Action::Run, change.path, Outcome::Done, String::new());
         entry.run = Some(run);
-        self.say_what(&mut entry, change, &format!("by {operation} (run {run})"));
+        self.say_what(&mut entry, change, &format!("while {operation} ran (run {run})"));
         if let Err(refusal) = self.evidence.append(entry) {
             tracing::error!("what a run changed could not be recorded: {refusal}");
         }

@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::guard::Visitor;
 use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages};
 use crate::activity::parse_time;
-use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
+use crate::audit::{Act, CSV_HEAD, Cursor, Filter, FollowError, ParameterChange, csv_line, json_line};
 use crate::diff::{Diff, Line, Side};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, ExportFormat, Reply, VerifyView};
@@ -290,6 +290,8 @@ fn outcome(action: Action, stage: Stage, outcome: Option<Outcome>) -> (&'static 
         None => ("recorded", tick),
         Some(Outcome::Done) => match action {
             Action::Configuration | Action::Restore => ("saved", tick),
+            // What was seen while it ran, not how it ended.
+            Action::Run if stage == Stage::Event => ("recorded", tick),
             Action::Run | Action::Readiness => ("as planned", tick),
             Action::Outside => ("recorded", Icon::new("outside", "", "is-warn")),
             _ => ("done", tick),
@@ -527,10 +529,12 @@ async fn verify(visitor: Visitor) -> Result<HttpResponse, Fault> {
         return Err(Fault::other_reply());
     };
     let state = visitor.state();
-    let difference = crate::audit::compare_all(state.history.up_to_date().await, &state.client)
-        .await
-        .map_err(|error| Fault::Unexpected(format!("comparing the list with the journal: {error}")))?
-        .in_words();
+    let difference = match crate::audit::compare_all(state.history.up_to_date().await, &state.client).await {
+        Ok(differences) => differences.in_words(),
+        // A table that is gone, for one.
+        Err(FollowError::Store(error)) => Some(format!("it cannot be read ({error})")),
+        Err(error) => return Err(Fault::Unexpected(format!("comparing the list with the journal: {error}"))),
+    };
     let notice = match (&view.problem, &difference) {
         (Some(problem), _) => Notice::failed(format!("The journal is not sound: {problem}")),
         (None, Some(difference)) => Notice::failed(format!(
