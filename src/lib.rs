@@ -17,12 +17,12 @@
 //! | [`accounts`] | users, passwords, roles, sessions, proofs (root side) |
 //! | [`operations`] | init, vnet-start, de-init …: plan, run, verify, revert (root side) |
 //! | [`journal`] | the chain: append, verify, checkpoints |
-//! | [`files`] | atomic replace, backups, limits on paths |
 //! | [`host`] | the probes that gather facts about the host |
 //! | [`refusal`] | why something was not done, in words: what operations and the executor answer with |
 //! | [`rules`] | findings, limits and readings: pure functions of (configuration, facts) |
 //! | [`facts`] | what is known about a host: data only |
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
+//! | [`files`] | where paths lead and who can change them, atomic replace, backups |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
 //! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`] | leaves: where files stand, line differences, SHA-256 and passwords as types |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |

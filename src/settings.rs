@@ -33,6 +33,10 @@ pub struct Settings {
     pub confirm_destructive: ConfirmDestructive,
     /// pf's rules file when it is not the one that `sysrc -n pf_rules` names: entries that an operation may touch.
     pub pf_files: Vec<String>,
+    /// Programs that admins may name as POT_EXPORT_PORTS_PF_RULES_HOOK, which `pot start` runs as root.
+    pub hooks: Vec<String>,
+    /// Files that admins may name as POT_DEFAULT_SIGNATURE_PUBKEY, which decides whose images are trusted.
+    pub public_keys: Vec<String>,
     /// How many versions of a file are kept at least (1 to 10000).
     pub backups: u32,
     /// Seconds between two looks at the host (10 to 3600).
@@ -104,6 +108,8 @@ impl Default for Settings {
             reason_required: false,
             confirm_destructive: ConfirmDestructive::Password,
             pf_files: Vec::new(),
+            hooks: Vec::new(),
+            public_keys: Vec::new(),
             backups: 50,
             refresh_seconds: 60,
             command_seconds: 120,
@@ -222,8 +228,11 @@ impl Settings {
                 return out(name, format!("{} records", keep.records), "0 to 100000000 records");
             }
         }
-        if let Some(wrong) = self.pf_files.iter().find(|file| !is_plain_absolute(file)) {
-            return out("pf_files", wrong.clone(), "absolute paths without .. or //");
+        for (name, files) in [("pf_files", &self.pf_files), ("hooks", &self.hooks), ("public_keys", &self.public_keys)]
+        {
+            if let Some(wrong) = files.iter().find(|file| !is_plain_absolute(file)) {
+                return out(name, wrong.clone(), "absolute paths without .. or //");
+            }
         }
         Ok(())
     }
@@ -256,6 +265,8 @@ impl Settings {
             ("reason_required", self.reason_required.to_string()),
             ("confirm_destructive", confirmed_by.to_owned()),
             ("pf_files", list(&self.pf_files)),
+            ("hooks", list(&self.hooks)),
+            ("public_keys", list(&self.public_keys)),
             ("backups", self.backups.to_string()),
             ("refresh_seconds", self.refresh_seconds.to_string()),
             ("command_seconds", self.command_seconds.to_string()),
@@ -322,6 +333,8 @@ mod tests {
             ("listen = [\"localhost\"]", "listen"),
             ("user = \"root\"", "user"),
             ("pf_files = [\"/etc/../x\"]", "pf_files"),
+            ("hooks = [\"hook\"]", "hooks"),
+            ("public_keys = [\"/etc//key\"]", "public_keys"),
             ("[history.visits]\ndays = 0\nrecords = 1", "history.visits"),
             ("[history]\nforever = true", "forever"),
             ("[tls]\ncertificate = \"/a\"", "key"),

@@ -984,6 +984,234 @@ fn anchors_that_an_earlier_pot_put_at_the_top_are_mended_by_init() {
     assert_eq!(bench.tool("sbin", "pfctl", &["-nf", "/etc/pf.conf"]), "");
 }
 
+impl Bench {
+    /// Keeps a file elsewhere and puts a link to it in its place, as whoever keeps a host's files together does.
+    fn keep_elsewhere(&self, path: &str, target: &str, link: &str) {
+        let [path, target] = [path, target].map(|path| self.root.join(path.trim_start_matches('/')));
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::rename(&path, &target).unwrap();
+        std::os::unix::fs::symlink(link, &path).unwrap();
+    }
+
+    fn is_link(&self, path: &str) -> bool {
+        self.root.join(path.trim_start_matches('/')).is_symlink()
+    }
+
+    fn mode(&self, path: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.root.join(path.trim_start_matches('/'));
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn facts(&self) -> pot_console::facts::HostFacts {
+        let layout = Layout::new(&self.root, None);
+        let read = |path: std::path::PathBuf| {
+            pot_console::potconf::Document::parse(&std::fs::read(path).unwrap_or_default()).unwrap()
+        };
+        let configuration =
+            pot_console::potconf::Configuration::new(read(layout.default_conf()), read(layout.pot_conf()));
+        let input = pot_console::host::GatherInput::new(&configuration, &[]);
+        pot_console::host::gather(&layout, &Tools::find(&layout), &input)
+    }
+}
+
+/// Words of the plan's blockers, one a line.
+fn blockers(plan: &Plan) -> String {
+    plan.blockers.iter().map(|one| format!("{} {}\n", one.problem, one.remedy)).collect()
+}
+
+const LINKED: [(&str, &str, &str); 3] = [
+    ("/etc/pf.conf", "/usr/local/etc/host/pf.conf", "/usr/local/etc/host/pf.conf"),
+    ("/etc/rc.conf", "/usr/local/etc/host/rc.conf", "../usr/local/etc/host/rc.conf"),
+    ("/boot/loader.conf", "/usr/local/etc/host/loader.conf", "/usr/local/etc/host/loader.conf"),
+];
+
+#[test]
+fn files_that_are_links_stay_links_and_what_they_lead_to_is_changed() {
+    for (place_anchors, merge_syslogd_flags) in [(true, true), (false, false)] {
+        let bench = Bench::new(Scenario::Default);
+        if !place_anchors {
+            // Where pot's lines at the top are no harm.
+            bench.write("/etc/pf.conf", "pass all\n");
+        }
+        let rc = bench.read("/etc/rc.conf");
+        bench.write("/etc/rc.conf", &format!("{rc}syslogd_flags=\"-s\"\npot_enable=\"YES\"\n"));
+        for (path, target, link) in LINKED {
+            bench.keep_elsewhere(path, target, link);
+        }
+        let facts = bench.facts();
+        assert_eq!(facts.paths.get().unwrap()["/etc/pf.conf"].real_path(""), "/usr/local/etc/host/pf.conf");
+        assert!(facts.files.get().unwrap()["/etc/rc.conf"].is_some());
+
+        let init = Operation::Init {
+            place_anchors,
+            merge_syslogd_flags,
+            minimal: false,
+            leave_syslogd: false,
+            leave_pf: false,
+            pf_file: None,
+        };
+        let run = bench.run(init);
+        assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+        assert!(bench.output(run.id).contains("$ pot init -v -s -p \n"), "{}", bench.output(run.id));
+        assert!(bench.read("/usr/local/etc/host/pf.conf").contains("nat-anchor pot-nat\n"));
+        assert!(bench.read("/usr/local/etc/host/rc.conf").contains("syslogd_flags=\"-b 127.0.0.1 -b 10.192.0.1 -a"));
+        let prepare = Operation::Prepare { items: vec![Preparation::EnableRacct, Preparation::DisableVtnetLro] };
+        assert_eq!(bench.run(prepare).state, RunState::AsPlanned);
+        assert!(bench.read("/usr/local/etc/host/loader.conf").contains("kern.racct.enable=1"));
+        let run = bench.run(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+        assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+        assert!(!bench.read("/usr/local/etc/host/pf.conf").contains("pot-nat"));
+        let run = bench.run(Operation::CleanUp { items: vec![Leftover::SyslogdFlags, Leftover::PotEnable] });
+        assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+        let rc = bench.read("/usr/local/etc/host/rc.conf");
+        assert!(!rc.contains("10.192.0.1") && !rc.contains("pot_enable"), "{rc}");
+        for (path, ..) in LINKED {
+            assert!(bench.is_link(path), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_link_over_a_folder_of_others_stops_only_what_writes_that_file() {
+    let leaving = |leave_syslogd, leave_pf| Operation::Init {
+        place_anchors: true,
+        merge_syslogd_flags: true,
+        minimal: false,
+        leave_syslogd,
+        leave_pf,
+        pf_file: None,
+    };
+    let prepare = Operation::Prepare { items: vec![Preparation::EnableRacct] };
+    let de_init = |minimal| Operation::DeInit { stop_pots: false, minimal, pf_file: None };
+    for (path, writes, free) in [
+        (
+            "/etc/pf.conf",
+            vec![leaving(false, false), de_init(false), VNET],
+            vec![leaving(false, true), de_init(true), prepare.clone()],
+        ),
+        (
+            "/etc/rc.conf",
+            vec![leaving(false, false)],
+            vec![leaving(true, false), de_init(false), VNET, prepare.clone()],
+        ),
+        ("/boot/loader.conf", vec![prepare], vec![leaving(false, false), de_init(false), VNET]),
+    ] {
+        let bench = initialised();
+        let target = format!("/home/anna/{}", path.rsplit('/').next().unwrap());
+        bench.keep_elsewhere(path, &target, &target);
+        bench.mode("/home/anna", 0o777);
+        let why =
+            format!("{path} is a link to {target}, and others than root can change /home/anna: give that to root");
+        let finding = pot_console::rules::check(
+            &pot_console::rules::Subject::new(&pot_console::potconf::Configuration::new(
+                pot_console::potconf::Document::parse(b"").unwrap(),
+                pot_console::potconf::Document::parse(b"").unwrap(),
+            ))
+            .on(Some(&bench.facts())),
+        );
+        assert!(finding.iter().any(|one| one.code == "link-not-followed" && one.message.starts_with(&why)), "{path}");
+        for operation in writes {
+            let words = blockers(&bench.plan(operation.clone()));
+            assert!(words.contains(&why), "{path} {operation:?}: {words}");
+        }
+        for operation in free {
+            let words = blockers(&bench.plan(operation.clone()));
+            assert!(!words.contains(path), "{path} {operation:?}: {words}");
+        }
+        // As advised: then everything goes on.
+        bench.mode("/home/anna", 0o755);
+        assert!(!blockers(&bench.plan(leaving(false, false))).contains("is a link"));
+    }
+}
+
+#[test]
+fn anchors_whose_lines_end_in_a_carriage_return_are_none_wherever_they_are_counted() {
+    let bench = Bench::new(Scenario::Default);
+    bench.write("/etc/pf.conf", "# by a text editor elsewhere\r\nnat-anchor pot-nat\r\nrdr-anchor \"pot-rdr/*\"\r\n");
+    assert_eq!(bench.facts().pf_file.get().unwrap().anchor_lines, (0, 0));
+    let plan = bench.plan(INIT);
+    assert_eq!(state_of(&plan, "anchors in"), StepState::Done, "nothing is written: {:#?}", plan.steps);
+    let words = blockers(&plan);
+    assert!(words.contains("line 2 holds a carriage return (CR), which pf refuses"), "{words}");
+    bench.tool("sbin", "kldload", &["pf"]);
+    assert!(bench.tool("sbin", "pfctl", &["-nf", "/etc/pf.conf"]).contains("syntax error"));
+    // pot itself sees none either, and its sed takes none out.
+    bench.tool("usr/local/bin", "pot", &["init"]);
+    assert!(bench.read("/etc/pf.conf").starts_with("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n# by a text"));
+    assert_eq!(bench.facts().pf_file.get().unwrap().anchor_lines, (1, 1));
+}
+
+#[test]
+fn a_folder_that_really_is_one_of_the_systems_is_not_given_to_pot() {
+    let bench = Bench::new(Scenario::Default);
+    let rc_d = bench.root.join("usr/local/etc/rc.d");
+    std::fs::create_dir_all(bench.root.join("home/anna")).unwrap();
+    std::os::unix::fs::symlink("/usr/local/etc", bench.root.join("home/anna/c")).unwrap();
+    let before = std::fs::metadata(&rc_d).unwrap();
+    for name in ["POT_FS_ROOT", "POT_CACHE", "POT_TMP"] {
+        let old = bench.read("/usr/local/etc/pot/pot.conf");
+        bench.set(name, "/home/anna/c/rc.d");
+        let plan = bench.plan(INIT);
+        let words = blockers(&plan);
+        assert!(words.contains(&format!("{name} cannot be `/home/anna/c/rc.d`: ")), "{name}: {words}");
+        assert!(bench.start(&plan).is_err());
+        bench.write("/usr/local/etc/pot/pot.conf", &old);
+        // A version that brings it is held to the same.
+        let bad = pot_console::files::Backups::of(&Layout::new(&bench.root, None))
+            .keep("pot.conf", "/usr/local/etc/pot/pot.conf", format!("{name}=/home/anna/c/rc.d\n").as_bytes(), None)
+            .unwrap();
+        let plan = bench.plan(Operation::Restore { backup: bad.digest, file: ManagedFile::PotConf });
+        assert!(blockers(&plan).contains("it really is `/usr/local/etc/rc.d`"), "{name}: {}", blockers(&plan));
+        // Nor may anybody be able to turn the link later.
+        bench.set(name, "/home/anna/pot");
+        bench.mode("/home/anna", 0o777);
+        let words = blockers(&bench.plan(INIT));
+        assert!(words.contains("others can change `/home/anna`: give it to root"), "{name}: {words}");
+        bench.mode("/home/anna", 0o755);
+        assert!(!blockers(&bench.plan(INIT)).contains(&format!("{name} cannot be")), "{name}");
+        bench.write("/usr/local/etc/pot/pot.conf", &old);
+    }
+    let after = std::fs::metadata(&rc_d).unwrap();
+    use std::os::unix::fs::MetadataExt as _;
+    assert_eq!((before.mode(), before.gid()), (after.mode(), after.gid()));
+}
+
+#[test]
+fn a_place_that_stands_and_is_not_used_blocks_nothing() {
+    let bench = initialised();
+    bench.set("POT_CACHE", "/home/anna/cache");
+    bench.set("POT_EXPORT_PORTS_PF_RULES_HOOK", "/home/anna/hook");
+    std::fs::create_dir_all(bench.root.join("home/anna")).unwrap();
+    bench.mode("/home/anna", 0o777);
+    let vnet = blockers(&bench.plan(VNET));
+    assert!(!vnet.contains("POT_CACHE") && !vnet.contains("HOOK"), "{vnet}");
+    assert!(blockers(&bench.plan(INIT)).contains("POT_CACHE cannot be"));
+    // A version with the same places is no news.
+    let text = format!("{}# the same\n", bench.read("/usr/local/etc/pot/pot.conf"));
+    let same = pot_console::files::Backups::of(&Layout::new(&bench.root, None))
+        .keep("pot.conf", "/usr/local/etc/pot/pot.conf", text.as_bytes(), None)
+        .unwrap();
+    let plan = bench.plan(Operation::Restore { backup: same.digest, file: ManagedFile::PotConf });
+    assert_eq!(blockers(&plan), "");
+}
+
+#[test]
+fn tmp_as_a_link_is_used_where_it_is_and_nobody_is_told_to_change_it() {
+    let bench = Bench::new(Scenario::Default);
+    std::fs::create_dir_all(bench.root.join("var/tmp")).unwrap();
+    bench.mode("/var/tmp", 0o1777);
+    let _ = std::fs::remove_dir_all(bench.root.join("tmp"));
+    std::os::unix::fs::symlink("var/tmp", bench.root.join("tmp")).unwrap();
+    bench.set("POT_TMP", "/tmp");
+    for operation in [INIT, VNET] {
+        let words = blockers(&bench.plan(operation));
+        assert!(!words.contains("POT_TMP") && !words.contains("install -d"), "{words}");
+    }
+    let run = bench.run(INIT);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+}
+
 #[test]
 fn an_invalid_pf_conf_keeps_nobody_from_removing_pot() {
     let bench = initialised();

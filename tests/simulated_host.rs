@@ -57,6 +57,13 @@ impl Host {
         command
     }
 
+    /// Puts a file elsewhere and a link to it in its place.
+    fn link(&self, path: &str, target: &str) {
+        fs::create_dir_all(self.path(target).parent().expect("a folder")).expect("a folder in the root");
+        fs::rename(self.path(path), self.path(target)).expect("a file in the root");
+        std::os::unix::fs::symlink(target, self.path(path)).expect("a link in the root");
+    }
+
     fn run(&self, line: &[&str]) -> Answer {
         let output = self.command(line).output().expect("a simulated tool");
         Answer {
@@ -556,4 +563,45 @@ fn hosts_with_ten_thousand_datasets_are_listed_in_time() {
     assert!(listed.lines().count() > 10_000);
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!(host.out("zfs list -Hp -o used zroot/pot00001"), host.out("zfs list -Hp -o used zroot/tmp"));
+}
+
+/// As seen on 15.0, and as sysrc.subr and sed's main.c say: a line is added with `>>`, a change comes with mv(1).
+#[test]
+fn a_link_at_rc_conf_or_pf_conf_is_treated_as_freebsds_tools_do() {
+    let host = Host::new(Scenario::Default);
+    host.write("/etc/rc.conf", "hostname=\"a\"\nsyslogd_flags=\"-s\"\n");
+    host.link("/etc/rc.conf", "/usr/local/etc/host/rc.conf");
+    assert_eq!(host.run(&["sysrc", "pot_enable=YES"]).status, 0);
+    assert!(host.path("/etc/rc.conf").is_symlink());
+    assert!(host.read("/usr/local/etc/host/rc.conf").ends_with("pot_enable=\"YES\"\n"));
+    let kept = host.read("/usr/local/etc/host/rc.conf");
+    for change in [&["sysrc", "syslogd_flags=-ss"][..], &["sysrc", "-x", "pot_enable"][..]] {
+        let mode = host.path("/etc/rc.conf").symlink_metadata().expect("rc.conf").permissions().mode();
+        assert_eq!(host.run(change).status, 0);
+        assert!(!host.path("/etc/rc.conf").is_symlink(), "a plain file took its place ({mode:o} before)");
+        let mode = host.path("/etc/rc.conf").symlink_metadata().expect("rc.conf").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755);
+        assert_eq!(host.read("/usr/local/etc/host/rc.conf"), kept, "what it led to is as it was");
+        fs::remove_file(host.path("/etc/rc.conf")).expect("rc.conf");
+        std::os::unix::fs::symlink("/usr/local/etc/host/rc.conf", host.path("/etc/rc.conf")).expect("a link");
+    }
+    host.write("/etc/pf.conf", "nat-anchor pot-nat\npass\n");
+    host.link("/etc/pf.conf", "/usr/local/etc/host/pf.conf");
+    let answer = host.run(&["sed", "-i", "", "/^nat-anchor pot-nat$/d", "/etc/pf.conf"]);
+    assert_eq!(
+        (answer.status, answer.err.trim()),
+        (1, "sed: /etc/pf.conf: in-place editing only works for regular files")
+    );
+    assert_eq!(host.read("/usr/local/etc/host/pf.conf"), "nat-anchor pot-nat\npass\n");
+    assert_eq!(answer.out, "");
+}
+
+#[test]
+fn a_variable_is_taken_out_of_every_file_that_rc_reads() {
+    let host = Host::new(Scenario::Default);
+    host.append("/etc/rc.conf", "pot_enable=\"YES\"\n");
+    host.write("/etc/rc.conf.local", "pot_enable=\"NO\"\nx=\"1\"\n");
+    assert_eq!(host.run(&["sysrc", "-x", "pot_enable"]).status, 0);
+    assert!(!host.read("/etc/rc.conf").contains("pot_enable"));
+    assert_eq!(host.read("/etc/rc.conf.local"), "x=\"1\"\n");
 }

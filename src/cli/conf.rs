@@ -139,17 +139,15 @@ impl Files {
 
 fn read(layout: &Layout, path: &Path) -> anyhow::Result<Document> {
     let shown = layout.shown(path);
-    // Whoever may read it here may read what it links to; only writing asks where a link leads.
-    let target = match path.canonicalize() {
-        Ok(target) => target,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let bytes = match files::HostPath::of(layout, path).and_then(|file| file.read(LARGEST as u64)) {
+        Ok(bytes) => bytes,
+        Err(files::FileError::Missing(_)) => {
             anyhow::bail!(
                 "{shown} does not exist: is pot installed? (`pkg install pot`, or name its folder with --etc)"
             )
         }
         Err(error) => return Err(error).with_context(|| format!("{shown} cannot be read")),
     };
-    let bytes = files::read_limited(&target, LARGEST as u64)?;
     Document::parse(&bytes).with_context(|| format!("{shown} cannot be read as a configuration"))
 }
 
@@ -419,13 +417,10 @@ fn outlook(layout: &Layout, files: &Files, edits: &[Edit]) -> anyhow::Result<Res
     {
         return refused(RefusalKind::Limit, &against, Some(&against.parameter));
     }
-    for edit in edits {
-        if let EditAction::Set(value) = &edit.action {
-            let state = facts.paths.get().and_then(|paths| paths.get(value));
-            if let Err(against) = limits::check_path(edit.name.as_str(), value, state) {
-                return refused(RefusalKind::Limit, &against, Some(edit.name.as_str()));
-            }
-        }
+    let look = |path: &str| crate::host::path_state(layout, path).ok();
+    let places = limits::check_places(&after, &limits::changed_places(old, &after), &look);
+    if let Some(against) = places.first() {
+        return refused(RefusalKind::Limit, against, Some(&against.parameter));
     }
     let findings = findings(&after, Some(&facts));
     let standing = self::findings(old, Some(&facts));

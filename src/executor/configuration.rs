@@ -5,18 +5,19 @@ use super::protocol::{ConfigurationView, Reply, ReviewView};
 use super::signing::sentence;
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::facts::{PathKind, PathState};
-use crate::files::{self, Busy, Expected, FileError, Lock};
+use crate::files::{self, Busy, Expected, FileError, HostPath, Lock};
+use crate::host::path_state;
 use crate::journal::record::{Action, Change, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::platform::crash_point;
-use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, Kind, LARGEST};
+use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, LARGEST};
 use crate::refusal::{Collision, Conflict, Refusal, RefusalKind};
-use crate::rules::{self, Finding, Subject, limits};
+use crate::rules::limits::{self, Against, Named};
+use crate::rules::{self, Finding, Subject};
 use jiff::Timestamp;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Most edits in one request: more than a form has fields.
@@ -90,30 +91,11 @@ impl From<EditError> for Refusal {
     }
 }
 
-/// Reads a configuration file, through a symbolic link only to a file of the same folder.
-pub(super) fn read_here(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
-    files::read_limited(&within_its_folder(path)?, most)
-}
-
-fn within_its_folder(path: &Path) -> Result<PathBuf, FileError> {
-    if !path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
-        return Ok(path.to_owned());
-    }
-    let system = |source| FileError::System { doing: "following", path: path.to_owned(), source };
-    let target = path.canonicalize().map_err(system)?;
-    let folder = path.parent().unwrap_or(Path::new("/")).canonicalize().map_err(system)?;
-    if target.parent() == Some(&folder) {
-        Ok(target)
-    } else {
-        Err(FileError::LinkLeaves { path: path.to_owned(), target })
-    }
-}
-
 impl Executor {
     /// Reads both files.
     pub(super) fn read_configuration(&self) -> Result<Files, Refusal> {
         let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
-        let read = |path: &Path| match read_here(path, most) {
+        let read = |path: &Path| match HostPath::of(&self.layout, path).and_then(|file| file.read(most)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(FileError::Missing(_)) => Ok(None),
             Err(error) => Err(unreadable(&error.to_string())),
@@ -266,7 +248,7 @@ impl Executor {
         } else {
             Expected::Absent
         };
-        files::replace(path, &expected, new.bytes(), &crash_point)?;
+        files::replace(&HostPath::of(&self.layout, path)?.real, &expected, new.bytes(), &crash_point)?;
         self.prune_backups();
         Ok(())
     }
@@ -300,58 +282,39 @@ impl Executor {
             let EditAction::Set(value) = &edit.action else { continue };
             let name = edit.name.as_str();
             limits::check(name, value)
-                .and_then(|()| {
-                    // What root runs or trusts must stand there already; where it mounts must be no link.
-                    let names_a_path = edit.name.parameter().is_some_and(|known| {
-                        matches!(known.kind, Kind::ExecutablePath | Kind::FilePath | Kind::Folder) && !value.is_empty()
-                    });
-                    if !names_a_path {
-                        return Ok(());
-                    }
-                    let state = self.path_state(value);
-                    limits::check_path(name, value, state.as_ref())
-                })
                 .map_err(|against| Refusal::new(RefusalKind::Limit, sentence(&against.to_string())).on(name))?;
         }
         Ok(())
     }
 
-    fn path_state(&self, value: &str) -> Option<PathState> {
-        if !value.starts_with('/') {
-            return None;
+    /// The places that a change makes others, where they really are, and a hook or key that root did not choose. What
+    /// stands as it stood blocks no change.
+    fn within_places(&self, asking: &Asking, old: &Configuration, new: &Configuration) -> Result<(), Against> {
+        let changed = limits::changed_places(old, new);
+        let look = |path: &str| path_state(&self.layout, path).ok();
+        if let Some(against) = limits::check_places(new, &changed, &look).into_iter().next() {
+            return Err(against);
         }
-        let path = self.layout.on_disk(value);
-        let found = match path.symlink_metadata() {
-            Ok(found) => found,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Some(PathState {
-                    kind: PathKind::Absent,
-                    uid: 0,
-                    gid: 0,
-                    mode: 0,
-                    empty: true,
-                    only_root_writes: false,
-                });
-            }
-            Err(_) => return None,
-        };
-        let kind = if found.is_symlink() {
-            PathKind::Link
-        } else if found.is_file() {
-            PathKind::File
-        } else if found.is_dir() {
-            PathKind::Folder
-        } else {
-            PathKind::Other
-        };
-        Some(PathState {
-            kind,
-            uid: found.uid(),
-            gid: found.gid(),
-            mode: found.mode() & 0o7777,
-            empty: false,
-            only_root_writes: files::only_root_writes(&path),
-        })
+        self.chosen_by_root(asking, old, new)
+    }
+
+    /// Who sits at root's terminal chooses any hook and key; others one that root's settings name.
+    fn chosen_by_root(&self, asking: &Asking, old: &Configuration, new: &Configuration) -> Result<(), Against> {
+        if asking.terminal {
+            return Ok(());
+        }
+        let settings = self.settings();
+        limits::check_named(old, new, Named { hooks: &settings.hooks, public_keys: &settings.public_keys })
+    }
+
+    /// The same for a kept version of pot.conf that is to be written back.
+    pub(super) fn version_chosen_by_root(&self, asking: &Asking, version: &Digest) -> Result<(), Refusal> {
+        let now = self.read_configuration()?.configuration;
+        let bytes = self.backups().read(ManagedFile::PotConf.name(), version)?;
+        // What cannot be read as a configuration is not written back at all, as the plan says.
+        let Ok(own) = Document::parse(&bytes) else { return Ok(()) };
+        let restored = Configuration::new(now.default_document().clone(), own);
+        self.chosen_by_root(asking, &now, &restored).map_err(against_limit)
     }
 
     fn outlook(&self, asking: &Asking, files: &Files, edits: &[Edit]) -> Result<Outlook, Refusal> {
@@ -362,9 +325,9 @@ impl Executor {
         if let Err(against) = limits::check_together(&after)
             && limits::check_together(old).is_ok()
         {
-            let name = against.parameter.clone();
-            return Err(Refusal::new(RefusalKind::Limit, sentence(&against.to_string())).on(name));
+            return Err(against_limit(against));
         }
+        self.within_places(asking, old, &after).map_err(against_limit)?;
         let shown = self.layout.shown(&self.layout.pot_conf());
         let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
         let facts = self.facts.get();
@@ -427,6 +390,12 @@ impl Executor {
             None => (None, None),
         }
     }
+}
+
+/// A value against a limit, on its field.
+fn against_limit(against: Against) -> Refusal {
+    let words = sentence(&against.to_string());
+    Refusal::new(RefusalKind::Limit, words).on(against.parameter)
 }
 
 /// A configuration file that cannot be read as one.

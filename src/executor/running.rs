@@ -9,7 +9,7 @@ use crate::host::Preparation;
 use crate::journal::record::{Action, Outcome};
 use crate::operations::engine::confirmed;
 use crate::operations::feedback::Given;
-use crate::operations::plan::{Operation, ProofNeeded, RunState};
+use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, RunState};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use crate::settings::ConfirmDestructive;
@@ -46,6 +46,9 @@ impl Executor {
     }
 
     pub(super) fn plan(&self, asking: &Asking, operation: Operation) -> Result<Reply, Refusal> {
+        if let Operation::Restore { backup, file: ManagedFile::PotConf } = &operation {
+            self.version_chosen_by_root(asking, backup)?;
+        }
         let plan = self.engine.plan(&asking.session_name(), &asking.reported, operation)?;
         self.offer_for_approval(&plan)?;
         Ok(Reply::Plan(Box::new(plan)))

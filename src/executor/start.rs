@@ -149,7 +149,9 @@ impl Executor {
         };
         self.close_interrupted_under_lock(at_start);
         for file in ManagedFile::ALL {
-            let _ = files::clear_unfinished(&self.managed_path(file));
+            if let Ok(here) = self.managed_place(file) {
+                let _ = files::clear_unfinished(&here.real);
+            }
         }
     }
 

@@ -1,10 +1,9 @@
 //! Versions of files: those kept on disk, those that open forms were made from, and managed files as they stand.
 
-use super::configuration::read_here;
 use super::core::{Executor, lock};
 use super::protocol::{BackupView, Reply};
 use crate::digest::Digest;
-use crate::files::Backups;
+use crate::files::{Backups, FileError, HostPath};
 use crate::layout::Layout;
 use crate::operations::plan::ManagedFile;
 use crate::refusal::{Refusal, RefusalKind};
@@ -82,15 +81,23 @@ impl Executor {
         }
     }
 
+    /// Where it is read and written, links followed.
+    pub(super) fn managed_place(&self, file: ManagedFile) -> Result<HostPath, FileError> {
+        HostPath::of(&self.layout, &self.managed_path(file))
+    }
+
     pub(super) fn read_managed(&self, file: ManagedFile) -> Result<Reply, Refusal> {
-        let bytes = read_here(&self.managed_path(file), LONGEST)?;
+        let bytes = self.managed_place(file)?.read(LONGEST)?;
         Ok(Reply::File { digest: Digest::of(&bytes), bytes, path: self.host_path(file) })
     }
 
     pub(super) fn list_backups(&self, file: Option<ManagedFile>) -> Result<Reply, Refusal> {
         let current: Vec<(ManagedFile, Option<Digest>)> = ManagedFile::ALL
             .into_iter()
-            .map(|file| (file, read_here(&self.managed_path(file), LONGEST).ok().map(|bytes| Digest::of(&bytes))))
+            .map(|file| {
+                let bytes = self.managed_place(file).and_then(|here| here.read(LONGEST)).ok();
+                (file, bytes.map(|bytes| Digest::of(&bytes)))
+            })
             .collect();
         let backups = self
             .backups()

@@ -4,12 +4,11 @@
 //! What was last known stands in `watched.json` in the private folder, the content among the kept versions. A change
 //! of our own is noted there by whoever makes it; the look itself is taken only while nobody holds the change lock.
 
-use super::configuration::read_here;
 use super::core::Executor;
 use super::evidence::own;
 use crate::diff::{Diff, Side};
 use crate::digest::Digest;
-use crate::files::{self, Expected, FileError, Lock};
+use crate::files::{self, Expected, FileError, HostPath, Lock};
 use crate::journal::record::{Action, Change, Entry, Method, Outcome};
 use crate::journal::{Keep, Retention};
 use crate::operations::plan::{ManagedFile, Operation};
@@ -145,7 +144,7 @@ impl Executor {
     }
 
     fn read_watched(&self, file: ManagedFile) -> Result<Option<Vec<u8>>, FileError> {
-        match read_here(&self.managed_path(file), LONGEST) {
+        match self.managed_place(file).and_then(|here| here.read(LONGEST)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(FileError::Missing(_)) => Ok(None),
             Err(error) => Err(error),
@@ -155,7 +154,7 @@ impl Executor {
     /// What the watched files look like from outside: another one of them differs in that.
     pub(super) fn traces_of_watched(&self) -> [Option<Trace>; WATCHED.len()] {
         WATCHED.map(|file| {
-            let found = std::fs::metadata(self.managed_path(file)).ok()?;
+            let found = std::fs::symlink_metadata(self.managed_place(file).ok()?.real).ok()?;
             Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
         })
     }
@@ -365,7 +364,8 @@ impl Executor {
         };
         entry.message = format!("{path} {what} {by}.");
         if file == ManagedFile::PotConf
-            && let (Some(old), Ok(default)) = (&old, read_here(&self.layout.default_conf(), LONGEST))
+            && let (Some(old), Ok(default)) =
+                (&old, HostPath::of(&self.layout, &self.layout.default_conf()).and_then(|file| file.read(LONGEST)))
         {
             entry.changes = changed_parameters(&default, old, bytes.unwrap_or_default());
             if !entry.changes.is_empty() {

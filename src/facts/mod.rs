@@ -366,8 +366,51 @@ pub struct PathState {
     pub mode: u32,
     /// For a folder: whether it holds nothing.
     pub empty: bool,
-    /// Whether it and every folder above are owned by root and writable by no other.
+    /// Whether it (as far as it exists), where it leads, and every folder on the way are owned by root and writable by
+    /// no other.
     pub only_root_writes: bool,
+    /// The first part of the way, or it itself, that others than root can change. None: [`Self::only_root_writes`].
+    #[serde(default)]
+    pub exposed: Option<String>,
+    /// The first folder on the way in which others than root could put something else in its place. None: only root can.
+    #[serde(default)]
+    pub replaceable_in: Option<String>,
+    /// Where it really is, when a link stands in the way.
+    #[serde(default)]
+    pub leads_to: Option<LeadsTo>,
+}
+
+/// The end of a path that leads over a symbolic link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadsTo {
+    /// Its path on the host.
+    pub path: String,
+    /// What stands there.
+    pub kind: PathKind,
+    /// Owner.
+    pub uid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Why the console does not read or write the file of that name, though a link leads there; none: it does.
+    #[serde(default)]
+    pub refused: Option<String>,
+}
+
+impl PathState {
+    /// What stands where the path really leads.
+    pub fn real_kind(&self) -> PathKind {
+        self.leads_to.as_ref().map_or(self.kind, |end| end.kind)
+    }
+
+    /// Owner and permission bits of what stands where the path really leads.
+    pub fn real_owner_and_mode(&self) -> (u32, u32) {
+        self.leads_to.as_ref().map_or((self.uid, self.mode), |end| (end.uid, end.mode))
+    }
+
+    /// Where `path`, which this is the state of, really is.
+    pub fn real_path<'a>(&'a self, path: &'a str) -> &'a str {
+        self.leads_to.as_ref().map_or(path, |end| end.path.as_str())
+    }
 }
 
 /// What a path is.

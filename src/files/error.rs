@@ -30,6 +30,27 @@ pub enum FileError {
         /// Where it leads.
         target: PathBuf,
     },
+    /// A symbolic link where only a file is opened.
+    #[error("{} is a symbolic link, which is not followed here: name the file itself, or put a plain file in its place", .0.display())]
+    IsLink(PathBuf),
+    /// A symbolic link to nothing.
+    #[error("{} is a link to {}, and nothing is there: make that file, or take the link away", path.display(), target.display())]
+    LinkToNothing {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// A symbolic link over what others than root can change.
+    #[error("{} is a link to {}, and others than root can change {}: give that to root (chown root, chmod go-w), or put a plain file in the link's place", path.display(), target.display(), exposed.display())]
+    LinkExposed {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// The first part of the way that is not root's alone.
+        exposed: PathBuf,
+    },
     /// It has more names (hard links).
     #[error("{} has {names} names (hard links): replacing it would part them; make it a file with one name", path.display())]
     HardLinks {
@@ -91,6 +112,7 @@ impl FileError {
         move |source| match source.kind() {
             io::ErrorKind::NotFound => Self::Missing(path),
             io::ErrorKind::InvalidInput if doing == "opening" => Self::NotRegular(path),
+            _ if doing == "opening" && is_link(&source) => Self::IsLink(path),
             _ => Self::System { doing, path, source },
         }
     }
@@ -109,6 +131,11 @@ impl FileError {
     }
 }
 
+/// What open(2) with `O_NOFOLLOW` says of a symbolic link: ELOOP by POSIX, EMLINK on FreeBSD.
+fn is_link(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ELOOP | Errno::EMLINK))
+}
+
 /// What to do about it, where that is known.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     match error.raw_os_error().map(Errno::from_raw) {
@@ -119,7 +146,7 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
         Some(Errno::EACCES) => ": the console's user may not write there; look at owner and mode of the folder",
         Some(Errno::EPERM) => ": forbidden by file flags, securelevel or owner; look with ls -lo",
         Some(Errno::EIO) => ": the device reports an error; look at dmesg and zpool status",
-        Some(Errno::ELOOP) => ": it is a symbolic link, which is not followed here",
+        Some(Errno::ELOOP) => ": it is a symbolic link that is not followed here, or leads through too many of them",
         _ => "",
     }
 }

@@ -26,12 +26,6 @@ pub fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Reads a file that [`replace`] could write: a symbolic link is followed to a file of the same folder, else like
-/// [`read_limited`].
-pub fn read_linked(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
-    read_limited(&real_target(path)?, max)
-}
-
 /// What must be there for a replacement to go ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {

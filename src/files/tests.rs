@@ -73,7 +73,10 @@ fn links_are_followed_within_the_folder_and_never_out_of_it() {
     assert!(done.path.ends_with("etc/real.conf"));
     assert!(etc.join("pot.conf").symlink_metadata().unwrap().is_symlink());
     assert_eq!(std::fs::read(etc.join("real.conf")).unwrap(), b"new");
-    assert_eq!(read_linked(&etc.join("pot.conf"), 10).unwrap(), b"new");
+    let layout = Layout::new(dir.path(), None);
+    let here = HostPath::of(&layout, &etc.join("pot.conf")).unwrap();
+    assert_eq!(here.read(10).unwrap(), b"new");
+    assert_eq!((here.real, here.leads_to.as_deref()), (etc.join("real.conf"), Some("/etc/real.conf")));
 
     for (name, target) in
         [("a", "../outside"), ("b", "sub/inside"), ("c", "a"), ("ring", "ring"), ("nowhere", "../missing/file")]
@@ -81,7 +84,6 @@ fn links_are_followed_within_the_folder_and_never_out_of_it() {
         symlink(target, etc.join(name)).unwrap();
         let error = replace(&etc.join(name), &Expected::Anything, b"new", QUIET).unwrap_err();
         assert!(matches!(error, FileError::LinkLeaves { .. }), "{name}: {error}");
-        assert!(matches!(read_linked(&etc.join(name), 10), Err(FileError::LinkLeaves { .. })), "{name}");
     }
     symlink(dir.path().join("outside"), etc.join("absolute")).unwrap();
     assert!(replace(&etc.join("absolute"), &Expected::Anything, b"new", QUIET).is_err());
@@ -361,47 +363,182 @@ fn the_second_change_waits_or_learns_who_is_at_it() {
     assert_eq!(Lock::held_by(&layout), None);
 }
 
+/// A host below a folder, and ways to make things on it.
+struct Made {
+    dir: tempfile::TempDir,
+    layout: Layout,
+}
+
+impl Made {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+        let layout = Layout::new(dir.path(), None);
+        Self { dir, layout }
+    }
+
+    fn at(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path.trim_start_matches('/'))
+    }
+
+    fn file(&self, path: &str, text: &str) {
+        std::fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+        std::fs::write(self.at(path), text).unwrap();
+    }
+
+    fn link(&self, target: &str, path: &str) {
+        std::fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+        symlink(target, self.at(path)).unwrap();
+    }
+
+    fn mode(&self, path: &str, mode: u32) {
+        std::fs::set_permissions(self.at(path), Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn host_path(&self, path: &str) -> Result<HostPath, FileError> {
+        HostPath::of(&self.layout, &self.layout.on_disk(path))
+    }
+
+    fn place(&self, path: &str) -> Place {
+        Place::of(&self.layout, &self.layout.on_disk(path)).unwrap()
+    }
+}
+
+#[test]
+fn a_configuration_file_that_is_a_link_of_roots_is_read_and_written_where_it_leads() {
+    let host = Made::new();
+    host.file("/usr/local/etc/host/pf.conf", "pass\n");
+    host.file("/usr/local/etc/host/rc.conf", "a=1\n");
+    // As chroot would see them: absolute, relative, through a folder that is a link itself, out of the root by `..`.
+    host.link("/usr/local/etc/host/pf.conf", "/etc/pf.conf");
+    host.link("../usr/local/etc/host/rc.conf", "/etc/rc.conf");
+    host.link("usr/local/etc/host", "/conf");
+    host.link("/conf/../../../../../usr/local/etc/host/pf.conf", "/etc/round.conf");
+    for (name, target) in [("pf.conf", "pf.conf"), ("rc.conf", "rc.conf"), ("round.conf", "pf.conf")] {
+        let here = host.host_path(&format!("/etc/{name}")).unwrap();
+        let target = format!("/usr/local/etc/host/{target}");
+        assert_eq!((&here.real, here.leads_to.as_deref()), (&host.at(&target), Some(target.as_str())), "{name}");
+    }
+    host.file("/etc/plain.conf", "");
+    assert_eq!(host.host_path("/etc/plain.conf").unwrap().leads_to, None);
+    let through = host.host_path("/conf/pf.conf").unwrap();
+    assert_eq!(
+        (through.real, through.leads_to),
+        (host.at("/usr/local/etc/host/pf.conf"), None),
+        "a folder may be a link"
+    );
+    assert_eq!(host.host_path("/etc/none.conf").unwrap().real, host.at("/etc/none.conf"));
+}
+
+#[test]
+fn a_link_that_someone_else_could_turn_is_refused_with_the_folder_to_mend() {
+    let host = Made::new();
+    host.file("/home/anna/pf.conf", "pass\n");
+    host.link("/home/anna/pf.conf", "/etc/pf.conf");
+    host.mode("/home/anna", 0o777);
+    let words = host.host_path("/etc/pf.conf").unwrap_err().to_string();
+    assert!(words.starts_with("/etc/pf.conf is a link to /home/anna/pf.conf"), "{words}");
+    assert!(words.contains("others than root can change /home/anna: give that to root"), "{words}");
+    // The file's own mode, and a way over a folder of others that comes back to one of root's.
+    host.mode("/home/anna", 0o755);
+    assert!(host.host_path("/etc/pf.conf").is_ok());
+    host.mode("/home/anna/pf.conf", 0o664);
+    assert!(matches!(host.host_path("/etc/pf.conf"), Err(FileError::LinkExposed { .. })));
+    host.file("/etc/real.conf", "");
+    host.link("/etc/real.conf", "/home/ben/back");
+    host.link("/home/ben/back", "/etc/back.conf");
+    host.mode("/home/ben", 0o757);
+    assert!(matches!(host.host_path("/etc/back.conf"), Err(FileError::LinkExposed { .. })));
+    // Nothing, a folder, a ring.
+    host.link("/nowhere/x", "/etc/dangling.conf");
+    assert!(matches!(host.host_path("/etc/dangling.conf"), Err(FileError::LinkToNothing { .. })));
+    host.link("/home", "/etc/folder.conf");
+    assert!(matches!(host.host_path("/etc/folder.conf"), Err(FileError::NotRegular(_))));
+    host.link("ring.conf", "/etc/ring.conf");
+    assert!(host.host_path("/etc/ring.conf").unwrap_err().to_string().contains("too many"));
+}
+
+#[test]
+fn what_the_system_says_of_a_link_is_said_as_such_on_either_system() {
+    for errno in [libc::ELOOP, libc::EMLINK] {
+        let error = FileError::system("opening", Path::new("/etc/pf.conf"))(std::io::Error::from_raw_os_error(errno));
+        assert!(error.to_string().starts_with("/etc/pf.conf is a symbolic link"), "{error}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    symlink("x", dir.path().join("link")).unwrap();
+    assert!(matches!(read_limited(&dir.path().join("link"), 10), Err(FileError::IsLink(_))));
+}
+
 #[test]
 fn only_what_root_alone_can_change_all_the_way_up_is_trusted() {
+    let host = Made::new();
+    host.file("/folder/hook", "#!/bin/sh\n");
+    let roots = |path: &str| host.place(path).only_root_writes();
+    assert!(roots("/folder/hook") && roots("/folder/missing/too"));
+    for (path, bits) in
+        [("/folder/hook", 0o775), ("/folder/hook", 0o757), ("/folder", 0o777), ("/folder", 0o775), ("/folder", 0o1777)]
+    {
+        host.mode(path, bits);
+        assert!(!roots("/folder/hook"), "{path} {bits:o}");
+        assert_eq!(host.place("/folder/hook").exposed(), Some(host.at(path).as_path()));
+        host.mode(path, 0o755);
+    }
+    if nix::unistd::geteuid().is_root() {
+        for path in ["/folder", "/folder/hook"] {
+            std::os::unix::fs::chown(host.at(path), Some(1234), None).unwrap();
+            assert!(!roots("/folder/hook"), "{path}");
+            std::os::unix::fs::chown(host.at(path), Some(0), None).unwrap();
+        }
+    }
+    // A link that anyone could have put there, and one through a folder of others.
+    host.link("/folder/hook", "/open/link");
+    host.mode("/open", 0o777);
+    assert!(!roots("/open/link"));
+    host.link("/open/link", "/folder/two");
+    assert!(!roots("/folder/two"));
+    host.link("hook", "/folder/good");
+    host.link("../folder/./good", "/folder/better");
+    assert!(roots("/folder/better"));
+}
+
+#[test]
+fn in_a_sticky_folder_only_what_is_roots_already_stays_in_its_place() {
+    let host = Made::new();
+    host.file("/tmp/mine/x", "");
+    host.mode("/tmp", 0o1777);
+    assert!(host.place("/tmp").replaceable().is_none(), "nobody can replace it itself");
+    assert!(host.place("/tmp/mine").replaceable().is_none());
+    assert_eq!(host.place("/tmp/missing").replaceable(), Some(host.at("/tmp").as_path()));
+    host.mode("/tmp", 0o777);
+    assert_eq!(host.place("/tmp/mine").replaceable(), Some(host.at("/tmp").as_path()));
+    if nix::unistd::geteuid().is_root() {
+        host.mode("/tmp", 0o1777);
+        std::os::unix::fs::chown(host.at("/tmp/mine"), Some(1234), None).unwrap();
+        assert!(host.place("/tmp/mine/x").replaceable().is_some());
+    }
+}
+
+#[test]
+fn a_root_folder_of_others_is_refused_to_root() {
     let base = if nix::unistd::geteuid().is_root() { Path::new("/root") } else { return };
     let Ok(dir) = tempfile::tempdir_in(base) else { return };
-    let folder = dir.path().join("folder");
-    let file = folder.join("hook");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(&file, "#!/bin/sh\n").unwrap();
     let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    mode(&folder, 0o755);
-    mode(&file, 0o755);
-    assert!(only_root_writes(&file) && check_root_dir(&folder).is_ok());
-    for (path, bits) in [(&file, 0o775), (&file, 0o757), (&folder, 0o777), (&folder, 0o775), (&folder, 0o1777)] {
-        mode(path, bits);
-        assert!(!only_root_writes(&file), "{bits:o}");
-        assert_eq!(check_root_dir(&folder).is_err(), path == &folder, "{bits:o}");
-        mode(path, 0o755);
-    }
-    std::os::unix::fs::chown(&folder, Some(1234), None).unwrap();
-    assert!(!only_root_writes(&file) && check_root_dir(&folder).is_err());
-    std::os::unix::fs::chown(&folder, Some(0), None).unwrap();
-
-    // A link that anyone could have put there, and one through a folder of others.
     let open = dir.path().join("open");
-    std::fs::create_dir(&open).unwrap();
-    mode(&open, 0o777);
-    symlink(&file, open.join("link")).unwrap();
-    assert!(!only_root_writes(&open.join("link")));
-    symlink(open.join("link"), folder.join("two")).unwrap();
-    assert!(!only_root_writes(&folder.join("two")));
-    symlink("hook", folder.join("good")).unwrap();
-    symlink("../folder/./good", folder.join("better")).unwrap();
-    assert!(only_root_writes(&folder.join("better")));
-    symlink("ring", folder.join("ring")).unwrap();
-    assert!(!only_root_writes(&folder.join("ring")) && !only_root_writes(&folder.join("missing")));
+    let root = open.join("root");
+    std::fs::create_dir_all(&root).unwrap();
+    mode(&root, 0o755);
+    assert!(check_root_dir(&root).is_ok());
+    for bits in [0o777, 0o775, 0o1777] {
+        mode(&root, bits);
+        assert!(check_root_dir(&root).is_err(), "{bits:o}");
+    }
+    mode(&root, 0o700);
+    std::os::unix::fs::chown(&root, Some(1234), None).unwrap();
+    assert!(check_root_dir(&root).is_err());
+    std::os::unix::fs::chown(&root, Some(0), None).unwrap();
     // A sticky folder above is no danger to a root folder, for no one can replace it there.
     mode(&open, 0o1777);
-    let root = open.join("root");
-    std::fs::create_dir(&root).unwrap();
-    mode(&root, 0o700);
-    assert!(check_root_dir(&root).is_ok() && !only_root_writes(&root));
-    mode(&root, 0o1777);
+    assert!(check_root_dir(&root).is_ok());
+    mode(&open, 0o777);
     assert!(check_root_dir(&root).is_err());
 }

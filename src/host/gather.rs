@@ -5,16 +5,18 @@ use super::probe::{Probe, failure, probe, read};
 use super::wanted::Wanted;
 use crate::digest::Digest;
 use crate::facts::{
-    Dataset, Fact, HostFacts, Machine, Packages, PathKind, PathState, Pf, PfFile, Pot, PrivateBridge, Syslog, System,
-    Tunable,
+    Dataset, Fact, HostFacts, LeadsTo, Machine, Packages, PathKind, PathState, Pf, PfFile, Pot, PrivateBridge, Syslog,
+    System, Tunable,
 };
+use crate::files::{FileError, HostPath, Place};
 use crate::layout::Layout;
 use crate::potconf::Configuration;
 use crate::process::{Tool, Tools};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// pot's program, as its package installs it.
 pub const POT_PROGRAM: &str = "/usr/local/bin/pot";
@@ -142,7 +144,12 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
             private_bridges: |probe| private_bridges(probe, &input.pot_fs_root),
         }
     });
-    facts.files = probe(layout, tools, |probe| Ok(digests(probe, &facts.pf_file, &input.pf_files)));
+    let pf_path = pf_path(&facts);
+    facts.files = probe(layout, tools, |probe| Ok(digests(probe, pf_path.as_deref(), &input.pf_files)));
+    if let Some(paths) = facts.paths.value.as_mut() {
+        let managed = WATCHED.into_iter().chain(pf_path.as_deref()).chain(input.pf_files.iter().map(String::as_str));
+        paths.extend(managed.filter_map(|path| Some((path.to_owned(), managed_state(layout, path).ok()?))));
+    }
     running(layout, tools, &mut facts.pots);
     facts.at = Timestamp::now();
     facts
@@ -266,7 +273,7 @@ fn pf_file(probe: &mut Probe<'_>) -> Result<PfFile, String> {
     let Some(text) = probe.read(&path)? else {
         return Ok(PfFile { path, exists: false, valid: None, errors: Vec::new(), anchor_lines: (0, 0) });
     };
-    let anchor_lines = parse::pf::anchor_lines(&text);
+    let anchor_lines = parse::pf::anchor_lines(text.as_bytes());
     let (valid, errors) = match probe.ask(Tool::Pfctl, &["-nf", &path]) {
         Ok(check) if check.succeeded() => (Some(true), Vec::new()),
         Ok(check) if no_device(&check.stderr) => (None, Vec::new()),
@@ -367,90 +374,64 @@ fn packages(probe: &mut Probe<'_>) -> Result<Packages, String> {
 
 fn paths(probe: &mut Probe<'_>, input: &GatherInput) -> Result<BTreeMap<String, PathState>, String> {
     let layout = probe.layout().clone();
-    let owner = root_owner(&layout)?;
     let mut states = BTreeMap::new();
     for path in &input.paths {
-        let state = path_state(&layout, path, owner).map_err(|error| format!("{path}: {error}"))?;
+        let state = path_state(&layout, path).map_err(|error| format!("{path}: {error}"))?;
         states.insert(path.clone(), state);
     }
     let words = states
         .iter()
-        .map(|(path, state)| format!("{path}: {:?} {}:{} {:o}", state.kind, state.uid, state.gid, state.mode))
+        .map(|(path, state)| {
+            let end = state.leads_to.as_ref().map(|end| format!(" -> {}", end.path)).unwrap_or_default();
+            format!("{path}: {:?} {}:{} {:o}{end}", state.kind, state.uid, state.gid, state.mode)
+        })
         .collect::<Vec<_>>();
     probe.note("stat", words.join("\n"));
     Ok(states)
 }
 
-/// Who may own what only root writes: root, and on a simulated host whoever owns its root.
-fn root_owner(layout: &Layout) -> Result<u32, String> {
-    if !layout.is_below_a_root() {
-        return Ok(0);
-    }
-    std::fs::metadata(layout.root()).map(|metadata| metadata.uid()).map_err(|error| error.to_string())
-}
-
-/// What stands at a host's path; links are not followed.
-fn path_state(layout: &Layout, path: &str, owner: u32) -> std::io::Result<PathState> {
-    let full = layout.on_disk(path);
-    let metadata = match std::fs::symlink_metadata(&full) {
-        Ok(metadata) => metadata,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Ok(PathState {
-                kind: PathKind::Absent,
-                uid: 0,
-                gid: 0,
-                mode: 0,
-                empty: true,
-                only_root_writes: only_root_writes(layout, path, owner),
-            });
-        }
-        Err(error) => return Err(error),
+/// What stands at a host's path, where it leads, and who can change that.
+///
+/// # Errors
+/// It may not be looked at, or leads in a ring.
+pub fn path_state(layout: &Layout, path: &str) -> Result<PathState, FileError> {
+    let here = layout.on_disk(path);
+    let place = Place::of(layout, &here)?;
+    let kind = |found: Option<&Metadata>| match found.map(Metadata::file_type) {
+        None => PathKind::Absent,
+        Some(kind) if kind.is_file() => PathKind::File,
+        Some(kind) if kind.is_dir() => PathKind::Folder,
+        Some(kind) if kind.is_symlink() => PathKind::Link,
+        Some(_) => PathKind::Other,
     };
-    let kind = match metadata.file_type() {
-        kind if kind.is_file() => PathKind::File,
-        kind if kind.is_dir() => PathKind::Folder,
-        kind if kind.is_symlink() => PathKind::Link,
-        _ => PathKind::Other,
-    };
+    let owner = |found: Option<&Metadata>| found.map_or((0, 0, 0), |it| (it.uid(), it.gid(), it.mode() & 0o7777));
+    let (uid, gid, mode) = owner(place.itself.as_ref());
+    let real = layout.shown(&place.real);
+    let leads_to = (real != layout.shown(&here)).then(|| {
+        let (uid, _, mode) = owner(place.found.as_ref());
+        LeadsTo { path: real, kind: kind(place.found.as_ref()), uid, mode, refused: None }
+    });
+    let is_empty = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     Ok(PathState {
-        kind,
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-        mode: metadata.mode() & 0o7777,
-        empty: kind == PathKind::Folder && std::fs::read_dir(&full).is_ok_and(|mut entries| entries.next().is_none()),
-        only_root_writes: only_root_writes(layout, path, owner),
+        kind: kind(place.itself.as_ref()),
+        uid,
+        gid,
+        mode,
+        empty: place.itself.is_none() || (!place.is_link() && is_empty(&place.real)),
+        only_root_writes: place.only_root_writes(),
+        exposed: place.exposed().map(|path| layout.shown(path)),
+        replaceable_in: place.replaceable().map(|folder| layout.shown(folder)),
+        leads_to,
     })
 }
 
-/// Whether the path (as far as it exists) and every folder above belong to root and are writable by no other. A link
-/// in it is followed only on the machine itself, where its target is held to the same.
-fn only_root_writes(layout: &Layout, path: &str, owner: u32) -> bool {
-    let parts_are_roots = |path: &Path| {
-        let mut full = layout.root().to_owned();
-        let mut parts = vec![full.clone()];
-        parts.extend(path.components().filter_map(|part| match part {
-            Component::Normal(name) => {
-                full.push(name);
-                Some(full.clone())
-            }
-            _ => None,
-        }));
-        parts.iter().all(|part| match std::fs::symlink_metadata(part) {
-            Ok(found) if found.is_symlink() => found.uid() == owner && !layout.is_below_a_root(),
-            Ok(found) => (found.uid() == owner || found.uid() == 0) && found.mode() & 0o022 == 0,
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        })
-    };
-    if !parts_are_roots(Path::new(path)) {
-        return false;
+/// The same for a file that the console reads and writes: with why it does not, where that is so.
+fn managed_state(layout: &Layout, path: &str) -> Result<PathState, FileError> {
+    let mut state = path_state(layout, path)?;
+    if let Some(end) = state.leads_to.as_mut().filter(|_| state.kind == PathKind::Link) {
+        end.refused = HostPath::of(layout, &layout.on_disk(path)).err().map(|error| error.to_string());
     }
-    if layout.is_below_a_root() {
-        return true;
-    }
-    match std::fs::canonicalize(path) {
-        Ok(real) => real == Path::new(path) || parts_are_roots(&real),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
+    Ok(state)
 }
 
 fn pots(probe: &mut Probe<'_>, fs_root: &str) -> Result<Vec<Pot>, String> {
@@ -543,17 +524,23 @@ fn sorted(entries: std::fs::ReadDir) -> Vec<String> {
     names
 }
 
-fn digests(probe: &mut Probe<'_>, pf_file: &Fact<PfFile>, pf_files: &[String]) -> BTreeMap<String, Option<Digest>> {
+/// pf's rules file, also when it could not be read.
+fn pf_path(facts: &HostFacts) -> Option<String> {
+    let named = || facts.rc.get()?.get("pf_rules").filter(|path| path.starts_with('/'));
+    facts.pf_file.get().map(|file| &file.path).or_else(named).cloned()
+}
+
+fn digests(probe: &mut Probe<'_>, pf_path: Option<&str>, pf_files: &[String]) -> BTreeMap<String, Option<Digest>> {
     let layout = probe.layout().clone();
     // None inside for a missing file; one that cannot be read has no entry at all.
-    let entry = |shown: String, path: &Path| Some((shown, read(path).ok()?.map(|bytes| Digest::of(&bytes))));
+    let entry = |shown: String, path: &Path| {
+        let real = HostPath::of(&layout, path).ok()?.real;
+        Some((shown, read(&real).ok()?.map(|bytes| Digest::of(&bytes))))
+    };
     let own = [layout.pot_conf(), layout.default_conf()];
     let mut digests: BTreeMap<String, Option<Digest>> =
         own.iter().filter_map(|path| entry(layout.shown(path), path)).collect();
-    let others = WATCHED
-        .into_iter()
-        .chain(pf_file.get().map(|file| file.path.as_str()))
-        .chain(pf_files.iter().map(String::as_str));
+    let others = WATCHED.into_iter().chain(pf_path).chain(pf_files.iter().map(String::as_str));
     digests.extend(others.filter_map(|path| entry(path.to_owned(), &layout.on_disk(path))));
     let words = digests.iter().map(|(path, digest)| match digest {
         Some(digest) => format!("{digest} {path}"),

@@ -13,7 +13,7 @@ mod readiness;
 mod time_zone;
 mod wanted;
 
-pub use gather::{GatherInput, POT_PROGRAM, gather};
+pub use gather::{GatherInput, POT_PROGRAM, gather, path_state};
 pub use pot_state::{Anchors, Drift, PotState, Remedy, Stage, pot_state};
 pub use readiness::{Counts, Evidence, Preparation, Row, RowState, configuration_row, readiness, size};
 pub use time_zone::time_zone;

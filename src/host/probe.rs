@@ -1,6 +1,7 @@
 //! One probe: the commands and files it asks, their words as evidence, one time limit for all of them together.
 
 use crate::facts::Fact;
+use crate::files::HostPath;
 use crate::layout::Layout;
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, argv_as_typed, capture, harmless};
 use jiff::Timestamp;
@@ -121,15 +122,18 @@ impl Probe<'_> {
         }
     }
 
-    /// A regular file of the host; none when it does not exist.
+    /// A regular file of the host, read where the console would write it; none when it does not exist.
     pub(super) fn read(&mut self, path: &str) -> Result<Option<String>, String> {
-        let (result, words) = match read(&self.layout.on_disk(path)) {
+        let real = HostPath::of(self.layout, &self.layout.on_disk(path)).map_err(|error| error.to_string());
+        let (result, words) = match real.and_then(|found| read(&found.real)) {
             Ok(Some(bytes)) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 let words = clean(&text);
                 (Ok(Some(text)), words)
             }
             Ok(None) => (Ok(None), "no such file".to_owned()),
+            // What is wrong with a link names it itself.
+            Err(error) if error.starts_with(path) => (Err(error.clone()), error),
             Err(error) => (Err(format!("{path}: {error}")), error),
         };
         self.trail.push((path.to_owned(), words));

@@ -750,8 +750,17 @@ mod tests {
     #[test]
     fn a_pot_that_pkg_does_not_know_counts_as_installed() {
         let mut facts = HostFacts { packages: known(Packages { pkg: true, ..Packages::default() }), ..running_host() };
-        let program =
-            PathState { kind: PathKind::File, uid: 0, gid: 0, mode: 0o755, empty: false, only_root_writes: true };
+        let program = PathState {
+            kind: PathKind::File,
+            uid: 0,
+            gid: 0,
+            mode: 0o755,
+            empty: false,
+            only_root_writes: true,
+            exposed: None,
+            replaceable_in: None,
+            leads_to: None,
+        };
         facts.paths.value.as_mut().unwrap().insert(super::super::POT_PROGRAM.into(), program);
         assert_eq!(row(&facts, "pot").state, RowState::Ready);
         facts.packages = Fact::unknown("pkg: not found", "pkg");

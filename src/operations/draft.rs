@@ -5,10 +5,10 @@ use super::nat_rules::Nat;
 use super::plan::{Blocker, Check, ManagedFile, Operation, Preview, ProofNeeded, Step, StepState};
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::facts::{Dataset, HostFacts, PathKind};
+use crate::facts::{Dataset, HostFacts, PathKind, PathState};
 use crate::potconf::{Configuration, Source};
 use crate::process::Tool;
-use crate::rules::{Finding, Severity};
+use crate::rules::{Finding, Severity, limits};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -18,8 +18,12 @@ use std::net::Ipv4Addr;
 pub struct HostFile {
     /// Its path on the host.
     pub path: String,
-    /// Its bytes; none when it does not exist.
+    /// Its bytes; none when it does not exist, or is not known.
     pub bytes: Option<Vec<u8>>,
+    /// The file that a link at its path leads to.
+    pub leads_to: Option<String>,
+    /// Why it is neither read nor written.
+    pub unknown: Option<String>,
 }
 
 /// The managed files as they stand.
@@ -27,8 +31,9 @@ pub struct HostFile {
 pub struct HostFiles {
     /// Those that the console writes.
     pub managed: BTreeMap<ManagedFile, HostFile>,
-    /// Further files that rc(8) reads after /etc/rc.conf, those that exist, the last word last.
-    pub after_rc_conf: Vec<(String, Vec<u8>)>,
+    /// Further files that rc(8) reads after /etc/rc.conf, those that exist, the last word last; a file that could not be
+    /// read with why.
+    pub after_rc_conf: Vec<(String, Result<Vec<u8>, String>)>,
 }
 
 impl HostFiles {
@@ -47,14 +52,34 @@ impl HostFiles {
         self.managed.get(&file).map_or("", |file| file.path.as_str())
     }
 
-    /// The file that has the last word over /etc/rc.conf on a variable, if one sets it.
-    pub fn overrides(&self, name: &str) -> Option<&str> {
-        self.after_rc_conf
-            .iter()
-            .rev()
-            .find(|(_, bytes)| super::rc_conf::sets(bytes, name))
-            .map(|(path, _)| path.as_str())
+    /// The file that a link at its path leads to, as the host calls it; none: it is no link. The host's own tools do
+    /// not keep such a link: sysrc(8) puts a plain file in its place, sed(1) with -i refuses it.
+    pub fn leads_to(&self, file: ManagedFile) -> Option<&str> {
+        self.managed.get(&file).and_then(|file| file.leads_to.as_deref())
     }
+
+    /// Why it is neither read nor written; what [`Self::bytes`] gives says nothing then.
+    pub fn unknown(&self, file: ManagedFile) -> Option<&str> {
+        self.managed.get(&file).and_then(|file| file.unknown.as_deref())
+    }
+
+    /// The file that has the last word over /etc/rc.conf on a variable, if one sets it, or could.
+    pub fn overrides(&self, name: &str) -> Option<Override<'_>> {
+        self.after_rc_conf.iter().rev().find_map(|(path, bytes)| match bytes {
+            Ok(bytes) if super::rc_conf::sets(bytes, name) => Some(Override::Sets(path)),
+            Ok(_) => None,
+            Err(why) => Some(Override::Unknown(why)),
+        })
+    }
+}
+
+/// A file that comes after /etc/rc.conf, on one variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Override<'a> {
+    /// It sets it; its path.
+    Sets(&'a str),
+    /// It could not be read; why.
+    Unknown(&'a str),
 }
 
 /// What `pfctl -nf` says of a text.
@@ -80,6 +105,10 @@ pub struct Inputs<'a> {
     pub findings: &'a [Finding],
     /// The first value against a limit, in words.
     pub against_limit: Option<&'a str>,
+    /// Parameters whose place on this host is against a limit: they block what uses them.
+    pub against_places: &'a [limits::Against],
+    /// What stands at a path of the host, where it can be looked at.
+    pub path_state: &'a dyn Fn(&str) -> Option<PathState>,
     /// What `pot config -q -g NAME` answered: parameter, answer.
     pub pot_says: &'a [(String, String)],
     /// Snapshots below POT_ZFS_ROOT that are held, where that was asked.
@@ -438,6 +467,13 @@ impl Draft {
     pub fn uses(&mut self, inputs: &Inputs<'_>, parameters: &[&str]) {
         if let Some(limit) = inputs.against_limit {
             self.block(format!("{limit}."), "Change it in the configuration; a limit cannot be overridden.", None);
+        }
+        for against in inputs.against_places.iter().filter(|one| parameters.contains(&one.parameter.as_str())) {
+            self.block(
+                format!("{against}."),
+                "Change it in the configuration, or what stands there; a limit cannot be overridden.",
+                Some(&against.parameter),
+            );
         }
         for &name in parameters {
             let setting = inputs.configuration.setting(name);

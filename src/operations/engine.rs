@@ -444,7 +444,8 @@ impl Engine {
             bytes: text.clone(),
         }];
         for path in pf_conf::files_named(&text).into_iter().take(64) {
-            match files::read_limited(&self.host.layout.on_disk(&path), 4 << 20) {
+            let here = files::HostPath::of(&self.host.layout, &self.host.layout.on_disk(&path));
+            match here.and_then(|file| file.read(4 << 20)) {
                 Ok(bytes) => saved.push(SavedFile { path, digest: Digest::of(&bytes), bytes }),
                 Err(FileError::Missing(_)) => {}
                 Err(error) => return Err(failed(error)),

@@ -4,8 +4,8 @@ use super::draft::{HostFile, HostFiles, Inputs, PfTest, Seen};
 use super::log_routing;
 use super::plan::ManagedFile;
 use crate::facts::HostFacts;
-use crate::files::{FileError, read_limited};
-use crate::host::{GatherInput, gather};
+use crate::files::{FileError, HostPath};
+use crate::host::{GatherInput, gather, path_state};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
@@ -39,6 +39,7 @@ pub struct Look {
     pub files: HostFiles,
     findings: Vec<Finding>,
     against_limit: Option<String>,
+    against_places: Vec<limits::Against>,
     pot_says: Vec<(String, String)>,
     held: Vec<String>,
 }
@@ -95,18 +96,21 @@ impl Host {
                 .filter(|path| path.starts_with('/'))
                 .unwrap_or_else(|| "/etc/pf.conf".to_owned()),
         };
-        let files = self.files(&pf_path)?;
+        let files = self.files(&pf_path);
         let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
-        let against_limit = limits::check_all(&configuration, Some(&facts)).err().map(|against| against.to_string());
+        let against_limit = limits::check_all(&configuration).err().map(|against| against.to_string());
+        let against_places = limits::check_places(&configuration, &limits::PLACES, &|path| {
+            facts.paths.get().and_then(|paths| paths.get(path)).cloned()
+        });
         let pot_says = self.pot_says();
         let held = self.held(configuration.value("POT_ZFS_ROOT").unwrap_or_default());
-        Ok(Look { facts, configuration, files, findings, against_limit, pot_says, held })
+        Ok(Look { facts, configuration, files, findings, against_limit, against_places, pot_says, held })
     }
 
     /// pot.conf and the default file as they stand.
     fn configuration(&self) -> Result<Configuration, Refusal> {
         let document = |path: &std::path::Path| -> Result<Document, Refusal> {
-            let bytes = match read_limited(path, LARGEST) {
+            let bytes = match HostPath::of(&self.layout, path).and_then(|file| file.read(LARGEST)) {
                 Ok(bytes) => bytes,
                 Err(FileError::Missing(_)) => Vec::new(),
                 Err(error) => return Err(Refusal::new(RefusalKind::Unreadable, error.to_string())),
@@ -118,26 +122,35 @@ impl Host {
         Ok(Configuration::new(document(&self.layout.default_conf())?, document(&self.layout.pot_conf())?))
     }
 
-    fn files(&self, pf_path: &str) -> Result<HostFiles, Refusal> {
+    /// The managed files. One that cannot be read stands there with why: only what needs it stops at that.
+    fn files(&self, pf_path: &str) -> HostFiles {
         let mut files = HostFiles::default();
         for file in ManagedFile::ALL {
             let path = self.path_of(file, pf_path);
-            let bytes = match read_limited(&self.on_disk(file, &path), LARGEST) {
-                Ok(bytes) => Some(bytes),
-                Err(FileError::Missing(_)) => None,
-                Err(error) => return Err(Refusal::new(RefusalKind::Unreadable, error.to_string())),
-            };
-            files.managed.insert(file, HostFile { path, bytes });
+            let mut host_file = HostFile { path, bytes: None, leads_to: None, unknown: None };
+            match self.managed(file, &host_file.path) {
+                Ok(here) => {
+                    match here.read(LARGEST) {
+                        Ok(bytes) => host_file.bytes = Some(bytes),
+                        Err(FileError::Missing(_)) => {}
+                        Err(error) => host_file.unknown = Some(error.to_string()),
+                    }
+                    host_file.leads_to = here.leads_to;
+                }
+                Err(error) => host_file.unknown = Some(error.to_string()),
+            }
+            files.managed.insert(file, host_file);
         }
         // rc.conf.d belongs to one service: here the one whose flags init changes.
         for path in ["/etc/rc.conf.local", "/etc/rc.conf.d/syslogd", "/usr/local/etc/rc.conf.d/syslogd"] {
-            match read_limited(&self.layout.on_disk(path), LARGEST) {
-                Ok(bytes) => files.after_rc_conf.push((path.to_owned(), bytes)),
+            let here = HostPath::of(&self.layout, &self.layout.on_disk(path));
+            match here.and_then(|file| file.read(LARGEST)) {
+                Ok(bytes) => files.after_rc_conf.push((path.to_owned(), Ok(bytes))),
                 Err(FileError::Missing(_)) => {}
-                Err(error) => return Err(Refusal::new(RefusalKind::Unreadable, error.to_string())),
+                Err(error) => files.after_rc_conf.push((path.to_owned(), Err(error.to_string()))),
             }
         }
-        Ok(files)
+        files
     }
 
     fn path_of(&self, file: ManagedFile, pf_path: &str) -> String {
@@ -151,10 +164,14 @@ impl Host {
         }
     }
 
-    /// Where a managed file stands here.
-    pub fn on_disk(&self, file: ManagedFile, path: &str) -> std::path::PathBuf {
+    /// Where a managed file is read and written here.
+    ///
+    /// # Errors
+    /// It is a link that is not followed.
+    pub fn managed(&self, file: ManagedFile, path: &str) -> Result<HostPath, FileError> {
         // pot's folder may stand elsewhere (`--etc`).
-        if file == ManagedFile::PotConf { self.layout.pot_conf() } else { self.layout.on_disk(path) }
+        let here = if file == ManagedFile::PotConf { self.layout.pot_conf() } else { self.layout.on_disk(path) };
+        HostPath::of(&self.layout, &here)
     }
 
     /// What pot itself reads, where `pot config -q -g` answers.
@@ -311,6 +328,8 @@ impl Look {
             files: &self.files,
             findings: &self.findings,
             against_limit: self.against_limit.as_deref(),
+            against_places: &self.against_places,
+            path_state: &|path| path_state(&host.layout, path).ok(),
             pot_says: &self.pot_says,
             held: &self.held,
             pf_test: &|text| host.pf_test(text),

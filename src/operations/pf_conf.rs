@@ -5,12 +5,8 @@
 //! where they make any file with an option or a scrub rule invalid. So the console writes them first, where the order
 //! allows it, and pot finds them present: it counts lines that are exactly these two.
 
+pub use crate::host::parse::pf::{NAT_ANCHOR, RDR_ANCHOR, anchor_lines};
 use std::collections::BTreeMap;
-
-/// The line that pot looks for, to the letter.
-pub const NAT_ANCHOR: &str = "nat-anchor pot-nat";
-/// The other one.
-pub const RDR_ANCHOR: &str = "rdr-anchor \"pot-rdr/*\"";
 
 /// An own translation rule that pf will look at only after pot's (translation is first-match).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +89,7 @@ struct Unfinished(String);
 /// Places pot's anchors.
 pub fn place_anchors(text: &[u8]) -> Placement {
     let lines = physical_lines(text);
-    let exact = exact_counts(&lines);
+    let exact = anchor_lines(text);
     let statements = match statements(&lines) {
         Ok(statements) => statements,
         Err(Unfinished(reason)) => return Placement::Ask { reason },
@@ -159,11 +155,6 @@ pub fn place_anchors(text: &[u8]) -> Placement {
         .map(|(statement, _)| Behind { line: statement.line + 1, text: shown(lines.get(statement.line)) })
         .collect();
     Placement::Placed { text: new, line: placed_line, behind }
-}
-
-/// How often each of pot's lines stands in the file exactly as pot's own test counts them.
-pub fn anchor_lines(text: &[u8]) -> (usize, usize) {
-    exact_counts(&physical_lines(text))
 }
 
 /// The file without pot's two lines: exactly the lines that pot's own removal takes out.
@@ -237,11 +228,6 @@ fn is_exact(line: &&[u8]) -> bool {
     line == NAT_ANCHOR.as_bytes() || line == RDR_ANCHOR.as_bytes()
 }
 
-fn exact_counts(lines: &[&[u8]]) -> (usize, usize) {
-    let count = |wanted: &str| lines.iter().filter(|line| without_end(line) == wanted.as_bytes()).count();
-    (count(NAT_ANCHOR), count(RDR_ANCHOR))
-}
-
 fn shown(line: Option<&&[u8]>) -> String {
     line.map(|line| String::from_utf8_lossy(without_end(line)).trim().to_owned()).unwrap_or_default()
 }
@@ -304,7 +290,12 @@ fn statements(lines: &[&[u8]]) -> Result<Vec<Statement>, Unfinished> {
                     word = Some(String::new());
                     quote = Some((byte, index));
                 }
-                b' ' | b'\t' | b'\r' => words.extend(word.take()),
+                b' ' | b'\t' => words.extend(word.take()),
+                // No blank to pfctl's reader, but a sign of its own that its grammar knows nowhere.
+                b'\r' => {
+                    words.extend(word.take());
+                    words.push("\r".to_owned());
+                }
                 b'{' | b'}' | b'=' | b'(' | b')' | b',' | b'!' | b'<' | b'>' => {
                     words.extend(word.take());
                     words.push(char::from(byte).to_string());
@@ -354,6 +345,11 @@ fn classify(statements: &[Statement]) -> Vec<Kind> {
         .map(|statement| {
             let line = statement.line + 1;
             let mut words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+            if words.contains(&"\r") {
+                return Kind::Opaque(format!(
+                    "line {line} holds a carriage return (CR), which pf refuses: save the file with plain line ends"
+                ));
+            }
             if words.get(1) == Some(&"=") {
                 if let Some(name) = words.first() {
                     macros.insert(name, words.get(2..).unwrap_or_default().iter().flat_map(|w| w.split(' ')).collect());
@@ -484,6 +480,8 @@ mod tests {
             "pass all \\",
             "table <a> { 10.0.0.1\npass all\n",
             "x = \"open\npass all\n",
+            "set skip on lo0\r\npass all\r\n",
+            "pass all\n\r\n",
         ] {
             assert!(matches!(place_anchors(text.as_bytes()), Placement::Ask { .. }), "{text:?}");
         }

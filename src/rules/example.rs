@@ -2,8 +2,8 @@
 
 use super::{Finding, Subject};
 use crate::facts::{
-    Dataset, Fact, HostFacts, Interface, Ipv4Address, Packages, PathKind, PathState, Pf, PfFile, Pool, Pot, Route,
-    Syslog, System, Tunable,
+    Dataset, Fact, HostFacts, Interface, Ipv4Address, LeadsTo, Packages, PathKind, PathState, Pf, PfFile, Pool, Pot,
+    Route, Syslog, System, Tunable,
 };
 use crate::potconf::{Configuration, Document, Edit, Name, PARAMETERS};
 use jiff::Timestamp;
@@ -37,7 +37,17 @@ fn interface(name: &str, group: &str, addresses: &[&str]) -> Interface {
 }
 
 fn path(kind: PathKind) -> PathState {
-    PathState { kind, uid: 0, gid: 0, mode: 0o755, empty: true, only_root_writes: true }
+    PathState {
+        kind,
+        uid: 0,
+        gid: 0,
+        mode: 0o755,
+        empty: true,
+        only_root_writes: true,
+        exposed: None,
+        replaceable_in: None,
+        leads_to: None,
+    }
 }
 
 /// A host on which pot is installed and nothing is wrong: em0 with the default route, vlan20, vlan30, lo0, the pool
@@ -179,6 +189,12 @@ pub(super) fn folder(mode: u32, empty: bool) -> PathState {
 
 pub(super) fn absent() -> PathState {
     path(PathKind::Absent)
+}
+
+/// A link of root's to a folder or file of root's.
+pub(super) fn link(to: &str, kind: PathKind) -> PathState {
+    let leads_to = LeadsTo { path: to.to_owned(), kind, uid: 0, mode: 0o755, refused: None };
+    PathState { leads_to: Some(leads_to), ..path(PathKind::Link) }
 }
 
 /// Puts a path into the facts.

@@ -302,13 +302,16 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
     let known = state(view, folder);
+    // A link is judged by what it leads to.
+    let really = known.map_or(folder, |known| known.real_path(folder));
     let writable = known.is_some_and(|known| {
-        known.kind == PathKind::Folder && (known.mode & 0o022 != 0 || (known.uid != 0 && !known.only_root_writes))
+        let (uid, mode) = known.real_owner_and_mode();
+        known.real_kind() == PathKind::Folder && (mode & 0o022 != 0 || (uid != 0 && !known.only_root_writes))
     });
-    let absent = known.is_none_or(|known| known.kind == PathKind::Absent);
-    let who = if writable || limits::SHARED_FOLDERS.contains(&folder) {
+    let absent = known.is_none_or(|known| known.real_kind() == PathKind::Absent);
+    let who = if writable || limits::SHARED_FOLDERS.contains(&really) {
         format!("Others than root can write to {folder}.")
-    } else if let Some(shared) = limits::SHARED_FOLDERS.iter().find(|shared| absent && is_at_or_below(folder, shared)) {
+    } else if let Some(shared) = limits::SHARED_FOLDERS.iter().find(|shared| absent && is_at_or_below(really, shared)) {
         format!("Every user can write to {shared}, and so make {folder} before root does.")
     } else {
         return Vec::new();
@@ -330,7 +333,7 @@ pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
     let Some(known) = state(view, folder) else { return Vec::new() };
-    match known.kind {
+    match known.real_kind() {
         PathKind::Absent => vec![Finding::notice(
             "tmp-missing",
             &[TMP],
@@ -345,6 +348,17 @@ pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
         }
         PathKind::Folder | PathKind::Link => Vec::new(),
     }
+}
+
+/// A file that the console reads and writes is a link that it does not follow. What would write it says so, too; here it
+/// is known before anyone plans.
+pub(super) fn link_not_followed(view: &View<'_>) -> Vec<Finding> {
+    let Some(paths) = view.facts.and_then(|facts| facts.paths.get()) else { return Vec::new() };
+    paths
+        .values()
+        .filter_map(|state| state.leads_to.as_ref()?.refused.as_deref())
+        .map(|why| Finding::warning("link-not-followed", &[], format!("{why}.")))
+        .collect()
 }
 
 /// The group does not exist (`_conf_check`: every command stops). The default is the package's own: without pot there
@@ -377,7 +391,9 @@ pub(super) fn group_missing(view: &View<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::facts::{Dataset, Fact, HostFacts, PathKind, PathState, Pool};
-    use crate::rules::example::{absent, at, codes, dataset, file, folder, found, found_on, healthy, host, mends, the};
+    use crate::rules::example::{
+        absent, at, codes, dataset, file, folder, found, found_on, healthy, host, link, mends, the,
+    };
     use crate::rules::{Finding, Severity};
 
     fn with_datasets(more: Vec<Dataset>) -> HostFacts {
@@ -510,6 +526,31 @@ mod tests {
         let missing = found_on(&with_path("/srv/tmp", absent()), "POT_TMP=/srv/tmp\n");
         assert_eq!(only("tmp-missing", missing).severity, Severity::Notice);
         only("folder-is-none", found_on(&with_path("/srv/tmp", file(0o600, true)), "POT_TMP=/srv/tmp\n"));
+    }
+
+    #[test]
+    fn tmp_as_a_link_is_judged_by_where_it_leads_and_nothing_is_advised_on_it() {
+        let shared = crate::facts::LeadsTo {
+            path: "/var/tmp".to_owned(),
+            kind: PathKind::Folder,
+            uid: 0,
+            mode: 0o1777,
+            refused: None,
+        };
+        let tmp = PathState { leads_to: Some(shared), only_root_writes: false, ..link("/var/tmp", PathKind::Folder) };
+        assert_eq!(found_on(&with_path("/tmp", tmp.clone()), ""), []);
+        only("shared-tmp", found_on(&with_path("/mine", tmp), "POT_TMP=/mine\n"));
+        assert_eq!(found_on(&with_path("/mine", link("/srv/pot-tmp", PathKind::Folder)), "POT_TMP=/mine\n"), []);
+    }
+
+    #[test]
+    fn a_link_that_is_not_followed_is_found_before_anyone_plans() {
+        let mut state = link("/home/anna/pf.conf", PathKind::File);
+        assert_eq!(found_on(&with_path("/etc/pf.conf", state.clone()), ""), []);
+        let why = "/etc/pf.conf is a link to /home/anna/pf.conf, and others than root can change /home/anna";
+        state.leads_to.as_mut().unwrap().refused = Some(why.to_owned());
+        let finding = only("link-not-followed", found_on(&with_path("/etc/pf.conf", state), ""));
+        assert_eq!((finding.severity, finding.message), (Severity::Warning, format!("{why}.")));
     }
 
     #[test]

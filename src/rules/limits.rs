@@ -4,7 +4,7 @@
 //! enforced on every write and, on the file as it stands, before every run. `docs/limits.md` gives for each
 //! parameter the grammar and the line of thought.
 
-use crate::facts::{HostFacts, PathKind, PathState};
+use crate::facts::{PathKind, PathState};
 use crate::potconf::{Configuration, Kind, Name, Source, parameter};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -550,6 +550,11 @@ pub(super) fn is_at_or_below(path: &str, folder: &str) -> bool {
 
 fn folder(value: &str, temporary: bool) -> Result<(), String> {
     path(value)?;
+    open_to_pot(value, temporary)
+}
+
+/// Whether pot may have this very folder, whatever name led there.
+fn open_to_pot(value: &str, temporary: bool) -> Result<(), String> {
     if let Some(tree) = CLOSED_TREES.iter().find(|tree| is_at_or_below(value, tree)) {
         return Err(format!("`{tree}` belongs to the system, with all that is below"));
     }
@@ -575,65 +580,178 @@ fn folder(value: &str, temporary: bool) -> Result<(), String> {
 /// [`Against`] for the first value that is where it must not be.
 pub fn check_together(configuration: &Configuration) -> Result<(), Against> {
     let Some(root) = configuration.value("POT_FS_ROOT") else { return Ok(()) };
-    let inside: Vec<String> = ["jails", "bases", "fscomp"].iter().map(|part| format!("{root}/{part}")).collect();
+    let inside = kept_for_pots(root);
     for name in ["POT_TMP", "POT_CACHE", "POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"] {
         let Some(value) = configuration.value(name) else { continue };
         if let Some(folder) = inside.iter().find(|folder| is_at_or_below(value, folder)) {
-            return Err(Against {
-                parameter: name.to_owned(),
-                value: value.to_owned(),
-                rule: format!("pots can write below `{folder}`"),
-            });
+            return Err(among_pots(name, value, folder));
         }
     }
     Ok(())
 }
 
-/// The parameters whose values must be files that only root can change: root runs the one and trusts the other.
-pub const TRUSTED_FILES: [&str; 2] = ["POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"];
+/// The folders below POT_FS_ROOT in which a pot's root writes.
+fn kept_for_pots(root: &str) -> [String; 3] {
+    ["jails", "bases", "fscomp"].map(|part| format!("{root}/{part}"))
+}
 
-/// The parameters that `pot init` makes mountpoints.
-const MOUNTPOINTS: [&str; 2] = ["POT_FS_ROOT", "POT_CACHE"];
-
-/// The limit on what stands at the path that a parameter names: the hook and the public key must be regular files, they
-/// and every folder above owned by root and writable by no other; `POT_FS_ROOT` and `POT_CACHE` must not be symbolic
-/// links, which root's `chmod` and mount(8) would follow to wherever they point. Other parameters have none.
-///
-/// # Errors
-/// [`Against`], for the hook and the key also when nothing is known about the path: then it cannot be trusted.
-pub fn check_path(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
-    let against =
-        |rule: &str| Err(Against { parameter: name.to_owned(), value: path.to_owned(), rule: rule.to_owned() });
-    if MOUNTPOINTS.contains(&name) && state.is_some_and(|state| state.kind == PathKind::Link) {
-        return against("that is a symbolic link, and `pot init` would change the folder it points to");
-    }
-    if !TRUSTED_FILES.contains(&name) || path.is_empty() {
-        return Ok(());
-    }
-    match state {
-        None => against("what stands there could not be looked at"),
-        Some(state) => match state.kind {
-            PathKind::Absent => against("there is no such file"),
-            PathKind::Folder => against("that is a folder"),
-            PathKind::Link => against("that is a symbolic link; name the file itself"),
-            PathKind::Other => against("that is not a regular file"),
-            PathKind::File if !state.only_root_writes => {
-                against("the file and every folder above it must be owned by root and writable by no other")
-            }
-            PathKind::File => Ok(()),
-        },
+fn among_pots(name: &str, value: &str, folder: &str) -> Against {
+    Against {
+        parameter: name.to_owned(),
+        value: value.to_owned(),
+        rule: format!("pots can write below `{}`", shown_path(folder)),
     }
 }
 
-/// Limits that need facts, see [`check_path`].
+/// The parameters whose values must be files that only root can change: root runs the one and trusts the other.
+pub const TRUSTED_FILES: [&str; 2] = ["POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"];
+
+/// The parameters whose values name a place on the host where root writes, mounts, runs or trusts something.
+pub const PLACES: [&str; 5] = ["POT_FS_ROOT", "POT_CACHE", "POT_TMP", TRUSTED_FILES[0], TRUSTED_FILES[1]];
+
+/// Looks at a path of the host; none when it could not be looked at.
+pub type Look<'a> = &'a dyn Fn(&str) -> Option<PathState>;
+
+/// The limit on the place that a parameter names, wherever links lead: the hook and the public key must be regular
+/// files, they and every folder above root's alone. `POT_FS_ROOT` and `POT_CACHE` must be no links, which root's
+/// `chmod` and mount(8) would follow, they and every folder above root's alone, and really stand where pot may have
+/// them. `POT_TMP` may be a folder of everybody's, as `/tmp` is, but nobody else may be able to put another in its
+/// place. Other parameters name no place.
 ///
 /// # Errors
-/// [`Against`], also when the facts do not cover the hook or the key.
-pub fn check_paths(configuration: &Configuration, facts: &HostFacts) -> Result<(), Against> {
-    let paths = facts.paths.get();
-    for name in TRUSTED_FILES.into_iter().chain(MOUNTPOINTS) {
-        if let Some(path) = configuration.value(name) {
-            check_path(name, path, paths.and_then(|paths| paths.get(path)))?;
+/// [`Against`], also when nothing is known about the path: then it cannot be trusted.
+pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
+    if !PLACES.contains(&name) || path.is_empty() {
+        return Ok(());
+    }
+    let judged = match state {
+        None => Err("what stands there could not be looked at".to_owned()),
+        Some(state) if TRUSTED_FILES.contains(&name) => trusted_file(state),
+        Some(state) => own_folder(state, name == "POT_TMP"),
+    };
+    judged.map_err(|rule| Against { parameter: name.to_owned(), value: path.to_owned(), rule })
+}
+
+fn trusted_file(state: &PathState) -> Result<(), String> {
+    Err(match state.kind {
+        PathKind::Absent => "there is no such file".to_owned(),
+        PathKind::Folder => "that is a folder".to_owned(),
+        PathKind::Link => "that is a symbolic link; name the file itself".to_owned(),
+        PathKind::Other => "that is not a regular file".to_owned(),
+        PathKind::File if !state.only_root_writes => {
+            format!(
+                "the file and every folder above it must be owned by root and writable by no other{}",
+                but(state.exposed.as_deref())
+            )
+        }
+        PathKind::File => return Ok(()),
+    })
+}
+
+fn own_folder(state: &PathState, temporary: bool) -> Result<(), String> {
+    if !temporary && state.kind == PathKind::Link {
+        return Err("that is a symbolic link, and `pot init` would change the folder it points to".to_owned());
+    }
+    if let Some(end) = &state.leads_to {
+        open_to_pot(&end.path, temporary)
+            .map_err(|rule| format!("it really is `{}`: {rule}", shown_path(&end.path)))?;
+    }
+    let open = if temporary { state.replaceable_in.as_deref() } else { state.exposed.as_deref() };
+    if open.is_some() || (!temporary && !state.only_root_writes) {
+        return Err(format!(
+            "{} must be owned by root and writable by no other{}",
+            if temporary { "every folder above it" } else { "it and every folder above it" },
+            but(open)
+        ));
+    }
+    Ok(())
+}
+
+/// "; others can change `/home/anna`: give it to root (chown root, chmod go-w), or name another place", where it is known.
+fn but(exposed: Option<&str>) -> String {
+    exposed.map_or_else(String::new, |path| {
+        format!(
+            "; others can change `{}`: give it to root (chown root, chmod go-w), or name another place",
+            shown_path(path)
+        )
+    })
+}
+
+/// A path of the host in a message: it may have been made to harm a terminal.
+fn shown_path(path: &str) -> String {
+    path.chars().take(LONGEST_PATH).flat_map(char::escape_debug).collect()
+}
+
+/// The limits on the places that some of [`PLACES`] name, and on how they stand to each other where they really are.
+/// Values against their own grammar are left to [`check`]; those that are not certain to who uses them.
+pub fn check_places(configuration: &Configuration, names: &[&str], look: Look<'_>) -> Vec<Against> {
+    let real = |path: &str| look(path).map_or_else(|| path.to_owned(), |state| state.real_path(path).to_owned());
+    let value = |name: &str| configuration.value(name).filter(|value| !value.is_empty() && check(name, value).is_ok());
+    let root = value("POT_FS_ROOT");
+    let inside: Vec<String> = root.iter().flat_map(|root| kept_for_pots(&real(root))).collect();
+    names
+        .iter()
+        .filter_map(|name| {
+            let path = value(name)?;
+            check_place(name, path, look(path).as_ref())
+                .and_then(|()| match inside.iter().find(|folder| is_at_or_below(&real(path), folder)) {
+                    Some(folder) => Err(among_pots(name, path, folder)),
+                    None => Ok(()),
+                })
+                .err()
+        })
+        .collect()
+}
+
+/// Those of [`PLACES`] that are other ones in `new` than in `old`; all of them when POT_FS_ROOT is, which is what the
+/// others must not lie in.
+pub fn changed_places(old: &Configuration, new: &Configuration) -> Vec<&'static str> {
+    let changed = |name: &str| is_changed(old, new, name);
+    let all = changed("POT_FS_ROOT");
+    PLACES.into_iter().filter(|name| all || changed(name)).collect()
+}
+
+fn is_changed(old: &Configuration, new: &Configuration, name: &str) -> bool {
+    let (old, new) = (old.setting(name), new.setting(name));
+    match (&old.value, &new.value) {
+        // Read by the shell alone: as they are written.
+        (None, None) => old.raw != new.raw,
+        (old, new) => old != new,
+    }
+}
+
+/// What root's settings name: whoever may change the configuration may choose among these.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Named<'a> {
+    /// Programs for POT_EXPORT_PORTS_PF_RULES_HOOK.
+    pub hooks: &'a [String],
+    /// Files for POT_DEFAULT_SIGNATURE_PUBKEY.
+    pub public_keys: &'a [String],
+}
+
+/// The limit on a new hook or public key that root did not choose in a terminal: root's settings name it, or it is the
+/// default, or none. Any program of root's will do as a hook otherwise: `/bin/sh`, fed what `pot start` writes.
+///
+/// # Errors
+/// [`Against`] for the first one that is new and not named.
+pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -> Result<(), Against> {
+    for (name, allowed, setting) in
+        [(TRUSTED_FILES[0], named.hooks, "hooks"), (TRUSTED_FILES[1], named.public_keys, "public_keys")]
+    {
+        let now = new.setting(name);
+        let may_be = match &now.value {
+            Some(value) => value.is_empty() || allowed.contains(value),
+            None => now.source == Source::Unset,
+        };
+        if is_changed(old, new, name) && now.source != Source::Default && !may_be {
+            return Err(Against {
+                parameter: name.to_owned(),
+                value: now.value.or(now.raw).unwrap_or_default(),
+                rule: format!(
+                    "a new one must be named in root's settings (`{setting}` in pot-console.toml), or be set in root's \
+                     terminal: `pot-console conf set {name}=FILE`"
+                ),
+            });
         }
     }
     Ok(())
@@ -671,13 +789,13 @@ pub(super) fn steers_pot(name: &str) -> bool {
     is_obeyed(name)
 }
 
-/// All limits on the file as it stands, before every run: the value of every parameter that is certain, what ties them
-/// together and, with facts, what stands at their paths. Values that are not certain are not judged here: an operation
-/// that uses one does not run.
+/// All limits on the file as it stands, before every run: the value of every parameter that is certain, and what ties
+/// them together. Values that are not certain are not judged here, nor what stands at the places that they name
+/// ([`check_places`]): an operation that uses one does not run.
 ///
 /// # Errors
 /// The first value that is against a limit.
-pub fn check_all(configuration: &Configuration, facts: Option<&HostFacts>) -> Result<(), Against> {
+pub fn check_all(configuration: &Configuration) -> Result<(), Against> {
     for setting in configuration.settings() {
         let Some(value) = setting.value.as_deref() else { continue };
         if setting.source == Source::Unset {
@@ -693,16 +811,12 @@ pub fn check_all(configuration: &Configuration, facts: Option<&HostFacts>) -> Re
             });
         }
     }
-    check_together(configuration)?;
-    match facts {
-        Some(facts) => check_paths(configuration, facts),
-        None => Ok(()),
-    }
+    check_together(configuration)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{absent, at, configuration, file, host};
+    use super::super::example::{absent, configuration, file, folder, link};
     use super::*;
     use crate::potconf::PARAMETERS;
     use std::path::Path;
@@ -889,7 +1003,7 @@ mod tests {
 
     #[test]
     fn the_file_as_it_stands_is_held_to_all_limits() {
-        let all = |own: &str| check_all(&configuration(own), None).map_err(|against| against.parameter);
+        let all = |own: &str| check_all(&configuration(own)).map_err(|against| against.parameter);
         assert_eq!(all(""), Ok(()));
         assert_eq!(all("POT_EXTRA_EXTIF='x;id'\n"), Err("POT_EXTRA_EXTIF".to_owned()));
         assert_eq!(all("POT_NETWORK_vlan20='$(id)'\n"), Err("POT_NETWORK_vlan20".to_owned()));
@@ -904,21 +1018,109 @@ mod tests {
         );
     }
 
+    /// The places that a configuration names, each in the given state.
+    fn places(own: &str, states: &[(&str, PathState)]) -> Vec<String> {
+        let look = |path: &str| states.iter().find(|(known, _)| *known == path).map(|(_, state)| state.clone());
+        let all = check_places(&configuration(own), &PLACES, &look);
+        all.into_iter().map(|against| against.to_string()).collect()
+    }
+
+    const USUAL: [&str; 3] = ["/opt/pot", "/var/cache/pot", "/tmp"];
+
+    fn with_usual(more: (&'static str, PathState)) -> Vec<(&'static str, PathState)> {
+        let shared = PathState { only_root_writes: false, exposed: Some("/tmp".to_owned()), ..folder(0o1777, false) };
+        let [root, cache, tmp] = USUAL;
+        vec![more, (root, absent()), (cache, absent()), (tmp, shared)]
+    }
+
     #[test]
     fn what_root_runs_must_be_roots_alone() {
-        let own = configuration("POT_EXPORT_PORTS_PF_RULES_HOOK=/usr/local/etc/hook\n");
-        let with = |state| host(|facts| at(facts, "/usr/local/etc/hook", state));
-        assert_eq!(check_all(&own, Some(&with(file(0o755, true)))), Ok(()));
-        for state in [absent(), file(0o755, false), PathState { kind: PathKind::Link, ..file(0o755, true) }] {
-            assert!(check_all(&own, Some(&with(state))).is_err());
+        for name in TRUSTED_FILES {
+            let own = format!("{name}=/usr/local/etc/hook\n");
+            let with = |state| places(&own, &with_usual(("/usr/local/etc/hook", state)));
+            assert_eq!(with(file(0o755, true)), Vec::<String>::new());
+            for state in
+                [absent(), file(0o755, false), folder(0o755, true), link("/usr/local/etc/other", PathKind::File)]
+            {
+                assert_eq!(with(state).len(), 1, "{name}");
+            }
+            assert_eq!(places(&own, &with_usual(("/elsewhere", absent()))).len(), 1, "a path that nobody looked at");
         }
-        assert!(check_all(&own, Some(&host(|_| ()))).is_err(), "a path that nobody looked at");
-        let link = PathState { kind: PathKind::Link, ..file(0o755, true) };
+        assert_eq!(check_place("POT_GROUP", "pot", None), Ok(()));
+    }
+
+    #[test]
+    fn a_folder_is_judged_by_where_it_really_is_and_by_who_can_write_above_it() {
+        let of_a_user = |path: &str| PathState {
+            only_root_writes: false,
+            exposed: Some(path.to_owned()),
+            replaceable_in: Some(path.to_owned()),
+            ..absent()
+        };
+        let really = |to: &str, state: PathState| PathState {
+            leads_to: Some(crate::facts::LeadsTo {
+                path: to.to_owned(),
+                kind: PathKind::Folder,
+                uid: 0,
+                mode: 0o755,
+                refused: None,
+            }),
+            ..state
+        };
+        for name in ["POT_FS_ROOT", "POT_CACHE", "POT_TMP"] {
+            let own = format!("{name}=/srv/c/rc.d\n");
+            let with = |state| places(&own, &with_usual(("/srv/c/rc.d", state))).join("\n");
+            assert_eq!(with(folder(0o755, true)), "", "{name}");
+            assert_eq!(with(absent()), "", "{name}");
+            assert_eq!(with(really("/srv/d/rc.d", folder(0o755, true))), "", "{name}");
+            let system = with(really("/usr/local/etc/rc.d", folder(0o755, false)));
+            assert!(
+                system.contains("it really is `/usr/local/etc/rc.d`: `/usr/local/etc` belongs"),
+                "{name}: {system}"
+            );
+            let user = with(of_a_user("/srv"));
+            assert!(user.contains("others can change `/srv`: give it to root"), "{name}: {user}");
+            let pots = places(
+                &format!("{name}=/srv/c/rc.d\n"),
+                &with_usual(("/srv/c/rc.d", really("/opt/pot/jails/web1/m", folder(0o755, true)))),
+            );
+            assert!(name == "POT_FS_ROOT" || pots.iter().any(|words| words.contains("pots can write")), "{pots:?}");
+        }
         for name in ["POT_FS_ROOT", "POT_CACHE"] {
-            assert!(check_path(name, "/srv/pot", Some(&link)).is_err(), "{name}");
-            let own = configuration(&format!("{name}=/srv/pot\n"));
-            assert!(check_all(&own, Some(&host(|facts| at(facts, "/srv/pot", link.clone())))).is_err(), "{name}");
+            let own = format!("{name}=/srv/pot\n");
+            let linked = places(&own, &with_usual(("/srv/pot", link("/srv/other", PathKind::Folder)))).join("\n");
+            assert!(linked.contains("is a symbolic link"), "{linked}");
         }
-        assert_eq!(check_path("POT_GROUP", "pot", None), Ok(()));
+    }
+
+    #[test]
+    fn the_usual_places_and_tmp_as_a_link_are_good() {
+        assert_eq!(places("", &with_usual(("/x", absent()))), Vec::<String>::new());
+        let mut usual = with_usual(("/x", absent()));
+        if let Some(tmp) = usual.iter_mut().find(|(path, _)| *path == "/tmp") {
+            tmp.1 = PathState { only_root_writes: false, ..link("/var/tmp", PathKind::Folder) };
+        }
+        assert_eq!(places("POT_TMP=/tmp\n", &usual), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_a_hook_or_key_that_changes_must_be_named() {
+        let hook = "POT_EXPORT_PORTS_PF_RULES_HOOK";
+        let judge = |old: &str, new: &str, hooks: &[&str]| {
+            let hooks: Vec<String> = hooks.iter().map(|&hook| hook.to_owned()).collect();
+            let named = Named { hooks: &hooks, public_keys: &[] };
+            check_named(&configuration(old), &configuration(new), named).map_err(|against| against.parameter)
+        };
+        let sh = format!("{hook}=/bin/sh\n");
+        assert_eq!(judge("", &sh, &[]), Err(hook.to_owned()));
+        assert_eq!(judge("", &sh, &["/usr/local/libexec/hook"]), Err(hook.to_owned()));
+        assert_eq!(judge("", &sh, &["/bin/sh"]), Ok(()));
+        assert_eq!(judge(&sh, &sh, &[]), Ok(()), "one that root wrote stays usable");
+        assert_eq!(judge(&sh, &format!("{hook}=\"/bin/sh\"\nPOT_GROUP=wheel\n"), &[]), Ok(()));
+        assert_eq!(judge(&sh, "", &[]), Ok(()));
+        assert_eq!(judge(&sh, &format!("{hook}=\n"), &[]), Ok(()));
+        assert_eq!(judge(&sh, &format!("{hook}=$(echo /bin/sh)\n"), &[]), Err(hook.to_owned()));
+        let key = "POT_DEFAULT_SIGNATURE_PUBKEY=/etc/passwd\n";
+        assert_eq!(judge("", key, &["/etc/passwd"]), Err("POT_DEFAULT_SIGNATURE_PUBKEY".to_owned()));
     }
 }

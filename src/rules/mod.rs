@@ -126,6 +126,7 @@ const RULES: &[Rule] = &[
     file_system::folder_not_empty,
     file_system::tmp_is_shared,
     file_system::tmp_missing,
+    file_system::link_not_followed,
     file_system::group_missing,
     other::facility_unknown,
     other::facility_written_nowhere,

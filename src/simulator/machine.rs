@@ -114,6 +114,15 @@ impl Machine {
         fs::rename(&temporary, &file)
     }
 
+    /// Puts a plain file in the place of whatever stands at `path`, a link included, as mv(1) does.
+    pub fn put_in_place(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let here = self.path_itself(path);
+        let temporary = here.with_extension(format!("simulated.{}", std::process::id()));
+        fs::write(&temporary, bytes)?;
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
+        fs::rename(&temporary, &here)
+    }
+
     /// Folder for the content of a dataset that is not mounted.
     pub fn store_of(&self, guid: u64) -> PathBuf {
         self.root.join(ASIDE).join(format!("dataset-{guid}"))

@@ -383,7 +383,7 @@ impl Run<'_> {
         let path = self.path(pf_file);
         let text = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).ok();
         let count =
-            |wanted: &str| text.as_deref().map_or(0, |text| text.lines().filter(|line| *line == wanted).count());
+            |wanted: &str| text.as_deref().map_or(0, |text| text.split('\n').filter(|line| *line == wanted).count());
         if count(NAT_ANCHOR) == 1 && count(RDR_ANCHOR) == 1 {
             self.debug("pf already properly configured");
             return Ok(0);

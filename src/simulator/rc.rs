@@ -79,7 +79,11 @@ fn with_value(line: &str, value: &str) -> String {
     format!("{name}={quote}{value}{quote}{}", old.get(end..).unwrap_or_default())
 }
 
-/// Sets or removes a variable in one file, in place when it stands there.
+/// The mode of a link that root made, with the usual umask.
+const LINK_MODE: u32 = 0o755;
+
+/// Sets or removes a variable in one file, in place when it stands there. A line that is added goes to where a link
+/// leads; a value that is changed or removed comes as a new file by mv(1), which takes a link's own place, and its mode.
 pub(crate) fn write_variable(machine: &Machine, file: &str, name: &str, value: Option<&str>) -> std::io::Result<()> {
     let text = machine.text(file);
     let last = text
@@ -88,6 +92,9 @@ pub(crate) fn write_variable(machine: &Machine, file: &str, name: &str, value: O
         .filter(|(_, line)| assignment(line).is_some_and(|(known, _)| known == name))
         .last();
     let last = last.map(|(at, _)| at);
+    if value.is_none() && last.is_none() {
+        return Ok(());
+    }
     let mut lines: Vec<String> = Vec::new();
     for (at, line) in text.split_terminator('\n').enumerate() {
         let same = assignment(line).is_some_and(|(known, _)| known == name);
@@ -103,6 +110,9 @@ pub(crate) fn write_variable(machine: &Machine, file: &str, name: &str, value: O
     let mut text = lines.join("\n");
     if !text.is_empty() {
         text.push('\n');
+    }
+    if last.is_some() && machine.path_itself(file).is_symlink() {
+        return machine.put_in_place(file, text.as_bytes(), LINK_MODE);
     }
     machine.replace(file, text.as_bytes())
 }
@@ -208,9 +218,12 @@ pub(crate) fn sysrc(call: &mut Call) -> Outcome {
         let old = lookup(name);
         if has(&flags, 'x') {
             match defining(name) {
-                Some(file) => {
-                    refuse_immutable(call, &file)?;
-                    write_variable(&machine, &file, name, None)?;
+                // From every file that sets it.
+                Some(_) => {
+                    for file in all_files.iter().filter(|file| *file != FILES[0]) {
+                        refuse_immutable(call, file)?;
+                        write_variable(&machine, file, name, None)?;
+                    }
                 }
                 None => {
                     if !has(&flags, 'q') && !has(&flags, 'i') {

@@ -308,7 +308,8 @@ fn replace(line: &str, pattern: &Pattern, with: &str, global: bool) -> Option<St
 
 fn edit(text: &str, script: &[(Address, Command)], silent: bool) -> String {
     let mut result = String::new();
-    let lines: Vec<&str> = text.lines().collect();
+    // A carriage return before the line feed is a sign of the line.
+    let lines: Vec<&str> = text.split_terminator('\n').collect();
     let ends_with_newline = text.ends_with('\n');
     'lines: for (at, original) in lines.iter().enumerate() {
         let mut line = (*original).to_owned();
@@ -396,6 +397,9 @@ pub(crate) fn sed(call: &mut Call) -> Outcome {
     }
     let mut status = 0;
     for file in files {
+        if in_place.is_some() && call.machine.path_itself(&file).is_symlink() {
+            return Err(Failure::new(1, format!("sed: {file}: in-place editing only works for regular files")));
+        }
         let Ok(bytes) = fs::read(call.machine.path(&file)) else {
             call.warn(format_args!("sed: {file}: No such file or directory"));
             status = 1;
@@ -424,7 +428,7 @@ pub(crate) fn ex(call: &mut Call) -> Outcome {
     };
     let path = call.machine.path(&file);
     let old = fs::read(&path).unwrap_or_default();
-    let mut lines: Vec<String> = String::from_utf8_lossy(&old).lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = String::from_utf8_lossy(&old).split_terminator('\n').map(str::to_owned).collect();
     let mut current = lines.len();
     let script = Call::stdin();
     let mut commands = script.lines();

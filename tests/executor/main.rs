@@ -10,6 +10,7 @@ mod crash;
 mod hostile;
 mod main_path;
 mod permissions;
+mod places;
 mod processes;
 mod rig;
 mod writers;

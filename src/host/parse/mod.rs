@@ -66,7 +66,7 @@ mod tests {
         let _ = pf::enabled(text);
         let _ = pf::anchors(text);
         let _ = pf::rules(text);
-        let _ = pf::anchor_lines(text);
+        let _ = pf::anchor_lines(text.as_bytes());
         let _ = files::groups(text);
         let _ = files::resolvers(text);
         let _ = files::variables(text);

@@ -35,9 +35,11 @@ pub fn rules(text: &str) -> Vec<String> {
     lines(text).map(str::to_owned).collect()
 }
 
-/// How often pot's anchor lines stand in a pf.conf, whole and at the margin: what `pot init` counts with grep.
-pub fn anchor_lines(text: &str) -> (usize, usize) {
-    let count = |wanted: &str| text.lines().filter(|line| *line == wanted).count();
+/// How often pot's anchor lines stand in a pf.conf, whole and at the margin: what `pot init` counts with
+/// `grep -c '^nat-anchor pot-nat$'`. A line ends at its line feed alone: with a carriage return before it, it is no
+/// anchor to grep, and a syntax error to pf.
+pub fn anchor_lines(text: &[u8]) -> (usize, usize) {
+    let count = |wanted: &str| text.split(|byte| *byte == b'\n').filter(|line| *line == wanted.as_bytes()).count();
     (count(NAT_ANCHOR), count(RDR_ANCHOR))
 }
 
@@ -67,7 +69,8 @@ mod tests {
     #[test]
     fn only_whole_lines_at_the_margin_are_pots() {
         let text = "nat-anchor pot-nat\n  rdr-anchor \"pot-rdr/*\"\n# nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n";
-        assert_eq!(anchor_lines(text), (1, 1));
-        assert_eq!(anchor_lines("nat-anchor pot-nat\nnat-anchor pot-nat\n"), (2, 0));
+        assert_eq!(anchor_lines(text.as_bytes()), (1, 1));
+        assert_eq!(anchor_lines(b"nat-anchor pot-nat\nnat-anchor pot-nat"), (2, 0));
+        assert_eq!(anchor_lines(b"nat-anchor pot-nat\r\nrdr-anchor \"pot-rdr/*\"\r\n"), (0, 0));
     }
 }

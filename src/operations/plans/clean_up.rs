@@ -1,6 +1,6 @@
 //! What `pot de-init` leaves behind, and taking it away piece by piece.
 
-use super::{needs, needs_plain_rc};
+use super::{needs, needs_file, needs_plain_rc};
 use crate::digest::Digest;
 use crate::facts::{Interface, PathKind};
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PlannedStep, counted};
@@ -124,6 +124,8 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         match item {
             Leftover::SyslogdFlags => {
                 let Some((flags, rest)) = flags_left(inputs) else { continue };
+                needs_file(&mut draft, inputs, ManagedFile::RcConf);
+                let before = rc.clone();
                 needs_plain_rc(&mut draft, inputs, "syslogd_flags", &rest, "");
                 let (args, value, detail) = if rest.is_empty() {
                     rc = rc_conf::unset(&rc, "syslogd_flags");
@@ -139,7 +141,7 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let mut step = PlannedStep::new(name(*item), StepState::WillBeChanged, detail)
                     .act(Action::Backup(ManagedFile::RcConf))
-                    .act(Action::Run(Command::new(Tool::Sysrc, &args)));
+                    .act(rc_change(inputs, &before, &rc, &args));
                 if let Some(value) = value {
                     step = step.expect(Expect::Rc { name: "syslogd_flags".to_owned(), value: Some(value) });
                 } else {
@@ -149,11 +151,12 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             }
             Leftover::PotEnable => {
                 needs_plain_rc(&mut draft, inputs, "pot_enable", "", "");
+                let before = rc.clone();
                 rc = rc_conf::unset(&rc, "pot_enable");
                 draft.step(
                     PlannedStep::new(name(*item), StepState::WillBeChanged, "taken out of rc.conf")
                         .act(Action::Backup(ManagedFile::RcConf))
-                        .act(Action::Run(Command::new(Tool::Sysrc, &["-x", "pot_enable"])))
+                        .act(rc_change(inputs, &before, &rc, &["-x", "pot_enable"]))
                         .expect(Expect::Content { file: ManagedFile::RcConf, digest: Digest::of(&rc) }),
                 );
             }
@@ -219,6 +222,15 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     };
     draft.basis.push(format!("rc.conf {}", Digest::of(&old_rc)));
     draft
+}
+
+/// A change of rc.conf: sysrc's, but of a link, in whose place sysrc would put a plain file, the console's own.
+fn rc_change(inputs: &Inputs<'_>, before: &[u8], after: &[u8], sysrc: &[&str]) -> Action {
+    let file = ManagedFile::RcConf;
+    match inputs.files.leads_to(file) {
+        Some(_) => Action::Write { file, before: Some(Digest::of(before)), content: after.to_vec() },
+        None => Action::Run(Command::new(Tool::Sysrc, sysrc)),
+    }
 }
 
 /// As pages name it.

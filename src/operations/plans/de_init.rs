@@ -4,7 +4,7 @@
 //! things behind. So: pots are stopped first or the run is refused, the dataset must be pot's own, what is gone is
 //! looked at afterwards, and the rest is offered for cleaning up.
 
-use super::{CHILDREN, clean_up, needs, needs_pot, pot};
+use super::{CHILDREN, clean_up, needs, needs_file, needs_pot, pot, where_it_leads};
 use crate::digest::Digest;
 use crate::facts::{Dataset, Pot};
 use crate::host::size;
@@ -47,8 +47,12 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         flags.push("-f");
     }
     let pf_path = inputs.files.path(ManagedFile::PfConf).to_owned();
+    // pot's sed refuses a link: the console takes the lines out itself.
+    let is_link = inputs.files.leads_to(ManagedFile::PfConf).is_some();
     if minimal {
         flags.push("-m");
+    } else if is_link {
+        flags.extend(["-p", ""]);
     } else if pf_file.is_some() {
         flags.extend(["-p", pf_path.as_str()]);
     }
@@ -74,6 +78,9 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         .mark(&["Deinstall pot"])
         .act(Action::NoPotRuns);
 
+    if !minimal {
+        needs_file(&mut draft, inputs, ManagedFile::PfConf);
+    }
     let old = inputs.files.bytes(ManagedFile::PfConf);
     let new = pf_conf::remove_anchors(old);
     let pf_changes = !minimal && new != old;
@@ -96,19 +103,23 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             PfTest::Untested(why) => format!("not tested ({why})"),
         };
         let lines = pf_conf::anchor_lines(old);
-        draft.step(
-            PlannedStep::new(
-                format!("anchors in {pf_path}"),
-                StepState::WillBeChanged,
-                format!(
-                    "{} go, {} stay, {tested}",
-                    counted(lines.0 + lines.1, "anchor line"),
-                    counted(pf_conf::rules_in(&new), "rule")
-                ),
-            )
-            .mark(&["pf configuration file should be clean"])
-            .expect(Expect::AnchorLines(false)),
-        );
+        let mut anchors = PlannedStep::new(
+            format!("anchors in {pf_path}"),
+            StepState::WillBeChanged,
+            format!(
+                "{} go{}, {} stay, {tested}",
+                counted(lines.0 + lines.1, "anchor line"),
+                where_it_leads(inputs, ManagedFile::PfConf),
+                counted(pf_conf::rules_in(&new), "rule")
+            ),
+        )
+        .mark(&["pf configuration file should be clean"])
+        .expect(Expect::AnchorLines(false));
+        if is_link {
+            let before = Some(Digest::of(old));
+            anchors = anchors.act(Action::Write { file: ManagedFile::PfConf, before, content: new.clone() });
+        }
+        draft.step(anchors);
         draft.diff(&pf_path, old, &new);
     } else {
         draft.step(

@@ -4,7 +4,7 @@
 //! syslogd_flags. Here the network is judged first, the anchors are placed before pot runs (it finds them present),
 //! and flags are merged: when the host has own ones pot runs with `-s` and the console writes the merged value.
 
-use super::{CHILDREN, needs, needs_interfaces, needs_plain_rc, needs_pot, pot};
+use super::{CHILDREN, needs, needs_file, needs_interfaces, needs_plain_rc, needs_pot, pot, where_it_leads};
 use crate::digest::Digest;
 use crate::facts::PathKind;
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
@@ -280,7 +280,7 @@ fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
     let tmp = inputs.value("POT_TMP");
     if !tmp.is_empty()
         && let Some(state) = paths.and_then(|paths| paths.get(&tmp))
-        && state.kind != PathKind::Folder
+        && state.real_kind() != PathKind::Folder
     {
         draft.block(
             format!("POT_TMP {tmp} is not there."),
@@ -359,8 +359,11 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
         ));
         return 0;
     }
+    needs_file(draft, inputs, ManagedFile::PfConf);
     let old = inputs.files.bytes(ManagedFile::PfConf);
     let existed = inputs.files.exists(ManagedFile::PfConf);
+    // pot's sed refuses a link: the console writes what pot would.
+    let ours = options.place_anchors || inputs.files.leads_to(ManagedFile::PfConf).is_some();
     let mut line = None;
     let new = if options.place_anchors {
         match pf_conf::place_anchors(old) {
@@ -417,7 +420,17 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
         (false, _) => (StepState::Done, "both stand where pf.conf(5)'s order allows".to_owned()),
         (true, Some(line)) => (
             StepState::WillBeChanged,
-            format!("placed from line {line}, tested with pfctl -nf, a version is kept before"),
+            format!(
+                "placed from line {line}{}, tested with pfctl -nf, a version is kept before",
+                where_it_leads(inputs, ManagedFile::PfConf)
+            ),
+        ),
+        (true, None) if ours => (
+            StepState::WillBeChanged,
+            format!(
+                "put at the top{}, as pot would, a version is kept before",
+                where_it_leads(inputs, ManagedFile::PfConf)
+            ),
         ),
         (true, None) => {
             (StepState::WillBeChanged, "written by pot to the top of the file, a version is kept before".to_owned())
@@ -433,7 +446,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
     if changed && existed {
         step = step.act(Action::Backup(ManagedFile::PfConf));
     }
-    if changed && options.place_anchors {
+    if changed && ours {
         let before = existed.then(|| Digest::of(old));
         step = step.act(Action::Write { file: ManagedFile::PfConf, before, content: new });
     } else {
@@ -458,6 +471,7 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
         return (Syslogd { changed: false, ours: false }, step);
     }
     needs(draft, &inputs.facts.rc, "rc.conf");
+    needs_file(draft, inputs, ManagedFile::RcConf);
     let (Some(gateway), Some(network)) =
         (inputs.parsed::<Ipv4Addr>("POT_GATEWAY"), inputs.parsed::<Ipv4Net>("POT_NETWORK"))
     else {
@@ -476,7 +490,9 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
     let set = rc_conf::sets(old, NAME) || inputs.files.overrides(NAME).is_some();
     let changed = value != now || !set;
     // What pot itself would write needs no hand of ours; pot writes it even when it stands there already.
-    let ours = options.merge && value != pots;
+    // It would put a plain file in a link's place.
+    let is_link = inputs.files.leads_to(ManagedFile::RcConf).is_some();
+    let ours = is_link || (options.merge && value != pots);
     if !options.merge && changed && !now.is_empty() && now != "-s" {
         draft.warnings.push(format!("Your own syslogd_flags `{now}` are replaced by pot's, not merged."));
     }
@@ -494,7 +510,8 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
     }
     draft.basis.push(format!("rc.conf {} {now:?}", Digest::of(old)));
     let (state, detail) = if changed {
-        (StepState::WillBeChanged, format!("from `{now}` to `{value}`"))
+        let place = where_it_leads(inputs, ManagedFile::RcConf);
+        (StepState::WillBeChanged, format!("from `{now}` to `{value}`{place}"))
     } else {
         (StepState::Done, format!("is `{value}`"))
     };
@@ -505,7 +522,11 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
         for folder in LOG_FOLDERS {
             step = step.act(Action::Folder(folder.to_owned()));
         }
-        if changed {
+        if changed && is_link {
+            let before = Some(Digest::of(old));
+            let content = rc_conf::set(old, NAME, &value);
+            step = step.act(Action::Write { file: ManagedFile::RcConf, before, content });
+        } else if changed {
             step = step.act(Action::Run(Command::new(Tool::Sysrc, &["-q", &format!("{NAME}={value}")])));
         }
     }
@@ -521,7 +542,7 @@ fn flags(inputs: &Inputs<'_>, options: Options, syslogd: &Syslogd) -> Vec<String
     if options.leave_syslogd || syslogd.ours {
         flags.push("-s".to_owned());
     }
-    if options.leave_pf {
+    if options.leave_pf || inputs.files.leads_to(ManagedFile::PfConf).is_some() {
         flags.extend(["-p".to_owned(), String::new()]);
     } else if options.other_pf_file {
         flags.extend(["-p".to_owned(), inputs.files.path(ManagedFile::PfConf).to_owned()]);

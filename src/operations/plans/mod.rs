@@ -14,7 +14,7 @@ pub use prepare::prepare;
 pub use restore::restore;
 pub use vnet_start::vnet_start;
 
-use super::draft::{Draft, Inputs};
+use super::draft::{Draft, Inputs, Override};
 use super::plan::ManagedFile;
 use super::rc_conf;
 use crate::host::POT_PROGRAM;
@@ -48,17 +48,45 @@ fn needs<T>(draft: &mut Draft, fact: &crate::facts::Fact<T>, what: &str) {
     }
 }
 
+/// Blocks when a file that the plan reads or writes is one that the console does neither with.
+fn needs_file(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile) {
+    if let Some(why) = inputs.files.unknown(file) {
+        let path = inputs.files.path(file);
+        // What is wrong with a link names it and says what to do.
+        let problem = if why.starts_with(path) { format!("{why}.") } else { format!("{path} cannot be used: {why}.") };
+        draft.block(problem, "", None);
+    }
+}
+
+/// " in FILE, where the link leads", where there is one.
+fn where_it_leads(inputs: &Inputs<'_>, file: ManagedFile) -> String {
+    inputs.files.leads_to(file).map(|target| format!(" in {target}, where the link leads")).unwrap_or_default()
+}
+
 /// Blocks when it cannot be said beforehand what sysrc(8) makes of `name` with this value: another file has the last word
 /// (sysrc would write there, or to no effect), or the line in rc.conf is more than a plain value.
 fn needs_plain_rc(draft: &mut Draft, inputs: &Inputs<'_>, name: &str, value: &str, otherwise: &str) {
     let path = inputs.files.path(ManagedFile::RcConf);
-    if let Some(other) = inputs.files.overrides(name) {
-        draft.block(
-            format!("{other} sets {name} and has the last word over {path}."),
-            format!("Move that line to {path}{otherwise}."),
-            None,
-        );
-    } else if let Some(why) = rc_conf::unforeseeable(inputs.files.bytes(ManagedFile::RcConf), name, value) {
+    match inputs.files.overrides(name) {
+        Some(Override::Sets(other)) => {
+            draft.block(
+                format!("{other} sets {name} and has the last word over {path}."),
+                format!("Move that line to {path}{otherwise}."),
+                None,
+            );
+            return;
+        }
+        Some(Override::Unknown(why)) => {
+            draft.block(
+                format!("Whether another file has the last word over {path} on {name} is not known: {why}."),
+                format!("Mend that file{otherwise}."),
+                None,
+            );
+            return;
+        }
+        None => {}
+    }
+    if let Some(why) = rc_conf::unforeseeable(inputs.files.bytes(ManagedFile::RcConf), name, value) {
         draft.block(
             format!("What sysrc would make of {name} in {path} is not certain: {why}."),
             format!("Write it there as one plain line{otherwise}."),

@@ -1,6 +1,6 @@
 //! The readiness page's to-dos: what the guide wants done before `pot init`.
 
-use super::needs;
+use super::{needs, needs_file};
 use crate::digest::Digest;
 use crate::host::Preparation;
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PlannedStep};
@@ -122,6 +122,7 @@ fn install(draft: &mut Draft, inputs: &Inputs<'_>) {
 }
 
 fn tunable(draft: &mut Draft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> Vec<u8> {
+    needs_file(draft, inputs, ManagedFile::LoaderConf);
     let new = loader_conf::set(text, name, "1");
     let title = format!("{name} in loader.conf");
     if new == text {
@@ -194,6 +195,7 @@ fn route_log(draft: &mut Draft, inputs: &Inputs<'_>) {
         (ManagedFile::SyslogConf, log_routing::syslog_conf(&facility)),
         (ManagedFile::NewsyslogConf, log_routing::newsyslog_conf()),
     ] {
+        needs_file(draft, inputs, file);
         let old = inputs.files.bytes(file);
         let path = inputs.files.path(file).to_owned();
         let exists = inputs.files.exists(file);

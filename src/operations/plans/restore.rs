@@ -1,5 +1,6 @@
 //! Writing a kept version of a file back.
 
+use super::needs_file;
 use crate::digest::Digest;
 use crate::operations::draft::{Action, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
@@ -15,6 +16,7 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
         return draft;
     };
     let path = inputs.files.path(file).to_owned();
+    needs_file(&mut draft, inputs, file);
     let old = inputs.files.bytes(file);
     let exists = inputs.files.exists(file);
     draft.button = format!("Write this version of {} back", file.name());
@@ -77,7 +79,10 @@ fn pot_conf(draft: &mut Draft, inputs: &Inputs<'_>, bytes: &[u8]) {
         }
     };
     let restored = Configuration::new(inputs.configuration.default_document().clone(), own);
-    if let Err(against) = limits::check_all(&restored, Some(inputs.facts)) {
+    // What a place is that the version changes; what stands so already is no news.
+    let changed = limits::changed_places(inputs.configuration, &restored);
+    let places = limits::check_places(&restored, &changed, inputs.path_state);
+    for against in limits::check_all(&restored).err().into_iter().chain(places) {
         draft.block(
             format!("This version is against a limit: {against}."),
             "Take another version, or set the parameters one by one.",

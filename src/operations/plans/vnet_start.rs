@@ -3,7 +3,7 @@
 //! It can cut the admin off, so it is kept or put back (see [`crate::operations::revert`]). Its exit status is that of
 //! its last `pfctl -e` and says nothing; verification decides.
 
-use super::{needs, needs_interfaces, needs_pot, pot};
+use super::{needs, needs_file, needs_interfaces, needs_pot, pot};
 use crate::digest::Digest;
 use crate::facts::{Interface, Pf};
 use crate::operations::draft::{
@@ -138,7 +138,7 @@ fn initialised(draft: &mut Draft, inputs: &Inputs<'_>) {
     }
     let tmp = inputs.value("POT_TMP");
     if let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&tmp))
-        && state.kind != crate::facts::PathKind::Folder
+        && state.real_kind() != crate::facts::PathKind::Folder
     {
         draft.block(
             format!("POT_TMP {tmp} is not there."),
@@ -341,6 +341,7 @@ fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv
 /// Everything about pf. Gives back whether it is turned on.
 fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
     let path = inputs.files.path(ManagedFile::PfConf).to_owned();
+    needs_file(draft, inputs, ManagedFile::PfConf);
     let text = inputs.files.bytes(ManagedFile::PfConf);
     let off = Pf::default();
     let pf = inputs.facts.pf.get().unwrap_or(&off);

@@ -104,7 +104,7 @@ impl Engine {
     fn backup(&self, current: &Current, file: ManagedFile, files_before: &HostFiles) -> Result<(), Failure> {
         // What stands there now, not what stood there when it was planned.
         let path = files_before.path(file);
-        let bytes = match files::read_limited(&self.host.on_disk(file, path), 64 << 20) {
+        let bytes = match self.host.managed(file, path).and_then(|here| here.read(64 << 20)) {
             Ok(bytes) => bytes,
             Err(FileError::Missing(_)) => return Ok(()),
             Err(error) => return Err(Failure::because(error.to_string())),
@@ -125,17 +125,23 @@ impl Engine {
         before: Option<&Digest>,
         content: &[u8],
     ) -> Result<(), Failure> {
-        let here = self.host.on_disk(file, path);
-        let old = match files::read_limited(&here, 64 << 20) {
+        let here = self.host.managed(file, path).map_err(|error| Failure::because(error.to_string()))?;
+        let old = match here.read(64 << 20) {
             Ok(bytes) => bytes,
             Err(FileError::Missing(_)) => Vec::new(),
             Err(error) => return Err(Failure::because(error.to_string())),
         };
         let expected = before.map_or(Expected::Absent, |digest| Expected::Content(*digest));
-        let replaced = files::replace(&here, &expected, content, &crash_point)
+        let replaced = files::replace(&here.real, &expected, content, &crash_point)
             .map_err(|error| Failure::because(error.to_string()))?;
         let diff = Diff::between(path, &old, content);
-        self.words(current, format!("{path} is written."));
+        self.words(
+            current,
+            match &here.leads_to {
+                Some(target) => format!("{target} is written, where the link {path} leads."),
+                None => format!("{path} is written."),
+            },
+        );
         let changes = match files::read_limited(&self.host.layout.default_conf(), 8 << 20) {
             Ok(default) if file == ManagedFile::PotConf => changed_parameters(&default, &old, content),
             _ => Vec::new(),
