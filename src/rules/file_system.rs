@@ -334,6 +334,11 @@ pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
     let Some(known) = state(view, folder) else { return Vec::new() };
     match known.real_kind() {
+        PathKind::Absent if known.kind == PathKind::Link => vec![Finding::error(
+            "folder-is-none",
+            &[TMP],
+            format!("{folder} is a link to {}, and nothing is there. Choose another.", known.real_path(folder)),
+        )],
         PathKind::Absent => vec![Finding::notice(
             "tmp-missing",
             &[TMP],
@@ -541,6 +546,7 @@ mod tests {
         assert_eq!(found_on(&with_path("/tmp", tmp.clone()), ""), []);
         only("shared-tmp", found_on(&with_path("/mine", tmp), "POT_TMP=/mine\n"));
         assert_eq!(found_on(&with_path("/mine", link("/srv/pot-tmp", PathKind::Folder)), "POT_TMP=/mine\n"), []);
+        only("folder-is-none", found_on(&with_path("/mine", link("/srv/gone", PathKind::Absent)), "POT_TMP=/mine\n"));
     }
 
     #[test]

@@ -279,7 +279,8 @@ pub fn grammar(name: &str) -> Option<&'static str> {
             Kind::Boolean => "`yes`, `true`, `on`, `no`, `false` or `off`",
             Kind::NetworkList => "networks or addresses separated by blanks",
             Kind::ExecutablePath | Kind::FilePath => {
-                "an absolute file name of letters, digits and `._+-`, or empty; it and every folder above belong to root alone"
+                "an absolute file name of letters, digits and `._+-`, or empty; it and every folder above belong to root alone; \
+                 a new one is one that root's settings name"
             }
             Kind::Facility => "a facility of syslog.conf(5)",
             Kind::PotName => "a pot's name: letters, digits, `_` and `-`, at most 63",

@@ -280,7 +280,7 @@ fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
     let tmp = inputs.value("POT_TMP");
     if !tmp.is_empty()
         && let Some(state) = paths.and_then(|paths| paths.get(&tmp))
-        && state.real_kind() != PathKind::Folder
+        && !matches!(state.kind, PathKind::Folder | PathKind::Link)
     {
         draft.block(
             format!("POT_TMP {tmp} is not there."),

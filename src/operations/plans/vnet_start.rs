@@ -138,7 +138,7 @@ fn initialised(draft: &mut Draft, inputs: &Inputs<'_>) {
     }
     let tmp = inputs.value("POT_TMP");
     if let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&tmp))
-        && state.real_kind() != crate::facts::PathKind::Folder
+        && !matches!(state.kind, crate::facts::PathKind::Folder | crate::facts::PathKind::Link)
     {
         draft.block(
             format!("POT_TMP {tmp} is not there."),
