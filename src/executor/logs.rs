@@ -2,6 +2,7 @@
 
 use super::core::Executor;
 use super::protocol::{Compression, LogFileView, Reply};
+use crate::files::HostPath;
 use crate::layout::Layout;
 use crate::platform;
 use crate::refusal::{Refusal, RefusalKind};
@@ -55,6 +56,10 @@ impl Executor {
             Refusal::new(RefusalKind::Failed, format!("{} cannot be opened: {error}.", wanted.view.path))
         };
         let file = open(&wanted.path).map_err(failed)?;
+        // Whoever can write to the log's folder can give a file of root's the name of a rotated one.
+        HostPath::of(&self.layout, &wanted.path)
+            .and_then(|here| here.refuse_other_names(&file))
+            .map_err(|error| Refusal::new(RefusalKind::Forbidden, format!("{error}.")))?;
         let found = file.metadata().map_err(failed)?;
         // POT_LOG_FACILITY is an operator's to choose, what root keeps from others is not theirs to read by it.
         let facility = self.facility();

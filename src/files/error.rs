@@ -51,6 +51,14 @@ pub enum FileError {
         /// The first part of the way that is not root's alone.
         exposed: PathBuf,
     },
+    /// It has more names (hard links), and others could have given it this one.
+    #[error("{} has more names (hard links), and others than root can change {}: it may be a file of root's that someone gave this name; give that to root (chown root, chmod go-w), or make it a file with one name", path.display(), exposed.display())]
+    OtherNames {
+        /// Which file.
+        path: PathBuf,
+        /// The first part of the way that is not root's alone.
+        exposed: PathBuf,
+    },
     /// It has more names (hard links).
     #[error("{} has {names} names (hard links): replacing it would part them; make it a file with one name", path.display())]
     HardLinks {

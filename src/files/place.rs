@@ -4,10 +4,11 @@
 //! followed as the host itself would follow them: on a simulated host nothing leads out of its root.
 
 use super::error::FileError;
-use super::replace::read_limited;
+use super::replace::read_open;
 use crate::layout::Layout;
+use crate::platform;
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -186,6 +187,8 @@ pub struct HostPath {
     pub real: PathBuf,
     /// The file that the link at its name leads to, as the host calls it; none: its name is no link.
     pub leads_to: Option<String>,
+    /// The first part of the way that others than root can change.
+    exposed: Option<PathBuf>,
 }
 
 impl HostPath {
@@ -198,8 +201,9 @@ impl HostPath {
     /// change. A file that is not there is no error here.
     pub fn of(layout: &Layout, path: &Path) -> Result<Self, FileError> {
         let place = Place::of(layout, path)?;
+        let exposed = place.exposed().map(Path::to_owned);
         if !place.is_link() {
-            return Ok(Self { real: place.real, leads_to: None });
+            return Ok(Self { real: place.real, leads_to: None, exposed });
         }
         let shown = |path: &Path| PathBuf::from(layout.shown(path));
         let target = shown(&place.real);
@@ -208,20 +212,37 @@ impl HostPath {
             Some(found) if !found.is_file() => return Err(FileError::NotRegular(target)),
             Some(_) => {}
         }
-        if let Some(exposed) = place.exposed()
+        if let Some(exposed) = &exposed
             && !leads_to_a_neighbour(layout, path, &place)?
         {
             return Err(FileError::LinkExposed { path: shown(path), target, exposed: shown(exposed) });
         }
-        Ok(Self { leads_to: Some(target.display().to_string()), real: place.real })
+        Ok(Self { leads_to: Some(target.display().to_string()), real: place.real, exposed })
     }
 
     /// Its bytes.
     ///
     /// # Errors
-    /// It is missing, no regular file, longer than `max` bytes, or cannot be read.
+    /// It is missing, no regular file, longer than `max` bytes, or cannot be read; or it has more names, and others
+    /// can change its folder.
     pub fn read(&self, max: u64) -> Result<Vec<u8>, FileError> {
-        read_limited(&self.real, max)
+        let file = platform::open_for_reading(&self.real).map_err(FileError::system("opening", &self.real))?;
+        self.refuse_other_names(&file)?;
+        read_open(file, &self.real, max)
+    }
+
+    /// Refuses an open file that may be one of root's under a name that someone else gave it: a hard link may be made to
+    /// what its maker may not read, and the owner does not show it. The first name stays, so that there are always two.
+    ///
+    /// # Errors
+    /// It has more names, and others than root can change its folder.
+    pub fn refuse_other_names(&self, file: &File) -> Result<(), FileError> {
+        let Some(exposed) = &self.exposed else { return Ok(()) };
+        let facts = file.metadata().map_err(FileError::system("examining", &self.real))?;
+        if facts.nlink() > 1 {
+            return Err(FileError::OtherNames { path: self.real.clone(), exposed: exposed.clone() });
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,11 @@ const LARGEST: u64 = 64 << 20;
 /// Reads a regular file of at most `max` bytes. The last part of the path may not be a symbolic link.
 pub fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let file = platform::open_for_reading(path).map_err(FileError::system("opening", path))?;
+    read_open(file, path, max)
+}
+
+/// Reads at most `max` bytes of an open file; `path` is for words.
+pub(super) fn read_open(file: File, path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     file.take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::system("reading", path))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > max) {

@@ -459,6 +459,22 @@ fn a_link_that_someone_else_could_turn_is_refused_with_the_folder_to_mend() {
 }
 
 #[test]
+fn another_name_of_a_file_of_roots_in_a_folder_of_others_is_not_read() {
+    let host = Made::new();
+    host.file("/etc/master.passwd", "root:secret\n");
+    std::fs::create_dir_all(host.at("/home/anna")).unwrap();
+    for folder in ["/home/anna", "/etc"] {
+        std::fs::hard_link(host.at("/etc/master.passwd"), host.at(&format!("{folder}/pf.conf"))).unwrap();
+    }
+    host.mode("/home/anna", 0o777);
+    let error = host.host_path("/home/anna/pf.conf").unwrap().read(100).unwrap_err();
+    assert!(matches!(error, FileError::OtherNames { .. }), "{error}");
+    assert_eq!(host.host_path("/etc/pf.conf").unwrap().read(100).unwrap(), b"root:secret\n", "root's own doing");
+    host.file("/home/anna/own.conf", "pass\n");
+    assert_eq!(host.host_path("/home/anna/own.conf").unwrap().read(100).unwrap(), b"pass\n");
+}
+
+#[test]
 fn what_the_system_says_of_a_link_is_said_as_such_on_either_system() {
     for errno in [libc::ELOOP, libc::EMLINK] {
         let error = FileError::system("opening", Path::new("/etc/pf.conf"))(std::io::Error::from_raw_os_error(errno));

@@ -48,6 +48,8 @@ const WATCHED: [&str; 7] = [
 ];
 /// The loader's files in the order in which it reads them (loader.conf(5)); `loader.conf.d` stands between them.
 const LOADER_FILES: [&str; 2] = ["/boot/loader.conf", "/boot/loader.conf.local"];
+/// The largest file whose digest is taken, in bytes.
+const LARGEST: u64 = 4 << 20;
 /// Pots and bridges are read up to this number.
 const MOST_POTS: usize = 4096;
 /// Snapshots that are kept when it is not known which are pot's.
@@ -534,8 +536,12 @@ fn digests(probe: &mut Probe<'_>, pf_path: Option<&str>, pf_files: &[String]) ->
     let layout = probe.layout().clone();
     // None inside for a missing file; one that cannot be read has no entry at all.
     let entry = |shown: String, path: &Path| {
-        let real = HostPath::of(&layout, path).ok()?.real;
-        Some((shown, read(&real).ok()?.map(|bytes| Digest::of(&bytes))))
+        let bytes = match HostPath::of(&layout, path).and_then(|file| file.read(LARGEST)) {
+            Ok(bytes) => Some(bytes),
+            Err(FileError::Missing(_)) => None,
+            Err(_) => return None,
+        };
+        Some((shown, bytes.map(|bytes| Digest::of(&bytes))))
     };
     let own = [layout.pot_conf(), layout.default_conf()];
     let mut digests: BTreeMap<String, Option<Digest>> =

@@ -1,7 +1,7 @@
 //! One probe: the commands and files it asks, their words as evidence, one time limit for all of them together.
 
 use crate::facts::Fact;
-use crate::files::HostPath;
+use crate::files::{FileError, HostPath};
 use crate::layout::Layout;
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, argv_as_typed, capture, harmless};
 use jiff::Timestamp;
@@ -124,17 +124,19 @@ impl Probe<'_> {
 
     /// A regular file of the host, read where the console would write it; none when it does not exist.
     pub(super) fn read(&mut self, path: &str) -> Result<Option<String>, String> {
-        let real = HostPath::of(self.layout, &self.layout.on_disk(path)).map_err(|error| error.to_string());
-        let (result, words) = match real.and_then(|found| read(&found.real)) {
-            Ok(Some(bytes)) => {
+        let read = HostPath::of(self.layout, &self.layout.on_disk(path)).and_then(|file| file.read(FILE));
+        let (result, words) = match read {
+            Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 let words = clean(&text);
                 (Ok(Some(text)), words)
             }
-            Ok(None) => (Ok(None), "no such file".to_owned()),
-            // What is wrong with a link names it itself.
-            Err(error) if error.starts_with(path) => (Err(error.clone()), error),
-            Err(error) => (Err(format!("{path}: {error}")), error),
+            Err(FileError::Missing(_)) => (Ok(None), "no such file".to_owned()),
+            Err(error) => {
+                let words = error.to_string();
+                // What is wrong with a link names it itself.
+                (Err(if words.starts_with(path) { words.clone() } else { format!("{path}: {words}") }), words)
+            }
         };
         self.trail.push((path.to_owned(), words));
         result

@@ -100,3 +100,30 @@ fn a_hook_or_key_is_one_that_root_named_or_wrote() {
     assert!(matches!(terminal.ask(save(view.digest, vec![edit(HOOK, "/usr/bin/yes")])), Ok(Reply::Saved { .. })));
     assert!(matches!(set(&rig, &anna, "POT_LOG_FACILITY", "local5"), Ok(Reply::Saved { .. })));
 }
+
+#[test]
+fn a_rotated_log_that_is_another_name_of_a_file_of_roots_is_not_shown() {
+    let rig = Rig::new();
+    let vera = rig.sign_in("vera");
+    let folder = rig.layout.on_disk("/home/anna/log");
+    std::fs::create_dir_all(&folder).unwrap();
+    let syslog = rig.layout.on_disk("/usr/local/etc/syslog.d/places.conf");
+    std::fs::create_dir_all(syslog.parent().unwrap()).unwrap();
+    std::fs::write(syslog, "local6.*\t/home/anna/log/pot.log\n").unwrap();
+    std::fs::write(folder.join("pot.log"), "").unwrap();
+    let secret = rig.layout.on_disk("/etc/master.passwd");
+    std::fs::write(&secret, "root:secret\n").unwrap();
+    std::fs::hard_link(&secret, folder.join("pot.log.0")).unwrap();
+    let anna = rig.sign_in("anna");
+    assert!(matches!(set(&rig, &anna, "POT_LOG_FACILITY", "local6"), Ok(Reply::Saved { .. })));
+    rig.connect().ask(Some(&anna), Command::Facts { refresh: true }).unwrap();
+    crate::main_path::until("the log's files", || {
+        let files = rig.connect().ask(Some(&vera), Command::LogFiles {});
+        matches!(files, Ok(Reply::LogFiles { files, .. }) if files.len() == 2)
+    });
+    let open = |generation| rig.connect().ask(Some(&vera), Command::OpenLog { generation });
+    assert!(matches!(open(1), Ok(Reply::LogOpened { .. })), "root's own folder");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(kind(open(1)), RefusalKind::Forbidden);
+    assert!(matches!(open(0), Ok(Reply::LogOpened { .. })));
+}
