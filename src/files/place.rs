@@ -100,6 +100,11 @@ impl Walk {
             let is_name = named == 1 && to_do.is_empty();
             named = named.min(to_do.len());
             if part == ".." {
+                // Nothing has no folder above it, nor has a file.
+                if !place.found.as_ref().is_some_and(Metadata::is_dir) {
+                    place.found = None;
+                    return Ok(place);
+                }
                 done.pop();
                 place.real = self.path(&done);
                 place.found = existing(&place.real)?;

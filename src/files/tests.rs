@@ -430,6 +430,51 @@ fn a_configuration_file_that_is_a_link_of_roots_is_read_and_written_where_it_lea
     assert_eq!(host.host_path("/etc/none.conf").unwrap().real, host.at("/etc/none.conf"));
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: if std::env::var_os("POT_CONSOLE_LONG").is_some() { 20_000 } else { 300 },
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::default()
+    })]
+
+    /// Folders, files and links at random, held against where the kernel says that each path leads.
+    #[test]
+    fn a_path_leads_where_the_kernel_says_that_it_leads(
+        made in proptest::collection::vec((0..3_u8, "([abc]/){0,2}[abc]", "(\\.\\./|[abc]/){0,3}([abc]|\\.\\.)", proptest::bool::ANY), 1..12),
+        asked in proptest::collection::vec("(\\.\\./|[abc]/){0,3}[abc]", 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        // As deep as no `..` above leads out of it.
+        let base = base.join("1/2/3/4");
+        std::fs::create_dir_all(&base).unwrap();
+        for (kind, path, target, is_absolute) in made {
+            let path = base.join(path);
+            let _ = match kind {
+                0 => std::fs::create_dir_all(&path),
+                1 => std::fs::write(&path, ""),
+                _ if is_absolute => symlink(base.join(target), &path),
+                _ => symlink(target, &path),
+            };
+        }
+        let layout = Layout::new(Path::new("/"), None);
+        for path in asked {
+            let path = base.join(path);
+            match (path.canonicalize(), Place::of(&layout, &path)) {
+                (Ok(real), Ok(place)) => {
+                    proptest::prop_assert_eq!(&place.real, &real);
+                    proptest::prop_assert!(place.found.is_some());
+                }
+                (Err(error), Ok(place)) => proptest::prop_assert!(place.found.is_none(), "{}: {error}", path.display()),
+                (Err(error), Err(_)) => {
+                    proptest::prop_assert_eq!(error.raw_os_error(), Some(libc::ELOOP), "{}", path.display());
+                }
+                (Ok(real), Err(error)) => proptest::prop_assert!(false, "{}: {error}", real.display()),
+            }
+        }
+    }
+}
+
 #[test]
 fn a_link_that_someone_else_could_turn_is_refused_with_the_folder_to_mend() {
     let host = Made::new();
