@@ -1184,6 +1184,15 @@ fn a_place_that_stands_and_is_not_used_blocks_nothing() {
     let vnet = blockers(&bench.plan(VNET));
     assert!(!vnet.contains("POT_CACHE") && !vnet.contains("HOOK"), "{vnet}");
     assert!(blockers(&bench.plan(INIT)).contains("POT_CACHE cannot be"));
+    // Removing pot is the way out of a bad place; removing its folder there is not.
+    let pot_conf = bench.read("/usr/local/etc/pot/pot.conf");
+    bench.set("POT_FS_ROOT", "/home/anna/pot");
+    let de_init = blockers(&bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None }));
+    assert!(!de_init.contains("POT_FS_ROOT cannot be"), "{de_init}");
+    let clean_up = |item| blockers(&bench.plan(Operation::CleanUp { items: vec![item] }));
+    assert!(clean_up(Leftover::FsRoot).contains("POT_FS_ROOT cannot be"));
+    assert!(!clean_up(Leftover::NatRules).contains("POT_FS_ROOT cannot be"));
+    bench.write("/usr/local/etc/pot/pot.conf", &pot_conf);
     // A version with the same places is no news.
     let text = format!("{}# the same\n", bench.read("/usr/local/etc/pot/pot.conf"));
     let same = pot_console::files::Backups::of(&Layout::new(&bench.root, None))

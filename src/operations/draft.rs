@@ -468,7 +468,10 @@ impl Draft {
         if let Some(limit) = inputs.against_limit {
             self.block(format!("{limit}."), "Change it in the configuration; a limit cannot be overridden.", None);
         }
-        for against in inputs.against_places.iter().filter(|one| parameters.contains(&one.parameter.as_str())) {
+        // Destroying datasets goes by their names: nothing is written at a place, and it is the way out of a bad one.
+        let goes_by_names = matches!(self.operation, Operation::DeInit { stop_pots: false, .. });
+        let used = |against: &&limits::Against| !goes_by_names && parameters.contains(&against.parameter.as_str());
+        for against in inputs.against_places.iter().filter(used) {
             self.block(
                 format!("{against}."),
                 "Change it in the configuration, or what stands there; a limit cannot be overridden.",

@@ -212,7 +212,10 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         }
     }
     draft.diff(&rc_path, &old_rc, &rc);
-    draft.uses(inputs, &["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_GATEWAY", "POT_NETWORK"]);
+    draft.uses(inputs, &["POT_ZFS_ROOT", "POT_GATEWAY", "POT_NETWORK"]);
+    if items.contains(&Leftover::FsRoot) {
+        draft.uses(inputs, &["POT_FS_ROOT"]);
+    }
     draft.nothing_to_do = draft.steps.iter().all(|step| step.step.state == StepState::Done);
     let names: Vec<&str> = items.iter().filter(|item| present.contains(item)).map(|item| name(*item)).collect();
     draft.summary = if names.is_empty() {
