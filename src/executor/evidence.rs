@@ -5,7 +5,7 @@ use super::protocol::{Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
-use crate::operations::recorder::Recorder;
+use crate::operations::recorder::{Recorder, is_about};
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -279,6 +279,19 @@ impl Evidence {
 impl Recorder for Evidence {
     fn record(&self, entry: Entry) -> Result<Record, Refusal> {
         self.append(entry)
+    }
+
+    fn about(&self, intent: u64, run: u64) -> Result<Vec<Record>, Refusal> {
+        let unreadable =
+            |error: JournalError| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}."));
+        let mut found = Vec::new();
+        let mut after = intent;
+        loop {
+            let (records, _) = self.journal.after(after, MOST_RECORDS as usize).map_err(unreadable)?;
+            let Some(last) = records.last() else { return Ok(found) };
+            after = last.sequence;
+            found.extend(records.into_iter().filter(|record| is_about(&record.entry, intent, run)));
+        }
     }
 }
 
