@@ -12,7 +12,7 @@ use pot_console::operations::clock::{Clock, SinceBoot};
 use pot_console::operations::engine::{Engine, EngineSettings};
 use pot_console::operations::looking::Host;
 use pot_console::operations::plan::{Leftover, ManagedFile, Operation, Plan, Run, RunEventKind, RunState, StepState};
-use pot_console::operations::recorder::{Recorder, is_about};
+use pot_console::operations::recorder::Recorder;
 use pot_console::operations::revert::{Known, NetworkState};
 use pot_console::process::Tools;
 use pot_console::refusal::{Refusal, RefusalKind};
@@ -37,7 +37,7 @@ impl Recorder for Kept {
         }
         let mut records = self.records.lock().unwrap();
         let record = Record {
-            sequence: records.len() as u64 + 1,
+            sequence: records.last().map_or(1, |last| last.sequence + 1),
             id: uuid::Uuid::now_v7(),
             time: jiff::Timestamp::now(),
             entry,
@@ -48,11 +48,7 @@ impl Recorder for Kept {
 
     fn about(&self, intent: u64, run: u64) -> Result<Vec<Record>, Refusal> {
         let records = self.records.lock().unwrap();
-        Ok(records
-            .iter()
-            .filter(|record| record.sequence > intent && is_about(&record.entry, intent, run))
-            .cloned()
-            .collect())
+        Ok(records.iter().filter(|record| record.sequence > intent && record.entry.run == Some(run)).cloned().collect())
     }
 }
 
@@ -542,6 +538,7 @@ fn a_reboot_overtakes_what_was_pending() {
     bench.until_end(id);
     std::fs::write(private.join("pending-revert.json"), pending).unwrap();
     std::fs::write(private.join(format!("runs/{id}/run.json")), stored).unwrap();
+    bench.forget_how_it_ended(id);
     simulator::reboot(&bench.root).unwrap();
     bench.restart(settings());
     let run = bench.engine.run_state(id).unwrap();
@@ -565,6 +562,7 @@ fn an_executor_that_starts_again_carries_the_revert_out() {
     // As if it had died before anyone answered.
     std::fs::write(private.join("pending-revert.json"), pending).unwrap();
     std::fs::write(private.join(format!("runs/{id}/run.json")), stored).unwrap();
+    bench.forget_how_it_ended(id);
     assert_ne!(network(&bench), before);
     bench.restart(settings());
     let run = bench.until_end(id);
@@ -1134,6 +1132,12 @@ impl Bench {
         of_run.map(|record| (record.entry.action, record.entry.stage)).collect()
     }
 
+    /// The history as it was when the run waited: nobody had answered, and it had not ended.
+    fn forget_how_it_ended(&self, run: u64) {
+        let mut records = self.kept.records.lock().unwrap();
+        records.retain(|record| record.entry.run != Some(run) || record.entry.stage == Stage::Intent);
+    }
+
     fn outcomes(&self, run: u64) -> Vec<Outcome> {
         let records = self.kept.records.lock().unwrap();
         let of_run = records.iter().filter(|record| record.entry.run == Some(run));
@@ -1423,7 +1427,7 @@ fn a_change_of_the_configuration_that_was_killed_is_closed_by_the_next_command()
     let killed = std::process::Command::new(env!("CARGO_BIN_EXE_pot-console"))
         .arg("--root")
         .arg(&bench.root)
-        .args(["conf", "set", "POT_MTU=1400"])
+        .args(["conf", "set", "POT_LOG_FACILITY=local3"])
         .env("POT_CONSOLE_CRASH_AT", "replace-renamed")
         .output()
         .unwrap();

@@ -5,7 +5,7 @@ use super::protocol::{Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
-use crate::operations::recorder::{Recorder, is_about};
+use crate::operations::recorder::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -290,7 +290,7 @@ impl Recorder for Evidence {
             let (records, _) = self.journal.after(after, MOST_RECORDS as usize).map_err(unreadable)?;
             let Some(last) = records.last() else { return Ok(found) };
             after = last.sequence;
-            found.extend(records.into_iter().filter(|record| is_about(&record.entry, intent, run)));
+            found.extend(records.into_iter().filter(|record| record.entry.run == Some(run)));
         }
     }
 }

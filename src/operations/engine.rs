@@ -89,6 +89,15 @@ struct KeptPlan {
     made: Instant,
 }
 
+/// What is on disk of a run before the host is changed.
+struct Begun {
+    stored: StoredRun,
+    /// None when nothing can have to be put back.
+    pending: Option<Pending>,
+    /// Its events, and the number of the first.
+    events: (File, u64),
+}
+
 /// See the module.
 pub struct Engine {
     pub(super) host: Host,
@@ -338,14 +347,15 @@ impl Engine {
             _ => None,
         };
         let id = self.runs.begin().map_err(failed)?;
-        let (stored, pending, events) = match self.begin(id, &plan, &draft, look, actor, reported, reason, before) {
-            Ok(begun) => begun,
-            Err(refusal) => {
-                self.runs.forget(id);
-                let _ = Pending::remove(&self.host.layout);
-                return Err(refusal);
-            }
-        };
+        let Begun { stored, pending, events } =
+            match self.begin(id, &plan, &draft, look, actor, reported, reason, before) {
+                Ok(begun) => begun,
+                Err(refusal) => {
+                    self.runs.forget(id);
+                    let _ = Pending::remove(&self.host.layout);
+                    return Err(refusal);
+                }
+            };
         let current = Current::starting(stored.clone(), actor.clone(), reported.clone(), events);
         let held = Held::take(self, &current, lock);
         let before = look.files.clone();
@@ -378,7 +388,7 @@ impl Engine {
         reported: &Reported,
         reason: Option<&str>,
         before: Option<NetworkState>,
-    ) -> Result<(StoredRun, Option<Pending>, (File, u64)), Refusal> {
+    ) -> Result<Begun, Refusal> {
         let events = self.runs.events_to_append(id).map_err(failed)?;
         let pending = match (before, draft.revert_after) {
             (Some(before), Some(revert_after)) => {
@@ -447,7 +457,7 @@ impl Engine {
             self.never_began(&stored, actor, reported, &error);
             return Err(failed(error));
         }
-        Ok((stored, pending, events))
+        Ok(Begun { stored, pending, events })
     }
 
     /// pf's file and what it names, as they stand.

@@ -14,17 +14,12 @@ pub trait Recorder: Send + Sync {
     /// `RefusalKind::NotRecorded`: then nothing may be changed.
     fn record(&self, entry: Entry) -> Result<Record, Refusal>;
 
-    /// Records after `intent` that are its outcome or belong to the run, in order: what the history knows of a run whose
-    /// process died. An act has one outcome: who finds one here records no other.
+    /// Records after `intent` that belong to the run it began, in order: what the history knows of a run whose process
+    /// died. An act has one outcome: who finds one here records no other.
     ///
     /// # Errors
     /// The history cannot be read; then nothing is known of it.
     fn about(&self, intent: u64, run: u64) -> Result<Vec<Record>, Refusal>;
-}
-
-/// Whether a record is the outcome of this intent, or belongs to this run.
-pub fn is_about(entry: &Entry, intent: u64, run: u64) -> bool {
-    entry.intent == Some(intent) || entry.run == Some(run)
 }
 
 /// What differs between two contents of pot.conf, parameter by parameter; nothing when one of them is not certain.

@@ -141,11 +141,7 @@ struct LineView {
     text: String,
 }
 
-#[expect(
-    clippy::unused_self,
-    clippy::trivially_copy_pass_by_ref,
-    reason = "templates call methods, with references to what they loop over"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates call methods, with references to what they loop over")]
 impl Shown {
     fn waits(&self) -> bool {
         self.run.state == RunState::AwaitingKeep

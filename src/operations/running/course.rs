@@ -142,7 +142,7 @@ impl Course {
     /// A command is about to start. False: it must not, for the run was ended.
     pub(super) fn command(&mut self, can_be_ended: bool) -> bool {
         match &mut self.state {
-            State::Running { abortable, aborted } if !*aborted && !(self.stopping && can_be_ended) => {
+            State::Running { abortable, aborted: false } if !(self.stopping && can_be_ended) => {
                 *abortable = can_be_ended;
                 true
             }

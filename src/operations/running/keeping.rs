@@ -169,8 +169,18 @@ impl Engine {
             // It was written before the run; after a restart it would be put back at once, which is the safe side.
             self.words(current, format!("The time to answer could not be written down: {error}"));
         }
-        self.change(current, |run| "Keep the new network?".clone_into(&mut run.summary));
-        self.moves(current, |course, _| course.changed(changed, time));
+        let waits = self.moves_with(current, |inner, _| {
+            inner.course.changed(changed, time);
+            let waits = inner.course.waits().is_some();
+            if waits {
+                "Keep the new network?".clone_into(&mut inner.stored.run.summary);
+            }
+            waits
+        });
+        // It was ended, or the console stops: there is nothing to ask.
+        if !waits {
+            return None;
+        }
         crash_point("run-awaiting-keep");
         let (engine, thread, compared) = (Arc::clone(self), Arc::clone(current), Arc::clone(compared));
         let started = std::thread::Builder::new()
