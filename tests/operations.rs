@@ -1428,7 +1428,7 @@ fn a_change_of_the_configuration_that_was_killed_is_closed_by_the_next_command()
         .arg("--root")
         .arg(&bench.root)
         .args(["conf", "set", "POT_LOG_FACILITY=local3"])
-        .env("POT_CONSOLE_CRASH_AT", "replace-renamed")
+        .env("POT_CONSOLE_CRASH_AT", "save-intended")
         .output()
         .unwrap();
     assert!(killed.status.code().is_none(), "{killed:?}");
