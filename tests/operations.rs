@@ -2,17 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use pot_console::executor::Executor;
+use pot_console::executor::local::Local;
+use pot_console::executor::protocol::{Command, Reply};
 use pot_console::host::Preparation;
-use pot_console::journal::record::{Actor, Entry, Method, Record, Reported, Role, Stage};
+use pot_console::journal::record::{Action, Actor, Entry, Method, Outcome, Record, Reported, Role, Stage};
 use pot_console::layout::Layout;
+use pot_console::operations::clock::{Clock, SinceBoot};
 use pot_console::operations::engine::{Engine, EngineSettings};
+use pot_console::operations::looking::Host;
 use pot_console::operations::plan::{Leftover, ManagedFile, Operation, Plan, Run, RunEventKind, RunState, StepState};
 use pot_console::operations::recorder::Recorder;
+use pot_console::operations::revert::{Known, NetworkState};
 use pot_console::process::Tools;
 use pot_console::refusal::{Refusal, RefusalKind};
+use pot_console::settings::Settings;
 use pot_console::simulator::{self, Fault, Scenario};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -30,13 +37,18 @@ impl Recorder for Kept {
         }
         let mut records = self.records.lock().unwrap();
         let record = Record {
-            sequence: records.len() as u64 + 1,
+            sequence: records.last().map_or(1, |last| last.sequence + 1),
             id: uuid::Uuid::now_v7(),
             time: jiff::Timestamp::now(),
             entry,
         };
         records.push(record.clone());
         Ok(record)
+    }
+
+    fn about(&self, intent: u64, run: u64) -> Result<Vec<Record>, Refusal> {
+        let records = self.records.lock().unwrap();
+        Ok(records.iter().filter(|record| record.sequence > intent && record.entry.run == Some(run)).cloned().collect())
     }
 }
 
@@ -449,7 +461,7 @@ fn keep_takes_two_new_connections() {
     let plan = bench.plan(VNET);
     println!("{}\n{:#?}\n{:?}\n{:?}\n{:?}", plan.summary, plan.steps, plan.routes, plan.pf_rules, plan.put_back);
     let run = waiting(&bench);
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = pot_console::platform::since_boot_ms();
     let keep = |nonce: &pot_console::secret::Secret, at: i64, connection| {
         bench.engine.keep(run.id, nonce, at, connection, &anna(), &from_lan())
     };
@@ -526,6 +538,7 @@ fn a_reboot_overtakes_what_was_pending() {
     bench.until_end(id);
     std::fs::write(private.join("pending-revert.json"), pending).unwrap();
     std::fs::write(private.join(format!("runs/{id}/run.json")), stored).unwrap();
+    bench.forget_how_it_ended(id);
     simulator::reboot(&bench.root).unwrap();
     bench.restart(settings());
     let run = bench.engine.run_state(id).unwrap();
@@ -542,13 +555,14 @@ fn an_executor_that_starts_again_carries_the_revert_out() {
     let private = bench.root.join("var/db/pot-console/root");
     let pending = std::fs::read(private.join("pending-revert.json")).unwrap();
     let stored = std::fs::read(private.join(format!("runs/{id}/run.json"))).unwrap();
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = pot_console::platform::since_boot_ms();
     let nonce = bench.engine.keep_nonce(id, now + 5, 2).unwrap();
     bench.engine.keep(id, &nonce, now + 6, 3, &anna(), &from_lan()).unwrap();
     bench.until_end(id);
     // As if it had died before anyone answered.
     std::fs::write(private.join("pending-revert.json"), pending).unwrap();
     std::fs::write(private.join(format!("runs/{id}/run.json")), stored).unwrap();
+    bench.forget_how_it_ended(id);
     assert_ne!(network(&bench), before);
     bench.restart(settings());
     let run = bench.until_end(id);
@@ -1296,4 +1310,568 @@ fn a_plan_as_commands_does_once_what_the_run_would_do() {
     let bench = initialised();
     let text = commands(&bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None }));
     assert!(text.ends_with("\npot de-init -v\n") && !text.contains("patch"), "pot takes its lines out itself: {text}");
+}
+
+/// A clock that a test sets: what it shows is added to the machine's own.
+#[derive(Clone, Default)]
+struct Hands {
+    boot_ms: Arc<AtomicI64>,
+    wall_ms: Arc<AtomicI64>,
+}
+
+impl Hands {
+    fn clock(&self) -> Clock {
+        let (boot, wall) = (Arc::clone(&self.boot_ms), Arc::clone(&self.wall_ms));
+        Clock::new(
+            move || SinceBoot(pot_console::platform::since_boot_ms() + boot.load(Ordering::Relaxed)),
+            move || {
+                let now = jiff::Timestamp::now().as_millisecond() + wall.load(Ordering::Relaxed);
+                jiff::Timestamp::from_millisecond(now).unwrap()
+            },
+        )
+    }
+
+    fn pass(&self, time: Duration) {
+        self.boot_ms.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    fn set_wall(&self, hours: i64) {
+        self.wall_ms.store(hours * 3_600_000, Ordering::Relaxed);
+    }
+
+    fn settings(&self) -> EngineSettings {
+        EngineSettings { clock: self.clock(), ..settings() }
+    }
+}
+
+const LONG: Operation = Operation::VnetStart { revert_after: Some(600) };
+
+fn waiting_for(bench: &Bench, operation: Operation) -> Run {
+    let plan = bench.plan(operation);
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    let id = bench.start(&plan).unwrap();
+    let run = bench.until(id, |run| run.state == RunState::AwaitingKeep || run.state.is_final());
+    assert_eq!(run.state, RunState::AwaitingKeep, "{run:#?}\n{}", bench.output(id));
+    run
+}
+
+fn olaf() -> Actor {
+    Actor { name: "olaf".to_owned(), ..anna() }
+}
+
+impl Bench {
+    fn actions(&self, run: u64) -> Vec<(Action, Stage)> {
+        let records = self.kept.records.lock().unwrap();
+        let of_run = records.iter().filter(|record| record.entry.run == Some(run));
+        of_run.map(|record| (record.entry.action, record.entry.stage)).collect()
+    }
+
+    /// The history as it was when the run waited: nobody had answered, and it had not ended.
+    fn forget_how_it_ended(&self, run: u64) {
+        let mut records = self.kept.records.lock().unwrap();
+        records.retain(|record| record.entry.run != Some(run) || record.entry.stage == Stage::Intent);
+    }
+
+    fn outcomes(&self, run: u64) -> Vec<Outcome> {
+        let records = self.kept.records.lock().unwrap();
+        let of_run = records.iter().filter(|record| record.entry.run == Some(run));
+        of_run.filter(|record| record.entry.stage == Stage::Outcome).filter_map(|record| record.entry.outcome).collect()
+    }
+
+    /// Puts a shell script in front of a simulated tool. `$REAL` is the tool, `$FLAG` a file that the test makes.
+    fn wrap(&self, name: &str, script: &str) {
+        let (tool, real) = (self.root.join("sbin").join(name), self.root.join("real").join(name));
+        std::fs::create_dir_all(self.root.join("real")).unwrap();
+        std::fs::rename(&tool, &real).unwrap();
+        let text = format!(
+            "#!/bin/sh\nREAL={}\nFLAG={}\n{script}\nexec \"$REAL\" \"$@\"\n",
+            real.display(),
+            self.flag().display()
+        );
+        std::fs::write(&tool, text).unwrap();
+        std::fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    fn flag(&self) -> PathBuf {
+        self.root.join("flag")
+    }
+
+    fn network_state(&self) -> NetworkState {
+        let layout = Layout::new(&self.root, None);
+        let tools = Tools::find(&layout);
+        NetworkState::read(&Host::new(layout, tools, Vec::new()))
+    }
+}
+
+#[test]
+fn keep_that_comes_after_its_time_is_refused_and_not_recorded() {
+    let mut bench = initialised();
+    let hands = Hands::default();
+    bench.restart(hands.settings());
+    let before = network(&bench);
+    let run = waiting_for(&bench, LONG);
+    let now = pot_console::platform::since_boot_ms();
+    let nonce = bench.engine.keep_nonce(run.id, now + 5, 2).unwrap();
+    hands.pass(Duration::from_mins(10));
+    let refusal = bench.engine.keep(run.id, &nonce, now + 6, 3, &anna(), &from_lan()).unwrap_err();
+    assert_eq!(refusal.message, format!("This came too late: what run {} changed is put back.", run.id));
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}");
+    assert!(run.summary.contains("because no answer arrived"), "{}", run.summary);
+    assert_eq!(network(&bench), before);
+    assert!(bench.actions(run.id).iter().all(|(action, _)| *action != Action::Keep), "{:?}", bench.actions(run.id));
+    assert_eq!(bench.outcomes(run.id), [Outcome::Reverted]);
+}
+
+#[test]
+fn of_two_admins_who_answer_otherwise_the_first_is_taken_and_the_second_told() {
+    let bench = initialised();
+    let before = network(&bench);
+    let run = waiting_for(&bench, LONG);
+    let now = pot_console::platform::since_boot_ms();
+    let nonce = bench.engine.keep_nonce(run.id, now + 5, 2).unwrap();
+    // So that putting back takes a while.
+    bench.fault("pfctl slow 300");
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    let decided = bench.engine.run_state(run.id).unwrap();
+    assert!(!decided.state.is_final() && decided.deadline.is_none(), "the page counts down no more: {decided:#?}");
+    assert_eq!(decided.decided.map(|decided| (decided.keep, decided.by)), Some((false, Some("anna".to_owned()))));
+    let refusal = bench.engine.keep(run.id, &nonce, now + 6, 3, &olaf(), &from_lan()).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Conflict, "{refusal}");
+    let other = open(&bench.root, &bench.kept, &bench.closed, settings());
+    let refusal = other.keep_from_command_line(run.id, &olaf()).unwrap_err();
+    assert!(matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::NotFound), "{refusal}");
+    // Who agrees is not told that he was wrong.
+    assert!(bench.engine.put_back(run.id, &olaf(), &from_lan()).is_ok());
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}");
+    assert_eq!(network(&bench), before);
+    let answers: Vec<Action> = bench
+        .actions(run.id)
+        .into_iter()
+        .filter(|(_, stage)| *stage == Stage::Event)
+        .map(|(action, _)| action)
+        .collect();
+    assert_eq!(answers, [Action::Revert], "one answer was taken, and one is recorded");
+    assert!(!bench.root.join(format!("var/db/pot-console/root/runs/{}/answer.json", run.id)).exists());
+}
+
+#[test]
+fn keep_that_cannot_be_recorded_is_refused_and_may_be_tried_again() {
+    let bench = initialised();
+    let run = waiting_for(&bench, LONG);
+    bench.kept.full.store(true, Ordering::Relaxed);
+    let refusal = bench.engine.keep_from_command_line(run.id, &anna()).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::NotRecorded);
+    bench.kept.full.store(false, Ordering::Relaxed);
+    bench.engine.keep_from_command_line(run.id, &anna()).unwrap();
+    assert_eq!(bench.until_end(run.id).state, RunState::AsPlanned);
+}
+
+#[test]
+fn a_clock_that_is_set_neither_refuses_keep_nor_changes_the_wait() {
+    let mut bench = initialised();
+    let hands = Hands::default();
+    bench.restart(hands.settings());
+    let run = waiting_for(&bench, LONG);
+    // An hour back, as when the time server is reached at last.
+    hands.set_wall(-1);
+    let shown = bench.engine.run_state(run.id).unwrap();
+    let left = shown.deadline.unwrap().duration_since(hands.clock().wall()).as_secs();
+    assert!((500..=600).contains(&left), "the deadline that is shown goes with the clock: {left}");
+    let now = pot_console::platform::since_boot_ms();
+    let nonce = bench.engine.keep_nonce(run.id, now + 5, 2).unwrap();
+    // And two hours on.
+    hands.set_wall(1);
+    std::thread::sleep(Duration::from_millis(500));
+    bench.engine.keep(run.id, &nonce, now + 6, 3, &anna(), &from_lan()).unwrap();
+    assert_eq!(bench.until_end(run.id).state, RunState::AsPlanned);
+}
+
+#[test]
+fn a_clock_that_is_set_over_a_restart_gives_the_same_rest_of_the_wait() {
+    let mut bench = initialised();
+    let before = network(&bench);
+    dies(&bench, "run-awaiting-keep", &["vnet-start", "--revert-after", "600"]);
+    let hands = Hands::default();
+    hands.set_wall(2);
+    bench.restart(hands.settings());
+    let id = bench.engine.runs(None, 1).unwrap()[0].id;
+    std::thread::sleep(Duration::from_millis(600));
+    let run = bench.engine.run_state(id).unwrap();
+    assert_eq!(run.state, RunState::AwaitingKeep, "by the wall its time would be over: {run:#?}");
+    hands.pass(Duration::from_mins(10));
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}");
+    assert_eq!(network(&bench), before);
+}
+
+/// Like `open`, but what is told of runs makes their thread panic when the test says so.
+fn open_with_a_fault(bench: &Bench, fault: &Arc<AtomicBool>) -> Arc<Engine> {
+    let layout = Layout::new(&bench.root, None);
+    let tools = Tools::find(&layout);
+    let fault = Arc::clone(fault);
+    let notify = Arc::new(move |_, _, _| assert!(!fault.swap(false, Ordering::Relaxed), "a fault of the console"));
+    Engine::open(layout, tools, Arc::clone(&bench.kept) as Arc<dyn Recorder>, notify, settings()).unwrap()
+}
+
+#[test]
+fn a_run_in_which_the_console_fails_is_put_back_at_once_and_lets_go_of_the_host() {
+    let mut bench = initialised();
+    let before = network(&bench);
+    let fault = Arc::new(AtomicBool::new(false));
+    bench.engine = open_with_a_fault(&bench, &fault);
+    // In the middle of pot's work, while it waits, and in the middle of putting back.
+    for place in 0..3 {
+        let plan = bench.plan(LONG);
+        let id = bench.start(&plan).unwrap();
+        if place == 0 {
+            bench.until(id, |_| bench.output(id).contains("$ pot vnet-start"));
+            fault.store(true, Ordering::Relaxed);
+        } else {
+            bench.until(id, |run| run.state == RunState::AwaitingKeep && run.checks.len() >= 8);
+            fault.store(true, Ordering::Relaxed);
+            // The one who answers is told by the same way: his thread fails, the decision stands.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                bench.engine.put_back(id, &anna(), &from_lan())
+            }));
+            fault.store(place == 2, Ordering::Relaxed);
+        }
+        let run = bench.until_end(id);
+        assert_eq!(run.state, RunState::Reverted, "{place}: {run:#?}\n{}", bench.output(id));
+        assert_eq!(network(&bench), before, "{place}");
+        assert_eq!(bench.outcomes(id), [Outcome::Reverted], "{place}");
+        assert!(bench.engine.active().is_none());
+        fault.store(false, Ordering::Relaxed);
+    }
+    // Without anything to put back it is interrupted, and the next one starts.
+    let de_init = Operation::DeInit { stop_pots: false, minimal: false, pf_file: None };
+    let plan = bench.plan(de_init);
+    let id = bench.start(&plan).unwrap();
+    bench.until(id, |_| bench.output(id).contains("$ pot de-init"));
+    fault.store(true, Ordering::Relaxed);
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Interrupted, "{run:#?}");
+    assert!(run.summary.contains("a fault of the console"), "{}", run.summary);
+    assert_eq!(bench.outcomes(id), [Outcome::Interrupted]);
+    let run = bench.run(INIT);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_end_of_a_run_gives_it_one_outcome() {
+    let bench = initialised();
+    let run = waiting_for(&bench, LONG);
+    let folder = bench.root.join(format!("var/db/pot-console/root/runs/{}", run.id));
+    // run.json stays as it was while it waited: what replaces it cannot be written.
+    let blocked = folder.join(".run.json.pot-console");
+    std::fs::create_dir(&blocked).unwrap();
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    bench.until_end(run.id);
+    for _ in 0..5 {
+        bench.engine.take_up_orphans();
+    }
+    assert_eq!(bench.outcomes(run.id), [Outcome::Reverted]);
+    assert_eq!(bench.engine.run_state(run.id).unwrap().state, RunState::Reverted);
+    // A process that starts meanwhile believes the history.
+    let other = open(&bench.root, &bench.kept, &bench.closed, settings());
+    other.recover_at_start();
+    assert_eq!(bench.outcomes(run.id), [Outcome::Reverted]);
+    assert_eq!(other.run_state(run.id).unwrap().state, RunState::Reverted);
+    std::fs::remove_dir(&blocked).unwrap();
+    bench.engine.take_up_orphans();
+    let later = open(&bench.root, &bench.kept, &bench.closed, settings());
+    assert_eq!(later.run_state(run.id).unwrap().state, RunState::Reverted, "it is written once that can be done");
+
+    // The history itself is full when it ends: its outcome is recorded later, once.
+    let run = waiting_for(&bench, LONG);
+    bench.kept.full.store(true, Ordering::Relaxed);
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    bench.until_end(run.id);
+    bench.engine.take_up_orphans();
+    assert!(bench.outcomes(run.id).is_empty());
+    bench.kept.full.store(false, Ordering::Relaxed);
+    for _ in 0..3 {
+        bench.engine.take_up_orphans();
+    }
+    assert_eq!(bench.outcomes(run.id), [Outcome::Reverted]);
+}
+
+/// The whole history of the command line's journal.
+fn journal(bench: &Bench) -> Vec<Record> {
+    let mut local = Local::open(&Layout::new(&bench.root, None)).unwrap();
+    let Ok(Reply::Records { records, .. }) = local.ask(Command::JournalAfter { after: 0, limit: 1000 }) else {
+        panic!("no records")
+    };
+    records
+}
+
+fn call(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pot-console"))
+        .arg("--root")
+        .arg(&bench.root)
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text)
+}
+
+#[test]
+fn what_was_killed_at_the_command_line_is_closed_once_by_the_next_command_or_start() {
+    let bench = Bench::new(Scenario::Default);
+    dies(&bench, "run-command-ended#2", &["init"]);
+    let id = bench.engine.runs(None, 1).unwrap()[0].id;
+    let (code, text) = call(&bench, &["feedback", "list"]);
+    assert_eq!(code, Some(0), "{text}");
+    let run = bench.engine.run_state(id).unwrap();
+    assert_eq!(run.state, RunState::Interrupted, "the next command closes it: {run:#?}");
+    // One that dies while it waits: its time goes on, whoever asks.
+    let (code, text) = call(&bench, &["run", "init"]);
+    assert_eq!(code, Some(0), "{text}");
+    dies(&bench, "run-awaiting-keep", &["vnet-start", "--revert-after", "600"]);
+    let waiting = bench.engine.runs(None, 1).unwrap()[0].id;
+    call(&bench, &["facts"]);
+    call(&bench, &["feedback", "list"]);
+    assert_eq!(bench.engine.run_state(waiting).unwrap().state, RunState::AwaitingKeep);
+    // The server starts, and takes it up.
+    let layout = Layout::new(&bench.root, None);
+    let (executor, opening) = Executor::open(&layout, Settings::default()).unwrap();
+    let watch = executor.begin_serving(&opening).unwrap();
+    let (code, text) = call(&bench, &["run", "put-back", &waiting.to_string()]);
+    assert_eq!(code, Some(0), "{text}");
+    executor.end_serving();
+    watch.join().unwrap();
+    let records = journal(&bench);
+    for intent in records.iter().filter(|record| record.entry.stage == Stage::Intent) {
+        let outcomes: Vec<_> = records
+            .iter()
+            .filter(|record| record.entry.intent == Some(intent.sequence))
+            .map(|record| (record.entry.outcome, record.entry.message.clone()))
+            .collect();
+        assert_eq!(outcomes.len(), 1, "{intent:#?}: {outcomes:#?}");
+    }
+    assert_eq!(bench.engine.run_state(waiting).unwrap().state, RunState::Reverted);
+}
+
+#[test]
+fn a_change_of_the_configuration_that_was_killed_is_closed_by_the_next_command() {
+    let bench = Bench::new(Scenario::Default);
+    let killed = std::process::Command::new(env!("CARGO_BIN_EXE_pot-console"))
+        .arg("--root")
+        .arg(&bench.root)
+        .args(["conf", "set", "POT_LOG_FACILITY=local3"])
+        .env("POT_CONSOLE_CRASH_AT", "save-intended")
+        .output()
+        .unwrap();
+    assert!(killed.status.code().is_none(), "{killed:?}");
+    call(&bench, &["feedback", "list"]);
+    let records = journal(&bench);
+    let intent = records.iter().find(|record| record.entry.stage == Stage::Intent).unwrap();
+    let outcomes: Vec<_> = records
+        .iter()
+        .filter(|record| record.entry.intent == Some(intent.sequence))
+        .map(|record| record.entry.outcome)
+        .collect();
+    assert_eq!(outcomes, [Some(Outcome::Interrupted)]);
+}
+
+#[test]
+fn a_keep_that_was_recorded_holds_although_its_process_died_before_it_was_done() {
+    let mut bench = initialised();
+    let run = waiting_for(&bench, LONG);
+    let private = bench.root.join("var/db/pot-console/root");
+    let stored = private.join(format!("runs/{}/run.json", run.id));
+    let (pending, waiting) =
+        (std::fs::read(private.join("pending-revert.json")).unwrap(), std::fs::read(&stored).unwrap());
+    bench.engine.keep_from_command_line(run.id, &anna()).unwrap();
+    bench.until_end(run.id);
+    let kept = network(&bench);
+    for with_pending in [true, false] {
+        // As if it had died right after Keep was recorded.
+        bench
+            .kept
+            .records
+            .lock()
+            .unwrap()
+            .retain(|record| record.entry.run != Some(run.id) || record.entry.stage != Stage::Outcome);
+        std::fs::write(&stored, &waiting).unwrap();
+        if with_pending {
+            std::fs::write(private.join("pending-revert.json"), &pending).unwrap();
+        }
+        bench.restart(settings());
+        let run = bench.until_end(run.id);
+        assert_eq!(run.state, RunState::AsPlanned, "{with_pending}: {run:#?}");
+        assert!(run.summary.starts_with("Kept. The network runs as planned."), "{}", run.summary);
+        assert_eq!(network(&bench), kept);
+        assert!(!private.join("pending-revert.json").exists());
+    }
+}
+
+#[test]
+fn a_refused_keep_at_the_command_line_is_recorded() {
+    let bench = initialised();
+    let (code, text) = call(&bench, &["run", "keep", "77"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("Run 77 does not wait to be kept."), "{text}");
+    let records = journal(&bench);
+    let refusal = records.iter().find(|record| record.entry.action == Action::Refusal).expect("a record of it");
+    assert_eq!(refusal.entry.outcome, Some(Outcome::Refused));
+    assert!(refusal.entry.message.contains("Run 77 does not wait to be kept."), "{refusal:#?}");
+}
+
+#[test]
+fn rules_of_pot_nat_that_pfctl_did_not_give_are_not_none() {
+    let bench = initialised();
+    bench.tool("sbin", "kldload", &["pf"]);
+    bench.wrap("pfctl", r#"if [ "$*" = "-s nat -a pot-nat" ] && [ -e "$FLAG" ]; then . "$FLAG"; fi"#);
+    let answer = |script: &str| {
+        std::fs::write(bench.flag(), script).unwrap();
+        bench.network_state().pot_nat
+    };
+    for absent in [
+        "echo 'pfctl: DIOCGETRULES: Invalid argument' >&2; exit 0",
+        "echo 'pfctl: Anchor does not exist.' >&2; exit 1",
+        "echo \"Anchor 'pot-nat' not found.\" >&2; exit 1",
+        "exit 0",
+    ] {
+        assert_eq!(answer(absent), Known::Is(Vec::new()), "{absent}");
+    }
+    for unknown in [
+        "echo 'pfctl: DIOCGETRULES: Cannot allocate memory' >&2; exit 0",
+        "echo 'nat on em0 all'; echo 'pfctl: DIOCGETRULE: Device busy' >&2; exit 0",
+        "echo 'pfctl: it broke' >&2; exit 1",
+        "kill -9 $$",
+        "printf '%1200000s' x; exit 0",
+    ] {
+        let got = answer(unknown);
+        assert!(matches!(&got, Known::Unknown(_)), "{unknown}: {got:?}");
+    }
+    // Nothing starts that could not be put back.
+    std::fs::remove_file(bench.flag()).unwrap();
+    let plan = bench.plan(LONG);
+    std::fs::write(bench.flag(), "echo 'pfctl: it broke' >&2; exit 1").unwrap();
+    let refusal = bench.start(&plan).unwrap_err();
+    assert!(refusal.message.contains("Nothing has been changed."), "{refusal}");
+    assert!(bench.engine.runs(None, 5).unwrap().iter().all(|run| run.plan.operation != LONG));
+}
+
+#[test]
+fn putting_back_tries_each_step_although_nothing_of_the_host_can_be_seen() {
+    let bench = initialised();
+    let before = network(&bench);
+    for (tool, asks) in [("pfctl", "-s*"), ("sysctl", "-n*"), ("ifconfig", "-a*")] {
+        bench.wrap(
+            tool,
+            &format!(
+                "if [ -e \"$FLAG\" ]; then case \"$*\" in {asks}) echo '{tool}: no answer' >&2; exit 71;; esac; fi"
+            ),
+        );
+    }
+    let run = waiting_for(&bench, LONG);
+    std::fs::write(bench.flag(), "").unwrap();
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    let run = bench.until_end(run.id);
+    std::fs::remove_file(bench.flag()).unwrap();
+    assert_eq!(network(&bench), before, "{}", bench.output(run.id));
+    assert_eq!(run.state, RunState::RevertedInPart, "what could not be seen is not called put back: {run:#?}");
+    assert!(run.summary.contains("could not be seen"), "{}", run.summary);
+}
+
+#[test]
+fn what_was_seen_before_a_put_back_does_not_stand_beside_what_is_seen_after() {
+    let bench = initialised();
+    let run = waiting_for(&bench, LONG);
+    bench.until(run.id, |run| run.checks.len() >= 8);
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    let run = bench.until_end(run.id);
+    assert_eq!(run.state, RunState::Reverted);
+    let standing: Vec<&str> = run.standing_checks().map(|check| check.title.as_str()).collect();
+    assert_eq!(standing.len(), 5, "{standing:?}");
+    assert!(standing.iter().all(|title| title.starts_with("Put back: ")), "{standing:?}");
+    let forwarding = run.checks.iter().find(|check| check.title == "IP forwarding").unwrap();
+    assert!(forwarding.before_put_back, "{forwarding:?}");
+    let words: Vec<_> = (0..run.plan.steps.len()).filter_map(|index| run.step_at_end(index)).collect();
+    assert!(words.iter().any(|(word, _)| *word == "done, then put back"), "{words:?}");
+}
+
+#[test]
+fn the_steps_of_a_run_that_has_ended_say_what_became_of_them() {
+    let bench = Bench::new(Scenario::Default);
+    let plan = bench.plan(INIT);
+    assert!(plan.steps.iter().any(|step| step.detail.starts_with("will be created")));
+    let run = bench.run(INIT);
+    let details: Vec<_> = (0..run.plan.steps.len()).filter_map(|index| run.step_at_end(index)).collect();
+    assert_eq!(details.len(), run.plan.steps.len());
+    assert!(details.iter().any(|(word, detail)| *word == "created" && detail.starts_with("created, ")), "{details:#?}");
+    assert!(details.iter().all(|(_, detail)| !detail.contains("will be")), "{details:#?}");
+}
+
+#[test]
+fn a_put_back_ends_when_pf_has_let_go_of_the_anchors_and_the_next_start_is_planned_at_once() {
+    let bench = initialised();
+    bench.tool("sbin", "kldload", &["pf"]);
+    // pf lists emptied anchors until its purge thread has come by.
+    bench.wrap(
+        "pfctl",
+        r#"if [ "$*" = "-s Anchors" ] && [ -e "$FLAG" ]; then echo '  pot-nat'; echo '  pot-rdr'; exit 0; fi"#,
+    );
+    let run = waiting_for(&bench, LONG);
+    std::fs::write(bench.flag(), "").unwrap();
+    let begun = Instant::now();
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let still = bench.engine.run_state(run.id).unwrap();
+    assert!(!still.state.is_final(), "it waits for them: {still:#?}");
+    std::fs::remove_file(bench.flag()).unwrap();
+    let run = bench.until_end(run.id);
+    assert!(begun.elapsed() >= Duration::from_secs(3));
+    assert_eq!(run.state, RunState::Reverted, "{run:#?}");
+    let plan = bench.plan(LONG);
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    // A console that stops does not wait for them.
+    let run = waiting_for(&bench, LONG);
+    std::fs::write(bench.flag(), "").unwrap();
+    let begun = Instant::now();
+    bench.engine.shutdown();
+    let run = bench.engine.run_state(run.id).unwrap();
+    assert_eq!(run.state, RunState::Reverted);
+    assert!(run.summary.contains("pf still lists pot-nat and pot-rdr"), "{}", run.summary);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_someone_else_writes_during_a_run_stands_and_is_named_in_its_result() {
+    let bench = initialised();
+    let run = waiting_for(&bench, LONG);
+    let rc = bench.read("/etc/rc.conf") + "sshd_enable=\"YES\"\n";
+    bench.write("/etc/rc.conf", &rc);
+    let pf = bench.read("/etc/pf.conf") + "pass all\n";
+    bench.write("/etc/pf.conf", &pf);
+    bench.engine.keep_from_command_line(run.id, &anna()).unwrap();
+    let kept = bench.until_end(run.id);
+    let words = "Meanwhile /etc/pf.conf, /etc/rc.conf were written by someone else; they stand as they wrote it.";
+    assert!(kept.summary.contains(words), "{}", kept.summary);
+    assert_eq!((bench.read("/etc/rc.conf"), bench.read("/etc/pf.conf")), (rc, pf));
+    assert!(bench.kept.records.lock().unwrap().last().unwrap().entry.message.contains(words), "the history, too");
+    // Nobody did: nothing is said.
+    let run = bench.run(VNET);
+    assert!(!run.summary.contains("someone else"), "{}", run.summary);
+}
+
+#[test]
+fn a_run_whose_host_could_not_be_looked_at_is_not_called_as_planned() {
+    let bench = Bench::new(Scenario::Default);
+    let plan = bench.plan(INIT);
+    let id = bench.start(&plan).unwrap();
+    bench.until(id, |_| bench.output(id).contains("$ pot init"));
+    // pot.conf is no file any more when the run is compared with its plan.
+    let conf = bench.root.join("usr/local/etc/pot/pot.conf");
+    bench.until(id, |_| bench.output(id).contains("ended with status") || bench.output(id).contains("creating"));
+    std::fs::remove_file(&conf).unwrap();
+    std::fs::create_dir(&conf).unwrap();
+    let run = bench.until_end(id);
+    assert_eq!(run.state, RunState::Differs, "{run:#?}");
+    assert!(!run.checks.is_empty() && run.checks.iter().all(|check| check.as_planned.is_none()), "{:#?}", run.checks);
 }

@@ -71,7 +71,10 @@ fn answer(global: &Global, run: u64, keep: bool) -> anyhow::Result<Exit> {
     for _ in 0..600 {
         let state = state(&mut local, run)?;
         if state.state.is_final() {
-            return ended(global, &state);
+            let exit = ended(global, &state)?;
+            // The answer was taken, and something else came of it.
+            let kept = state.decided.as_ref().is_none_or(|decided| decided.keep);
+            return Ok(if keep && !kept { Exit::Refused } else { exit });
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -295,7 +295,7 @@ impl Executor {
     }
 
     /// A refusal goes into the journal; floods are counted there instead of filling it.
-    fn record_refusal(
+    pub(super) fn record_refusal(
         &self,
         asking: &Asking,
         command: &'static str,

@@ -280,6 +280,19 @@ impl Recorder for Evidence {
     fn record(&self, entry: Entry) -> Result<Record, Refusal> {
         self.append(entry)
     }
+
+    fn about(&self, intent: u64, run: u64) -> Result<Vec<Record>, Refusal> {
+        let unreadable =
+            |error: JournalError| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}."));
+        let mut found = Vec::new();
+        let mut after = intent;
+        loop {
+            let (records, _) = self.journal.after(after, MOST_RECORDS as usize).map_err(unreadable)?;
+            let Some(last) = records.last() else { return Ok(found) };
+            after = last.sequence;
+            found.extend(records.into_iter().filter(|record| record.entry.run == Some(run)));
+        }
+    }
 }
 
 fn not_recorded(error: &JournalError) -> Refusal {

@@ -54,8 +54,8 @@ impl Local {
     /// [`LocalError`], when this is not root, for example.
     pub fn open(layout: &Layout) -> Result<Self, LocalError> {
         let settings = Settings::read(&layout.settings(), false)?;
-        let (executor, _) = Executor::open(layout, settings)?;
-        executor.engine.put_back_overdue();
+        let (executor, opening) = Executor::open(layout, settings)?;
+        executor.close_what_died(&opening);
         let asking = Asking {
             actor: command_line_actor(),
             reported: Reported::default(),
@@ -91,9 +91,14 @@ impl Local {
     /// Keeps what a run changed: root's word at the command line needs no nonce.
     ///
     /// # Errors
-    /// The run does not wait to be kept.
+    /// The run does not wait to be kept; the refusal is recorded.
     pub fn keep(&mut self, run: u64) -> Result<(), Refusal> {
-        self.executor.engine.keep_from_command_line(run, &self.asking.actor)
+        let kept = self.executor.engine.keep_from_command_line(run, &self.asking.actor);
+        if let Err(refusal) = &kept {
+            let operation = self.executor.engine.run_state(run).ok().map(|run| run.plan.operation.name());
+            self.executor.record_refusal(&self.asking, "keep", operation, refusal);
+        }
+        kept
     }
 
     /// Waits for a run that this command started; true when it has ended.

@@ -221,7 +221,7 @@ pub enum Command {
     KeepNonce {
         /// Which run.
         run: u64,
-        /// When the browser's connection was accepted, milliseconds of the Unix epoch, as the web process saw it.
+        /// When the browser's connection was accepted, milliseconds since this machine started, as the web process saw it.
         accepted_ms: i64,
         /// The web process's number for that connection.
         connection: u64,

@@ -147,6 +147,23 @@ impl Executor {
             tracing::warn!("another process is changing the host; unfinished intents are left alone");
             return;
         };
+        self.close_and_clear(at_start);
+    }
+
+    /// What a command line does first: closes what another one left that was killed. A start of the server finds nothing
+    /// left then, and the other way round.
+    pub(super) fn close_what_died(&self, opening: &Opening) {
+        self.engine.close_what_died();
+        if opening.unfinished.is_empty() {
+            return;
+        }
+        // Someone who holds the lock is in the middle of one.
+        if let Ok(_lock) = Lock::acquire(&self.layout, "closing interrupted changes", Duration::ZERO) {
+            self.close_and_clear(false);
+        }
+    }
+
+    fn close_and_clear(&self, at_start: bool) {
         self.close_interrupted_under_lock(at_start);
         for file in ManagedFile::ALL {
             if let Ok(here) = self.managed_place(file) {
@@ -170,12 +187,17 @@ impl Executor {
             if lockless && young && !from_here {
                 continue;
             }
+            // How a run ended is the engine's to say, once it knows.
+            if intent.entry.run.is_some_and(|run| self.engine.is_open(run)) {
+                continue;
+            }
             let entry = self.interrupted(&intent);
             self.evidence.append_outcome(entry);
         }
     }
 
     fn interrupted(&self, intent: &Record) -> Entry {
+        let left = intent.entry.run.and_then(|run| self.engine.outcome_left(run));
         let found = match (&intent.entry.after, intent.entry.action) {
             (Some(after), Action::Configuration | Action::Restore) => self.found_on_disk(&intent.entry, after),
             _ => "whether it was carried out is not known.".to_owned(),
@@ -186,6 +208,10 @@ impl Executor {
             Outcome::Interrupted,
             format!("The executor ended in the middle of this change by {}: {found}", intent.entry.actor.name),
         );
+        if let Some((outcome, summary)) = left {
+            entry.outcome = Some(outcome);
+            entry.message = summary;
+        }
         entry.stage = Stage::Outcome;
         entry.intent = Some(intent.sequence);
         entry.before = intent.entry.before;

@@ -790,7 +790,8 @@ impl Expect {
     /// The check with what was seen before.
     pub fn check(&self, seen: &Seen<'_>, before: Option<String>) -> Check {
         let (as_planned, observed) = self.look(seen);
-        Check { title: self.title(), as_planned, observed, before, at: Some(jiff::Timestamp::now()) }
+        let at = Some(jiff::Timestamp::now());
+        Check { title: self.title(), as_planned, observed, before, at, before_put_back: false }
     }
 }
 

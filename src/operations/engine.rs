@@ -4,13 +4,14 @@
 //! lock, looks again, compares digests, records the intent, saves what would have to be put back, and hands over to
 //! [`super::running`], which carries it out, verifies, waits for Keep where the network changed, and records how it ended.
 
+use super::clock::{Clock, SinceBoot};
 use super::draft::Draft;
 use super::looking::{Host, Look};
 use super::plan::{ACKNOWLEDGED, Blocker, ManagedFile, Operation, Plan, ProofNeeded, Run, RunEvent, RunState};
 use super::recorder::Recorder;
 use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
-use super::running::{Current, Wish};
-use super::runs::{Answer, Runs, StoredRun};
+use super::running::{Answer, Current, Held, Owed, Proof, does_not_wait};
+use super::runs::{Runs, StoredRun};
 use super::{feedback, pf_conf, plans};
 use crate::digest::Digest;
 use crate::files::{self, Backups, Busy, Expected, FileError, Lock};
@@ -22,7 +23,8 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -49,6 +51,8 @@ pub struct EngineSettings {
     pub mailer_time: Duration,
     /// The proof that confirming an operation takes (the executor's table).
     pub proof: Arc<dyn Fn(&Operation) -> ProofNeeded + Send + Sync>,
+    /// Where the time comes from.
+    pub clock: Clock,
 }
 
 impl Default for EngineSettings {
@@ -64,6 +68,7 @@ impl Default for EngineSettings {
                 Operation::DeInit { .. } => ProofNeeded::OneTime,
                 _ => ProofNeeded::Fresh,
             }),
+            clock: Clock::default(),
         }
     }
 }
@@ -84,6 +89,15 @@ struct KeptPlan {
     made: Instant,
 }
 
+/// What is on disk of a run before the host is changed.
+struct Begun {
+    stored: StoredRun,
+    /// None when nothing can have to be put back.
+    pending: Option<Pending>,
+    /// Its events, and the number of the first.
+    events: (File, u64),
+}
+
 /// See the module.
 pub struct Engine {
     pub(super) host: Host,
@@ -94,6 +108,10 @@ pub struct Engine {
     pub(super) backups: Backups,
     plans: Mutex<BTreeMap<u64, KeptPlan>>,
     pub(super) current: Mutex<Option<Arc<Current>>>,
+    /// Runs that have ended and could not be written down whole.
+    pub(super) owed: Mutex<Vec<Owed>>,
+    /// Runs of which the history cannot be read: they are not looked at again and again.
+    pub(super) left_alone: Mutex<BTreeSet<u64>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -152,6 +170,8 @@ impl Engine {
             settings,
             plans: Mutex::new(BTreeMap::new()),
             current: Mutex::new(None),
+            owed: Mutex::default(),
+            left_alone: Mutex::default(),
         }))
     }
 
@@ -314,29 +334,30 @@ impl Engine {
         reason: Option<&str>,
     ) -> Result<u64, Refusal> {
         let before = match (draft.can_cut_off, draft.revert_after) {
-            (true, Some(_)) => Some(NetworkState::read(&self.host).map_err(|why| {
-                Refusal::new(
-                    RefusalKind::Failed,
-                    format!("The present state could not be saved ({why}), so it could not be put back. Nothing has been changed."),
-                )
-            })?),
+            (true, Some(_)) => {
+                let before = NetworkState::read(&self.host);
+                before.is_whole().map_err(|why| {
+                    Refusal::new(
+                        RefusalKind::Failed,
+                        format!("The present state could not be saved ({why}), so it could not be put back. Nothing has been changed. Try again; if it stays so, ask the tool at the machine."),
+                    )
+                })?;
+                Some(before)
+            }
             _ => None,
         };
         let id = self.runs.begin().map_err(failed)?;
-        let result = self.begin(id, &plan, &draft, look, actor, reported, reason, before);
-        let (stored, pending) = match result {
-            Ok(begun) => begun,
-            Err(refusal) => {
-                self.runs.forget(id);
-                let _ = Pending::remove(&self.host.layout);
-                return Err(refusal);
-            }
-        };
-        let (events, number) = self.runs.events_to_append(id).map_err(failed)?;
-        let current = Arc::new(Current::new(stored, actor.clone(), reported.clone(), events, number));
-        *locked(&self.current) = Some(Arc::clone(&current));
-        let engine = Arc::clone(self);
-        let thread = Arc::clone(&current);
+        let Begun { stored, pending, events } =
+            match self.begin(id, &plan, &draft, look, actor, reported, reason, before) {
+                Ok(begun) => begun,
+                Err(refusal) => {
+                    self.runs.forget(id);
+                    let _ = Pending::remove(&self.host.layout);
+                    return Err(refusal);
+                }
+            };
+        let current = Current::starting(stored.clone(), actor.clone(), reported.clone(), events);
+        let held = Held::take(self, &current, lock);
         let before = look.files.clone();
         let seen_before = draft
             .steps
@@ -344,14 +365,12 @@ impl Engine {
             .map(|step| step.expects.iter().map(|expect| expect.look(&look.seen(None)).1).collect())
             .collect();
         let started = std::thread::Builder::new().name(format!("run-{id}")).spawn(move || {
-            engine.carry_out(&thread, draft, before, seen_before, pending);
-            drop(lock);
-            *locked(&engine.current) = None;
-            thread.finish();
+            held.carry(|engine, current| engine.carry_out(current, draft, before, seen_before, pending));
         });
         if let Err(error) = started {
-            // Nothing was done. The next look at the runs closes it as interrupted.
-            *locked(&self.current) = None;
+            self.never_began(&stored, actor, reported, &error);
+            self.runs.forget(id);
+            let _ = Pending::remove(&self.host.layout);
             return Err(failed(format!("The run could not be started: {error}. Nothing has been changed.")));
         }
         Ok(id)
@@ -369,7 +388,8 @@ impl Engine {
         reported: &Reported,
         reason: Option<&str>,
         before: Option<NetworkState>,
-    ) -> Result<(StoredRun, Option<Pending>), Refusal> {
+    ) -> Result<Begun, Refusal> {
+        let events = self.runs.events_to_append(id).map_err(failed)?;
         let pending = match (before, draft.revert_after) {
             (Some(before), Some(revert_after)) => {
                 let pending = Pending {
@@ -379,7 +399,8 @@ impl Engine {
                     phase: Phase::Running,
                     revert_after,
                     deadline: None,
-                    changed_ms: None,
+                    until: None,
+                    changed: None,
                     before,
                     left: None,
                     files: self.pf_files_now(look)?,
@@ -422,6 +443,7 @@ impl Engine {
                 summary: "Runs.".to_owned(),
                 remedy: None,
                 deadline: None,
+                decided: None,
                 abortable: true,
                 checks: Vec::new(),
                 progress: vec![None; plan.steps.len()],
@@ -431,8 +453,11 @@ impl Engine {
             },
             intent: record.sequence,
         };
-        self.runs.write(&stored).map_err(failed)?;
-        Ok((stored, pending))
+        if let Err(error) = self.runs.write(&stored) {
+            self.never_began(&stored, actor, reported, &error);
+            return Err(failed(error));
+        }
+        Ok(Begun { stored, pending, events })
     }
 
     /// pf's file and what it names, as they stand.
@@ -512,7 +537,11 @@ impl Engine {
     /// There is none of that number.
     pub fn run_state(&self, id: u64) -> Result<Run, Refusal> {
         if let Some(current) = locked(&self.current).as_ref().filter(|current| current.id() == id) {
-            return Ok(current.view());
+            return Ok(current.view(&self.settings.clock));
+        }
+        // One that has ended and could not be written down is as this process knows it.
+        if let Some(owed) = locked(&self.owed).iter().find(|owed| owed.stored.run.id == id) {
+            return Ok(owed.stored.run.clone());
         }
         self.runs.read(id).map(|stored| stored.run).map_err(|_| not_found(format!("There is no run {id}.")))
     }
@@ -534,30 +563,22 @@ impl Engine {
     /// # Errors
     /// It does not run, or what it does must not be cut off.
     pub fn abort(&self, id: u64, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
-        let current = self.own(id)?;
-        if !current.may_abort() {
-            return Err(Refusal::new(
-                RefusalKind::Busy,
-                "This cannot be cut off now: half of it done would be worse than either.",
-            ));
-        }
-        self.event(Act::Abort, &current, actor, reported, format!("Run {id} is ended by {}.", actor.name))?;
-        current.wish(Wish::Abort);
-        Ok(())
+        self.end_early(&*self.own(id)?, actor, reported)
     }
 
-    /// A nonce for Keep, for a connection that was accepted after the change.
+    /// A nonce for Keep, for a connection that was accepted after the change: `accepted_ms` milliseconds after the machine
+    /// started.
     ///
     /// # Errors
     /// The run does not wait, or the connection is older than the change.
     pub fn keep_nonce(&self, id: u64, accepted_ms: i64, connection: u64) -> Result<Secret, Refusal> {
-        self.own(id)?.nonce(accepted_ms, connection)
+        self.give_nonce(&*self.own(id)?, SinceBoot(accepted_ms), connection)
     }
 
     /// Keeps what a run changed, over another connection than the one the nonce was given on.
     ///
     /// # Errors
-    /// The run does not wait, the nonce is not the one, or the connection is not a new one.
+    /// The run does not wait (any more), the nonce is not the one, or the connection is not a new one.
     pub fn keep(
         &self,
         id: u64,
@@ -567,68 +588,41 @@ impl Engine {
         actor: &Actor,
         reported: &Reported,
     ) -> Result<(), Refusal> {
-        let current = self.own(id)?;
-        current.check_nonce(nonce, accepted_ms, connection)?;
-        self.event(Act::Keep, &current, actor, reported, format!("What run {id} changed is kept by {}.", actor.name))?;
-        current.wish(Wish::Keep);
-        Ok(())
+        let proof = Proof { nonce, accepted: SinceBoot(accepted_ms), connection };
+        self.decide(&*self.own(id)?, Answer::Keep, Some(&proof), actor, reported)
     }
 
     /// Keeps from the machine's own command line, also when another process waits for the answer.
     ///
     /// # Errors
-    /// The run does not wait.
+    /// The run does not wait (any more).
     pub fn keep_from_command_line(self: &Arc<Self>, id: u64, actor: &Actor) -> Result<(), Refusal> {
-        self.answer(id, true, actor)
+        self.answer(id, Answer::Keep, actor, &Reported::default())
     }
 
     /// Puts back at once what a run changed.
     ///
     /// # Errors
-    /// The run does not wait.
+    /// The run does not wait (any more).
     pub fn put_back(self: &Arc<Self>, id: u64, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
-        match self.own(id) {
-            Ok(current) => {
-                if current.state() != RunState::AwaitingKeep {
-                    return Err(not_found(format!("Run {id} does not wait to be kept.")));
-                }
-                // Putting back is the safe way: it is done even when the history cannot be written.
-                let _ = self.event(
-                    Act::Revert,
-                    &current,
-                    actor,
-                    reported,
-                    format!("{} puts back what run {id} changed.", actor.name),
-                );
-                current.wish(Wish::PutBack);
-                Ok(())
-            }
-            Err(_) => self.answer(id, false, actor),
-        }
+        self.answer(id, Answer::PutBack, actor, reported)
     }
 
     /// An answer from this or for another process.
-    fn answer(self: &Arc<Self>, id: u64, keep: bool, actor: &Actor) -> Result<(), Refusal> {
-        let reported = Reported::default();
+    fn answer(self: &Arc<Self>, id: u64, answer: Answer, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
         if let Ok(current) = self.own(id) {
-            if current.state() != RunState::AwaitingKeep {
-                return Err(not_found(format!("Run {id} does not wait to be kept.")));
-            }
-            let (act, words) = if keep { (Act::Keep, "is kept") } else { (Act::Revert, "is put back") };
-            self.event(act, &current, actor, &reported, format!("What run {id} changed {words} by {}.", actor.name))?;
-            current.wish(if keep { Wish::Keep } else { Wish::PutBack });
-            return Ok(());
+            return self.decide(&current, answer, None, actor, reported);
         }
         let pending = Pending::read(&self.host.layout).map_err(failed)?;
         if pending.is_none_or(|pending| pending.run != id || pending.phase != Phase::Waiting) {
-            return Err(not_found(format!("Run {id} does not wait to be kept.")));
+            return Err(does_not_wait(id));
         }
         match Lock::acquire(&self.host.layout, &format!("{}: run {id}", actor.name), Duration::ZERO) {
             // Another process waits for the answer and takes it from there.
-            Err(Busy::Held { .. }) => self.runs.answer(id, &Answer { keep, actor: actor.clone() }).map_err(failed),
+            Err(Busy::Held { .. }) => self.leave_answer(id, answer, actor),
             Err(Busy::File(error)) => Err(failed(error)),
             // Nobody waits any more: whoever did has died.
-            Ok(lock) => self.answer_for_the_dead(id, keep, actor, lock),
+            Ok(lock) => self.answer_for_the_dead(id, answer, actor, lock),
         }
     }
 
@@ -714,7 +708,7 @@ impl Engine {
         }
     }
 
-    fn event(
+    pub(super) fn event(
         &self,
         action: Act,
         current: &Current,

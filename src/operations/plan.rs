@@ -377,6 +377,9 @@ pub struct Check {
     /// When it was seen.
     #[serde(default)]
     pub at: Option<Timestamp>,
+    /// Whether it was seen before what the run changed was put back: it says nothing of the host as it is.
+    #[serde(default)]
+    pub before_put_back: bool,
 }
 
 /// The state of a run.
@@ -421,6 +424,17 @@ pub struct PutBackStep {
     pub detail: String,
 }
 
+/// What was decided about a change that could be kept or put back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Kept, or to be put back.
+    pub keep: bool,
+    /// Who decided; none when it was the end of the time, or the console itself.
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A run as the executor keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -442,8 +456,11 @@ pub struct Run {
     pub summary: String,
     /// What is to be done now, when something is.
     pub remedy: Option<String>,
-    /// Until when it must be kept.
+    /// Until when it must be kept, by the clock on the wall: for showing.
     pub deadline: Option<Timestamp>,
+    /// What was decided, once that is so.
+    #[serde(default)]
+    pub decided: Option<Decided>,
     /// Whether aborting is offered now.
     pub abortable: bool,
     /// Checks made so far.
@@ -457,4 +474,37 @@ pub struct Run {
     pub put_back: Vec<PutBackStep>,
     /// Number of the last event.
     pub last_event: u64,
+}
+
+impl Run {
+    /// The checks that say something of the host as it is: those before a put-back do not.
+    pub fn standing_checks(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| !check.before_put_back)
+    }
+
+    /// What became of a step of the plan (by index), once the run has ended: in words, and the plan's sentence about it
+    /// with them.
+    pub fn step_at_end(&self, index: usize) -> Option<(&'static str, String)> {
+        let step = self.plan.steps.get(index).filter(|_| self.state.is_final())?;
+        let put_back = matches!(self.state, RunState::Reverted | RunState::RevertedInPart);
+        let word = match (self.progress.get(index).copied().flatten(), step.state) {
+            (_, StepState::Done) => "was done before",
+            (Some(StepProgress::Failed | StepProgress::Running), _) => "failed",
+            (None, _) => "not done",
+            (Some(StepProgress::Done), _) if put_back => "done, then put back",
+            (Some(StepProgress::Done), StepState::WillBeCreated) => "created",
+            (Some(StepProgress::Done), StepState::WillBeChanged) => "changed",
+            (Some(StepProgress::Done), StepState::WillBeDestroyed) => "destroyed",
+            (Some(StepProgress::Done), StepState::WillRun | StepState::Blocks) => "done",
+        };
+        // The plan says what will be; of what is over that would be false.
+        let rest = ["will be created", "will be changed", "will be destroyed", "will run"]
+            .iter()
+            .find_map(|future| step.detail.strip_prefix(future));
+        let detail = match rest {
+            Some(rest) => format!("{word}{rest}"),
+            None => step.detail.clone(),
+        };
+        Some((word, detail))
+    }
 }

@@ -13,6 +13,13 @@ pub trait Recorder: Send + Sync {
     /// # Errors
     /// `RefusalKind::NotRecorded`: then nothing may be changed.
     fn record(&self, entry: Entry) -> Result<Record, Refusal>;
+
+    /// Records after `intent` that belong to the run it began, in order: what the history knows of a run whose process
+    /// died. An act has one outcome: who finds one here records no other.
+    ///
+    /// # Errors
+    /// The history cannot be read; then nothing is known of it.
+    fn about(&self, intent: u64, run: u64) -> Result<Vec<Record>, Refusal>;
 }
 
 /// What differs between two contents of pot.conf, parameter by parameter; nothing when one of them is not certain.

@@ -4,6 +4,8 @@
 //! neither the web process nor a database nor a name server: a handful of commands, each only if the value is still
 //! what the run left, none of which stops the next. Order (DESIGN): pf, bridge member, forwarding, NAT anchor, bridge.
 
+use super::clock::{Clock, SinceBoot};
+use super::draft::counted;
 use super::looking::Host;
 use super::plan::PutBackStep;
 use super::runs::{from_json, json};
@@ -19,32 +21,146 @@ use crate::process::{Captured, Tool};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What stands before a command that someone has to type.
 pub const AT_THE_MACHINE: &str = "At the machine run: ";
 /// How long one command of a revert may take.
 const TIME: Duration = Duration::from_secs(15);
+/// Why a value is left alone that is neither as the run left it nor as it was.
+const CHANGED_SINCE: &str = "changed by someone else since the run, left alone";
+/// What bridges are called among the things that are put back.
+const BRIDGE: &str = "Bridge";
 /// Largest pending revert that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
+
+/// How long a put-back waits for what it leaves on its way out. pf lets go of the anchors of rules that were replaced when
+/// its purge thread comes by, each `timeout interval` (10 s, pf.conf(5)); rules that a state refers to stay for one more
+/// round.
+const LEAVING: Duration = Duration::from_secs(25);
+/// pot's two anchors.
+const POTS_ANCHORS: [&str; 2] = ["pot-nat", "pot-rdr"];
+
+/// What a tool was asked for: its answer, which may be that there is nothing, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OnDisk<T>", into = "OnDisk<T>", bound(serialize = "T: Clone + Serialize"))]
+pub enum Known<T> {
+    /// It answered; an empty list is an answer.
+    Is(T),
+    /// It did not: it failed, ran out of its time, or its answer was cut. In words.
+    Unknown(String),
+}
+
+/// As it stands on disk: the value itself, as it always stood there, or `{"unknown": why}`. `null` was an answer that was
+/// not understood.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum OnDisk<T> {
+    Is(T),
+    Unknown { unknown: String },
+    Null(()),
+}
+
+impl<T> From<OnDisk<T>> for Known<T> {
+    fn from(on_disk: OnDisk<T>) -> Self {
+        match on_disk {
+            OnDisk::Is(value) => Self::Is(value),
+            OnDisk::Unknown { unknown } => Self::Unknown(unknown),
+            OnDisk::Null(()) => Self::default(),
+        }
+    }
+}
+
+impl<T> From<Known<T>> for OnDisk<T> {
+    fn from(known: Known<T>) -> Self {
+        match known {
+            Known::Is(value) => Self::Is(value),
+            Known::Unknown(unknown) => Self::Unknown { unknown },
+        }
+    }
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self::Unknown("it was not asked for".to_owned())
+    }
+}
+
+impl<T> From<Result<T, String>> for Known<T> {
+    fn from(answer: Result<T, String>) -> Self {
+        match answer {
+            Ok(value) => Self::Is(value),
+            Err(why) => Self::Unknown(why),
+        }
+    }
+}
+
+impl<T: PartialEq> Known<T> {
+    /// The value, if there is one.
+    pub fn get(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    fn is(&self, value: &T) -> bool {
+        self.get() == Some(value)
+    }
+
+    /// Whether both are known and equal.
+    fn surely_equals(&self, other: &Self) -> bool {
+        self.get().is_some() && self == other
+    }
+
+    /// Whether both are known and differ.
+    fn surely_differs(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Is(one), Self::Is(other)) if one != other)
+    }
+
+    fn in_words(&self, words: impl FnOnce(&T) -> String) -> Result<String, &str> {
+        match self {
+            Self::Is(value) => Ok(words(value)),
+            Self::Unknown(why) => Err(why),
+        }
+    }
+
+    fn why_unknown(&self) -> Option<&str> {
+        match self {
+            Self::Is(_) => None,
+            Self::Unknown(why) => Some(why),
+        }
+    }
+
+    /// This, or the other where this is not known.
+    fn or(&self, other: &Self) -> Self
+    where
+        T: Clone,
+    {
+        if self.get().is_some() { self.clone() } else { other.clone() }
+    }
+}
 
 /// The state of the network that a run may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkState {
     /// Whether pf's module is loaded.
-    pub pf_loaded: bool,
+    pub pf_loaded: Known<bool>,
     /// Whether pf is enabled.
-    pub pf_enabled: bool,
+    pub pf_enabled: Known<bool>,
     /// Translation rules of the main rule set, as pfctl prints them: evidence, and to compare.
-    pub nat: Vec<String>,
+    pub nat: Known<Vec<String>>,
     /// Filter rules of the main rule set, likewise.
-    pub rules: Vec<String>,
-    /// Rules in anchor pot-nat.
-    pub pot_nat: Vec<String>,
+    pub rules: Known<Vec<String>>,
+    /// Rules in anchor pot-nat; none as well when there is no such anchor.
+    pub pot_nat: Known<Vec<String>>,
+    /// Which of pot's anchors pf lists: to see when those that a run brought have gone.
+    #[serde(default)]
+    pub pot_anchors: Known<Vec<String>>,
     /// `net.inet.ip.forwarding`.
-    pub forwarding: Option<bool>,
+    pub forwarding: Known<bool>,
     /// Bridges with members and addresses.
-    pub bridges: Vec<Interface>,
+    pub bridges: Known<Vec<Interface>>,
 }
 
 /// A file as it was before the run.
@@ -82,10 +198,14 @@ pub struct Pending {
     pub phase: Phase,
     /// Seconds to answer.
     pub revert_after: u16,
-    /// When it is put back, once it waits.
+    /// When it is put back, once it waits, by the clock on the wall: for showing.
     pub deadline: Option<Timestamp>,
-    /// When the change was made, milliseconds of the Unix epoch: a connection accepted later is a new one.
-    pub changed_ms: Option<i64>,
+    /// When it is put back, once it waits. Files of earlier versions have the wall's time alone: see [`Pending::until`].
+    #[serde(default)]
+    pub until: Option<SinceBoot>,
+    /// When the change was made: a connection accepted later is a new one.
+    #[serde(default)]
+    pub changed: Option<SinceBoot>,
     /// The host before.
     pub before: NetworkState,
     /// What the run left, once it waits.
@@ -143,6 +263,21 @@ impl Pending {
         Ok(Some(pending))
     }
 
+    /// Until when it waits for an answer; none when it does not. More time than was chosen is never given.
+    pub fn until(&self, clock: &Clock) -> Option<SinceBoot> {
+        if self.phase != Phase::Waiting {
+            return None;
+        }
+        let now = clock.boot();
+        let whole = Duration::from_secs(u64::from(self.revert_after));
+        let left = match (self.until, self.deadline) {
+            (Some(until), _) => until.since(now),
+            (None, Some(deadline)) => Duration::try_from(deadline.duration_since(clock.wall())).unwrap_or_default(),
+            (None, None) => Duration::ZERO,
+        };
+        Some(now.after(left.min(whole)))
+    }
+
     /// Takes it away: nothing is pending any more.
     pub fn remove(layout: &Layout) -> Result<(), FileError> {
         let path = path(layout);
@@ -159,6 +294,12 @@ impl Pending {
         let path = path(layout);
         let _ = std::fs::rename(&path, path.with_extension("damaged"));
     }
+}
+
+/// Whether a pending revert that could not be read is not what was written: then it never can be.
+pub fn is_damaged(error: &FileError) -> bool {
+    matches!(error, FileError::System { source, .. } if source.kind() == std::io::ErrorKind::InvalidData)
+        || matches!(error, FileError::TooLarge { .. } | FileError::NotRegular(_))
 }
 
 /// The present boot. The marker stands in /var/run, which every boot clears; on the machine itself the kernel's own
@@ -194,102 +335,214 @@ pub fn this_boot(layout: &Layout) -> Result<String, FileError> {
     Ok(format!("{marker} {kernel}"))
 }
 
+/// Whether it is still the boot that a pending revert was saved in.
+///
+/// # Errors
+/// That could not be seen.
+pub fn is_same_boot(layout: &Layout, boot: &str) -> Result<bool, FileError> {
+    Ok(this_boot(layout)? == boot)
+}
+
 impl NetworkState {
-    /// Reads it from the host.
-    ///
-    /// # Errors
-    /// What could not be read, in words. Nothing may be started then: it could not be put back.
-    pub fn read(host: &Host) -> Result<Self, String> {
-        let ask = |tool: Tool, args: &[&str]| -> Result<Captured, String> {
-            host.ask(tool, args, None, TIME).map_err(|error| error.to_string())
-        };
-        let answer = |tool: Tool, args: &[&str]| -> Result<String, String> {
-            let answer = ask(tool, args)?;
-            if answer.succeeded() {
-                Ok(answer.stdout)
-            } else {
-                Err(format!("{} {} failed: {}", tool.name(), args.join(" "), answer.stderr.trim()))
+    /// Reads it from the host. What a tool did not answer is not known: it is never taken for none.
+    pub fn read(host: &Host) -> Self {
+        let (pf_loaded, pf_enabled) = match asked(host, Tool::Pfctl, &["-s", "info"]) {
+            Err(why) => (Known::Unknown(why.clone()), Known::Unknown(why)),
+            Ok(info) if info.succeeded() => (Known::Is(true), parse::pf::enabled(&info.stdout).into()),
+            // Without the module there is no device, and nothing filters.
+            Ok(info) if info.stderr.contains("/dev/pf: No such file") => (Known::Is(false), Known::Is(false)),
+            Ok(info) => {
+                let why = failure(Tool::Pfctl, &["-s", "info"], &info);
+                (Known::Unknown(why.clone()), Known::Unknown(why))
             }
         };
-        let info = ask(Tool::Pfctl, &["-s", "info"])?;
-        let pf_loaded = info.succeeded();
-        if !pf_loaded && !info.stderr.contains("/dev/pf") {
-            return Err(format!("pfctl -s info failed: {}", info.stderr.trim()));
-        }
-        let list = |args: &[&str]| -> Result<Vec<String>, String> {
-            if pf_loaded { answer(Tool::Pfctl, args).map(|text| parse::pf::rules(&text)) } else { Ok(Vec::new()) }
+        let list = |args: &[&str]| match &pf_loaded {
+            Known::Is(false) => Known::Is(Vec::new()),
+            Known::Is(true) => listed(host, args).into(),
+            Known::Unknown(why) => Known::Unknown(why.clone()),
         };
-        let forwarding = ask(Tool::Sysctl, &["-n", "net.inet.ip.forwarding"])?;
-        let mut bridges = parse::ifconfig::interfaces(&answer(Tool::Ifconfig, &["-a"])?)?;
-        bridges.retain(Interface::is_bridge);
-        Ok(Self {
-            pf_loaded,
-            pf_enabled: pf_loaded && parse::pf::enabled(&info.stdout)?,
-            nat: list(&["-s", "nat"])?,
-            rules: list(&["-s", "rules"])?,
-            // An anchor that does not exist is an error on some releases: no rules.
-            pot_nat: list(&["-s", "nat", "-a", "pot-nat"]).unwrap_or_default(),
-            forwarding: match forwarding.stdout.trim() {
-                "0" => Some(false),
-                "1" => Some(true),
-                _ => None,
+        Self {
+            nat: list(&["-s", "nat"]),
+            rules: list(&["-s", "rules"]),
+            pot_nat: list(&["-s", "nat", "-a", "pot-nat"]),
+            pot_anchors: match &pf_loaded {
+                Known::Is(false) => Known::Is(Vec::new()),
+                Known::Is(true) => pots_anchors(host).into(),
+                Known::Unknown(why) => Known::Unknown(why.clone()),
             },
-            bridges,
-        })
+            forwarding: forwarding(host).into(),
+            bridges: bridges(host).into(),
+            pf_loaded,
+            pf_enabled,
+        }
     }
 
-    fn bridge(&self, name: &str) -> Option<&Interface> {
-        self.bridges.iter().find(|bridge| bridge.name == name)
+    /// Whether everything that would have to be put back is known.
+    ///
+    /// # Errors
+    /// What is not, in words. Nothing may be started then.
+    pub fn is_whole(&self) -> Result<(), String> {
+        let unknown = [
+            self.pf_loaded.why_unknown(),
+            self.pf_enabled.why_unknown(),
+            self.nat.why_unknown(),
+            self.rules.why_unknown(),
+            self.pot_nat.why_unknown(),
+            self.forwarding.why_unknown(),
+            self.bridges.why_unknown(),
+        ];
+        match unknown.into_iter().flatten().next() {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(()),
+        }
     }
 
-    /// The bridge of that name with these very addresses.
-    fn same(&self, other: &Interface) -> Option<&Interface> {
-        self.bridge(&other.name).filter(|bridge| bridge.addresses == other.addresses)
+    /// Each part of this that is known, the other's where it is not.
+    fn or(&self, other: &Self) -> Self {
+        Self {
+            pf_loaded: self.pf_loaded.or(&other.pf_loaded),
+            pf_enabled: self.pf_enabled.or(&other.pf_enabled),
+            nat: self.nat.or(&other.nat),
+            rules: self.rules.or(&other.rules),
+            pot_nat: self.pot_nat.or(&other.pot_nat),
+            pot_anchors: self.pot_anchors.or(&other.pot_anchors),
+            forwarding: self.forwarding.or(&other.forwarding),
+            bridges: self.bridges.or(&other.bridges),
+        }
     }
 
-    fn has(&self, other: &Interface) -> bool {
-        self.same(other).is_some()
+    fn has_same_rules(&self, other: &Self) -> bool {
+        self.nat.surely_equals(&other.nat) && self.rules.surely_equals(&other.rules)
     }
 
-    fn same_rules(&self, other: &Self) -> bool {
-        self.nat == other.nat && self.rules == other.rules
+    fn has_other_rules(&self, other: &Self) -> bool {
+        self.nat.surely_differs(&other.nat) || self.rules.surely_differs(&other.rules)
+    }
+
+    fn bridges(&self) -> &[Interface] {
+        self.bridges.get().map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// Puts the host back to what was saved. Gives each thing with how it went, for those that the run could change.
+/// The bridge of that name.
+fn named<'a>(bridges: &'a [Interface], name: &str) -> Option<&'a Interface> {
+    bridges.iter().find(|bridge| bridge.name == name)
+}
+
+/// The bridge of that name with these very addresses.
+fn same<'a>(bridges: &'a [Interface], other: &Interface) -> Option<&'a Interface> {
+    named(bridges, &other.name).filter(|bridge| bridge.addresses == other.addresses)
+}
+
+/// An answer that came whole and in time; its status may be any.
+fn asked(host: &Host, tool: Tool, args: &[&str]) -> Result<Captured, String> {
+    let typed = || crate::process::argv_as_typed(tool, args).join(" ");
+    let answer = host.ask(tool, args, None, TIME).map_err(|error| error.to_string())?;
+    if answer.timed_out {
+        return Err(format!("{} did not answer within {} s", typed(), TIME.as_secs()));
+    }
+    if answer.truncated {
+        return Err(format!("the answer of {} is longer than what is read of it", typed()));
+    }
+    Ok(answer)
+}
+
+fn failure(tool: Tool, args: &[&str], answer: &Captured) -> String {
+    let typed = crate::process::argv_as_typed(tool, args).join(" ");
+    let words = super::looking::lines(&answer.stderr).join("; ");
+    format!("{typed} failed: {}", if words.is_empty() { "it said nothing" } else { &words })
+}
+
+/// The rules that pfctl lists. It ends with status 0 although the kernel gave it none, or gave it only the first of them:
+/// then it complains of a DIOC request. Of an anchor that does not exist it says `DIOCGETRULES: Invalid argument`, or that
+/// in words, by release: there are no rules then.
+fn listed(host: &Host, args: &[&str]) -> Result<Vec<String>, String> {
+    let answer = asked(host, Tool::Pfctl, args)?;
+    let of_an_anchor = args.contains(&"-a");
+    let is_absent = |line: &str| {
+        of_an_anchor
+            && (line.contains("DIOCGETRULES: Invalid argument")
+                || line.contains("DIOCGETRULES: No such file or directory")
+                || line.contains("Anchor does not exist")
+                || (line.starts_with("Anchor '") && line.contains("not found")))
+    };
+    if answer.stderr.lines().any(is_absent) && answer.stdout.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    if !answer.succeeded() || answer.stderr.contains("DIOC") {
+        return Err(failure(Tool::Pfctl, args, &answer));
+    }
+    Ok(parse::pf::rules(&answer.stdout))
+}
+
+fn pots_anchors(host: &Host) -> Result<Vec<String>, String> {
+    let args = ["-s", "Anchors"];
+    let answer = asked(host, Tool::Pfctl, &args)?;
+    if !answer.succeeded() {
+        return Err(failure(Tool::Pfctl, &args, &answer));
+    }
+    let mut anchors = parse::pf::anchors(&answer.stdout)?;
+    anchors.retain(|name| POTS_ANCHORS.contains(&name.as_str()));
+    Ok(anchors)
+}
+
+fn forwarding(host: &Host) -> Result<bool, String> {
+    let args = ["-n", "net.inet.ip.forwarding"];
+    let answer = asked(host, Tool::Sysctl, &args)?;
+    match answer.stdout.trim() {
+        "0" if answer.succeeded() => Ok(false),
+        "1" if answer.succeeded() => Ok(true),
+        _ if answer.succeeded() => Err("net.inet.ip.forwarding is neither 0 nor 1".to_owned()),
+        _ => Err(failure(Tool::Sysctl, &args, &answer)),
+    }
+}
+
+fn bridges(host: &Host) -> Result<Vec<Interface>, String> {
+    let answer = asked(host, Tool::Ifconfig, &["-a"])?;
+    if !answer.succeeded() {
+        return Err(failure(Tool::Ifconfig, &["-a"], &answer));
+    }
+    let mut bridges = parse::ifconfig::interfaces(&answer.stdout)?;
+    bridges.retain(Interface::is_bridge);
+    Ok(bridges)
+}
+
+/// Puts the host back to what was saved. Gives each thing with how it went, for those that the run could change. What
+/// cannot be seen is tried: nothing here waits for an answer that does not come.
 pub fn put_back(host: &Host, pending: &Pending, say: &mut dyn FnMut(Said<'_>)) -> Vec<PutBackStep> {
     let before = &pending.before;
-    let now = match NetworkState::read(host) {
-        Ok(now) => now,
-        Err(why) => {
-            say(Said::Words(&format!(
-                "The present state could not be read whole ({why}); going on with what the run left."
-            )));
-            pending.left.clone().unwrap_or_else(|| assume_changed(before))
-        }
-    };
+    let now = NetworkState::read(host);
+    if let Err(why) = now.is_whole() {
+        say(Said::Words(&format!(
+            "Not all of the present state could be read ({why}): what is not known is put back."
+        )));
+    }
     // Cut off in the middle: all that differs is the run's.
-    let left = pending.left.clone().unwrap_or_else(|| now.clone());
-    let mut work = Work { host, say, notes: Vec::new() };
+    let left = pending.left.as_ref().map_or_else(|| now.clone(), |left| left.or(&now));
+    let mut work = Work { host, say, notes: Vec::new(), pf_is_gone: now.pf_loaded.is(&false) };
     work.pf(before, &left, &now, pending.files.first());
     work.members(before, &left, &now);
     work.forwarding(before, &left, &now);
     work.nat_anchor(before, &left, &now);
     work.bridges(before, &left, &now);
     let notes = work.notes;
-    match NetworkState::read(host) {
-        Ok(after) => compare(before, &after, &notes),
-        Err(why) => vec![PutBackStep {
-            title: "Check".to_owned(),
-            done: false,
-            detail: format!("the state could not be read afterwards: {why}"),
-        }],
-    }
+    compare(before, &NetworkState::read(host), &notes)
 }
 
-/// When nothing can be read, the opposite of what was is the safer guess: each command is tried.
-fn assume_changed(before: &NetworkState) -> NetworkState {
-    NetworkState { pf_loaded: true, pf_enabled: true, forwarding: Some(true), ..before.clone() }
+/// Waits, at most [`LEAVING`], until pf has let go of the anchors that a run brought and that its rules no longer call.
+/// Until then pot takes them for there and would not load the rules. Gives those that are still there then.
+pub fn wait_for_what_leaves(host: &Host, before: &NetworkState, go_on: &dyn Fn() -> bool) -> Vec<String> {
+    let begun = Instant::now();
+    let Some(had) = before.pot_anchors.get() else { return Vec::new() };
+    loop {
+        // Whether they are there cannot be seen: then there is nothing to wait for.
+        let Ok(mut there) = pots_anchors(host) else { return Vec::new() };
+        there.retain(|name| !had.contains(name));
+        if there.is_empty() || begun.elapsed() >= LEAVING || !go_on() {
+            return there;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
 }
 
 /// What putting back says while it is at it.
@@ -307,6 +560,8 @@ struct Work<'a> {
     say: &'a mut dyn FnMut(Said<'_>),
     /// (what, why not, what to type)
     notes: Vec<(&'static str, String)>,
+    /// Its rules are gone with it.
+    pf_is_gone: bool,
 }
 
 impl Work<'_> {
@@ -341,22 +596,24 @@ impl Work<'_> {
     fn pf(&mut self, before: &NetworkState, left: &NetworkState, now: &NetworkState, file: Option<&SavedFile>) {
         const WHAT: &str = "pf";
         const RULES: &str = "pf rules";
-        if !before.pf_enabled {
+        if before.pf_enabled.is(&false) {
             // A pf that was on is never turned off.
-            if now.pf_enabled {
+            if !now.pf_enabled.is(&false) {
                 self.run(WHAT, Tool::Pfctl, &["-d"], None);
             }
-            if !before.pf_loaded && now.pf_loaded {
-                self.run(WHAT, Tool::Kldunload, &["pf"], None);
-                return;
+            if before.pf_loaded.is(&false) && !self.pf_is_gone {
+                self.pf_is_gone = self.run(WHAT, Tool::Kldunload, &["pf"], None);
             }
         }
-        if now.same_rules(before) {
+        if self.pf_is_gone || now.has_same_rules(before) {
             return;
         }
-        if !now.same_rules(left) {
-            self.leave(RULES, "changed by someone else since the run, left alone");
-        } else if before.rules.is_empty() && before.nat.is_empty() {
+        let (Some(nat), Some(rules)) = (before.nat.get(), before.rules.get()) else {
+            return self.leave(RULES, "which were loaded before the run is not known, left alone");
+        };
+        if now.has_other_rules(left) {
+            self.leave(RULES, CHANGED_SINCE);
+        } else if rules.is_empty() && nat.is_empty() {
             // An empty file also takes back what `set` said, which flushing rules would leave.
             self.run(RULES, Tool::Pfctl, &["-f", "-"], Some(b""));
         } else if let Some(file) = file {
@@ -365,13 +622,16 @@ impl Work<'_> {
     }
 
     fn members(&mut self, before: &NetworkState, left: &NetworkState, now: &NetworkState) {
-        for bridge in &left.bridges {
-            let had = before.bridge(&bridge.name).map(|bridge| bridge.members.as_slice()).unwrap_or_default();
-            let Some(present) = now.bridge(&bridge.name) else { continue };
+        for bridge in left.bridges() {
+            let had = named(before.bridges(), &bridge.name).map(|bridge| bridge.members.as_slice()).unwrap_or_default();
             for member in bridge.members.iter().filter(|member| !had.contains(member)) {
+                // Where that cannot be seen, it is still there.
+                let is_there = now.bridges.get().is_none_or(|bridges| {
+                    named(bridges, &bridge.name).is_some_and(|present| present.members.contains(member))
+                });
                 // Pots' own interfaces come and go by themselves.
-                if present.members.contains(member) && !member.starts_with("epair") {
-                    self.run("Bridge", Tool::Ifconfig, &[&bridge.name, "deletem", member], None);
+                if is_there && !member.starts_with("epair") {
+                    self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, "deletem", member], None);
                 }
             }
         }
@@ -379,54 +639,69 @@ impl Work<'_> {
 
     fn forwarding(&mut self, before: &NetworkState, left: &NetworkState, now: &NetworkState) {
         const WHAT: &str = "IP forwarding";
-        if before.forwarding == now.forwarding {
+        if before.forwarding.surely_equals(&now.forwarding) {
             return;
         }
-        match before.forwarding {
-            Some(on) if now.forwarding == left.forwarding => {
-                let value = format!("net.inet.ip.forwarding={}", u8::from(on));
+        match before.forwarding.get() {
+            None => self.leave(WHAT, "what it was before the run is not known, left alone"),
+            Some(_) if now.forwarding.surely_differs(&left.forwarding) => self.leave(WHAT, CHANGED_SINCE),
+            Some(on) => {
+                let value = format!("net.inet.ip.forwarding={}", u8::from(*on));
                 self.run(WHAT, Tool::Sysctl, &[&value], None);
             }
-            _ => self.leave(WHAT, "changed by someone else since the run, left alone"),
         }
     }
 
     fn nat_anchor(&mut self, before: &NetworkState, left: &NetworkState, now: &NetworkState) {
         const WHAT: &str = "NAT rules in pot-nat";
         // Unloading the module took them along.
-        if !before.pf_loaded || now.pot_nat == before.pot_nat {
+        if self.pf_is_gone || now.pot_nat.surely_equals(&before.pot_nat) {
             return;
         }
-        if now.pot_nat != left.pot_nat {
-            self.leave(WHAT, "changed by someone else since the run, left alone");
-        } else if before.pot_nat.is_empty() {
-            self.run(WHAT, Tool::Pfctl, &["-a", "pot-nat", "-F", "nat"], None);
-        } else {
-            let rules = before.pot_nat.join("\n") + "\n";
-            self.run(WHAT, Tool::Pfctl, &["-a", "pot-nat", "-f", "-"], Some(rules.as_bytes()));
+        match before.pot_nat.get() {
+            None => self.leave(WHAT, "which there were before the run is not known, left alone"),
+            Some(_) if now.pot_nat.surely_differs(&left.pot_nat) => self.leave(WHAT, CHANGED_SINCE),
+            Some(rules) if rules.is_empty() => {
+                self.run(WHAT, Tool::Pfctl, &["-a", "pot-nat", "-F", "nat"], None);
+            }
+            Some(rules) => {
+                let rules = rules.join("\n") + "\n";
+                self.run(WHAT, Tool::Pfctl, &["-a", "pot-nat", "-f", "-"], Some(rules.as_bytes()));
+            }
         }
     }
 
     fn bridges(&mut self, before: &NetworkState, left: &NetworkState, now: &NetworkState) {
-        const WHAT: &str = "Bridge";
+        let Some(had) = before.bridges.get() else {
+            return self.leave(BRIDGE, "which there were before the run is not known, left alone");
+        };
+        if left.bridges.get().is_none() {
+            self.leave(BRIDGE, "which the run left could not be seen");
+        }
         // A new bridge may have got the name of one that the run took away: name and addresses tell them apart.
-        for bridge in left.bridges.iter().filter(|bridge| !before.has(bridge)) {
-            // What it has now, after its member was taken out.
-            let present = NetworkState::read(self.host).ok();
-            match present.as_ref().unwrap_or(now).same(bridge).cloned() {
+        for bridge in left.bridges().iter().filter(|bridge| same(had, bridge).is_none()) {
+            // What it has now, after its member was taken out. Where that cannot be seen, it is as the run left it.
+            let present = match bridges(self.host) {
+                Ok(bridges) => same(&bridges, bridge).cloned(),
+                Err(_) => {
+                    let members = bridge.members.iter().filter(|member| member.starts_with("epair")).cloned().collect();
+                    Some(Interface { members, ..bridge.clone() })
+                }
+            };
+            match present {
                 None => {}
                 Some(present) if present.members.is_empty() => {
-                    self.run(WHAT, Tool::Ifconfig, &[&bridge.name, "destroy"], None);
+                    self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, "destroy"], None);
                 }
                 Some(present) => {
                     let why =
                         format!("{} has members by now ({}), left alone", bridge.name, present.members.join(", "));
-                    self.leave(WHAT, &why);
+                    self.leave(BRIDGE, &why);
                 }
             }
         }
-        for bridge in &before.bridges {
-            if left.has(bridge) || now.has(bridge) {
+        for bridge in had {
+            if same(left.bridges(), bridge).is_some() || same(now.bridges(), bridge).is_some() {
                 continue;
             }
             let mut args = vec![bridge.name.as_str(), "create"];
@@ -436,65 +711,69 @@ impl Work<'_> {
             for group in bridge.groups.iter().filter(|group| *group != "bridge") {
                 args.extend(["group", group.as_str()]);
             }
-            if !self.run(WHAT, Tool::Ifconfig, &args, None) {
+            if !self.run(BRIDGE, Tool::Ifconfig, &args, None) {
                 continue;
             }
             for address in &bridge.addresses {
-                self.run(WHAT, Tool::Ifconfig, &[&bridge.name, "inet", &address.network.to_string()], None);
+                self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, "inet", &address.network.to_string()], None);
             }
             for member in bridge.members.iter().filter(|member| !member.starts_with("epair")) {
-                self.run(WHAT, Tool::Ifconfig, &[&bridge.name, "addm", member], None);
+                self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, "addm", member], None);
             }
         }
     }
 }
 
-/// What of it is as before.
+/// What of it is as before. What could not be seen is not.
 fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, String)]) -> Vec<PutBackStep> {
-    let on = |on: bool| if on { "on" } else { "off" }.to_owned();
     let mut steps = Vec::new();
-    let mut step = |title: &'static str, done: bool, now: String, remedy: String| {
+    // `now`: what there is, or why that could not be seen.
+    let mut step = |title: &'static str, done: bool, now: Result<String, &str>, remedy: String| {
         let note = notes.iter().find(|(what, _)| *what == title).map(|(_, why)| format!("; {why}")).unwrap_or_default();
         // What is not as before is a clause of its own: it stands in the run's summary.
-        let clause = match title {
-            _ if done => now,
-            "pf" | "IP forwarding" => format!("{title} is still {now}"),
-            "pf rules" => format!("the pf rules are not those of before, {now}"),
-            "NAT rules in pot-nat" => format!("pot-nat is not as before, it holds {now}"),
-            _ => format!("the bridges are not as before, there are now: {now}"),
+        let clause = match (title, now) {
+            (_, Ok(now)) if done => now,
+            (_, Err(why)) => format!("{title} could not be seen: {why}"),
+            ("pf" | "IP forwarding", Ok(now)) => format!("{title} is still {now}"),
+            ("pf rules", Ok(now)) => format!("the pf rules are not those of before, {now}"),
+            ("NAT rules in pot-nat", Ok(now)) => format!("pot-nat is not as before, it holds {now}"),
+            (_, Ok(now)) => format!("the bridges are not as before, there are now: {now}"),
         };
         let detail = if done { clause } else { format!("{clause}{note}. {AT_THE_MACHINE}{remedy}") };
         steps.push(PutBackStep { title: title.to_owned(), done, detail });
     };
     step(
         "pf",
-        before.pf_enabled == after.pf_enabled,
-        on(after.pf_enabled),
-        if before.pf_enabled { "pfctl -e" } else { "pfctl -d" }.to_owned(),
+        before.pf_enabled.surely_equals(&after.pf_enabled),
+        after.pf_enabled.in_words(|on| if *on { "on" } else { "off" }.to_owned()),
+        if before.pf_enabled.is(&true) { "pfctl -e" } else { "pfctl -d" }.to_owned(),
     );
-    let same_rules = before.same_rules(after) || (!before.pf_loaded && !after.pf_loaded);
+    let without_pf = before.pf_loaded.is(&false) && after.pf_loaded.is(&false);
+    let loaded = match (&after.nat, &after.rules) {
+        (Known::Is(nat), Known::Is(rules)) => Ok(format!("{} loaded", counted(nat.len() + rules.len(), "rule"))),
+        (Known::Unknown(why), _) | (_, Known::Unknown(why)) => Err(why.as_str()),
+    };
     step(
         "pf rules",
-        same_rules,
-        format!("{} loaded", super::draft::counted(after.rules.len() + after.nat.len(), "rule")),
+        before.has_same_rules(after) || without_pf,
+        loaded,
         "pfctl -f with the rules that you want".to_owned(),
     );
     step(
         "IP forwarding",
-        before.forwarding == after.forwarding,
-        after.forwarding.map_or_else(|| "not known".to_owned(), |on| u8::from(on).to_string()),
-        format!("sysctl net.inet.ip.forwarding={}", u8::from(before.forwarding.unwrap_or_default())),
+        before.forwarding.surely_equals(&after.forwarding),
+        after.forwarding.in_words(|on| u8::from(*on).to_string()),
+        format!("sysctl net.inet.ip.forwarding={}", u8::from(before.forwarding.is(&true))),
     );
     step(
         "NAT rules in pot-nat",
-        before.pot_nat == after.pot_nat,
-        super::draft::counted(after.pot_nat.len(), "rule"),
+        before.pot_nat.surely_equals(&after.pot_nat),
+        after.pot_nat.in_words(|rules| counted(rules.len(), "rule")),
         "pfctl -a pot-nat -F nat".to_owned(),
     );
     // Pots' own interfaces and IPv6 link-local addresses come and go.
-    let shape = |state: &NetworkState| {
-        let mut shape: Vec<(String, Vec<String>, Vec<String>)> = state
-            .bridges
+    let shape = |bridges: &[Interface]| {
+        let mut shape: Vec<(String, Vec<String>, Vec<String>)> = bridges
             .iter()
             .map(|bridge| {
                 let members = bridge.members.iter().filter(|name| !name.starts_with("epair")).cloned().collect();
@@ -504,21 +783,92 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
         shape.sort();
         shape
     };
-    let names: Vec<&str> = after.bridges.iter().map(|bridge| bridge.name.as_str()).collect();
-    let extra: Vec<&str> = names.iter().copied().filter(|name| before.bridge(name).is_none()).collect();
+    let as_before = match (&before.bridges, &after.bridges) {
+        (Known::Is(before), Known::Is(after)) => shape(before) == shape(after),
+        _ => false,
+    };
+    let extra = after.bridges().iter().find(|bridge| named(before.bridges(), &bridge.name).is_none());
     step(
-        "Bridge",
-        shape(before) == shape(after),
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") },
-        match extra.first() {
-            Some(name) => format!("ifconfig {name} destroy"),
+        BRIDGE,
+        as_before,
+        after.bridges.in_words(|bridges| {
+            let names: Vec<&str> = bridges.iter().map(|bridge| bridge.name.as_str()).collect();
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        }),
+        match extra {
+            Some(bridge) => format!("ifconfig {} destroy", bridge.name),
             None => "ifconfig -g bridge, and compare".to_owned(),
         },
     );
     steps
 }
 
-/// Whether the run changed anything that would have to be put back.
+/// Whether the run changed anything that would have to be put back, or may have: what could not be seen counts as changed.
 pub fn differs(before: &NetworkState, left: &NetworkState) -> bool {
-    compare(before, left, &[]).iter().any(|step| !step.done) || before.pf_loaded != left.pf_loaded
+    compare(before, left, &[]).iter().any(|step| !step.done) || !before.pf_loaded.surely_equals(&left.pf_loaded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> NetworkState {
+        NetworkState {
+            pf_loaded: Known::Is(true),
+            pf_enabled: Known::Is(true),
+            nat: Known::Is(vec!["nat-anchor \"pot-nat\" all".to_owned()]),
+            rules: Known::Is(Vec::new()),
+            pot_nat: Known::Is(Vec::new()),
+            pot_anchors: Known::Is(Vec::new()),
+            forwarding: Known::Is(false),
+            bridges: Known::Is(Vec::new()),
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_saved_is_read() {
+        let text = r#"{"pf_loaded":true,"pf_enabled":false,"nat":["a"],"rules":[],"pot_nat":["nat on em0"],
+            "forwarding":null,"bridges":[]}"#;
+        let read: NetworkState = serde_json::from_str(text).unwrap();
+        assert_eq!(read.pot_nat, Known::Is(vec!["nat on em0".to_owned()]));
+        assert_eq!(read.bridges, Known::Is(Vec::new()));
+        assert!(read.forwarding.get().is_none() && read.is_whole().is_err(), "an answer that was not understood");
+        assert!(read.pot_anchors.get().is_none());
+        let text = r#"{"run":3,"actor":{"name":"anna","role":null,"method":"password","session":null,"claimed":null},
+            "boot":"b","phase":"waiting","revert_after":60,"deadline":"2026-11-29T12:01:00Z","changed_ms":5,
+            "before":BEFORE,"left":null,"files":[]}"#
+            .replace("BEFORE", &serde_json::to_string(&state()).unwrap());
+        let pending: Pending = serde_json::from_str(&text).unwrap();
+        let at = |wall: &str| {
+            let wall = wall.parse().unwrap();
+            let clock = Clock::new(|| SinceBoot(1_000_000), move || wall);
+            pending.until(&clock).unwrap().since(SinceBoot(1_000_000))
+        };
+        assert_eq!(at("2026-11-29T12:00:20Z"), Duration::from_secs(40), "the rest of its time");
+        assert_eq!(at("2026-11-29T11:00:00Z"), Duration::from_mins(1), "never more than was chosen");
+        assert_eq!(at("2026-11-29T12:05:00Z"), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_not_known_goes_to_disk_and_back_with_its_reason() {
+        let unknown = NetworkState { pot_nat: Known::Unknown("pfctl did not answer".to_owned()), ..state() };
+        let text = serde_json::to_string(&unknown).unwrap();
+        assert!(text.contains(r#""pot_nat":{"unknown":"pfctl did not answer"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<NetworkState>(&text).unwrap(), unknown);
+        assert_eq!(unknown.is_whole(), Err("pfctl did not answer".to_owned()));
+        assert_eq!(state().is_whole(), Ok(()));
+    }
+
+    #[test]
+    fn what_could_not_be_seen_after_a_run_counts_as_changed() {
+        assert!(!differs(&state(), &state()));
+        let blind = NetworkState { forwarding: Known::Unknown("no answer".to_owned()), ..state() };
+        assert!(differs(&state(), &blind));
+        let steps = compare(&state(), &blind, &[]);
+        let step = steps.iter().find(|step| step.title == "IP forwarding").unwrap();
+        assert_eq!(
+            (step.done, step.detail.as_str()),
+            (false, "IP forwarding could not be seen: no answer. At the machine run: sysctl net.inet.ip.forwarding=0")
+        );
+    }
 }

@@ -1,46 +1,46 @@
 //! A run under way: its state and events, its course from the first action to the check afterwards, how it ended.
+//!
+//! [`course`] says where it is and which way it may go on. Everything of a run that changes stands behind one lock,
+//! [`Current::inner`]; each way on is taken under it, in [`Engine::moves`]. [`Held`] is the right to carry a run out: when it
+//! is dropped, however that comes, the lock on the host and the engine are free again.
 
 mod acting;
+mod course;
 mod keeping;
+mod others;
 mod restart;
 
 use self::acting::Outcomes;
-use self::keeping::Answered;
+pub(super) use self::course::Answer;
+use self::course::{By, Course, Decision};
+pub(super) use self::keeping::{Proof, does_not_wait};
+use self::others::Watched;
+use super::clock::{Clock, SinceBoot};
 use super::draft::{Draft, Expect, HostFiles, counted};
 use super::engine::{Engine, act_of, locked};
-use super::plan::{Check, Operation, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream};
+use super::plan::{Check, Decided, Operation, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream};
 use super::plans;
 use super::revert::{self, NetworkState, Pending};
 use super::runs::{Runs, StoredRun};
-use crate::journal::record::{Actor, Entry, Outcome, Reported, Stage};
+use crate::files::Lock;
+use crate::journal::record::{Action, Actor, Entry, Outcome, Record, Reported, Stage};
 use crate::platform::crash_point;
 use crate::process::Cancel;
+use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::fs::File;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a waiting run looks for an answer from the command line.
+/// How often a waiting run looks for an answer from the command line, and at its clock.
 const GLANCE: Duration = Duration::from_millis(200);
 /// How long the end of verification is waited for after Keep.
 const VERIFY: Duration = Duration::from_secs(30);
 /// How long a stop of the executor waits for a run.
 const STOP: Duration = Duration::from_secs(90);
-
-/// What someone wants of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
-    /// End it.
-    Abort,
-    /// Keep what it changed.
-    Keep,
-    /// Put back what it changed.
-    PutBack,
-    /// The executor is stopped.
-    Stop,
-}
 
 /// A nonce and where it was given out.
 struct Nonce {
@@ -56,38 +56,94 @@ pub(super) struct Current {
     reported: Reported,
     cancel: Cancel,
     inner: Mutex<Inner>,
-    wishes: Mutex<Vec<Wish>>,
-    wished: Condvar,
-    nonces: Mutex<Vec<Nonce>>,
-    ended: Mutex<bool>,
-    end: Condvar,
+    /// Told whenever `inner` has moved on.
+    moved: Condvar,
 }
 
 struct Inner {
+    course: Course,
     stored: StoredRun,
-    events: File,
+    /// None when the file cannot be written to: the run goes on without.
+    events: Option<File>,
     next: u64,
-    /// When the change was made, once the run waits.
-    changed_ms: Option<i64>,
-    /// Whether run.json could not be written.
-    unwritten: bool,
+    nonces: Vec<Nonce>,
+    /// It has ended and everything is let go of.
+    is_over: bool,
+}
+
+impl Inner {
+    /// Appends an event and brings the run as shown up to it. Gives the event's number.
+    fn append(&mut self, time: Timestamp, what: RunEventKind) -> u64 {
+        let event = RunEvent { number: self.next, time, what };
+        // A full disk must not stop a run half way; readers see the run's state all the same.
+        if self.events.as_mut().is_some_and(|file| Runs::append(file, &event).is_ok()) {
+            self.next += 1;
+            self.stored.run.last_event = event.number;
+        }
+        let run = &mut self.stored.run;
+        match event.what {
+            RunEventKind::Step { step, state } => {
+                if let Some(progress) = run.progress.get_mut(step) {
+                    *progress = Some(state);
+                }
+            }
+            RunEventKind::Check(check) => match run.checks.iter_mut().find(|known| known.title == check.title) {
+                Some(known) => *known = check,
+                None => run.checks.push(check),
+            },
+            RunEventKind::State { state } => run.state = state,
+            RunEventKind::Line { .. } | RunEventKind::Command { .. } | RunEventKind::Exit { .. } => {}
+        }
+        event.number
+    }
+
+    /// Brings what is shown of the course up to it. The wall's time of the deadline follows a clock that was set.
+    fn show_course(&mut self, clock: &Clock) {
+        let run = &mut self.stored.run;
+        run.abortable = self.course.is_abortable();
+        run.deadline = self.course.waits().map(|(_, until)| {
+            let left = SignedDuration::try_from(until.since(clock.boot())).unwrap_or_default();
+            let now = clock.wall();
+            let deadline = now.saturating_add(left).unwrap_or(now);
+            let told = run.deadline.filter(|told| told.duration_since(deadline).abs() < SignedDuration::from_secs(1));
+            told.unwrap_or(deadline)
+        });
+        if let Some(decision) = self.course.decision().filter(|_| run.decided.is_none()) {
+            let by = match &decision.by {
+                By::Someone(name) => Some(name.clone()),
+                _ => None,
+            };
+            run.decided = Some(Decided { keep: decision.answer == Answer::Keep, by, at: clock.wall() });
+        }
+    }
 }
 
 impl Current {
-    pub(super) fn new(stored: StoredRun, actor: Actor, reported: Reported, events: File, next: u64) -> Self {
-        Self {
+    fn new(
+        stored: StoredRun,
+        course: Course,
+        actor: Actor,
+        reported: Reported,
+        events: Option<(File, u64)>,
+    ) -> Arc<Self> {
+        let (events, next) = match events {
+            Some((file, next)) => (Some(file), next),
+            None => (None, stored.run.last_event + 1),
+        };
+        Arc::new(Self {
             id: stored.run.id,
             operation: stored.run.plan.operation.name(),
             actor,
             reported,
             cancel: Cancel::new(),
-            inner: Mutex::new(Inner { stored, events, next, changed_ms: None, unwritten: false }),
-            wishes: Mutex::new(Vec::new()),
-            wished: Condvar::new(),
-            nonces: Mutex::new(Vec::new()),
-            ended: Mutex::new(false),
-            end: Condvar::new(),
-        }
+            inner: Mutex::new(Inner { course, stored, events, next, nonces: Vec::new(), is_over: false }),
+            moved: Condvar::new(),
+        })
+    }
+
+    /// One that starts now.
+    pub(super) fn starting(stored: StoredRun, actor: Actor, reported: Reported, events: (File, u64)) -> Arc<Self> {
+        Self::new(stored, Course::starting(), actor, reported, Some(events))
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -103,106 +159,149 @@ impl Current {
     }
 
     /// The run as shown now.
-    pub(super) fn view(&self) -> Run {
-        locked(&self.inner).stored.run.clone()
+    pub(super) fn view(&self, clock: &Clock) -> Run {
+        let mut inner = locked(&self.inner);
+        inner.show_course(clock);
+        inner.stored.run.clone()
     }
 
-    pub(super) fn may_abort(&self) -> bool {
-        let inner = locked(&self.inner);
-        inner.stored.run.abortable && inner.stored.run.state == RunState::Running
-    }
-
-    /// Says what is wanted of it.
-    pub(super) fn wish(&self, wish: Wish) {
-        if wish == Wish::Abort {
-            self.cancel.cancel();
-        }
-        locked(&self.wishes).push(wish);
-        self.wished.notify_all();
-    }
-
-    /// The first wish of those that `fits`, waiting for one at most until `until`.
-    fn next_wish(&self, until: Instant, fits: impl Fn(Wish) -> bool) -> Option<Wish> {
-        let mut wishes = locked(&self.wishes);
-        loop {
-            if let Some(at) = wishes.iter().position(|wish| fits(*wish)) {
-                return Some(wishes.remove(at));
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            wishes = match self.wished.wait_timeout(wishes, left) {
-                Ok((wishes, _)) => wishes,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
-        }
-    }
-
-    /// It has ended and everything is put down.
-    pub(super) fn finish(&self) {
-        *locked(&self.ended) = true;
-        self.end.notify_all();
+    /// It has ended, and everything is put down and let go of.
+    fn finish(&self) {
+        locked(&self.inner).is_over = true;
+        self.moved.notify_all();
     }
 
     fn wait_for_end(&self, time: Duration) -> bool {
-        let until = Instant::now() + time;
-        let mut ended = locked(&self.ended);
-        while !*ended {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            ended = match self.end.wait_timeout(ended, left) {
-                Ok((ended, _)) => ended,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
-        }
-        true
+        let inner = locked(&self.inner);
+        let waited = self.moved.wait_timeout_while(inner, time, |inner| !inner.is_over);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_over
     }
 }
 
+/// The right to carry a run out: the lock on the host, and the engine's one place for a run. Both are free again when it is
+/// dropped, also by a thread that dies.
+pub(super) struct Held {
+    engine: Arc<Engine>,
+    current: Arc<Current>,
+    lock: Option<Lock>,
+}
+
+impl Held {
+    pub(super) fn take(engine: &Arc<Engine>, current: &Arc<Current>, lock: Lock) -> Self {
+        *locked(&engine.current) = Some(Arc::clone(current));
+        Self { engine: Arc::clone(engine), current: Arc::clone(current), lock: Some(lock) }
+    }
+
+    /// Carries it out. When the console itself fails in it, what the run changed is put back here and now.
+    pub(super) fn carry(self, course: impl FnOnce(&Arc<Engine>, &Arc<Current>)) {
+        let Err(fault) = catch_unwind(AssertUnwindSafe(|| course(&self.engine, &self.current))) else { return };
+        let why = fault
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| fault.downcast_ref::<&str>().map(|why| (*why).to_owned()))
+            .unwrap_or_else(|| "no reason was given".to_owned());
+        tracing::error!("run {} failed: {why}", self.current.id);
+        // Should this fail, too, the next look takes the run up from what is on disk.
+        if catch_unwind(AssertUnwindSafe(|| self.engine.after_a_fault(&self.current, &why))).is_err() {
+            tracing::error!("run {} could not be ended", self.current.id);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.lock.take());
+        *locked(&self.engine.current) = None;
+        self.current.finish();
+    }
+}
+
+/// A run that has ended, and of which not everything could be written: it is written once that can be done.
+pub(super) struct Owed {
+    pub(super) stored: StoredRun,
+    /// The outcome, when the history has not taken it.
+    entry: Option<Entry>,
+}
+
 impl Engine {
+    /// The one way on for a run: changes its course under its lock, and shows, writes down and tells what came of it.
+    fn moves<T>(&self, current: &Current, change: impl FnOnce(&mut Course, SinceBoot) -> T) -> T {
+        self.moves_with(current, |inner, now| change(&mut inner.course, now))
+    }
+
+    /// The same for who needs more of the run than its course, under the same lock.
+    fn moves_with<T>(&self, current: &Current, change: impl FnOnce(&mut Inner, SinceBoot) -> T) -> T {
+        let (value, told) = {
+            let mut inner = locked(&current.inner);
+            let before = inner.course.clone();
+            let value = change(&mut inner, self.settings.clock.boot());
+            inner.show_course(&self.settings.clock);
+            let state = inner.course.shown();
+            let told = (state != inner.stored.run.state).then(|| {
+                let number = inner.append(self.settings.clock.wall(), RunEventKind::State { state });
+                (number, state == RunState::AwaitingKeep)
+            });
+            if told.is_some() || inner.course != before {
+                self.write_down(&inner.stored, None);
+            }
+            (value, told)
+        };
+        current.moved.notify_all();
+        if let Some((number, close)) = told {
+            (self.notify)(current.id, number, close);
+        }
+        value
+    }
+
+    /// Writes a run down. What has ended and cannot be written is owed.
+    fn write_down(&self, stored: &StoredRun, entry: Option<Entry>) {
+        let written = self.runs.write(stored);
+        if stored.run.state.is_final() && (written.is_err() || entry.is_some()) {
+            let mut owed = locked(&self.owed);
+            owed.retain(|one| one.stored.run.id != stored.run.id);
+            owed.push(Owed { stored: stored.clone(), entry });
+        }
+    }
+
+    /// Writes what is owed, once that can be done. The caller holds the change lock.
+    fn write_what_is_owed(&self) {
+        let owed = std::mem::take(&mut *locked(&self.owed));
+        let mut left = Vec::new();
+        for mut one in owed {
+            if let Some(entry) = one.entry.take() {
+                // Another process may have closed it meanwhile: an act has one outcome.
+                let known =
+                    self.recorder.about(one.stored.intent, one.stored.run.id).map(|records| is_closed(&records));
+                match known {
+                    Ok(true) => {}
+                    Ok(false) if self.record(entry.clone()).is_ok() => one.stored.run.summary = entry.message,
+                    _ => one.entry = Some(entry),
+                }
+            }
+            if self.runs.write(&one.stored).is_err() || one.entry.is_some() {
+                left.push(one);
+            }
+        }
+        locked(&self.owed).extend(left);
+    }
+
     /// Says something new of a run: on disk first, then to whoever listens.
     fn say(&self, current: &Current, what: RunEventKind) {
-        let (last, close) = {
+        let number = locked(&current.inner).append(self.settings.clock.wall(), what);
+        (self.notify)(current.id, number, false);
+    }
+
+    /// The same of what is seen, unless that is no longer of interest. False then.
+    fn say_while_compared(&self, current: &Current, what: RunEventKind) -> bool {
+        let number = {
             let mut inner = locked(&current.inner);
-            let inner = &mut *inner;
-            let event = RunEvent { number: inner.next, time: Timestamp::now(), what };
-            // A full disk must not stop a run half way; readers see the run's state all the same.
-            if Runs::append(&mut inner.events, &event).is_ok() {
-                inner.next += 1;
-                inner.stored.run.last_event = event.number;
+            if !inner.course.compares() {
+                return false;
             }
-            let mut close = false;
-            let run = &mut inner.stored.run;
-            let weighty = match event.what {
-                RunEventKind::Step { step, state } => {
-                    if let Some(progress) = run.progress.get_mut(step) {
-                        *progress = Some(state);
-                    }
-                    false
-                }
-                RunEventKind::Check(check) => {
-                    match run.checks.iter_mut().find(|known| known.title == check.title) {
-                        Some(known) => *known = check,
-                        None => run.checks.push(check),
-                    }
-                    false
-                }
-                RunEventKind::State { state } => {
-                    run.state = state;
-                    close = state == RunState::AwaitingKeep;
-                    true
-                }
-                RunEventKind::Line { .. } | RunEventKind::Command { .. } | RunEventKind::Exit { .. } => false,
-            };
-            if weighty {
-                inner.unwritten = self.runs.write(&inner.stored).is_err();
-            }
-            (event.number, close)
+            inner.append(self.settings.clock.wall(), what)
         };
-        (self.notify)(current.id, last, close);
+        (self.notify)(current.id, number, false);
+        true
     }
 
     fn words(&self, current: &Current, text: impl Into<String>) {
@@ -220,7 +319,24 @@ impl Engine {
     fn change(&self, current: &Current, change: impl FnOnce(&mut Run)) {
         let mut inner = locked(&current.inner);
         change(&mut inner.stored.run);
-        inner.unwritten = self.runs.write(&inner.stored).is_err();
+        self.write_down(&inner.stored, None);
+    }
+
+    /// Someone ends a run where that is safe: judged, recorded and done under one lock.
+    pub(super) fn end_early(&self, current: &Current, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
+        self.moves_with(current, |inner, _| {
+            if !inner.course.clone().abort() {
+                return Err(Refusal::new(
+                    RefusalKind::Busy,
+                    "This cannot be cut off now: half of it done would be worse than either.",
+                ));
+            }
+            let message = format!("Run {} is ended by {}.", current.id, actor.name);
+            self.event(Action::Abort, current, actor, reported, message)?;
+            inner.course.abort();
+            current.cancel.cancel();
+            Ok(())
+        })
     }
 
     /// The thread of a run.
@@ -233,40 +349,76 @@ impl Engine {
         pending: Option<Pending>,
     ) {
         crash_point("run-begun");
-        self.say(current, RunEventKind::State { state: RunState::Running });
-        let outcomes = self.act(current, &draft, &files_before);
+        self.moves(current, |course, _| course.begin());
+        let compared = Arc::new(Compared { draft, seen_before });
+        let draft = &compared.draft;
+        let mut watched = Watched::new(draft, &files_before);
+        let mut outcomes = self.act(current, draft, &files_before, &mut watched);
         crash_point("run-acted");
-        self.change(current, |run| run.abortable = false);
-        let stopped = outcomes.failure.as_ref().is_some_and(|failure| failure.aborted);
-
+        let aborted = self.moves(current, |course, _| course.acted());
+        if aborted && outcomes.failure.is_none() {
+            outcomes.failure = Some(acting::Failure::ended("ended when all steps were through"));
+        }
         let Some(mut pending) = pending else {
-            self.verify(current, &draft, &seen_before, &files_before);
-            self.conclude(current, &draft, &outcomes, None);
+            self.verify(current, &compared);
+            self.conclude(current, draft, &outcomes, &mut watched);
             return;
         };
         let left = NetworkState::read(&self.host);
-        let unchanged = left.as_ref().is_ok_and(|left| !revert::differs(&pending.before, left));
-        if unchanged && !stopped {
+        if !aborted && !revert::differs(&pending.before, &left) {
             // Nothing to put back: nothing to ask.
-            self.verify(current, &draft, &seen_before, &files_before);
+            self.verify(current, &compared);
             self.no_longer_pending(current);
-            self.conclude(current, &draft, &outcomes, None);
+            self.conclude(current, draft, &outcomes, &mut watched);
             return;
         }
-        pending.left = left.ok();
-        if stopped {
-            self.verify(current, &draft, &seen_before, &files_before);
-            self.put_back_now(current, &pending, "because the run was ended");
-            return;
+        pending.left = Some(left);
+        let verification = self.begin_waiting(current, &mut pending, &compared);
+        match self.wait_for_decision(current) {
+            Decision { answer: Answer::Keep, .. } => {
+                self.no_longer_pending(current);
+                // A verification that hangs is not waited for without end; its probes have time limits of their own.
+                let patience = Instant::now() + VERIFY;
+                while verification.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < patience {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                self.conclude(current, draft, &outcomes, &mut watched);
+            }
+            decision => self.put_back_now(current, &pending, &decision, Some(&mut watched)),
         }
-        let answered = self.await_keep(current, &mut pending, |engine| {
-            engine.verify(current, &draft, &seen_before, &files_before);
-        });
-        self.after_waiting(current, &pending, answered, || self.conclude(current, &draft, &outcomes, Some(answered)));
+    }
+
+    /// Ends a run in which the console itself failed. Decided stays what was decided; else what it changed is put back.
+    fn after_a_fault(&self, current: &Current, why: &str) {
+        self.moves(current, |course, _| course.fault());
+        self.words(current, format!("The console failed in the middle of this run: {why}"));
+        let decision = locked(&current.inner).course.decision().cloned();
+        let kept = decision.as_ref().is_some_and(|decision| decision.answer == Answer::Keep);
+        let pending = Pending::read(&self.host.layout);
+        match (&pending, &decision) {
+            (Ok(Some(pending)), Some(decision)) if pending.run == current.id && !kept => {
+                self.put_back_now(current, pending, decision, None);
+            }
+            _ if kept => {
+                self.no_longer_pending(current);
+                let summary = format!("Kept. How it compares with the plan is not known: the console failed ({why}).");
+                self.end(current, RunState::Differs, Outcome::Failed, summary, None);
+            }
+            _ => {
+                let saved = match pending {
+                    Err(error) => format!(" What was to be put back could not be read: {error}."),
+                    Ok(_) => String::new(),
+                };
+                let again = format!("Plan {} again to go on.", current.operation);
+                let summary = format!("The console failed in the middle of this run ({why}).{saved} {again}");
+                self.end(current, RunState::Interrupted, Outcome::Interrupted, summary, Some(again));
+            }
+        }
     }
 
     /// Looks at everything that the plan expects, and ticks steps off.
-    fn verify(&self, current: &Current, draft: &Draft, seen_before: &[Vec<String>], files_before: &HostFiles) {
+    fn verify(&self, current: &Current, compared: &Compared) {
+        let Compared { draft, seen_before } = compared;
         let pf_file = match draft.operation {
             Operation::Init { pf_file, .. } | Operation::DeInit { pf_file, .. } => pf_file,
             _ => None,
@@ -285,10 +437,10 @@ impl Engine {
             Ok(look) => look,
             Err(refusal) => {
                 self.words(current, format!("The host could not be looked at: {refusal}"));
+                self.not_seen(current, draft, &refusal.message);
                 return;
             }
         };
-        let _ = files_before;
         let seen = look.seen(ping);
         for (index, planned) in draft.steps.iter().enumerate() {
             let mut good = None;
@@ -304,22 +456,20 @@ impl Engine {
                     (_, Some(true)) => Some(true),
                     (known, None) => known,
                 };
-                if current.state().is_final() {
+                if !self.say_while_compared(current, RunEventKind::Check(check)) {
                     return;
                 }
-                self.say(current, RunEventKind::Check(check));
             }
-            match good {
-                Some(true) => self.step(current, index, StepProgress::Done),
-                Some(false) => self.step(current, index, StepProgress::Failed),
+            let now = locked(&current.inner).stored.run.progress.get(index).copied().flatten();
+            let state = match good {
+                Some(true) => Some(StepProgress::Done),
+                Some(false) => Some(StepProgress::Failed),
                 // Nothing was seen against it: it went through.
-                None if !planned.expects.is_empty() && !planned.actions.is_empty() => {
-                    let now = locked(&current.inner).stored.run.progress.get(index).copied().flatten();
-                    if now == Some(StepProgress::Running) {
-                        self.step(current, index, StepProgress::Done);
-                    }
-                }
-                None => {}
+                None if planned.expects.is_empty() || planned.actions.is_empty() => None,
+                None => (now == Some(StepProgress::Running)).then_some(StepProgress::Done),
+            };
+            if let Some(state) = state.filter(|state| now != Some(*state)) {
+                self.say_while_compared(current, RunEventKind::Step { step: index, state });
             }
         }
         // While the dataset is there, what stands beside it is in use.
@@ -337,9 +487,30 @@ impl Engine {
         }
     }
 
+    /// Says of everything that the plan expects and that was not looked at that it was not: it is not taken for right.
+    fn not_seen(&self, current: &Current, draft: &Draft, why: &str) {
+        for expect in draft.steps.iter().flat_map(|step| &step.expects) {
+            let title = expect.title();
+            if locked(&current.inner).stored.run.checks.iter().any(|check| check.title == title) {
+                continue;
+            }
+            let check = Check {
+                title,
+                as_planned: None,
+                observed: why.to_owned(),
+                before: None,
+                at: Some(self.settings.clock.wall()),
+                before_put_back: false,
+            };
+            self.say_while_compared(current, RunEventKind::Check(check));
+        }
+    }
+
     /// How a run ended that needs no putting back: compared with its plan.
-    fn conclude(&self, current: &Current, draft: &Draft, outcomes: &Outcomes, answered: Option<Answered>) {
-        let run = current.view();
+    fn conclude(&self, current: &Current, draft: &Draft, outcomes: &Outcomes, watched: &mut Watched) {
+        self.not_seen(current, draft, "not looked at in time");
+        watched.look(&self.host);
+        let run = current.view(&self.settings.clock);
         let good = run.checks.iter().filter(|check| check.as_planned == Some(true)).count();
         let differing: Vec<&Check> = run.checks.iter().filter(|check| check.as_planned == Some(false)).collect();
         let unseen = run.checks.iter().filter(|check| check.as_planned.is_none()).count();
@@ -371,10 +542,8 @@ impl Engine {
         if let Some(error) = outcomes.pot_error.as_ref().filter(|_| outcomes.failure.is_none()) {
             sentences.push(format!("pot said: {error}."));
         }
-        if answered == Some(Answered::Kept) && as_planned {
-            sentences.push("Kept. The network runs as planned.".to_owned());
-        } else if answered == Some(Answered::Kept) {
-            sentences.push("Kept.".to_owned());
+        if run.decided.as_ref().is_some_and(|decided| decided.keep) {
+            sentences.push(if as_planned { "Kept. The network runs as planned." } else { "Kept." }.to_owned());
         }
         match (&draft.operation, as_planned) {
             (Operation::DeInit { .. }, true) => {
@@ -397,6 +566,7 @@ impl Engine {
         } else {
             sentences.extend(Self::what_stands(draft, &run));
         }
+        sentences.extend(watched.in_words());
         let state = match (aborted, as_planned) {
             (true, _) => RunState::Aborted,
             (false, true) => RunState::AsPlanned,
@@ -420,61 +590,55 @@ impl Engine {
         (!titles.is_empty()).then(|| format!("{there} of {} datasets exist.", titles.len()))
     }
 
-    /// Ends a run: history, state, summary.
+    /// Ends a run: history, state, summary. Nothing when another has ended it: an act has one outcome.
     fn end(&self, current: &Current, state: RunState, outcome: Outcome, summary: String, remedy: Option<String>) {
-        let (intent, operation) = {
+        if !self.moves(current, |course, _| course.settle()) {
+            return;
+        }
+        let message = match remedy.as_ref().filter(|_| state == RunState::RevertedInPart) {
+            Some(remedy) => format!("{summary} {remedy}"),
+            None => summary.clone(),
+        };
+        let entry = {
             let inner = locked(&current.inner);
-            (inner.stored.intent, inner.stored.run.plan.operation.clone())
+            let operation = &inner.stored.run.plan.operation;
+            outcome_of(inner.stored.intent, current.id, operation, &current.actor, &current.reported, outcome, message)
         };
-        let entry = Entry {
-            stage: Stage::Outcome,
-            intent: Some(intent),
-            actor: current.actor.clone(),
-            reported: current.reported.clone(),
-            action: act_of(&operation),
-            object: operation.name().to_owned(),
-            changes: Vec::new(),
-            diff: None,
-            before: None,
-            after: None,
-            reason: None,
-            outcome: Some(outcome),
-            message: match remedy.as_ref().filter(|_| state == RunState::RevertedInPart) {
-                Some(remedy) => format!("{summary} {remedy}"),
-                None => summary.clone(),
-            },
-            run: Some(current.id),
-        };
-        let recorded = self.record(entry);
-        {
+        let recorded = self.record(entry.clone());
+        let number = {
             let mut inner = locked(&current.inner);
+            inner.course.end(state);
+            inner.show_course(&self.settings.clock);
             let run = &mut inner.stored.run;
-            run.ended = Some(Timestamp::now());
-            run.deadline = None;
-            run.abortable = false;
+            run.ended = Some(self.settings.clock.wall());
             run.remedy = remedy;
-            run.summary = match recorded {
+            run.summary = match &recorded {
                 Ok(_) => summary,
                 Err(refusal) => format!("{summary} The history could not take this down: {refusal}"),
             };
-            // The state goes with the last event; a reader that sees it final finds everything else in place.
             for progress in &mut run.progress {
                 if *progress == Some(StepProgress::Running) && state != RunState::AsPlanned {
                     *progress = Some(StepProgress::Failed);
                 }
             }
-        }
-        self.say(current, RunEventKind::State { state });
+            // The state goes with the last event; a reader that sees it final finds everything else in place.
+            let number = inner.append(self.settings.clock.wall(), RunEventKind::State { state });
+            self.write_down(&inner.stored, recorded.is_err().then_some(entry));
+            number
+        };
+        // Whoever left it waits no longer, and is told by the run's state.
+        let _ = self.runs.take_answer(current.id);
+        current.moved.notify_all();
+        (self.notify)(current.id, number, false);
         crash_point("run-ended");
     }
 
     /// The executor is about to end: what may have to be put back is put back first, what can be ended is ended.
     pub fn shutdown(&self) {
         let Some(current) = locked(&self.current).clone() else { return };
-        if current.may_abort() {
-            current.wish(Wish::Abort);
+        if self.moves(&current, |course, _| course.stop()) {
+            current.cancel.cancel();
         }
-        current.wish(Wish::Stop);
         current.wait_for_end(STOP);
     }
 
@@ -483,6 +647,46 @@ impl Engine {
         let current = locked(&self.current).as_ref().filter(|current| current.id == id).cloned();
         current.is_none_or(|current| current.wait_for_end(time))
     }
+}
+
+/// The outcome of a run's intent.
+fn outcome_of(
+    intent: u64,
+    run: u64,
+    operation: &Operation,
+    actor: &Actor,
+    reported: &Reported,
+    outcome: Outcome,
+    message: String,
+) -> Entry {
+    Entry {
+        stage: Stage::Outcome,
+        intent: Some(intent),
+        actor: actor.clone(),
+        reported: reported.clone(),
+        action: act_of(operation),
+        object: operation.name().to_owned(),
+        changes: Vec::new(),
+        diff: None,
+        before: None,
+        after: None,
+        reason: None,
+        outcome: Some(outcome),
+        message,
+        run: Some(run),
+    }
+}
+
+/// Whether one of these records is an outcome.
+fn is_closed(records: &[Record]) -> bool {
+    records.iter().any(|record| record.entry.stage == Stage::Outcome)
+}
+
+/// What verification compares with.
+struct Compared {
+    draft: Draft,
+    /// What was seen before the run, for each step's checks.
+    seen_before: Vec<Vec<String>>,
 }
 
 fn remedy(draft: &Draft, outcomes: &Outcomes, run: &Run) -> String {

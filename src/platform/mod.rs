@@ -13,7 +13,7 @@ pub use descriptors::{
     close_descriptors_from, hand_over, inherited, mark_descriptors_from, open_for_reading, prepare_command,
     recv_with_fd, send_with_fd,
 };
-pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title};
+pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title, since_boot_ms};
 pub use signals::{Signals, Wake};
 
 #[cfg(test)]

@@ -130,6 +130,20 @@ pub fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
+/// Milliseconds since this machine started: the same for every process, never set, never stepped. clock_gettime(2):
+/// `CLOCK_MONOTONIC` on FreeBSD, where the kernel counts it from the boot on (`CLOCK_BOOTTIME` is another name of it);
+/// `CLOCK_BOOTTIME` on Linux, whose `CLOCK_MONOTONIC` stands still while the machine sleeps.
+pub fn since_boot_ms() -> i64 {
+    #[cfg(target_os = "freebsd")]
+    let clock = nix::time::ClockId::CLOCK_MONOTONIC;
+    #[cfg(not(target_os = "freebsd"))]
+    let clock = nix::time::ClockId::CLOCK_BOOTTIME;
+    // It fails for clocks that a kernel does not have, and each has this one. Were it to fail, all time would be over:
+    // then nothing is kept, and what waits is put back.
+    nix::time::clock_gettime(clock)
+        .map_or(i64::MAX, |time| time.tv_sec().saturating_mul(1000).saturating_add(time.tv_nsec() / 1_000_000))
+}
+
 /// For tests of what a sudden death leaves behind: kills this process with SIGKILL when the environment variable
 /// `POT_CONSOLE_CRASH_AT` names `step` (`replace-renamed`; `replace-renamed#3` for the third time it comes by).
 /// Builds without debug assertions, which are those that are installed, ignore it.

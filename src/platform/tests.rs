@@ -84,6 +84,22 @@ fn a_boot_has_one_name() {
 }
 
 #[test]
+fn the_clock_of_the_boot_goes_forward_and_is_the_same_for_another_process() {
+    let before = since_boot_ms();
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    let after = since_boot_ms();
+    assert!(before > 0 && (30..30_000).contains(&(after - before)), "{before} {after}");
+    #[cfg(target_os = "linux")]
+    {
+        // proc(5): seconds since the boot, sleep included.
+        let told = Command::new("cat").arg("/proc/uptime").output().unwrap();
+        let told: f64 = String::from_utf8(told.stdout).unwrap().split(' ').next().unwrap().parse().unwrap();
+        let own = std::time::Duration::from_millis(u64::try_from(after).unwrap()).as_secs_f64();
+        assert!((told - own).abs() < 30.0, "{told} {own}");
+    }
+}
+
+#[test]
 fn a_plain_file_has_no_blocking_flags_and_a_missing_one_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     assert_eq!(blocking_flags(file.path()).unwrap(), Vec::<&str>::new());

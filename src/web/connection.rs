@@ -7,7 +7,6 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Payload;
 use actix_web::rt::net::TcpStream;
 use actix_web::{FromRequest, HttpRequest};
-use jiff::Timestamp;
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -18,11 +17,12 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::error::Fault;
+use crate::platform;
 
 /// The connection that a request came over.
 #[derive(Debug, Clone, Copy)]
 pub struct Connection {
-    /// When it was accepted, milliseconds of the Unix epoch.
+    /// When it was accepted, milliseconds since this machine started: the wall's clock may be set meanwhile.
     pub accepted_ms: i64,
     /// Counted from 1 in this process.
     pub number: u64,
@@ -79,7 +79,7 @@ impl Connections {
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let connection = Connection {
-            accepted_ms: Timestamp::now().as_millisecond(),
+            accepted_ms: platform::since_boot_ms(),
             number,
             peer: tcp.peer_addr().ok(),
             local: tcp.local_addr().ok(),

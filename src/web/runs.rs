@@ -115,7 +115,8 @@ struct Shown {
     old_connection: bool,
     loopback: bool,
     peer: String,
-    as_planned: usize,
+    /// Of the checks that say something of the host as it is: good ones, and all.
+    good: (usize, usize),
     may_answer: bool,
     leftovers: Vec<(String, &'static str)>,
 }
@@ -140,11 +141,7 @@ struct LineView {
     text: String,
 }
 
-#[expect(
-    clippy::unused_self,
-    clippy::trivially_copy_pass_by_ref,
-    reason = "templates call methods, with references to what they loop over"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates call methods, with references to what they loop over")]
 impl Shown {
     fn waits(&self) -> bool {
         self.run.state == RunState::AwaitingKeep
@@ -162,8 +159,28 @@ impl Shown {
         serde_json::to_value(self.run.state).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
+    /// Checks of the host as it is.
+    fn standing(&self) -> Vec<&Check> {
+        self.run.standing_checks().collect()
+    }
+
+    /// Checks made before the change was put back.
+    fn earlier(&self) -> Vec<&Check> {
+        self.run.checks.iter().filter(|check| check.before_put_back).collect()
+    }
+
+    /// What the checks are held against.
+    fn measure(&self) -> &'static str {
+        if self.run.put_back.is_empty() { "as planned" } else { "as before" }
+    }
+
     fn check_icon(&self, check: &Check) -> Icon {
         match check.as_planned {
+            Some(true) if check.before_put_back => Icon::new("tick", "As planned then", "quiet"),
+            Some(true) if !self.run.put_back.is_empty() => Icon::new("tick", "As before", "is-good"),
+            Some(false) if !check.before_put_back && !self.run.put_back.is_empty() => {
+                Icon::new("error", "Not as before", "is-error")
+            }
             Some(true) => Icon::new("tick", "As planned", "is-good"),
             Some(false) => Icon::new("error", "Not as planned", "is-error"),
             None => Icon::new("wait", "Could not be seen", "quiet"),
@@ -171,7 +188,9 @@ impl Shown {
     }
 
     fn progress_icon(&self, index: &usize) -> Icon {
+        let put_back = matches!(self.run.state, RunState::Reverted | RunState::RevertedInPart);
         match self.run.progress.get(*index).copied().flatten() {
+            Some(StepProgress::Done) if put_back => Icon::new("back", "Put back", "quiet"),
             Some(StepProgress::Done) => Icon::new("tick", "Done", "is-good"),
             Some(StepProgress::Failed) => Icon::new("error", "Failed", "is-error"),
             Some(StepProgress::Running) => Icon::new("now", "Runs", "is-accent"),
@@ -233,7 +252,10 @@ async fn shown(visitor: &Visitor, run: Run) -> Shown {
         old_connection,
         loopback: peer.is_some_and(|peer| peer.is_loopback()),
         peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
-        as_planned: run.checks.iter().filter(|check| check.as_planned == Some(true)).count(),
+        good: (
+            run.standing_checks().filter(|check| check.as_planned == Some(true)).count(),
+            run.standing_checks().count(),
+        ),
         may_answer: visitor.may(Role::Operator),
         leftovers,
         run,

@@ -1,6 +1,7 @@
 //! Carrying out the actions of a plan: files written and kept, commands run, up to the first that fails.
 
 use super::Current;
+use super::others::Watched;
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError};
@@ -30,6 +31,11 @@ impl Failure {
     fn because(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), aborted: false, timed_out: false }
     }
+
+    /// It was ended by someone, or because the console stops.
+    pub(super) fn ended(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), aborted: true, timed_out: false }
+    }
 }
 
 /// How the commands of a run went.
@@ -44,7 +50,13 @@ pub(super) struct Outcomes {
 
 impl Engine {
     /// Carries out the actions in order, up to the first that fails.
-    pub(super) fn act(&self, current: &Current, draft: &Draft, files_before: &HostFiles) -> Outcomes {
+    pub(super) fn act(
+        &self,
+        current: &Current,
+        draft: &Draft,
+        files_before: &HostFiles,
+        watched: &mut Watched,
+    ) -> Outcomes {
         let mut outcomes = Outcomes::default();
         for (index, planned) in draft.steps.iter().enumerate() {
             if planned.actions.is_empty() {
@@ -53,10 +65,13 @@ impl Engine {
             self.step(current, index, StepProgress::Running);
             for action in &planned.actions {
                 let result = if current.cancel.is_cancelled() {
-                    Err(Failure { cause: "ended before this step".to_owned(), aborted: true, timed_out: false })
+                    Err(Failure::ended("ended before this step"))
                 } else {
                     crash_point("run-action");
-                    self.one(current, draft, action, files_before, &mut outcomes)
+                    watched.look(&self.host);
+                    let result = self.one(current, draft, action, files_before, &mut outcomes);
+                    watched.look_after_own(&self.host);
+                    result
                 };
                 if let Err(failure) = result {
                     self.words(current, failure.cause.clone());
@@ -250,10 +265,9 @@ impl Engine {
         outcomes: &mut Outcomes,
     ) -> Result<(), Failure> {
         let argv = command.argv();
-        {
-            let mut inner = locked(&current.inner);
-            // From here on an abort is refused or heeded, never half of both.
-            inner.stored.run.abortable = command.abortable;
+        // From here on an abort is refused or heeded, never half of both.
+        if !self.moves(current, |course, _| course.command(command.abortable)) {
+            return Err(Failure::ended("ended before this step"));
         }
         self.say(current, RunEventKind::Command { argv: argv.clone() });
         let never = Cancel::new();
@@ -301,9 +315,7 @@ impl Engine {
         match ending {
             Ok(Ending::Exited(0)) => Ok(()),
             Ok(Ending::Exited(_)) if command.good == Good::Any => Ok(()),
-            Ok(Ending::Aborted) => {
-                Err(Failure { cause: format!("{} was {text}.", argv.join(" ")), aborted: true, timed_out: false })
-            }
+            Ok(Ending::Aborted) => Err(Failure::ended(format!("{} was {text}.", argv.join(" ")))),
             Ok(Ending::TimedOut) => Err(Failure {
                 cause: format!("{} did not end within {} s and was ended.", argv.join(" "), limits.time.as_secs()),
                 aborted: false,

@@ -1,59 +1,45 @@
 //! Waiting for an answer after the network changed: keeping over a new connection, or putting back.
 
-use super::{Current, GLANCE, Nonce, VERIFY, Wish};
-use crate::journal::record::{Action as Act, Outcome, Reported};
+use super::course::{Answer, Decision, NotTaken};
+use super::others::Watched;
+use super::{Compared, Current, GLANCE, Inner, Nonce};
+use crate::journal::record::{Action as Act, Actor, Outcome, Reported};
+use crate::operations::clock::SinceBoot;
 use crate::operations::engine::{Engine, locked};
 use crate::operations::plan::{Check, PutBackStep, RunEventKind, RunState, Stream};
 use crate::operations::revert::{self, Pending, Phase, Said};
 use crate::platform::crash_point;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
-use jiff::{SignedDuration, Timestamp};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use jiff::SignedDuration;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
-/// How a wait for Keep ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answered {
-    Kept,
-    PutBack,
-    Late,
-    Stopped,
+/// Most nonces of a run that are kept; the oldest goes.
+const MOST_NONCES: usize = 64;
+
+/// Where a browser's Keep came from: what proves that a new connection gets through.
+pub(in crate::operations) struct Proof<'a> {
+    /// What was given out over an earlier connection.
+    pub(in crate::operations) nonce: &'a Secret,
+    /// When the connection was accepted.
+    pub(in crate::operations) accepted: SinceBoot,
+    /// Its number.
+    pub(in crate::operations) connection: u64,
 }
 
-impl Current {
-    /// A nonce for Keep.
-    pub(in crate::operations) fn nonce(&self, accepted_ms: i64, connection: u64) -> Result<Secret, Refusal> {
-        self.is_new_connection(accepted_ms)?;
-        let mut random = [0_u8; 24];
-        getrandom::fill(&mut random)
-            .map_err(|_| Refusal::new(RefusalKind::Failed, "The kernel gave no random bytes."))?;
-        use base64::Engine as _;
-        let text = Secret(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random));
-        let mut nonces = locked(&self.nonces);
-        if nonces.len() >= 64 {
-            nonces.remove(0);
-        }
-        nonces.push(Nonce { text: text.clone(), connection });
-        Ok(text)
-    }
-
-    /// Whether it was given out, on another connection than this, and both came after the change.
-    pub(in crate::operations) fn check_nonce(
-        &self,
-        nonce: &Secret,
-        accepted_ms: i64,
-        connection: u64,
-    ) -> Result<(), Refusal> {
-        self.is_new_connection(accepted_ms)?;
-        let nonces = locked(&self.nonces);
-        let given = nonces.iter().find(|given| bool::from(given.text.0.as_bytes().ct_eq(nonce.0.as_bytes())));
-        match given {
+impl Inner {
+    /// Whether a nonce was given out, on another connection than this, and both came after the change.
+    fn check(&self, id: u64, proof: &Proof<'_>) -> Result<(), Refusal> {
+        self.is_new_connection(id, proof.accepted)?;
+        let is_given = |given: &&Nonce| bool::from(given.text.0.as_bytes().ct_eq(proof.nonce.0.as_bytes()));
+        match self.nonces.iter().find(is_given) {
             None => {
                 Err(Refusal::new(RefusalKind::Conflict, "Keep was not confirmed by this host. Load the page again."))
             }
-            Some(given) if given.connection == connection => Err(Refusal::new(
+            Some(given) if given.connection == proof.connection => Err(Refusal::new(
                 RefusalKind::Conflict,
                 "Keep came over the connection on which it was asked, which proves nothing. Try again.",
             )),
@@ -61,12 +47,9 @@ impl Current {
         }
     }
 
-    fn is_new_connection(&self, accepted_ms: i64) -> Result<(), Refusal> {
-        let inner = locked(&self.inner);
-        if inner.stored.run.state != RunState::AwaitingKeep {
-            return Err(Refusal::new(RefusalKind::NotFound, format!("Run {} does not wait to be kept.", self.id)));
-        }
-        if inner.changed_ms.is_none_or(|changed| accepted_ms <= changed) {
+    fn is_new_connection(&self, id: u64, accepted: SinceBoot) -> Result<(), Refusal> {
+        let Some((changed, _)) = self.course.waits() else { return Err(does_not_wait(id)) };
+        if accepted <= changed {
             return Err(Refusal::new(
                 RefusalKind::Conflict,
                 "This connection is older than the change: it says nothing about whether a new one gets through.",
@@ -76,18 +59,89 @@ impl Current {
     }
 }
 
+/// It does not wait, or not any more.
+pub(in crate::operations) fn does_not_wait(id: u64) -> Refusal {
+    Refusal::new(RefusalKind::NotFound, format!("Run {id} does not wait to be kept."))
+}
+
+fn not_taken(id: u64, why: &NotTaken) -> Refusal {
+    match why {
+        NotTaken::DoesNotWait => does_not_wait(id),
+        NotTaken::Late(decision) => too_late(id, decision.answer == Answer::Keep),
+    }
+}
+
+/// It was decided otherwise before.
+pub(in crate::operations) fn too_late(id: u64, kept: bool) -> Refusal {
+    let words = if kept {
+        format!("This came too late: what run {id} changed is kept.")
+    } else {
+        format!("This came too late: what run {id} changed is put back.")
+    };
+    Refusal::new(RefusalKind::Conflict, words)
+}
+
 impl Engine {
-    /// Keeps or puts back, after the wait.
-    pub(super) fn after_waiting(&self, current: &Current, pending: &Pending, answered: Answered, kept: impl FnOnce()) {
-        match answered {
-            Answered::Kept => {
-                self.no_longer_pending(current);
-                kept();
+    /// A nonce for Keep, for a connection that was accepted after the change.
+    pub(in crate::operations) fn give_nonce(
+        &self,
+        current: &Current,
+        accepted: SinceBoot,
+        connection: u64,
+    ) -> Result<Secret, Refusal> {
+        use base64::Engine as _;
+        let mut random = [0_u8; 24];
+        getrandom::fill(&mut random)
+            .map_err(|_| Refusal::new(RefusalKind::Failed, "The kernel gave no random bytes."))?;
+        let text = Secret(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random));
+        self.moves_with(current, |inner, now| {
+            inner.course.time(now);
+            inner.is_new_connection(current.id, accepted)?;
+            if inner.nonces.len() >= MOST_NONCES {
+                inner.nonces.remove(0);
             }
-            Answered::PutBack => self.put_back_now(current, pending, "because someone asked for it"),
-            Answered::Late => self.put_back_now(current, pending, "because no answer arrived"),
-            Answered::Stopped => self.put_back_now(current, pending, "because the console was stopped"),
-        }
+            inner.nonces.push(Nonce { text: text.clone(), connection });
+            Ok(text)
+        })
+    }
+
+    /// Takes an answer: judged, recorded and decided under one lock, so that what is recorded is what is done. Keeping is
+    /// refused when it cannot be recorded; putting back, the safe way, is not.
+    ///
+    /// # Errors
+    /// It was not taken, and nothing was recorded.
+    pub(in crate::operations) fn decide(
+        &self,
+        current: &Current,
+        answer: Answer,
+        proof: Option<&Proof<'_>>,
+        actor: &Actor,
+        reported: &Reported,
+    ) -> Result<(), Refusal> {
+        let (act, message) = match (answer, proof) {
+            (Answer::Keep, _) => (Act::Keep, format!("What run {} changed is kept by {}.", current.id, actor.name)),
+            (Answer::PutBack, _) => (Act::Revert, format!("{} puts back what run {} changed.", actor.name, current.id)),
+        };
+        self.moves_with(current, |inner, now| {
+            match inner.course.would_take(answer, now) {
+                Ok(true) => {}
+                // Said twice, or by two who agree: it is done, and recorded already.
+                Ok(false) => return Ok(()),
+                Err(why) => {
+                    inner.course.time(now);
+                    return Err(not_taken(current.id, &why));
+                }
+            }
+            if let Some(proof) = proof {
+                inner.check(current.id, proof)?;
+            }
+            let recorded = self.event(act, current, actor, reported, message);
+            if answer == Answer::Keep {
+                recorded?;
+            }
+            // The time that recording took counts for whoever was in time.
+            inner.course.answer(answer, &actor.name, now).map(drop).map_err(|why| not_taken(current.id, &why))
+        })
     }
 
     pub(super) fn no_longer_pending(&self, current: &Current) {
@@ -96,82 +150,62 @@ impl Engine {
         }
     }
 
-    /// Waits for Keep, putting back or the deadline; `verify` runs meanwhile in a thread of its own.
-    pub(super) fn await_keep(
+    /// The network is changed: from now on an answer is waited for, and meanwhile the host is compared with the plan, in a
+    /// thread of its own that nothing waits for but Keep.
+    pub(super) fn begin_waiting(
         self: &Arc<Self>,
-        current: &Current,
+        current: &Arc<Current>,
         pending: &mut Pending,
-        verify: impl FnOnce(&Arc<Self>) + Send,
-    ) -> Answered {
+        compared: &Arc<Compared>,
+    ) -> Option<JoinHandle<()>> {
+        let clock = &self.settings.clock;
         let time = Duration::from_secs(u64::from(pending.revert_after));
-        let until = Instant::now() + time;
-        let now = Timestamp::now();
-        let deadline = now.saturating_add(SignedDuration::try_from(time).unwrap_or_default()).unwrap_or(now);
+        let (changed, now) = (clock.boot(), clock.wall());
         pending.phase = Phase::Waiting;
-        pending.deadline = Some(deadline);
-        pending.changed_ms = Some(now.as_millisecond());
+        pending.deadline = now.saturating_add(SignedDuration::try_from(time).unwrap_or_default()).ok();
+        pending.changed = Some(changed);
+        pending.until = Some(changed.after(time));
         if let Err(error) = pending.write(&self.host.layout) {
             // It was written before the run; after a restart it would be put back at once, which is the safe side.
             self.words(current, format!("The time to answer could not be written down: {error}"));
         }
-        {
-            let mut inner = locked(&current.inner);
-            inner.changed_ms = pending.changed_ms;
-            let run = &mut inner.stored.run;
-            run.deadline = Some(deadline);
-            run.abortable = false;
-            "Keep the new network?".clone_into(&mut run.summary);
+        let waits = self.moves_with(current, |inner, _| {
+            inner.course.changed(changed, time);
+            let waits = inner.course.waits().is_some();
+            if waits {
+                "Keep the new network?".clone_into(&mut inner.stored.run.summary);
+            }
+            waits
+        });
+        // It was ended, or the console stops: there is nothing to ask.
+        if !waits {
+            return None;
         }
-        self.say(current, RunEventKind::State { state: RunState::AwaitingKeep });
         crash_point("run-awaiting-keep");
-        std::thread::scope(|scope| {
-            let verification = scope.spawn(|| verify(self));
-            let answered = self.wait_for_answer(current, until);
-            // The question is answered: pages no longer count down.
-            self.change(current, |run| run.deadline = None);
-            // A verification that hangs must not hold up putting back; its probes have time limits of their own.
-            if answered == Answered::Kept {
-                let patience = Instant::now() + VERIFY;
-                while !verification.is_finished() && Instant::now() < patience {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-            } else {
-                // Before the scope waits for the thread, the host is put back.
-                self.put_back_first(current, pending);
-            }
-            answered
-        })
+        let (engine, thread, compared) = (Arc::clone(self), Arc::clone(current), Arc::clone(compared));
+        let started = std::thread::Builder::new()
+            .name(format!("checks-{}", current.id))
+            .spawn(move || engine.verify(&thread, &compared));
+        started
+            .map_err(|error| self.words(current, format!("The host could not be compared with the plan: {error}")))
+            .ok()
     }
 
-    pub(super) fn wait_for_answer(&self, current: &Current, until: Instant) -> Answered {
-        let fits = |wish| matches!(wish, Wish::Keep | Wish::PutBack | Wish::Stop);
+    /// Waits until it is decided whether to keep or to put back: by someone, by the time, or by a stop of the console.
+    pub(super) fn wait_for_decision(&self, current: &Current) -> Decision {
         loop {
-            let glance = until.min(Instant::now() + GLANCE);
-            match current.next_wish(glance, fits) {
-                Some(Wish::Keep) => return Answered::Kept,
-                Some(Wish::PutBack) => return Answered::PutBack,
-                Some(Wish::Stop) => return Answered::Stopped,
-                Some(Wish::Abort) | None => {}
+            if let Some(left) = self.runs.take_answer(current.id) {
+                let answer = if left.keep { Answer::Keep } else { Answer::PutBack };
+                // Whoever left it sees what was decided, and records a refusal.
+                let _ = self.decide(current, answer, None, &left.actor, &Reported::default());
             }
-            if let Some(answer) = self.runs.take_answer(current.id) {
-                let (act, words) = if answer.keep { (Act::Keep, "is kept") } else { (Act::Revert, "is put back") };
-                let message = format!("What run {} changed {words} by {}.", current.id, answer.actor.name);
-                let mut entry = Self::entry(act, current.operation, &answer.actor, &Reported::default(), message);
-                entry.run = Some(current.id);
-                entry.outcome = Some(Outcome::Done);
-                let _ = self.record(entry);
-                return if answer.keep { Answered::Kept } else { Answered::PutBack };
+            self.moves(current, super::course::Course::time);
+            let inner = locked(&current.inner);
+            if let Some(decision) = inner.course.decision() {
+                return decision.clone();
             }
-            if Instant::now() >= until {
-                return Answered::Late;
-            }
+            drop(current.moved.wait_timeout(inner, GLANCE).unwrap_or_else(PoisonError::into_inner));
         }
-    }
-
-    /// Puts the host back; what is said about it follows in [`Self::put_back_now`], which finds it done.
-    pub(super) fn put_back_first(&self, current: &Current, pending: &Pending) {
-        let steps = self.restore(current, pending);
-        self.change(current, |run| run.put_back = steps);
     }
 
     fn restore(&self, current: &Current, pending: &Pending) -> Vec<PutBackStep> {
@@ -195,25 +229,56 @@ impl Engine {
         })
     }
 
-    /// Puts back, checks, and ends the run so.
-    pub(super) fn put_back_now(&self, current: &Current, pending: &Pending, because: &str) {
-        let mut steps = locked(&current.inner).stored.run.put_back.clone();
-        if steps.is_empty() {
-            steps = self.restore(current, pending);
+    /// Waits until pf has let go of what was put back, so that the next plan finds the host as it was; not when the console
+    /// is about to end. A sentence when it has not.
+    fn wait_until_gone(&self, current: &Current, pending: &Pending, steps: &[PutBackStep]) -> Option<String> {
+        let rules_are_back = steps.iter().any(|step| step.title == "pf rules" && step.done);
+        if !rules_are_back {
+            return None;
         }
+        let go_on = || !locked(&current.inner).course.is_stopping();
+        let there = revert::wait_for_what_leaves(&self.host, &pending.before, &go_on);
+        if there.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "pf still lists {}, empty: it lets go of them once no connection refers to the old rules.",
+            there.join(" and ")
+        ))
+    }
+
+    /// Puts back, checks, and ends the run so.
+    pub(super) fn put_back_now(
+        &self,
+        current: &Current,
+        pending: &Pending,
+        decision: &Decision,
+        watched: Option<&mut Watched>,
+    ) {
+        // What was compared with the plan says nothing of the host from here on.
+        self.change(current, |run| run.checks.iter_mut().for_each(|check| check.before_put_back = true));
+        let steps = self.restore(current, pending);
+        let because = decision.because();
+        let still_there = self.wait_until_gone(current, pending, &steps);
+        let by_others = watched.and_then(|watched| {
+            watched.look(&self.host);
+            watched.in_words()
+        });
         let good = steps.iter().filter(|step| step.done).count();
         let whole = good == steps.len();
+        let now = self.settings.clock.wall();
         for step in &steps {
             let check = Check {
                 title: format!("Put back: {}", step.title),
                 as_planned: Some(step.done),
                 observed: step.detail.clone(),
                 before: None,
-                at: Some(Timestamp::now()),
+                at: Some(now),
+                before_put_back: false,
             };
             self.say(current, RunEventKind::Check(check));
         }
-        let at = self.host.time_of_day(Timestamp::now());
+        let at = self.host.time_of_day(now);
         let (state, outcome, summary, remedy) = if whole {
             let summary = format!("Put back at {at}, {because}. The host is as before, checked: {good} of {good}.");
             (RunState::Reverted, Outcome::Reverted, summary, None)
@@ -239,10 +304,12 @@ impl Engine {
                 Some(format!("{}{}", revert::AT_THE_MACHINE, remedy.join("; "))),
             )
         };
+        let summary = [Some(summary), still_there, by_others].into_iter().flatten().collect::<Vec<_>>().join(" ");
         self.change(current, |run| run.put_back = steps);
-        if let Err(error) = Pending::remove(&self.host.layout) {
-            self.words(current, format!("The saved state could not be taken away: {error}"));
-        }
         self.end(current, state, outcome, summary, remedy);
+        // Last: who dies before has it put back once more, which finds nothing to do, and ends it.
+        if let Err(error) = Pending::remove(&self.host.layout) {
+            tracing::error!("the saved state of run {} could not be taken away: {error}", current.id);
+        }
     }
 }

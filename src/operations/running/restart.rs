@@ -1,82 +1,112 @@
 //! Taking up, after a restart, what a sudden end left of a run.
 
-use super::{Current, STOP};
+use super::course::{Answer, Course, Decision};
+use super::keeping::{does_not_wait, too_late};
+use super::{Current, Held, STOP, is_closed, outcome_of};
 use crate::files::{FileError, Lock};
-use crate::journal::record::{Action as Act, Actor, Outcome, Reported};
-use crate::operations::draft::{Draft, Expect, PlannedStep, Seen, counted};
+use crate::journal::record::{Action as Act, Actor, Outcome, Record, Reported, Stage};
+use crate::operations::draft::{Draft, Expect, PlannedStep, counted};
 use crate::operations::engine::{Engine, console, locked};
-use crate::operations::plan::{RunEventKind, RunState, StepState};
-use crate::operations::revert::{self, Pending, Phase};
+use crate::operations::plan::{Operation, RunEventKind, RunState, StepProgress, StepState};
+use crate::operations::revert::{self, Pending, Said};
 use crate::operations::runs::StoredRun;
 use crate::refusal::{Refusal, RefusalKind};
-use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 impl Engine {
     /// Deals with what a sudden end left: a pending revert is carried out at its deadline (at once when that has
     /// passed, or when the run never got so far), or was overtaken by a reboot; other runs are marked interrupted with
-    /// what is found. To be called once at the executor's start, before it takes commands.
+    /// what is found, unless the history knows how they ended. To be called once at the executor's start, before it takes
+    /// commands.
     pub fn recover_at_start(self: &Arc<Self>) {
         // Another process that runs something now holds the lock, and its run is alive.
         let Ok(lock) = Lock::acquire(&self.host.layout, "pot-console: looking after a restart", Duration::ZERO) else {
             return;
         };
+        if self.active().is_some() {
+            return;
+        }
+        self.write_what_is_owed();
         let pending = match Pending::read(&self.host.layout) {
             Ok(pending) => pending,
+            // Read again at the next look: what cannot be read now may be whole.
+            Err(error) if !revert::is_damaged(&error) => return tracing::error!("{error}"),
             Err(error) => {
                 Pending::set_aside(&self.host.layout);
-                let mut entry = Self::entry(
-                    Act::Revert,
-                    "vnet-start",
-                    &console(),
-                    &Reported::default(),
-                    format!("What was to be put back could not be read: {error}. Look at pf and the bridges yourself."),
-                );
-                entry.outcome = Some(Outcome::Failed);
-                let _ = self.record(entry);
+                self.record_lost(format!(
+                    "What was to be put back could not be read: {error}. Look at pf and the bridges yourself."
+                ));
                 None
             }
         };
         let waits = pending.as_ref().map(|pending| pending.run);
         for id in self.runs.numbers() {
+            if self.owes(id) {
+                continue;
+            }
             match self.runs.read(id) {
-                Ok(stored) if !stored.run.state.is_final() && waits != Some(id) => self.interrupted(stored),
+                Ok(stored) if !stored.run.state.is_final() && waits != Some(id) => self.died(stored),
                 Ok(_) => {}
                 // It died before its first words were on disk: nothing had been done.
-                Err(FileError::Missing(_)) => self.runs.forget(id),
+                Err(FileError::Missing(_)) if waits != Some(id) => self.runs.forget(id),
                 Err(_) => {}
             }
         }
-        let Some(pending) = pending else { return };
-        let Ok(stored) = self.runs.read(pending.run) else {
-            // The saved state was written, but the run never began.
-            let _ = Pending::remove(&self.host.layout);
-            return;
+        if let Some(pending) = pending {
+            self.take_up_pending(pending, lock);
+        }
+    }
+
+    /// Carries on what was pending when its process died.
+    fn take_up_pending(self: &Arc<Self>, pending: Pending, lock: Lock) {
+        let stored = match self.runs.read(pending.run) {
+            Ok(stored) => stored,
+            Err(FileError::Missing(_)) => {
+                // The saved state was written, but the run never began.
+                self.runs.forget(pending.run);
+                let _ = Pending::remove(&self.host.layout);
+                return;
+            }
+            Err(error) => return self.put_back_without_a_run(&pending, &error),
         };
-        if stored.run.state.is_final() {
+        let known = self.recorder.about(stored.intent, pending.run).unwrap_or_else(|refusal| {
+            // Not known, then: what waits goes on waiting, and is put back in time.
+            tracing::warn!("what the history says of run {} is not known: {refusal}", pending.run);
+            Vec::new()
+        });
+        if stored.run.state.is_final() || is_closed(&known) {
             // It died between its end and taking the saved state away.
             let _ = Pending::remove(&self.host.layout);
+            if !stored.run.state.is_final() {
+                self.ended_before(stored, &known);
+            }
             return;
         }
-        let Some(current) = self.taken_up(stored, &pending.actor) else { return };
-        let same_boot = revert::this_boot(&self.host.layout).is_ok_and(|boot| boot == pending.boot);
-        if !same_boot {
-            self.overtaken(&current);
-            return;
+        let kept = kept_by(&known);
+        match revert::is_same_boot(&self.host.layout, &pending.boot) {
+            Ok(true) => {}
+            Ok(false) => return self.overtaken(&self.taken_up(stored, Course::taken_up(), &pending.actor)),
+            Err(error) => {
+                let current = self.taken_up(stored, Course::taken_up(), &pending.actor);
+                return self.boot_not_known(&current, &error);
+            }
         }
-        *locked(&self.current) = Some(Arc::clone(&current));
-        let engine = Arc::clone(self);
-        let started = std::thread::Builder::new().name(format!("run-{}", pending.run)).spawn(move || {
-            engine.wait_again(&current, &pending);
-            drop(lock);
-            *locked(&engine.current) = None;
-            current.finish();
-        });
+        let clock = &self.settings.clock;
+        let course = match (kept, pending.until(clock)) {
+            (Some(name), _) => Course::left_kept(name),
+            // Connections that were open then died with their process: every one that there is now is newer.
+            (None, Some(until)) => Course::left_waiting(pending.changed.unwrap_or_else(|| clock.boot()), until),
+            (None, None) => Course::left_running(),
+        };
+        let current = self.taken_up(stored, course, &pending.actor);
+        let held = Held::take(self, &current, lock);
+        let started = std::thread::Builder::new()
+            .name(format!("run-{}", pending.run))
+            .spawn(move || held.carry(|engine, current| engine.wait_again(current, &pending)));
         if let Err(error) = started {
             // It is tried again at the next look: nothing is as important as this.
             tracing::error!("the run that waits to be kept or put back could not be taken up: {error}");
-            *locked(&self.current) = None;
         }
     }
 
@@ -85,101 +115,187 @@ impl Engine {
         if self.active().is_some() {
             return;
         }
-        let newest = self.runs.numbers().first().and_then(|id| self.runs.read(*id).ok());
+        let newest = self.runs.numbers().first().copied().filter(|id| !self.owes(*id) && !self.is_left_alone(*id));
+        let newest = newest.and_then(|id| self.runs.read(id).ok());
         let left = newest.is_some_and(|stored| !stored.run.state.is_final());
-        if left || matches!(Pending::read(&self.host.layout), Ok(Some(_))) {
+        let owed = !locked(&self.owed).is_empty();
+        if left || owed || !matches!(Pending::read(&self.host.layout), Ok(None)) {
             self.recover_at_start();
         }
     }
 
-    /// Puts back what a process that died left waiting, once the time to answer is over, and waits for the end of that.
+    /// Deals with what a process that died left, as far as it has not to wait for an answer, and waits for the end of that.
     /// Cheap when there is nothing. Where no service runs, the next command of root's is the executor that finds it.
-    pub fn put_back_overdue(self: &Arc<Self>) {
-        let Ok(Some(pending)) = Pending::read(&self.host.layout) else { return };
-        let waits = pending.phase == Phase::Waiting && pending.deadline.is_some_and(|time| time > Timestamp::now());
-        if !waits {
+    pub fn close_what_died(self: &Arc<Self>) {
+        let Ok(Some(pending)) = Pending::read(&self.host.layout) else {
+            self.take_up_orphans();
+            return;
+        };
+        let clock = &self.settings.clock;
+        let waits = pending.until(clock).is_some_and(|until| until > clock.boot());
+        let same_boot = revert::is_same_boot(&self.host.layout, &pending.boot).unwrap_or(true);
+        if !(waits && same_boot) {
             self.recover_at_start();
             self.wait(pending.run, STOP);
         }
     }
 
-    /// A run that another process began.
-    fn taken_up(&self, stored: StoredRun, actor: &Actor) -> Option<Arc<Current>> {
-        let (events, next) = self.runs.events_to_append(stored.run.id).ok()?;
-        let mut stored = stored;
-        stored.run.last_event = next - 1;
-        Some(Arc::new(Current::new(stored, actor.clone(), Reported::default(), events, next)))
+    /// Whether a run is this engine's to close, now or later: then nobody else records how it ended.
+    pub fn is_open(&self, id: u64) -> bool {
+        let pending = match Pending::read(&self.host.layout) {
+            Ok(pending) => pending.is_some_and(|pending| pending.run == id),
+            Err(_) => true,
+        };
+        pending || self.owes(id) || self.runs.read(id).is_ok_and(|stored| !stored.run.state.is_final())
     }
 
-    /// The rest of the time to answer, after a restart in the same boot.
+    fn owes(&self, id: u64) -> bool {
+        locked(&self.owed).iter().any(|owed| owed.stored.run.id == id)
+    }
+
+    fn is_left_alone(&self, id: u64) -> bool {
+        locked(&self.left_alone).contains(&id)
+    }
+
+    /// A run that another process began.
+    fn taken_up(&self, stored: StoredRun, course: Course, actor: &Actor) -> Arc<Current> {
+        let mut stored = stored;
+        let events = match self.runs.events_to_append(stored.run.id) {
+            Ok((file, next)) => {
+                stored.run.last_event = next - 1;
+                Some((file, next))
+            }
+            Err(error) => {
+                // What is to be put back is put back without words.
+                tracing::error!("{error}");
+                None
+            }
+        };
+        Current::new(stored, course, actor.clone(), Reported::default(), events)
+    }
+
+    /// What is left to do after a restart in the same boot.
     fn wait_again(&self, current: &Current, pending: &Pending) {
-        let waiting = pending.phase == Phase::Waiting;
-        let left = pending
-            .deadline
-            .filter(|_| waiting)
-            .and_then(|deadline| Duration::try_from(deadline.duration_since(Timestamp::now())).ok())
-            // A clock that was set back must not give more time than was chosen.
-            .map_or(Duration::ZERO, |left| left.min(Duration::from_secs(u64::from(pending.revert_after))));
         self.words(current, "The console was stopped during this run and has started again.");
-        if left.is_zero() {
-            let because =
-                if waiting { "because no answer arrived" } else { "because the console was stopped during the run" };
-            self.put_back_now(current, pending, because);
-            return;
+        // The deadline is shown again.
+        self.moves(current, Course::time);
+        let decision = self.wait_for_decision(current);
+        self.carry_out_decision(current, pending, &decision);
+    }
+
+    fn carry_out_decision(&self, current: &Current, pending: &Pending, decision: &Decision) {
+        match decision.answer {
+            Answer::PutBack => self.put_back_now(current, pending, decision, None),
+            Answer::Keep => {
+                self.no_longer_pending(current);
+                self.end_kept(current);
+            }
         }
-        locked(&current.inner).changed_ms = pending.changed_ms;
-        self.say(current, RunEventKind::State { state: RunState::AwaitingKeep });
-        let answered = self.wait_for_answer(current, Instant::now() + left);
-        self.after_waiting(current, pending, answered, || {
-            let run = current.view();
-            let differ = run.checks.iter().any(|check| check.as_planned == Some(false));
-            let state = if differ { RunState::Differs } else { RunState::AsPlanned };
-            let summary =
-                if differ { "Kept, although not all is as planned." } else { "Kept. The network runs as planned." };
-            self.end(current, state, Outcome::Done, summary.to_owned(), None);
-        });
+    }
+
+    /// Ends a run that was kept, and whose process died before it could compare.
+    fn end_kept(&self, current: &Current) {
+        let operation = locked(&current.inner).stored.run.plan.operation.clone();
+        // The draft of the process that died is gone; one made now expects the same.
+        let looked = self.look_again(current, &operation);
+        let run = current.view(&self.settings.clock);
+        let total = run.standing_checks().count();
+        let good = run.standing_checks().filter(|check| check.as_planned == Some(true)).count();
+        let differ = run.standing_checks().filter(|check| check.as_planned == Some(false)).count();
+        let (state, outcome, summary) = match looked {
+            Err(why) => (RunState::Differs, Outcome::Failed, format!("Kept. The host could not be looked at: {why}")),
+            Ok(_) if differ == 0 && good > 0 => (
+                RunState::AsPlanned,
+                Outcome::Done,
+                format!("Kept. The network runs as planned. {good} of {total} checks are as planned."),
+            ),
+            Ok(_) => (
+                RunState::Differs,
+                Outcome::Failed,
+                format!("Kept, although not all is as planned: {good} of {total} checks are."),
+            ),
+        };
+        self.end(current, state, outcome, summary, None);
     }
 
     /// From the command line, when the process that waited has died.
     pub(in crate::operations) fn answer_for_the_dead(
         self: &Arc<Self>,
         id: u64,
-        keep: bool,
+        answer: Answer,
         actor: &Actor,
         lock: Lock,
     ) -> Result<(), Refusal> {
-        let gone = || Refusal::new(RefusalKind::NotFound, format!("Run {id} does not wait to be kept."));
         let failed = |error: FileError| Refusal::new(RefusalKind::Failed, error.to_string());
-        let pending = Pending::read(&self.host.layout).map_err(failed)?.ok_or_else(gone)?;
-        let current = self.taken_up(self.runs.read(id).map_err(failed)?, &pending.actor).ok_or_else(gone)?;
-        let same_boot = revert::this_boot(&self.host.layout).is_ok_and(|boot| boot == pending.boot);
-        if !same_boot {
-            self.overtaken(&current);
+        let Some(pending) = Pending::read(&self.host.layout).map_err(failed)?.filter(|pending| pending.run == id)
+        else {
+            return Err(does_not_wait(id));
+        };
+        let stored = self.runs.read(id).map_err(failed)?;
+        if !revert::is_same_boot(&self.host.layout, &pending.boot).map_err(failed)? {
+            self.overtaken(&self.taken_up(stored, Course::taken_up(), &pending.actor));
             return Err(Refusal::new(
                 RefusalKind::NotFound,
                 "The machine was started anew since: there is nothing to keep or to put back.",
             ));
         }
-        let act = if keep { Act::Keep } else { Act::Revert };
-        let words = if keep { "is kept" } else { "is put back" };
-        let mut entry = Self::entry(
-            act,
-            current.operation,
-            actor,
-            &Reported::default(),
-            format!("What run {id} changed {words} by {}.", actor.name),
-        );
-        entry.run = Some(id);
-        entry.outcome = Some(Outcome::Done);
-        self.record(entry)?;
-        if keep {
-            self.no_longer_pending(&current);
-            self.end(&current, RunState::AsPlanned, Outcome::Done, "Kept.".to_owned(), None);
-        } else {
-            self.put_back_now(&current, &pending, "because someone asked for it");
+        let known = self.recorder.about(stored.intent, id)?;
+        if is_closed(&known) {
+            return Err(does_not_wait(id));
         }
-        drop(lock);
-        Ok(())
+        let clock = &self.settings.clock;
+        let course = match pending.until(clock) {
+            Some(until) => Course::left_waiting(pending.changed.unwrap_or_else(|| clock.boot()), until),
+            None => Course::left_running(),
+        };
+        let current = self.taken_up(stored, course, &pending.actor);
+        let mut taken = Err(Refusal::new(RefusalKind::Failed, "The console failed. Look at the run's page."));
+        Held::take(self, &current, lock).carry(|engine, current| {
+            taken = engine.decide(current, answer, None, actor, &Reported::default());
+            let decision = locked(&current.inner).course.decision().cloned();
+            // Past its time, or in the middle of being put back: then that is done now.
+            if let Some(decision) = decision {
+                engine.carry_out_decision(current, &pending, &decision);
+            }
+        });
+        taken
+    }
+
+    /// An answer for a process that waits in another place: it is left there, and what became of it is seen.
+    pub(in crate::operations) fn leave_answer(&self, id: u64, answer: Answer, actor: &Actor) -> Result<(), Refusal> {
+        /// How long the process that waits may take to see it.
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let keep = answer == Answer::Keep;
+        let failed = |error: FileError| Refusal::new(RefusalKind::Failed, error.to_string());
+        self.runs.answer(id, &crate::operations::runs::Answer { keep, actor: actor.clone() }).map_err(failed)?;
+        let begun = std::time::Instant::now();
+        loop {
+            let run = self.runs.read(id).map_err(failed)?.run;
+            let over = run.state.is_final();
+            match &run.decided {
+                Some(decided) if decided.keep == keep => return Ok(()),
+                None if !over && begun.elapsed() < PATIENCE => {}
+                decided => {
+                    // Nobody is to find it later.
+                    let untaken = self.runs.take_answer(id).is_some();
+                    return Err(match decided {
+                        Some(decided) => too_late(id, decided.keep),
+                        None if over => does_not_wait(id),
+                        None if untaken => Refusal::new(
+                            RefusalKind::Busy,
+                            format!("The process that carries out run {id} did not take the answer. Try again."),
+                        ),
+                        None => Refusal::new(
+                            RefusalKind::Failed,
+                            format!(
+                                "What became of the answer is not known yet: see pot-console audit list, run {id}."
+                            ),
+                        ),
+                    });
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn overtaken(&self, current: &Current) {
@@ -193,17 +309,113 @@ impl Engine {
         );
     }
 
+    /// Whether the machine was started anew cannot be seen. What is put back in another boot could turn off a firewall that
+    /// this boot turned on, so nothing is.
+    fn boot_not_known(&self, current: &Current, error: &FileError) {
+        self.no_longer_pending(current);
+        let summary = format!(
+            "Whether the machine was started anew since this run could not be seen ({error}), so nothing was put back."
+        );
+        let remedy = "Look at the machine: pfctl -s info; ifconfig -a; sysctl net.inet.ip.forwarding".to_owned();
+        self.end(current, RunState::Differs, Outcome::Failed, summary, Some(remedy));
+    }
+
+    /// What a run changed, whose own record cannot be read.
+    fn put_back_without_a_run(&self, pending: &Pending, error: &FileError) {
+        if !revert::is_same_boot(&self.host.layout, &pending.boot).unwrap_or(false) {
+            let _ = Pending::remove(&self.host.layout);
+            return;
+        }
+        let steps = revert::put_back(&self.host, pending, &mut |said| {
+            if let Said::Command(argv) = said {
+                tracing::info!("{}", argv.join(" "));
+            }
+        });
+        let good = steps.iter().filter(|step| step.done).count();
+        let _ = Pending::remove(&self.host.layout);
+        self.record_lost(format!(
+            "Run {} could not be read ({error}). What it changed was put back: {good} of {} are as before.",
+            pending.run,
+            steps.len()
+        ));
+    }
+
+    fn record_lost(&self, message: String) {
+        let mut entry = Self::entry(Act::Revert, "vnet-start", &console(), &Reported::default(), message);
+        entry.outcome = Some(Outcome::Failed);
+        if let Err(refusal) = self.record(entry) {
+            tracing::error!("{refusal}");
+        }
+    }
+
+    /// A run whose process died: the history knows how it ended, or it was interrupted.
+    fn died(&self, stored: StoredRun) {
+        let id = stored.run.id;
+        match self.recorder.about(stored.intent, id) {
+            Ok(known) if is_closed(&known) => self.ended_before(stored, &known),
+            Ok(known) => match kept_by(&known) {
+                Some(name) => {
+                    let actor = Actor { name: stored.run.actor.clone(), ..console() };
+                    self.end_kept(&self.taken_up(stored, Course::left_kept(name), &actor));
+                }
+                None => self.interrupted(stored),
+            },
+            Err(refusal) => {
+                // It is closed once that is known: an act has one outcome.
+                if locked(&self.left_alone).insert(id) {
+                    tracing::error!("how run {id} ended is not known: {refusal}");
+                }
+            }
+        }
+    }
+
+    /// Writes down what the history says of the end of a run.
+    fn ended_before(&self, stored: StoredRun, known: &[Record]) {
+        let Some(record) = known.iter().find(|record| record.entry.stage == Stage::Outcome) else { return };
+        let mut stored = stored;
+        let run = &mut stored.run;
+        run.state = match record.entry.outcome {
+            Some(Outcome::Done) => RunState::AsPlanned,
+            Some(Outcome::Failed) => RunState::Differs,
+            Some(Outcome::Reverted) => RunState::Reverted,
+            Some(Outcome::RevertedInPart) => RunState::RevertedInPart,
+            Some(Outcome::OvertakenByReboot) => RunState::OvertakenByReboot,
+            Some(Outcome::Interrupted | Outcome::Refused) | None => RunState::Interrupted,
+        };
+        run.summary.clone_from(&record.entry.message);
+        run.ended = Some(record.time);
+        run.deadline = None;
+        run.abortable = false;
+        for progress in &mut run.progress {
+            if *progress == Some(StepProgress::Running) && run.state != RunState::AsPlanned {
+                *progress = Some(StepProgress::Failed);
+            }
+        }
+        self.write_down(&stored, None);
+    }
+
+    /// How a run ended, for the outcome of its intent, where the history could not take that down.
+    pub fn outcome_left(&self, id: u64) -> Option<(Outcome, String)> {
+        let stored = self.runs.read(id).ok().filter(|stored| stored.run.state.is_final())?;
+        let run = stored.run;
+        let outcome = match run.state {
+            RunState::AsPlanned => Outcome::Done,
+            RunState::Reverted => Outcome::Reverted,
+            RunState::RevertedInPart => Outcome::RevertedInPart,
+            RunState::OvertakenByReboot => Outcome::OvertakenByReboot,
+            RunState::Interrupted => Outcome::Interrupted,
+            RunState::Differs | RunState::Aborted | RunState::Running | RunState::AwaitingKeep => Outcome::Failed,
+        };
+        Some((outcome, run.summary))
+    }
+
     /// A run whose process died.
     fn interrupted(&self, stored: StoredRun) {
         let operation = stored.run.plan.operation.clone();
         let actor = Actor { name: stored.run.actor.clone(), ..console() };
-        let Some(current) = self.taken_up(stored, &actor) else { return };
-        let found = match self.draft(&operation) {
-            Ok((draft, look)) => {
-                let seen = look.seen(None);
-                self.look_again(&current, &draft, &seen);
-                found_at_restart(&draft)
-            }
+        let current = self.taken_up(stored, Course::taken_up(), &actor);
+        let found = match self.look_again(&current, &operation) {
+            Ok(draft) => found_at_restart(&draft),
             Err(refusal) => format!("the host could not be looked at: {refusal}"),
         };
         let again = format!("Plan {} again to go on.", operation.name());
@@ -216,13 +428,43 @@ impl Engine {
         );
     }
 
-    fn look_again(&self, current: &Current, draft: &Draft, seen: &Seen<'_>) {
+    /// Compares the host with what a plan made now would expect.
+    fn look_again(&self, current: &Current, operation: &Operation) -> Result<Draft, Refusal> {
+        let (draft, look) = self.draft(operation)?;
+        let seen = look.seen(None);
         for expect in draft.steps.iter().flat_map(|step| &step.expects) {
             if !matches!(expect, Expect::Ping(_) | Expect::Content { .. }) {
-                self.say(current, RunEventKind::Check(expect.check(seen, None)));
+                self.say(current, RunEventKind::Check(expect.check(&seen, None)));
             }
         }
+        Ok(draft)
     }
+
+    /// Closes in the history what was recorded to start and could not: nothing was changed.
+    pub(in crate::operations) fn never_began(
+        &self,
+        stored: &StoredRun,
+        actor: &Actor,
+        reported: &Reported,
+        why: &dyn std::fmt::Display,
+    ) {
+        let run = &stored.run;
+        let message = format!("Run {} could not be started: {why}. Nothing has been changed.", run.id);
+        let operation = &run.plan.operation;
+        let entry = outcome_of(stored.intent, run.id, operation, actor, reported, Outcome::Failed, message);
+        if let Err(refusal) = self.record(entry) {
+            tracing::error!("{refusal}");
+        }
+    }
+}
+
+/// Who kept it, as the history says.
+fn kept_by(known: &[Record]) -> Option<String> {
+    let kept =
+        known.iter().rev().map(|record| &record.entry).find(|entry| {
+            entry.action == Act::Keep && entry.stage == Stage::Event && entry.outcome == Some(Outcome::Done)
+        });
+    kept.map(|entry| entry.actor.name.clone())
 }
 
 /// "3 of 5 datasets exist", or how many steps are done.

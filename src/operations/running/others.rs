@@ -1,0 +1,90 @@
+//! Files that someone else wrote while a run had the host: noticed and named in its result, never overwritten.
+
+use crate::digest::Digest;
+use crate::files::{self, FileError};
+use crate::operations::draft::{Action, Draft, HostFiles};
+use crate::operations::looking::Host;
+use crate::operations::plan::{ManagedFile, Operation};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Largest file that is looked at, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+struct File {
+    path: String,
+    /// As it was last seen; none: it does not exist.
+    content: Option<Digest>,
+    /// Whether the run's own commands may write it.
+    is_ours: bool,
+}
+
+/// The managed files while a run has the host.
+pub(super) struct Watched {
+    files: BTreeMap<ManagedFile, File>,
+    by_others: BTreeSet<String>,
+}
+
+impl Watched {
+    /// As they stood when the run was about to start.
+    pub(super) fn new(draft: &Draft, before: &HostFiles) -> Self {
+        let files = before.managed.iter().map(|(file, found)| {
+            let content = found.bytes.as_deref().map(Digest::of);
+            (*file, File { path: found.path.clone(), content, is_ours: may_write(draft, *file, &found.path) })
+        });
+        Self { files: files.collect(), by_others: BTreeSet::new() }
+    }
+
+    /// Looks while nothing of the run is at work: whatever is another now, someone else wrote.
+    pub(super) fn look(&mut self, host: &Host) {
+        self.look_after(host, false);
+    }
+
+    /// Looks after an action of the run: what it may write is its own doing.
+    pub(super) fn look_after_own(&mut self, host: &Host) {
+        self.look_after(host, true);
+    }
+
+    fn look_after(&mut self, host: &Host, own: bool) {
+        for (file, known) in &mut self.files {
+            let now = match files::read_limited(&host.on_disk(*file, &known.path), LARGEST) {
+                Ok(bytes) => Some(Digest::of(&bytes)),
+                Err(FileError::Missing(_)) => None,
+                // It cannot be seen: nothing is said of it.
+                Err(_) => continue,
+            };
+            if now != known.content && !(own && known.is_ours) {
+                self.by_others.insert(known.path.clone());
+            }
+            known.content = now;
+        }
+    }
+
+    /// A sentence about what others wrote, if they did.
+    pub(super) fn in_words(&self) -> Option<String> {
+        if self.by_others.is_empty() {
+            return None;
+        }
+        let files: Vec<&str> = self.by_others.iter().map(String::as_str).collect();
+        let (were, stand) = if files.len() == 1 { ("was", "it stands") } else { ("were", "they stand") };
+        Some(format!("Meanwhile {} {were} written by someone else; {stand} as they wrote it.", files.join(", ")))
+    }
+}
+
+/// Whether the run itself may write the file: with an action of its own, or by a command of pot's or pkg's.
+fn may_write(draft: &Draft, file: ManagedFile, path: &str) -> bool {
+    let planned = draft.diffs.iter().any(|diff| diff.file == path);
+    let written = draft
+        .steps
+        .iter()
+        .flat_map(|step| &step.actions)
+        .any(|action| matches!(action, Action::Write { file: written, .. } if *written == file));
+    // pot touches them even where nothing is planned to change; the package brings a pot.conf.
+    let by_command = match draft.operation {
+        Operation::Init { .. } | Operation::DeInit { .. } => {
+            matches!(file, ManagedFile::PfConf | ManagedFile::RcConf)
+        }
+        Operation::Prepare { .. } => file == ManagedFile::PotConf,
+        _ => false,
+    };
+    planned || written || by_command
+}
