@@ -1,7 +1,7 @@
 //! Files that someone else wrote while a run had the host: noticed and named in its result, never overwritten.
 
 use crate::digest::Digest;
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::operations::draft::{Action, Draft, HostFiles};
 use crate::operations::looking::Host;
 use crate::operations::plan::{ManagedFile, Operation};
@@ -46,7 +46,7 @@ impl Watched {
 
     fn look_after(&mut self, host: &Host, own: bool) {
         for (file, known) in &mut self.files {
-            let now = match files::read_limited(&host.on_disk(*file, &known.path), LARGEST) {
+            let now = match host.managed(*file, &known.path).and_then(|here| here.read(LARGEST)) {
                 Ok(bytes) => Some(Digest::of(&bytes)),
                 Err(FileError::Missing(_)) => None,
                 // It cannot be seen: nothing is said of it.
