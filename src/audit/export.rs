@@ -58,10 +58,32 @@ pub fn csv_line(act: &Act) -> String {
 
 /// One field. What a spreadsheet would take for a formula gets an apostrophe in front.
 pub fn csv_field(text: &str) -> String {
-    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    // Spreadsheets skip what cannot be seen before it.
+    let seen = text.trim_start_matches(|letter: char| {
+        letter.is_whitespace()
+            || letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    });
+    let formula = seen.starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r']);
+    let guarded = if formula { format!("'{text}") } else { text.to_owned() };
     if guarded.contains(['"', ',', '\n', '\r', '\'']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {
         guarded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_begins_like_a_formula_for_a_spreadsheet() {
+        for text in ["=1+1", "\n=1+1", " \u{a0}@sum(a1)", "\u{feff}\r\n+1", "\t-1", "\u{200b}=1"] {
+            let cell = csv_field(text);
+            assert!(cell.trim_start_matches('"').starts_with('\''), "{text:?} is {cell:?}");
+        }
+        assert_eq!(csv_field(" plain"), " plain");
+        assert_eq!(csv_field("a=1, \"b\""), "\"a=1, \"\"b\"\"\"");
     }
 }

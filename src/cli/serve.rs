@@ -190,18 +190,32 @@ pub(super) fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Notes of both processes go to standard error; `RUST_LOG` chooses (`debug`, or `warn,pot_console=debug`).
+/// Notes go to standard error.
 pub(super) fn log_to_stderr() {
+    let colours = std::io::stderr().is_terminal();
+    // A second call in one process changes nothing.
+    let _ = tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours))
+        .with(noted())
+        .try_init();
+}
+
+/// Notes of the web process go to the executor, which puts the time before them.
+pub(super) fn log_to_executor() {
+    let _ = tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).without_time())
+        .with(noted())
+        .try_init();
+}
+
+/// What is noted; `RUST_LOG` chooses for both processes (`debug`, or `warn,pot_console=debug`). The web process's notes
+/// have passed its own filter when they arrive at the executor's, as `web`.
+fn noted() -> Targets {
     let chosen = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
     let filter = chosen.unwrap_or_else(|| {
         let targets = [("pot_console", LevelFilter::INFO), ("actix_http::h1", LevelFilter::OFF)];
         // Requests that cannot be parsed are answered; anyone could fill the log with them.
         Targets::new().with_default(LevelFilter::WARN).with_targets(targets)
     });
-    let colours = std::io::stderr().is_terminal();
-    // A second call in one process changes nothing.
-    let _ = tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours))
-        .with(filter)
-        .try_init();
+    filter.with_target("web", LevelFilter::TRACE)
 }

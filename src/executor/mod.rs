@@ -25,6 +25,7 @@ mod start;
 pub mod tls;
 mod versions;
 mod watch;
+mod web_log;
 
 pub use self::core::Executor;
 pub use self::server::End;

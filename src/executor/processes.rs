@@ -7,6 +7,7 @@
 use super::core::Executor;
 use super::frame;
 use super::server::End;
+use super::web_log;
 use crate::journal::record::{Action, Outcome};
 use crate::platform::{self, Signals, Wake};
 use nix::sys::signal::{Signal, kill};
@@ -228,7 +229,9 @@ impl Supervisor {
             descriptors.push(listener.try_clone()?.into());
         }
         let mut command = Command::new(&self.program);
-        command.arg("web").env_clear().current_dir("/").stdin(Stdio::null());
+        command.arg("web").env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+        let (said, says) = io::pipe()?;
+        command.stderr(says);
         for name in ENVIRONMENT {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -238,7 +241,9 @@ impl Supervisor {
         command.env("MALLOC_ARENA_MAX", "2").env("MALLOC_CONF", "narenas:2");
         platform::hand_over(&mut command, descriptors)?;
         let child = command.spawn()?;
+        // With it goes this side's end of the pipe that the web process writes to.
         drop(command);
+        std::thread::Builder::new().name("web-log".to_owned()).spawn(move || web_log::read(said, web_log::log))?;
         let mut start = frame::encode(&self.data).map_err(io::Error::other)?;
         let framed = frame::with_header(&start, MAX_START).map_err(io::Error::other);
         zeroize::Zeroize::zeroize(&mut start);

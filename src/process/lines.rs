@@ -46,7 +46,7 @@ fn after_colour(text: &str) -> Option<&str> {
 }
 
 /// Cuts one stream's bytes into lines of limited length.
-pub(super) struct Splitter {
+pub(crate) struct Splitter {
     stream: Stream,
     limit: usize,
     line: Vec<u8>,
@@ -54,12 +54,12 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    pub(super) fn new(stream: Stream, limit: usize) -> Self {
+    pub(crate) fn new(stream: Stream, limit: usize) -> Self {
         Self { stream, limit, line: Vec::new(), cut: false }
     }
 
     /// Takes more bytes; calls `ready` for each line that they complete.
-    pub(super) fn push(&mut self, mut bytes: &[u8], ready: &mut dyn FnMut(Stream, String)) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], ready: &mut dyn FnMut(Stream, String)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             self.add(&bytes[..end]);
             ready(self.stream, self.take());
@@ -69,7 +69,7 @@ impl Splitter {
     }
 
     /// The last line, when it had no newline.
-    pub(super) fn finish(&mut self, ready: &mut dyn FnMut(Stream, String)) {
+    pub(crate) fn finish(&mut self, ready: &mut dyn FnMut(Stream, String)) {
         if !self.line.is_empty() || self.cut {
             ready(self.stream, self.take());
         }

@@ -1,6 +1,7 @@
 //! Activity: what pot was asked to do, as syslog has it. The lines are read here, in the unprivileged process, on
 //! descriptors that the executor opened.
 
+use super::connection::{PATIENCE, hand_on};
 use super::error::Fault;
 use super::guard::Visitor;
 use super::layout::{self, Clock, Entry as Place, Frame, Pages};
@@ -30,14 +31,13 @@ const PAGE: usize = 100;
 const MOST_PACKED: u64 = 1 << 20;
 /// Bars of the histogram.
 const BARS: usize = 60;
-/// How often an appended line is looked for while someone follows. One fstat(2) each time.
+/// How often an appended line is looked for while someone follows, one fstat(2) each time; the more follow, the more
+/// seldom, so that all of them together stay cheap.
 const POLL: Duration = Duration::from_millis(25);
 /// How often the executor is asked whether the log was rotated and whether the session still holds.
 const ROTATION: Duration = Duration::from_secs(1);
 /// A line now and then, so that proxies and browsers keep the stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long an export waits for a browser that takes nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each reading holds blocks of the log, and a thread. Those beyond wait for their turn.
 static READINGS: Semaphore = Semaphore::const_new(4);
@@ -45,8 +45,9 @@ static READINGS: Semaphore = Semaphore::const_new(4);
 static COUNTS: Semaphore = Semaphore::const_new(2);
 /// An export lasts as long as its reader is slow. Those beyond are refused.
 static EXPORTS: Semaphore = Semaphore::const_new(4);
-/// Each follower holds a descriptor and looks forty times a second.
-static FOLLOWERS: Semaphore = Semaphore::const_new(256);
+/// Each follower holds a descriptor, and a thread while it looks.
+const MOST_FOLLOWERS: usize = 256;
+static FOLLOWERS: Semaphore = Semaphore::const_new(MOST_FOLLOWERS);
 
 /// The routes of this file. All of them are for those who are signed in.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -551,7 +552,7 @@ async fn events(visitor: Visitor, filters: web::Query<Filters>, request: HttpReq
     let log = log(&visitor).await?;
     let query = filters.query(&log.zone, &log.hostname)?;
     let turn = turn_of(&FOLLOWERS, "pages follow the log")?;
-    let (sender, receiver) = mpsc::channel::<Bytes>(64);
+    let (sender, receiver) = mpsc::channel::<Bytes>(16);
     actix_web::rt::spawn(async move {
         let _turn = turn;
         // An error ends the stream; the browser connects again and is told what is wrong by the page.
@@ -588,6 +589,7 @@ async fn follow(
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
     let mut stopping = visitor.state().stopping.clone();
+    let shared = Arc::new(query.clone());
     let mut follower: Option<Follower> = None;
     let mut looked = tokio::time::Instant::now() - ROTATION;
     let mut said = tokio::time::Instant::now() - HEARTBEAT;
@@ -600,9 +602,15 @@ async fn follow(
             if let Some(live) = live
                 && follower.as_ref().map(Follower::identity) != Some(live)
             {
-                if let Some(old) = &mut follower {
+                if let Some(mut old) = follower.take() {
                     // What was written up to the rotation comes first.
-                    while send(visitor, old, query, sender).await? {}
+                    loop {
+                        let before = old.told().offset;
+                        old = send(visitor, old, &shared, sender).await?;
+                        if old.told().offset == before {
+                            break;
+                        }
+                    }
                     told = Some(old.told());
                 }
                 let begun = match told {
@@ -618,11 +626,11 @@ async fn follow(
                 match visitor.open_log(0).await {
                     // Rotated again in between: the next look finds that.
                     Ok((file, _)) => {
-                        let next = match begun {
+                        let next = aside(move || match begun {
                             None => Follower::new(file),
                             Some(offset) => Follower::at(file, offset),
-                        };
-                        follower = next.ok().filter(|next| next.identity() == live);
+                        });
+                        follower = next.await?.ok().filter(|next| next.identity() == live);
                     }
                     // It may be away for a moment while it is rotated.
                     Err(refusal) if matches!(refusal.kind, RefusalKind::NotFound | RefusalKind::Failed) => {}
@@ -630,19 +638,23 @@ async fn follow(
                 }
             }
         }
-        if let Some(follower) = &mut follower
-            && send(visitor, follower, query, sender).await?
-        {
-            said = tokio::time::Instant::now();
+        if let Some(present) = follower.take() {
+            let before = present.told().offset;
+            let present = send(visitor, present, &shared, sender).await?;
+            if present.told().offset != before {
+                said = tokio::time::Instant::now();
+            }
+            follower = Some(present);
         }
         if said.elapsed() >= HEARTBEAT {
             said = tokio::time::Instant::now();
-            if sender.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+            if !hand_on(sender, ": still here\n\n").await {
                 return Ok(());
             }
         }
+        let following = MOST_FOLLOWERS.saturating_sub(FOLLOWERS.available_permits());
         tokio::select! {
-            () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep(POLL * u32::try_from(1 + following / 16).unwrap_or(1)) => {}
             () = sender.closed() => return Ok(()),
             _ = stopping.changed() => return Ok(()),
         }
@@ -680,23 +692,34 @@ async fn send_missed(
     read.map_err(|error| Fault::Unexpected(format!("following the log: {error}")))
 }
 
-/// Sends what was appended; whether the file had gone on.
+/// Sends what was appended, and gives the follower back.
 async fn send(
     visitor: &Visitor,
-    follower: &mut Follower,
-    query: &Query,
+    mut follower: Follower,
+    query: &Arc<Query>,
     sender: &mpsc::Sender<Bytes>,
-) -> Result<bool, Fault> {
-    let before = follower.told().offset;
-    let entries = follower.poll(query).map_err(|error| Fault::Unexpected(format!("following the log: {error}")))?;
+) -> Result<Follower, Fault> {
+    let query = Arc::clone(query);
+    let (follower, entries) = aside(move || {
+        let entries = follower.poll(&query);
+        (follower, entries)
+    })
+    .await?;
+    let entries = entries.map_err(|error| Fault::Unexpected(format!("following the log: {error}")))?;
     // A line is worth more than whose run it was.
     let runs = runs_of(visitor, &entries).await.unwrap_or_default();
     for event in events_of(entries, follower.told(), visitor.clock(), &runs) {
-        if sender.send(event).await.is_err() {
-            return Ok(false);
+        if !hand_on(sender, event).await {
+            return Err(Fault::Unexpected("nobody takes what was logged".to_owned()));
         }
     }
-    Ok(follower.told().offset != before)
+    Ok(follower)
+}
+
+/// Reads off the threads that serve pages: a disk that hangs holds up this reading alone.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    let read = tokio::task::spawn_blocking(read);
+    read.await.map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
 }
 
 /// One event an entry, each with where the stream goes on when it is broken off behind it: at the next entry, behind the

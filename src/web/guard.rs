@@ -1,7 +1,7 @@
 //! The one gate that every request passes: which host it names, whether it comes from this console's own pages, who
 //! sent it, and the headers that every answer carries. What is not allowed here is refused by default.
 
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Sending};
 use super::error::{ErrorPage, Fault, Problem};
 use super::layout::{self, Clock, Entry, Frame, Notice, Who};
 use super::{State, sign_in};
@@ -27,11 +27,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 
 /// Largest form in bytes: a pot.conf of 1 MiB, percent-encoded in part.
 pub const LARGEST_FORM: usize = 2 << 20;
 /// Largest form in bytes of someone who is not signed in.
 const SMALL_FORM: usize = 64 << 10;
+/// Bytes of forms that strangers may have on their way, all of them together. A sign-in takes some hundred.
+static STRANGERS_FORMS: Semaphore = Semaphore::const_new(1 << 20);
 /// Most fields of a form: every parameter and some dozens of interfaces need far fewer.
 const MOST_FIELDS: usize = 1000;
 /// How long a form may take to arrive.
@@ -151,6 +154,9 @@ impl FromRequest for Visitor {
                 Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
                 Err(refusal) => return Err(Fault::Refused(refusal)),
             };
+            if let Some(open) = connection::open(&request) {
+                state.connections.belongs_to(&open, &session.id);
+            }
             let greeting = state.greeting().await?;
             let mut visitor =
                 Self { token, session, reported, greeting, connection, clock: state.clock(), state: state.clone() };
@@ -283,6 +289,7 @@ pub async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let open = connection::open(request.request()).zip(state_of(request.request()).ok());
     let htmx = request.headers().contains_key(HX_REQUEST);
     let asset = request.path().starts_with("/static/");
     let gzip = accepts_gzip(request.headers());
@@ -314,7 +321,7 @@ pub async fn guard(
     if !asset || !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    Ok(answered)
+    Ok(answered.map_body(|_, body| BoxBody::new(Sending::new(body, open))))
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
@@ -384,7 +391,12 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
         let words = "A form must be sent as application/x-www-form-urlencoded.".to_owned();
         return Err(Fault::Unfit(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
-    let form = read_form(request).await?;
+    // A body that unpacks to more than was counted: none of this console's pages sends one.
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        let words = "A form must not be compressed.".to_owned();
+        return Err(Fault::Unfit(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
+    }
+    let form = read_form(request, &state).await?;
     let given = request
         .headers()
         .get(CSRF_HEADER)
@@ -406,12 +418,28 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
     }
 }
 
-/// Reads the form. Strangers get little of the server's memory and time: a large form needs a session first.
-async fn read_form(request: &mut ServiceRequest) -> Result<Form, Fault> {
+/// Reads the form. Strangers get little of the server's memory and time: a large form needs a session first, and all
+/// small ones that are on their way without a session share one budget.
+async fn read_form(request: &mut ServiceRequest, state: &web::Data<State>) -> Result<Form, Fault> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if declared.is_none_or(|length: usize| length > SMALL_FORM) {
-        Visitor::of(request.request()).await?;
-    }
+    let small = declared.filter(|length: &usize| *length <= SMALL_FORM);
+    let signed_in = session_cookie(request.headers(), state.cookie_name()).is_some();
+    let _share = match small {
+        None => {
+            Visitor::of(request.request()).await?;
+            None
+        }
+        Some(_) if signed_in && Visitor::of(request.request()).await.is_ok() => None,
+        Some(length) => Some(
+            u32::try_from(length)
+                .ok()
+                .and_then(|length| STRANGERS_FORMS.try_acquire_many(length.max(1)).ok())
+                .ok_or_else(|| {
+                    let words = "Too many forms are on their way at once. Try again in a few seconds.";
+                    Fault::Unfit(StatusCode::SERVICE_UNAVAILABLE, words.to_owned())
+                })?,
+        ),
+    };
     let fields = tokio::time::timeout(FORM_TIME, request.extract::<web::Form<Vec<(String, String)>>>())
         .await
         .map_err(|_| Fault::Unfit(StatusCode::REQUEST_TIMEOUT, "The form did not arrive in time.".to_owned()))?

@@ -9,6 +9,7 @@
 pub mod assets;
 pub mod connection;
 pub mod error;
+pub mod escape;
 pub mod guard;
 pub mod layout;
 

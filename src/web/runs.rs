@@ -5,6 +5,7 @@
 //! script only adds lines (numbered, so none is lost or doubled) and fetches the parts that changed; without it the
 //! page reloads itself.
 
+use super::connection::hand_on;
 use super::error::Fault;
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
@@ -26,12 +27,18 @@ use serde::Deserialize;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// How many lines the page itself carries; older ones are in the whole output.
 const LINES: usize = 2000;
 /// Most events asked for at once.
 const BATCH: u32 = 2000;
+/// Events that one who follows is sent at once: some dozen KiB.
+const FOLLOWED_AT_ONCE: u32 = 200;
+/// How long a follower waits for more before the next part: nobody reads faster.
+const PAUSE: Duration = Duration::from_millis(150);
+/// Whose turn it is to ask for the events of a run that is followed.
+static FOLLOWERS: Semaphore = Semaphore::const_new(1);
 /// How long an event stream waits for a hint before it looks by itself.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often an event stream says that it is still there.
@@ -400,7 +407,7 @@ async fn events(
         .and_then(|text| text.trim().parse::<u64>().ok())
         .or(query.after)
         .unwrap_or(0);
-    let (sender, receiver) = mpsc::channel::<Bytes>(64);
+    let (sender, receiver) = mpsc::channel::<Bytes>(1);
     actix_web::rt::spawn(async move {
         // An error ends the stream; the browser comes back and is told by the page.
         if let Err(fault) = follow(&visitor, run, last, &sender).await {
@@ -422,53 +429,63 @@ async fn follow(visitor: &Visitor, run: u64, mut after: u64, sender: &mpsc::Send
     let mut stopping = visitor.state().stopping.clone();
     let mut said = tokio::time::Instant::now();
     // How soon to come back when the connection breaks, in milliseconds.
-    if sender.send(Bytes::from_static(b"retry: 1000\n\n")).await.is_err() {
+    if !hand_on(sender, "retry: 1000\n\n").await {
         return Ok(());
     }
     loop {
-        let Reply::RunEvents { events, ended } = visitor.ask(Command::RunEvents { run, after, limit: BATCH }).await?
-        else {
+        let Reply::RunEvents { events, ended } = next_events(visitor, run, after).await? else {
             return Err(Fault::other_reply());
         };
-        let any = !events.is_empty();
-        let mut text = String::new();
-        for event in &events {
-            after = event.number;
-            let data = match line(visitor, event) {
-                Some(line) => {
-                    json!({ "number": line.number, "time": line.time, "class": line.class, "text": line.text })
-                }
-                None => json!({ "number": event.number, "changed": true }),
-            };
-            // JSON has no line ends: one data line.
-            let _ = write!(text, "id: {}\nevent: run\ndata: {data}\n\n", event.number);
-        }
-        if any {
+        if let Some(last) = events.last() {
+            after = last.number;
             said = tokio::time::Instant::now();
-            if sender.send(Bytes::from(text)).await.is_err() {
+            if !hand_on(sender, as_stream(visitor, &events)).await {
                 return Ok(());
             }
-        }
-        if ended && !any {
-            let _ = sender.send(Bytes::from(format!("id: {after}\nevent: end\ndata: {{}}\n\n"))).await;
+        } else if ended {
+            let _ = hand_on(sender, format!("id: {after}\nevent: end\ndata: {{}}\n\n")).await;
             return Ok(());
-        }
-        if any {
-            continue;
-        }
-        if said.elapsed() >= HEARTBEAT {
+        } else if said.elapsed() >= HEARTBEAT {
             said = tokio::time::Instant::now();
-            if sender.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+            if !hand_on(sender, ": still here\n\n").await {
                 return Ok(());
             }
         }
+        let more = async {
+            if !events.is_empty() {
+                // What comes within the pause comes as one part.
+                tokio::time::sleep(PAUSE).await;
+            }
+            if events.len() < FOLLOWED_AT_ONCE as usize {
+                let _ = tokio::time::timeout(LOOK, hints.changed()).await;
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = hints.changed() => {}
+            () = more => {}
             () = sender.closed() => return Ok(()),
             _ = stopping.changed() => return Ok(()),
         }
     }
+}
+
+/// The events after one. All who follow stand in one line for them: however many they are, the executor answers one of
+/// them at a time, and everybody else's questions beside it.
+async fn next_events(visitor: &Visitor, run: u64, after: u64) -> Result<Reply, Fault> {
+    let _turn = FOLLOWERS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
+    Ok(visitor.ask(Command::RunEvents { run, after, limit: FOLLOWED_AT_ONCE }).await?)
+}
+
+fn as_stream(visitor: &Visitor, events: &[RunEvent]) -> String {
+    let mut text = String::new();
+    for event in events {
+        let data = match line(visitor, event) {
+            Some(line) => json!({ "number": line.number, "time": line.time, "class": line.class, "text": line.text }),
+            None => json!({ "number": event.number, "changed": true }),
+        };
+        // JSON has no line ends: one data line.
+        let _ = write!(text, "id: {}\nevent: run\ndata: {data}\n\n", event.number);
+    }
+    text
 }
 
 /// The whole output as text.

@@ -1,6 +1,6 @@
 //! The HTTP server: listeners, TLS, connections, and how it stops.
 
-use super::{Start, State, Tls, guard, routes};
+use super::{Start, State, Tls, connection, guard, routes};
 use crate::audit::{Projection, Store};
 use crate::executor::client::Client;
 use crate::executor::protocol::Command;
@@ -21,8 +21,12 @@ use tokio::sync::watch;
 
 /// Two cores are what such hosts have to spare for a console.
 const WORKERS: usize = 2;
-/// Browsers hold up to six connections each, followers of a run or a log one more.
-const CONNECTIONS: usize = 512;
+/// Connections of one worker, those whose TLS handshake has not ended among them: more than [`connection::MOST_COUNTED`] in
+/// all, so that a new one is always accepted and then judged by its share.
+const CONNECTIONS: usize = 1024;
+/// How often connections whose browsers take nothing are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+const _: () = assert!(WORKERS * CONNECTIONS > connection::MOST_COUNTED + 256);
 
 /// How long connections that were accepted just before this process is to end may take to say what they want. Whoever
 /// comes later is accepted by the process that takes over, from the same sockets.
@@ -43,6 +47,7 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     let state = web::Data::new(State::new(client.clone(), start, stopping, history));
 
     actix_web::rt::spawn(close_when_asked(state.clone()));
+    actix_web::rt::spawn(end_stalled(state.clone()));
     let (give_handle, handle) = tokio::sync::oneshot::channel::<ServerHandle>();
     let shared = state.clone();
     let connected = state.clone();
@@ -121,6 +126,14 @@ async fn close_when_asked(state: web::Data<State>) {
             seen = asked;
             state.connections.close_all(CLOSING).await;
         }
+    }
+}
+
+/// Ends connections whose browsers take nothing of their answers.
+async fn end_stalled(state: web::Data<State>) {
+    loop {
+        actix_web::rt::time::sleep(SWEEP).await;
+        state.connections.end_stalled();
     }
 }
 
