@@ -324,6 +324,54 @@ fn freebsd_15_refuses_a_bridge_member_with_an_address() {
 }
 
 #[test]
+fn pfctl_of_freebsd_15_judges_no_file_while_pf_is_not_loaded() {
+    let netlink = (1, "pfctl: Failed to open netlink: Bad file descriptor\n".to_owned());
+    let host = Host::new(Scenario::Default);
+    host.write("/tmp/good.conf", "pass\n");
+    host.write("/tmp/bad.conf", "pass frm any\n");
+    host.out("simctl release 14");
+    host.out("simctl reboot");
+    assert_eq!(host.out("pfctl -nf /tmp/good.conf"), "");
+    assert_eq!(host.error("pfctl -nf /tmp/bad.conf").0, 1);
+    host.out("simctl release 15");
+    host.out("simctl reboot");
+    assert_eq!(host.out("freebsd-version -k"), "15.0-RELEASE\n");
+    for line in ["pfctl -nf /tmp/good.conf", "pfctl -nvf /tmp/good.conf", "pfctl -nf /tmp/bad.conf", "pfctl -nf /none"]
+    {
+        assert_eq!(host.error(line), netlink, "{line}");
+    }
+    assert_eq!(host.error("pfctl -s info"), (1, "pfctl: /dev/pf: No such file or directory\n".into()));
+    host.out("kldload -n pf");
+    host.out("pfctl -nf /tmp/good.conf");
+    assert_eq!(host.error("pfctl -nf /tmp/bad.conf").1.lines().next(), Some("/tmp/bad.conf:1: syntax error"));
+    assert!(host.error("pfctl -nf /none").1.starts_with("pfctl: pushfile: /none: No such file or directory\n"));
+}
+
+#[test]
+fn pfctl_says_of_an_anchor_that_does_not_exist_what_its_release_says() {
+    let host = Host::new(Scenario::Default);
+    for (release, status) in
+        [("14", "pfctl: DIOCGETRULESETS: No such file or directory\n"), ("15", "pfctl: Anchor does not exist.\n")]
+    {
+        host.out(&format!("simctl release {release}"));
+        host.out("simctl reboot");
+        host.out("kldload -n pf");
+        assert_eq!(host.error("pfctl -s Anchors -a pot-rdr"), (1, status.into()), "{release}");
+        for line in ["pfctl -s nat -a pot-nat", "pfctl -a pot-rdr/* -s nat"] {
+            let answer = host.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!((answer.status, answer.out.as_str()), (0, ""), "{release}: {line}");
+            assert_eq!(answer.err, "pfctl: DIOCGETRULES: Invalid argument\n", "{release}: {line}");
+        }
+        host.write("/etc/pf.conf", "nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n");
+        host.out("pfctl -f /etc/pf.conf");
+        for line in ["pfctl -s nat -a pot-nat", "pfctl -a pot-rdr/* -s nat"] {
+            let answer = host.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!((answer.status, answer.out + &answer.err), (0, String::new()), "{release}: {line}");
+        }
+    }
+}
+
+#[test]
 fn services_that_are_not_enabled_say_so_and_are_content() {
     let host = Host::new(Scenario::Default);
     let answer = host.run(&["service", "pf", "start"]);

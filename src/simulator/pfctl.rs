@@ -9,6 +9,13 @@ use super::state::{Pf, State};
 
 const USAGE: &str = "usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]";
 
+/// Since this release pfctl speaks to the kernel by netlink and opens it before all else: with `-n`, too, it judges
+/// nothing while pf is not loaded.
+const NETLINK_SINCE: u32 = 15;
+
+/// Since this release there are rules for Ethernet, with anchors of their own.
+const ETHERNET_SINCE: u32 = 14;
+
 pub(crate) fn pfctl(call: &mut Call) -> Outcome {
     let args = std::mem::take(&mut call.args);
     let usage = |call: &mut Call| -> Outcome {
@@ -55,10 +62,17 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
     };
     let quiet = has(&flags, 'q');
     let only_check = has(&flags, 'n');
-    let anchor = value_of(&flags, 'a').unwrap_or_default().trim_matches('/').to_owned();
+    let anchor = value_of(&flags, 'a').unwrap_or_default().trim_matches('/');
+    // `NAME/*` is NAME and all that its rules call.
+    let anchor = anchor.strip_suffix("/*").unwrap_or(anchor).to_owned();
     let state = call.machine.state()?;
-    if !only_check && !state.has_module("pf") {
-        return Err(Failure::new(1, "pfctl: /dev/pf: No such file or directory"));
+    if !state.has_module("pf") {
+        if !only_check {
+            return Err(Failure::new(1, "pfctl: /dev/pf: No such file or directory"));
+        }
+        if state.kept.major >= NETLINK_SINCE {
+            return Err(Failure::new(1, "pfctl: Failed to open netlink: Bad file descriptor"));
+        }
     }
     let changes = has(&flags, 'd') || has(&flags, 'e') || has(&flags, 'f') || clear.is_some();
     let level = state.running.sysctls.get("kern.securelevel").and_then(|text| text.parse::<i32>().ok());
@@ -86,7 +100,7 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
                     }
                 }
             }
-            show_it(call, &shown, what, &anchor, has(&flags, 'v'));
+            show_it(call, &shown, what, &anchor, has(&flags, 'v'))?;
         }
         if let Some(what) = clear {
             let said = call.machine.change(|state| flush(&mut state.running.pf, what, &anchor))?;
@@ -176,9 +190,20 @@ pub(crate) fn existing_anchors(pf: &Pf) -> BTreeSet<String> {
     names
 }
 
-fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bool) {
+fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bool) -> Result<(), Failure> {
     let pf = &state.running.pf;
     let empty = super::state::RuleSet::default();
+    if !anchor.is_empty() && !existing_anchors(pf).contains(anchor) {
+        let new_words = state.kept.major >= NETLINK_SINCE;
+        match what {
+            "Anchors" if new_words => return Err(Failure::new(1, "pfctl: Anchor does not exist.")),
+            "Anchors" => return Err(Failure::new(1, "pfctl: DIOCGETRULESETS: No such file or directory")),
+            "rules" | "labels" if new_words => call.warn("pfctl: Anchor does not exist."),
+            // These are warnings: the status stays 0.
+            "nat" | "rules" | "labels" => call.warn("pfctl: DIOCGETRULES: Invalid argument"),
+            _ => {}
+        }
+    }
     let rules = if anchor.is_empty() { &pf.main } else { pf.anchors.get(anchor).unwrap_or(&empty) };
     match what {
         "nat" => {
@@ -216,6 +241,10 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
                 {
                     call.say(format_args!("  {name}"));
                 }
+            }
+            if !anchor.is_empty() && state.kept.major >= ETHERNET_SINCE {
+                // No anchor among the rules for Ethernet has that name.
+                call.warn(format_args!("Anchor '{anchor}' not found."));
             }
         }
         "info" | "Running" => info(call, pf),
@@ -268,6 +297,7 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
         }
         _ => {}
     }
+    Ok(())
 }
 
 fn info(call: &mut Call, pf: &Pf) {
@@ -373,6 +403,12 @@ fn table_command(call: &mut Call, table: &str, command: &str, addresses: &[Strin
     Ok(())
 }
 
+/// What pfctl says of a rule file that is not there.
+fn no_such_file(state: &State, file: &str) -> String {
+    let place = if state.kept.major >= NETLINK_SINCE { "pushfile: " } else { "" };
+    format!("pfctl: {place}{file}: No such file or directory")
+}
+
 /// Reads a rule file of the host; includes are read from the root, too.
 pub(crate) fn read_rules(machine: &Machine, state: &State, file: &str, given: &[(String, String)]) -> Option<Parsed> {
     let text = std::fs::read(machine.path(file)).ok()?;
@@ -408,7 +444,8 @@ fn load(
                 return Err(Failure::new(
                     1,
                     format!(
-                        "pfctl: {file}: No such file or directory\npfctl: cannot open the main config file!: No such file or directory"
+                        "{}\npfctl: cannot open the main config file!: No such file or directory",
+                        no_such_file(state, file)
                     ),
                 ));
             }
@@ -439,7 +476,7 @@ fn load(
                 }
                 return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
             }
-            None => return Err(Failure::new(1, format!("pfctl: {path}: No such file or directory"))),
+            None => return Err(Failure::new(1, no_such_file(state, path))),
         }
     }
     call.machine.change(|state| {
