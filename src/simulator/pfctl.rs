@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::call::{Call, Failure, Outcome, getopt, has, value_of};
 use super::machine::{Machine, now};
-use super::pf_rules::{Parsed, parse, with_numbers};
+use super::pf::{Parsed, parse, with_numbers};
 use super::state::{Pf, State};
 
 const USAGE: &str = "usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]";
@@ -118,7 +118,10 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
         }
     }
     if let Some(file) = value_of(&flags, 'f') {
-        load(call, &state, file, &anchor, only_check, has(&flags, 'v'), &flags)?;
+        let status = load(call, &state, file, &anchor, only_check, has(&flags, 'v'), &flags)?;
+        if status != 0 {
+            return Ok(status);
+        }
     }
     if !only_check && has(&flags, 'e') {
         let done = call.machine.change(|state| {
@@ -412,8 +415,7 @@ fn no_such_file(state: &State, file: &str) -> String {
 /// Reads a rule file of the host; includes are read from the root, too.
 pub(crate) fn read_rules(machine: &Machine, state: &State, file: &str, given: &[(String, String)]) -> Option<Parsed> {
     let text = std::fs::read(machine.path(file)).ok()?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let read = |path: &str| std::fs::read_to_string(machine.path(path)).ok();
+    let read = |path: &str| std::fs::read(machine.path(path)).ok();
     Some(parse(state, &read, file, &text, given))
 }
 
@@ -425,18 +427,18 @@ fn load(
     only_check: bool,
     verbose: bool,
     flags: &[super::call::Flag],
-) -> Result<(), Failure> {
+) -> Outcome {
     let given: Vec<(String, String)> = flags
         .iter()
         .filter(|flag| flag.letter == 'D')
-        .filter_map(|flag| flag.value.split_once('='))
+        .filter_map(|flag| flag.value.rsplit_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let machine = call.machine.clone();
     let parsed = if file == "-" || file == "/dev/stdin" {
         let text = Call::stdin();
-        let read = |path: &str| std::fs::read_to_string(machine.path(path)).ok();
-        parse(state, &read, "stdin", &text, &given)
+        let read = |path: &str| std::fs::read(machine.path(path)).ok();
+        parse(state, &read, "stdin", text.as_bytes(), &given)
     } else {
         match read_rules(&machine, state, file, &given) {
             Some(parsed) => parsed,
@@ -451,25 +453,33 @@ fn load(
             }
         }
     };
+    if verbose {
+        for line in &parsed.said {
+            call.say(line);
+        }
+    }
     for error in &parsed.errors {
         call.warn(error);
     }
-    if !parsed.errors.is_empty() {
+    if parsed.failed && only_check {
+        return Ok(1);
+    }
+    if parsed.failed {
         return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
     }
     let what = value_filter(flags);
     if verbose {
-        for line in parsed.main.scrub.iter().chain(&parsed.main.translation).chain(&parsed.main.filter) {
+        for line in parsed.main.scrub.iter().chain(&parsed.main.translation).chain(&parsed.opened) {
             call.say(line);
         }
     }
     if only_check {
-        return Ok(());
+        return Ok(0);
     }
     let mut loads = Vec::new();
     for (name, path) in &parsed.loads {
         match read_rules(&machine, state, path, &[]) {
-            Some(found) if found.errors.is_empty() => loads.push((name.clone(), found.main)),
+            Some(found) if !found.failed => loads.push((name.clone(), found.main)),
             Some(found) => {
                 for error in &found.errors {
                     call.warn(error);
@@ -485,7 +495,7 @@ fn load(
             state.running.pf.anchors.insert(name, rules);
         }
     })?;
-    Ok(())
+    Ok(0)
 }
 
 /// -N and -R load only the translation or only the filter rules.

@@ -553,7 +553,7 @@ pub(crate) fn boot_pf(state: &mut State, machine: &Machine) {
     super::kernel::load_module(state, machine, "pf");
     let rules = value(machine, "pf_rules").unwrap_or_else(|| "/etc/pf.conf".to_owned());
     if let Some(parsed) = pfctl::read_rules(machine, state, &rules, &[])
-        && parsed.errors.is_empty()
+        && !parsed.failed
     {
         pfctl::apply(&mut state.running.pf, "", parsed, (true, true));
     }
