@@ -309,12 +309,16 @@ fn a_bridge_over_the_hosts_own_network_steals_its_route() {
 }
 
 #[test]
-fn freebsd_15_refuses_a_bridge_member_with_an_address() {
+fn freebsd_15_refuses_a_bridge_member_with_an_address_when_told_to() {
     let host = Host::new(Scenario::Default);
     host.out("simctl release 15.0-RELEASE");
     host.out("simctl reboot");
     host.append("/usr/local/etc/pot/pot.conf", "POT_NETWORK_STACK=ipv6\n");
     host.out("pot init -m");
+    assert_eq!(host.error("sysctl net.link.bridge.member_ifaddrs").0, 1, "it comes with the module");
+    host.out("kldload if_bridge");
+    assert_eq!(host.out("sysctl -n net.link.bridge.member_ifaddrs"), "1\n");
+    host.out("sysctl net.link.bridge.member_ifaddrs=0");
     let answer = host.run(&["pot", "vnet-start"]);
     assert_eq!(answer.status, 0, "pot forgets about it");
     assert!(answer.err.contains("BRDGADD em0: Invalid argument"), "{}", answer.err);

@@ -7,7 +7,13 @@ use super::machine::{Machine, now};
 use super::pf::{Parsed, parse, with_numbers};
 use super::state::{Pf, State};
 
-const USAGE: &str = "usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]";
+/// What wrong usage is answered with; 15 has one letter more.
+fn usage_text(major: u32) -> String {
+    let letters = if major >= NETLINK_SINCE { "PqRSrvz" } else { "PqRrvz" };
+    format!(
+        "usage: pfctl [-AdeghMmNnO{letters}] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]"
+    )
+}
 
 /// Since this release pfctl speaks to the kernel by netlink and opens it before all else: with `-n`, too, it judges
 /// nothing while pf is not loaded.
@@ -18,11 +24,17 @@ const ETHERNET_SINCE: u32 = 14;
 
 pub(crate) fn pfctl(call: &mut Call) -> Outcome {
     let args = std::mem::take(&mut call.args);
+    let major = call.machine.state()?.kept.major;
     let usage = |call: &mut Call| -> Outcome {
-        call.warn(USAGE);
+        call.warn(usage_text(major));
         Ok(1)
     };
-    let (flags, rest) = match getopt(&args, "a:AdD:eqf:F:ghi:k:K:mMnNOo:Pp:rRs:S:t:T:vx:z") {
+    let letters = if major >= NETLINK_SINCE {
+        "a:AdD:eqf:F:ghi:k:K:mMnNOo:Pp:rRSs:t:T:vx:z"
+    } else {
+        "a:AdD:eqf:F:ghi:k:K:mMnNOo:Pp:rRs:t:T:vx:z"
+    };
+    let (flags, rest) = match getopt(&args, letters) {
         Ok(parsed) => parsed,
         Err(error) => {
             let text = error.text("pfctl");
@@ -250,7 +262,7 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
                 call.warn(format_args!("Anchor '{anchor}' not found."));
             }
         }
-        "info" | "Running" => info(call, pf),
+        "info" | "Running" => info(call, state),
         "Interfaces" => {
             call.say("all");
             for interface in &state.running.interfaces {
@@ -261,23 +273,13 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
             }
         }
         "timeouts" => {
-            for (name, value) in [
-                ("tcp.first", "120s"),
-                ("tcp.opening", "30s"),
-                ("tcp.established", "86400s"),
-                ("tcp.closing", "900s"),
-                ("tcp.finwait", "45s"),
-                ("udp.first", "60s"),
-                ("icmp.first", "20s"),
-                ("interval", "10s"),
-            ] {
-                call.say(format_args!("{name:<20} {value:>10}"));
+            for (name, value) in timeouts(state.kept.major) {
+                let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
+                call.say(format_args!("{name:<20} {number:>10}{unit}"));
             }
         }
         "memory" => {
-            for (name, value) in
-                [("states", 100_000), ("src-nodes", 10_000), ("frags", 5000), ("table-entries", 200_000)]
-            {
+            for (name, value) in limits(state) {
                 call.say(format_args!("{name:<13} hard limit {value:>8}"));
             }
         }
@@ -287,23 +289,94 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
             }
         }
         "all" => {
-            call.say("TRANSLATION RULES:");
-            for line in &rules.translation {
-                call.say(line);
+            if !rules.translation.is_empty() {
+                call.say("TRANSLATION RULES:");
+                for line in &rules.translation {
+                    call.say(line);
+                }
+                call.say("");
             }
-            call.say("\nFILTER RULES:");
+            call.say("FILTER RULES:");
             for line in rules.scrub.iter().chain(&rules.filter) {
                 call.say(line);
             }
             call.say("\nINFO:");
-            info(call, pf);
+            info(call, state);
         }
         _ => {}
     }
     Ok(())
 }
 
-fn info(call: &mut Call, pf: &Pf) {
+/// pf's timeouts as a kernel has them at first, in pfctl's order.
+fn timeouts(major: u32) -> Vec<(&'static str, &'static str)> {
+    let sctp = [
+        ("sctp.first", "120s"),
+        ("sctp.opening", "30s"),
+        ("sctp.established", "86400s"),
+        ("sctp.closing", "900s"),
+        ("sctp.closed", "90s"),
+    ];
+    let tcp = [
+        ("tcp.first", "120s"),
+        ("tcp.opening", "30s"),
+        ("tcp.established", "86400s"),
+        ("tcp.closing", "900s"),
+        ("tcp.finwait", "45s"),
+        ("tcp.closed", "90s"),
+        ("tcp.tsdiff", "30s"),
+    ];
+    let rest = [
+        ("udp.first", "60s"),
+        ("udp.single", "30s"),
+        ("udp.multiple", "60s"),
+        ("icmp.first", "20s"),
+        ("icmp.error", "10s"),
+        ("other.first", "60s"),
+        ("other.single", "30s"),
+        ("other.multiple", "60s"),
+        ("frag", if major >= 14 { "60s" } else { "30s" }),
+        ("interval", "10s"),
+        ("adaptive.start", "60000 states"),
+        ("adaptive.end", "120000 states"),
+        ("src.track", "0s"),
+    ];
+    let sctp = if major >= 14 { &sctp[..] } else { &[] };
+    tcp.iter().chain(sctp).chain(&rest).copied().collect()
+}
+
+/// pf's limits; those of anchors come with a release, and are gone once options were loaded without them.
+fn limits(state: &State) -> Vec<(&'static str, u32)> {
+    let mut limits = vec![("states", 100_000), ("src-nodes", 10_000), ("frags", 5000), ("table-entries", 200_000)];
+    if state.kept.major >= NETLINK_SINCE {
+        let anchors = if state.running.pf.options_loaded { 0 } else { 512 };
+        limits.extend([("anchors", anchors), ("eth-anchors", anchors)]);
+    }
+    limits
+}
+
+/// What pf counts, in pfctl's order.
+const COUNTERS: [&str; 16] = [
+    "match",
+    "bad-offset",
+    "fragment",
+    "short",
+    "normalize",
+    "memory",
+    "bad-timestamp",
+    "congestion",
+    "ip-option",
+    "proto-cksum",
+    "state-mismatch",
+    "state-insert",
+    "state-limit",
+    "src-limit",
+    "synproxy",
+    "map-failed",
+];
+
+fn info(call: &mut Call, state: &State) {
+    let pf = &state.running.pf;
     let age = (now() - pf.since).max(0);
     let status = if pf.enabled { "Enabled" } else { "Disabled" };
     let since = if pf.since == 0 {
@@ -313,15 +386,14 @@ fn info(call: &mut Call, pf: &Pf) {
     };
     call.say(format_args!("{:<44}{:>15}\n", format!("Status: {status}{since}"), "Debug: Urgent"));
     call.say("State Table                          Total             Rate");
-    for name in ["current entries", "searches", "inserts", "removals"] {
-        let rate = if name == "current entries" { "" } else { "            0.0/s" };
-        call.say(format_args!("  {name:<25} {:>14}{rate}", 0));
+    let line = |call: &mut Call, name: &str, rate: &str| call.say(format_args!("  {name:<25} {:>14} {rate:>14}", 0));
+    line(call, "current entries", "");
+    for name in ["searches", "inserts", "removals"] {
+        line(call, name, "0.0/s");
     }
     call.say("Counters");
-    for name in
-        ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option"]
-    {
-        call.say(format_args!("  {name:<25} {:>14}            0.0/s", 0));
+    for name in COUNTERS.iter().chain((state.kept.major >= NETLINK_SINCE).then_some(&"translate")) {
+        line(call, name, "0.0/s");
     }
 }
 
@@ -401,7 +473,7 @@ fn table_command(call: &mut Call, table: &str, command: &str, addresses: &[Strin
         "kill" => {
             call.machine.change(|state| state.running.pf.tables.remove(table))?;
         }
-        _ => return Err(Failure::new(1, USAGE)),
+        _ => return Err(Failure::new(1, usage_text(state.kept.major))),
     }
     Ok(())
 }
@@ -523,6 +595,7 @@ pub(crate) fn apply(pf: &mut Pf, anchor: &str, parsed: Parsed, (translation, fil
         pf.anchors.insert(path, rules);
     }
     if anchor.is_empty() {
+        pf.options_loaded = true;
         pf.skip = parsed.skip;
         for (name, addresses) in parsed.tables {
             pf.tables.insert(name, addresses);

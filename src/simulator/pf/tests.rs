@@ -98,7 +98,7 @@ fn what_pf_takes_is_taken() {
         "anchor \"a\" in on em0 {\n  pass in\n\n  anchor {\n    block\n  }\n}\nanchor \"b/c\"\nload anchor x from \"/etc/x\"\n",
         "altq on em0 cbq bandwidth 100Mb queue { std ssh }\nqueue std bandwidth 10% cbq(default red)\nqueue ssh priority 7 { bulk }\nqueue bulk\npass queue (std, ssh)\n",
         "pass from 10.0.0.1 - 10.0.0.9 to { any, 1.2.3.4 } \\\n  keep state # and so on \\\n still a comment\npass 'in'\n",
-        "pass from fe80::1%em0 to em0:broadcast\npass from (em0:network)/24 to (em0:0)\npass from nas\n",
+        "pass from fe80::1%em0\npass to em0:broadcast\npass from (em0:network)/24 to (em0:0)\npass from nas\n",
         "pass from any os { \"Linux\" FreeBSD } to any\npass fragment\npass allow-opts\npass proto { 6 17 } to port 53\n",
         "set syncookies adaptive (start 25%, end 12%)\nset hostid 0x1\nset debug urgent\nset keepcounters\nset reassemble yes no-df\n",
     ] {
