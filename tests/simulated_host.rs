@@ -316,18 +316,70 @@ fn a_bridge_over_the_hosts_own_network_steals_its_route() {
 }
 
 #[test]
-fn freebsd_15_refuses_a_bridge_member_with_an_address() {
+fn freebsd_15_refuses_a_bridge_member_with_an_address_when_told_to() {
     let host = Host::new(Scenario::Default);
     host.out("simctl release 15.0-RELEASE");
     host.out("simctl reboot");
     host.append("/usr/local/etc/pot/pot.conf", "POT_NETWORK_STACK=ipv6\n");
     host.out("pot init -m");
+    assert_eq!(host.error("sysctl net.link.bridge.member_ifaddrs").0, 1, "it comes with the module");
+    host.out("kldload if_bridge");
+    assert_eq!(host.out("sysctl -n net.link.bridge.member_ifaddrs"), "1\n");
+    host.out("sysctl net.link.bridge.member_ifaddrs=0");
     let answer = host.run(&["pot", "vnet-start"]);
     assert_eq!(answer.status, 0, "pot forgets about it");
     assert!(answer.err.contains("BRDGADD em0: Invalid argument"), "{}", answer.err);
     host.out("sysctl net.link.bridge.member_ifaddrs=1");
     host.out("ifconfig bridge0 addm em0");
     assert!(host.out("ifconfig bridge0").contains("\tmember: em0 "));
+}
+
+#[test]
+fn pfctl_of_freebsd_15_judges_no_file_while_pf_is_not_loaded() {
+    let netlink = (1, "pfctl: Failed to open netlink: Bad file descriptor\n".to_owned());
+    let host = Host::new(Scenario::Default);
+    host.write("/tmp/good.conf", "pass\n");
+    host.write("/tmp/bad.conf", "pass frm any\n");
+    host.out("simctl release 14");
+    host.out("simctl reboot");
+    assert_eq!(host.out("pfctl -nf /tmp/good.conf"), "");
+    assert_eq!(host.error("pfctl -nf /tmp/bad.conf").0, 1);
+    host.out("simctl release 15");
+    host.out("simctl reboot");
+    assert_eq!(host.out("freebsd-version -k"), "15.0-RELEASE\n");
+    for line in ["pfctl -nf /tmp/good.conf", "pfctl -nvf /tmp/good.conf", "pfctl -nf /tmp/bad.conf", "pfctl -nf /none"]
+    {
+        assert_eq!(host.error(line), netlink, "{line}");
+    }
+    assert_eq!(host.error("pfctl -s info"), (1, "pfctl: /dev/pf: No such file or directory\n".into()));
+    host.out("kldload -n pf");
+    host.out("pfctl -nf /tmp/good.conf");
+    assert_eq!(host.error("pfctl -nf /tmp/bad.conf").1.lines().next(), Some("/tmp/bad.conf:1: syntax error"));
+    assert!(host.error("pfctl -nf /none").1.starts_with("pfctl: pushfile: /none: No such file or directory\n"));
+}
+
+#[test]
+fn pfctl_says_of_an_anchor_that_does_not_exist_what_its_release_says() {
+    let host = Host::new(Scenario::Default);
+    for (release, status) in
+        [("14", "pfctl: DIOCGETRULESETS: No such file or directory\n"), ("15", "pfctl: Anchor does not exist.\n")]
+    {
+        host.out(&format!("simctl release {release}"));
+        host.out("simctl reboot");
+        host.out("kldload -n pf");
+        assert_eq!(host.error("pfctl -s Anchors -a pot-rdr"), (1, status.into()), "{release}");
+        for line in ["pfctl -s nat -a pot-nat", "pfctl -a pot-rdr/* -s nat"] {
+            let answer = host.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!((answer.status, answer.out.as_str()), (0, ""), "{release}: {line}");
+            assert_eq!(answer.err, "pfctl: DIOCGETRULES: Invalid argument\n", "{release}: {line}");
+        }
+        host.write("/etc/pf.conf", "nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n");
+        host.out("pfctl -f /etc/pf.conf");
+        for line in ["pfctl -s nat -a pot-nat", "pfctl -a pot-rdr/* -s nat"] {
+            let answer = host.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!((answer.status, answer.out + &answer.err), (0, String::new()), "{release}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn start_network(state: &mut State, machine: &Machine) {
 }
 
 fn load(state: &mut State, anchor: &str, rules: &str) {
-    let parsed = super::pf_rules::parse(state, &|_| None, anchor, rules, &[]);
+    let parsed = super::pf::parse(state, &|_| None, anchor, rules.as_bytes(), &[]);
     pfctl::apply(&mut state.running.pf, anchor, parsed, (true, true));
 }
 

@@ -85,6 +85,10 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
     let Some((name, words)) = rest.split_first() else { return Ok(1) };
     let words = words.to_vec();
     let state = call.machine.state()?;
+    if state.interface(name).is_none() && cloner(name) == Some(Kind::Bridge) {
+        // Looking for a bridge loads the module that makes them.
+        call.machine.change(load_bridges)?;
+    }
     if words.is_empty() || words.len() == 1 && is_family(&words[0]) {
         let Some(interface) = state.interface(name) else { return no_interface(name) };
         show(call, &state, interface, words.first().map(String::as_str), format);
@@ -129,6 +133,16 @@ fn cloner(name: &str) -> Option<Kind> {
         "tap" => Kind::Ether,
         _ => return None,
     })
+}
+
+/// Loads if_bridge and what it needs.
+fn load_bridges(state: &mut State) {
+    for module in ["if_bridge", "bridgestp"] {
+        if !state.has_module(module) {
+            state.running.modules.push(module.to_owned());
+        }
+    }
+    super::kernel::bridge_sysctls(state);
 }
 
 /// Makes an interface; the name that it got.
@@ -182,6 +196,9 @@ pub(crate) fn create(state: &mut State, wanted: &str) -> Result<String, String> 
             up: kind == Kind::Loopback,
             ..Interface::default()
         });
+    }
+    if kind == Kind::Bridge {
+        load_bridges(state);
     }
     Ok(if kind == Kind::Epair { format!("{base}{unit}a") } else { format!("{base}{unit}") })
 }
@@ -654,7 +671,7 @@ fn route_get(call: &mut Call, state: &State, target: &str) -> Outcome {
     if target == "default" || target == "0.0.0.0" {
         let Some((gateway, interface)) = default_route(state) else { return missing() };
         let mtu = state.interface(interface).map_or(1500, |interface| interface.mtu);
-        call.say("   route to: default\ndestination: default\n       mask: default");
+        call.say("   route to: 0.0.0.0\ndestination: 0.0.0.0\n       mask: 0.0.0.0");
         call.say(format_args!("    gateway: {gateway}\n        fib: 0\n  interface: {interface}"));
         call.say("      flags: <UP,GATEWAY,DONE,STATIC>");
         call.say(" recvpipe  sendpipe  ssthresh  rtt,msec    mtu        weight    expire");
@@ -665,6 +682,7 @@ fn route_get(call: &mut Call, state: &State, target: &str) -> Outcome {
         return Err(Failure::new(1, format!("route: bad address: {target}")));
     };
     call.say(format_args!("   route to: {address}"));
+    let mtu = if own(state, address) { 16384 } else { 1500 };
     if own(state, address) {
         call.say(format_args!("destination: {address}\n        fib: 0\n  interface: lo0"));
         call.say("      flags: <UP,HOST,DONE,STATIC,PINNED>");
@@ -677,13 +695,13 @@ fn route_get(call: &mut Call, state: &State, target: &str) -> Outcome {
         ));
         call.say("      flags: <UP,DONE,PINNED>");
     } else if let Some((gateway, interface)) = default_route(state) {
-        call.say(format_args!("destination: default\n       mask: default\n    gateway: {gateway}\n        fib: 0\n  interface: {interface}"));
+        call.say(format_args!("destination: 0.0.0.0\n       mask: 0.0.0.0\n    gateway: {gateway}\n        fib: 0\n  interface: {interface}"));
         call.say("      flags: <UP,GATEWAY,DONE,STATIC>");
     } else {
         return missing();
     }
     call.say(" recvpipe  sendpipe  ssthresh  rtt,msec    mtu        weight    expire");
-    call.say("       0         0         0         0      1500         1         0 ");
+    call.say(format_args!("       0         0         0         0     {mtu:>5}         1         0 "));
     Ok(0)
 }
 
@@ -701,12 +719,30 @@ pub(crate) fn netstat(call: &mut Call) -> Outcome {
         return Err(Failure::new(1, "netstat: only -r is simulated"));
     }
     let state = call.machine.state()?;
+    if value_of(&flags, 'f') == Some("link") {
+        // There are no routes by hardware addresses; before 14 that was an error.
+        if state.kept.major >= 14 {
+            call.say("Routing tables");
+            return Ok(0);
+        }
+        return Err(Failure::new(71, "netstat: sysctl: net.route.0.18.dump.0: Invalid argument"));
+    }
     call.say("Routing tables");
+    let flags_width = if state.kept.major >= 15 { 10 } else { 8 };
     if !has(&flags, '6') && value_of(&flags, 'f') != Some("inet6") {
         call.say("\nInternet:");
-        call.say(format_args!("{:<18} {:<18} {:<8} {:>8} {}", "Destination", "Gateway", "Flags", "Netif", "Expire"));
+        call.say(format_args!(
+            "{:<18} {:<18} {:<flags_width$} {:>8} {}",
+            "Destination", "Gateway", "Flags", "Netif", "Expire"
+        ));
         if let Some((gateway, interface)) = default_route(&state) {
-            call.say(format_args!("{:<18} {:<18} {:<8} {:>8}", "default", gateway.to_string(), "UGS", interface));
+            call.say(format_args!(
+                "{:<18} {:<18} {:<flags_width$} {:>8}",
+                "default",
+                gateway.to_string(),
+                "UGS",
+                interface
+            ));
         }
         let mut lines: Vec<(Ipv4Addr, String)> = Vec::new();
         for (net, interface, _) in connected(&state) {
@@ -714,17 +750,24 @@ pub(crate) fn netstat(call: &mut Call) -> Outcome {
                 let link = format!("link#{}", interface.index);
                 lines.push((
                     net.network(),
-                    format!("{:<18} {:<18} {:<8} {:>8}", net.to_string(), link, "U", interface.name),
+                    format!("{:<18} {:<18} {:<flags_width$} {:>8}", net.to_string(), link, "U", interface.name),
                 ));
             }
         }
         for interface in visible(&state).filter(|interface| interface.up) {
             for inet in &interface.inet {
                 let flags = if interface.kind == Kind::Loopback { "UH" } else { "UHS" };
-                let link = state.interface("lo0").map_or(1, |lo| lo.index);
+                // Before 14 the route to an own address names its own interface's link.
+                let lo0 = state.interface("lo0").map_or(1, |lo| lo.index);
+                let link = if state.kept.major < 14 { interface.index } else { lo0 };
                 lines.push((
                     inet.address,
-                    format!("{:<18} {:<18} {flags:<8} {:>8}", inet.address.to_string(), format!("link#{link}"), "lo0"),
+                    format!(
+                        "{:<18} {:<18} {flags:<flags_width$} {:>8}",
+                        inet.address.to_string(),
+                        format!("link#{link}"),
+                        "lo0"
+                    ),
                 ));
             }
         }
@@ -735,8 +778,11 @@ pub(crate) fn netstat(call: &mut Call) -> Outcome {
     }
     if !has(&flags, '4') && value_of(&flags, 'f') != Some("inet") {
         call.say("\nInternet6:");
-        call.say(format_args!("{:<33} {:<29} {:<8} {:>8} {}", "Destination", "Gateway", "Flags", "Netif", "Expire"));
-        call.say(format_args!("{:<33} {:<29} {:<8} {:>8}", "::1", "link#2", "UHS", "lo0"));
+        call.say(format_args!(
+            "{:<33} {:<29} {:<flags_width$} {:>8} {}",
+            "Destination", "Gateway", "Flags", "Netif", "Expire"
+        ));
+        call.say(format_args!("{:<33} {:<29} {:<flags_width$} {:>8}", "::1", "link#2", "UHS", "lo0"));
     }
     Ok(0)
 }
@@ -759,7 +805,11 @@ pub(crate) fn ping(call: &mut Call) -> Outcome {
     let count: u64 = value_of(&flags, 'c').and_then(|text| text.parse().ok()).unwrap_or(1).clamp(1, 100);
     let state = call.machine.state()?;
     let Ok(IpAddr::V4(address)) = host.parse::<IpAddr>() else {
-        return Err(Failure::new(68, format!("ping: cannot resolve {host}: Unknown host")));
+        return Err(match state.kept.major {
+            15.. => Failure::new(68, format!("ping: cannot resolve {host}: Name does not resolve")),
+            14 => Failure::new(68, format!("ping: cannot resolve {host}: Unknown host")),
+            _ => Failure::new(1, "ping: Unknown host"),
+        });
     };
     // The host's own addresses and those of running jails answer, and the router; nothing else exists here.
     let jail = state.running.jails.iter().any(|jail| jail.addresses.iter().any(|known| known == host));

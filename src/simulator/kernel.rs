@@ -270,9 +270,6 @@ fn kernel_values(state: &State) -> BTreeMap<String, String> {
     if !virtual_machine {
         values.remove("hw.vtnet.lro_disable");
     }
-    if kept.major == 15 {
-        values.insert("net.link.bridge.member_ifaddrs".into(), "0".into());
-    }
     values
 }
 
@@ -411,10 +408,24 @@ fn make_device(machine: &Machine) {
     }
 }
 
+/// What if_bridge brings along: 15 alone asks whether a member may have an address, and says yes unless told otherwise.
+pub(crate) fn bridge_sysctls(state: &mut State) {
+    if state.kept.major == 15 {
+        state.running.sysctls.entry("net.link.bridge.member_ifaddrs".into()).or_insert_with(|| "1".into());
+    }
+}
+
 pub(crate) fn load_module(state: &mut State, machine: &Machine, module: &str) {
     let name = module.trim_end_matches(".ko");
     if !state.has_module(name) {
         state.running.modules.push(name.to_owned());
+        if name == "pf" && state.kept.major >= 14 {
+            state.running.pf.since = now();
+        }
+    }
+    if name == "if_bridge" {
+        load_module(state, machine, "bridgestp");
+        bridge_sysctls(state);
     }
     if name == "pf" {
         make_device(machine);
@@ -527,22 +538,26 @@ pub(crate) fn kldstat(call: &mut Call) -> Outcome {
             call.warn(format_args!("kldstat: can't find module {name}: No such file or directory"));
         }
         if found && !has(&flags, 'q') {
-            call.say("Id  Refs Name");
-            call.say(format_args!("  1    1 {name}"));
+            let at = state.running.modules.iter().position(|module| module == name.trim_end_matches(".ko"));
+            call.say(if has(&flags, 'm') { "Id  Refs Name" } else { "Id Refs Address                Size Name" });
+            call.say(kldstat_line(at.unwrap_or_default(), name.trim_end_matches(".ko"), has(&flags, 'm')));
         }
         return Ok(u8::from(!found));
     }
     call.say("Id Refs Address                Size Name");
     for (at, module) in state.running.modules.iter().enumerate() {
-        let file = if module == "kernel" { module.clone() } else { format!("{module}.ko") };
-        call.say(format_args!(
-            "{:>2}    1 0xffffffff8{:07x} {:>9x} {file}",
-            at + 1,
-            0x20_0000 + at * 0x5_0000,
-            0x1_d2a8 + at * 0x1000
-        ));
+        call.say(kldstat_line(at, module, false));
     }
     Ok(0)
+}
+
+/// A module's line: by its file, or by its name.
+fn kldstat_line(at: usize, module: &str, by_name: bool) -> String {
+    if by_name {
+        return format!("{:>3}    1 {module}", at + 1);
+    }
+    let file = if module == "kernel" { module.to_owned() } else { format!("{module}.ko") };
+    format!("{:>2}    1 0xffffffff8{:07x} {:>8x} {file}", at + 1, 0x20_0000 + at * 0x5_0000, 0x1_d2a8 + at * 0x1000)
 }
 
 pub(crate) fn uname(call: &mut Call) -> Outcome {
@@ -645,6 +660,10 @@ pub(crate) fn jls(call: &mut Call) -> Outcome {
     if let Some(wanted) = value_of(&flags, 'j') {
         jails.retain(|jail| jail.name == wanted || jail.jid.to_string() == wanted);
         if jails.is_empty() {
+            // The head stands there already when the jail turns out not to be.
+            if names.is_empty() && !json && !has(&flags, 'n') && !has(&flags, 's') {
+                call.say("   JID  IP Address      Hostname                      Path");
+            }
             return Err(Failure::new(1, format!("jls: jail \"{wanted}\" not found")));
         }
     }

@@ -15,7 +15,7 @@ mod interfaces;
 mod kernel;
 mod machine;
 mod packages;
-mod pf_rules;
+mod pf;
 mod pfctl;
 mod pot;
 mod pot_settings;

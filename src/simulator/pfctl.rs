@@ -4,18 +4,37 @@ use std::collections::BTreeSet;
 
 use super::call::{Call, Failure, Outcome, getopt, has, value_of};
 use super::machine::{Machine, now};
-use super::pf_rules::{Parsed, parse, with_numbers};
+use super::pf::{Parsed, parse, with_numbers};
 use super::state::{Pf, State};
 
-const USAGE: &str = "usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]";
+/// What wrong usage is answered with; 15 has one letter more.
+fn usage_text(major: u32) -> String {
+    let letters = if major >= NETLINK_SINCE { "PqRSrvz" } else { "PqRrvz" };
+    format!(
+        "usage: pfctl [-AdeghMmNnO{letters}] [-a anchor] [-D macro=value] [-F modifier]\n\t[-f file] [-i interface] [-K host | network]\n\t[-k host | network | gateway | label | id] [-o level] [-p device]\n\t[-s modifier] [-t table -T command [address ...]] [-x level]"
+    )
+}
+
+/// Since this release pfctl speaks to the kernel by netlink and opens it before all else: with `-n`, too, it judges
+/// nothing while pf is not loaded.
+const NETLINK_SINCE: u32 = 15;
+
+/// Since this release there are rules for Ethernet, with anchors of their own.
+const ETHERNET_SINCE: u32 = 14;
 
 pub(crate) fn pfctl(call: &mut Call) -> Outcome {
     let args = std::mem::take(&mut call.args);
+    let major = call.machine.state()?.kept.major;
     let usage = |call: &mut Call| -> Outcome {
-        call.warn(USAGE);
+        call.warn(usage_text(major));
         Ok(1)
     };
-    let (flags, rest) = match getopt(&args, "a:AdD:eqf:F:ghi:k:K:mMnNOo:Pp:rRs:S:t:T:vx:z") {
+    let letters = if major >= NETLINK_SINCE {
+        "a:AdD:eqf:F:ghi:k:K:mMnNOo:Pp:rRSs:t:T:vx:z"
+    } else {
+        "a:AdD:eqf:F:ghi:k:K:mMnNOo:Pp:rRs:t:T:vx:z"
+    };
+    let (flags, rest) = match getopt(&args, letters) {
         Ok(parsed) => parsed,
         Err(error) => {
             let text = error.text("pfctl");
@@ -55,10 +74,17 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
     };
     let quiet = has(&flags, 'q');
     let only_check = has(&flags, 'n');
-    let anchor = value_of(&flags, 'a').unwrap_or_default().trim_matches('/').to_owned();
+    let anchor = value_of(&flags, 'a').unwrap_or_default().trim_matches('/');
+    // `NAME/*` is NAME and all that its rules call.
+    let anchor = anchor.strip_suffix("/*").unwrap_or(anchor).to_owned();
     let state = call.machine.state()?;
-    if !only_check && !state.has_module("pf") {
-        return Err(Failure::new(1, "pfctl: /dev/pf: No such file or directory"));
+    if !state.has_module("pf") {
+        if !only_check {
+            return Err(Failure::new(1, "pfctl: /dev/pf: No such file or directory"));
+        }
+        if state.kept.major >= NETLINK_SINCE {
+            return Err(Failure::new(1, "pfctl: Failed to open netlink: Bad file descriptor"));
+        }
     }
     let changes = has(&flags, 'd') || has(&flags, 'e') || has(&flags, 'f') || clear.is_some();
     let level = state.running.sysctls.get("kern.securelevel").and_then(|text| text.parse::<i32>().ok());
@@ -86,7 +112,7 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
                     }
                 }
             }
-            show_it(call, &shown, what, &anchor, has(&flags, 'v'));
+            show_it(call, &shown, what, &anchor, has(&flags, 'v'))?;
         }
         if let Some(what) = clear {
             let said = call.machine.change(|state| flush(&mut state.running.pf, what, &anchor))?;
@@ -104,7 +130,10 @@ pub(crate) fn pfctl(call: &mut Call) -> Outcome {
         }
     }
     if let Some(file) = value_of(&flags, 'f') {
-        load(call, &state, file, &anchor, only_check, has(&flags, 'v'), &flags)?;
+        let status = load(call, &state, file, &anchor, only_check, has(&flags, 'v'), &flags)?;
+        if status != 0 {
+            return Ok(status);
+        }
     }
     if !only_check && has(&flags, 'e') {
         let done = call.machine.change(|state| {
@@ -176,9 +205,20 @@ pub(crate) fn existing_anchors(pf: &Pf) -> BTreeSet<String> {
     names
 }
 
-fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bool) {
+fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bool) -> Result<(), Failure> {
     let pf = &state.running.pf;
     let empty = super::state::RuleSet::default();
+    if !anchor.is_empty() && !existing_anchors(pf).contains(anchor) {
+        let new_words = state.kept.major >= NETLINK_SINCE;
+        match what {
+            "Anchors" if new_words => return Err(Failure::new(1, "pfctl: Anchor does not exist.")),
+            "Anchors" => return Err(Failure::new(1, "pfctl: DIOCGETRULESETS: No such file or directory")),
+            "rules" | "labels" if new_words => call.warn("pfctl: Anchor does not exist."),
+            // These are warnings: the status stays 0.
+            "nat" | "rules" | "labels" => call.warn("pfctl: DIOCGETRULES: Invalid argument"),
+            _ => {}
+        }
+    }
     let rules = if anchor.is_empty() { &pf.main } else { pf.anchors.get(anchor).unwrap_or(&empty) };
     match what {
         "nat" => {
@@ -217,8 +257,12 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
                     call.say(format_args!("  {name}"));
                 }
             }
+            if !anchor.is_empty() && state.kept.major >= ETHERNET_SINCE {
+                // No anchor among the rules for Ethernet has that name.
+                call.warn(format_args!("Anchor '{anchor}' not found."));
+            }
         }
-        "info" | "Running" => info(call, pf),
+        "info" | "Running" => info(call, state),
         "Interfaces" => {
             call.say("all");
             for interface in &state.running.interfaces {
@@ -229,23 +273,13 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
             }
         }
         "timeouts" => {
-            for (name, value) in [
-                ("tcp.first", "120s"),
-                ("tcp.opening", "30s"),
-                ("tcp.established", "86400s"),
-                ("tcp.closing", "900s"),
-                ("tcp.finwait", "45s"),
-                ("udp.first", "60s"),
-                ("icmp.first", "20s"),
-                ("interval", "10s"),
-            ] {
-                call.say(format_args!("{name:<20} {value:>10}"));
+            for (name, value) in timeouts(state.kept.major) {
+                let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
+                call.say(format_args!("{name:<20} {number:>10}{unit}"));
             }
         }
         "memory" => {
-            for (name, value) in
-                [("states", 100_000), ("src-nodes", 10_000), ("frags", 5000), ("table-entries", 200_000)]
-            {
+            for (name, value) in limits(state) {
                 call.say(format_args!("{name:<13} hard limit {value:>8}"));
             }
         }
@@ -255,22 +289,94 @@ fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bo
             }
         }
         "all" => {
-            call.say("TRANSLATION RULES:");
-            for line in &rules.translation {
-                call.say(line);
+            if !rules.translation.is_empty() {
+                call.say("TRANSLATION RULES:");
+                for line in &rules.translation {
+                    call.say(line);
+                }
+                call.say("");
             }
-            call.say("\nFILTER RULES:");
+            call.say("FILTER RULES:");
             for line in rules.scrub.iter().chain(&rules.filter) {
                 call.say(line);
             }
             call.say("\nINFO:");
-            info(call, pf);
+            info(call, state);
         }
         _ => {}
     }
+    Ok(())
 }
 
-fn info(call: &mut Call, pf: &Pf) {
+/// pf's timeouts as a kernel has them at first, in pfctl's order.
+fn timeouts(major: u32) -> Vec<(&'static str, &'static str)> {
+    let sctp = [
+        ("sctp.first", "120s"),
+        ("sctp.opening", "30s"),
+        ("sctp.established", "86400s"),
+        ("sctp.closing", "900s"),
+        ("sctp.closed", "90s"),
+    ];
+    let tcp = [
+        ("tcp.first", "120s"),
+        ("tcp.opening", "30s"),
+        ("tcp.established", "86400s"),
+        ("tcp.closing", "900s"),
+        ("tcp.finwait", "45s"),
+        ("tcp.closed", "90s"),
+        ("tcp.tsdiff", "30s"),
+    ];
+    let rest = [
+        ("udp.first", "60s"),
+        ("udp.single", "30s"),
+        ("udp.multiple", "60s"),
+        ("icmp.first", "20s"),
+        ("icmp.error", "10s"),
+        ("other.first", "60s"),
+        ("other.single", "30s"),
+        ("other.multiple", "60s"),
+        ("frag", if major >= 14 { "60s" } else { "30s" }),
+        ("interval", "10s"),
+        ("adaptive.start", "60000 states"),
+        ("adaptive.end", "120000 states"),
+        ("src.track", "0s"),
+    ];
+    let sctp = if major >= 14 { &sctp[..] } else { &[] };
+    tcp.iter().chain(sctp).chain(&rest).copied().collect()
+}
+
+/// pf's limits; those of anchors come with a release, and are gone once options were loaded without them.
+fn limits(state: &State) -> Vec<(&'static str, u32)> {
+    let mut limits = vec![("states", 100_000), ("src-nodes", 10_000), ("frags", 5000), ("table-entries", 200_000)];
+    if state.kept.major >= NETLINK_SINCE {
+        let anchors = if state.running.pf.options_loaded { 0 } else { 512 };
+        limits.extend([("anchors", anchors), ("eth-anchors", anchors)]);
+    }
+    limits
+}
+
+/// What pf counts, in pfctl's order.
+const COUNTERS: [&str; 16] = [
+    "match",
+    "bad-offset",
+    "fragment",
+    "short",
+    "normalize",
+    "memory",
+    "bad-timestamp",
+    "congestion",
+    "ip-option",
+    "proto-cksum",
+    "state-mismatch",
+    "state-insert",
+    "state-limit",
+    "src-limit",
+    "synproxy",
+    "map-failed",
+];
+
+fn info(call: &mut Call, state: &State) {
+    let pf = &state.running.pf;
     let age = (now() - pf.since).max(0);
     let status = if pf.enabled { "Enabled" } else { "Disabled" };
     let since = if pf.since == 0 {
@@ -280,15 +386,14 @@ fn info(call: &mut Call, pf: &Pf) {
     };
     call.say(format_args!("{:<44}{:>15}\n", format!("Status: {status}{since}"), "Debug: Urgent"));
     call.say("State Table                          Total             Rate");
-    for name in ["current entries", "searches", "inserts", "removals"] {
-        let rate = if name == "current entries" { "" } else { "            0.0/s" };
-        call.say(format_args!("  {name:<25} {:>14}{rate}", 0));
+    let line = |call: &mut Call, name: &str, rate: &str| call.say(format_args!("  {name:<25} {:>14} {rate:>14}", 0));
+    line(call, "current entries", "");
+    for name in ["searches", "inserts", "removals"] {
+        line(call, name, "0.0/s");
     }
     call.say("Counters");
-    for name in
-        ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option"]
-    {
-        call.say(format_args!("  {name:<25} {:>14}            0.0/s", 0));
+    for name in COUNTERS.iter().chain((state.kept.major >= NETLINK_SINCE).then_some(&"translate")) {
+        line(call, name, "0.0/s");
     }
 }
 
@@ -368,16 +473,21 @@ fn table_command(call: &mut Call, table: &str, command: &str, addresses: &[Strin
         "kill" => {
             call.machine.change(|state| state.running.pf.tables.remove(table))?;
         }
-        _ => return Err(Failure::new(1, USAGE)),
+        _ => return Err(Failure::new(1, usage_text(state.kept.major))),
     }
     Ok(())
+}
+
+/// What pfctl says of a rule file that is not there.
+fn no_such_file(state: &State, file: &str) -> String {
+    let place = if state.kept.major >= NETLINK_SINCE { "pushfile: " } else { "" };
+    format!("pfctl: {place}{file}: No such file or directory")
 }
 
 /// Reads a rule file of the host; includes are read from the root, too.
 pub(crate) fn read_rules(machine: &Machine, state: &State, file: &str, given: &[(String, String)]) -> Option<Parsed> {
     let text = std::fs::read(machine.path(file)).ok()?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let read = |path: &str| std::fs::read_to_string(machine.path(path)).ok();
+    let read = |path: &str| std::fs::read(machine.path(path)).ok();
     Some(parse(state, &read, file, &text, given))
 }
 
@@ -389,18 +499,18 @@ fn load(
     only_check: bool,
     verbose: bool,
     flags: &[super::call::Flag],
-) -> Result<(), Failure> {
+) -> Outcome {
     let given: Vec<(String, String)> = flags
         .iter()
         .filter(|flag| flag.letter == 'D')
-        .filter_map(|flag| flag.value.split_once('='))
+        .filter_map(|flag| flag.value.rsplit_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let machine = call.machine.clone();
     let parsed = if file == "-" || file == "/dev/stdin" {
         let text = Call::stdin();
-        let read = |path: &str| std::fs::read_to_string(machine.path(path)).ok();
-        parse(state, &read, "stdin", &text, &given)
+        let read = |path: &str| std::fs::read(machine.path(path)).ok();
+        parse(state, &read, "stdin", text.as_bytes(), &given)
     } else {
         match read_rules(&machine, state, file, &given) {
             Some(parsed) => parsed,
@@ -408,38 +518,47 @@ fn load(
                 return Err(Failure::new(
                     1,
                     format!(
-                        "pfctl: {file}: No such file or directory\npfctl: cannot open the main config file!: No such file or directory"
+                        "{}\npfctl: cannot open the main config file!: No such file or directory",
+                        no_such_file(state, file)
                     ),
                 ));
             }
         }
     };
+    if verbose {
+        for line in &parsed.said {
+            call.say(line);
+        }
+    }
     for error in &parsed.errors {
         call.warn(error);
     }
-    if !parsed.errors.is_empty() {
+    if parsed.failed && only_check {
+        return Ok(1);
+    }
+    if parsed.failed {
         return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
     }
     let what = value_filter(flags);
     if verbose {
-        for line in parsed.main.scrub.iter().chain(&parsed.main.translation).chain(&parsed.main.filter) {
+        for line in parsed.main.scrub.iter().chain(&parsed.main.translation).chain(&parsed.opened) {
             call.say(line);
         }
     }
     if only_check {
-        return Ok(());
+        return Ok(0);
     }
     let mut loads = Vec::new();
     for (name, path) in &parsed.loads {
         match read_rules(&machine, state, path, &[]) {
-            Some(found) if found.errors.is_empty() => loads.push((name.clone(), found.main)),
+            Some(found) if !found.failed => loads.push((name.clone(), found.main)),
             Some(found) => {
                 for error in &found.errors {
                     call.warn(error);
                 }
                 return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
             }
-            None => return Err(Failure::new(1, format!("pfctl: {path}: No such file or directory"))),
+            None => return Err(Failure::new(1, no_such_file(state, path))),
         }
     }
     call.machine.change(|state| {
@@ -448,7 +567,7 @@ fn load(
             state.running.pf.anchors.insert(name, rules);
         }
     })?;
-    Ok(())
+    Ok(0)
 }
 
 /// -N and -R load only the translation or only the filter rules.
@@ -476,6 +595,7 @@ pub(crate) fn apply(pf: &mut Pf, anchor: &str, parsed: Parsed, (translation, fil
         pf.anchors.insert(path, rules);
     }
     if anchor.is_empty() {
+        pf.options_loaded = true;
         pf.skip = parsed.skip;
         for (name, addresses) in parsed.tables {
             pf.tables.insert(name, addresses);

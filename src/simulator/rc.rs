@@ -358,12 +358,10 @@ pub(crate) fn service(call: &mut Call) -> Outcome {
     }
     let [name, verb, ..] = rest else { return usage(call) };
     let Some(service) = SERVICES.iter().filter(known).find(|service| service.name == name) else {
-        return Err(Failure::new(
-            1,
-            format!(
-                "{name} does not exist in /etc/rc.d or the local startup\ndirectories (/usr/local/etc/rc.d), or is not executable"
-            ),
+        call.say(format_args!(
+            "{name} does not exist in /etc/rc.d or the local startup\ndirectories (/usr/local/etc/rc.d), or is not executable"
         ));
+        return Ok(1);
     };
     let once = ["one", "force", "quiet", "fast"].iter().find(|prefix| {
         verb.strip_prefix(**prefix)
@@ -381,6 +379,13 @@ pub(crate) fn service(call: &mut Call) -> Outcome {
         let shown = service.enable;
         call.say(format_args!(
             "Cannot '{action}' {name}. Set {shown} to YES in /etc/rc.conf or use 'one{action}' instead of '{action}'."
+        ));
+        return Ok(0);
+    }
+    // 15 asks for no X_enable to tell a status.
+    if !enabled && action == "status" && service.name == "pf" && call.machine.state()?.kept.major < 15 {
+        call.say(format_args!(
+            "Cannot 'status' pf. Set pf_enable to YES in /etc/rc.conf or use 'onestatus' instead of 'status'."
         ));
         return Ok(0);
     }
@@ -536,7 +541,8 @@ fn pf_service(call: &mut Call, action: &str) -> Outcome {
             if !call.machine.state()?.has_module("pf") {
                 return Err(Failure::new(1, "pf.ko is not loaded"));
             }
-            Ok(call.run("pfctl", &["-s", "info"]))
+            call.run("pfctl", &["-s", "info"]);
+            Ok(u8::from(!call.machine.state()?.running.pf.enabled))
         }
         _ => Err(Failure::new(1, format!("/etc/rc.d/pf: unknown directive '{action}'."))),
     }
@@ -566,7 +572,7 @@ pub(crate) fn boot_pf(state: &mut State, machine: &Machine) {
     super::kernel::load_module(state, machine, "pf");
     let rules = value(machine, "pf_rules").unwrap_or_else(|| "/etc/pf.conf".to_owned());
     if let Some(parsed) = pfctl::read_rules(machine, state, &rules, &[])
-        && parsed.errors.is_empty()
+        && !parsed.failed
     {
         pfctl::apply(&mut state.running.pf, "", parsed, (true, true));
     }

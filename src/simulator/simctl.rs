@@ -7,7 +7,7 @@ const USAGE: &str = "usage: simctl fault TOOL missing|hang|slow [MS]|fail [STATU
        simctl fault pool-full POOL|full-at DATASET N|busy DATASET|pkg-locked|pkg-offline|pkg-not-bootstrapped|pkg-wants-more|addm-refused
        simctl faults | simctl clear
        simctl reboot
-       simctl release VERSION      (such as 15.0-RELEASE; in force after a reboot)
+       simctl release VERSION      (14, 15, 15.0-RELEASE …; the kernel's is in force after a reboot)
        simctl run-daemon SECONDS   (holds its output open)
        simctl state";
 
@@ -42,7 +42,12 @@ pub(crate) fn simctl(call: &mut Call) -> Outcome {
                 .and_then(|text| text.parse().ok())
                 .filter(|major| (9..100).contains(major))
                 .ok_or_else(|| Failure::new(2, format!("simctl: {version}: no release")))?;
-            let version = (*version).to_owned();
+            // A number alone is the newest of its line.
+            let version = match *version {
+                "14" => "14.3-RELEASE".to_owned(),
+                number if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("{number}.0-RELEASE"),
+                version => version.to_owned(),
+            };
             call.machine.change(|state| {
                 state.kept.major = major;
                 state.kept.userland.clone_from(&version);

@@ -26,7 +26,7 @@ pub(crate) fn getent(call: &mut Call) -> Outcome {
         text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()).collect();
     if keys.is_empty() {
         for line in lines {
-            call.say(line);
+            call.say(if file == "/etc/group" { line.strip_suffix(':').unwrap_or(line) } else { line });
         }
         return Ok(0);
     }
@@ -40,6 +40,8 @@ pub(crate) fn getent(call: &mut Call) -> Outcome {
             }
         });
         match found {
+            // A group without members is printed without the colon before them.
+            Some(line) if file == "/etc/group" => call.say(line.strip_suffix(':').unwrap_or(line)),
             Some(line) => call.say(line),
             None => status = 2,
         }
@@ -222,6 +224,35 @@ pub(crate) fn mount(call: &mut Call) -> Outcome {
     Ok(0)
 }
 
+/// What RACCT counts, in rctl's order.
+const RESOURCES: [&str; 25] = [
+    "cputime",
+    "datasize",
+    "stacksize",
+    "coredumpsize",
+    "memoryuse",
+    "memorylocked",
+    "maxproc",
+    "openfiles",
+    "vmemoryuse",
+    "pseudoterminals",
+    "swapuse",
+    "nthr",
+    "msgqqueued",
+    "msgqsize",
+    "nmsgq",
+    "nsem",
+    "nsemop",
+    "nshm",
+    "shmsize",
+    "wallclock",
+    "pcpu",
+    "readbps",
+    "writebps",
+    "readiops",
+    "writeiops",
+];
+
 /// rctl(8) for `-hu jail:NAME`; limits are taken as set.
 pub(crate) fn rctl(call: &mut Call) -> Outcome {
     let args = std::mem::take(&mut call.args);
@@ -235,11 +266,16 @@ pub(crate) fn rctl(call: &mut Call) -> Outcome {
     }
     let subject = value_of(&flags, 'u').or(rest.first().map(String::as_str)).unwrap_or_default();
     let Some(name) = subject.strip_prefix("jail:") else { return Ok(0) };
+    if value_of(&flags, 'u').is_none() {
+        // Rules of a subject: there are none.
+        return Ok(0);
+    }
     let Some(jail) = state.running.jails.iter().find(|jail| jail.name == name) else {
-        return Err(Failure::new(
-            1,
-            format!("rctl: failed to show resource consumption for '{subject}': No such process"),
-        ));
+        // RACCT answers for a jail that it does not know, too: with nothing used.
+        for resource in RESOURCES {
+            call.say(format_args!("{resource}=0"));
+        }
+        return Ok(0);
     };
     let megabytes = 24 + u64::from(jail.jid) * 37 % 400;
     for (resource, value) in [("memoryuse", megabytes), ("vmemoryuse", megabytes * 3)] {

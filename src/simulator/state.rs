@@ -214,6 +214,9 @@ pub(crate) struct Pf {
     pub anchors: BTreeMap<String, RuleSet>,
     pub tables: BTreeMap<String, Vec<String>>,
     pub skip: Vec<String>,
+    /// Options were loaded: what `pfctl -f` does with every file, whether it sets any or not.
+    #[serde(default)]
+    pub options_loaded: bool,
 }
 
 /// The rules of the main rule set or of an anchor, as pfctl prints them.
