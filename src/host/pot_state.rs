@@ -8,7 +8,7 @@ use crate::facts::{Dataset, HostFacts, Interface, Pot};
 use crate::potconf::Configuration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 /// How pot describes the bridge that it makes for public-bridge pots.
 const PUBLIC_BRIDGE: &str = "pot public bridge";
@@ -232,14 +232,7 @@ impl Host<'_> {
     fn pots_outside(&self) -> impl Iterator<Item = (&Pot, Ipv4Addr)> {
         self.facts.pots.get().into_iter().flatten().filter_map(|pot| {
             let network = self.wanted.network?;
-            if !matches!(pot.network_type.as_str(), "public-bridge" | "private-bridge") {
-                return None;
-            }
-            let outside = pot.addresses.iter().find_map(|address| match address {
-                IpAddr::V4(address) if !network.contains(address) => Some(*address),
-                _ => None,
-            })?;
-            Some((pot, outside))
+            Some((pot, pot.outside(network)?))
         })
     }
 

@@ -57,7 +57,7 @@ impl Wanted {
             cache: text("POT_CACHE"),
             tmp: text("POT_TMP"),
             group: text("POT_GROUP"),
-            facility: text("POT_LOG_FACILITY").map(|facility| facility.to_ascii_lowercase()),
+            facility: text("POT_LOG_FACILITY").map(|word| crate::facility::received(&word).to_owned()),
             network: text("POT_NETWORK").and_then(|value| value.parse().ok()),
             netmask: text("POT_NETMASK").and_then(|value| value.parse().ok()),
             gateway: text("POT_GATEWAY").and_then(|value| value.parse().ok()),

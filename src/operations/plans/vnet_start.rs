@@ -5,10 +5,8 @@
 
 use super::{needs, needs_file, needs_interfaces, needs_pot, pot};
 use crate::digest::Digest;
-use crate::facts::{Interface, Pf};
-use crate::operations::draft::{
-    Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble, pots_outside,
-};
+use crate::facts::{Interface, Pf, pots_outside};
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble};
 use crate::operations::nat_rules::Nat;
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, StepState};
@@ -198,14 +196,21 @@ fn routes(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv
         }
     }
     if !has_bridge {
+        // The route of an interface's address takes the place of an equal one (FreeBSD's route_ctl.c: it is pinned).
         let by = routes
             .iter()
             .filter(|route| route.destination.prefix_len() > 0 && network.contains(&route.destination))
-            .map(|route| format!("{} stays with {} (more special)", route.destination, route.interface))
+            .map(|route| {
+                if route.destination == network {
+                    format!("{network} by {} gives way to the bridge", route.interface)
+                } else {
+                    format!("{} stays with {} (more special)", route.destination, route.interface)
+                }
+            })
             .collect::<Vec<_>>();
         let before = routes
             .iter()
-            .filter(|route| route.destination.contains(&network) && route.destination != network)
+            .filter(|route| route.destination.contains(&network))
             .max_by_key(|route| route.destination.prefix_len())
             .map_or_else(|| "nowhere".to_owned(), |route| format!("by {}", route.interface));
         draft.routes.push(format!("{network}: {before} until now, then to the bridge with {gateway}"));
