@@ -259,9 +259,11 @@ impl Interface {
     /// Whether if_bridge(4) takes it as a member. It takes Ethernet (tap and vlan among it) and gif interfaces alone
     /// (FreeBSD's if_bridge.c, `bridge_ioctl_add`: anything else is `EINVAL`): no other bridge and nothing that is
     /// point-to-point. Told by the groups, which stay when an interface is renamed.
-    pub fn can_be_bridged(&self) -> bool {
-        const KINDS: [&str; 13] =
-            ["tun", "wg", "gre", "me", "ipsec", "stf", "ovpn", "ng", "ppp", "sl", "disc", "enc", "pflog"];
+    pub fn can_join_a_bridge(&self) -> bool {
+        const KINDS: [&str; 15] = [
+            "tun", "wg", "gre", "me", "ipsec", "stf", "ovpn", "ng", "ppp", "sl", "disc", "enc", "pflog", "pfsync",
+            "usbus",
+        ];
         let is_named_so = |kind: &str| {
             let number = self.name.strip_prefix(kind);
             number.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))

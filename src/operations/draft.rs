@@ -1,14 +1,13 @@
 //! What a plan function makes: the parts that people see, the actions that a run carries out, and what verification
 //! will look at. All three come from one place, so that what is shown is what is done.
 
-use super::nat_rules::Nat;
 use super::plan::{Blocker, Check, ManagedFile, Operation, Preview, ProofNeeded, Step, StepState};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::facts::{Dataset, HostFacts, PathKind, PathState};
 use crate::potconf::{Configuration, Source};
 use crate::process::Tool;
-use crate::rules::{Finding, Severity, limits};
+use crate::rules::{Finding, Nat, Severity, limits};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

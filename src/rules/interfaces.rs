@@ -185,7 +185,7 @@ fn to_be_bridged<'a>(view: &'a View<'_>) -> Option<(&'a str, &'a Interface)> {
 pub(super) fn stack_needs_ethernet(view: &View<'_>) -> Vec<Finding> {
     let Some((stack, interface)) = to_be_bridged(view) else { return Vec::new() };
     // These are errors with every stack.
-    if interface.can_be_bridged() || interface.is_loopback() || view.is_pots_own(interface) {
+    if interface.can_join_a_bridge() || interface.is_loopback() || view.is_pots_own(interface) {
         return Vec::new();
     }
     let name = &interface.name;
@@ -211,7 +211,7 @@ pub(super) fn stack_needs_ethernet(view: &View<'_>) -> Vec<Finding> {
 /// Stack ipv6 or dual makes POT_EXTIF a member of a bridge, which FreeBSD 15 refuses for an interface with addresses
 /// unless `net.link.bridge.member_ifaddrs=1`, and 16 always (bridge(4), release notes). vnet-start then still exits 0.
 pub(super) fn stack_needs_bare_interface(view: &View<'_>) -> Vec<Finding> {
-    let Some((stack, interface)) = to_be_bridged(view).filter(|(_, interface)| interface.can_be_bridged()) else {
+    let Some((stack, interface)) = to_be_bridged(view).filter(|(_, interface)| interface.can_join_a_bridge()) else {
         return Vec::new();
     };
     if interface.addresses.is_empty() && interface.addresses6.is_empty() {

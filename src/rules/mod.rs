@@ -15,6 +15,7 @@ mod finding;
 mod interfaces;
 pub mod limits;
 mod log_route;
+mod nat;
 mod network;
 mod other;
 mod reading;
@@ -33,6 +34,7 @@ use view::{View, grouped};
 
 pub use finding::{Finding, Fix, Severity, errors_brought};
 pub use log_route::{LogRoute, log_route, missing_logs};
+pub use nat::{Nat, NatRule};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
