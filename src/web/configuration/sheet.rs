@@ -958,7 +958,7 @@ fn problem(name: &str, message: &str) -> Remark {
 fn offered(interface: &Interface) -> bool {
     let own = ["pot", "epair", "pflog", "pfsync"];
     !interface.is_loopback()
-        && !(interface.is_bridge() && interface.addresses.is_empty())
+        && (!interface.is_bridge() || !interface.addresses.is_empty())
         && !interface.groups.iter().any(|group| own.contains(&group.as_str()))
         && !own.iter().any(|prefix| interface.name.starts_with(prefix))
 }
@@ -1044,6 +1044,61 @@ mod tests {
         let removal = [Finding::warning("d", &["POT_NETWORK_x"], "x").mended_without("POT_NETWORK_x")];
         assert_eq!(fix_all(&removal).unwrap().verb, "Remove it");
         assert!(fix_all(&[Finding::notice("e", &["POT_DNS_IP"], "x").mended_without("POT_DNS_IP")]).is_none());
+    }
+
+    /// The page of an operator, on defaults of pot and this pot.conf.
+    fn ground(own: &str, facts: Option<HostFacts>) -> Ground {
+        let default: String = PARAMETERS.iter().map(|known| format!("{}={}\n", known.name, known.default)).collect();
+        let read = |text: &str| Document::parse(text.as_bytes()).unwrap();
+        let configuration = Configuration::new(read(&default), read(own));
+        let view = ConfigurationView {
+            own: own.as_bytes().to_vec(),
+            default: default.into_bytes(),
+            exists: true,
+            digest: configuration.own().digest(),
+            path: "/usr/local/etc/pot/pot.conf".to_owned(),
+            default_path: "/usr/local/etc/pot/pot.default.conf".to_owned(),
+            modified: None,
+        };
+        Ground { view, configuration, facts: facts.map(Box::new), admin: None }
+    }
+
+    #[test]
+    fn a_switch_says_yes_and_a_facility_in_capital_letters_stays_as_it_is_written() {
+        let ground = ground("POT_LOG_FACILITY=LOCAL2\n", None);
+        let sheet = Sheet::build(&ground, &Draft::default(), true, true, &BTreeSet::new());
+        let control = |name: &str| &sheet.rows().find(|row| row.name == name).unwrap().control;
+        assert!(matches!(control("POT_ISOLATE_VNET_POTS"), Control::Check { on: false, label: "yes" }));
+        let Control::Select { choices } = control("POT_LOG_FACILITY") else { panic!("no list of facilities") };
+        let chosen: Vec<&str> = choices.iter().filter(|one| one.chosen).map(|one| one.label.as_str()).collect();
+        assert_eq!(chosen, ["LOCAL2"], "neither unknown nor another");
+        assert!(!choices.iter().any(|one| ["local2", "kern", "mark"].contains(&one.value.as_str())));
+    }
+
+    #[test]
+    fn the_note_on_saving_counts_the_pots_that_the_finding_counts() {
+        use crate::facts::{Fact, Pot};
+        let mut facts = HostFacts::unknown("not asked");
+        let pot = |number: u8| Pot {
+            name: format!("p{number}"),
+            kind: "multi".to_owned(),
+            network_type: if number < 3 { "public-bridge" } else { "private-bridge" }.to_owned(),
+            addresses: vec![IpAddr::from([10, 192, 0, number + 3])],
+            bridge: None,
+            running: None,
+        };
+        facts.pots = Fact::known((0..5).map(pot).collect(), "test");
+        let ground = ground("", Some(facts));
+        let form = crate::web::guard::Form(vec![("POT_NETWORK".to_owned(), "10.200.0.0/16".to_owned())]);
+        let draft = Draft::of_form(&form, &ground.configuration);
+        let sheet = Sheet::build(&ground, &draft, true, true, &BTreeSet::new());
+        assert!(
+            sheet.effects.iter().any(|words| words.starts_with("p0, p1, p2 and 2 more keep")),
+            "{:?}",
+            sheet.effects
+        );
+        let found = sheet.remarks.iter().find(|remark| remark.code == "pots-outside-network").unwrap();
+        assert!(found.message.starts_with("The pots p0, p1, p2, p3 and p4 have"), "{}", found.message);
     }
 
     #[test]
