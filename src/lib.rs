@@ -24,7 +24,7 @@
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`files`] | where paths lead and who can change them, atomic replace, backups |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
-//! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`] | leaves: where files stand, line differences, SHA-256 and passwords as types |
+//! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //! | [`simulator`] | the simulated tools; uses only `potconf` and the leaves |
 //!
@@ -42,6 +42,7 @@ pub mod cli;
 pub mod diff;
 pub mod digest;
 pub mod executor;
+pub mod facility;
 pub mod facts;
 pub mod files;
 pub mod host;

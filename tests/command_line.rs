@@ -147,12 +147,16 @@ fn the_answer_for_programs_has_its_fixed_shape() {
 #[test]
 fn what_cannot_be_read_is_said_with_its_file_and_status_2() {
     let files = Files::new("");
-    fs::remove_file(files.own()).unwrap();
+    let default = files.folder.path().join("pot.default.conf");
+    let kept = fs::read(&default).unwrap();
+    fs::remove_file(&default).unwrap();
     for args in [["check", "--offline"], ["conf", "show"]] {
         let output = files.run(&args);
         assert_eq!(status(&output), 2, "{args:?}");
-        assert!(text(&output.stderr).contains("pot.conf does not exist"), "{}", text(&output.stderr));
+        let words = text(&output.stderr);
+        assert!(words.contains("pot.default.conf does not exist: is pot installed?"), "{words}");
     }
+    fs::write(&default, kept).unwrap();
     fs::write(files.own(), b"POT_EXTIF=em0\nPOT_\0=1\n").unwrap();
     let output = files.run(&["check", "--offline"]);
     assert_eq!(status(&output), 2);
@@ -160,6 +164,42 @@ fn what_cannot_be_read_is_said_with_its_file_and_status_2() {
     fs::write(files.own(), vec![b'#'; 1024 * 1024 + 1]).unwrap();
     assert_eq!(status(&files.run(&["check", "--offline"])), 2);
     assert_eq!(status(&files.run(&["check", "--on-line"])), 2);
+}
+
+#[test]
+fn without_a_pot_conf_the_defaults_in_force_are_shown_and_checked() {
+    let files = Files::new("");
+    fs::remove_file(files.own()).unwrap();
+    for args in [&["check", "--offline"][..], &["conf", "show"], &["conf", "diff"]] {
+        let output = files.run(args);
+        assert_eq!(status(&output), 0, "{args:?}: {}", text(&output.stderr));
+    }
+    let shown = text(&files.run(&["conf", "show"]).stdout);
+    assert!(shown.contains("POT_NETWORK") && shown.contains("10.192.0.0/10"), "{shown}");
+    assert!(shown.contains("pot.conf does not exist: all defaults are in force."), "{shown}");
+    let checked = text(&files.run(&["check", "--offline"]).stdout);
+    assert!(
+        checked.contains("no findings") && checked.contains("`pot-console conf set NAME=VALUE` makes it"),
+        "{checked}"
+    );
+    assert_eq!(answer(&files.run(&["--format", "json", "check", "--offline"]))["missing"], true);
+    assert_eq!(answer(&files.run(&["--format", "json", "conf", "show"]))["missing"], true);
+    // A default that does not work is found all the same.
+    let defaults = DEFAULTS.replace("POT_GATEWAY=10.192.0.1", "POT_GATEWAY=1.1.1.1");
+    fs::write(files.folder.path().join("pot.default.conf"), defaults).unwrap();
+    assert_eq!(status(&files.run(&["check", "--offline"])), 1);
+}
+
+#[test]
+fn setting_a_value_makes_a_pot_conf_that_only_root_can_change() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::new();
+    fs::remove_file(host.own()).unwrap();
+    assert_eq!(status(&host.run(&["check"])), 0);
+    let output = host.run(&["conf", "set", "POT_TMP=/var/run/pot"]);
+    assert_eq!(status(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(host.own()).unwrap(), "POT_TMP=/var/run/pot\n");
+    assert_eq!(fs::metadata(host.own()).unwrap().permissions().mode() & 0o7777, 0o644);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One line of a syslog file: BSD format with and without pid or `-v` facility, and RFC 5424. A line is hostile
 //! input: any local user can write one.
 
+use crate::facility;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
@@ -39,16 +40,12 @@ pub struct Priority {
     pub level: u8,
 }
 
-const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
-    "security", "console", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-];
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 impl Priority {
     /// As syslog.conf(5) writes it.
     pub fn name(self) -> String {
-        format!("{}.{}", FACILITIES[usize::from(self.facility % 24)], self.level_name())
+        format!("{}.{}", facility::BY_NUMBER[usize::from(self.facility % 24)], self.level_name())
     }
 
     /// The level alone.
@@ -118,7 +115,7 @@ fn verbose_priority(text: &[u8]) -> Option<Priority> {
     let (facility, level) = text.split_once('.')?;
     let by_name =
         |names: &[&str], word: &str| names.iter().zip(0_u8..).find_map(|(name, n)| (*name == word).then_some(n));
-    let facility = facility.parse().ok().or_else(|| by_name(&FACILITIES, facility)).filter(|&number| number < 24)?;
+    let facility = facility.parse().ok().or_else(|| facility::number(facility)).filter(|&number| number < 24)?;
     let level = level.parse().ok().or_else(|| by_name(&LEVELS, level)).filter(|&number| number < 8)?;
     Some(Priority { facility, level })
 }

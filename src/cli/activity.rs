@@ -13,6 +13,7 @@ use crate::layout::Layout;
 use crate::platform;
 use crate::potconf::{Configuration, Document};
 use crate::process::Tools;
+use crate::rules::{LogRoute, log_route};
 use crate::settings::Settings;
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -154,16 +155,20 @@ impl Log {
         };
         let configuration = Configuration::new(document(&layout.default_conf())?, document(&layout.pot_conf())?);
         let facts = host::gather(layout, &Tools::find(layout), &GatherInput::new(&configuration, &[]));
-        let facility =
-            configuration.value("POT_LOG_FACILITY").filter(|name| !name.is_empty()).unwrap_or("local2").to_owned();
+        let word = configuration.value("POT_LOG_FACILITY").filter(|word| !word.is_empty()).unwrap_or("local2");
+        let facility = crate::facility::received(word).to_owned();
         let syslog = facts
             .syslog
             .get()
             .with_context(|| facts.syslog.error.clone().unwrap_or_else(|| "reading syslog.conf".to_owned()))?;
-        let live = syslog.files.get(&facility).and_then(|files| files.iter().find(|path| path.starts_with('/')));
+        let live = match log_route(syslog, &facility) {
+            LogRoute::File(file) => Some(file.to_owned()),
+            LogRoute::Missing(files) => files.first().map(|file| (*file).to_owned()),
+            LogRoute::Elsewhere(_) | LogRoute::Nowhere => None,
+        };
         let system = facts.system.get();
         Ok(Self {
-            live: live.cloned(),
+            live,
             facility,
             zone: system.and_then(|system| TimeZone::get(&system.time_zone).ok()).unwrap_or(TimeZone::UTC),
             hostname: system.map_or_else(String::new, |system| system.hostname.clone()),

@@ -27,6 +27,9 @@ pub struct Args {
 /// What programs read.
 #[derive(Serialize)]
 struct Answer<'a> {
+    /// Said when there is no pot.conf: the defaults were checked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    missing: bool,
     findings: &'a [Finding],
     potnet: PotnetAnswer,
 }
@@ -41,11 +44,15 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         potnet::config_check(files.configuration.default_document().bytes(), files.configuration.own().bytes());
     let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
     match global.format {
-        Format::Json => print_json(&Answer { findings: &findings, potnet })?,
+        Format::Json => print_json(&Answer { missing: !files.exists, findings: &findings, potnet })?,
         Format::Text => {
             let style = Style::of_stdout(global.format);
             let path = layout.shown(&layout.pot_conf());
-            print(&as_text(&path, &findings, &potnet, style))?;
+            let mut text = as_text(&path, &findings, &potnet, style);
+            if let Some(note) = files.note(&layout) {
+                text.push_str(&format!("\n{note}"));
+            }
+            print(&text)?;
         }
     }
     Ok(if has_errors { Exit::Refused } else { Exit::Done })

@@ -117,23 +117,26 @@ fn assignment(text: &str) -> anyhow::Result<Edit> {
 /// Both files as they stand.
 pub(super) struct Files {
     pub(super) configuration: Configuration,
+    /// Whether there is a pot.conf.
+    pub(super) exists: bool,
 }
 
 impl Files {
-    /// Reads both; pot.conf must be there.
+    /// Reads both. Without a pot.conf pot works with all defaults (bin/pot sources it only if it is there); without
+    /// pot.default.conf there is no pot.
     pub(super) fn read(layout: &Layout) -> anyhow::Result<Self> {
         let default = read(layout, &layout.default_conf())?;
-        let own = read(layout, &layout.pot_conf())?;
-        Ok(Self { configuration: Configuration::new(default, own) })
+        let exists = layout.pot_conf().symlink_metadata().is_ok();
+        let own = if exists { read(layout, &layout.pot_conf())? } else { Document::parse(b"")? };
+        Ok(Self { configuration: Configuration::new(default, own), exists })
     }
 
-    /// Reads both; without a pot.conf, which pot allows, it is empty.
-    fn read_or_empty(layout: &Layout) -> anyhow::Result<Self> {
-        if layout.pot_conf().symlink_metadata().is_ok() {
-            return Self::read(layout);
-        }
-        let default = read(layout, &layout.default_conf())?;
-        Ok(Self { configuration: Configuration::new(default, Document::parse(b"")?) })
+    /// What to say where there is no pot.conf.
+    pub(super) fn note(&self, layout: &Layout) -> Option<String> {
+        let path = layout.shown(&layout.pot_conf());
+        (!self.exists).then(|| {
+            format!("{path} does not exist: all defaults are in force. `pot-console conf set NAME=VALUE` makes it.\n")
+        })
     }
 }
 
@@ -187,6 +190,9 @@ impl<'a> Row<'a> {
 
 #[derive(Serialize)]
 struct Shown<'a> {
+    /// Said when there is no pot.conf: all values are defaults.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    missing: bool,
     digest: Digest,
     parameters: Vec<Row<'a>>,
 }
@@ -202,10 +208,17 @@ fn show(global: &Global, names: &[String]) -> anyhow::Result<Exit> {
     settings.retain(|setting| names.is_empty() || names.contains(&setting.name));
     match global.format {
         Format::Json => print_json(&Shown {
+            missing: !files.exists,
             digest: files.configuration.own().digest(),
             parameters: settings.iter().map(Row::of).collect(),
         })?,
-        Format::Text => print(&table(&settings, Style::of_stdout(global.format)))?,
+        Format::Text => {
+            let mut text = table(&settings, Style::of_stdout(global.format));
+            if let Some(note) = files.note(&layout) {
+                text.push_str(&format!("\n{note}"));
+            }
+            print(&text)?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -349,7 +362,7 @@ struct Refused<'a> {
 
 fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exit> {
     let layout = global.layout();
-    let files = Files::read_or_empty(&layout)?;
+    let files = Files::read(&layout)?;
     let base = files.configuration.own().digest();
     if change.dry_run {
         return match outlook(&layout, &files, edits)? {
@@ -587,7 +600,7 @@ fn restore(global: &Global, wanted: &str, dry_run: bool, reason: Option<String>)
             Ok(old) => old,
             Err(refusal) => return refuse(global, &refusal),
         };
-        let files = Files::read_or_empty(&layout)?;
+        let files = Files::read(&layout)?;
         let diff = Diff::between(&layout.shown(&layout.pot_conf()), files.configuration.own().bytes(), &old);
         report(global, &layout, None, digest, None, &diff, &[])?;
         return Ok(Exit::Done);
@@ -633,7 +646,7 @@ fn changes_since(global: &Global, wanted: &str) -> anyhow::Result<Exit> {
         Ok(old) => old,
         Err(refusal) => return refuse(global, &refusal),
     };
-    let files = Files::read_or_empty(&layout)?;
+    let files = Files::read(&layout)?;
     let diff = Diff::between(&layout.shown(&layout.pot_conf()), &old, files.configuration.own().bytes());
     match global.format {
         Format::Json => print_json(&diff)?,

@@ -89,7 +89,6 @@ impl Executor {
             Ok(files) => GatherInput::new(&files.configuration, &settings.pf_files),
             // A file that cannot be read is a finding elsewhere; the host is looked at with pot's own defaults.
             Err(_) => GatherInput {
-                facility: "local2".to_owned(),
                 pot_zfs_root: "zroot/pot".to_owned(),
                 pot_fs_root: "/opt/pot".to_owned(),
                 pot_group: "pot".to_owned(),

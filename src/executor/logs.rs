@@ -6,6 +6,7 @@ use crate::files::HostPath;
 use crate::layout::Layout;
 use crate::platform;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::rules::{LogRoute, log_route};
 use jiff::Timestamp;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -79,15 +80,16 @@ impl Executor {
             .ok()
             .and_then(|files| files.configuration.value("POT_LOG_FACILITY").map(str::to_owned))
             .filter(|facility| !facility.is_empty())
-            .unwrap_or_else(|| FACILITY.to_owned())
+            .map_or_else(|| FACILITY.to_owned(), |word| crate::facility::received(&word).to_owned())
     }
 
     /// The file that takes the facility's info level, as syslogd's configuration says, and its rotated generations.
     fn generations(&self) -> Vec<Generation> {
         let facility = self.facility();
-        let file = self.facts.get().and_then(|facts| {
-            let files = facts.syslog.get()?.files.get(&facility)?;
-            files.iter().find(|path| path.starts_with('/')).cloned()
+        let file = self.facts.get().and_then(|facts| match log_route(facts.syslog.get()?, &facility) {
+            LogRoute::File(file) => Some(file.to_owned()),
+            LogRoute::Missing(files) => files.first().map(|file| (*file).to_owned()),
+            LogRoute::Elsewhere(_) | LogRoute::Nowhere => None,
         });
         let Some(live) = file else { return Vec::new() };
         rotated(&self.layout, &live)

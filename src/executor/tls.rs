@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use base64::Engine as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest file in bytes.
@@ -66,7 +66,7 @@ pub enum TlsError {
 /// [`TlsError`].
 pub fn certificate(layout: &Layout, settings: &Settings, hostname: &str) -> Result<Certificate, TlsError> {
     if let Some(tls) = &settings.tls {
-        return read(&tls.certificate, &tls.key, false);
+        return read(&here(layout, &tls.certificate), &here(layout, &tls.key), false);
     }
     let folder = layout.private().join("tls");
     let (chain, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
@@ -122,6 +122,14 @@ fn is_dns_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
 
+/// Where a path of the settings stands here: those of a simulated host are below its root.
+fn here(layout: &Layout, path: &Path) -> PathBuf {
+    match path.to_str().filter(|_| path.is_absolute()) {
+        Some(text) => layout.on_disk(text),
+        None => path.to_owned(),
+    }
+}
+
 fn read(chain: &Path, key: &Path, self_signed: bool) -> Result<Certificate, TlsError> {
     let text = |path: &Path| -> Result<String, TlsError> {
         // A certificate may be a link: certbot and acme.sh make them so.
@@ -166,6 +174,25 @@ mod tests {
         assert_eq!(again.fingerprint, made.fingerprint);
     }
 
+    /// Settings that name the self-signed certificate as the host calls it.
+    fn named(layout: &Layout) -> Settings {
+        let folder = layout.private().join("tls");
+        let path = |name: &str| PathBuf::from(layout.shown(&folder.join(name)));
+        let tls = crate::settings::Tls { certificate: path("certificate.pem"), key: path("key.pem") };
+        Settings { tls: Some(tls), ..Settings::default() }
+    }
+
+    #[test]
+    fn a_certificate_that_the_settings_name_is_the_simulated_hosts_not_this_machines() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), None);
+        let made = certificate(&layout, &Settings::default(), "host").unwrap();
+        let settings = named(&layout);
+        assert!(settings.tls.as_ref().unwrap().certificate.starts_with("/var/db/pot-console"));
+        let read = certificate(&layout, &settings, "host").unwrap();
+        assert_eq!((read.self_signed, read.fingerprint), (false, made.fingerprint));
+    }
+
     #[test]
     fn a_key_that_everyone_can_read_is_refused() {
         use std::os::unix::fs::PermissionsExt as _;
@@ -173,13 +200,7 @@ mod tests {
         let layout = Layout::new(dir.path(), None);
         certificate(&layout, &Settings::default(), "host").unwrap();
         let folder = layout.private().join("tls");
-        let settings = Settings {
-            tls: Some(crate::settings::Tls {
-                certificate: folder.join("certificate.pem"),
-                key: folder.join("key.pem"),
-            }),
-            ..Settings::default()
-        };
+        let settings = named(&layout);
         assert!(!certificate(&layout, &settings, "host").unwrap().self_signed);
         std::fs::set_permissions(folder.join("key.pem"), std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(certificate(&layout, &settings, "host"), Err(TlsError::Exposed(_))));

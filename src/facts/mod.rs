@@ -256,6 +256,23 @@ impl Interface {
         self.groups.iter().any(|group| group == "bridge") || self.name.starts_with("bridge")
     }
 
+    /// Whether if_bridge(4) takes it as a member. It takes Ethernet (tap and vlan among it) and gif interfaces alone
+    /// (FreeBSD's if_bridge.c, `bridge_ioctl_add`: anything else is `EINVAL`): no other bridge and nothing that is
+    /// point-to-point. Told by the groups, which stay when an interface is renamed.
+    pub fn can_join_a_bridge(&self) -> bool {
+        const KINDS: [&str; 15] = [
+            "tun", "wg", "gre", "me", "ipsec", "stf", "ovpn", "ng", "ppp", "sl", "disc", "enc", "pflog", "pfsync",
+            "usbus",
+        ];
+        let is_named_so = |kind: &str| {
+            let number = self.name.strip_prefix(kind);
+            number.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        !self.is_bridge()
+            && !self.is_loopback()
+            && !KINDS.iter().any(|kind| is_named_so(kind) || self.groups.iter().any(|group| group == kind))
+    }
+
     /// Whether it is a loopback interface.
     pub fn is_loopback(&self) -> bool {
         self.groups.iter().any(|group| group == "lo") || self.name == "lo0"
@@ -340,6 +357,9 @@ pub struct Syslog {
     pub files: BTreeMap<String, Vec<String>>,
     /// Files named by a rule that do not exist (syslogd without -C does not create them).
     pub missing: Vec<String>,
+    /// For each facility where else its info level goes: `@loghost`, a program, users.
+    #[serde(default)]
+    pub elsewhere: BTreeMap<String, Vec<String>>,
 }
 
 /// Packages and pkg itself.
@@ -444,6 +464,30 @@ pub struct Pot {
     pub bridge: Option<String>,
     /// Whether `jls -j NAME` succeeds; none when that could not be asked.
     pub running: Option<bool>,
+}
+
+impl Pot {
+    /// Whether it has this address for itself. One that inherits the host's has none of its own.
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        self.network_type != "inherit" && self.addresses.contains(&IpAddr::V4(address))
+    }
+
+    /// Its IPv4 address outside of this network, when it stands on a bridge: a pot on the public bridge loses its gateway
+    /// there, one on a private bridge is not translated (vnet-start.sh: `nat on $ext_if from $localnet`).
+    pub fn outside(&self, network: Ipv4Net) -> Option<Ipv4Addr> {
+        if !matches!(self.network_type.as_str(), "public-bridge" | "private-bridge") {
+            return None;
+        }
+        self.addresses.iter().find_map(|address| match address {
+            IpAddr::V4(address) if !network.contains(address) => Some(*address),
+            _ => None,
+        })
+    }
+}
+
+/// The names of the pots with an address outside of the network, see [`Pot::outside`].
+pub fn pots_outside(pots: &[Pot], network: Ipv4Net) -> Vec<&str> {
+    pots.iter().filter(|pot| pot.outside(network).is_some()).map(|pot| pot.name.as_str()).collect()
 }
 
 /// A private bridge, from `POT_FS_ROOT/bridges/NAME`.

@@ -102,6 +102,7 @@ pub(super) fn running_host() -> HostFacts {
             flags: "-b 127.0.0.1 -b 10.192.0.1 -a 10.192.0.0/10".into(),
             files: BTreeMap::from([("local2".into(), vec!["/var/log/pot.log".into()])]),
             missing: Vec::new(),
+            elsewhere: BTreeMap::new(),
         }),
         rc: known(BTreeMap::from([("pf_enable".into(), "YES".into()), ("syslogd_enable".into(), "YES".into())])),
         packages: known(Packages { pkg: true, pot: Some("0.16.1".into()), potnet: Some("0.5.0".into()) }),

@@ -34,8 +34,6 @@ const RC_VARIABLES: [&str; 10] = [
     "kern_securelevel_enable",
 ];
 /// Facilities that POT_LOG_FACILITY may reasonably name.
-const FACILITIES: [&str; 10] =
-    ["local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7", "user", "daemon"];
 /// Files whose digests the history watches, besides pot.conf, its defaults and pf's file.
 const WATCHED: [&str; 7] = [
     "/etc/rc.conf",
@@ -58,8 +56,6 @@ const MOST_SNAPSHOTS: usize = 2000;
 /// What gathering needs to know of the configuration and the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GatherInput {
-    /// POT_LOG_FACILITY.
-    pub facility: String,
     /// POT_ZFS_ROOT; empty when it is not certain.
     pub pot_zfs_root: String,
     /// POT_FS_ROOT; empty when it is not certain.
@@ -91,7 +87,6 @@ impl GatherInput {
         }
         paths.retain(|path| path.starts_with('/'));
         Self {
-            facility: wanted.facility.unwrap_or_default(),
             pot_zfs_root: wanted.zfs_root.unwrap_or_default(),
             pot_fs_root: wanted.fs_root.unwrap_or_default(),
             pot_group: wanted.group.unwrap_or_default(),
@@ -137,7 +132,7 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
             pf_file: pf_file,
             // The kernel has the variable only while ipfw is loaded.
             ipfw: |probe| Ok(switch(probe, "net.inet.ip.fw.enable")?.unwrap_or(false)),
-            syslog: |probe| syslog(probe, &input.facility),
+            syslog: syslog,
             rc: rc,
             packages: packages,
             groups: |probe| parse::files::groups(&probe.answer(Tool::Getent, &["group"])?),
@@ -292,7 +287,7 @@ fn pf_file(probe: &mut Probe<'_>) -> Result<PfFile, String> {
     Ok(PfFile { path, exists: true, valid, errors, anchor_lines })
 }
 
-fn syslog(probe: &mut Probe<'_>, facility: &str) -> Result<Syslog, String> {
+fn syslog(probe: &mut Probe<'_>) -> Result<Syslog, String> {
     let hostname = probe.answer(Tool::Hostname, &[])?.trim().to_owned();
     let flags = probe.rc("syslogd_flags")?.unwrap_or_default();
     // `-f FILE` takes the place of the usual file.
@@ -322,7 +317,10 @@ fn syslog(probe: &mut Probe<'_>, facility: &str) -> Result<Syslog, String> {
         let lines: Vec<_> = text.lines().take(20).map(crate::process::harmless).collect();
         probe.note(&path, lines.join("\n"));
     }
-    let facilities: BTreeSet<&str> = FACILITIES.into_iter().chain([facility]).filter(|name| !name.is_empty()).collect();
+    let of_each = |actions: &dyn Fn(&str) -> Vec<String>| {
+        let all = crate::facility::NAMES.into_iter().map(|facility| (facility.to_owned(), actions(facility)));
+        all.filter(|(_, actions)| !actions.is_empty()).collect()
+    };
     let missing: BTreeSet<String> = rules
         .all_files()
         .filter(|file| !file.starts_with("/dev/") && !layout.on_disk(file).exists())
@@ -330,12 +328,9 @@ fn syslog(probe: &mut Probe<'_>, facility: &str) -> Result<Syslog, String> {
         .collect();
     Ok(Syslog {
         flags,
-        files: facilities
-            .into_iter()
-            .map(|facility| (facility.to_owned(), rules.files_for(facility, "pot")))
-            .filter(|(_, files)| !files.is_empty())
-            .collect(),
+        files: of_each(&|facility| rules.files_for(facility, "pot")),
         missing: missing.into_iter().collect(),
+        elsewhere: of_each(&|facility| rules.elsewhere_for(facility, "pot")),
     })
 }
 
@@ -593,7 +588,6 @@ mod tests {
 
     fn input() -> GatherInput {
         GatherInput {
-            facility: "local2".to_owned(),
             pot_zfs_root: "zroot/pot".to_owned(),
             pot_fs_root: "/opt/pot".to_owned(),
             pot_group: "pot".to_owned(),

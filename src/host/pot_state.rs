@@ -6,9 +6,10 @@ use super::readiness::pot_installed;
 use super::wanted::Wanted;
 use crate::facts::{Dataset, HostFacts, Interface, Pot};
 use crate::potconf::Configuration;
+use crate::rules::{Nat, NatRule};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 /// How pot describes the bridge that it makes for public-bridge pots.
 const PUBLIC_BRIDGE: &str = "pot public bridge";
@@ -96,7 +97,8 @@ pub struct PotState {
 
 /// Holds the facts against pot.conf.
 pub fn pot_state(facts: &HostFacts, configuration: &Configuration) -> PotState {
-    let host = Host { facts, wanted: Wanted::of(configuration) };
+    let nat = facts.interfaces.get().and_then(|all| Nat::of(configuration, all));
+    let host = Host { facts, wanted: Wanted::of(configuration), nat };
     let missing = host.missing_datasets();
     let anchors = host.anchors();
     let public_bridge = host.bridges().find(|bridge| host.has_gateway(bridge)).map(|bridge| bridge.name.clone());
@@ -117,6 +119,8 @@ pub fn pot_state(facts: &HostFacts, configuration: &Configuration) -> PotState {
 struct Host<'a> {
     facts: &'a HostFacts,
     wanted: Wanted,
+    /// The translations that `pot vnet-start` would load.
+    nat: Option<Nat>,
 }
 
 impl Host<'_> {
@@ -202,44 +206,20 @@ impl Host<'_> {
         self.wanted.interface.as_ref()?;
         let bridge =
             self.bridges().any(|bridge| bridge.up && bridge.addresses.iter().any(|held| held.network == wanted));
-        let nat = self.wanted_nat().iter().all(|rule| self.loaded_nat().contains(rule));
+        let nat = self.nat_differences()?.0.is_empty();
         Some(bridge && nat && self.facts.pf.get()?.enabled && anchors.called? && *self.facts.forwarding.get()?)
     }
 
-    /// The translations that `pot vnet-start` would load.
-    fn wanted_nat(&self) -> Vec<Nat> {
-        let (Some(network), Some(card)) = (self.wanted.network, &self.wanted.interface) else { return Vec::new() };
-        let target = |card: &str| match self.wanted.interface_address {
-            Some(address) if Some(card) == self.wanted.interface.as_deref() => address.to_string(),
-            _ => format!("({card}:0)"),
-        };
-        let rule = |card: &str, to: Option<Ipv4Net>| Nat {
-            card: card.to_owned(),
-            from: network.trunc().to_string(),
-            to: to.map_or_else(|| "any".to_owned(), |to| to.trunc().to_string()),
-            target: target(card),
-        };
-        std::iter::once(rule(card, None))
-            .chain(self.wanted.extra.iter().chain(&self.wanted.vpn).map(|(card, network)| rule(card, Some(*network))))
-            .collect()
-    }
-
-    fn loaded_nat(&self) -> Vec<Nat> {
-        self.facts.pf.get().into_iter().flat_map(|pf| pf.pot_nat.iter().filter_map(|rule| Nat::read(rule))).collect()
+    /// The NAT rules that are missing and those that are one too many; none while it is not known which there should be.
+    fn nat_differences(&self) -> Option<(Vec<NatRule>, Vec<NatRule>)> {
+        Some(self.nat.as_ref()?.compare(&self.facts.pf.get()?.pot_nat))
     }
 
     /// Pots on a bridge whose IPv4 address lies outside POT_NETWORK, with that address.
     fn pots_outside(&self) -> impl Iterator<Item = (&Pot, Ipv4Addr)> {
         self.facts.pots.get().into_iter().flatten().filter_map(|pot| {
             let network = self.wanted.network?;
-            if !matches!(pot.network_type.as_str(), "public-bridge" | "private-bridge") {
-                return None;
-            }
-            let outside = pot.addresses.iter().find_map(|address| match address {
-                IpAddr::V4(address) if !network.contains(address) => Some(*address),
-                _ => None,
-            })?;
-            Some((pot, outside))
+            Some((pot, pot.outside(network)?))
         })
     }
 
@@ -403,26 +383,23 @@ impl Host<'_> {
         if anchors.filled != Some(true) || !self.wanted.ipv4 {
             return None;
         }
-        let wanted = self.wanted_nat();
-        let loaded = self.loaded_nat();
-        if wanted.is_empty()
-            || (wanted.iter().all(|rule| loaded.contains(rule)) && loaded.iter().all(|rule| wanted.contains(rule)))
-        {
+        let (missing, surplus) = self.nat_differences()?;
+        if missing.is_empty() && surplus.is_empty() {
             return None;
         }
         let network = self.wanted.network?.trunc().to_string();
-        let missing: Vec<String> = wanted.iter().filter(|rule| !loaded.contains(rule)).map(Nat::to_string).collect();
-        let surplus: Vec<String> = loaded.iter().filter(|rule| !wanted.contains(rule)).map(Nat::to_string).collect();
-        let consequence = if loaded.iter().all(|rule| rule.from != network) {
+        let loaded = self.facts.pf.get()?.pot_nat.iter().filter_map(|line| NatRule::read(line));
+        let consequence = if loaded.into_iter().all(|rule| rule.from != network) {
             format!("The rules are for another network: pots in {network} get no answer from outside of this host.")
         } else {
             "Some networks are not reached, or reached from another address than pot.conf says.".to_owned()
         };
+        let in_words = |rules: &[NatRule]| rules.iter().map(NatRule::to_string).collect::<Vec<_>>().join("; ");
         Some(Drift {
             id: "nat",
             title: "NAT".to_owned(),
-            configured: if missing.is_empty() { "no such rule".to_owned() } else { missing.join("; ") },
-            running: if surplus.is_empty() { "no such rule".to_owned() } else { surplus.join("; ") },
+            configured: if missing.is_empty() { "no such rule".to_owned() } else { in_words(&missing) },
+            running: if surplus.is_empty() { "no such rule".to_owned() } else { in_words(&surplus) },
             consequence,
             remedy: Some(Remedy::VnetStart),
         })
@@ -578,50 +555,6 @@ fn flag_values(flags: &str, option: char) -> Vec<&str> {
     values
 }
 
-/// One translation, as far as pot writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Nat {
-    card: String,
-    from: String,
-    to: String,
-    target: String,
-}
-
-impl Nat {
-    /// `nat on em0 inet from 10.192.0.0/10 to any -> (em0:0)`, as pfctl prints it.
-    fn read(rule: &str) -> Option<Self> {
-        let mut words = rule.split_ascii_whitespace();
-        if words.next()? != "nat" {
-            return None;
-        }
-        let mut found =
-            Self { card: String::new(), from: "any".to_owned(), to: "any".to_owned(), target: String::new() };
-        while let Some(word) = words.next() {
-            let slot = match word {
-                "on" => &mut found.card,
-                "from" => &mut found.from,
-                "to" => &mut found.to,
-                "->" => &mut found.target,
-                _ => continue,
-            };
-            words.next()?.clone_into(slot);
-        }
-        // pfctl leaves the length of a single host away.
-        for side in [&mut found.from, &mut found.to] {
-            if let Ok(address) = side.parse::<Ipv4Addr>() {
-                *side = format!("{address}/32");
-            }
-        }
-        (!found.card.is_empty()).then_some(found)
-    }
-}
-
-impl std::fmt::Display for Nat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} to {} as {}", self.card, self.from, self.to, self.target)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{configuration, dataset, interface, known, pot, running_host};
@@ -644,6 +577,12 @@ mod tests {
         assert_eq!((state.vnet_up_pot, state.vnet_up_strict), (Some(true), Some(true)));
         assert_eq!(state.public_bridge.as_deref(), Some("bridge0"));
         assert_eq!(state.datasets.len(), 5, "zroot/potatoes is not pot's");
+    }
+
+    #[test]
+    fn an_address_for_nat_that_the_interface_does_not_have_is_no_difference() {
+        // pot ignores it, and the plan says so; to start again would change nothing.
+        assert_eq!(ids(&state(&running_host(), "POT_EXTIF_ADDR=10.99.0.1\n")), Vec::<&str>::new());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::wanted::Wanted;
 use crate::facts::{Fact, HostFacts, Interface, Pool, Tunable};
 use crate::potconf::Configuration;
-use crate::rules::{Finding, Severity};
+use crate::rules::{Finding, LogRoute, Severity, log_route, missing_logs};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -526,8 +526,13 @@ fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
             ..row
         };
     };
-    let files = syslog.files.get(facility).map(Vec::as_slice).unwrap_or_default();
-    let written = if files.is_empty() { "nowhere".to_owned() } else { files.join(", ") };
+    let route = log_route(syslog, facility);
+    let written = match &route {
+        LogRoute::File(file) => (*file).to_owned(),
+        LogRoute::Missing(files) => files.join(", "),
+        LogRoute::Elsewhere(places) => places.join(", "),
+        LogRoute::Nowhere => "nowhere".to_owned(),
+    };
     let row = Row { values: vec![("Sent to", format!("{facility}.info")), ("Written to", written)], ..row };
     let enabled = facts.rc.get().and_then(|rc| rc.get("syslogd_enable")).is_none_or(|value| is_yes(value));
     if !enabled {
@@ -535,16 +540,35 @@ fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
             "syslogd is switched off in rc.conf (syslogd_enable). Whatever logs instead, the console does not know it.",
         );
     }
-    match files.first() {
-        None => row.open(
+    match route {
+        LogRoute::Nowhere => row.open(
             "syslogd drops what pot reports, so the Activity page would stay empty.",
             Some(Preparation::RouteLog),
         ),
-        Some(file) if syslog.missing.contains(file) => row.open(
-            format!("{file} does not exist, and syslogd does not create it: what pot reports is lost."),
+        LogRoute::Elsewhere(places) => row.open(
+            format!(
+                "syslogd passes what pot reports on to {} and keeps none of it here, so the Activity page would stay empty.",
+                places.join(", ")
+            ),
             Some(Preparation::RouteLog),
         ),
-        Some(file) => row.ready(format!("{facility}.info goes to {file}")),
+        LogRoute::Missing(files) => row.open(
+            format!(
+                "{} not there, and syslogd does not create {}: what pot reports is lost.",
+                if files.len() == 1 { format!("{} is", files.join(", ")) } else { format!("{} are", files.join(", ")) },
+                if files.len() == 1 { "it" } else { "them" }
+            ),
+            Some(Preparation::RouteLog),
+        ),
+        LogRoute::File(file) => {
+            let missing = missing_logs(syslog, facility);
+            let beside = if missing.is_empty() {
+                String::new()
+            } else {
+                format!(". A rule names {}, too, which is not there", missing.join(", "))
+            };
+            row.ready(format!("{facility}.info goes to {file}{beside}"))
+        }
     }
 }
 
@@ -745,6 +769,23 @@ mod tests {
         assert_eq!(row(&facts, "log").state, RowState::NotPossible);
         let other = readiness(&running_host(), &configuration("POT_LOG_FACILITY=local5\n"), &[]);
         assert!(other.iter().any(|row| row.id == "log" && row.is_open() && row.values[0].1 == "local5.info"));
+    }
+
+    #[test]
+    fn the_log_row_tells_a_log_host_and_a_second_file_that_is_missing() {
+        let mut facts = running_host();
+        let syslog = facts.syslog.value.as_mut().unwrap();
+        syslog.files.insert("local2".into(), vec!["/var/log/pot.log".into(), "/var/log/all.log".into()]);
+        syslog.missing = vec!["/var/log/all.log".into()];
+        let log = row(&facts, "log");
+        assert_eq!(log.state, RowState::Ready);
+        assert!(log.why.ends_with("A rule names /var/log/all.log, too, which is not there"), "{}", log.why);
+        let syslog = facts.syslog.value.as_mut().unwrap();
+        syslog.files.clear();
+        syslog.elsewhere.insert("local2".into(), vec!["@loghost".into()]);
+        let log = row(&facts, "log");
+        assert_eq!((log.state, log.action), (RowState::ToDo, Some(Preparation::RouteLog)));
+        assert!(log.why.contains("on to @loghost") && !log.why.contains("drops"), "{}", log.why);
     }
 
     #[test]

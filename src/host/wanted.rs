@@ -29,51 +29,30 @@ pub struct Wanted {
     pub gateway: Option<Ipv4Addr>,
     /// POT_EXTIF.
     pub interface: Option<String>,
-    /// POT_EXTIF_ADDR, when it is set.
-    pub interface_address: Option<Ipv4Addr>,
     /// POT_NETWORK_STACK gives pots IPv4: for pot, everything but `ipv6` does.
     pub ipv4: bool,
     /// POT_NETWORK_STACK gives pots IPv6.
     pub ipv6: bool,
-    /// Extra interfaces that have a network: both, in the order of POT_EXTRA_EXTIF.
-    pub extra: Vec<(String, Ipv4Net)>,
-    /// POT_VPN_EXTIF with POT_VPN_NETWORKS, when both are set.
-    pub vpn: Vec<(String, Ipv4Net)>,
 }
 
 impl Wanted {
     /// Reads the values that matter.
     pub fn of(configuration: &Configuration) -> Self {
         let text = |name: &str| text(configuration, name);
-        let networks = |list: Vec<String>| list.iter().filter_map(|item| item.parse().ok()).collect::<Vec<Ipv4Net>>();
         let stack = text("POT_NETWORK_STACK");
-        let vpn = text("POT_VPN_EXTIF").map(|interface| {
-            let networks = networks(configuration.list("POT_VPN_NETWORKS"));
-            networks.into_iter().map(|network| (interface.clone(), network)).collect()
-        });
         Self {
             zfs_root: text("POT_ZFS_ROOT"),
             fs_root: text("POT_FS_ROOT"),
             cache: text("POT_CACHE"),
             tmp: text("POT_TMP"),
             group: text("POT_GROUP"),
-            facility: text("POT_LOG_FACILITY").map(|facility| facility.to_ascii_lowercase()),
+            facility: text("POT_LOG_FACILITY").map(|word| crate::facility::received(&word).to_owned()),
             network: text("POT_NETWORK").and_then(|value| value.parse().ok()),
             netmask: text("POT_NETMASK").and_then(|value| value.parse().ok()),
             gateway: text("POT_GATEWAY").and_then(|value| value.parse().ok()),
             interface: text("POT_EXTIF"),
-            interface_address: text("POT_EXTIF_ADDR").and_then(|value| value.parse().ok()),
             ipv4: stack.as_deref() != Some("ipv6"),
             ipv6: matches!(stack.as_deref(), Some("ipv6" | "dual")),
-            extra: configuration
-                .list("POT_EXTRA_EXTIF")
-                .into_iter()
-                .filter_map(|interface| {
-                    let network = configuration.value(&format!("POT_NETWORK_{interface}"))?.parse().ok()?;
-                    Some((interface, network))
-                })
-                .collect(),
-            vpn: vpn.unwrap_or_default(),
         }
     }
 

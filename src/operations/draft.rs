@@ -1,14 +1,13 @@
 //! What a plan function makes: the parts that people see, the actions that a run carries out, and what verification
 //! will look at. All three come from one place, so that what is shown is what is done.
 
-use super::nat_rules::Nat;
 use super::plan::{Blocker, Check, ManagedFile, Operation, Preview, ProofNeeded, Step, StepState};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::facts::{Dataset, HostFacts, PathKind, PathState};
 use crate::potconf::{Configuration, Source};
 use crate::process::Tool;
-use crate::rules::{Finding, Severity, limits};
+use crate::rules::{Finding, Nat, Severity, limits};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -505,16 +504,11 @@ impl Draft {
             if finding.code == "pf-conf-invalid" {
                 continue;
             }
-            let concerns = finding.parameters.is_empty()
-                || finding
-                    .parameters
-                    .iter()
-                    .any(|name| parameters.contains(&name.as_str()) || name.starts_with("POT_NETWORK_"));
             let named = finding.parameters.first().map(String::as_str);
             // The plan has said it in the words of its own check.
             let said = named
                 .is_some_and(|name| self.blockers.iter().any(|blocker| blocker.parameter.as_deref() == Some(name)));
-            if finding.severity == Severity::Error && concerns && !said {
+            if finding.severity == Severity::Error && finding.concerns(parameters) && !said {
                 let remedy = finding.fix.as_ref().map_or_else(
                     || "Change it in the configuration.".to_owned(),
                     |fix| {
@@ -745,7 +739,7 @@ impl Expect {
                 None => (None, "not asked".to_owned()),
             },
             Self::PotAddresses(network, planned) => of(&facts.pots, |pots| {
-                let (known, new): (Vec<&str>, Vec<&str>) = pots_outside(pots, *network)
+                let (known, new): (Vec<&str>, Vec<&str>) = crate::facts::pots_outside(pots, *network)
                     .into_iter()
                     .partition(|name| planned.iter().any(|known| known == name));
                 match (known.as_slice(), new.as_slice()) {
@@ -793,20 +787,6 @@ impl Expect {
         let at = Some(jiff::Timestamp::now());
         Check { title: self.title(), as_planned, observed, before, at, before_put_back: false }
     }
-}
-
-/// The pots whose own addresses lie outside the network that public-bridge pots should have.
-pub fn pots_outside(pots: &[crate::facts::Pot], network: Ipv4Net) -> Vec<&str> {
-    pots.iter()
-        .filter(|pot| matches!(pot.network_type.as_str(), "public-bridge" | "private-bridge"))
-        .filter(|pot| {
-            pot.addresses.iter().any(|address| match address {
-                std::net::IpAddr::V4(address) => !network.contains(address),
-                std::net::IpAddr::V6(_) => false,
-            })
-        })
-        .map(|pot| pot.name.as_str())
-        .collect()
 }
 
 /// Whether `name` is the dataset `root`, one below it or a snapshot of either.

@@ -11,7 +11,6 @@ pub mod feedback;
 pub mod loader_conf;
 pub mod log_routing;
 pub mod looking;
-pub mod nat_rules;
 pub mod pf_conf;
 pub mod plan;
 pub mod plan_text;

@@ -24,7 +24,7 @@ pub(super) fn configuration(own: &str) -> Configuration {
     Configuration::new(Document::parse(&defaults()).unwrap(), Document::parse(own.as_bytes()).unwrap())
 }
 
-fn interface(name: &str, group: &str, addresses: &[&str]) -> Interface {
+pub(super) fn interface(name: &str, group: &str, addresses: &[&str]) -> Interface {
     Interface {
         name: name.to_owned(),
         up: true,
@@ -124,6 +124,7 @@ pub(super) fn healthy() -> HostFacts {
                     ("auth".to_owned(), vec!["/var/log/auth.log".to_owned()]),
                 ]),
                 missing: Vec::new(),
+                elsewhere: BTreeMap::new(),
             },
             "test",
         ),

@@ -79,6 +79,12 @@ impl Finding {
         Self::new(Severity::Notice, code, parameters, message)
     }
 
+    /// Whether it concerns somebody who uses these parameters. One that names several speaks of how they stand to each
+    /// other, and concerns only who uses them all; one that names none concerns everybody.
+    pub fn concerns(&self, used: &[&str]) -> bool {
+        self.parameters.iter().all(|name| used.contains(&name.as_str()))
+    }
+
     /// Names the line, where it is not simply the one of the first parameter.
     #[must_use]
     pub fn at(mut self, line: usize) -> Self {

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use super::view::{MOST_ENTRIES, View, enumerated};
+use crate::facts::Interface;
 use crate::potconf::{Name, Source};
 use ipnet::{IpNet, Ipv4Net};
 use std::collections::HashSet;
@@ -53,7 +54,8 @@ pub(super) fn extif_without_address(view: &View<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let Some(interface) = view.text(EXTIF).and_then(|name| view.interface(name)) else { return Vec::new() };
-    if !interface.addresses.is_empty() || interface.is_bridge() {
+    // What is none at all is told by another rule.
+    if !interface.addresses.is_empty() || view.is_pots_own(interface) {
         return Vec::new();
     }
     let carrier = view.default_route().map(|route| route.interface.as_str()).filter(|name| *name != interface.name);
@@ -68,7 +70,8 @@ pub(super) fn extif_without_address(view: &View<'_>) -> Vec<Finding> {
     )]
 }
 
-/// POT_EXTIF is a bridge or the loopback interface (guide, "POT_EXTIF": "one physical network interface").
+/// POT_EXTIF is the loopback interface or a bridge of pot's own. Any other bridge, or a tunnel, is a way out for IPv4: NAT
+/// needs nothing but its address.
 pub(super) fn extif_is_no_way_out(view: &View<'_>) -> Vec<Finding> {
     let Some(interface) = view.text(EXTIF).and_then(|name| view.interface(name)).filter(|_| view.is_own(EXTIF)) else {
         return Vec::new();
@@ -89,16 +92,6 @@ pub(super) fn extif_is_no_way_out(view: &View<'_>) -> Vec<Finding> {
             &[EXTIF],
             format!(
                 "{} is a bridge that pot itself made, no way out. Name the one that leads outside.",
-                interface.name
-            ),
-        )];
-    }
-    if interface.is_bridge() {
-        return vec![Finding::warning(
-            "extif-is-bridge",
-            &[EXTIF],
-            format!(
-                "{} is a bridge. pot expects the physical interface, and cannot put one bridge into another.",
                 interface.name
             ),
         )];
@@ -177,11 +170,50 @@ pub(super) fn stack_unknown(view: &View<'_>) -> Vec<Finding> {
     ]
 }
 
+/// The stack and the interface that `pot vnet-start` would make a member of a bridge. Not one that is a member already:
+/// pot takes its bridge, whoever made it (network.sh, `_pot_bridge_ipv6`).
+fn to_be_bridged<'a>(view: &'a View<'_>) -> Option<(&'a str, &'a Interface)> {
+    let stack = view.text(STACK).filter(|_| view.needs_a_member())?;
+    let interface = view.text(EXTIF).and_then(|name| view.interface(name))?;
+    let bridges = view.interfaces().unwrap_or_default();
+    let is_member = bridges.iter().any(|bridge| bridge.is_bridge() && bridge.members.contains(&interface.name));
+    (!is_member).then_some((stack, interface))
+}
+
+/// Stack ipv6 or dual makes POT_EXTIF a member of a bridge, which can be no bridge and nothing point-to-point
+/// (FreeBSD's if_bridge.c, `bridge_ioctl_add`: `EINVAL`). vnet-start then still exits 0.
+pub(super) fn stack_needs_ethernet(view: &View<'_>) -> Vec<Finding> {
+    let Some((stack, interface)) = to_be_bridged(view) else { return Vec::new() };
+    // These are errors with every stack.
+    if interface.can_join_a_bridge() || interface.is_loopback() || view.is_pots_own(interface) {
+        return Vec::new();
+    }
+    let name = &interface.name;
+    let what = if interface.is_bridge() {
+        "a bridge, and no bridge takes another"
+    } else {
+        "a tunnel, and no bridge takes one"
+    };
+    let instead = match interface.members.as_slice() {
+        [only] if interface.is_bridge() => format!("name {only}, its member"),
+        _ => "name an Ethernet interface".to_owned(),
+    };
+    vec![Finding::error(
+        "stack-needs-ethernet",
+        &[STACK, EXTIF],
+        format!(
+            "{name} is {what} for a member. With stack {stack} `pot vnet-start` would fail to bridge it, and still report \
+             success. Keep ipv4, or {instead}."
+        ),
+    )]
+}
+
 /// Stack ipv6 or dual makes POT_EXTIF a member of a bridge, which FreeBSD 15 refuses for an interface with addresses
 /// unless `net.link.bridge.member_ifaddrs=1`, and 16 always (bridge(4), release notes). vnet-start then still exits 0.
 pub(super) fn stack_needs_bare_interface(view: &View<'_>) -> Vec<Finding> {
-    let Some(stack) = view.text(STACK).filter(|stack| ["ipv6", "dual"].contains(stack)) else { return Vec::new() };
-    let Some(interface) = view.text(EXTIF).and_then(|name| view.interface(name)) else { return Vec::new() };
+    let Some((stack, interface)) = to_be_bridged(view).filter(|(_, interface)| interface.can_join_a_bridge()) else {
+        return Vec::new();
+    };
     if interface.addresses.is_empty() && interface.addresses6.is_empty() {
         return Vec::new();
     }
@@ -547,12 +579,60 @@ mod tests {
         });
         assert_eq!(codes(&found_on(&facts, "POT_EXTIF=em1\n")), ["extif-without-address"]);
         assert_eq!(codes(&found_on(&facts, "POT_EXTIF=lo0\n")), ["extif-is-loopback"]);
-        let bridge = found_on(&facts, "POT_EXTIF=bridge7\n");
-        assert_eq!((codes(&bridge), bridge[0].severity), (vec!["extif-is-bridge"], Severity::Warning));
         let own = found_on(&facts, "POT_EXTIF=bridge8\n");
         assert_eq!((codes(&own), own[0].severity), (vec!["extif-is-bridge"], Severity::Error));
         assert_eq!(found_on(&facts, "POT_EXTIF=vlan20\n"), []);
         assert_eq!(found_on(&facts, "POT_EXTIF=em1\nPOT_NETWORK_STACK=ipv6\n"), []);
+    }
+
+    /// em0 is the only member of bridge0, which carries the host's address.
+    fn bridged() -> HostFacts {
+        host(|facts| {
+            let mut all = facts.interfaces.value.take().unwrap();
+            let addresses = std::mem::take(&mut all[0].addresses);
+            facts.interfaces.value = Some(all);
+            add(facts, "bridge0", &["bridge"], &[]);
+            let bridge = facts.interfaces.value.as_mut().unwrap().last_mut().unwrap();
+            (bridge.addresses, bridge.members) = (addresses, vec!["em0".to_owned()]);
+            facts.routes = Fact::known(vec![route("0.0.0.0/0", Some("192.168.178.1"), "bridge0")], "test");
+        })
+    }
+
+    #[test]
+    fn a_bridge_that_carries_the_hosts_address_is_right_for_ipv4_and_refused_for_dual() {
+        assert_eq!(found_on(&bridged(), "POT_EXTIF=bridge0\n"), []);
+        for stack in ["dual", "ipv6"] {
+            let findings = found_on(&bridged(), &format!("POT_EXTIF=bridge0\nPOT_NETWORK_STACK={stack}\n"));
+            let finding = the("stack-needs-ethernet", &findings);
+            assert_eq!((codes(&findings), finding.severity), (vec!["stack-needs-ethernet"], Severity::Error));
+            assert!(finding.message.contains("no bridge takes another"), "{finding:?}");
+            assert!(finding.message.ends_with("Keep ipv4, or name em0, its member."), "{finding:?}");
+        }
+        // Its member is one of a bridge already, and that is what pot looks for; NAT has no address there.
+        assert_eq!(codes(&found_on(&bridged(), "POT_NETWORK_STACK=dual\n")), ["extif-without-address"]);
+        assert_eq!(found_on(&bridged(), "POT_NETWORK_STACK=ipv6\n"), []);
+        // What is missing is replaced by the bridge only where it serves.
+        let missing = |stack: &str| found_on(&bridged(), &format!("POT_EXTIF=em9\nPOT_NETWORK_STACK={stack}\n"));
+        assert_eq!(mends(the("extif-missing", &missing("ipv4")), "POT_EXTIF"), Some("bridge0"));
+        assert_ne!(mends(the("extif-missing", &missing("dual")), "POT_EXTIF"), Some("bridge0"));
+    }
+
+    #[test]
+    fn a_tunnel_can_be_no_member_of_a_bridge_but_translates_ipv4() {
+        for (name, group) in
+            [("tun0", "tun"), ("wg0", "wg"), ("tailscale0", "tun"), ("gre3", "gre"), ("ng0", "ng_iface")]
+        {
+            let facts = host(|facts| add(facts, name, &[group], &["10.7.0.2/32"]));
+            assert_eq!(found_on(&facts, &format!("POT_EXTIF={name}\n")), [], "{name}");
+            let dual = found_on(&facts, &format!("POT_EXTIF={name}\nPOT_NETWORK_STACK=dual\n"));
+            assert_eq!((codes(&dual), dual[0].severity), (vec!["stack-needs-ethernet"], Severity::Error), "{name}");
+        }
+        // if_bridge takes these: Ethernet, and gif by a special case of its own.
+        for (name, group) in [("tap0", "tap"), ("vlan7", "vlan"), ("gif0", "gif"), ("lagg0", "lagg"), ("wlan0", "wlan")]
+        {
+            let facts = host(|facts| add(facts, name, &[group], &["10.7.0.2/32"]));
+            assert_eq!(found_on(&facts, &format!("POT_EXTIF={name}\nPOT_NETWORK_STACK=dual\n")), [], "{name}");
+        }
     }
 
     #[test]
@@ -606,6 +686,23 @@ mod tests {
         assert_eq!(found_on(&version("15.0-RELEASE", Some(true)), own), []);
         assert_eq!(found_on(&version("15.0-RELEASE", Some(false)), ""), []);
         assert_eq!(found_on(&version("14.3-RELEASE", None), own), []);
+    }
+
+    #[test]
+    fn a_finding_on_the_stack_stops_nothing_that_does_not_use_it() {
+        let facts = host(|facts| {
+            facts.system.value.as_mut().unwrap().kernel = "15.0-RELEASE".to_owned();
+            facts.bridge_member_addresses = Fact::known(Some(false), "test");
+        });
+        let findings = found_on(&facts, "POT_NETWORK_STACK=dual\n");
+        let finding = the("stack-needs-bare-interface", &findings);
+        // pot init uses the interface, but not the stack; pot vnet-start uses both.
+        assert!(!finding.concerns(&["POT_ZFS_ROOT", "POT_EXTIF", "POT_NETWORK"]));
+        assert!(finding.concerns(&["POT_EXTIF", "POT_NETWORK_STACK"]));
+        let unknown = found("POT_NETWORK_STACK=both\n");
+        assert!(!the("stack-unknown", &unknown).concerns(&["POT_EXTIF", "POT_NETWORK"]));
+        let of_file = found("POT_EXTIF='em0\n");
+        assert!(the("shell-syntax", &of_file).concerns(&["POT_GROUP"]), "what is no parameter's concerns everybody");
     }
 
     const EXTRA: &str =

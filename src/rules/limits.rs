@@ -42,12 +42,6 @@ const LONGEST_PATH: usize = 255;
 /// Longest dataset name in bytes. ZFS ends at 255, pot appends `/jails/NAME/m@SNAPSHOT`.
 const LONGEST_DATASET: usize = 128;
 
-/// The facilities of syslog.conf(5) on FreeBSD that logger(1) takes; `kern` is the kernel's, `mark` syslogd's own.
-pub const FACILITIES: [&str; 24] = [
-    "auth", "authpriv", "console", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "ntp", "security", "syslog",
-    "user", "uucp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7", "mark",
-];
-
 /// Folders in which nothing of pot's may stand, nor they themselves be taken: `pot init` does `chmod 750` and
 /// `chown root:pot` on one and mounts file systems over another, other commands write and remove files there.
 const CLOSED_TREES: &[&str] = &[
@@ -331,7 +325,7 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
         Kind::Stack => Err("it is none of `ipv4`, `ipv6` and `dual`".to_owned()),
         Kind::Boolean if boolean(value).is_some() => Ok(()),
         Kind::Boolean => Err("it is none of `yes`, `true`, `on`, `no`, `false` and `off`".to_owned()),
-        Kind::Facility if FACILITIES.contains(&value) => Ok(()),
+        Kind::Facility if crate::facility::named(value).is_some() => Ok(()),
         Kind::Facility => Err("it is not a facility of syslog.conf(5)".to_owned()),
     }
 }

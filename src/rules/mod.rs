@@ -7,11 +7,15 @@
 //! its source. A default is not blamed for what it says: only where pot itself would fail with it on this host.
 
 #[cfg(test)]
+mod advice;
+#[cfg(test)]
 mod example;
 mod file_system;
 mod finding;
 mod interfaces;
 pub mod limits;
+mod log_route;
+mod nat;
 mod network;
 mod other;
 mod reading;
@@ -29,6 +33,8 @@ use std::net::IpAddr;
 use view::{View, grouped};
 
 pub use finding::{Finding, Fix, Severity, errors_brought};
+pub use log_route::{LogRoute, log_route, missing_logs};
+pub use nat::{Nat, NatRule};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +81,7 @@ const RULES: &[Rule] = &[
     reading::unknown_parameter,
     reading::newer_than_installed,
     reading::potnet_reads_differently,
+    reading::byte_order_mark,
     reading::carriage_return,
     reading::value_missing,
     network::network_is_no_network,
@@ -104,6 +111,7 @@ const RULES: &[Rule] = &[
     interfaces::extif_address_wrong,
     interfaces::extif_has_several_addresses,
     interfaces::stack_unknown,
+    interfaces::stack_needs_ethernet,
     interfaces::stack_needs_bare_interface,
     interfaces::extra_missing,
     interfaces::extra_is_extif,
@@ -129,6 +137,7 @@ const RULES: &[Rule] = &[
     file_system::link_not_followed,
     file_system::group_missing,
     other::facility_unknown,
+    other::facility_of_others,
     other::facility_written_nowhere,
     other::log_file_missing,
     other::hostname_length,
@@ -142,17 +151,12 @@ const RULES: &[Rule] = &[
 /// Every finding, the worst first, then in the order in which the guide explains the parameters.
 pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let view = View::new(subject);
-    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&view)).collect();
-    findings.extend(reading::against_limit(&view, &findings));
+    let all = found(&view);
+    let mut findings = cut_short(all.clone());
     for finding in &mut findings {
-        if finding.line.is_none() {
-            finding.line = finding.parameters.first().and_then(|name| view.line(name));
+        if let Some(fix) = finding.fix.take() {
+            finding.fix = mends(&view, &all, finding, &fix).then_some(fix);
         }
-    }
-    findings.sort_by_cached_key(order);
-    let mut findings = cut_short(findings);
-    for finding in &mut findings {
-        finding.fix = finding.fix.take().filter(|fix| can_be_made(&view, fix));
         // Values stand in messages; one of them must not steer the terminal that shows it.
         if let Cow::Owned(safe) = harmless(&finding.message) {
             finding.message = safe;
@@ -162,6 +166,19 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
             finding.message.push('…');
         }
     }
+    findings
+}
+
+/// What all rules say, in order. Fixes are as the rules propose them.
+fn found(view: &View<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(view)).collect();
+    findings.extend(reading::against_limit(view, &findings));
+    for finding in &mut findings {
+        if finding.line.is_none() {
+            finding.line = finding.parameters.first().and_then(|name| view.line(name));
+        }
+    }
+    findings.sort_by_cached_key(order);
     findings
 }
 
@@ -205,24 +222,55 @@ fn cut_short(findings: Vec<Finding>) -> Vec<Finding> {
     kept
 }
 
-/// Files up to this size in bytes have each fix tried out; a larger one would take its time for it.
+/// Files up to this size in bytes have each fix tried out; for a larger one, which would take its time, none is offered.
 const TRIED_UP_TO: usize = 64 * 1024;
 
-/// Whether a fix keeps to the limits and pot.conf can take it: a button that is refused is worse than none.
-fn can_be_made(view: &View<'_>, fix: &Fix) -> bool {
+/// Whether a fix does what its button promises: it keeps to the limits, pot.conf can take it, nobody has what it
+/// suggests, and with it the finding is gone, or smaller, and no error stands that did not stand before. Tried out: a
+/// button that is refused, or that makes things worse, is worse than none.
+fn mends(view: &View<'_>, all: &[Finding], finding: &Finding, fix: &Fix) -> bool {
     let is_editable = |name: &String| view.setting(name).is_none_or(|setting| setting.editable);
     if !fix.set.iter().all(|(name, value)| limits::check(name, value).is_ok())
         || !fix.set.keys().chain(&fix.unset).all(is_editable)
+        || fix.set.iter().any(|(name, value)| suggests_what_is_taken(view, name, value))
+        || view.configuration.own().bytes().len() > TRIED_UP_TO
     {
         return false;
-    }
-    if view.configuration.own().bytes().len() > TRIED_UP_TO {
-        return true;
     }
     let set = fix.set.iter().map(|(name, value)| Some(Edit::set(Name::try_from(name.as_str()).ok()?, value.as_str())));
     let unset = fix.unset.iter().map(|name| Some(Edit::unset(Name::try_from(name.as_str()).ok()?)));
     let edits: Option<Vec<Edit>> = set.chain(unset).collect();
-    edits.is_some_and(|edits| view.configuration.apply(&edits).is_ok())
+    let Some(own) = edits.and_then(|edits| view.configuration.apply(&edits).ok()) else { return false };
+    let after = Configuration::new(view.configuration.default_document().clone(), own);
+    if limits::check_together(&after).is_err() && limits::check_together(view.configuration).is_ok() {
+        return false;
+    }
+    let left = found(&View::new(&Subject { configuration: &after, facts: view.facts, admin: view.admin }));
+    let count = |findings: &[Finding]| {
+        findings.iter().filter(|other| other.code == finding.code && other.parameters == finding.parameters).count()
+    };
+    count(&left) < count(all) && !brings_an_error(all, &left)
+}
+
+/// Whether an error stands after a change that did not stand before. One of the same kind that speaks of the same
+/// parameters, or of fewer, is what is left of an earlier one; each earlier one accounts for one.
+fn brings_an_error(before: &[Finding], after: &[Finding]) -> bool {
+    let mut stood: Vec<&Finding> = before.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    after.iter().filter(|finding| finding.severity == Severity::Error).any(|error| {
+        let earlier = stood.iter().position(|other| {
+            other.code == error.code && error.parameters.iter().all(|name| other.parameters.contains(name))
+        });
+        earlier.map(|place| stood.swap_remove(place)).is_none()
+    })
+}
+
+/// Whether a fix would give the pots an address or a network that this host or one of its neighbours has.
+fn suggests_what_is_taken(view: &View<'_>, name: &str, value: &str) -> bool {
+    match name {
+        "POT_GATEWAY" | "POT_DNS_IP" => value.parse().is_ok_and(|address| view.is_taken(address, name)),
+        "POT_NETWORK" => value.parse().is_ok_and(|network| view.is_in_use(network)),
+        _ => false,
+    }
 }
 
 /// Where the guide explains a parameter: its number, and the family of `POT_NETWORK_<interface>` right behind the list of

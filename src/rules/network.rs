@@ -11,12 +11,11 @@ const NETMASK: &str = "POT_NETMASK";
 const GATEWAY: &str = "POT_GATEWAY";
 const DNS_IP: &str = "POT_DNS_IP";
 
-/// The gateway that is certain to be free: the network's first address, unless a pot has it.
+/// The gateway that is certain to be free: the network's first address, unless somebody has it. In a network that this
+/// host uses otherwise the network is what has to change.
 fn free_gateway(view: &View<'_>, network: Ipv4Net) -> Option<String> {
     let first = first_address(network)?;
-    let taken = view.pots().iter().any(|pot| pot.addresses.contains(&IpAddr::V4(first)))
-        || view.text(DNS_IP) == Some(first.to_string().as_str());
-    (!taken).then(|| first.to_string())
+    (view.knows_addresses() && !view.is_in_use(network) && !view.is_taken(first, GATEWAY)).then(|| first.to_string())
 }
 
 /// POT_NETWORK is no network. potnet takes its default then, `ifconfig` and pf fail (guide, "POT_NETWORK": an IPv4
@@ -262,22 +261,20 @@ pub(super) fn network_too_small(view: &View<'_>) -> Vec<Finding> {
 /// POT_NETWORK overlaps a network of a host interface: the bridge would take the route to it (guide, "POT_NETWORK":
 /// "that doesn't conflict with your current network setup"; potnet does not look).
 pub(super) fn network_overlaps_interface(view: &View<'_>) -> Vec<Finding> {
-    let (Some(network), Some(interfaces)) = (view.network(), view.interfaces()) else { return Vec::new() };
-    interfaces
-        .iter()
-        .filter(|interface| !interface.is_loopback() && !view.is_pots_own(interface))
-        .filter_map(|interface| {
-            let address = interface.addresses.iter().find(|address| overlap(network, address.network))?;
-            Some(Finding::error(
+    let Some(network) = view.network() else { return Vec::new() };
+    let overlapping = view.overlapping_interfaces(network);
+    overlapping
+        .into_iter()
+        .map(|(interface, other)| {
+            Finding::error(
                 "network-overlaps-interface",
                 &[NETWORK],
                 format!(
-                    "POT_NETWORK {} overlaps {} of {}. The pots' bridge would take the route to it. Choose another network.",
+                    "POT_NETWORK {} overlaps {other} of {}. The pots' bridge would take the route to it. Choose another network.",
                     network.trunc(),
-                    address.network,
                     interface.name
                 ),
-            ))
+            )
         })
         .collect()
 }
@@ -320,25 +317,13 @@ pub(super) fn network_overlaps_listed(view: &View<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A static route leads into POT_NETWORK: the bridge's own route would win or lose against it by prefix length.
+/// A route leads into POT_NETWORK or around it, with a next hop or, as by tailscale0 or wg0, without one: the bridge's own
+/// route wins or loses against it by prefix length, and takes the place of an equal one (FreeBSD's route_ctl.c: routes of
+/// interface addresses are pinned).
 pub(super) fn network_overlaps_route(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network() else { return Vec::new() };
-    let attached: Vec<Ipv4Net> = view
-        .interfaces()
-        .unwrap_or_default()
-        .iter()
-        .flat_map(|interface| interface.addresses.iter())
-        .map(|address| address.network.trunc())
-        .collect();
-    view.routes()
-        .iter()
-        .filter(|route| {
-            route.destination.prefix_len() > 0
-                && route.gateway.is_some()
-                && overlap(network, route.destination)
-                && !view.is_named_pots_own(&route.interface)
-                && !attached.iter().any(|other| overlap(*other, route.destination))
-        })
+    view.overlapping_routes(network)
+        .into_iter()
         .map(|route| {
             Finding::warning(
                 "network-overlaps-route",
@@ -357,13 +342,8 @@ pub(super) fn network_overlaps_route(view: &View<'_>) -> Vec<Finding> {
 
 /// The address of the admin's browser lies in POT_NETWORK: once the bridge is up, answers to it go to the pots.
 pub(super) fn admin_inside_network(view: &View<'_>) -> Vec<Finding> {
-    let (Some(network), Some(IpAddr::V4(admin))) = (view.network(), view.admin.map(|address| address.to_canonical()))
-    else {
-        return Vec::new();
-    };
-    if !network.contains(&admin) || admin.is_loopback() {
-        return Vec::new();
-    }
+    let Some(network) = view.network() else { return Vec::new() };
+    let Some(admin) = view.admin_in(network) else { return Vec::new() };
     vec![Finding::error(
         "admin-inside-network",
         &[NETWORK],
@@ -377,11 +357,8 @@ pub(super) fn admin_inside_network(view: &View<'_>) -> Vec<Finding> {
 
 /// The default gateway lies in POT_NETWORK: the bridge's route to it would cut the host off.
 pub(super) fn default_gateway_inside_network(view: &View<'_>) -> Vec<Finding> {
-    let (Some(network), Some(route)) = (view.network(), view.default_route()) else { return Vec::new() };
-    let Some(gateway) = route.gateway.filter(|gateway| network.contains(gateway)) else { return Vec::new() };
-    if view.is_named_pots_own(&route.interface) {
-        return Vec::new();
-    }
+    let Some(network) = view.network() else { return Vec::new() };
+    let Some(gateway) = view.default_gateway_in(network) else { return Vec::new() };
     vec![Finding::error(
         "default-gateway-inside-network",
         &[NETWORK],
@@ -396,19 +373,7 @@ pub(super) fn default_gateway_inside_network(view: &View<'_>) -> Vec<Finding> {
 /// A resolver lies in POT_NETWORK: the host would look for it among the pots. Not so for the DNS pot.
 pub(super) fn resolver_inside_network(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network() else { return Vec::new() };
-    let dns_pot = view.address(DNS_IP);
-    let inside: Vec<Ipv4Addr> = view
-        .facts
-        .and_then(|facts| facts.resolvers.get())
-        .into_iter()
-        .flatten()
-        .filter_map(|resolver| match resolver {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        })
-        .filter(|address| network.contains(address) && Some(*address) != dns_pot)
-        .filter(|address| !view.pots().iter().any(|pot| pot.addresses.contains(&IpAddr::V4(*address))))
-        .collect();
+    let inside = view.resolvers_in(network);
     if inside.is_empty() {
         return Vec::new();
     }
@@ -493,16 +458,10 @@ pub(super) fn dns_deprecated(view: &View<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Existing pots of the public bridge whose addresses lie outside POT_NETWORK: they keep them and lose their gateway.
+/// Existing pots on bridges whose addresses lie outside POT_NETWORK: they keep them and lose their gateway, or their NAT.
 pub(super) fn pots_outside_network(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network() else { return Vec::new() };
-    let mut outside: Vec<&str> = view
-        .pots()
-        .iter()
-        .filter(|pot| pot.network_type == "public-bridge")
-        .filter(|pot| pot.addresses.iter().any(|address| matches!(address, IpAddr::V4(v4) if !network.contains(v4))))
-        .map(|pot| pot.name.as_str())
-        .collect();
+    let mut outside = crate::facts::pots_outside(view.pots(), network);
     if outside.is_empty() {
         return Vec::new();
     }
@@ -512,14 +471,13 @@ pub(super) fn pots_outside_network(view: &View<'_>) -> Vec<Finding> {
         "pots-outside-network",
         &[NETWORK],
         format!(
-            "{} {} {} outside POT_NETWORK {}. {} {} and would lose {}.",
+            "{} {} {} outside POT_NETWORK {}. {} {} and would reach nothing outside.",
             plural(count, "The pot", "The pots"),
             enumerated(&outside),
             plural(count, "has its address", "have their addresses"),
             network.trunc(),
             plural(count, "It keeps", "They keep"),
-            plural(count, "it", "them"),
-            plural(count, "its gateway", "their gateway")
+            plural(count, "it", "them")
         ),
     )]
 }
@@ -556,12 +514,7 @@ pub(super) fn private_bridges_outside_network(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn gateway_taken(view: &View<'_>) -> Vec<Finding> {
     let Some(gateway) = view.address(GATEWAY) else { return Vec::new() };
     let mut findings = Vec::new();
-    let holders: Vec<&str> = view
-        .pots()
-        .iter()
-        .filter(|pot| pot.network_type != "inherit" && pot.addresses.contains(&IpAddr::V4(gateway)))
-        .map(|pot| pot.name.as_str())
-        .collect();
+    let holders: Vec<&str> = view.pots().iter().filter(|pot| pot.holds(gateway)).map(|pot| pot.name.as_str()).collect();
     if !holders.is_empty() {
         findings.push(Finding::error(
             "gateway-taken",
@@ -754,6 +707,43 @@ mod tests {
     }
 
     #[test]
+    fn a_route_without_next_hop_by_a_tunnel_is_named_too() {
+        let own = "POT_NETWORK=10.192.0.0/10\n";
+        let with = |destination: &str, by: &str| {
+            let (destination, by) = (destination.to_owned(), by.to_owned());
+            host(move |facts| facts.routes.value.as_mut().unwrap().push(route(&destination, None, &by)))
+        };
+        for by in ["tailscale0", "wg0"] {
+            let findings = found_on(&with("10.200.0.0/16", by), own);
+            assert_eq!(codes(&findings), ["network-overlaps-route"]);
+            assert!(findings[0].message.contains(&format!("10.200.0.0/16 through {by}")), "{findings:?}");
+        }
+        // An address of another tunnel inside the route explains nothing of the pots' network.
+        let mut both = with("10.0.0.0/8", "wg0");
+        both.interfaces.value.as_mut().unwrap().push(crate::rules::example::interface("wg1", "wg", &["10.1.2.3/32"]));
+        assert_eq!(codes(&found_on(&both, own)), ["network-overlaps-route"]);
+        // The host's own addresses, a black hole, and a default route in two halves are in nobody's way.
+        for (destination, by) in [("10.200.0.1/32", "lo0"), ("10.0.0.0/8", "lo0"), ("0.0.0.0/1", "tun0")] {
+            assert_eq!(found_on(&with(destination, by), own), [], "{destination} by {by}");
+        }
+    }
+
+    #[test]
+    fn the_check_the_plan_and_the_note_on_saving_count_the_same_pots() {
+        let pots: Vec<_> = (0..28)
+            .map(|number| {
+                let kind = if number < 18 { "public-bridge" } else { "private-bridge" };
+                pot(&format!("p{number}"), kind, &format!("10.192.0.{}", number + 3))
+            })
+            .chain([pot("host", "inherit", "10.192.0.40"), pot("alias", "alias", "192.168.178.21")])
+            .collect();
+        assert_eq!(crate::facts::pots_outside(&pots, "10.200.0.0/16".parse().unwrap()).len(), 28);
+        let facts = host(|facts| facts.pots = Fact::known(pots, "test"));
+        let findings = found_on(&facts, SMALL);
+        assert!(the("pots-outside-network", &findings).message.contains("and 23 more"), "{findings:?}");
+    }
+
+    #[test]
     fn whoever_would_be_cut_off_is_named() {
         let configuration = configuration("");
         let asked = |address: &str| {
@@ -827,8 +817,8 @@ mod tests {
         assert_eq!(codes(&findings), ["pots-outside-network", "private-bridges-outside-network"]);
         assert_eq!(
             findings[0].message,
-            "The pots db1 and proxy have their addresses outside POT_NETWORK 10.200.0.0/16. They keep them and would lose \
-             their gateway."
+            "The pots db1 and proxy have their addresses outside POT_NETWORK 10.200.0.0/16. They keep them and would reach \
+             nothing outside."
         );
         assert!(findings[1].message.contains("lan1 (10.192.0.8/29)"), "{findings:?}");
         assert_eq!(found_on(&facts, "POT_NETWORK=10.128.0.0/9\nPOT_NETMASK=255.128.0.0\n"), []);

@@ -1,8 +1,10 @@
 //! Rules about the rest: logging, names, temporary files' endings, booleans, the hook, the public key, pf.conf.
 
 use super::Finding;
-use super::limits::{self, FACILITIES};
+use super::limits;
+use super::log_route::{LogRoute, log_route, missing_logs};
 use super::view::{View, enumerated, plural};
+use crate::facility;
 use crate::facts::{PathKind, PathState};
 
 const FACILITY: &str = "POT_LOG_FACILITY";
@@ -13,11 +15,10 @@ const HOOK: &str = "POT_EXPORT_PORTS_PF_RULES_HOOK";
 const PUBKEY: &str = "POT_DEFAULT_SIGNATURE_PUBKEY";
 
 /// POT_LOG_FACILITY is no facility (syslog.conf(5); common.sh: `logger -p "$POT_LOG_FACILITY".info` fails at every
-/// call).
+/// call). logger(1) takes small and capital letters alike.
 pub(super) fn facility_unknown(view: &View<'_>) -> Vec<Finding> {
-    let Some(value) = view.value(FACILITY).filter(|value| !FACILITIES.contains(value)) else { return Vec::new() };
-    let lower = value.trim().to_ascii_lowercase();
-    let meant = FACILITIES.into_iter().find(|known| *known == lower);
+    let Some(value) = view.value(FACILITY).filter(|value| facility::named(value).is_none()) else { return Vec::new() };
+    let meant = facility::named(value.trim()).filter(|name| facility::is_for_programs(name));
     if value.is_empty() {
         let message =
             "POT_LOG_FACILITY is empty. pot's calls would not be logged. Take the line out, or name a facility.";
@@ -37,28 +38,49 @@ pub(super) fn facility_unknown(view: &View<'_>) -> Vec<Finding> {
     ]
 }
 
+/// POT_LOG_FACILITY is one that no program has: what is sent as `kern` syslogd makes `user` (syslogd.c, `parsemsg`), and
+/// `mark` is its own.
+pub(super) fn facility_of_others(view: &View<'_>) -> Vec<Finding> {
+    let Some(name) = view.text(FACILITY).and_then(facility::named).filter(|name| !facility::is_for_programs(name))
+    else {
+        return Vec::new();
+    };
+    let message = if name == "kern" {
+        "The facility kern is the kernel's: syslogd makes `user` of what pot sends under it. Name another, such as local2."
+    } else {
+        "The facility mark is syslogd's own, and its lines are no calls of pot. Name another, such as local2."
+    };
+    vec![Finding::warning("facility-of-others", &[FACILITY], message).mended_without(FACILITY)]
+}
+
 /// syslogd writes the facility nowhere. A stock syslog.conf does not write the default either; that is said on the
 /// readiness page, and a default is not blamed.
 pub(super) fn facility_written_nowhere(view: &View<'_>) -> Vec<Finding> {
-    let Some(value) = view.text(FACILITY).filter(|value| view.is_own(FACILITY) && FACILITIES.contains(value)) else {
+    let Some(name) = view.text(FACILITY).filter(|_| view.is_own(FACILITY)).and_then(facility::named) else {
         return Vec::new();
     };
     let Some(syslog) = view.facts.and_then(|facts| facts.syslog.get()) else { return Vec::new() };
-    if syslog.files.get(value).is_some_and(|files| !files.is_empty()) {
-        return Vec::new();
+    let name = facility::received(name);
+    match log_route(syslog, name) {
+        LogRoute::Nowhere => vec![Finding::warning(
+            "facility-written-nowhere",
+            &[FACILITY],
+            format!(
+                "syslogd writes {name}.info nowhere, so pot's calls would leave no trace. Add a line such as `{name}.* \
+                 /var/log/pot.log` to a file in /usr/local/etc/syslog.d."
+            ),
+        )],
+        LogRoute::Elsewhere(places) => vec![Finding::notice(
+            "facility-not-kept-here",
+            &[FACILITY],
+            format!(
+                "syslogd passes {name}.info on to {} and keeps none of it on this host: there is nothing for the Activity \
+                 page to show.",
+                enumerated(places)
+            ),
+        )],
+        LogRoute::File(_) | LogRoute::Missing(_) => Vec::new(),
     }
-    // The probe asks for these and for the one in force, not for every facility there is.
-    if !value.starts_with("local") && value != "user" && value != "daemon" {
-        return Vec::new();
-    }
-    vec![Finding::warning(
-        "facility-written-nowhere",
-        &[FACILITY],
-        format!(
-            "syslogd writes {value}.info nowhere, so pot's calls would leave no trace. Add a line such as `{value}.* \
-             /var/log/pot.log` to a file in /usr/local/etc/syslog.d."
-        ),
-    )]
 }
 
 /// POT_HOSTNAME_MAX_LENGTH is no number from 1 to 255 (`_get_usable_hostname` cuts to it; MAXHOSTNAMELEN is 256).
@@ -218,27 +240,31 @@ pub(super) fn pf_conf_invalid(view: &View<'_>) -> Vec<Finding> {
 }
 
 /// Log files that syslogd would write pot's facility to, but that do not exist (syslogd without `-C` does not make
-/// them).
+/// them). Beside a file that takes the lines, one that is missing is only worth a word.
 pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
     let Some(value) = view.text(FACILITY).filter(|_| view.is_own(FACILITY)) else { return Vec::new() };
     let Some(syslog) = view.facts.and_then(|facts| facts.syslog.get()) else { return Vec::new() };
-    let missing: Vec<&String> =
-        syslog.files.get(value).into_iter().flatten().filter(|file| syslog.missing.contains(file)).collect();
+    let name = facility::received(value);
+    let missing = missing_logs(syslog, name);
     if missing.is_empty() {
         return Vec::new();
     }
-    vec![Finding::warning(
-        "log-file-missing",
-        &[FACILITY],
-        format!(
-            "syslogd would write {value} to {}, but {} not exist, and syslogd does not create {}. Mend it: \
-             `touch` the {}.",
-            enumerated(&missing),
-            plural(missing.len(), "it does", "they do"),
-            plural(missing.len(), "it", "them"),
-            plural(missing.len(), "file", "files")
+    let first = format!(
+        "syslogd would write {name} to {}, but {} not exist, and syslogd does not create {}.",
+        enumerated(&missing),
+        plural(missing.len(), "it does", "they do"),
+        plural(missing.len(), "it", "them"),
+    );
+    vec![match log_route(syslog, name) {
+        LogRoute::File(file) => {
+            Finding::notice("log-file-missing", &[FACILITY], format!("{first} What pot reports is in {file}."))
+        }
+        _ => Finding::warning(
+            "log-file-missing",
+            &[FACILITY],
+            format!("{first} Mend it: `touch` the {}.", plural(missing.len(), "file", "files")),
         ),
-    )]
+    }]
 }
 
 #[cfg(test)]
@@ -257,7 +283,7 @@ mod tests {
         let finding = only("facility-unknown", found("POT_LOG_FACILITY=local8\n"));
         assert_eq!((finding.severity, &finding.fix), (Severity::Error, &None));
         assert_eq!(
-            mends(&only("facility-unknown", found("POT_LOG_FACILITY=LOCAL3\n")), "POT_LOG_FACILITY"),
+            mends(&only("facility-unknown", found("POT_LOG_FACILITY=' local3'\n")), "POT_LOG_FACILITY"),
             Some("local3")
         );
         let empty = only("facility-unknown", found("POT_LOG_FACILITY=\n"));
@@ -272,7 +298,55 @@ mod tests {
             syslog.files.insert("local3".to_owned(), vec!["/var/log/pot.log".to_owned()]);
             syslog.missing.push("/var/log/pot.log".to_owned());
         });
-        only("log-file-missing", found_on(&missing, "POT_LOG_FACILITY=local3\n"));
+        assert_eq!(
+            only("log-file-missing", found_on(&missing, "POT_LOG_FACILITY=local3\n")).severity,
+            Severity::Warning
+        );
+    }
+
+    #[test]
+    fn capital_letters_are_the_same_facility() {
+        assert_eq!(found("POT_LOG_FACILITY=LOCAL2\n"), []);
+        only("facility-written-nowhere", found_on(&healthy(), "POT_LOG_FACILITY=Local3\n"));
+        assert_eq!(found_on(&healthy(), "POT_LOG_FACILITY=CRON\n"), []);
+    }
+
+    #[test]
+    fn a_facility_that_is_written_nowhere_is_found_whichever_it_is() {
+        for name in ["console", "ntp", "news", "ftp", "uucp", "syslog", "daemon", "security"] {
+            only("facility-written-nowhere", found_on(&healthy(), &format!("POT_LOG_FACILITY={name}\n")));
+        }
+        // syslogd makes it user, which a stock host writes nowhere either.
+        let kern = found_on(&healthy(), "POT_LOG_FACILITY=kern\n");
+        assert_eq!(codes(&kern), ["facility-of-others", "facility-written-nowhere"]);
+        assert!(kern[1].message.starts_with("syslogd writes user.info nowhere"), "{kern:?}");
+        assert_eq!(kern[0].fix.as_ref().unwrap().unset, ["POT_LOG_FACILITY"]);
+        only("facility-of-others", found("POT_LOG_FACILITY=mark\n"));
+    }
+
+    #[test]
+    fn a_missing_log_beside_a_good_one_is_told_as_such() {
+        let facts = host(|facts| {
+            let syslog = facts.syslog.value.as_mut().unwrap();
+            let files = ["/var/log/pot.log", "/var/log/all.log"].map(str::to_owned).to_vec();
+            syslog.files.insert("local3".to_owned(), files);
+            syslog.missing.push("/var/log/all.log".to_owned());
+        });
+        let finding = only("log-file-missing", found_on(&facts, "POT_LOG_FACILITY=local3\n"));
+        assert_eq!(finding.severity, Severity::Notice);
+        assert!(finding.message.contains("/var/log/all.log, but it does not exist"), "{finding:?}");
+        assert!(finding.message.ends_with("What pot reports is in /var/log/pot.log."), "{finding:?}");
+    }
+
+    #[test]
+    fn lines_for_a_log_host_are_not_called_lost() {
+        let facts = host(|facts| {
+            let syslog = facts.syslog.value.as_mut().unwrap();
+            syslog.elsewhere.insert("local3".to_owned(), vec!["@loghost".to_owned()]);
+        });
+        let finding = only("facility-not-kept-here", found_on(&facts, "POT_LOG_FACILITY=local3\n"));
+        assert_eq!(finding.severity, Severity::Notice);
+        assert!(finding.message.contains("passes local3.info on to @loghost"), "{finding:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::Finding;
 use super::limits;
 use super::view::{View, enumerated, plural};
-use crate::potconf::{CommandRun, Edit, Name, PARAMETERS, Setting, Source, potnet};
+use crate::potconf::{Assignment, CommandRun, Document, PARAMETERS, Setting, Source, potnet};
 use ipnet::IpNet;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -93,14 +93,20 @@ pub(super) fn runs_command(view: &View<'_>) -> Vec<Finding> {
 
 /// The commands that `runs_command` names.
 fn commands(view: &View<'_>) -> impl Iterator<Item = CommandRun> {
-    view.configuration.own().commands().filter(|command| slipped(command).is_none() && !says_nothing(command))
+    // Of the first line `byte_order_mark` tells more.
+    let marked = begins_with_a_mark(view.configuration.own());
+    let commands = view.configuration.own().commands().filter(move |command| !marked || command.line != 1);
+    commands.filter(|command| slipped(command).is_none() && !says_nothing(command))
 }
 
 /// A parameter whose value only sh knows, when it runs. It is read-only here, and operations that use it do not run.
 pub(super) fn computed_value(view: &View<'_>) -> Vec<Finding> {
     let oddities = view.configuration.own().oddities();
     let everything_is_uncertain = !oddities.is_empty();
-    let told: HashSet<usize> = commands(view).map(|command| command.line).collect();
+    let mut told: HashSet<usize> = commands(view).map(|command| command.line).collect();
+    if begins_with_a_mark(view.configuration.own()) {
+        told.insert(1);
+    }
     let mut findings: Vec<Finding> = oddities
         .iter()
         .filter(|oddity| !told.contains(&oddity.line))
@@ -301,8 +307,13 @@ pub(super) fn newer_than_installed(view: &View<'_>) -> Vec<Finding> {
         .collect()
 }
 
+/// The parameters whose values potnet works with: networks and addresses for `config-check`, `next`, `new-net` and the
+/// rest, POT_FS_ROOT to find the pots. Of the other three that it reads (`zfs_root`, `ext_if`, `dns_name` of its
+/// system.rs) it wants no more than that they are there; the last stands in what `potnet show` prints.
+const POTNET_WORKS_WITH: [&str; 5] = ["POT_FS_ROOT", "POT_NETWORK", "POT_NETMASK", "POT_GATEWAY", "POT_DNS_IP"];
+
 /// pot and potnet read different values from the same lines: potnet knows no quotes, no `export`, no `if`, and
-/// `potnet config-check` then judges a network that pot does not use.
+/// `potnet config-check` then judges a network that pot does not use. A notice where that makes no difference.
 pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
     potnet::READS
         .into_iter()
@@ -320,39 +331,36 @@ pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
             if setting.source == Source::Unset && setting.potnet_value.is_none() {
                 return None;
             }
+            let why = why_potnet_differs(view, setting, value);
+            if name == "POT_DNS_IP" && value.is_empty() {
+                // The DNS pot is then not there (start.sh), and its address is only one fewer for others.
+                let reserved = setting.potnet_value.as_deref()?;
+                let message = format!(
+                    "POT_DNS_IP is empty, so no pot is told of a DNS pot. potnet passes over an empty value and goes on \
+                     keeping the default {reserved} from other pots."
+                );
+                return Some(Finding::notice("potnet-reads-differently", &[name], message));
+            }
             let reads = match setting.potnet_value.as_deref() {
                 Some(other) => format!("potnet `{}`", other.escape_debug()),
                 None => "potnet none".to_owned(),
             };
             let shown =
                 if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) };
-            let certain = setting.editable
-                && setting.source == Source::PotConf
-                && limits::check(name, value).is_ok()
-                && is_read_once_bare(view, name, value);
-            let why = why_potnet_differs(view, setting, value);
-            Some(
+            let finding = if POTNET_WORKS_WITH.contains(&name) || setting.potnet_value.is_none() {
                 Finding::error(
                     "potnet-reads-differently",
                     &[name],
                     format!("pot reads {shown} for {name}, {reads}: {why}"),
                 )
-                .perhaps_mended_by(name, (certain && !value.is_empty()).then_some(value)),
-            )
+            } else {
+                let message = format!("pot reads {shown} for {name}, {reads}, which does no harm: {why}");
+                Finding::notice("potnet-reads-differently", &[name], message)
+            };
+            let certain = setting.editable && setting.source == Source::PotConf && !value.is_empty();
+            Some(finding.perhaps_mended_by(name, certain.then_some(value)))
         })
         .collect()
-}
-
-/// Whether potnet reads the value when its line is written anew, without quotes. Not where another line decides.
-fn is_read_once_bare(view: &View<'_>, name: &str, value: &str) -> bool {
-    let configuration = view.configuration;
-    if configuration.own().bytes().len() > super::TRIED_UP_TO {
-        return true;
-    }
-    let edit = Name::try_from(name).map(|name| Edit::set(name, value));
-    let Some(after) = edit.ok().and_then(|edit| configuration.apply(&[edit]).ok()) else { return false };
-    let read = potnet::values(configuration.default_document().bytes(), after.bytes());
-    read.get(name).is_some_and(|read| read == value)
 }
 
 /// `FD00::1` and `fd00::1`.
@@ -376,12 +384,40 @@ fn why_potnet_differs(view: &View<'_>, setting: &Setting, value: &str) -> &'stat
         }
         _ if value.is_empty() => "it passes over an empty one. Take the line out, or give it a value.",
         (_, Some(plain)) if plain.text.contains(['\'', '"', '\\']) => "it knows no quotes. Write the value bare.",
+        (Some(written), _) if is_followed_by(own, written, |next| next == '\t') => {
+            "it ends a value at a blank, not at a tab. Put a blank before the comment, or the comment on a line of its own."
+        }
+        (Some(written), _) if is_followed_by(own, written, |next| !next.is_whitespace()) => {
+            "it takes all up to the next blank for the value. Leave nothing else on the line."
+        }
         _ if value.ends_with('\r') => "it takes no notice of the carriage return. End the line without it.",
         _ if potnet::values(own.bytes(), b"").contains_key(setting.name.as_str()) => {
             "it takes every line that begins with the name for an assignment, and no other. Write one plain line."
         }
         _ => "it passes over what it cannot read. Write one that both take.",
     }
+}
+
+/// What stands right behind an assignment on its line, when anything does.
+fn is_followed_by(own: &Document, written: &Assignment, is_meant: impl Fn(char) -> bool) -> bool {
+    let line = own.line_text(written.line);
+    let rest = line.find(&written.text).and_then(|at| line.get(at + written.text.len()..));
+    rest.is_some_and(|rest| !rest.trim().is_empty() && rest.chars().next().is_some_and(is_meant))
+}
+
+/// The file begins with a byte-order mark, as editors on Windows write it: for sh a part of the first word, so that an
+/// assignment there is a command that does not exist.
+pub(super) fn byte_order_mark(view: &View<'_>) -> Vec<Finding> {
+    if !begins_with_a_mark(view.configuration.own()) {
+        return Vec::new();
+    }
+    let message = "pot.conf begins with a byte-order mark, which some editors put there. sh takes it for a part of line 1, \
+                   which then sets nothing and is run as a command. Save the file as UTF-8 without it.";
+    vec![Finding::error("byte-order-mark", &[], message).at(1)]
+}
+
+fn begins_with_a_mark(own: &Document) -> bool {
+    own.bytes().starts_with(b"\xef\xbb\xbf")
 }
 
 /// Lines that end in a carriage return, which sh takes for part of the value.
@@ -632,6 +668,62 @@ mod tests {
         assert_eq!(found(&fixed), []);
         // potnet drops the default without a word.
         assert_eq!(found(&own.replace('"', "")), []);
+    }
+
+    #[test]
+    fn quotes_where_potnet_only_wants_something_to_be_there_block_nothing() {
+        for own in ["POT_ZFS_ROOT=\"zroot/pot\"\n", "POT_EXTIF='em0'\n", "POT_DNS_NAME=\"dns\"\n"] {
+            let findings = found(own);
+            assert_eq!((codes(&findings), findings[0].severity), (vec!["potnet-reads-differently"], Severity::Notice));
+            assert!(findings[0].fix.is_some() && findings[0].message.contains("which does no harm"), "{findings:?}");
+        }
+        // Where potnet would find nothing at all it stops.
+        assert_eq!(found("POT_FS_ROOT=\"/srv/pot\"\n")[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn an_empty_dns_address_is_a_notice_at_most() {
+        let findings = found("POT_DNS_IP=\n");
+        assert_eq!((codes(&findings), findings[0].severity), (vec!["potnet-reads-differently"], Severity::Notice));
+        assert!(findings[0].message.contains("keeping the default 10.192.0.2"), "{findings:?}");
+        // Outside of the network potnet keeps nothing.
+        let own = "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\nPOT_DNS_IP=\n";
+        assert_eq!(found(own), []);
+    }
+
+    #[test]
+    fn a_tab_before_a_comment_is_named_as_the_cause() {
+        let findings = found("POT_EXTIF=em0\t# card\n");
+        let finding = the("potnet-reads-differently", &findings);
+        assert_eq!((finding.severity, &finding.fix), (Severity::Notice, &None));
+        assert!(finding.message.contains("ends a value at a blank, not at a tab"), "{finding:?}");
+        let findings = found("POT_NETWORK=10.192.0.0/10\t# ours\nPOT_GATEWAY=10.192.0.9;POT_TMP=/tmp\n");
+        let message =
+            |name: &str| findings.iter().find(|finding| finding.parameters == [name]).unwrap().message.clone();
+        assert!(message("POT_GATEWAY").contains("all up to the next blank"), "{findings:?}");
+        assert_eq!(found("POT_EXTIF=em0 # card\n"), []);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_named_as_the_cause() {
+        let comment = found("\u{feff}# pot.conf\nPOT_GROUP=pot\n");
+        let value = found("\u{feff}POT_EXTIF=em0\nPOT_GROUP=pot\n");
+        for findings in [&comment, &value] {
+            let finding = the("byte-order-mark", findings);
+            assert_eq!((finding.severity, finding.line), (Severity::Error, Some(1)));
+            assert!(!codes(findings).contains(&"runs-command"), "{findings:?}");
+        }
+        // Some shells take it for a part of a name, so that nothing is certain; that is what is said of the others, too.
+        assert_eq!(codes(&value), ["byte-order-mark", "computed-value"]);
+        assert!(value[1].message.contains("byte-order mark"), "{value:?}");
+        assert_eq!(found("POT_GROUP=pot\n"), []);
+    }
+
+    #[test]
+    fn a_computed_interface_is_named_with_its_cause_and_judged_no_further() {
+        let findings = found_on(&healthy(), "POT_EXTIF=$(route -n get default | awk '/interface/ {print $2}')\n");
+        assert_eq!(codes(&findings), ["computed-value"]);
+        assert!(findings[0].message.contains("$(route -n get default"), "{findings:?}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Readings: what a value means on this host, in a few words. A page shows it where a finding would stand.
 
 use super::limits;
-use super::view::{View, first_address, grouped, overlap, plural, size};
+use super::log_route::{LogRoute, log_route};
+use super::view::{View, enumerated, first_address, grouped, plural, size};
 use crate::facts::{PathKind, PathState};
 use crate::potconf::Source;
 use ipnet::Ipv4Net;
@@ -181,14 +182,12 @@ fn network(view: &View<'_>, value: &str) -> Option<String> {
     let range = format!("{} addresses, {first} to {last}", grouped(count));
     Some(match view.interfaces() {
         None => range,
-        Some(interfaces) => {
-            let overlapped = interfaces
-                .iter()
-                .filter(|interface| !interface.is_loopback() && !view.is_pots_own(interface))
-                .find(|interface| interface.addresses.iter().any(|address| overlap(network, address.network)));
-            match overlapped {
-                None => format!("{range}. Overlaps no network of this host"),
-                Some(interface) => format!("{range}. Overlaps the network of {}", interface.name),
+        Some(_) => {
+            let routes = view.overlapping_routes(network);
+            match (view.overlapping_interfaces(network).first(), routes.first()) {
+                (Some((interface, _)), _) => format!("{range}. Overlaps the network of {}", interface.name),
+                (None, Some(route)) => format!("{range}. Overlaps the route by {}", route.interface),
+                (None, None) => format!("{range}. Overlaps no network of this host"),
             }
         }
     })
@@ -269,9 +268,10 @@ fn dns_address(view: &View<'_>, value: &str) -> Option<String> {
 }
 
 fn facility(view: &View<'_>, value: &str) -> Option<String> {
-    let files = view.facts?.syslog.get()?.files.get(value);
-    Some(match files.and_then(|files| files.first()) {
-        Some(file) => format!("syslogd writes it to {file}"),
-        None => "syslogd writes it nowhere yet".to_owned(),
+    Some(match log_route(view.facts?.syslog.get()?, value) {
+        LogRoute::File(file) => format!("syslogd writes it to {file}"),
+        LogRoute::Missing(files) => format!("syslogd would write it to {}, which is not there", enumerated(files)),
+        LogRoute::Elsewhere(places) => format!("syslogd passes it on to {}, and keeps none here", enumerated(places)),
+        LogRoute::Nowhere => "syslogd writes it nowhere yet".to_owned(),
     })
 }

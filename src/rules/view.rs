@@ -112,6 +112,11 @@ impl<'a> View<'a> {
             .filter_map(|setting| crate::potconf::extra_interface(&setting.name).map(|interface| (setting, interface)))
     }
 
+    /// Whether `pot vnet-start` makes POT_EXTIF a member of a bridge (stack ipv6 or dual).
+    pub(super) fn needs_a_member(&self) -> bool {
+        matches!(self.text("POT_NETWORK_STACK"), Some("ipv6" | "dual"))
+    }
+
     // -- the host --
 
     /// The host's interfaces, when they are known.
@@ -153,6 +158,112 @@ impl<'a> View<'a> {
         self.interface(name).is_some_and(|interface| self.is_pots_own(interface))
     }
 
+    /// Whether everything was answered that says which addresses this host and its neighbours have. Without a host
+    /// nothing was asked, and there is nothing to go by.
+    pub(super) fn knows_addresses(&self) -> bool {
+        self.facts.is_none_or(|facts| {
+            facts.interfaces.get().is_some()
+                && facts.routes.get().is_some()
+                && facts.resolvers.get().is_some()
+                && facts.pots.get().is_some()
+                && facts.private_bridges.get().is_some()
+        })
+    }
+
+    /// The interfaces with a network that overlaps this one, and that network; without loopback and pot's own.
+    pub(super) fn overlapping_interfaces(&self, network: Ipv4Net) -> Vec<(&'a Interface, Ipv4Net)> {
+        let interfaces = self.interfaces().unwrap_or_default().iter();
+        interfaces
+            .filter(|interface| !interface.is_loopback() && !self.is_pots_own(interface))
+            .filter_map(|interface| {
+                let address = interface.addresses.iter().find(|address| overlap(network, address.network))?;
+                Some((interface, address.network))
+            })
+            .collect()
+    }
+
+    /// The routes into this network or around it, with a next hop or without (tailscale0, wg0), that no overlapping
+    /// interface explains. A route to more than a /8 is a default route in parts (`0.0.0.0/1` of a VPN), and what goes
+    /// to the loopback interface reaches nobody.
+    pub(super) fn overlapping_routes(&self, network: Ipv4Net) -> Vec<&'a Route> {
+        let told = self.overlapping_interfaces(network);
+        let is_loopback = |name: &str| name == "lo0" || self.interface(name).is_some_and(Interface::is_loopback);
+        self.routes()
+            .iter()
+            .filter(|route| {
+                route.destination.prefix_len() >= 8
+                    && overlap(network, route.destination)
+                    && !is_loopback(&route.interface)
+                    && !self.is_named_pots_own(&route.interface)
+                    && !told.iter().any(|(_, other)| overlap(*other, route.destination))
+            })
+            .collect()
+    }
+
+    /// The default gateway, when it lies in this network and is not reached by pot's own interfaces.
+    pub(super) fn default_gateway_in(&self, network: Ipv4Net) -> Option<Ipv4Addr> {
+        let route = self.default_route()?;
+        route.gateway.filter(|gateway| network.contains(gateway) && !self.is_named_pots_own(&route.interface))
+    }
+
+    /// The name servers in this network that are no pots.
+    pub(super) fn resolvers_in(&self, network: Ipv4Net) -> Vec<Ipv4Addr> {
+        let dns_pot = self.address("POT_DNS_IP");
+        self.facts
+            .and_then(|facts| facts.resolvers.get())
+            .into_iter()
+            .flatten()
+            .filter_map(|resolver| match resolver {
+                IpAddr::V4(address) => Some(*address),
+                IpAddr::V6(_) => None,
+            })
+            .filter(|address| network.contains(address) && Some(*address) != dns_pot)
+            .filter(|address| !self.pots().iter().any(|pot| pot.addresses.contains(&IpAddr::V4(*address))))
+            .collect()
+    }
+
+    /// The admin's address, when it lies in this network.
+    pub(super) fn admin_in(&self, network: Ipv4Net) -> Option<Ipv4Addr> {
+        match self.admin?.to_canonical() {
+            IpAddr::V4(admin) if network.contains(&admin) && !admin.is_loopback() => Some(admin),
+            _ => None,
+        }
+    }
+
+    /// Whether this host or its neighbours use the network, as far as that is known: it cannot be the pots' then.
+    pub(super) fn is_in_use(&self, network: Ipv4Net) -> bool {
+        !self.overlapping_interfaces(network).is_empty()
+            || !self.overlapping_routes(network).is_empty()
+            || self.default_gateway_in(network).is_some()
+            || !self.resolvers_in(network).is_empty()
+            || self.admin_in(network).is_some()
+    }
+
+    /// Whether somebody has the address, as far as that is known: the host, a next hop, a name server, the one who
+    /// asks, a pot, a private bridge, or another parameter than `parameter`. The address of pot's own public bridge is
+    /// free for the gateway, whose it was; the DNS pot's is free for POT_DNS_IP.
+    pub(super) fn is_taken(&self, address: Ipv4Addr, parameter: &str) -> bool {
+        let alone = Ipv4Net::from(address);
+        let of_interface = |interface: &Interface| {
+            let is_held = interface.addresses.iter().any(|held| held.address() == address);
+            is_held && !(parameter == "POT_GATEWAY" && interface.is_bridge() && self.is_pots_own(interface))
+        };
+        let is_dns_pot = |pot: &Pot| parameter == "POT_DNS_IP" && self.text("POT_DNS_NAME") == Some(pot.name.as_str());
+        let bridges = self.facts.and_then(|facts| facts.private_bridges.get());
+        let resolvers = self.facts.and_then(|facts| facts.resolvers.get());
+        self.interfaces().unwrap_or_default().iter().any(of_interface)
+            || !self.overlapping_interfaces(alone).is_empty()
+            || !self.overlapping_routes(alone).is_empty()
+            || self.routes().iter().any(|route| route.gateway == Some(address))
+            || resolvers.is_some_and(|all| all.contains(&IpAddr::V4(address)) && parameter != "POT_DNS_IP")
+            || self.admin_in(alone).is_some()
+            || self.pots().iter().any(|pot| pot.holds(address) && !is_dns_pot(pot))
+            || bridges.is_some_and(|all| all.iter().any(|bridge| bridge.network.contains(&address)))
+            || ["POT_GATEWAY", "POT_DNS_IP"]
+                .iter()
+                .any(|other| *other != parameter && self.address(other) == Some(address))
+    }
+
     /// Interfaces that could lead outside, the one with the default route first.
     pub(super) fn outer_interfaces(&self) -> Vec<&'a Interface> {
         let first = self.default_route().map(|route| route.interface.as_str());
@@ -160,7 +271,9 @@ impl<'a> View<'a> {
             .interfaces()
             .unwrap_or_default()
             .iter()
-            .filter(|interface| !interface.is_loopback() && !interface.is_bridge() && !self.is_pots_own(interface))
+            .filter(|interface| !interface.is_loopback() && !self.is_pots_own(interface))
+            // A bridge that carries the host's address is one, but only for IPv4.
+            .filter(|interface| !interface.is_bridge() || (!interface.addresses.is_empty() && !self.needs_a_member()))
             .collect();
         outer.sort_by_key(|interface| Some(interface.name.as_str()) != first);
         outer

@@ -7,10 +7,6 @@ use super::call::{Call, Failure, Outcome, getopt, has, value_of};
 use super::machine::{Machine, now};
 use super::state::{State, SyslogRule};
 
-const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
-    "security", "console", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-];
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 fn level_number(name: &str) -> Option<usize> {
@@ -24,7 +20,7 @@ fn level_number(name: &str) -> Option<usize> {
 }
 
 fn facility_number(name: &str) -> Option<usize> {
-    FACILITIES.iter().position(|known| name.eq_ignore_ascii_case(known))
+    crate::facility::number(name).map(usize::from)
 }
 
 /// Reads syslog.conf with its includes into rules for files. Other actions (users, hosts, pipes) go nowhere here.

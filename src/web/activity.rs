@@ -10,6 +10,7 @@ use crate::audit::Act;
 use crate::audit::csv_field;
 use crate::executor::protocol::{Command, Compression, LogFileView, Reply};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::rules::{LogRoute, log_route};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -271,11 +272,10 @@ impl Absent {
         let Some(syslog) = facts.syslog.get() else {
             return Ok(Self::Unknown(facts.syslog.error.clone().unwrap_or_default()));
         };
-        let mut files = syslog.files.get(&log.facility).into_iter().flatten();
-        Ok(match files.find(|path| path.starts_with('/')) {
-            None => Self::Nowhere,
-            Some(path) if syslog.missing.contains(path) => Self::Missing(path.clone()),
-            Some(path) => Self::NoFile(path.clone()),
+        Ok(match log_route(syslog, &log.facility) {
+            LogRoute::File(path) => Self::NoFile(path.to_owned()),
+            LogRoute::Missing(paths) => Self::Missing(paths.join(", ")),
+            LogRoute::Elsewhere(_) | LogRoute::Nowhere => Self::Nowhere,
         })
     }
 }

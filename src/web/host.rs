@@ -544,10 +544,10 @@ fn drift_lead(known: &Known, state: &PotState, clock: &Clock) -> Lead {
         .filter(|_| network)
         .map(|at| format!("pot.conf was last changed {}. ", clock.moment(&at).text()))
         .unwrap_or_default();
-    let lose = if network { "would lose their gateway" } else { "have no gateway there" };
+    let lose = if network { "would reach nothing outside" } else { "reach nothing outside" };
     match state.outside.len() {
         0 => {}
-        1 => text.push_str("1 pot has an address outside of POT_NETWORK, without a gateway there."),
+        1 => text.push_str("1 pot has an address outside of POT_NETWORK and reaches nothing outside."),
         pots => text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and {lose}.")),
     }
     if text.is_empty() {

@@ -15,7 +15,7 @@ const LEVELS: &[&[&str]] = &[
 /// Gives the texts of the files of a folder.
 type Included<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
-/// The rules that write to files, in the order in which syslogd reads them.
+/// The rules, in the order in which syslogd reads them.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
@@ -24,7 +24,8 @@ pub struct Rules {
 #[derive(Debug, Clone)]
 struct Rule {
     selectors: String,
-    file: String,
+    /// A file, or `@loghost`, `|program`, users.
+    action: String,
     programs: Option<String>,
     /// Whether the host block that it stands in takes this host's own lines.
     own_lines: bool,
@@ -72,11 +73,11 @@ impl Rules {
             } else if let Some((selectors, action)) = before_comment(line).split_once([' ', '\t']) {
                 let action = action.trim();
                 // `-/path`: without fsync after each line.
-                let file = action.strip_prefix('-').unwrap_or(action);
-                if file.starts_with('/') {
+                let action = action.strip_prefix('-').unwrap_or(action);
+                if !action.is_empty() {
                     self.rules.push(Rule {
                         selectors: selectors.to_owned(),
-                        file: file.to_owned(),
+                        action: action.to_owned(),
                         programs: programs.clone(),
                         own_lines,
                         filtered,
@@ -90,24 +91,48 @@ impl Rules {
     /// or the program before those that take everything, else in the order of the file.
     pub fn files_for(&self, facility: &str, program: &str) -> Vec<String> {
         let mut found: Vec<(bool, &str)> = Vec::new();
-        for rule in &self.rules {
-            let takes = rule.own_lines
-                && !rule.filtered
-                && rule.programs.as_deref().is_none_or(|list| names(list, program))
-                && takes_info(&rule.selectors, facility);
+        for rule in self.taking(facility, program) {
             // Devices (`/dev/console`) keep nothing that could be read again.
-            if takes && !rule.file.starts_with("/dev/") && !found.iter().any(|(_, file)| *file == rule.file) {
+            let keeps = rule.is_for_a_file() && !rule.action.starts_with("/dev/");
+            if keeps && !found.iter().any(|(_, file)| *file == rule.action) {
                 let general = rule.programs.is_none() && !names_facility(&rule.selectors, facility);
-                found.push((general, &rule.file));
+                found.push((general, &rule.action));
             }
         }
         found.sort_by_key(|(general, _)| *general);
         found.into_iter().map(|(_, file)| file.to_owned()).collect()
     }
 
+    /// Where else than to files what `program` logs at `facility`.info goes: `@loghost`, `|program`, users.
+    pub fn elsewhere_for(&self, facility: &str, program: &str) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for rule in self.taking(facility, program).filter(|rule| !rule.is_for_a_file()) {
+            if !found.contains(&rule.action) {
+                found.push(rule.action.clone());
+            }
+        }
+        found
+    }
+
+    /// The rules that take what `program` logs on this host at `facility`.info.
+    fn taking(&self, facility: &str, program: &str) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| {
+            rule.own_lines
+                && !rule.filtered
+                && rule.programs.as_deref().is_none_or(|list| names(list, program))
+                && takes_info(&rule.selectors, facility)
+        })
+    }
+
     /// Every file that a rule names.
     pub fn all_files(&self) -> impl Iterator<Item = &str> {
-        self.rules.iter().map(|rule| rule.file.as_str())
+        self.rules.iter().filter(|rule| rule.is_for_a_file()).map(|rule| rule.action.as_str())
+    }
+}
+
+impl Rule {
+    fn is_for_a_file(&self) -> bool {
+        self.action.starts_with('/')
     }
 }
 
@@ -244,6 +269,19 @@ include\t\t\t\t\t\t/usr/local/etc/syslog.d
             files("*.*\t/var/log/all.log\n!pot\n*.*\t/var/log/pot.log\n", ""),
             ["/var/log/pot.log", "/var/log/all.log"]
         );
+    }
+
+    #[test]
+    fn what_goes_to_a_log_host_a_program_or_users_is_told_apart_from_files() {
+        let elsewhere = |text: &str| Rules::read(text, "jail1.lan", |_| Vec::new()).elsewhere_for("local2", "pot");
+        assert_eq!(elsewhere("*.*\t@loghost.example.org:514\n"), ["@loghost.example.org:514"]);
+        assert_eq!(
+            elsewhere("local2.*\t|/usr/local/bin/tell\nlocal2.info root,ben\n"),
+            ["|/usr/local/bin/tell", "root,ben"]
+        );
+        assert_eq!(elsewhere("*.emerg\t*\nlocal2.notice @loghost\nlocal2.* /var/log/pot.log\n"), Vec::<String>::new());
+        assert_eq!(elsewhere("!ppp\n*.* @loghost\n"), Vec::<String>::new());
+        assert_eq!(files("*.*\t@loghost\n", ""), Vec::<String>::new());
     }
 
     #[test]

@@ -5,14 +5,12 @@
 
 use super::{needs, needs_file, needs_interfaces, needs_pot, pot};
 use crate::digest::Digest;
-use crate::facts::{Interface, Pf};
-use crate::operations::draft::{
-    Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble, pots_outside,
-};
-use crate::operations::nat_rules::Nat;
+use crate::facts::{Interface, Pf, pots_outside};
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble};
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::process::Tool;
+use crate::rules::Nat;
 use ipnet::Ipv4Net;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -70,7 +68,7 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         // The plan's own command: everything that follows is done by it.
         let at = draft.steps.len();
         bridge(&mut draft, inputs, network, gateway);
-        turns_pf_on = pf(&mut draft, inputs, network);
+        turns_pf_on = pf(&mut draft, inputs);
         draft.steps.insert(at, run_step(command));
         draft.step(
             PlannedStep::new("ping", StepState::WillRun, format!("ping -c 3 {gateway}, as the guide does"))
@@ -198,14 +196,21 @@ fn routes(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv
         }
     }
     if !has_bridge {
+        // The route of an interface's address takes the place of an equal one (FreeBSD's route_ctl.c: it is pinned).
         let by = routes
             .iter()
             .filter(|route| route.destination.prefix_len() > 0 && network.contains(&route.destination))
-            .map(|route| format!("{} stays with {} (more special)", route.destination, route.interface))
+            .map(|route| {
+                if route.destination == network {
+                    format!("{network} by {} gives way to the bridge", route.interface)
+                } else {
+                    format!("{} stays with {} (more special)", route.destination, route.interface)
+                }
+            })
             .collect::<Vec<_>>();
         let before = routes
             .iter()
-            .filter(|route| route.destination.contains(&network) && route.destination != network)
+            .filter(|route| route.destination.contains(&network))
             .max_by_key(|route| route.destination.prefix_len())
             .map_or_else(|| "nowhere".to_owned(), |route| format!("by {}", route.interface));
         draft.routes.push(format!("{network}: {before} until now, then to the bridge with {gateway}"));
@@ -339,7 +344,7 @@ fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv
 }
 
 /// Everything about pf. Gives back whether it is turned on.
-fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
+fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
     let path = inputs.files.path(ManagedFile::PfConf).to_owned();
     needs_file(draft, inputs, ManagedFile::PfConf);
     let text = inputs.files.bytes(ManagedFile::PfConf);
@@ -408,19 +413,22 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net) -> bool {
     draft
         .step(PlannedStep::new("pf rules", state, detail).mark(&["anchors are missing"]).expect(Expect::AnchorsCalled));
 
-    let nat = nat(inputs, network);
-    draft.pf_rules = nat.file();
-    let (missing, unplanned) = nat.compare(&pf.pot_nat);
-    let (state, detail) = if missing.is_empty() && unplanned.is_empty() {
-        (StepState::Done, format!("{} in pot-nat, loaded anew", counted(nat.rules().len(), "rule")))
-    } else {
-        draft.put_back.push(("NAT rules in pot-nat".to_owned(), counted(pf.pot_nat.len(), "rule")));
-        (
-            StepState::WillBeChanged,
-            format!("{} into pot-nat, {} until now", counted(nat.rules().len(), "rule"), pf.pot_nat.len()),
-        )
-    };
-    draft.step(PlannedStep::new("NAT for the pots", state, detail).mark(&["nat on"]).expect(Expect::NatRules(nat)));
+    // Without a certain interface, or without a list of them, the plan is blocked already.
+    let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    if let Some(nat) = Nat::of(inputs.configuration, interfaces) {
+        draft.pf_rules = nat.file();
+        let (missing, unplanned) = nat.compare(&pf.pot_nat);
+        let (state, detail) = if missing.is_empty() && unplanned.is_empty() {
+            (StepState::Done, format!("{} in pot-nat, loaded anew", counted(nat.rules().len(), "rule")))
+        } else {
+            draft.put_back.push(("NAT rules in pot-nat".to_owned(), counted(pf.pot_nat.len(), "rule")));
+            (
+                StepState::WillBeChanged,
+                format!("{} into pot-nat, {} until now", counted(nat.rules().len(), "rule"), pf.pot_nat.len()),
+            )
+        };
+        draft.step(PlannedStep::new("NAT for the pots", state, detail).mark(&["nat on"]).expect(Expect::NatRules(nat)));
+    }
 
     let (state, detail) = if pf.enabled {
         (StepState::Done, "is on".to_owned())
@@ -472,34 +480,6 @@ fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, 
         ));
         draft.confirm_text = Some(crate::operations::plan::ACKNOWLEDGED.to_owned());
     }
-}
-
-/// What vnet-start will make of the configuration.
-fn nat(inputs: &Inputs<'_>, network: Ipv4Net) -> Nat {
-    let external = inputs.value("POT_EXTIF");
-    let address = inputs.value("POT_EXTIF_ADDR");
-    // pot ignores an address that does not stand on POT_EXTIF.
-    let stands = inputs.facts.interfaces.get().is_some_and(|all| {
-        all.iter().any(|interface| {
-            interface.name == external && interface.addresses.iter().any(|own| own.address().to_string() == address)
-        })
-    });
-    let extra = inputs
-        .configuration
-        .list("POT_EXTRA_EXTIF")
-        .into_iter()
-        .filter_map(|interface| {
-            let network = inputs.value(&format!("POT_NETWORK_{interface}"));
-            (!network.is_empty()).then_some((interface, network))
-        })
-        .collect();
-    let vpn_interface = inputs.value("POT_VPN_EXTIF");
-    let vpn = if vpn_interface.is_empty() {
-        Vec::new()
-    } else {
-        inputs.configuration.list("POT_VPN_NETWORKS").into_iter().map(|to| (vpn_interface.clone(), to)).collect()
-    };
-    Nat { external, address: stands.then_some(address), network, extra, vpn }
 }
 
 /// POT_EXTIF becomes a member of a bridge, for IPv6.

@@ -195,6 +195,12 @@ impl Parser<'_> {
                 Some(b'[') if !name.is_empty() => {
                     return Self::unsure(self.pos, "an array, which sh does not know");
                 }
+                Some(0xef) if self.pos + by == 0 && self.bytes.starts_with(b"\xef\xbb\xbf") => {
+                    return Self::unsure(
+                        0,
+                        "a byte-order mark stands before it, which some shells take for a part of the name",
+                    );
+                }
                 Some(0x80..) if self.is_wide_name(self.pos + by) => {
                     return Self::unsure(self.pos, "a name with letters that are not ASCII, which some shells take");
                 }

@@ -39,6 +39,8 @@ struct Page {
     sheet: Sheet,
     path: String,
     exists: bool,
+    /// Whether there is a file of defaults, as every installed pot has one.
+    installed: bool,
     base: String,
     reason: String,
     reason_required: bool,
@@ -144,6 +146,7 @@ fn page(visitor: &Visitor, ground: &Ground, draft: &Draft, step: Step) -> Result
     let template = Page {
         path: ground.view.path.clone(),
         exists: ground.view.exists,
+        installed: !ground.view.default.is_empty(),
         base: ground.view.digest.to_string(),
         reason: step.reason,
         reason_required: visitor.greeting.reason_required,

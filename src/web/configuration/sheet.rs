@@ -4,6 +4,7 @@ use super::draft::{Applied, Draft, EXTRA};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::protocol::ConfigurationView;
+use crate::facility;
 use crate::facts::{HostFacts, Interface};
 use crate::potconf::{
     Configuration, Document, EditAction, Group, Kind, Name, PARAMETERS, Parameter, Setting, Source, extra_interface,
@@ -568,23 +569,18 @@ fn effects(ground: &Ground, draft: &Draft, after: &Configuration) -> Vec<String>
         "pot reads it at its next call; nothing that runs is touched.".to_owned()
     });
     let pots = ground.facts.as_ref().and_then(|facts| facts.pots.get()).map(Vec::as_slice).unwrap_or_default();
-    let network_after: Option<ipnet::IpNet> = after.value("POT_NETWORK").and_then(|value| value.parse().ok());
+    let network_after: Option<ipnet::Ipv4Net> = after.value("POT_NETWORK").and_then(|value| value.parse().ok());
     if changes(&["POT_NETWORK", "POT_NETMASK", "POT_GATEWAY"])
         && let Some(network) = network_after
     {
-        let stranded: Vec<&str> = pots
-            .iter()
-            .filter(|pot| pot.network_type.ends_with("-bridge"))
-            .filter(|pot| pot.addresses.iter().any(|address| !network.contains(address)))
-            .map(|pot| pot.name.as_str())
-            .collect();
+        let stranded = crate::facts::pots_outside(pots, network);
         match stranded.as_slice() {
             [] => {}
             [one] => effects.push(format!(
-                "{one} keeps its address outside the new network: it loses its gateway once that is started."
+                "{one} keeps its address outside the new network: it reaches nothing outside once that is started."
             )),
             many => effects.push(format!(
-                "{} keep addresses outside the new network: they lose their gateway once it is started.",
+                "{} keep addresses outside the new network: they reach nothing outside once that is started.",
                 few(many)
             )),
         }
@@ -842,18 +838,25 @@ impl Builder<'_> {
                 Control::Select { choices: choices(nothing.into_iter().chain(offered), &value, "not on this host") }
             }
             Kind::Facility => {
-                let known = limits::FACILITIES.iter().filter(|name| !["kern", "mark"].contains(name));
-                let mut known: Vec<_> = known.map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
+                let present = facility::named(&value);
+                let known = facility::NAMES.into_iter().filter(|name| facility::is_for_programs(name));
+                // The same in capital letters stays as it is written.
+                let written = |name: &str| if present == Some(name) { value.clone() } else { name.to_owned() };
+                let mut known: Vec<_> = known.map(|name| (written(name), written(name))).collect();
                 // pot's own default is a local one, and so is nearly every wish.
-                known.sort_by_key(|(name, _)| (!name.starts_with("local"), name.clone()));
-                Control::Select { choices: choices(known.into_iter(), &value, "unknown to syslog") }
+                known.sort_by_key(|(name, _)| {
+                    let name = name.to_ascii_lowercase();
+                    (!name.starts_with("local"), name)
+                });
+                let strange = if present.is_some() { "not for programs" } else { "unknown to syslog" };
+                Control::Select { choices: choices(known.into_iter(), &value, strange) }
             }
             Kind::Stack => {
                 let known = ["ipv4", "ipv6", "dual"].iter().map(|name| ((*name).to_owned(), (*name).to_owned()));
                 Control::Radio { choices: choices(known, &value, "unknown to pot") }
             }
             Kind::Boolean => match limits::boolean(&value) {
-                Some(on) => Control::Check { on, label: "isolate" },
+                Some(on) => Control::Check { on, label: "yes" },
                 None => text(value),
             },
             Kind::NetworkList => {
@@ -951,11 +954,11 @@ fn problem(name: &str, message: &str) -> Remark {
     }
 }
 
-/// Interfaces that can be a way to the outside: no loopback, no bridge, none of pot's own.
+/// Interfaces that can be a way to the outside: no loopback, no bridge without an address, none of pot's own.
 fn offered(interface: &Interface) -> bool {
     let own = ["pot", "epair", "pflog", "pfsync"];
     !interface.is_loopback()
-        && !interface.is_bridge()
+        && (!interface.is_bridge() || !interface.addresses.is_empty())
         && !interface.groups.iter().any(|group| own.contains(&group.as_str()))
         && !own.iter().any(|prefix| interface.name.starts_with(prefix))
 }
@@ -1041,6 +1044,61 @@ mod tests {
         let removal = [Finding::warning("d", &["POT_NETWORK_x"], "x").mended_without("POT_NETWORK_x")];
         assert_eq!(fix_all(&removal).unwrap().verb, "Remove it");
         assert!(fix_all(&[Finding::notice("e", &["POT_DNS_IP"], "x").mended_without("POT_DNS_IP")]).is_none());
+    }
+
+    /// The page of an operator, on defaults of pot and this pot.conf.
+    fn ground(own: &str, facts: Option<HostFacts>) -> Ground {
+        let default: String = PARAMETERS.iter().map(|known| format!("{}={}\n", known.name, known.default)).collect();
+        let read = |text: &str| Document::parse(text.as_bytes()).unwrap();
+        let configuration = Configuration::new(read(&default), read(own));
+        let view = ConfigurationView {
+            own: own.as_bytes().to_vec(),
+            default: default.into_bytes(),
+            exists: true,
+            digest: configuration.own().digest(),
+            path: "/usr/local/etc/pot/pot.conf".to_owned(),
+            default_path: "/usr/local/etc/pot/pot.default.conf".to_owned(),
+            modified: None,
+        };
+        Ground { view, configuration, facts: facts.map(Box::new), admin: None }
+    }
+
+    #[test]
+    fn a_switch_says_yes_and_a_facility_in_capital_letters_stays_as_it_is_written() {
+        let ground = ground("POT_LOG_FACILITY=LOCAL2\n", None);
+        let sheet = Sheet::build(&ground, &Draft::default(), true, true, &BTreeSet::new());
+        let control = |name: &str| &sheet.rows().find(|row| row.name == name).unwrap().control;
+        assert!(matches!(control("POT_ISOLATE_VNET_POTS"), Control::Check { on: false, label: "yes" }));
+        let Control::Select { choices } = control("POT_LOG_FACILITY") else { panic!("no list of facilities") };
+        let chosen: Vec<&str> = choices.iter().filter(|one| one.chosen).map(|one| one.label.as_str()).collect();
+        assert_eq!(chosen, ["LOCAL2"], "neither unknown nor another");
+        assert!(!choices.iter().any(|one| ["local2", "kern", "mark"].contains(&one.value.as_str())));
+    }
+
+    #[test]
+    fn the_note_on_saving_counts_the_pots_that_the_finding_counts() {
+        use crate::facts::{Fact, Pot};
+        let mut facts = HostFacts::unknown("not asked");
+        let pot = |number: u8| Pot {
+            name: format!("p{number}"),
+            kind: "multi".to_owned(),
+            network_type: if number < 3 { "public-bridge" } else { "private-bridge" }.to_owned(),
+            addresses: vec![IpAddr::from([10, 192, 0, number + 3])],
+            bridge: None,
+            running: None,
+        };
+        facts.pots = Fact::known((0..5).map(pot).collect(), "test");
+        let ground = ground("", Some(facts));
+        let form = crate::web::guard::Form(vec![("POT_NETWORK".to_owned(), "10.200.0.0/16".to_owned())]);
+        let draft = Draft::of_form(&form, &ground.configuration);
+        let sheet = Sheet::build(&ground, &draft, true, true, &BTreeSet::new());
+        assert!(
+            sheet.effects.iter().any(|words| words.starts_with("p0, p1, p2 and 2 more keep")),
+            "{:?}",
+            sheet.effects
+        );
+        let found = sheet.remarks.iter().find(|remark| remark.code == "pots-outside-network").unwrap();
+        assert!(found.message.starts_with("The pots p0, p1, p2, p3 and p4 have"), "{}", found.message);
     }
 
     #[test]
