@@ -462,6 +462,15 @@ impl Engine {
 
     /// pf's file and what it names, as they stand.
     fn pf_files_now(&self, look: &Look) -> Result<Vec<SavedFile>, Refusal> {
+        let unknown = look.files.managed.get(&ManagedFile::PfConf).and_then(|file| file.unknown.as_deref());
+        if let Some(why) = unknown {
+            return Err(Refusal::new(
+                RefusalKind::Failed,
+                format!(
+                    "pf's file could not be saved ({why}), so its rules could not be put back. Nothing has been changed."
+                ),
+            ));
+        }
         let text = look.files.bytes(ManagedFile::PfConf).to_vec();
         let mut saved = vec![SavedFile {
             path: look.files.path(ManagedFile::PfConf).to_owned(),

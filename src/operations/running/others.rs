@@ -12,8 +12,8 @@ const LARGEST: u64 = 64 << 20;
 
 struct File {
     path: String,
-    /// As it was last seen; none: it does not exist.
-    content: Option<Digest>,
+    /// As it was last seen, if it was: its content; none when it does not exist.
+    seen: Option<Option<Digest>>,
     /// Whether the run's own commands may write it.
     is_ours: bool,
 }
@@ -29,7 +29,8 @@ impl Watched {
     pub(super) fn new(draft: &Draft, before: &HostFiles) -> Self {
         let files = before.managed.iter().map(|(file, found)| {
             let content = found.bytes.as_deref().map(Digest::of);
-            (*file, File { path: found.path.clone(), content, is_ours: may_write(draft, *file, &found.path) })
+            let seen = found.unknown.is_none().then_some(content);
+            (*file, File { path: found.path.clone(), seen, is_ours: may_write(draft, *file, &found.path) })
         });
         Self { files: files.collect(), by_others: BTreeSet::new() }
     }
@@ -52,10 +53,10 @@ impl Watched {
                 // It cannot be seen: nothing is said of it.
                 Err(_) => continue,
             };
-            if now != known.content && !(own && known.is_ours) {
+            if known.seen.is_some_and(|seen| seen != now) && !(own && known.is_ours) {
                 self.by_others.insert(known.path.clone());
             }
-            known.content = now;
+            known.seen = Some(now);
         }
     }
 
