@@ -57,7 +57,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct History {
-    /// What people did, and what was done to the host behind the console's back; none: ten years, a million.
+    /// What people did, and, counted apart, what was done to the host behind the console's back; none: ten years, a million.
     pub changes: Option<Keep>,
     /// Sign-ins, sign-outs, what was slowed down or refused; none: a year, 100,000.
     pub visits: Option<Keep>,

@@ -484,3 +484,230 @@ fn settings_that_were_changed_while_the_console_was_stopped_are_recorded() {
     assert!(message.contains("reason_required from false to true"), "{message}");
     assert_eq!(found["records"].as_array().map(Vec::len), Some(1), "{found}");
 }
+
+/// Until the database holds what the journal does, and says the same.
+fn whole(demo: &Demo) {
+    until("a database that says what the journal does", || {
+        let output = console(&demo.dir, &["--format", "json", "audit", "verify"]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        found["sound"] == true && found["database"]["behind"] == 0
+    });
+}
+
+#[test]
+fn a_rebuild_of_a_damaged_database_works_beside_the_console_that_serves_from_it() {
+    let demo = watching();
+    for round in 0..3 {
+        set(&demo.dir, &format!("POT_EXTIF=vtnet{round}"));
+    }
+    whole(&demo);
+    let folder = demo.path("/var/db/pot-console/web");
+    for (round, from) in [0_u64, 4096, 100].into_iter().enumerate() {
+        // What stands in the file and in its log, from there on; the console has both open.
+        for name in ["history.sqlite", "history.sqlite-wal"] {
+            let Ok(mut file) = std::fs::File::options().write(true).open(folder.join(name)) else { continue };
+            let length = file.metadata().expect("its length").len();
+            file.seek(SeekFrom::Start(from.min(length))).expect("seek");
+            let rest = usize::try_from(length.saturating_sub(from)).expect("a length");
+            file.write_all(&b"damaged ".repeat(rest / 8 + 1)[..rest]).expect("damage it");
+        }
+        let output = console(&demo.dir, &["audit", "rebuild"]);
+        assert!(output.status.success(), "{from}: {}", String::from_utf8_lossy(&output.stderr));
+        whole(&demo);
+        // The console that runs has the new one open: what comes now stands in it without a restart.
+        set(&demo.dir, &format!("POT_EXTIF=em{round}"));
+        whole(&demo);
+    }
+    assert_eq!(saved(&demo.dir).len(), 6);
+    // Nobody serves: the command does it.
+    let mut demo = demo;
+    demo.stop();
+    std::fs::write(folder.join("history.sqlite"), "damaged").expect("damage it");
+    let output = console(&demo.dir, &["--format", "json", "audit", "rebuild"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = json(&demo.dir, &["audit", "verify"]);
+    assert_eq!((&found["sound"], &found["database"]["behind"]), (&true.into(), &0.into()), "{found}");
+}
+
+#[test]
+fn a_refused_change_is_recorded_with_the_values_that_were_refused() {
+    let folder = host();
+    let root = folder.path().join("host");
+    set(&root, "POT_EXTIF=vtnet1");
+    // Without --force: the gateway is outside of it.
+    let output = console(&root, &["conf", "set", "POT_NETWORK=10.200.0.0/16", "POT_EXTIF=vtnet1", "HUNTER2=hunter3"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    let found = json(&root, &["audit", "list", "--action", "refusal"]);
+    let newest = &found["records"][0];
+    let words = newest["message"].as_str().expect("a refusal");
+    assert!(words.contains("Asked for: POT_NETWORK to 10.200.0.0/16."), "{words}");
+    let changes = newest["changes"].as_array().expect("its values");
+    assert_eq!(changes.len(), 1, "only what would have been changed: {newest}");
+    assert_eq!((&changes[0]["name"], &changes[0]["to"]), (&"POT_NETWORK".into(), &"10.200.0.0/16".into()), "{newest}");
+    let whole = std::fs::read_to_string(journal(&root)).expect("the journal");
+    assert!(!whole.contains("HUNTER2") && !whole.contains("hunter3"), "a name that pot does not know");
+    // They are found by the parameter, as what was refused.
+    let found = json(&root, &["audit", "list", "--parameter", "POT_NETWORK"]);
+    assert_eq!(found["records"][0]["outcome"], "refused", "{found}");
+}
+
+#[test]
+fn a_checkpoint_is_checked_where_only_a_backup_was_unpacked() {
+    let folder = host();
+    let root = folder.path().join("host");
+    let file = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
+    set(&root, "POT_EXTIF=vtnet1");
+    let (checkpoint, backup, unpacked) = (file("checkpoint.json"), file("history.backup"), file("unpacked"));
+    let output = console(&root, &["audit", "checkpoint", &checkpoint]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = stdout(&output);
+    let key = told.strip_prefix("public key of checkpoints: ").and_then(|rest| rest.split(' ').next());
+    let key = key.unwrap_or_else(|| panic!("no key: {told}")).to_owned();
+    // Without a file the checkpoint stands alone on standard output, the key beside it.
+    let output = console(&root, &["audit", "checkpoint"]);
+    assert!(serde_json::from_slice::<Value>(&output.stdout).is_ok_and(|text| text["key"] == key.as_str()));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&key));
+    // That a key was made is in the history itself.
+    let found = json(&root, &["audit", "list", "--text", "checkpoints made"]);
+    assert!(found["records"].to_string().contains(&key), "{found}");
+    for args in [["audit", "backup", &backup].to_vec(), ["audit", "backup", &backup, "--unpack", &unpacked].to_vec()] {
+        let output = console(&root, &args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    // Another machine: nothing of this console is there.
+    let elsewhere = file("elsewhere");
+    let check = |more: &[&str]| {
+        console(Path::new(&elsewhere), &[&["audit", "verify", "--unpacked", &unpacked][..], more].concat())
+    };
+    assert_eq!(check(&[]).status.code(), Some(0));
+    let output = check(&["--checkpoint", &checkpoint, "--key", &key]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
+    assert!(stdout(&output).contains("is the one that was signed"), "{}", stdout(&output));
+    assert!(!Path::new(&elsewhere).exists(), "checking makes nothing");
+    let output = check(&["--checkpoint", &checkpoint]);
+    assert_eq!(output.status.code(), Some(2), "whose key it is must be said: {}", stdout(&output));
+    let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let output = check(&["--checkpoint", &checkpoint, "--key", other]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert!(stdout(&output).contains("REFUSED"), "{}", stdout(&output));
+    assert_eq!(check(&["--checkpoint", &checkpoint, "--key", "nonsense"]).status.code(), Some(2));
+    // The end was cut off before it was backed up.
+    let journal = Path::new(&unpacked).join("journal/00000000000000000001.journal");
+    let text = std::fs::read_to_string(&journal).expect("the journal");
+    let kept: Vec<&str> = text.split_inclusive('\n').take(2).collect();
+    std::fs::write(&journal, kept.concat()).expect("cut its end off");
+    assert_eq!(check(&[]).status.code(), Some(0), "alone it is unbroken");
+    let output = check(&["--checkpoint", &checkpoint, "--key", &key]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert!(stdout(&output).contains("the end was cut off"), "{}", stdout(&output));
+    std::fs::remove_file(&journal).expect("remove it");
+    assert_eq!(check(&[]).status.code(), Some(1), "a folder without a journal is no sound one");
+}
+
+#[test]
+fn the_first_start_prints_the_key_of_checkpoints() {
+    let folder = host();
+    let root = folder.path().join("host");
+    let settings = root.join("usr/local/etc/pot-console.toml");
+    std::fs::write(&settings, "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n").expect("the settings");
+    std::fs::set_permissions(&settings, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("their mode");
+    let mut child = Command::new(program())
+        .arg("--root")
+        .arg(&root)
+        .arg("serve")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("serve");
+    let mut said = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().expect("its output"));
+    while !said.contains("fingerprint") {
+        let read = std::io::BufRead::read_line(&mut out, &mut said).expect("a line");
+        assert!(read > 0, "it ended: {said}");
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    let key = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Public key of the history's checkpoints, to be noted elsewhere: "));
+    let key = key.unwrap_or_else(|| panic!("no key: {said}"));
+    let output = console(&root, &["audit", "checkpoint"]);
+    let text: Value = serde_json::from_slice(&output.stdout).expect("a checkpoint");
+    assert_eq!(text["key"], key, "the same one signs");
+}
+
+#[test]
+fn of_two_outcomes_of_an_act_the_first_is_listed_shown_and_exported() {
+    use pot_console::journal::Journal;
+    use pot_console::journal::record::{Outcome, Stage};
+    let mut demo = watching();
+    set(&demo.dir, "POT_EXTIF=vtnet1");
+    let list = json(&demo.dir, &["audit", "list", "--action", "configuration"]);
+    let (intent, first) = (list["records"][0]["sequence"].as_u64(), list["records"][0]["ended"]["sequence"].as_u64());
+    let (intent, first) = (intent.expect("an intent"), first.expect("its outcome"));
+    demo.stop();
+    let dir = demo.path("/var/db/pot-console/root/journal");
+    let (journal, _) = Journal::open(&dir, &demo.path("/var/log/pot-console.head")).expect("the journal");
+    let mut entry = journal.record(first).expect("the journal").expect("the outcome").entry;
+    assert_eq!((entry.stage, entry.intent), (Stage::Outcome, Some(intent)));
+    entry.outcome = Some(Outcome::Interrupted);
+    entry.message = "Closed once more.".to_owned();
+    let second = journal.append(entry).expect("a second outcome").sequence;
+    drop(journal);
+    let verified = json(&demo.dir, &["audit", "verify"]);
+    assert_eq!(verified["sound"], true, "{verified}");
+    assert_eq!(verified["repeated_outcomes"], serde_json::json!([second]), "{verified}");
+    assert!(stdout(&console(&demo.dir, &["audit", "verify"])).contains("the first end counts"));
+    demo.start_again();
+    whole(&demo);
+    for record in [intent, first, second] {
+        let found = json(&demo.dir, &["audit", "show", &record.to_string()]);
+        assert_eq!((&found["sequence"], &found["ended"]["sequence"]), (&intent.into(), &first.into()), "{found}");
+    }
+    let before = (intent + 1).to_string();
+    for args in [vec!["audit", "list", "--action", "configuration"], vec!["audit", "list", "--before", &before]] {
+        let found = json(&demo.dir, &args);
+        let act = found["records"].as_array().and_then(|acts| acts.iter().find(|act| act["sequence"] == intent));
+        assert_eq!(act.expect("the act")["ended"]["sequence"], first, "{args:?}: {found}");
+    }
+    let exported = stdout(&console(&demo.dir, &["audit", "export", "--action", "configuration"]));
+    assert!(!exported.contains("Closed once more."), "{exported}");
+    let output = console(&demo.dir, &["audit", "rebuild"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    whole(&demo);
+}
+
+#[test]
+fn values_are_recorded_across_a_pot_conf_that_could_not_be_read_for_a_while() {
+    let demo = watching();
+    set(&demo.dir, "POT_EXTIF=vtnet1");
+    let file = "/usr/local/etc/pot/pot.conf";
+    let sound = demo.read(file);
+    for (broken, round) in [("POT_TMP='open\n", 2), ("POT_TMP=/x\0\n", 3)] {
+        let known = outside(&demo.dir).len();
+        std::fs::write(demo.path(file), format!("{sound}{broken}")).expect("break it");
+        until("what broke it", || outside(&demo.dir).len() > known);
+        let found = outside(&demo.dir);
+        let newest = found.last().expect("a record");
+        assert!(newest["message"].to_string().contains("cannot be read as a configuration now"), "{newest}");
+        assert_eq!(newest["changes"], serde_json::json!([]), "nothing is said of values that are not known: {newest}");
+        // Once more while it is broken.
+        std::fs::write(demo.path(file), format!("{sound}# another line\n{broken}")).expect("break it again");
+        until("another change", || outside(&demo.dir).len() > known + 1);
+        let value = format!("vtnet{round}");
+        std::fs::write(demo.path(file), sound.replace("vtnet1", &value)).expect("mend it");
+        until("what mended it", || outside(&demo.dir).len() > known + 2);
+        let found = outside(&demo.dir);
+        let newest = found.last().expect("a record");
+        let change = serde_json::json!([{ "name": "POT_EXTIF", "from": "vtnet1", "to": value }]);
+        assert_eq!(newest["changes"], change, "{newest}");
+        assert!(newest["message"].to_string().contains("since it could last be read"), "{newest}");
+        // What comes after is held against what stands there now.
+        std::fs::write(demo.path(file), &sound).expect("put it back");
+        until("what put it back", || outside(&demo.dir).len() > known + 3);
+        let found = outside(&demo.dir);
+        let change = serde_json::json!([{ "name": "POT_EXTIF", "from": value, "to": "vtnet1" }]);
+        assert_eq!(found.last().expect("a record")["changes"], change, "{found:?}");
+    }
+}

@@ -672,3 +672,112 @@ async fn nobody_answers_and_the_host_puts_back_what_it_was() {
     let history = browser.get("/history").await;
     assert!(history.has("put back"), "{}", history.text);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_signing_in_again_from_an_address_that_only_takes_forms_a_page_comes() {
+    let console = console();
+    let browser = admin(&console).await;
+    for (address, page) in [
+        ("/history/verify", "/history"),
+        ("/history/checkpoint", "/history"),
+        ("/settings/password", "/settings"),
+        ("/settings/accounts/admin/role", "/settings/accounts"),
+        ("/settings/accounts", "/settings"),
+        ("/refresh", "/"),
+        ("/runs/1/keep?kept=x", "/runs/1?kept=x"),
+    ] {
+        let found = browser.get(address).await;
+        assert_eq!((found.status, found.location.as_deref()), (StatusCode::SEE_OTHER, Some(page)), "{address}");
+    }
+    for address in ["/nothing", "/history/nothing", "/settings/nothing", "/runs/1/nothing"] {
+        assert_eq!(browser.get(address).await.status, StatusCode::NOT_FOUND, "{address}");
+    }
+
+    // A browser that does not say where its form stood.
+    let form = browser.get("/history").await.form("/history/verify");
+    browser.sign_out().await;
+    let request = browser.http.post(url(&console, "/history/verify")).header(ORIGIN, &console.url).form(&form);
+    let ended = Page::of(request.send().await.unwrap()).await;
+    assert_eq!(ended.status, StatusCode::UNAUTHORIZED, "{}", ended.text);
+    let mut form = ended.form("/sign-in");
+    set(&mut form, "name", "admin");
+    set(&mut form, "password", PASSWORD);
+    let mut page = browser.post_from("/history/verify", "/sign-in", &form).await;
+    for _ in 0..3 {
+        let Some(location) = page.location.clone() else { break };
+        page = browser.get(&location).await;
+    }
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.has("<h1>History</h1>"), "{}", page.text);
+}
+
+/// A demo whose journal holds so many records more.
+fn with_records(count: u64) -> Demo {
+    use pot_console::journal::Journal;
+    use pot_console::journal::record::{Action, Stage};
+    let mut console = console();
+    console.stop();
+    let dir = console.path("/var/db/pot-console/root/journal");
+    let (journal, _) = Journal::open(&dir, &console.path("/var/log/pot-console.head")).unwrap();
+    let mut entry = journal.record(1).unwrap().unwrap().entry;
+    (entry.stage, entry.intent, entry.action) = (Stage::Event, None, Action::Process);
+    for number in 0..count {
+        entry.message = format!("number {number}");
+        journal.append(entry.clone()).unwrap();
+    }
+    drop(journal);
+    console.start_again();
+    console
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_of_the_whole_history_shows_how_far_it_is_and_is_one_for_all() {
+    let count = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 60_000 } else { 4_000 };
+    let console = with_records(count);
+    let browser = admin(&console).await;
+    let other = browser.with_account("vera", "viewer").await;
+    assert_eq!(browser.get("/history/check").await.location.as_deref(), Some("/history"), "there was none yet");
+    let mut page = browser.get("/history").await;
+    for _ in 0..600 {
+        if !page.has("This list is behind") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        page = browser.get("/history").await;
+    }
+    let (form, others) = (page.form("/history/verify"), other.get("/history").await.form("/history/verify"));
+    let seen = async {
+        let mut seen = Vec::new();
+        for _ in 0..2000 {
+            let page = other.get("/history/check").await;
+            if page.status == StatusCode::OK && !page.headers.contains_key("refresh") {
+                return (seen, page);
+            }
+            if page.headers.contains_key("refresh") {
+                seen.push(page.text);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the check did not end: {seen:?}");
+    };
+    let checks = async {
+        let (first, second) =
+            tokio::join!(browser.post("/history/verify", &form), other.post("/history/verify", &others));
+        [first, second]
+    };
+    let ((seen, ended), checks) = tokio::join!(seen, checks);
+    assert!(!seen.is_empty(), "nobody saw how far it was");
+    assert!(seen.iter().any(|page| page.contains("held against the journal")), "{}", seen[0]);
+    assert!(seen.iter().all(|page| page.contains("<progress")), "{}", seen[0]);
+    assert!(ended.has("each stands in its place unbroken"), "{}", ended.text);
+    for check in checks {
+        // At once when it was short, else by the page that asks again.
+        assert!(
+            check.status == StatusCode::OK || check.location.as_deref() == Some("/history/check"),
+            "{}",
+            check.text
+        );
+    }
+    assert!(browser.get("/history/check").await.has("each stands in its place unbroken"));
+    assert!(browser.get("/history").await.has("Unbroken, checked"));
+}

@@ -3,6 +3,7 @@
 use super::store::{Row, Store, StoreError, signed, unsigned};
 use super::words::{self, Words, block};
 use crate::digest::Digest;
+use crate::journal::Ended;
 use crate::journal::record::{Change, Record, Stage};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -225,18 +226,26 @@ impl Store {
         records: &[Record],
         hashes: &[Digest],
         texts: Option<&[&str]>,
+        idle: &[u64],
     ) -> Result<Vec<String>, StoreError> {
         // What cannot be said in one piece is looked at row by row, which tells why.
-        if self.is_same(records, hashes, texts).await.unwrap_or(false) {
+        if self.is_same(records, hashes, texts, idle).await.unwrap_or(false) {
             Ok(Vec::new())
         } else {
-            self.differing(records, hashes).await
+            self.differing(records, hashes, idle).await
         }
     }
 
     /// Whether nothing differs: SQLite makes one text of all rows, which is held against the one that they should
-    /// make. Many times as fast as taking each value of each row out of the database.
-    async fn is_same(&self, records: &[Record], hashes: &[Digest], texts: Option<&[&str]>) -> Result<bool, StoreError> {
+    /// make. Many times as fast as taking each value of each row out of the database. `idle` are outcomes that do not
+    /// count.
+    async fn is_same(
+        &self,
+        records: &[Record],
+        hashes: &[Digest],
+        texts: Option<&[&str]>,
+        idle: &[u64],
+    ) -> Result<bool, StoreError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(true) };
         type Found = (Vec<u8>, Vec<u8>, i64);
         let found = sqlx::query_as(
@@ -255,15 +264,17 @@ impl Store {
              ORDER BY sequence, position)), \
              (SELECT count(*) FROM record AS act WHERE sequence BETWEEN ?1 AND ?2 AND NOT CASE stage \
              WHEN 'event' THEN ended IS sequence AND ended_outcome IS outcome \
-             WHEN 'outcome' THEN ended IS NULL AND ended_outcome IS NULL AND NOT EXISTS (SELECT 1 FROM record AS \
-             intent WHERE intent.sequence = act.intent \
-             AND (intent.ended IS NOT act.sequence OR intent.ended_outcome IS NOT act.outcome)) \
+             WHEN 'outcome' THEN ended IS NULL AND ended_outcome IS NULL AND \
+             (act.sequence IN (SELECT value FROM json_each(?3)) OR NOT EXISTS (SELECT 1 FROM record AS \
+             intent WHERE intent.sequence = act.intent AND intent.stage = 'intent' \
+             AND (intent.ended IS NOT act.sequence OR intent.ended_outcome IS NOT act.outcome))) \
              ELSE (ended IS NULL AND ended_outcome IS NULL) OR (ended_outcome IS NOT NULL AND EXISTS (SELECT 1 FROM \
              record AS other WHERE other.sequence = act.ended AND other.intent = act.sequence \
              AND other.outcome IS act.ended_outcome)) END)",
         )
         .bind(signed(first.sequence))
         .bind(signed(last.sequence))
+        .bind(serde_json::to_string(idle)?)
         .fetch_one(&self.pool);
         // SQLite's own thread works on it meanwhile.
         let (found, wanted) = tokio::join!(found, async { Expected::of(records, hashes, texts) });
@@ -272,7 +283,7 @@ impl Store {
     }
 
     /// The same row by row.
-    async fn differing(&self, records: &[Record], hashes: &[Digest]) -> Result<Vec<String>, StoreError> {
+    async fn differing(&self, records: &[Record], hashes: &[Digest], idle: &[u64]) -> Result<Vec<String>, StoreError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
         // Whether an outcome in the database bears out how an intent's row says that it ended.
         let rows: Vec<Held> = sqlx::query_as(
@@ -298,7 +309,8 @@ impl Store {
         // What outcomes say of intents that stand in an earlier part.
         let folded: Vec<(i64, Option<i64>, Option<String>)> = sqlx::query_as(
             "SELECT act.sequence, act.ended, act.ended_outcome FROM record AS outcome JOIN record AS act ON \
-             act.sequence = outcome.intent WHERE outcome.sequence BETWEEN ? AND ? AND outcome.stage = 'outcome'",
+             act.sequence = outcome.intent AND act.stage = 'intent' \
+             WHERE outcome.sequence BETWEEN ? AND ? AND outcome.stage = 'outcome'",
         )
         .bind(signed(first.sequence))
         .bind(signed(last.sequence))
@@ -334,9 +346,10 @@ impl Store {
                 Stage::Outcome => {
                     held.ended.is_none()
                         && held.ended_outcome.is_none()
-                        && wanted.intent.and_then(|intent| folded.get(&intent)).is_none_or(|(ended, outcome)| {
-                            *ended == Some(wanted.sequence) && *outcome == wanted.outcome
-                        })
+                        && (idle.contains(&sequence)
+                            || wanted.intent.and_then(|intent| folded.get(&intent)).is_none_or(|(ended, outcome)| {
+                                *ended == Some(wanted.sequence) && *outcome == wanted.outcome
+                            }))
                 }
                 // An intent may only be called ended by an outcome that names it.
                 Stage::Intent => held.borne_out && held.ended.is_some() == held.ended_outcome.is_some(),
@@ -374,6 +387,7 @@ pub struct Comparison {
     first: u64,
     last: u64,
     open: OpenBlock,
+    ended: Option<Ended>,
     /// What is wrong with the tables themselves, looked for meanwhile.
     ill_made: JoinHandle<Result<Vec<String>, StoreError>>,
     found: Differences,
@@ -399,6 +413,7 @@ impl Comparison {
             first: 0,
             last: 0,
             open: OpenBlock::default(),
+            ended: None,
             ill_made: tokio::spawn(async move { tables.ill_made().await }),
             found,
         })
@@ -422,9 +437,17 @@ impl Comparison {
         (self.first, self.last) = (first, last);
         let count = records.partition_point(|record| record.sequence <= self.held);
         let (records, hashes) = (records.get(..count).unwrap_or(records), hashes.get(..count).unwrap_or(hashes));
-        let Self { store, open, held, .. } = self;
+        let Self { store, open, ended, held, .. } = self;
+        let ended = ended.get_or_insert_with(|| Ended::from(first));
+        let idle: Vec<u64> = records
+            .iter()
+            .filter(|record| record.entry.stage == Stage::Outcome)
+            .filter(|record| !record.ends_act().is_some_and(|intent| ended.counts(record.sequence, intent)))
+            .map(|record| record.sequence)
+            .collect();
         // SQLite's own thread works on the rows meanwhile.
-        let (rows, words) = tokio::join!(store.compare(records, hashes, texts), open.take_in(store, *held, records));
+        let (rows, words) =
+            tokio::join!(store.compare(records, hashes, texts, &idle), open.take_in(store, *held, records));
         self.found.add_all(rows?);
         self.found.add_all(words?);
         Ok(records.last().is_some_and(|record| record.sequence < self.held))
@@ -463,15 +486,15 @@ impl OpenBlock {
             }
             self.last = last.sequence;
             for record in records {
-                match (record.entry.stage, record.entry.intent) {
-                    (Stage::Event, _) => self.words.add(record, None),
-                    (Stage::Intent, _) => drop(self.intents.insert(record.sequence, record.clone())),
-                    (Stage::Outcome, Some(intent)) => {
-                        if let Some(intent) = self.intents.remove(&intent) {
+                match record.entry.stage {
+                    Stage::Event => self.words.add(record, None),
+                    Stage::Intent => drop(self.intents.insert(record.sequence, record.clone())),
+                    // The first one takes it away: it is the one that counts.
+                    Stage::Outcome => {
+                        if let Some(intent) = record.ends_act().and_then(|intent| self.intents.remove(&intent)) {
                             self.words.add(&intent, Some(record));
                         }
                     }
-                    (Stage::Outcome, None) => {}
                 }
             }
         }
@@ -609,6 +632,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_two_outcomes_of_an_act_the_first_is_shown_and_nothing_differs() {
+        use crate::audit::{Cursor, Filter};
+        use crate::journal::record::Outcome;
+        let ended = |outcome, message: &str| {
+            let mut entry = entry(Stage::Outcome, Action::Run, "anna");
+            (entry.intent, entry.outcome, entry.message) = (Some(1), Some(outcome), message.to_owned());
+            entry
+        };
+        let (records, hashes): (Vec<_>, Vec<_>) = [
+            record(1, entry(Stage::Intent, Action::Run, "anna")),
+            record(2, ended(Outcome::Reverted, "was put back")),
+            record(3, entry(Stage::Event, Action::SignIn, "anna")),
+            record(4, ended(Outcome::Interrupted, "was interrupted")),
+        ]
+        .into_iter()
+        .unzip();
+        // All at once, each alone, and both ends in one part.
+        for parts in [vec![4], vec![1, 1, 1, 1], vec![1, 3]] {
+            let (store, folder) = store().await;
+            let mut from = 0;
+            for part in parts {
+                store.append(&records[from..from + part], &hashes[from..from + part]).await.unwrap();
+                from += part;
+            }
+            assert_eq!(compared(&store, &records, &hashes).await, Vec::<String>::new());
+            let of = async |filter: Filter| store.page(&filter, Cursor::default(), 10).await.unwrap().acts;
+            for asked in [1, 2, 4] {
+                assert_eq!(store.act(asked).await.unwrap().unwrap().outcome(), Some(Outcome::Reverted), "{asked}");
+            }
+            assert_eq!(of(Filter { text: Some("put back".into()), ..Filter::default() }).await.len(), 1);
+            assert_eq!(of(Filter { text: Some("interrupted".into()), ..Filter::default() }).await.len(), 0);
+            assert_eq!(of(Filter { outcome: Some(Outcome::Interrupted), ..Filter::default() }).await.len(), 0);
+            // As an earlier version filled it: found, and made anew at the first opening.
+            let as_before = "UPDATE record SET ended = 4, ended_outcome = 'interrupted' WHERE sequence = 1; \
+                             DELETE FROM _sqlx_migrations WHERE version = 2";
+            sqlx::raw_sql(as_before).execute(&store.pool).await.unwrap();
+            let found = compared(&store, &records, &hashes).await;
+            assert!(found.iter().any(|found| found.contains("how record 2 ended differs")), "{found:?}");
+            store.close().await;
+            let store = Store::open(&folder.path().join("history.sqlite")).await.unwrap();
+            assert_eq!(store.last().await.unwrap(), None);
+            store.append(&records, &hashes).await.unwrap();
+            assert_eq!(compared(&store, &records, &hashes).await, Vec::<String>::new());
+        }
+    }
+
+    #[tokio::test]
     async fn every_altered_word_is_found_and_named() {
         let (store, _folder) = store().await;
         let (mut records, mut hashes) = (Vec::new(), Vec::new());
@@ -672,8 +742,8 @@ mod tests {
         records.push(unfinished);
         hashes.push(hash);
         store.append(&records, &hashes).await.unwrap();
-        assert_eq!(store.differing(&records, &hashes).await.unwrap(), Vec::<String>::new());
-        assert!(store.is_same(&records, &hashes, None).await.unwrap());
+        assert_eq!(store.differing(&records, &hashes, &[]).await.unwrap(), Vec::<String>::new());
+        assert!(store.is_same(&records, &hashes, None, &[]).await.unwrap());
         let columns = [
             "hash",
             "id",
@@ -709,8 +779,8 @@ mod tests {
                 };
                 let tampered = format!("UPDATE record SET {column} = {value} WHERE sequence = {sequence}");
                 sqlx::query(sqlx::AssertSqlSafe(tampered)).execute(&store.pool).await.unwrap();
-                assert!(!store.is_same(&records, &hashes, None).await.unwrap(), "{column} of record {sequence}");
-                let found = store.compare(&records, &hashes, None).await.unwrap();
+                assert!(!store.is_same(&records, &hashes, None, &[]).await.unwrap(), "{column} of record {sequence}");
+                let found = store.compare(&records, &hashes, None, &[]).await.unwrap();
                 assert!(!found.is_empty(), "{column} of record {sequence}");
                 store.clear().await.unwrap();
                 store.append(&records, &hashes).await.unwrap();

@@ -5,9 +5,10 @@ use super::store::{Store, StoreError};
 use crate::digest::Digest;
 use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Reply};
-use crate::journal::record::{Record, Reported};
+use crate::journal::record::{Action, Method, Record, Reported};
 use crate::refusal::Refusal;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Records asked for at once.
@@ -20,6 +21,27 @@ const AT_LEAST: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Pages that can wait at once. Those beyond show what is held.
 const MOST_WAITING: usize = 256;
+
+/// A damaged database is begun anew at most this often: on a disk that fails it would be damaged again.
+const ANEW: Duration = Duration::from_secs(10);
+
+/// What a record is about by which root asks for the database to be made anew.
+pub const DATABASE: &str = "database";
+
+fn asks_for_a_new_one(record: &Record) -> bool {
+    let entry = &record.entry;
+    entry.action == Action::Journal && entry.object == DATABASE && entry.actor.method == Method::CommandLine
+}
+
+/// Where it is noted up to which record such requests were taken up.
+fn taken_up_path(database: &Path) -> PathBuf {
+    database.with_extension("rebuilt")
+}
+
+/// Up to which record requests for a new database were taken up by a process that serves from it.
+pub fn taken_up(database: &Path) -> u64 {
+    std::fs::read_to_string(taken_up_path(database)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
 
 /// How far the projection is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,8 +85,14 @@ async fn batch(client: &Client, after: u64) -> Result<Batch, FollowError> {
 
 /// Takes in what is new until the projection holds what the journal holds. A journal that is not the one that was
 /// projected (begun anew, rolled back) makes the projection start over.
-async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<Progress>) -> Result<(), FollowError> {
+async fn catch_up(
+    open: &watch::Sender<Store>,
+    client: &Client,
+    progress: &watch::Sender<Progress>,
+    asked: &mut Option<u64>,
+) -> Result<(), FollowError> {
     loop {
+        let store = open.borrow().clone();
         let held = store.last().await?;
         // The last record held is asked for again: its hash tells whether this is still the same journal.
         let mut new = batch(client, held.map_or(0, |(sequence, _)| sequence.saturating_sub(1))).await?;
@@ -81,6 +109,17 @@ async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<Progr
         }
         // Not when the command line has cleared it meanwhile, to fill it anew.
         store.append_after(held.map_or(0, |(sequence, _)| sequence), &new.records, &new.hashes).await?;
+        // What stood there at the start was taken up by whoever served then.
+        let done = *asked.get_or_insert(new.last);
+        if let Some(request) = new.records.iter().rfind(|record| record.sequence > done && asks_for_a_new_one(record)) {
+            if let Err(error) = store.clear().await {
+                tracing::warn!(%error, "the history's database is begun anew");
+                begin_anew(open).await?;
+            }
+            *asked = Some(request.sequence);
+            std::fs::write(taken_up_path(store.path()), format!("{}\n", request.sequence)).map_err(StoreError::from)?;
+            continue;
+        }
         let held = new.records.last().map(|record| record.sequence).or(held.map(|(sequence, _)| sequence)).unwrap_or(0);
         if new.first > 1 {
             store.drop_before(new.first).await?;
@@ -92,9 +131,26 @@ async fn catch_up(store: &Store, client: &Client, progress: &watch::Sender<Progr
     }
 }
 
+/// Puts a new database in the place of the one that is open.
+async fn begin_anew(open: &watch::Sender<Store>) -> Result<(), StoreError> {
+    let store = open.borrow().clone();
+    let begun = match store.begin_anew().await {
+        Ok(new) => {
+            open.send_replace(new);
+            return Ok(());
+        }
+        Err(error) => Err(error),
+    };
+    // It is closed now: as damaged as it is, most of it can be shown.
+    if let Ok(again) = store.reopen().await {
+        open.send_replace(again);
+    }
+    begun
+}
+
 /// The projection as a process reads it that keeps it up with the journal.
 pub struct Projection {
-    store: Store,
+    store: watch::Receiver<Store>,
     progress: watch::Receiver<Progress>,
     waiting: mpsc::Sender<oneshot::Sender<()>>,
 }
@@ -105,7 +161,8 @@ impl Projection {
     pub fn follow(store: Store, client: Client) -> Self {
         let (progress, told) = watch::channel(Progress::default());
         let (waiting, asked) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(follow(store.clone(), client, progress, asked));
+        let (open, store) = watch::channel(store);
+        tokio::spawn(follow(open, client, progress, asked));
         Self { store, progress: told, waiting }
     }
 
@@ -116,27 +173,30 @@ impl Projection {
 
     /// The rows with all that the journal holds now, whichever process appended it; or as far as they are, when they
     /// cannot be brought further at once.
-    pub async fn up_to_date(&self) -> &Store {
+    pub async fn up_to_date(&self) -> Store {
         if self.progress.borrow().problem.is_none() {
             let (done, wait) = oneshot::channel();
             if self.waiting.try_send(done).is_ok() {
                 let _ = tokio::time::timeout(PATIENCE, wait).await;
             }
         }
-        &self.store
+        self.store.borrow().clone()
     }
 }
 
 async fn follow(
-    store: Store,
+    open: watch::Sender<Store>,
     client: Client,
     progress: watch::Sender<Progress>,
     mut asked: mpsc::Receiver<oneshot::Sender<()>>,
 ) {
     let mut hints = client.hints();
     let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
+    // Up to which record requests for a new database were taken up, and when one was begun because of damage.
+    let mut requests = None;
+    let mut anew: Option<Instant> = None;
     loop {
-        let caught_up = catch_up(&store, &client, &progress).await;
+        let caught_up = catch_up(&open, &client, &progress, &mut requests).await;
         // Whoever waits reads on, also when it failed.
         waiting.clear();
         if let Err(error) = caught_up {
@@ -146,6 +206,14 @@ async fn follow(
                 progress.journal = progress.journal.max(journal);
                 progress.problem = Some(error.to_string());
             });
+            let damaged = matches!(&error, FollowError::Store(error) if error.is_damage());
+            if damaged && anew.is_none_or(|at| at.elapsed() > ANEW) {
+                anew = Some(Instant::now());
+                match begin_anew(&open).await {
+                    Ok(()) => continue,
+                    Err(error) => tracing::warn!(%error, "the history's database could not be begun anew"),
+                }
+            }
             tokio::time::sleep(PAUSE).await;
             continue;
         }
@@ -163,15 +231,19 @@ async fn follow(
     }
 }
 
-/// Holds every row against the journal: every record that differs, in words.
-pub async fn compare_all(store: &Store, client: &Client) -> Result<Differences, FollowError> {
+/// Holds every row against the journal: every record that differs, in words. `told` hears how far it is: the last
+/// record that was looked at, and the last one to be looked at.
+pub async fn compare_all(store: &Store, client: &Client, told: impl Fn(u64, u64)) -> Result<Differences, FollowError> {
     let mut comparison = Comparison::begin(store).await?;
     let mut after = 0;
     loop {
         let found = batch(client, after).await?;
         let more = comparison.add(found.first, found.last, &found.records, &found.hashes, None).await?;
         match found.records.last() {
-            Some(record) if more => after = record.sequence,
+            Some(record) if more => {
+                after = record.sequence;
+                told(after, comparison.held());
+            }
             _ => return Ok(comparison.end().await?),
         }
     }

@@ -7,12 +7,13 @@
 mod compare;
 mod export;
 mod follow;
+mod in_use;
 mod query;
 mod store;
 mod words;
 
 pub use compare::{Comparison, Differences};
 pub use export::{CSV_HEAD, csv_field, csv_line, json_line};
-pub use follow::{FollowError, Progress, Projection, compare_all};
+pub use follow::{DATABASE, FollowError, Progress, Projection, compare_all, taken_up};
 pub use query::{Act, Cursor, Filter, Page, ParameterChange};
 pub use store::{Store, StoreError};

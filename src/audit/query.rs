@@ -479,17 +479,6 @@ impl Store {
         Ok(names)
     }
 
-    /// How many people's changes came after `sequence`, for "since you were here".
-    pub async fn changes_after(&self, sequence: u64) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM (SELECT 1 FROM record WHERE is_change = 1 AND stage <> 'outcome' AND sequence > ? LIMIT 1000)",
-        )
-        .bind(signed(sequence))
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(unsigned(count))
-    }
-
     /// Every act of the filter, oldest first, as a stream for exports.
     pub fn stream<'a>(&self, filter: &Filter) -> BoxStream<'a, Result<Act, StoreError>> {
         let store = self.clone();

@@ -1,16 +1,18 @@
 //! Writing the projection: open, append in order, compare with the journal, drop.
 
+use super::in_use::InUse;
 use super::words::{self, Words, block};
 use crate::digest::Digest;
+use crate::journal::Ends;
 use crate::journal::record::{Action, Change, Method, Record, Stage};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{QueryBuilder, Row as _, SqlStr, Sqlite};
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The projection could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,12 @@ pub enum StoreError {
         /// The one that came.
         found: u64,
     },
+    /// The files are to be replaced, and someone else has them open.
+    #[error("another process has the history's database open")]
+    InUse,
+    /// The lock beside the database, or its files.
+    #[error("the history's database: {0}")]
+    Place(#[from] std::io::Error),
     /// A record that cannot be written as text.
     #[error("a record could not be written as JSON: {0}")]
     Encoding(#[from] serde_json::Error),
@@ -36,18 +44,53 @@ pub enum StoreError {
 
 /// The tables.
 const HISTORY: &str = include_str!("../../migrations/0001_history.sql");
+/// Drops rows that an earlier version may have made otherwise.
+const FIRST_OUTCOMES: &str = include_str!("../../migrations/0002_first_outcomes.sql");
 
 /// What `migrations/` holds, in order. Named here instead of by sqlx's macro, which would build SQLite a second time, for
 /// the compiler.
 fn migrations() -> Migrator {
-    let history = SqlStr::from_static(HISTORY);
-    Migrator::with_migrations(vec![Migration::new(1, "history".into(), MigrationType::Simple, history, false)])
+    let migration = |version, name: &'static str, sql| {
+        Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(vec![migration(1, "history", HISTORY), migration(2, "first outcomes", FIRST_OUTCOMES)])
+}
+
+impl StoreError {
+    /// SQLite's primary result code, where it gave one.
+    fn code(&self) -> Option<u32> {
+        let error = match self {
+            Self::Database(error) => error,
+            Self::Migration(sqlx::migrate::MigrateError::Execute(error)) => error,
+            Self::Migration(sqlx::migrate::MigrateError::ExecuteMigration(error, _)) => error,
+            _ => return None,
+        };
+        let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
+        Some(code & 0xff)
+    }
+
+    /// Whether the file itself is damaged: nothing but a new one helps.
+    pub fn is_damage(&self) -> bool {
+        /// SQLITE_CORRUPT and SQLITE_NOTADB.
+        const DAMAGE: [u32; 2] = [11, 26];
+        self.code().is_some_and(|code| DAMAGE.contains(&code))
+    }
+
+    /// Whether the place is at fault, not what stands there: another file would fare no better.
+    fn is_of_the_place(&self) -> bool {
+        /// SQLITE_PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN.
+        const PLACE: [u32; 9] = [3, 5, 6, 7, 8, 9, 10, 13, 14];
+        matches!(self, Self::Place(_) | Self::InUse) || self.code().is_some_and(|code| PLACE.contains(&code))
+    }
 }
 
 /// The projection's database.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: SqlitePool,
+    path: PathBuf,
+    /// None in memory.
+    in_use: Option<Arc<InUse>>,
 }
 
 /// The row that a record makes, by itself: what `verify` holds against the database.
@@ -179,7 +222,7 @@ async fn append_some(
     let first = records.first().map_or(0, |record| record.sequence);
     let mut rows = Vec::with_capacity(records.len());
     // How intents ended: at once for those of this part, by an update for earlier ones.
-    let mut ends: BTreeMap<i64, (i64, Option<String>)> = BTreeMap::new();
+    let mut ends = Ends::default();
     for (record, hash) in records.iter().zip(hashes) {
         if let Some(held) = held
             && record.sequence != held + 1
@@ -188,28 +231,24 @@ async fn append_some(
         }
         held = Some(record.sequence);
         let row = Row::of(record, hash)?;
-        match (record.entry.stage, row.intent) {
-            (Stage::Event, _) => drop(ends.insert(row.sequence, (row.sequence, row.outcome.clone()))),
-            (Stage::Outcome, Some(intent)) if intent >= signed(first) => {
-                ends.insert(intent, (row.sequence, row.outcome.clone()));
+        ends.note(record);
+        if let Some(intent) = record.ends_act().filter(|intent| *intent < first) {
+            // The first outcome counts, as everywhere.
+            let began: Option<String> = sqlx::query_scalar(
+                "UPDATE record SET ended = ?, ended_outcome = ? WHERE sequence = ? AND stage = 'intent' \
+                 AND ended IS NULL RETURNING json",
+            )
+            .bind(row.sequence)
+            .bind(&row.outcome)
+            .bind(signed(intent))
+            .fetch_optional(&mut **transaction)
+            .await?;
+            // How it ended is searched, too.
+            if let Some(began) = began.filter(|_| intent < new_from) {
+                words::add_end(transaction, &serde_json::from_str(&began)?, record).await?;
             }
-            (Stage::Outcome, Some(intent)) => {
-                let began: Option<String> = sqlx::query_scalar(
-                    "UPDATE record SET ended = ?, ended_outcome = ? WHERE sequence = ? RETURNING json",
-                )
-                .bind(row.sequence)
-                .bind(&row.outcome)
-                .bind(intent)
-                .fetch_optional(&mut **transaction)
-                .await?;
-                // How it ended is searched, too.
-                if let Some(began) = began.filter(|_| intent < signed(new_from)) {
-                    words::add_end(transaction, &serde_json::from_str(&began)?, record).await?;
-                }
-            }
-            _ => {}
         }
-        rows.push(row);
+        rows.push((record, row));
     }
     if rows.is_empty() {
         return Ok(held);
@@ -218,13 +257,18 @@ async fn append_some(
         "INSERT INTO record (sequence, hash, id, time_ms, stage, intent, actor, method, address, action, object, \
          reason, outcome, message, run, json, person, is_change, ended, ended_outcome) ",
     );
-    insert.push_values(rows, |mut values, row| {
-        let (ended, outcome) = ends.remove(&row.sequence).map_or((None, None), |(by, outcome)| (Some(by), outcome));
+    insert.push_values(rows, |mut values, (record, row)| {
+        let end = match record.entry.stage {
+            Stage::Event => Some(record),
+            Stage::Intent => ends.of(record.sequence).copied(),
+            Stage::Outcome => None,
+        };
+        let (ended, outcome) = (end.map(|end| signed(end.sequence)), end.and_then(|end| end.entry.outcome));
         values.push_bind(row.sequence).push_bind(row.hash).push_bind(row.id).push_bind(row.time_ms);
         values.push_bind(row.stage).push_bind(row.intent).push_bind(row.actor).push_bind(row.method);
         values.push_bind(row.address).push_bind(row.action).push_bind(row.object).push_bind(row.reason);
         values.push_bind(row.outcome).push_bind(row.message).push_bind(row.run).push_bind(row.json);
-        values.push_bind(row.person).push_bind(row.is_change).push_bind(ended).push_bind(outcome);
+        values.push_bind(row.person).push_bind(row.is_change).push_bind(ended).push_bind(outcome.as_ref().map(word));
     });
     insert.build().execute(&mut **transaction).await?;
 
@@ -248,16 +292,15 @@ async fn append_some(
 
 /// Writes the words of new acts.
 async fn append_words(transaction: &mut sqlx::Transaction<'_, Sqlite>, records: &[Record]) -> Result<(), StoreError> {
-    let ends: BTreeMap<u64, &Record> = records
-        .iter()
-        .filter(|record| record.entry.stage == Stage::Outcome)
-        .filter_map(|record| Some((record.entry.intent?, record)))
-        .collect();
+    let mut ends = Ends::default();
+    for record in records {
+        ends.note(record);
+    }
     for records in records.chunk_by(|one, next| block(one.sequence) == block(next.sequence)) {
         let Some(first) = records.first() else { continue };
         let mut words = Words::default();
         for act in records.iter().filter(|record| record.entry.stage != Stage::Outcome) {
-            words.add(act, ends.get(&act.sequence).copied());
+            words.add(act, ends.of(act.sequence).copied().filter(|_| act.entry.stage == Stage::Intent));
         }
         words::append(transaction, block(first.sequence), words).await?;
     }
@@ -267,6 +310,11 @@ async fn append_words(transaction: &mut sqlx::Transaction<'_, Sqlite>, records: 
 impl Store {
     /// Opens or makes the database at `path` and brings its tables up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let in_use = if path == Path::new(":memory:") { None } else { Some(Arc::new(InUse::share(path)?)) };
+        Self::connect(path, in_use).await
+    }
+
+    async fn connect(path: &Path, in_use: Option<Arc<InUse>>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -282,24 +330,87 @@ impl Store {
         let connections = if path == Path::new(":memory:") { 1 } else { 4 };
         let pool = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?;
         migrations().run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, path: path.to_owned(), in_use })
     }
 
-    /// Opens the database; one that cannot be used is set aside and begun anew, since all of it comes from the journal.
+    /// Opens the database; one that cannot be used is begun anew, since all of it comes from the journal. One that
+    /// another process serves pages from is left to that process for some seconds.
+    ///
+    /// # Errors
+    /// It cannot be opened, and begun anew neither.
     pub async fn open_or_begin(path: &Path) -> Result<Self, StoreError> {
-        match Self::open(path).await {
-            Ok(store) => Ok(store),
-            Err(error) => {
-                tracing::warn!(%error, "the history's database is begun anew");
-                for ending in ["", "-wal", "-shm"] {
-                    let mut name = path.as_os_str().to_owned();
-                    name.push(ending);
-                    // What is not there need not go; what cannot go shows itself at once.
-                    let _ = std::fs::remove_file(name);
+        const PATIENCE: Duration = Duration::from_secs(15);
+        const PAUSE: Duration = Duration::from_millis(250);
+        let begun = Instant::now();
+        loop {
+            match Self::open(path).await {
+                Err(error) if !error.is_of_the_place() => {
+                    tracing::warn!(%error, "the history's database is begun anew");
                 }
-                Self::open(path).await
+                other => return other,
+            }
+            match Self::begin(path).await {
+                Err(StoreError::InUse) if begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+                other => return other,
             }
         }
+    }
+
+    /// Drops the files and begins anew.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`]: nothing was touched.
+    pub async fn begin(path: &Path) -> Result<Self, StoreError> {
+        let in_use = Arc::new(InUse::share(path)?);
+        Self::begin_with(path, in_use).await
+    }
+
+    /// The same by one who has it open, and whose clones of it can be used no more, whatever comes of it.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`]: nothing was touched.
+    pub async fn begin_anew(&self) -> Result<Self, StoreError> {
+        /// A connection that is at work is done after moments.
+        const CLOSING: Duration = Duration::from_secs(10);
+        let _ = tokio::time::timeout(CLOSING, self.pool.close()).await;
+        match &self.in_use {
+            Some(in_use) => Self::begin_with(&self.path, Arc::clone(in_use)).await,
+            None => Self::open(&self.path).await,
+        }
+    }
+
+    /// Opens it again after [`Store::begin_anew`] that came to nothing.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn reopen(&self) -> Result<Self, StoreError> {
+        Self::connect(&self.path, self.in_use.clone()).await
+    }
+
+    async fn begin_with(path: &Path, in_use: Arc<InUse>) -> Result<Self, StoreError> {
+        let alone = in_use.alone()?;
+        if alone {
+            // The file last: the log of another one would be taken for its own.
+            for ending in ["-wal", "-shm", ""] {
+                let mut name = path.as_os_str().to_owned();
+                name.push(ending);
+                // What is not there need not go; what cannot go shows itself at once.
+                let _ = std::fs::remove_file(name);
+            }
+        }
+        let made = if alone { Self::connect(path, Some(Arc::clone(&in_use))).await } else { Err(StoreError::InUse) };
+        in_use.share_again()?;
+        made
+    }
+
+    /// Closes it, in order.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+
+    /// Where it stands.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The last record held: sequence and hash.
@@ -550,5 +661,35 @@ pub(super) mod tests {
         assert_eq!(store.last().await.unwrap(), None);
         store.append_after(0, &records, &hashes).await.unwrap();
         assert_eq!(store.first().await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_database_is_not_taken_away_from_one_who_serves_from_it() {
+        let (store, folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append(&records, &hashes).await.unwrap();
+        let path = folder.path().join("history.sqlite");
+        assert!(matches!(Store::begin(&path).await, Err(StoreError::InUse)));
+        assert_eq!(store.last().await.unwrap(), Some((4, hashes[3])));
+        // Who has it open begins it anew, and only when nobody else has.
+        let other = Store::open(&path).await.unwrap();
+        assert!(matches!(store.begin_anew().await, Err(StoreError::InUse)));
+        let store = store.reopen().await.unwrap();
+        assert_eq!(store.last().await.unwrap(), Some((4, hashes[3])));
+        other.close().await;
+        let new = store.begin_anew().await.unwrap();
+        assert_eq!(new.last().await.unwrap(), None);
+        new.append(&records, &hashes).await.unwrap();
+        // What is closed late takes nothing of it along.
+        drop(store);
+        let again = Store::open(&path).await.unwrap();
+        assert_eq!(again.last().await.unwrap(), Some((4, hashes[3])));
+        for bytes in [&b"not a database at all, for more than a hundred bytes of it".repeat(100)[..], b""] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("history.sqlite");
+            std::fs::write(&path, bytes).unwrap();
+            let begun = Store::open_or_begin(&path).await.unwrap();
+            assert_eq!(begun.last().await.unwrap(), None);
+        }
     }
 }

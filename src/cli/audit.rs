@@ -10,12 +10,15 @@ use super::user::refused;
 use super::{Exit, Format, Global};
 use crate::accounts::session::random_code;
 use crate::activity::parse_time;
-use crate::audit::{Act, CSV_HEAD, Filter, csv_line, json_line};
+use crate::audit::{Act, CSV_HEAD, DATABASE, Filter, csv_line, json_line};
 use crate::executor::head_path;
 use crate::executor::local::Local;
 use crate::executor::protocol::{Command, ExportFormat, Reply};
 use crate::journal::record::{Action, Method, Outcome, Record, Stage};
-use crate::journal::{BackupReport, Checkpoint, CheckpointKey, check_backup, restore_backup, verify, write_backup};
+use crate::journal::{
+    BackupReport, Checkpoint, CheckpointKey, Ends, VerifyReport, check_backup, restore_backup, verify, verify_unpacked,
+    write_backup,
+};
 use crate::layout::Layout;
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
@@ -60,6 +63,12 @@ enum What {
         /// A checkpoint that was kept elsewhere: a journal whose end was cut off or written anew is found out
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
+        /// The public key that the checkpoint must be signed with, as noted at set-up [default: this console's own]
+        #[arg(long, value_name = "KEY", requires = "checkpoint")]
+        key: Option<String>,
+        /// Check the history that a backup was unpacked to, on whatever machine, instead of this host's
+        #[arg(long, value_name = "DIR")]
+        unpacked: Option<PathBuf>,
     },
     /// Write the history to standard output, oldest first; that it was exported is recorded
     Export {
@@ -69,9 +78,9 @@ enum What {
         #[arg(long = "as", value_enum, value_name = "FORM")]
         form: Option<Form>,
     },
-    /// Drop the database that pages read, and fill it again from the journal
+    /// Drop the database that pages read, and fill it again from the journal; a running console does it itself
     Rebuild,
-    /// Make a signed checkpoint, to be kept on another machine
+    /// Make a signed checkpoint, to be kept on another machine, and print the public key that it is checked with
     Checkpoint {
         /// Where to write it [default: standard output]
         file: Option<PathBuf>,
@@ -92,6 +101,9 @@ enum What {
     Projection {
         #[arg(value_enum)]
         task: Task,
+        /// The record that asks for it
+        #[arg(long, value_name = "RECORD", default_value_t = 0)]
+        asked: u64,
     },
 }
 
@@ -196,14 +208,16 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     match args.what {
         What::List { filters, limit, before } => list(global, &filters, limit, before),
         What::Show { record } => show(global, record),
-        What::Verify { checkpoint } => verify_all(global, checkpoint.as_deref()),
+        What::Verify { checkpoint, key, unpacked } => {
+            verify_all(global, checkpoint.as_deref(), key.as_deref(), unpacked.as_deref())
+        }
         What::Export { filters, form } => export(global, &filters, form),
         What::Rebuild => rebuild(global),
         What::Checkpoint { file } => checkpoint(global, file.as_deref()),
         What::Backup { file, check: true, .. } => check(global, &file),
         What::Backup { file, unpack: Some(into), .. } => unpack(global, &file, &into),
         What::Backup { file, .. } => backup(global, &file),
-        What::Projection { task } => projection::run(&global.layout(), task).map(|()| Exit::Done),
+        What::Projection { task, asked } => projection::run(&global.layout(), task, asked).map(|()| Exit::Done),
     }
 }
 
@@ -234,7 +248,7 @@ fn newest(
     let known = part(local, u64::MAX - 1, 1)?;
     let mut end = before.map_or(known.last, |before| before.saturating_sub(1).min(known.last));
     // An outcome comes after its intent, so that going back it is met first.
-    let mut outcomes: BTreeMap<u64, Record> = BTreeMap::new();
+    let mut outcomes = Ends::default();
     let mut acts = Vec::new();
     if end < known.last {
         // The outcomes of what stands before the cursor may stand behind it: a run can wait long for its end.
@@ -243,8 +257,11 @@ fn newest(
             let some = part(local, after, STEP)?.records;
             let Some(last) = some.last() else { break };
             after = last.sequence;
-            let ended = some.into_iter().filter_map(|record| Some((record.entry.intent?, record)));
-            outcomes.extend(ended.filter(|(intent, _)| *intent <= end));
+            some.into_iter().filter(|record| record.ends_act().is_some_and(|intent| intent <= end)).for_each(
+                |record| {
+                    outcomes.note(record);
+                },
+            );
         }
     }
     while end >= known.first && end > 0 {
@@ -258,11 +275,11 @@ fn newest(
             records.extend(some);
         }
         for record in records.into_iter().rev() {
-            if let (Stage::Outcome, Some(intent)) = (record.entry.stage, record.entry.intent) {
-                outcomes.insert(intent, record);
+            if record.entry.stage == Stage::Outcome {
+                outcomes.note(record);
                 continue;
             }
-            let ended = outcomes.remove(&record.sequence);
+            let ended = outcomes.take(record.sequence).filter(|_| record.entry.stage == Stage::Intent);
             let act = Act { record, ended };
             if filter.admits(&act) {
                 if acts.len() == limit {
@@ -362,10 +379,11 @@ fn act_of(local: &mut Local, sequence: u64) -> Result<Option<Act>, Refusal> {
         Ok(part(local, after, 1)?.records.into_iter().find(|record| record.sequence == wanted))
     };
     let Some(mut record) = one(local, sequence)? else { return Ok(None) };
-    if let (Stage::Outcome, Some(intent)) = (record.entry.stage, record.entry.intent)
+    // Its act may have ended before, by another one.
+    if let Some(intent) = record.ends_act()
         && let Some(of) = one(local, intent)?
     {
-        return Ok(Some(Act { record: of, ended: Some(record) }));
+        record = of;
     }
     let mut ended = None;
     if record.entry.stage == Stage::Intent {
@@ -374,7 +392,7 @@ fn act_of(local: &mut Local, sequence: u64) -> Result<Option<Act>, Refusal> {
             let some = part(local, after, 500)?.records;
             let Some(last) = some.last().map(|record| record.sequence) else { break };
             for other in some {
-                if other.entry.intent == Some(record.sequence) {
+                if other.ends_act() == Some(record.sequence) {
                     ended = Some(other);
                     break 'search;
                 }
@@ -444,19 +462,43 @@ fn detail(act: &Act, style: Style) -> String {
     text
 }
 
-fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit> {
+fn verify_all(
+    global: &Global,
+    checkpoint: Option<&Path>,
+    key: Option<&str>,
+    unpacked: Option<&Path>,
+) -> anyhow::Result<Exit> {
     let layout = global.layout();
-    let dir = layout.private().join("journal");
+    let dir = match unpacked {
+        Some(folder) => folder.join("journal"),
+        None => layout.private().join("journal"),
+    };
     std::fs::read_dir(&dir).with_context(|| format!("reading the journal in {}", dir.display()))?;
     let checkpoint = checkpoint.map(read_checkpoint).transpose()?;
-    let forged = checkpoint.as_ref().map(|checkpoint| signed_here(checkpoint, &layout)).transpose()?.flatten();
+    let key = key.map(Checkpoint::public_key).transpose()?;
+    let forged = match (&checkpoint, key) {
+        (None, _) => None,
+        (Some(checkpoint), Some(key)) => checkpoint.must_be_signed_by(&key).err().map(|error| error.to_string()),
+        (Some(checkpoint), None) if unpacked.is_none() => signed_here(checkpoint, &layout)?,
+        (Some(_), None) => bail!(
+            "a backup holds no key: give the public key of the console with --key, as it was printed at set-up and by \
+             audit checkpoint"
+        ),
+    };
     // The journal is read before the executor opens it: opening sets a torn end aside.
-    let report = verify(&dir, &head_path(&layout), checkpoint.as_ref());
+    let report = match unpacked {
+        Some(_) => verify_unpacked(&dir, checkpoint.as_ref()),
+        None => verify(&dir, &head_path(&layout), checkpoint.as_ref()),
+    };
     // What was found at some start stands until the file is taken away.
-    let alarm = std::fs::read_to_string(dir.join("alarm")).ok();
-    let database = if report.sound {
+    let alarm = match std::fs::read_to_string(dir.join("alarm")) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => Some(format!("There is an alarm of the journal that cannot be read: {error}.")),
+    };
+    let database = if report.sound && unpacked.is_none() {
         let mut local = Local::open(&layout)?;
-        projection::with_the_journal(global, &mut local, Task::Compare)
+        projection::with_the_journal(global, &mut local, Task::Compare, 0)
     } else {
         Ok(None)
     };
@@ -476,6 +518,8 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
             "last": report.last,
             "head": report.head.map(|head| head.to_string()),
             "torn_bytes": report.torn,
+            "repeated_outcomes": report.repeated,
+            "repeated_outcomes_count": report.repeated_count,
             "alarm": alarm,
             "problem": report.problem.as_ref().map(ToString::to_string),
             "record": report.problem.as_ref().and_then(|problem| problem.sequence),
@@ -495,10 +539,14 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
             match &report.problem {
                 Some(problem) => text.push_str(&format!("journal:  NOT SOUND: {}\n", harmless(&problem.text))),
                 None => text.push_str(&format!(
-                    "journal:  {} records, {} to {}, each in its place unbroken; the copied head agrees\n",
-                    report.records, report.first, report.last
+                    "journal:  {} records, {} to {}, each in its place unbroken{}\n",
+                    report.records,
+                    report.first,
+                    report.last,
+                    if unpacked.is_none() { "; the copied head agrees" } else { "" }
                 )),
             }
+            text.push_str(&repeated_outcomes(&report));
             if report.torn > 0 {
                 text.push_str(&format!(
                     "journal:  a last write was cut off ({} bytes); it is set aside, and that is recorded\n",
@@ -530,6 +578,7 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
             }
             match &database {
                 None if !report.sound => text.push_str("database: not compared with a journal that is not sound\n"),
+                None if unpacked.is_some() => text.push_str("database: a backup holds none\n"),
                 None => {
                     if unread.is_none() {
                         text.push_str("database: there is none yet\n");
@@ -559,6 +608,22 @@ fn verify_all(global: &Global, checkpoint: Option<&Path>) -> anyhow::Result<Exit
         }
     }
     Ok(if sound { Exit::Done } else { Exit::Refused })
+}
+
+/// A notice of outcomes that end nothing; nothing when there are none.
+fn repeated_outcomes(report: &VerifyReport) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = report.repeated.iter().take(SHOWN).map(u64::to_string).collect();
+    let rest = report.repeated_count.saturating_sub(shown.len() as u64);
+    let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+    match report.repeated_count {
+        0 => String::new(),
+        1 => format!("journal:  notice: record {} ends an act that had ended; the first end counts\n", shown.join("")),
+        _ => format!(
+            "journal:  notice: records {}{rest} end acts that had ended; the first end counts\n",
+            shown.join(", ")
+        ),
+    }
 }
 
 /// Why a checkpoint is not this console's own: whoever may write the file could have signed anything with another key.
@@ -631,8 +696,10 @@ fn write_acts(local: &mut Local, filter: &Filter, form: Form, out: &mut impl std
         let Some(last) = some.last().map(|record| record.sequence) else { break };
         after = last;
         for record in some {
-            if let (Stage::Outcome, Some(intent)) = (record.entry.stage, record.entry.intent) {
-                if let Some(act) = waiting.get_mut(&intent) {
+            if record.entry.stage == Stage::Outcome {
+                let act = record.ends_act().and_then(|intent| waiting.get_mut(&intent));
+                // The first one counts; what is no intent does not end.
+                if let Some(act) = act.filter(|act| act.record.entry.stage == Stage::Intent && act.ended.is_none()) {
                     act.ended = Some(record);
                 }
             } else {
@@ -662,17 +729,25 @@ fn write_acts(local: &mut Local, filter: &Filter, form: Form, out: &mut impl std
 fn rebuild(global: &Global) -> anyhow::Result<Exit> {
     let mut local = Local::open(&global.layout())?;
     let message = "The history's database was dropped, to be filled again from the journal.".to_owned();
-    if let Err(refusal) = local.record(Action::Journal, "database", message) {
-        return Ok(refused(&refusal));
+    // A console that runs here reads this, and makes the database anew itself: nobody takes a file away that it serves from.
+    let asked = match local.record(Action::Journal, DATABASE, message) {
+        Ok(record) => record,
+        Err(refusal) => return Ok(refused(&refusal)),
+    };
+    let answer = projection::with_the_journal(global, &mut local, Task::Fill, asked)?;
+    if let Some(refused) = answer.as_ref().and_then(|answer| answer.refused.clone()) {
+        complain(&format!("pot-console: {refused}\n"));
+        return Ok(Exit::Refused);
     }
-    let answer = projection::with_the_journal(global, &mut local, Task::Fill)?;
     let held = answer.as_ref().and_then(|answer| answer.held);
     let problem = answer.as_ref().and_then(|answer| answer.problem.clone());
     match global.format {
         Format::Json => print_json(&json!({ "held": held, "note": problem }))?,
         Format::Text => match (held, problem) {
             (Some(held), None) => print(&format!("filled again from the journal, up to record {held}\n"))?,
-            (Some(held), Some(problem)) => print(&format!("dropped; {problem} (record {held} by now)\n"))?,
+            (Some(held), Some(note)) => {
+                print(&format!("filled again from the journal, up to record {held}: {note}\n"))?;
+            }
             (None, _) => print("there is no database yet; the console makes it at its start\n")?,
         },
     }
@@ -686,13 +761,24 @@ fn checkpoint(global: &Global, file: Option<&Path>) -> anyhow::Result<Exit> {
         Ok(_) => bail!("the executor gave another answer than was asked for"),
         Err(refusal) => return Ok(refused(&refusal)),
     };
+    let Checkpoint { sequence, key, .. } = Checkpoint::parse(&text).context("reading the checkpoint that was made")?;
+    let told =
+        format!("public key of checkpoints: {key} (note it elsewhere: audit verify --checkpoint FILE --key KEY)\n");
     match file {
-        None => print(&text)?,
+        None => {
+            print(&text)?;
+            // Beside the checkpoint itself, which someone may be writing to a file.
+            complain(&told);
+        }
         Some(file) => {
             let mut made = new_file(file)?;
             made.write_all(text.as_bytes())
                 .and_then(|()| made.sync_all())
                 .with_context(|| format!("writing {}", file.display()))?;
+            match global.format {
+                Format::Json => print_json(&json!({ "record": sequence, "key": key }))?,
+                Format::Text => print(&told)?,
+            }
         }
     }
     Ok(Exit::Done)
@@ -722,7 +808,7 @@ fn backup(global: &Global, file: &Path) -> anyhow::Result<Exit> {
     let shown = file.display();
     // Before the backup, so that it is in it.
     let message = format!("The journal and the accounts were backed up to {}.", harmless(&shown.to_string()));
-    let written = local.record(Action::Export, "backup", message).map_err(anyhow::Error::new).and_then(|()| {
+    let written = local.record(Action::Export, "backup", message).map_err(anyhow::Error::new).and_then(|_| {
         let mut out = std::io::BufWriter::new(&mut made);
         let report = write_backup(&layout.private().join("journal"), &others, &mut out)?;
         out.flush()?;

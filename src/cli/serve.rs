@@ -56,6 +56,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let watch = executor.begin_serving(&opening)?;
     if let Some(code) = executor.new_setup_code()? {
         say(&format!("There is no account yet. Set-up code for the first admin, once: {code}"));
+        say(&format!("Public key of the history's checkpoints, to be noted elsewhere: {}", executor.checkpoint_key()?));
     }
     if certificate.self_signed {
         say(&format!("The certificate is self-signed. Its SHA-256 fingerprint: {}", certificate.fingerprint));

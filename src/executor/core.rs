@@ -9,15 +9,17 @@ use super::permissions::{self, Who};
 use super::protocol::{Command, Reply, Request};
 use super::server::Hints;
 use super::versions::Versions;
+use crate::accounts::name::AccountName;
 use crate::accounts::password::Hasher;
 use crate::accounts::session::{Lifetimes, SessionKey, Sessions};
 use crate::accounts::store::Accounts;
 use crate::accounts::throttle::Throttle;
 use crate::digest::Digest;
-use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
+use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Reported, Role, Stage};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::plan::ProofNeeded;
+use crate::potconf::EditAction;
 use crate::process::{Tools, harmless};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -138,15 +140,16 @@ impl Executor {
         let name = permissions::name(&command);
         let changes = changes_something(&command);
         let operation = self.operation_meant(asking, &command);
+        let meant = self.meant(asking, &command);
         if let Err(refusal) = Self::admit(asking, &command) {
-            self.record_refusal(asking, name, operation, &refusal);
+            self.record_refusal(asking, name, operation, meant, &refusal);
             return (Err(refusal), None);
         }
         let (result, descriptor) = self.dispatch(asking, command);
         if let Err(refusal) = &result
             && changes
         {
-            self.record_refusal(asking, name, operation, refusal);
+            self.record_refusal(asking, name, operation, meant, refusal);
         }
         (result.map(Box::new), descriptor)
     }
@@ -294,12 +297,63 @@ impl Executor {
         }
     }
 
+    /// What a command would set, for the record of its refusal.
+    fn meant(&self, asking: &Asking, command: &Command) -> Meant {
+        const MOST: usize = 50;
+        const LONGEST: usize = 200;
+        let mut meant = Meant::default();
+        if asking.role.is_none() {
+            return meant;
+        }
+        let account =
+            |name: &str| AccountName::parse(name).ok().and_then(|name| self.accounts.find(&name).ok().flatten());
+        let change = |name: &str, from: Option<String>, to: Option<String>| Change { name: name.to_owned(), from, to };
+        match command {
+            Command::Save { edits, .. } => {
+                meant.of_pot_conf = true;
+                for edit in edits {
+                    let name = edit.name.as_str();
+                    let value = match &edit.action {
+                        EditAction::Set(value) => Some(value),
+                        EditAction::Unset => None,
+                    };
+                    if edit.name.parameter().is_none() && edit.name.extra_interface().is_none() {
+                        meant.unfit.push(name.to_owned());
+                        meant.unfit.extend(value.cloned());
+                    } else if meant.values.len() < MOST {
+                        let is_long = value.is_some_and(|value| value.chars().count() > LONGEST);
+                        let rest = if is_long { "…" } else { "" };
+                        let cut = |value: &String| format!("{}{rest}", value.chars().take(LONGEST).collect::<String>());
+                        meant.values.push(change(name, None, value.map(cut)));
+                    }
+                }
+            }
+            Command::SetRole { name, role } => match account(name) {
+                Some(account) => {
+                    meant.values.push(change("role", Some(account.role.to_string()), Some(role.to_string())));
+                }
+                None => meant.unfit.push(name.clone()),
+            },
+            Command::SetDisabled { name, disabled } => match account(name) {
+                Some(account) => {
+                    let from = Some(account.disabled.to_string());
+                    meant.values.push(change("disabled", from, Some(disabled.to_string())));
+                }
+                None => meant.unfit.push(name.clone()),
+            },
+            Command::AddAccount { name, .. } if account(name).is_none() => meant.unfit.push(name.clone()),
+            _ => {}
+        }
+        meant
+    }
+
     /// A refusal goes into the journal; floods are counted there instead of filling it.
     pub(super) fn record_refusal(
         &self,
         asking: &Asking,
         command: &'static str,
         operation: Option<&'static str>,
+        meant: Meant,
         refusal: &Refusal,
     ) {
         // Wrong passwords have their own records, with the account's name.
@@ -307,8 +361,27 @@ impl Executor {
             return;
         }
         let what = operation.map_or_else(|| command.to_owned(), |operation| format!("{command} {operation}"));
-        let message = format!("{what} was refused: {}", harmless(&refusal.message));
-        let entry = asking.event(Action::Refusal, operation.unwrap_or(command), Outcome::Refused, message);
+        let Meant { of_pot_conf, mut values, unfit } = meant;
+        let tells = unfit.iter().any(|word| !word.is_empty() && refusal.message.contains(word));
+        let why = if tells { "It names something that is not known here." } else { &refusal.message };
+        let mut message = format!("{what} was refused: {}", harmless(why));
+        let files = (of_pot_conf && !values.is_empty()).then(|| self.read_configuration());
+        if let Some(Ok(files)) = &files {
+            for value in &mut values {
+                value.from = files.configuration.own_value(&value.name);
+            }
+            // A form sends more than was changed in it.
+            values.retain(|value| value.from != value.to);
+        }
+        if !values.is_empty() {
+            message.push_str(&format!(" Asked for: {}.", harmless(&asked_for(&values))));
+        }
+        // What stood there is not known: nothing is said of it.
+        if let Some(Err(_)) = files {
+            values.clear();
+        }
+        let mut entry = asking.event(Action::Refusal, operation.unwrap_or(command), Outcome::Refused, message);
+        entry.changes = values;
         self.evidence.refused(command, entry);
     }
 
@@ -336,6 +409,31 @@ pub(super) fn admit_role(asking: &Asking, needed: Role) -> Result<(), Refusal> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// What a command would set, as far as the record of its refusal may tell it.
+#[derive(Debug, Default)]
+pub(super) struct Meant {
+    /// The values are those of pot.conf.
+    of_pot_conf: bool,
+    /// Values of parameters that pot knows and of accounts that exist; never a password.
+    values: Vec<Change>,
+    /// Names that do not exist and what they were to hold: it may be a password that was typed in the wrong place.
+    unfit: Vec<String>,
+}
+
+/// `POT_NETWORK to 10.200.0.0/16`, at most five of them.
+fn asked_for(values: &[Change]) -> String {
+    const SHOWN: usize = 5;
+    let mut words: Vec<String> = values
+        .iter()
+        .take(SHOWN)
+        .map(|value| format!("{} to {}", value.name, value.to.as_deref().unwrap_or("the default")))
+        .collect();
+    if values.len() > SHOWN {
+        words.push(format!("and {} more", values.len() - SHOWN));
+    }
+    words.join(", ")
 }
 
 /// Whether a refusal of this command is worth a record even when the table allowed it: it would have changed

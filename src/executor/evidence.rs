@@ -1,6 +1,6 @@
 //! The journal as the executor uses it: append, read, and count floods of refusals instead of writing them all.
 
-use super::core::console;
+use super::core::{Executor, console};
 use super::protocol::{Reply, VerifyView};
 use super::server::Hints;
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
@@ -33,6 +33,7 @@ pub(super) struct Evidence {
     /// What was found broken when the journal was opened.
     problem: Option<String>,
     hints: Arc<Hints>,
+    verifying: Mutex<()>,
 }
 
 /// A pace: so many at once, and then one each so often.
@@ -125,7 +126,7 @@ impl Floods {
 impl Evidence {
     pub(super) fn new(journal: Journal, opening: &Opening, keys: std::path::PathBuf, hints: Arc<Hints>) -> Self {
         let problem = opening.problem.as_ref().map(|problem| format!("The history is not sound: {problem}."));
-        let evidence = Self { journal, keys, floods: Mutex::default(), problem, hints };
+        let evidence = Self { journal, keys, floods: Mutex::default(), problem, hints, verifying: Mutex::default() };
         evidence.tell();
         evidence
     }
@@ -245,16 +246,35 @@ impl Evidence {
         self.journal.alarm().or_else(|| self.problem.clone())
     }
 
-    pub(super) fn verify(&self) -> VerifyView {
+    /// Reads the whole journal. One at a time: whoever asks meanwhile is told so, and holds up nobody.
+    pub(super) fn verify(&self) -> Result<VerifyView, Refusal> {
+        let Ok(_one) = self.verifying.try_lock() else {
+            return Err(Refusal::new(RefusalKind::Busy, "The history is being checked already. Wait for that to end."));
+        };
         let report = journal::verify(self.journal.dir(), self.journal.head_path(), None);
         // A journal that was put in another's place is unbroken, too: what was noticed then stands until root clears it.
         let alarm = self.journal.alarm();
-        VerifyView {
+        Ok(VerifyView {
             sound: report.sound && alarm.is_none(),
             records: report.records,
             head: report.head,
             problem: report.problem.map(|problem| problem.to_string()).or(alarm),
+            repeated: report.repeated_count,
+        })
+    }
+
+    /// The key of checkpoints, made at first need. That it was made is recorded, so that another one in its place shows.
+    ///
+    /// # Errors
+    /// It can neither be read nor made.
+    pub(super) fn key(&self) -> Result<CheckpointKey, JournalError> {
+        if let Some(key) = CheckpointKey::open(&self.keys)? {
+            return Ok(key);
         }
+        let key = CheckpointKey::open_or_make(&self.keys)?;
+        let message = format!("A key that signs checkpoints was made. Its public part is {}.", key.public());
+        let _ = self.append_outcome(own(Action::Journal, "checkpoint key", Outcome::Done, message));
+        Ok(key)
     }
 
     /// Drops what is too old; the projection follows with its next look.
@@ -262,7 +282,7 @@ impl Evidence {
         if !self.journal.has_old_segments() {
             return Ok(None);
         }
-        let key = CheckpointKey::open_or_make(&self.keys)?;
+        let key = self.key()?;
         let pruned = self.journal.prune(retention, &key)?;
         self.tell();
         Ok(pruned)
@@ -271,8 +291,18 @@ impl Evidence {
     pub(super) fn sign_checkpoint(&self) -> Result<String, Refusal> {
         let failed =
             |error: JournalError| Refusal::new(RefusalKind::Failed, format!("No checkpoint was made: {error}."));
-        let key = CheckpointKey::open_or_make(&self.keys).map_err(failed)?;
+        let key = self.key().map_err(failed)?;
         Ok(Checkpoint::sign(&self.journal, &key).map_err(failed)?.text())
+    }
+}
+
+impl Executor {
+    /// The public key of checkpoints, base64: whoever noted it elsewhere can check a checkpoint on any machine.
+    ///
+    /// # Errors
+    /// The key can neither be read nor made.
+    pub fn checkpoint_key(&self) -> Result<String, JournalError> {
+        Ok(self.evidence.key()?.public())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The same executor inside of a command line: same code, same locks, same journal; what it does is root's.
 
 use super::approval;
-use super::core::{Asking, Executor};
+use super::core::{Asking, Executor, Meant};
 use super::protocol::{Command, Reply};
 use super::start::StartError;
 use crate::accounts::name::AccountName;
@@ -96,7 +96,7 @@ impl Local {
         let kept = self.executor.engine.keep_from_command_line(run, &self.asking.actor);
         if let Err(refusal) = &kept {
             let operation = self.executor.engine.run_state(run).ok().map(|run| run.plan.operation.name());
-            self.executor.record_refusal(&self.asking, "keep", operation, refusal);
+            self.executor.record_refusal(&self.asking, "keep", operation, Meant::default(), refusal);
         }
         kept
     }
@@ -115,12 +115,13 @@ impl Local {
         self.executor.engine.feedback_list()
     }
 
-    /// Records what the command line itself does: an event of root's.
+    /// Records what the command line itself does: an event of root's. Gives the record's number.
     ///
     /// # Errors
     /// It could not be recorded; then it must not be done.
-    pub fn record(&self, action: Action, object: &str, message: String) -> Result<(), Refusal> {
-        self.executor.evidence.append(self.asking.event(action, object, Outcome::Done, message)).map(drop)
+    pub fn record(&self, action: Action, object: &str, message: String) -> Result<u64, Refusal> {
+        let record = self.executor.evidence.append(self.asking.event(action, object, Outcome::Done, message))?;
+        Ok(record.sequence)
     }
 
     /// Says yes to a plan that waits for root, and records it.

@@ -603,4 +603,7 @@ pub struct VerifyView {
     pub head: Option<Digest>,
     /// The first problem, naming record and kind.
     pub problem: Option<String>,
+    /// Outcomes of acts that had ended already: the first outcome counts.
+    #[serde(default)]
+    pub repeated: u64,
 }

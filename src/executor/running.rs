@@ -208,7 +208,7 @@ impl Executor {
     }
 
     pub(super) fn verify_journal(&self) -> Result<Reply, Refusal> {
-        Ok(Reply::Verified(self.evidence.verify()))
+        Ok(Reply::Verified(self.evidence.verify()?))
     }
 
     pub(super) fn checkpoint(&self, asking: &Asking) -> Result<Reply, Refusal> {

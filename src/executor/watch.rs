@@ -14,6 +14,7 @@ use crate::journal::{Keep, Retention};
 use crate::operations::plan::{ManagedFile, Operation};
 use crate::operations::recorder::{changed_parameters, changes_in_words};
 use crate::platform::crash_point;
+use crate::potconf::Document;
 use crate::process::harmless;
 use crate::settings::{self, Settings};
 use jiff::Timestamp;
@@ -48,6 +49,9 @@ struct Known {
     /// The journal's last record when that was noted, by path: later ones may tell of a change of our own.
     #[serde(default)]
     seen: BTreeMap<String, u64>,
+    /// The last content of pot.conf that could be read as a configuration, while the present one cannot.
+    #[serde(default)]
+    certain: Option<Digest>,
     /// The newest run whose changes are in it.
     run: u64,
     /// When the history was last looked through for what is too old.
@@ -202,12 +206,19 @@ impl Executor {
                     tracing::warn!("a version of {path} could not be kept: {error}");
                 }
             }
+            let of_pot_conf = file == ManagedFile::PotConf;
+            let certain = known.certain.filter(|_| of_pot_conf);
+            if of_pot_conf && bytes.as_deref().and_then(unreadable).is_none() {
+                known.certain = None;
+            } else if of_pot_conf && known.certain.is_none() {
+                known.certain = last.flatten();
+            }
             if let Some(last) = last {
                 let seen = known.seen.get(&path).copied().unwrap_or(0);
                 let written = self.written_since(&path, last, now, seen);
                 // What a run changes with pot's own commands, not with a file of ours, is only in its plan.
                 let by_runs = by_runs.get_or_insert_with(|| self.changed_by_runs_since(known.run));
-                let change = Changed { file, path: &path, last: written, now, bytes: bytes.as_deref() };
+                let change = Changed { file, path: &path, last: written, now, bytes: bytes.as_deref(), certain };
                 match by_runs.get(&path).filter(|_| written == last) {
                     Some((run, operation)) => self.record_changed_by_run(&change, *run, operation),
                     None if written != now => self.record_outside(&change),
@@ -352,7 +363,7 @@ impl Executor {
 
     /// Values, difference and digests of a change, and a sentence with them.
     fn say_what(&self, entry: &mut Entry, change: &Changed<'_>, by: &str) {
-        let Changed { file, path, last, now, bytes } = *change;
+        let Changed { file, path, last, now, bytes, certain } = *change;
         let old = match last {
             Some(digest) => self.content_of(file, &digest),
             None => Some(Vec::new()),
@@ -363,13 +374,19 @@ impl Executor {
             _ => "was changed",
         };
         entry.message = format!("{path} {what} {by}.");
-        if file == ManagedFile::PotConf
-            && let (Some(old), Ok(default)) =
-                (&old, HostPath::of(&self.layout, &self.layout.default_conf()).and_then(|file| file.read(LONGEST)))
-        {
-            entry.changes = changed_parameters(&default, old, bytes.unwrap_or_default());
+        let broken = bytes.filter(|_| file == ManagedFile::PotConf).and_then(unreadable);
+        if file == ManagedFile::PotConf && broken.is_none() {
+            // Only values that pot.conf itself gives are named: without the defaults, too.
+            let default =
+                HostPath::of(&self.layout, &self.layout.default_conf()).and_then(|file| file.read(LONGEST)).ok();
+            let default = default.filter(|bytes| unreadable(bytes).is_none()).unwrap_or_default();
+            let certain = certain.and_then(|digest| self.content_of(file, &digest));
+            let since = if certain.is_some() { ", since it could last be read as a configuration" } else { "" };
+            if let Some(old) = certain.as_ref().or(old.as_ref()) {
+                entry.changes = changed_parameters(&default, old, bytes.unwrap_or_default());
+            }
             if !entry.changes.is_empty() {
-                entry.message = format!("{path} {what} {by}: {}.", changes_in_words(&entry.changes));
+                entry.message = format!("{path} {what} {by}{since}: {}.", changes_in_words(&entry.changes));
             }
         }
         entry.diff = old.map(|old| Diff::between(path, &old, bytes.unwrap_or_default()));
@@ -379,8 +396,24 @@ impl Executor {
                 entry.message = format!("{path} {what} {by}: {lines}.");
             }
         }
+        if let Some(why) = broken {
+            entry.message.push_str(&format!(
+                " It cannot be read as a configuration now ({why}): what became of its values is recorded when it can."
+            ));
+        }
         entry.before = last;
         entry.after = now;
+    }
+}
+
+/// Why no values can be taken from a pot.conf: sh, too, stops at a syntax error.
+fn unreadable(bytes: &[u8]) -> Option<String> {
+    match Document::parse(bytes) {
+        Ok(document) => {
+            let problem = document.syntax_problems().into_iter().next()?;
+            Some(format!("line {}: {}", problem.line, problem.message))
+        }
+        Err(error) => Some(error.to_string()),
     }
 }
 
@@ -392,4 +425,6 @@ struct Changed<'a> {
     last: Option<Digest>,
     now: Option<Digest>,
     bytes: Option<&'a [u8]>,
+    /// What was last known for certain of its values, when that is another content than `last`.
+    certain: Option<Digest>,
 }

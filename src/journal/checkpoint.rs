@@ -60,8 +60,11 @@ pub enum CheckpointError {
     /// Its signature does not fit.
     #[error("the checkpoint's signature does not fit its text: it was changed")]
     Signature,
+    /// What was given is no public key.
+    #[error("{0:?} is no public key of checkpoints: 44 characters of base64, as audit checkpoint prints it")]
+    NotAKey(String),
     /// It was signed by another console.
-    #[error("the checkpoint was signed with another key ({0}) than this console's")]
+    #[error("the checkpoint was signed with another key ({0}) than the one that it is held against")]
     OtherKey(String),
 }
 
@@ -131,6 +134,15 @@ impl Checkpoint {
             key: written.key,
             signature,
         })
+    }
+
+    /// A public key as someone gives it: base64 of 32 bytes, in its one spelling.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn public_key(text: &str) -> Result<String, CheckpointError> {
+        let bytes: Option<[u8; 32]> = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(|bytes| STANDARD.encode(bytes)).ok_or_else(|| CheckpointError::NotAKey(text.trim().to_owned()))
     }
 
     /// Whether it was signed by the console whose public key (base64, as [`CheckpointKey::public`] gives it) this is.

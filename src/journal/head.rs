@@ -6,8 +6,28 @@ use crate::files;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
+
+/// Says, in the journal's folder, that the copy could not be written: it is older than it should be, and that is known.
+fn owed(dir: &Path) -> PathBuf {
+    dir.join("head-owed")
+}
+
+/// Whether the copy could not be written the last time.
+pub(super) fn is_owed(dir: &Path) -> bool {
+    owed(dir).symlink_metadata().is_ok()
+}
+
+/// Notes whether the copy could be written. Best effort: this disk, too, may be full.
+pub(super) fn note_owed(dir: &Path, failed: bool) {
+    let path = owed(dir);
+    if failed {
+        let _ = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
+    } else if is_owed(dir) {
+        let _ = std::fs::remove_file(path);
+    }
+}
 
 /// What the copy says. One line of fixed length, so that it is overwritten in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

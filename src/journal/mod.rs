@@ -9,6 +9,7 @@
 mod backup;
 mod chain;
 mod checkpoint;
+mod ends;
 mod head;
 mod prune;
 pub mod record;
@@ -18,9 +19,10 @@ mod verify;
 pub use backup::{BackupReport, check_backup, restore_backup, write_backup};
 pub use chain::Line;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
+pub use ends::{Ended, Ends};
 pub use prune::{Keep, Kind, Pruned, Retention};
 pub use store::{Journal, JournalError, Opening, RolledBack};
-pub use verify::{Problem, ProblemKind, VerifyReport, verify};
+pub use verify::{Problem, ProblemKind, VerifyReport, verify, verify_unpacked};
 
 #[cfg(test)]
 mod tests;

@@ -18,8 +18,10 @@ use std::time::Duration;
 /// Kinds of records that are kept for different times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// What people did, and what was done to the host on their behalf or behind the console's back.
+    /// What people did, and what was done to the host on their behalf.
     Changes,
+    /// What was found changed behind the console's back: by a job that writes every minute, too.
+    Outside,
     /// Who came and went, was slowed down or turned away.
     Visits,
     /// What ran by itself.
@@ -39,9 +41,9 @@ impl Kind {
             | Action::Revert
             | Action::Account
             | Action::Settings
-            | Action::Outside
             // The journal's own words (torn, rolled back, pruned) belong to the evidence.
             | Action::Journal => Self::Changes,
+            Action::Outside => Self::Outside,
             Action::Readiness | Action::Feedback | Action::Export | Action::Process => match method {
                 Method::Password | Method::CommandLine | Method::SetupCode => Self::Changes,
                 Method::Console | Method::None => Self::ByItself,
@@ -62,7 +64,7 @@ pub struct Keep {
 /// What is kept of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// For [`Kind::Changes`].
+    /// For [`Kind::Changes`]; the same for [`Kind::Outside`], which is counted apart.
     pub changes: Keep,
     /// For [`Kind::Visits`].
     pub visits: Keep,
@@ -82,7 +84,7 @@ impl Default for Retention {
 impl Retention {
     fn of(&self, kind: Kind) -> &Keep {
         match kind {
-            Kind::Changes => &self.changes,
+            Kind::Changes | Kind::Outside => &self.changes,
             Kind::Visits => &self.visits,
             Kind::ByItself => &self.by_itself,
         }

@@ -2,7 +2,7 @@
 //! file and first reads what others have added.
 
 use super::chain::{self, GENESIS, Line, Segment, SegmentHeader, each_line, segment_path, segments};
-use super::head::Head;
+use super::head::{self, Head};
 use super::record::{Action, Actor, Entry, Method, Outcome, Record, Reported, Stage};
 use super::verify::{Problem, ProblemKind};
 use crate::digest::Digest;
@@ -246,9 +246,10 @@ impl Journal {
     fn compare_head(&self, state: &mut State) -> Result<Option<RolledBack>, JournalError> {
         let Ok(Some(head)) = Head::read(&self.head) else { return Ok(None) };
         let last = state.tail.next - 1;
+        let first = state.segments.first().copied().unwrap_or(1);
         let here = if head.sequence == last {
             Some(state.tail.record_hash)
-        } else if head.sequence == 0 || head.sequence > last {
+        } else if head.sequence < first || head.sequence > last {
             None
         } else {
             match self.read_after(state, head.sequence - 1, 1) {
@@ -257,11 +258,22 @@ impl Journal {
                 Err(error) => return Err(error),
             }
         };
-        let Some(problem) = super::verify::judge_head(&head, state.id, last, here) else { return Ok(None) };
+        let behind = if head.sequence < last && !head::is_owed(&self.dir) {
+            self.time_of(state, (head.sequence + 1).max(first)).zip(self.time_of(state, last))
+        } else {
+            None
+        };
+        let Some(problem) = super::verify::judge_head(&head, state.id, last, here, behind) else { return Ok(None) };
         let mut text = problem.text;
         text.push_str(&format!(" (copied head: {}).", head.hash));
         let record = self.raise_alarm(state, &text)?.sequence;
         Ok(Some(RolledBack { head_sequence: head.sequence, head_hash: head.hash, last, record, text }))
+    }
+
+    /// When a record was made; none when there is no such record.
+    fn time_of(&self, state: &mut State, sequence: u64) -> Option<Timestamp> {
+        let (records, _) = self.read_after(state, sequence.checked_sub(1)?, 1).ok()?;
+        records.first().filter(|record| record.sequence == sequence).map(|record| record.time)
     }
 
     /// Records that the journal is not what it was, copies the head anew, and sets the alarm.
@@ -479,8 +491,11 @@ impl Journal {
     /// A sentence when the journal was found rolled back or replaced, by whichever process, until that is
     /// acknowledged.
     pub fn alarm(&self) -> Option<String> {
-        let bytes = files::read_limited(&self.alarm_path(), 4096).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+        match files::read_limited(&self.alarm_path(), 4096) {
+            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(files::FileError::Missing(_)) => None,
+            Err(error) => Some(format!("There is an alarm of the journal that cannot be read: {error}.")),
+        }
     }
 
     /// Ends the alarm. The records that say so stay.
@@ -526,8 +541,10 @@ impl Journal {
 
     fn copy_head(&self, state: &State) {
         let head = Head { sequence: state.tail.next - 1, hash: state.tail.record_hash, journal: state.id };
-        if let Err(error) = head.write(&self.head) {
-            // The record itself is safe; a head that stays behind is no sign of anything.
+        let written = head.write(&self.head);
+        head::note_owed(&self.dir, written.is_err());
+        if let Err(error) = written {
+            // The record itself is safe.
             tracing::warn!(path = %self.head.display(), %error, "the copy of the journal's head could not be written");
         }
     }
@@ -868,14 +885,17 @@ fn unfinished(dir: &Path, segments: &[u64], tail: &Tail) -> Result<Vec<Record>, 
     Ok(open.into_values().filter_map(|json| serde_json::from_slice(&json).ok()).collect())
 }
 
-enum Staged {
+/// What the beginning of a record's line says of its stage.
+pub(super) enum Staged {
+    /// An intent.
     Intent,
+    /// An outcome, with the intent that it names.
     Outcome(u64),
 }
 
 /// The stage of a record, read from its beginning: number, id and time stand before it and hold no other text, so
 /// that starting the console does not mean parsing a hundred thousand records.
-fn stage(json: &[u8]) -> Option<Staged> {
+pub(super) fn stage(json: &[u8]) -> Option<Staged> {
     const FIELD: &[u8] = br#","stage":""#;
     let beginning = &json[..json.len().min(256)];
     let at = memchr::memmem::find(beginning, FIELD)? + FIELD.len();

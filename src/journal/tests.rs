@@ -679,6 +679,132 @@ fn what_people_did_is_not_pushed_out_by_what_ran_by_itself() {
 }
 
 #[test]
+fn a_job_that_writes_files_does_not_push_out_what_people_did() {
+    let place = Place::new();
+    let (journal, _) = place.open();
+    let by = |method, action| {
+        let mut entry = staged(Stage::Event, None);
+        entry.actor.method = method;
+        Entry { action, ..entry }
+    };
+    let kept = journal.append(by(Method::Password, Action::Configuration)).unwrap().sequence;
+    for _ in 0..60 {
+        journal.append(by(Method::None, Action::Outside)).unwrap();
+    }
+    let nothing = Keep { records: 0, age: Duration::ZERO };
+    let retention =
+        Retention { changes: Keep { records: 1, age: Duration::ZERO }, visits: nothing, by_itself: nothing };
+    assert_eq!(journal.prune(&retention, &place.key()).unwrap(), None);
+    assert!(journal.record(kept).unwrap().is_some());
+    // Among themselves the newest are kept.
+    journal.append(by(Method::Password, Action::Configuration)).unwrap();
+    assert!(journal.prune(&retention, &place.key()).unwrap().is_some());
+    assert!(place.verify().sound);
+}
+
+#[test]
+fn a_checkpoint_of_a_pruning_that_is_signed_with_another_key_is_found() {
+    let place = Place::with_records(40);
+    let (journal, _) = place.open();
+    let nothing = Keep { records: 0, age: Duration::ZERO };
+    let retention = Retention { changes: nothing, visits: nothing, by_itself: nothing };
+    let pruned = journal.prune(&retention, &place.key()).unwrap().unwrap();
+    assert!(place.verify().sound);
+    let path = place.path().join("pruned.checkpoint");
+    let own = std::fs::read_to_string(&path).unwrap();
+    let hash = Checkpoint::parse(&own).unwrap().hash;
+    // The same number and hash.
+    let key = CheckpointKey::open_or_make(&place.dir.path().join("other")).unwrap();
+    std::fs::write(&path, Checkpoint::of(journal.id(), pruned.to, hash, &key).text()).unwrap();
+    let problem = place.verify().problem.unwrap();
+    assert_eq!((problem.kind, problem.sequence), (ProblemKind::OtherHistory, Some(pruned.record)), "{problem}");
+    assert!(problem.text.contains(&key.public()), "{problem}");
+    std::fs::write(&path, own).unwrap();
+    assert!(place.verify().sound);
+}
+
+#[test]
+fn of_two_outcomes_of_an_act_the_first_counts_and_the_journal_is_sound() {
+    let place = Place::new();
+    let (journal, _) = place.open();
+    journal.append(staged(Stage::Intent, None)).unwrap();
+    for intent in [Some(1), Some(1), None] {
+        journal.append(staged(if intent.is_some() { Stage::Outcome } else { Stage::Intent }, intent)).unwrap();
+    }
+    journal.append(staged(Stage::Outcome, Some(4))).unwrap();
+    journal.append(staged(Stage::Outcome, Some(1))).unwrap();
+    let report = place.verify();
+    assert!(report.sound, "{report:?}");
+    assert_eq!((report.repeated, report.repeated_count), (vec![3, 6], 2));
+    assert!(journal.unfinished().unwrap().is_empty());
+    // In whatever order they are met.
+    let (records, _) = journal.after(0, 10).unwrap();
+    for backwards in [false, true] {
+        let mut ends = Ends::default();
+        let mut met: Vec<_> = records.iter().collect();
+        if backwards {
+            met.reverse();
+        }
+        for record in met {
+            ends.note(record);
+        }
+        assert_eq!(ends.of(1).map(|record| record.sequence), Some(2));
+        assert_eq!(ends.take(4).map(|record| record.sequence), Some(5));
+    }
+}
+
+/// Gives each record a time, so many minutes after the first one, as if it had been made then.
+fn at_minutes(place: &Place, minutes: &[i64]) {
+    let begun: jiff::Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+    let mut lines = place.lines();
+    assert!(segments(&place.path()).unwrap().len() == 1 && lines.len() == minutes.len() + 1);
+    let mut previous = Line::parse(lines[0].1.trim_ascii_end()).unwrap().hash;
+    for ((_, line), minute) in lines.iter_mut().skip(1).zip(minutes) {
+        let mut record = Line::parse(line.trim_ascii_end()).unwrap().record().unwrap();
+        record.time = begun + jiff::SignedDuration::from_mins(*minute);
+        let json = serde_json::to_vec(&record).unwrap();
+        previous = chain::link(&previous, &json);
+        *line = chain::line(&previous, &json);
+    }
+    place.write_lines(&lines);
+}
+
+/// A head that names this record.
+fn head_at(place: &Place, sequence: usize) {
+    let lines = place.lines();
+    let hash = Line::parse(lines[sequence].1.trim_ascii_end()).unwrap().hash;
+    let journal = Line::parse(lines[0].1.trim_ascii_end()).unwrap().header().unwrap().journal;
+    Head { sequence: sequence as u64, hash, journal }.write(&place.head()).unwrap();
+}
+
+#[test]
+fn an_older_copy_of_the_head_is_told_from_one_that_a_power_cut_left() {
+    // The head names record 2. What came after it: within moments; or over hours.
+    for (minutes, put_back) in [([0, 1, 60, 61, 62], false), ([0, 1, 60, 62, 120], true)] {
+        let place = Place::with_records(5);
+        at_minutes(&place, &minutes);
+        head_at(&place, 2);
+        let problem = place.verify().problem;
+        assert_eq!(problem.as_ref().map(|problem| problem.kind), put_back.then_some(ProblemKind::HeadBehind));
+        let (journal, opening) = place.open();
+        assert_eq!(opening.rolled_back.is_some(), put_back, "{opening:?}");
+        assert_eq!(journal.alarm().is_some_and(|alarm| alarm.contains("older copy of the head")), put_back);
+        // From here on it is copied again.
+        journal.append(entry("after it")).unwrap();
+        assert!(place.verify().sound);
+    }
+    // One that could not be written is behind, and that is known.
+    let place = Place::with_records(5);
+    at_minutes(&place, &[0, 1, 60, 62, 120]);
+    head_at(&place, 2);
+    std::fs::write(place.path().join("head-owed"), "").unwrap();
+    assert!(place.verify().sound);
+    let (journal, opening) = place.open();
+    assert!(opening.rolled_back.is_none() && journal.alarm().is_none());
+    assert!(!place.path().join("head-owed").exists(), "it could be written now");
+}
+
+#[test]
 fn a_checkpoint_of_a_pruning_that_no_record_speaks_of_stands_for_nothing() {
     let place = Place::with_records(40);
     let (journal, _) = place.open();

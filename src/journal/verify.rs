@@ -2,10 +2,13 @@
 
 use super::chain::{self, GENESIS, Line, Segment, segment_path, segments};
 use super::checkpoint::{Checkpoint, PRUNED, pruned_checkpoint};
-use super::head::Head;
-use super::record::{Action, Method};
+use super::ends::Ended;
+use super::head::{self, Head};
+use super::record::{Action, Method, Record};
+use super::store::{Staged, stage};
 use crate::digest::Digest;
 use crate::platform;
+use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -30,6 +33,8 @@ pub enum ProblemKind {
     RolledBack,
     /// The copy of the head is gone or cannot be read.
     HeadMissing,
+    /// The copy of the head is older than any power cut leaves it: an older copy of it was put in place.
+    HeadBehind,
     /// The journal ends before the checkpoint.
     Truncated,
     /// The record that the checkpoint names is another one.
@@ -112,12 +117,38 @@ pub struct VerifyReport {
     pub head: Option<Digest>,
     /// Bytes of a last line without newline: a write that is under way, or was cut off. No breach.
     pub torn: u64,
+    /// Outcomes of acts that had ended already, the first thousand: the first outcome counts. No breach.
+    pub repeated: Vec<u64>,
+    /// How many there are.
+    pub repeated_count: u64,
     /// The first problem.
     pub problem: Option<Problem>,
 }
 
+/// Records that were made within this time of each other may all be missing in the copied head after a power cut: it is
+/// written without waiting for the disk. ZFS writes what waits after seconds, UFS and others after half a minute.
+const POWER_CUT: SignedDuration = SignedDuration::from_mins(5);
+
 /// Whether `head` contradicts a journal `id` that ends with record `last` and holds hash `here` at the head's number.
-pub(super) fn judge_head(head: &Head, id: Uuid, last: u64, here: Option<Digest>) -> Option<Problem> {
+/// `behind` are the times of the record after the one that the head names, and of the last one.
+pub(super) fn judge_head(
+    head: &Head,
+    id: Uuid,
+    last: u64,
+    here: Option<Digest>,
+    behind: Option<(Timestamp, Timestamp)>,
+) -> Option<Problem> {
+    if let Some((next, newest)) = behind.filter(|_| head.journal == id && here.is_none_or(|here| here == head.hash))
+        && newest.duration_since(next) > POWER_CUT
+    {
+        let text = format!(
+            "the copied head ends with record {}, the journal with record {last}: records were made from {next} to {newest} \
+             without being copied, which no power cut explains. An older copy of the head was put in place, or its \
+             file system was rolled back",
+            head.sequence
+        );
+        return Some(Problem::new(Some(head.sequence), ProblemKind::HeadBehind, text));
+    }
     let text = if head.journal != id {
         format!(
             "the copied head (record {}) belongs to another journal: this one was begun anew or put in its place",
@@ -171,6 +202,16 @@ pub fn verify(dir: &Path, head: &Path, checkpoint: Option<&Checkpoint>) -> Verif
     verify_parts(dir, Some(head), checkpoint)
 }
 
+/// The same for a journal that stands alone, taken out of a backup: there is no copied head.
+pub fn verify_unpacked(dir: &Path, checkpoint: Option<&Checkpoint>) -> VerifyReport {
+    let mut report = verify_parts(dir, None, checkpoint);
+    if report.problem.is_none() && report.head.is_none() && segments(dir).is_ok_and(|found| found.is_empty()) {
+        let text = format!("no journal stands in {}", dir.display());
+        (report.sound, report.problem) = (false, Some(Problem::new(None, ProblemKind::Missing, text)));
+    }
+    report
+}
+
 /// The same; without a head for a journal that was taken out of a backup.
 pub(super) fn verify_parts(dir: &Path, head: Option<&Path>, checkpoint: Option<&Checkpoint>) -> VerifyReport {
     let mut walk = Walk {
@@ -183,6 +224,10 @@ pub(super) fn verify_parts(dir: &Path, head: Option<&Path>, checkpoint: Option<&
         torn: 0,
         watched: Vec::new(),
         pruning: None,
+        ended: Ended::from(1),
+        repeated: (Vec::new(), 0),
+        newest: None,
+        after_head: None,
     };
     let problem = walk.all(dir, head, checkpoint).err();
     let last = walk.next - 1;
@@ -193,6 +238,8 @@ pub(super) fn verify_parts(dir: &Path, head: Option<&Path>, checkpoint: Option<&
         last,
         head: walk.last_record,
         torn: walk.torn,
+        repeated: walk.repeated.0,
+        repeated_count: walk.repeated.1,
         problem,
     }
 }
@@ -200,6 +247,8 @@ pub(super) fn verify_parts(dir: &Path, head: Option<&Path>, checkpoint: Option<&
 /// A record whose hash someone else has noted.
 struct Watched {
     sequence: u64,
+    /// It is the copied head.
+    is_head: bool,
     seen: Option<Digest>,
 }
 
@@ -212,8 +261,53 @@ struct Walk {
     id: Option<Uuid>,
     torn: u64,
     watched: Vec<Watched>,
-    /// What the record of the pruning that dropped the first records begins with, until it is found.
-    pruning: Option<(String, String)>,
+    /// What the record of the pruning that dropped the first records says, until it is found.
+    pruning: Option<Pruning>,
+    ended: Ended,
+    /// Outcomes that do not count, the first ones, and how many there are.
+    repeated: (Vec<u64>, u64),
+    /// Where the last record's line stands: its segment and the offset there.
+    newest: Option<(u64, u64)>,
+    /// When the record was made that follows the one that the copied head names.
+    after_head: Option<Timestamp>,
+}
+
+/// The record by which a pruning says what it dropped: its checkpoint names the last of it, its hash, and the key that
+/// it was signed with. Whoever can write here can sign with a key of their own; the chain says which one it was.
+struct Pruning {
+    object: String,
+    hash: String,
+    key: String,
+    /// A record that names another key.
+    other_key: Option<u64>,
+}
+
+impl Pruning {
+    fn of(checkpoint: &Checkpoint) -> Self {
+        Self {
+            object: format!(" to {}", checkpoint.sequence),
+            hash: format!("({}).", checkpoint.hash),
+            key: format!("signed with the key {} stands", checkpoint.key),
+            other_key: None,
+        }
+    }
+
+    /// Whether this is the record. One that names another key is remembered.
+    fn is_told_by(&mut self, line: &Line<'_>) -> bool {
+        if memchr::memmem::find(line.json, self.hash.as_bytes()).is_none() {
+            return false;
+        }
+        let Some(Record { sequence, entry, .. }) = line.record() else { return false };
+        let own = (entry.action, entry.actor.method) == (Action::Journal, Method::Console);
+        if !own || !entry.object.ends_with(&self.object) || !entry.message.ends_with(&self.hash) {
+            return false;
+        }
+        let same_key = entry.message.contains(&self.key);
+        if !same_key {
+            self.other_key = Some(sequence);
+        }
+        same_key
+    }
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Problem {
@@ -226,10 +320,10 @@ impl Walk {
         let snapshot = Snapshot::take(dir, head).map_err(unreadable(dir))?;
         let pruned = pruned_checkpoint(dir).map_err(unreadable(&dir.join(PRUNED)))?;
         for noted in [checkpoint, pruned.as_ref()].into_iter().flatten() {
-            self.watched.push(Watched { sequence: noted.sequence, seen: None });
+            self.watched.push(Watched { sequence: noted.sequence, is_head: false, seen: None });
         }
         if let Ok(Some(head)) = &snapshot.head {
-            self.watched.push(Watched { sequence: head.sequence, seen: None });
+            self.watched.push(Watched { sequence: head.sequence, is_head: true, seen: None });
         }
         let count = snapshot.segments.len();
         for (at, (first, length)) in snapshot.segments.iter().enumerate() {
@@ -240,7 +334,9 @@ impl Walk {
         match snapshot.head {
             Ok(Some(head)) => {
                 let id = self.id.unwrap_or(head.journal);
-                if let Some(problem) = judge_head(&head, id, last, self.seen(head.sequence)) {
+                let behind = self.after_head.zip(self.newest.and_then(|place| time_at(dir, place)));
+                let behind = behind.filter(|_| !head::is_owed(dir));
+                if let Some(problem) = judge_head(&head, id, last, self.seen(head.sequence), behind) {
                     return Err(problem);
                 }
             }
@@ -258,6 +354,14 @@ impl Walk {
         }
         if let Some(pruned) = &pruned {
             self.holds(pruned, "checkpoint of the last pruning")?;
+        }
+        if let Some(record) = self.pruning.as_ref().and_then(|pruning| pruning.other_key) {
+            let text = format!(
+                "the checkpoint of the last pruning is not the one that record {record} speaks of: it is signed with \
+                 another key ({})",
+                pruned.as_ref().map_or("", |pruned| pruned.key.as_str())
+            );
+            return Err(Problem::new(Some(record), ProblemKind::OtherHistory, text));
         }
         if self.pruning.is_some() {
             let text = format!(
@@ -317,8 +421,9 @@ impl Walk {
         let path = segment_path(dir, first);
         let file = platform::open_for_reading(&path).map_err(unreadable(&path))?;
         let mut begun = false;
-        let (behind, problem) = chain::each_line(&file, 0, length, |_, line| {
+        let (behind, problem) = chain::each_line(&file, 0, length, |offset, line| {
             let step = if begun {
+                self.newest = Some((first, offset));
                 self.record(&file, line, length)
             } else {
                 begun = true;
@@ -385,6 +490,7 @@ impl Walk {
     ) -> Result<(), Problem> {
         self.first = first;
         self.next = first;
+        self.ended = Ended::from(first);
         if first == 1 {
             return if *previous == GENESIS { Ok(()) } else { Err(Problem::changed(1)) };
         }
@@ -394,8 +500,7 @@ impl Walk {
                 && (pruned.sequence > first - 1 || (pruned.sequence == first - 1 && pruned.hash == *previous))
         });
         if let Some(pruned) = pruned.filter(|_| attested) {
-            // Whoever can write here can sign with a key of their own: the chain must say that it was dropped.
-            self.pruning = Some((format!(" to {}", pruned.sequence), format!("({}).", pruned.hash)));
+            self.pruning = Some(Pruning::of(pruned));
             return Ok(());
         }
         Err(Problem::new(
@@ -418,16 +523,20 @@ impl Walk {
             for watched in &mut self.watched {
                 if watched.sequence == expected {
                     watched.seen = Some(line.hash);
+                } else if watched.is_head && watched.sequence < expected && self.after_head.is_none() {
+                    self.after_head = line.record().map(|record| record.time);
                 }
             }
-            if let Some((object, message)) = &self.pruning
-                && memchr::memmem::find(line.json, message.as_bytes()).is_some()
-                && line.record().is_some_and(|record| {
-                    let entry = record.entry;
-                    let own = (entry.action, entry.actor.method) == (Action::Journal, Method::Console);
-                    own && entry.object.ends_with(object.as_str()) && entry.message.ends_with(message.as_str())
-                })
+            if let Some(Staged::Outcome(intent)) = stage(line.json)
+                && !self.ended.counts(expected, intent)
             {
+                const NAMED: usize = 1000;
+                self.repeated.1 += 1;
+                if self.repeated.0.len() < NAMED {
+                    self.repeated.0.push(expected);
+                }
+            }
+            if self.pruning.as_mut().is_some_and(|pruning| pruning.is_told_by(&line)) {
                 self.pruning = None;
             }
             return Ok(());
@@ -446,6 +555,15 @@ impl Walk {
             Some(sequence) => Problem::missing(expected, Some(sequence)),
         })
     }
+}
+
+/// When the record was made whose line stands at `offset` of the segment that begins with record `first`.
+fn time_at(dir: &Path, (first, offset): (u64, u64)) -> Option<Timestamp> {
+    let file = platform::open_for_reading(&segment_path(dir, first)).ok()?;
+    let found = chain::each_line(&file, offset, u64::MAX, |_, line| {
+        ControlFlow::Break(Line::parse(line).and_then(|line| line.record()).map(|record| record.time))
+    });
+    found.ok()?.1.flatten()
 }
 
 /// Whether record `wanted` stands somewhere in the segment: then it was moved, not removed.

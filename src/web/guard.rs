@@ -617,8 +617,19 @@ pub async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Frame, Fau
 }
 
 /// The page for addresses that nothing stands at.
-pub async fn not_found() -> Result<HttpResponse, Fault> {
-    Err(Fault::NotFound)
+///
+/// Where an address takes nothing but forms, whoever comes there otherwise (after signing in again, by the address bar)
+/// gets the nearest page above it.
+pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, Fault> {
+    let map = request.resource_map();
+    if request.method() != Method::GET || !map.has_resource(request.path()) {
+        return Err(Fault::NotFound);
+    }
+    let above = std::iter::successors(request.path().rsplit_once('/'), |(above, _)| above.rsplit_once('/'));
+    let above = above.map(|(above, _)| if above.is_empty() { "/" } else { above });
+    let page = above.into_iter().find(|above| map.has_resource(above)).unwrap_or("/");
+    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+    Ok(layout::see_other(&format!("{page}{query}")))
 }
 
 #[cfg(test)]

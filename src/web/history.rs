@@ -1,16 +1,19 @@
 //! History: who changed what, when, from where and why; proof that it is unbroken; and the way back.
 
+mod checking;
 mod versions;
 mod way_back;
+
+pub(crate) use checking::Checks;
 
 use super::error::Fault;
 use super::guard::Visitor;
 use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages};
 use crate::activity::parse_time;
-use crate::audit::{Act, CSV_HEAD, Cursor, Filter, FollowError, ParameterChange, csv_line, json_line};
+use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
 use crate::diff::{Diff, Line, Side};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, ExportFormat, Reply, VerifyView};
+use crate::executor::protocol::{Command, ExportFormat, Reply};
 use crate::journal::record::{Action, Method, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::potconf::{Name, PARAMETERS};
@@ -32,23 +35,15 @@ const PAGE: u32 = 50;
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/history", web::get().to(show))
         .route("/history/export", web::get().to(export))
-        .route("/history/verify", web::post().to(verify))
+        .route("/history/verify", web::post().to(checking::begin))
+        .route(checking::ADDRESS, web::get().to(checking::show))
         .route("/history/checkpoint", web::post().to(checkpoint))
         .route("/history/files", web::get().to(versions::files))
         .route("/history/files/{file}", web::get().to(versions::versions))
         .route("/history/parameters/{name}", web::get().to(parameter))
-        .route("/history/{record}", web::get().to(one))
-        .route("/history/{record}/revert", web::get().to(way_back::show))
-        .route("/history/{record}/revert", web::post().to(way_back::go_back));
-}
-
-/// The last check of the whole history.
-#[derive(Debug, Clone)]
-pub(crate) struct Checked {
-    at: Timestamp,
-    view: VerifyView,
-    /// What differs between the database and the journal, in words.
-    difference: Option<String>,
+        .route("/history/{record:[0-9]+}", web::get().to(one))
+        .route("/history/{record:[0-9]+}/revert", web::get().to(way_back::show))
+        .route("/history/{record:[0-9]+}/revert", web::post().to(way_back::go_back));
 }
 
 /// The filters as they stand in the address. Empty ones are as good as absent.
@@ -327,6 +322,8 @@ struct StateLine {
     records: String,
     behind: Option<String>,
     checked: Option<(layout::Time, bool, String)>,
+    /// How far a check is that is under way.
+    checking: Option<String>,
     csv: String,
     json: String,
     jsonl: String,
@@ -342,8 +339,9 @@ fn state_line(visitor: &Visitor, filters: &Filters) -> StateLine {
             layout::grouped(progress.journal)
         )
     });
-    let checked = visitor.state().checked.lock().ok().and_then(|checked| checked.clone()).map(|checked| {
-        let problem = checked.view.problem.clone().or(checked.difference.clone());
+    let checks = &visitor.state().checks;
+    let checked = checks.last().map(|checked| {
+        let problem = checked.problem();
         (visitor.clock().moment(&checked.at), problem.is_none(), problem.unwrap_or_default())
     });
     let export = |format: &str| filters.address("/history/export", &[("format", format)]);
@@ -351,6 +349,7 @@ fn state_line(visitor: &Visitor, filters: &Filters) -> StateLine {
         records: layout::counted(usize::try_from(progress.journal).unwrap_or(usize::MAX), "record", "records"),
         behind,
         checked,
+        checking: checks.under_way(),
         csv: export("csv"),
         json: export("json"),
         jsonl: export("jsonl"),
@@ -522,33 +521,6 @@ async fn parameter(visitor: Visitor, name: web::Path<String>, at: web::Query<Bef
     let frame = visitor.frame(Place::History, format!("{name} over time"));
     let known = crate::potconf::parameter(&name);
     layout::page(StatusCode::OK, &OverTime { frame, name, known, changes, older })
-}
-
-async fn verify(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let Reply::Verified(view) = visitor.ask(Command::VerifyJournal {}).await? else {
-        return Err(Fault::other_reply());
-    };
-    let state = visitor.state();
-    let difference = match crate::audit::compare_all(state.history.up_to_date().await, &state.client).await {
-        Ok(differences) => differences.in_words(),
-        // A table that is gone, for one.
-        Err(FollowError::Store(error)) => Some(format!("it cannot be read ({error})")),
-        Err(error) => return Err(Fault::Unexpected(format!("comparing the list with the journal: {error}"))),
-    };
-    let notice = match (&view.problem, &difference) {
-        (Some(problem), _) => Notice::failed(format!("The journal is not sound: {problem}")),
-        (None, Some(difference)) => Notice::failed(format!(
-            "The journal is sound, but this list is not what it says: {difference}. Rebuild it with: pot-console audit rebuild"
-        )),
-        (None, None) => Notice::done(format!(
-            "{} read: each stands in its place unbroken, the head agrees, and so does every row of this list.",
-            layout::counted(usize::try_from(view.records).unwrap_or(usize::MAX), "record", "records")
-        )),
-    };
-    if let Ok(mut checked) = state.checked.lock() {
-        *checked = Some(Checked { at: Timestamp::now(), view, difference });
-    }
-    list(&visitor, Filters::default(), Some(notice)).await
 }
 
 async fn checkpoint(visitor: Visitor) -> Result<HttpResponse, Fault> {

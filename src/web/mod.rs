@@ -105,8 +105,8 @@ pub struct State {
     pub connections: Connections,
     /// The journal's projection, for reading.
     pub history: Projection,
-    /// The last check of the whole history.
-    pub(crate) checked: Mutex<Option<history::Checked>>,
+    /// Checks of the whole history.
+    pub(crate) checks: history::Checks,
     /// Forms that were posted after their session had ended, until they are shown again.
     pub(crate) kept_forms: sign_in::KeptForms,
     greeting: Mutex<Option<(Instant, Arc<Greeting>)>>,
@@ -124,7 +124,7 @@ impl State {
             stopping,
             connections: Connections::default(),
             history,
-            checked: Mutex::new(None),
+            checks: history::Checks::default(),
             kept_forms: sign_in::KeptForms::default(),
             greeting: Mutex::new(None),
             zone: RwLock::new(None),

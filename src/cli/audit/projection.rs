@@ -5,7 +5,7 @@
 //! it with them, and says in one line of JSON what it found.
 
 use super::super::Global;
-use crate::audit::{Comparison, Store, StoreError};
+use crate::audit::{Comparison, Store, StoreError, taken_up};
 use crate::digest::Digest;
 use crate::executor::local::{JournalLines, Local};
 use crate::executor::processes::{StartData, WebUser, confine};
@@ -17,13 +17,20 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 /// The name of the database in the web process's folder.
 const DATABASE: &str = "history.sqlite";
 
 /// Parts written in one transaction: the more there are, the less the index of words is merged.
 const AT_ONCE: usize = 4;
+
+/// How long a running console has to take up that it is to make the database anew, and how long to fill it.
+const TAKEN_UP: Duration = Duration::from_mins(2);
+const FILLED: Duration = Duration::from_mins(30);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What the child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,6 +52,9 @@ pub(super) struct Answer {
     pub count: u64,
     /// Why it ended early.
     pub problem: Option<String>,
+    /// Why nothing was done.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// What goes before a part of the journal on its way to the child.
@@ -77,11 +87,17 @@ impl Part {
 }
 
 /// Lets a child do `task` with everything in the journal; none when there is no folder of the web process yet.
-pub(super) fn with_the_journal(global: &Global, local: &mut Local, task: Task) -> anyhow::Result<Option<Answer>> {
+/// `asked` is the record that asks for a new database.
+pub(super) fn with_the_journal(
+    global: &Global,
+    local: &mut Local,
+    task: Task,
+    asked: u64,
+) -> anyhow::Result<Option<Answer>> {
     if global.layout().web().symlink_metadata().is_err() {
         return Ok(None);
     }
-    let mut child = start(global, task)?;
+    let mut child = start(global, task, asked)?;
     let mut out = std::io::BufReader::new(child.stdout.take().context("the process for the database has no output")?);
     // What the database holds is noted before the journal is read, which is thus at least as far.
     out.by_ref().take(16).read_line(&mut String::new()).context("waiting for the process that reads the database")?;
@@ -103,7 +119,7 @@ pub(super) fn with_the_journal(global: &Global, local: &mut Local, task: Task) -
     Ok(Some(serde_json::from_str(&said).context("reading what was found in the database")?))
 }
 
-fn start(global: &Global, task: Task) -> anyhow::Result<Child> {
+fn start(global: &Global, task: Task, asked: u64) -> anyhow::Result<Child> {
     let program = std::env::current_exe().context("finding this program")?;
     let mut command = std::process::Command::new(program);
     command.arg("--root").arg(&global.root);
@@ -111,7 +127,11 @@ fn start(global: &Global, task: Task) -> anyhow::Result<Child> {
         command.arg("--etc").arg(etc);
     }
     let task = if task == Task::Compare { "compare" } else { "fill" };
-    command.args(["audit", "projection", task]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .args(["audit", "projection", task, "--asked", &asked.to_string()])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     command.spawn().context("starting a process for the history's database")
 }
 
@@ -134,7 +154,7 @@ fn hand_over(local: &mut Local, child: &mut Child) -> anyhow::Result<()> {
 }
 
 /// The child: gives up root, and only then opens the database.
-pub(super) fn run(layout: &Layout, task: Task) -> anyhow::Result<()> {
+pub(super) fn run(layout: &Layout, task: Task, asked: u64) -> anyhow::Result<()> {
     platform::close_descriptors_from(3);
     let folder = layout.web();
     let found = folder.symlink_metadata().with_context(|| format!("looking at {}", folder.display()))?;
@@ -143,7 +163,7 @@ pub(super) fn run(layout: &Layout, task: Task) -> anyhow::Result<()> {
     }
     let is_root = nix::unistd::geteuid().is_root();
     let user = is_root.then(|| WebUser { uid: found.uid(), gid: found.gid() });
-    let database = if is_root { std::path::Path::new("/").join(DATABASE) } else { folder.join(DATABASE) };
+    let database = if is_root { Path::new("/").join(DATABASE) } else { folder.join(DATABASE) };
     confine(&StartData { listeners: 0, folder, user, server: serde_json::Value::Null }).context("giving up root")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -153,7 +173,7 @@ pub(super) fn run(layout: &Layout, task: Task) -> anyhow::Result<()> {
     let answer = runtime.block_on(async {
         match task {
             Task::Compare => compare(&database).await,
-            Task::Fill => fill(&database).await,
+            Task::Fill => fill(&database, asked).await,
         }
     })?;
     super::super::output::print(&serde_json::to_string(&answer)?)
@@ -193,7 +213,7 @@ fn part(input: &mut impl BufRead) -> anyhow::Result<Option<Part>> {
     Ok(Some(Part { head, lines: String::from_utf8(lines)? }))
 }
 
-async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
+async fn compare(database: &Path) -> anyhow::Result<Answer> {
     if database.symlink_metadata().is_err() {
         ready()?;
         return Ok(Answer::default());
@@ -210,13 +230,26 @@ async fn compare(database: &std::path::Path) -> anyhow::Result<Answer> {
     }
     let held = comparison.held();
     let differences = comparison.end().await?;
-    Ok(Answer { held: Some(held), differences: differences.named, count: differences.count, problem: None })
+    Ok(Answer { held: Some(held), differences: differences.named, count: differences.count, ..Answer::default() })
 }
 
-async fn fill(database: &std::path::Path) -> anyhow::Result<Answer> {
-    let store = Store::open_or_begin(database).await?;
-    store.clear().await?;
+/// Fills a new database, or waits until a console that serves from it has done so.
+async fn fill(database: &Path, asked: u64) -> anyhow::Result<Answer> {
     ready()?;
+    let begun = Instant::now();
+    let store = loop {
+        match Store::begin(database).await {
+            Ok(store) => break store,
+            Err(StoreError::InUse) if taken_up(database) >= asked => return filled(database, asked).await,
+            Err(StoreError::InUse) if begun.elapsed() < TAKEN_UP => tokio::time::sleep(PAUSE).await,
+            Err(StoreError::InUse) => {
+                let refused = "a running console has the history's database open and has not taken this up: stop it, and \
+                               run audit rebuild again. Nothing was dropped";
+                return Ok(Answer { refused: Some(refused.to_owned()), ..Answer::default() });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
     let mut answer = Answer::default();
     let mut parts = parts()?;
     loop {
@@ -232,14 +265,27 @@ async fn fill(database: &std::path::Path) -> anyhow::Result<Answer> {
         }
         match store.append(&records, &hashes).await {
             Ok(()) => {}
-            // The running console has noticed that it is empty and fills it itself.
-            Err(StoreError::Gap { .. }) => {
-                answer.problem = Some("the running console fills it".to_owned());
-                break;
-            }
+            // A console that was started meanwhile fills it itself.
+            Err(StoreError::Gap { .. }) => return filled(database, asked).await,
             Err(error) => return Err(error.into()),
         }
     }
     answer.held = Some(store.last().await?.map_or(0, |(held, _)| held));
     Ok(answer)
+}
+
+/// Waits until the running console has filled the database up to the record that asked for it.
+async fn filled(database: &Path, asked: u64) -> anyhow::Result<Answer> {
+    let begun = Instant::now();
+    loop {
+        // Opened each time: another file may have taken its place.
+        let store = Store::open(database).await?;
+        let held = store.last().await?.map_or(0, |(held, _)| held);
+        store.close().await;
+        if held >= asked || begun.elapsed() > FILLED {
+            let by = if held >= asked { "by the running console" } else { "the running console goes on with it" };
+            return Ok(Answer { held: Some(held), problem: Some(by.to_owned()), ..Answer::default() });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
