@@ -48,7 +48,7 @@ pub struct Settings {
     pub history: History,
     /// Whether each record of the history also goes to syslog, as a line of the auth facility with the record's hash.
     pub syslog: bool,
-    /// Who gets feedback that an admin wants sent; none: the address that pot's guide names.
+    /// Who gets feedback that an operator wants sent; none: the address that pot's guide names.
     pub feedback_recipient: Option<String>,
 }
 

@@ -635,6 +635,73 @@ async fn feedback_is_stored_and_shown_for_copying() {
     set(&mut form, "send", "on");
     let stored = browser.post("/feedback", &form).await;
     assert!(stored.has("handed to this host&#39;s mailer") && stored.has("mailto:"), "{}", stored.text);
+
+    // Who may only look writes as well; what they write stays on the host.
+    let viewer = browser.with_account("vera", "viewer").await;
+    let page = viewer.get("/feedback").await;
+    assert!(!page.has("name=\"send\"") && page.has("stored on this host and not sent"), "{}", page.text);
+    let mut form = page.form("/feedback");
+    set(&mut form, "missing", "a way to say so");
+    let stored = viewer.post("/feedback", &form).await;
+    assert!(stored.has("Stored on this host. Nothing was sent.") && stored.has("a way to say so"), "{}", stored.text);
+    set(&mut form, "send", "on");
+    assert_eq!(viewer.post("/feedback", &form).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_who_floods_with_plans_is_told_to_come_back_and_disabled_at_once() {
+    let console = console();
+    let browser = admin(&console).await;
+    let viewer = browser.with_account("vera", "viewer").await;
+    let mut form = browser.get("/settings").await.form("/settings/accounts/vera/disabled");
+    set(&mut form, "disabled", "true");
+    let flood = futures_util::future::join_all((0..24).map(|_| viewer.get("/operations/de-init")));
+    let disable = async {
+        // The flood first.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let start = std::time::Instant::now();
+        (browser.post("/settings/accounts/vera/disabled", &form).await, start.elapsed())
+    };
+    let (pages, (disabled, took)) = tokio::join!(flood, disable);
+    assert_eq!(disabled.status, StatusCode::SEE_OTHER, "{}", disabled.text);
+    assert!(took < Duration::from_secs(10), "disabling took {took:?}");
+    let busy: Vec<&Page> = pages.iter().filter(|page| page.status == StatusCode::SERVICE_UNAVAILABLE).collect();
+    assert!(busy.len() > 10, "{:?}", pages.iter().map(|page| page.status).collect::<Vec<_>>());
+    for page in busy {
+        assert_eq!(page.headers["retry-after"], "5");
+        assert!(page.has("is being made. Try again") && !page.has("changed meanwhile"), "{}", page.text);
+    }
+    assert_eq!(viewer.get("/").await.location.as_deref(), Some("/sign-in"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_signed_in_before_gets_in_while_others_guess_at_the_same_address() {
+    let console = console();
+    let browser = Browser::new(&console);
+    let mut form = browser.get("/sign-in").await.form("/sign-in");
+    set(&mut form, "name", "admin");
+    set(&mut form, "password", PASSWORD);
+    let answer = browser.http.post(url(&console, "/sign-in")).form(&form).send().await.unwrap();
+    let cookies: Vec<&str> =
+        answer.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    let known = cookies.iter().find(|line| line.starts_with("pot-console-known=")).unwrap();
+    assert!(known.contains("; HttpOnly; SameSite=Strict; Max-Age="), "{known}");
+    browser.sign_out().await;
+
+    let stranger = Browser::new(&console);
+    let mut guess = stranger.get("/sign-in").await.form("/sign-in");
+    set(&mut guess, "name", "admin");
+    let mut last = None;
+    for number in 0..8 {
+        set(&mut guess, "password", &format!("guess number {number}"));
+        last = Some(stranger.post("/sign-in", &guess).await);
+    }
+    let last = last.unwrap();
+    assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(last.headers.contains_key("retry-after"));
+    set(&mut guess, "password", PASSWORD);
+    assert_eq!(stranger.post("/sign-in", &guess).await.status, StatusCode::TOO_MANY_REQUESTS);
+    browser.sign_in("admin", PASSWORD).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,10 +12,10 @@ use subtle::ConstantTimeEq as _;
 
 /// Memory in KiB, passes, lanes: OWASP's password storage cheat sheet for argon2id.
 const PARAMETERS: (u32, u32, u32) = (19_456, 2, 1);
-/// Shortest password in characters.
+/// Shortest password in characters, when it is none of the most used.
 pub const SHORTEST: usize = 8;
-/// Advised length in characters.
-pub const ADVISED: usize = 12;
+/// From this length in characters on it need not be held against those.
+pub const LONG: usize = 12;
 /// Longest password in bytes.
 pub const LONGEST: usize = 1024;
 
@@ -26,13 +26,18 @@ const HASH_BYTES: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Fewer characters than [`SHORTEST`].
-    #[error("a password has at least {SHORTEST} characters; {ADVISED} or more are advised")]
+    #[error("a password has at least {LONG} characters, or {SHORTEST} that are none of the most used passwords")]
     TooShort,
+    /// Shorter than [`LONG`], and what many take.
+    #[error(
+        "this is one of the most used passwords, which are tried first: take another one, or at least {LONG} characters"
+    )]
+    MostUsed,
     /// More bytes than [`LONGEST`].
     #[error("a password has at most {LONGEST} bytes")]
     TooLong,
-    /// It is the account's name.
-    #[error("the password must not be the account's name")]
+    /// It is the account's or the host's name.
+    #[error("the password must not be the account's or the host's name")]
     IsName,
     /// Holds control characters, which no terminal and no form gives back reliably.
     #[error("a password holds no control characters")]
@@ -42,24 +47,42 @@ pub enum PasswordError {
     Hashing(&'static str),
 }
 
-/// Checks whether `password` may become the password of the account `name`.
+/// Passwords of [`SHORTEST`] to [`LONG`] characters that are used most, in small letters, one a line; see
+/// `data/README.md` for where they are from.
+const MOST_USED: &str = include_str!("../../data/most-used-passwords.txt");
+/// What suggests itself here and nowhere else, without anything but letters and digits.
+const SUGGESTED: [&str; 3] = ["potconsole", "potadmin", "potjails"];
+
+/// Checks whether `password` may become the password of the account `name` on `host`.
 ///
 /// # Errors
 /// [`PasswordError`] names the rule.
-pub fn acceptable(name: &str, password: &str) -> Result<(), PasswordError> {
+pub fn acceptable(name: &str, host: &str, password: &str) -> Result<(), PasswordError> {
     if password.len() > LONGEST {
         return Err(PasswordError::TooLong);
     }
-    if password.chars().count() < SHORTEST {
+    let length = password.chars().count();
+    if length < SHORTEST {
         return Err(PasswordError::TooShort);
     }
     if password.chars().any(char::is_control) {
         return Err(PasswordError::Control);
     }
-    if password.eq_ignore_ascii_case(name) {
+    let plain = plain(password);
+    let first_label = host.split('.').next().unwrap_or_default();
+    if [name, host, first_label].into_iter().any(|taken| !taken.is_empty() && self::plain(taken) == plain) {
         return Err(PasswordError::IsName);
     }
+    let small = password.to_lowercase();
+    if length < LONG && (SUGGESTED.contains(&plain.as_str()) || MOST_USED.lines().any(|used| used == small)) {
+        return Err(PasswordError::MostUsed);
+    }
     Ok(())
+}
+
+/// Letters and digits alone, in small letters: a hyphen or a capital does not make another word of a name.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// A stored hash, in the usual `$argon2id$v=19$m=…,t=…,p=…$salt$hash` form: the parameters stand with the hash, so
@@ -219,10 +242,37 @@ mod tests {
 
     #[test]
     fn too_short_too_long_and_the_name_itself_are_no_passwords() {
-        assert_eq!(acceptable("anna", "short"), Err(PasswordError::TooShort));
-        assert_eq!(acceptable("anna", &"a".repeat(1025)), Err(PasswordError::TooLong));
-        assert_eq!(acceptable("anna.long", "Anna.Long"), Err(PasswordError::IsName));
-        assert_eq!(acceptable("anna", "tab\there and more"), Err(PasswordError::Control));
-        assert_eq!(acceptable("anna", "größer als 8"), Ok(()));
+        let judged = |password: &str| acceptable("anna.long", "jail1.example.org", password);
+        assert_eq!(judged("short"), Err(PasswordError::TooShort));
+        assert_eq!(judged(&"a".repeat(1025)), Err(PasswordError::TooLong));
+        assert_eq!(judged("tab\there and more"), Err(PasswordError::Control));
+        assert_eq!(judged("größer als 8"), Ok(()));
+        for name in ["Anna.Long", "annalong", "jail1.example.org", "Jail1ExampleOrg"] {
+            assert_eq!(judged(name), Err(PasswordError::IsName), "{name}");
+        }
+        assert_eq!(acceptable("anna", "potserver", "PotServer"), Err(PasswordError::IsName));
+        assert_eq!(acceptable("anna", "", "--------"), Ok(()), "a host without a name takes nothing away");
+    }
+
+    #[test]
+    fn what_everybody_takes_is_no_password_unless_it_is_long() {
+        for used in
+            ["12345678", "password", "Password1", "potconsole", "Pot-Console", "qwertyuiop", "iloveyou", "11111111"]
+        {
+            assert_eq!(acceptable("anna", "jail1", used), Err(PasswordError::MostUsed), "{used}");
+        }
+        for own in ["xk7 plum", "kZ3-9vbq", "a dozen long", "correct horse battery"] {
+            assert_eq!(acceptable("anna", "jail1", own), Ok(()), "{own}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_most_used_passwords_holds_what_it_is_looked_through_for() {
+        let mut count = 0;
+        for used in MOST_USED.lines() {
+            assert!((SHORTEST..LONG).contains(&used.chars().count()) && used == used.to_lowercase(), "{used}");
+            count += 1;
+        }
+        assert!(count > 10_000, "{count}");
     }
 }

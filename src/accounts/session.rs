@@ -17,7 +17,7 @@ const TOKEN_BYTES: usize = 32;
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
-    /// Without any use.
+    /// Without anything that a person did. Pages that follow something ask by themselves; that is no use.
     pub idle: Duration,
     /// At the latest.
     pub absolute: Duration,
@@ -32,14 +32,7 @@ pub struct SessionKey(Digest);
 impl SessionKey {
     /// The key of a token; `None` when the text is not base64url of 32 bytes.
     pub fn of_token(token: &str) -> Option<Self> {
-        // 43 characters: longer texts are not even decoded.
-        if token.len() != 43 {
-            return None;
-        }
-        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let key = (bytes.len() == TOKEN_BYTES).then(|| Self(Digest::of(&bytes)));
-        zeroize::Zeroize::zeroize(&mut bytes);
-        key
+        token_digest(token).map(Self)
     }
 
     /// The whole hash as hexadecimal digits: for telling sessions apart on the root side.
@@ -147,15 +140,20 @@ impl Sessions {
         Ok((token, key))
     }
 
-    /// The session of a key, if it has not ended; counts as a use.
+    /// The session of a key, if it has not ended.
     pub fn look_up(&mut self, key: &SessionKey, now: Instant) -> Option<&Session> {
         let lifetimes = self.lifetimes;
         if self.by_key.get(key).is_some_and(|session| ended(session, &lifetimes, now)) {
             self.by_key.remove(key);
         }
-        let session = self.by_key.get_mut(key)?;
-        session.used = now;
-        Some(session)
+        self.by_key.get(key)
+    }
+
+    /// Notes that a person did something: the session goes on.
+    pub fn note_use(&mut self, key: &SessionKey, now: Instant) {
+        if let Some(session) = self.by_key.get_mut(key) {
+            session.used = now;
+        }
     }
 
     /// Notes that the password was given again.
@@ -210,6 +208,18 @@ fn ended(session: &Session, lifetimes: &Lifetimes, now: Instant) -> bool {
     now >= session.expires || now >= session.used + lifetimes.idle
 }
 
+/// What is kept of a token, a session's or a known browser's; `None` when the text is not base64url of 32 bytes.
+pub fn token_digest(token: &str) -> Option<Digest> {
+    // 43 characters: longer texts are not even decoded.
+    if token.len() != 43 {
+        return None;
+    }
+    let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let digest = (bytes.len() == TOKEN_BYTES).then(|| Digest::of(&bytes));
+    zeroize::Zeroize::zeroize(&mut bytes);
+    digest
+}
+
 /// 256 random bits as base64url.
 ///
 /// # Errors
@@ -260,9 +270,21 @@ mod tests {
         let (token, key) = sessions.begin(anna(), Method::Password, None, Digest::of(b""), now).unwrap();
         assert_eq!(SessionKey::of_token(&token), Some(key));
         assert!(sessions.look_up(&key, now + 29 * MINUTE).is_some());
+        sessions.note_use(&key, now + 29 * MINUTE);
         assert!(sessions.look_up(&key, now + 58 * MINUTE).is_some());
+        sessions.note_use(&key, now + 58 * MINUTE);
         assert!(sessions.look_up(&key, now + 88 * MINUTE).is_none());
         assert!(sessions.look_up(&key, now).is_none());
+    }
+
+    #[test]
+    fn a_page_that_follows_by_itself_does_not_keep_a_session() {
+        let (mut sessions, now) = (sessions(), Instant::now());
+        let (_, key) = sessions.begin(anna(), Method::Password, None, Digest::of(b""), now).unwrap();
+        for minute in 0..30 {
+            assert!(sessions.look_up(&key, now + minute * MINUTE).is_some());
+        }
+        assert!(sessions.look_up(&key, now + 30 * MINUTE).is_none());
     }
 
     #[test]
@@ -271,6 +293,7 @@ mod tests {
         let (_, key) = sessions.begin(anna(), Method::Password, None, Digest::of(b""), now).unwrap();
         for minute in 0..720 {
             assert!(sessions.look_up(&key, now + minute * MINUTE).is_some());
+            sessions.note_use(&key, now + minute * MINUTE);
         }
         assert!(sessions.look_up(&key, now + 720 * MINUTE).is_none());
     }

@@ -19,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 const LONGEST: u64 = 4 << 20;
 /// Most accounts.
 const MOST: usize = 1000;
-/// Addresses remembered per account, from which it signed in.
-const MOST_ADDRESSES: usize = 8;
+/// Addresses and browsers remembered per account, from which it signed in.
+const MOST_PLACES: usize = 8;
 
 /// An account as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Account {
     /// From where it signed in lately (as [`super::throttle::address_key`]), newest first.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// Browsers that it signed in with lately, newest first: digests of the tokens that they carry.
+    #[serde(default)]
+    pub browsers: Vec<Digest>,
 }
 
 impl Account {
@@ -113,6 +116,13 @@ fn not_reserved(account: &Account) -> Result<(), AccountError> {
     if RESERVED.contains(&name) { Err(AccountError::Reserved(name.to_owned())) } else { Ok(()) }
 }
 
+/// The newest first, each once, and only the newest few.
+fn remember<T: PartialEq>(known: &mut Vec<T>, now: T) {
+    known.retain(|other| *other != now);
+    known.insert(0, now);
+    known.truncate(MOST_PLACES);
+}
+
 /// The identity of a file's content, without reading it.
 type Stamp = (u64, u64, i64, i64, u64);
 
@@ -134,16 +144,22 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::File`], [`AccountError::Damaged`], [`AccountError::Exposed`].
     pub fn all(&self) -> Result<Vec<Account>, AccountError> {
+        self.look(<[Account]>::to_vec)
+    }
+
+    /// Looks at the accounts as they stand: each request does, and copies no more than it needs.
+    fn look<T>(&self, at: impl FnOnce(&[Account]) -> T) -> Result<T, AccountError> {
         let stamp = self.stamp()?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, accounts)) = read.as_ref()
             && *of == stamp
         {
-            return Ok(accounts.clone());
+            return Ok(at(accounts));
         }
         let accounts = self.read_file()?;
-        *read = Some((stamp, accounts.clone()));
-        Ok(accounts)
+        let seen = at(&accounts);
+        *read = Some((stamp, accounts));
+        Ok(seen)
     }
 
     /// One account.
@@ -151,7 +167,7 @@ impl Accounts {
     /// # Errors
     /// As [`Accounts::all`].
     pub fn find(&self, name: &AccountName) -> Result<Option<Account>, AccountError> {
-        Ok(self.all()?.into_iter().find(|account| account.name == *name))
+        self.look(|accounts| accounts.iter().find(|account| account.name == *name).cloned())
     }
 
     /// Adds an account.
@@ -211,17 +227,23 @@ impl Accounts {
         })
     }
 
-    /// Notes a sign-in; the answer is when the one before was.
+    /// Notes a sign-in, from where and with which browser; the answer is when the one before was.
     ///
     /// # Errors
     /// As [`Accounts::update`].
-    pub fn note_sign_in(&self, name: &AccountName, address: &str) -> Result<Option<Timestamp>, AccountError> {
+    pub fn note_sign_in(
+        &self,
+        name: &AccountName,
+        address: &str,
+        browser: Option<Digest>,
+    ) -> Result<Option<Timestamp>, AccountError> {
         let before = self.update(name, |account| {
             account.last_sign_in = Some(Timestamp::now());
             if !address.is_empty() {
-                account.addresses.retain(|known| known != address);
-                account.addresses.insert(0, address.to_owned());
-                account.addresses.truncate(MOST_ADDRESSES);
+                remember(&mut account.addresses, address.to_owned());
+            }
+            if let Some(browser) = browser {
+                remember(&mut account.browsers, browser);
             }
         })?;
         Ok(before.last_sign_in)
@@ -313,7 +335,35 @@ mod tests {
             hash: Hasher::default().hash("correct horse").unwrap(),
             last_sign_in: None,
             addresses: Vec::new(),
+            browsers: Vec::new(),
         }
+    }
+
+    #[test]
+    fn an_accounts_file_from_before_browsers_were_known_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let accounts = Accounts::of(dir.path());
+        accounts.add_first(account("anna", Role::Admin)).unwrap();
+        let file = dir.path().join("accounts.json");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let earlier = text.replace(",\n      \"browsers\": []", "");
+        assert_ne!(earlier, text);
+        std::fs::write(&file, earlier).unwrap();
+        assert_eq!(Accounts::of(dir.path()).all().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_browsers_and_addresses_of_an_account_are_the_newest_few() {
+        let dir = tempfile::tempdir().unwrap();
+        let accounts = Accounts::of(dir.path());
+        accounts.add_first(account("anna", Role::Admin)).unwrap();
+        let anna = AccountName::parse("anna").unwrap();
+        for n in 0..20u32 {
+            accounts.note_sign_in(&anna, &n.to_string(), Some(Digest::of(&n.to_be_bytes()))).unwrap();
+        }
+        let kept = accounts.find(&anna).unwrap().unwrap();
+        assert_eq!((kept.browsers.len(), kept.addresses.len()), (MOST_PLACES, MOST_PLACES));
+        assert_eq!(kept.browsers[0], Digest::of(&19u32.to_be_bytes()));
     }
 
     #[test]

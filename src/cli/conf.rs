@@ -226,7 +226,8 @@ fn show(global: &Global, names: &[String]) -> anyhow::Result<Exit> {
 /// All settings, in the groups of the guide.
 fn table(settings: &[Setting], style: Style) -> String {
     let width = |pick: fn(&Setting) -> usize| settings.iter().map(pick).max().unwrap_or(0);
-    let names = width(|setting| setting.name.len());
+    // A longer one stands out: a name may have any length, and a width has a limit.
+    let names = width(|setting| setting.name.len()).min(40);
     let values = width(|setting| value_of(setting).chars().count().min(40));
     let group_of = |setting: &Setting| match parameter(&setting.name) {
         Some(known) => Some(known.group),
@@ -697,6 +698,19 @@ mod tests {
         assert!(text.contains("potnet reads \"em1\"\n"), "{text}");
         assert!(text.contains("$(x)") && text.contains("read-only: "), "{text}");
         assert!(text.contains("\nUnknown to pot\n  SITE "), "{text}");
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_shown() {
+        let default = Document::parse(b"POT_ZFS_ROOT=zroot/pot\n").unwrap();
+        let name = "N".repeat(70_000);
+        let own = Document::parse(format!("{name}=1\n").as_bytes()).unwrap();
+        let text = table(&Configuration::new(default, own).settings(), Style::plain());
+        assert!(text.contains(&format!("  {name}  1")), "{}", text.len());
+        assert!(
+            text.lines().filter(|line| !line.contains("NN")).all(|line| line.len() < 200),
+            "the others stay readable"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod demo;
 mod facts;
 mod feedback;
 mod output;
+mod paced_log;
 mod plan;
 mod run;
 mod serve;

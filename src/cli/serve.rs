@@ -47,8 +47,13 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let user = web_user(&settings.user)?;
     let folder = web_folder(&layout, user)?;
     let addresses = addresses(&listeners, "https")?;
+    // Asked for once: an upgrade puts another file there, and then the system no longer knows where the running one stands.
+    let program = std::env::current_exe().context("finding this program")?;
     let data = |settings: &Settings, certificate: &Certificate| -> anyhow::Result<StartData> {
-        start_data(&folder, user, listeners.len(), settings, Some(certificate))
+        let start = start_data(&folder, user, listeners.len(), settings, Some(certificate))?;
+        // Before a web process starts with it: one that cannot serve would be started again and again.
+        tls::try_out(&program, &start)?;
+        Ok(start)
     };
     let start = data(&settings, &certificate)?;
     let served = listeners.iter().map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>()?;
@@ -58,9 +63,15 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         say(&format!("There is no account yet. Set-up code for the first admin, once: {code}"));
         say(&format!("Public key of the history's checkpoints, to be noted elsewhere: {}", executor.checkpoint_key()?));
     }
-    if certificate.self_signed {
-        say(&format!("The certificate is self-signed. Its SHA-256 fingerprint: {}", certificate.fingerprint));
-    }
+    let announce = |certificate: &Certificate| {
+        if let Some(words) = &certificate.made {
+            executor.note_certificate(words, &certificate.fingerprint);
+        }
+        if certificate.self_signed {
+            say(&format!("The certificate is self-signed. Its SHA-256 fingerprint: {}", certificate.fingerprint));
+        }
+    };
+    announce(&certificate);
     let supervisor = Supervisor::new(Arc::clone(&executor), served, start).context("finding this program")?;
     let ended = supervisor.run(
         &mut signals,
@@ -68,10 +79,13 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         || {
             let again = read().map_err(anyhow::Error::from).and_then(|settings| {
                 let certificate = tls::certificate(&layout, &settings, &host_name())?;
-                Ok((data(&settings, &certificate)?, settings))
+                Ok((data(&settings, &certificate)?, settings, certificate))
             });
             match again {
-                Ok((data, new)) => {
+                Ok((data, new, certificate)) => {
+                    if certificate.made.is_some() {
+                        announce(&certificate);
+                    }
                     if new.listen != settings.listen {
                         tracing::warn!("other addresses to listen on are taken at the next start, not by SIGHUP");
                     }
@@ -167,8 +181,11 @@ pub(super) fn start_data(
     certificate: Option<&Certificate>,
 ) -> anyhow::Result<StartData> {
     let server = web::Start {
-        tls: certificate
-            .map(|certificate| web::Tls { cert_pem: certificate.chain.clone(), key_pem: certificate.key.clone() }),
+        tls: certificate.map(|certificate| web::Tls {
+            cert_pem: certificate.chain.clone(),
+            key_pem: certificate.key.clone(),
+            named: !certificate.self_signed,
+        }),
         database: if user.is_some() { PathBuf::from("/history.sqlite") } else { folder.join("history.sqlite") },
         names: settings.names.clone(),
     };
@@ -198,6 +215,7 @@ pub(super) fn log_to_stderr() {
     let _ = tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours))
         .with(noted())
+        .with(super::paced_log::Paced::default())
         .try_init();
 }
 

@@ -24,6 +24,23 @@ const MOST_WAITING: usize = 256;
 /// One answer, with the descriptor that came along.
 type Answer = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
 
+/// What a browser sent that tells the executor who asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sender<'a> {
+    /// The session's token.
+    pub token: Option<&'a Secret>,
+    /// Proofs that the browser signed in before.
+    pub known: &'a [Secret],
+    /// Whether a page asks by itself, not a person.
+    pub follows: bool,
+}
+
+impl<'a> From<Option<&'a Secret>> for Sender<'a> {
+    fn from(token: Option<&'a Secret>) -> Self {
+        Self { token, ..Self::default() }
+    }
+}
+
 /// Asks the executor. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Shared>);
@@ -74,20 +91,28 @@ impl Client {
     /// # Errors
     /// The executor's refusal, or [`RefusalKind::Failed`] when the executor is gone.
     pub async fn ask(&self, token: Option<&Secret>, reported: &Reported, command: Command) -> Result<Reply, Refusal> {
-        self.exchange(token, reported, command).await.map(|(reply, _)| reply)
+        self.ask_as(token.into(), reported, command).await
+    }
+
+    /// The same, with all that is to be said of the browser.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn ask_as(&self, from: Sender<'_>, reported: &Reported, command: Command) -> Result<Reply, Refusal> {
+        self.exchange(from, reported, command).await.map(|(reply, _)| reply)
     }
 
     /// Opens one generation of pot's log: the file and its size when it was opened.
     ///
     /// # Errors
     /// As [`Client::ask`].
-    pub async fn open_log(
+    pub async fn open_log<'a>(
         &self,
-        token: Option<&Secret>,
+        from: impl Into<Sender<'a>>,
         reported: &Reported,
         generation: u32,
     ) -> Result<(File, u64), Refusal> {
-        match self.exchange(token, reported, Command::OpenLog { generation }).await? {
+        match self.exchange(from.into(), reported, Command::OpenLog { generation }).await? {
             (Reply::LogOpened { size }, Some(descriptor)) => Ok((File::from(descriptor), size)),
             _ => Err(Refusal::new(RefusalKind::Failed, "The executor sent no open file.")),
         }
@@ -107,12 +132,20 @@ impl Client {
 
     async fn exchange(
         &self,
-        token: Option<&Secret>,
+        from: Sender<'_>,
         reported: &Reported,
         command: Command,
     ) -> Result<(Reply, Option<OwnedFd>), Refusal> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-        let request = Request { version: VERSION, id, token: token.cloned(), reported: reported.clone(), command };
+        let request = Request {
+            version: VERSION,
+            id,
+            token: from.token.cloned(),
+            known: from.known.to_vec(),
+            follows: from.follows,
+            reported: reported.clone(),
+            command,
+        };
         let frame = frame::encode(&request)
             .and_then(|bytes| frame::with_header(&bytes, MAX_REQUEST))
             .map_err(|error| Refusal::new(RefusalKind::Malformed, error.to_string()))?;

@@ -1,19 +1,20 @@
 //! The executor: knows who is asking, looks into the one table, and lets the rooms below do what is allowed.
 //!
 //! A request goes through here from top to bottom: who is it ([`Executor::identify`]) → may they
-//! ([`permissions::permission`]) → have they proved it → the room → a refusal is recorded.
+//! ([`permissions::row`]) → have they proved it → the room → a refusal is recorded.
 
 use super::evidence::{Evidence, Pace};
 use super::facts::FactsCache;
-use super::permissions::{self, Who};
-use super::protocol::{Command, Reply, Request};
+use super::permissions::{self, Row, Who};
+use super::protocol::{Command, MOST_KNOWN, Reply, Request};
 use super::server::Hints;
+use super::start::from_root;
 use super::versions::Versions;
 use crate::accounts::name::AccountName;
 use crate::accounts::password::Hasher;
-use crate::accounts::session::{Lifetimes, SessionKey, Sessions};
+use crate::accounts::session::{Lifetimes, SessionKey, Sessions, token_digest};
 use crate::accounts::store::Accounts;
-use crate::accounts::throttle::Throttle;
+use crate::accounts::throttle::{Throttle, address_key};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Reported, Role, Stage};
 use crate::layout::Layout;
@@ -24,6 +25,7 @@ use crate::process::{Tools, harmless};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use crate::settings::Settings;
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -53,8 +55,8 @@ pub struct Executor {
     pub(super) hints: Arc<Hints>,
     /// Saves of this process stand in line here before they compete for the lock on disk.
     pub(super) line: Mutex<()>,
-    /// How often the history may be exported.
-    pub(super) exports: Mutex<Pace>,
+    /// What each account still may do of what leaves traces, by account and command.
+    pub(super) paces: Mutex<HashMap<(String, &'static str), Pace>>,
 }
 
 /// Who is asking, as far as the executor knows.
@@ -63,6 +65,8 @@ pub(super) struct Asking {
     pub actor: Actor,
     pub reported: Reported,
     pub session: Option<SessionKey>,
+    /// Digests of the proofs that the browser carries of having signed in before.
+    pub known: Vec<Digest>,
     pub role: Option<Role>,
     pub fresh: bool,
     /// root at this machine's own command line.
@@ -126,43 +130,84 @@ impl Executor {
     pub fn replace_settings(&self, settings: Settings) {
         self.note_settings(&settings);
         lock(&self.sessions).set_lifetimes(lifetimes(&settings));
+        self.engine.take_settings(from_root(&settings));
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// Answers one request of the web process.
     pub fn answer(self: &Arc<Self>, request: Request) -> Answer {
-        let reported = tidy(request.reported);
-        let asking = self.identify(request.token.as_ref(), reported);
+        let asking = self.identify(&request);
         self.answer_as(&asking, request.command)
     }
 
     pub(super) fn answer_as(self: &Arc<Self>, asking: &Asking, command: Command) -> Answer {
-        let name = permissions::name(&command);
-        let changes = changes_something(&command);
+        let row = permissions::row(&command);
         let operation = self.operation_meant(asking, &command);
         let meant = self.meant(asking, &command);
-        if let Err(refusal) = Self::admit(asking, &command) {
-            self.record_refusal(asking, name, operation, meant, &refusal);
+        // Who signs in is known, and counted, once the password was right.
+        let admitted = Self::admit(asking, &row).and_then(|()| match row.who {
+            Who::AtLeast(_) => self.within_pace(asking, &asking.actor.name, &row),
+            Who::WebProcess | Who::Anyone => Ok(()),
+        });
+        if let Err(refusal) = admitted {
+            self.record_refusal(asking, row.name, operation, meant, &refusal);
             return (Err(refusal), None);
         }
         let (result, descriptor) = self.dispatch(asking, command);
-        if let Err(refusal) = &result
-            && changes
-        {
-            self.record_refusal(asking, name, operation, meant, refusal);
+        if let Err(refusal) = &result {
+            // Whoever lost a race tries again: nothing but the refusal is written, which is counted by itself.
+            if matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::Busy)
+                && let Some(pace) = lock(&self.paces).get_mut(&(asking.actor.name.clone(), row.name))
+            {
+                pace.give_back();
+            }
+            if row.changes {
+                self.record_refusal(asking, row.name, operation, meant, refusal);
+            }
         }
         (result.map(Box::new), descriptor)
     }
 
-    /// Who is asking: the token says it, nothing else.
-    fn identify(&self, token: Option<&Secret>, reported: Reported) -> Asking {
-        let known = token.and_then(|token| self.session_of(token));
-        match known {
-            Some((key, actor, role, fresh)) => {
-                Asking { actor, reported, session: Some(key), role: Some(role), fresh, terminal: false }
-            }
-            None => Asking { actor: nobody(), reported, session: None, role: None, fresh: false, terminal: false },
+    /// Counts what leaves traces, each account by itself; the terminal is root's.
+    pub(super) fn within_pace(&self, asking: &Asking, account: &str, row: &Row) -> Result<(), Refusal> {
+        let Some(often) = row.often.filter(|_| !asking.terminal) else { return Ok(()) };
+        let mut paces = lock(&self.paces);
+        let pace =
+            paces.entry((account.to_owned(), row.name)).or_insert_with(|| Pace::new((often.at_once, often.each)));
+        if pace.take(Instant::now()) {
+            return Ok(());
         }
+        let words =
+            format!("This account did this {} times within a short time. Try again in a minute.", often.at_once);
+        Err(Refusal::new(RefusalKind::Throttled, words))
+    }
+
+    /// Who is asking: the token says it, nothing else. A person who does something keeps the session.
+    fn identify(&self, request: &Request) -> Asking {
+        let reported = tidy(request.reported.clone());
+        let known = request.known.iter().take(MOST_KNOWN).filter_map(|token| token_digest(&token.0)).collect();
+        let nobody =
+            Asking { actor: nobody(), reported, session: None, known, role: None, fresh: false, terminal: false };
+        let Some((key, actor, role, fresh)) = request.token.as_ref().and_then(|token| self.session_of(token)) else {
+            return nobody;
+        };
+        if !request.follows {
+            lock(&self.sessions).note_use(&key, Instant::now());
+        }
+        Asking { actor, session: Some(key), role: Some(role), fresh, ..nobody }
+    }
+
+    /// Whose turn a request takes while it waits, and the role it comes with. It is judged anew when it is answered.
+    pub(super) fn who_waits(&self, request: &Request) -> (String, Option<Role>) {
+        if let Some((_, actor, role, _)) = request.token.as_ref().and_then(|token| self.session_of(token)) {
+            return (format!("account {}", actor.name), Some(role));
+        }
+        let asker = match &request.command {
+            Command::Greeting {} | Command::JournalAfter { .. } | Command::Ready {} => "web process".to_owned(),
+            Command::SignIn { name, .. } if self.is_known_browser(name, &request.known) => format!("browser of {name}"),
+            _ => format!("address {}", address_key(request.reported.address.as_deref())),
+        };
+        (asker, None)
     }
 
     fn session_of(&self, token: &Secret) -> Option<(SessionKey, Actor, Role, bool)> {
@@ -198,13 +243,12 @@ impl Executor {
     }
 
     /// The one look into the table.
-    fn admit(asking: &Asking, command: &Command) -> Result<(), Refusal> {
-        let permission = permissions::permission(command);
-        match permission.who {
+    fn admit(asking: &Asking, row: &Row) -> Result<(), Refusal> {
+        match row.who {
             Who::WebProcess | Who::Anyone => Ok(()),
             Who::AtLeast(needed) => {
                 admit_role(asking, needed)?;
-                Self::admit_proof(asking, permission.proof)
+                Self::admit_proof(asking, row.proof)
             }
         }
     }
@@ -392,6 +436,7 @@ impl Executor {
             actor: nobody(),
             reported: Reported::default(),
             session: None,
+            known: Vec::new(),
             role: None,
             fresh: false,
             terminal: false,
@@ -434,51 +479,6 @@ fn asked_for(values: &[Change]) -> String {
         words.push(format!("and {} more", values.len() - SHOWN));
     }
     words.join(", ")
-}
-
-/// Whether a refusal of this command is worth a record even when the table allowed it: it would have changed
-/// something.
-fn changes_something(command: &Command) -> bool {
-    use Command as C;
-    match command {
-        C::SetUp { .. }
-        | C::AddAccount { .. }
-        | C::SetRole { .. }
-        | C::SetDisabled { .. }
-        | C::ChangePassword { .. }
-        | C::SignIn { .. }
-        | C::Prove { .. }
-        | C::Save { .. }
-        | C::Run { .. }
-        | C::Abort { .. }
-        | C::Keep { .. }
-        | C::PutBack { .. }
-        | C::SetAside { .. }
-        | C::Feedback { .. }
-        | C::Checkpoint {}
-        | C::RecordExport { .. } => true,
-        // A page asks by itself whether it may offer to keep.
-        C::KeepNonce { .. }
-        | C::Greeting {}
-        | C::JournalAfter { .. }
-        | C::Ready {}
-        | C::SignOut {}
-        | C::Session {}
-        | C::Accounts {}
-        | C::Configuration {}
-        | C::Facts { .. }
-        | C::Backups { .. }
-        | C::Backup { .. }
-        | C::File { .. }
-        | C::LogFiles {}
-        | C::OpenLog { .. }
-        | C::Review { .. }
-        | C::Plan { .. }
-        | C::Runs { .. }
-        | C::RunState { .. }
-        | C::RunEvents { .. }
-        | C::VerifyJournal {} => false,
-    }
 }
 
 /// What is reported is kept short and printable: it goes into the journal and from there into terminals.

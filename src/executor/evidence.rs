@@ -7,7 +7,7 @@ use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
 use crate::operations::recorder::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,16 +64,62 @@ impl Pace {
     }
 }
 
+impl Pace {
+    /// What was taken came to nothing.
+    pub(super) fn give_back(&mut self) {
+        self.left = self.left.saturating_add(1).min(self.most);
+    }
+}
+
 struct Floods {
     kinds: HashMap<(String, String, String), Window>,
     in_all: Pace,
-    unwritten: u64,
+    unwritten: Unwritten,
     unwritten_since: Option<Instant>,
+}
+
+/// Refusals that were counted and not written one by one, and where they came from.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Unwritten {
+    count: u64,
+    addresses: BTreeSet<String>,
+    more_addresses: bool,
+}
+
+impl Unwritten {
+    /// Addresses that are named.
+    const NAMED: usize = 8;
+
+    fn add(&mut self, address: &str) {
+        self.count += 1;
+        if address.is_empty() || self.addresses.contains(address) {
+            return;
+        }
+        if self.addresses.len() < Self::NAMED {
+            self.addresses.insert(address.to_owned());
+        } else {
+            self.more_addresses = true;
+        }
+    }
+
+    fn message(&self) -> String {
+        let mut from: Vec<&str> = self.addresses.iter().map(String::as_str).collect();
+        if self.more_addresses {
+            from.push("other addresses");
+        }
+        let from = if from.is_empty() { String::new() } else { format!(", from {}", from.join(", ")) };
+        format!("{} more refusals within a minute{from}.", self.count)
+    }
 }
 
 impl Default for Floods {
     fn default() -> Self {
-        Self { kinds: HashMap::new(), in_all: Pace::new(WRITTEN_IN_ALL), unwritten: 0, unwritten_since: None }
+        Self {
+            kinds: HashMap::new(),
+            in_all: Pace::new(WRITTEN_IN_ALL),
+            unwritten: Unwritten::default(),
+            unwritten_since: None,
+        }
     }
 }
 
@@ -89,6 +135,7 @@ impl Floods {
         if !self.kinds.contains_key(&kind) && self.kinds.len() >= MOST_KINDS {
             self.kinds.retain(|_, window| now < window.last + FORGET);
         }
+        let address = kind.2.clone();
         let room = self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS;
         let written = room && {
             let window = self.kinds.entry(kind).or_insert(Window { since: now, last: now, count: 0 });
@@ -106,20 +153,20 @@ impl Floods {
         };
         let written = written && self.in_all.take(now);
         if !written {
-            self.unwritten += 1;
+            self.unwritten.add(&address);
             self.unwritten_since.get_or_insert(now);
         }
         written
     }
 
     /// How many were counted, once a minute has passed since the first of them.
-    fn take_count(&mut self, now: Instant, at_once: bool) -> Option<u64> {
+    fn take_count(&mut self, now: Instant, at_once: bool) -> Option<Unwritten> {
         let since = self.unwritten_since?;
         if now < since + WINDOW && !at_once {
             return None;
         }
         self.unwritten_since = None;
-        Some(std::mem::take(&mut self.unwritten)).filter(|count| *count > 0)
+        Some(std::mem::take(&mut self.unwritten)).filter(|unwritten| unwritten.count > 0)
     }
 }
 
@@ -169,7 +216,7 @@ impl Evidence {
             (floods.admit(kind, now), floods.take_count(now, false))
         };
         if let Some(count) = counted {
-            self.write_count(count);
+            self.write_count(&count);
         }
         if write && let Err(refusal) = self.append(entry) {
             tracing::error!("a refusal could not be recorded: {refusal}");
@@ -180,12 +227,12 @@ impl Evidence {
     pub(super) fn write_counted(&self, at_once: bool) {
         let counted = self.floods.lock().unwrap_or_else(PoisonError::into_inner).take_count(Instant::now(), at_once);
         if let Some(count) = counted {
-            self.write_count(count);
+            self.write_count(&count);
         }
     }
 
-    fn write_count(&self, count: u64) {
-        let entry = own(Action::Refusal, "flood", Outcome::Refused, format!("{count} more refusals within a minute."));
+    fn write_count(&self, unwritten: &Unwritten) {
+        let entry = own(Action::Refusal, "flood", Outcome::Refused, unwritten.message());
         if let Err(refusal) = self.append(entry) {
             tracing::error!("a count of refusals could not be recorded: {refusal}");
         }
@@ -366,12 +413,28 @@ mod tests {
             for _ in 0..100 {
                 let now = start + Duration::from_secs(u64::from(second));
                 written += u32::from(floods.admit(kind(0), now));
-                counted += floods.take_count(now, false).unwrap_or(0);
+                counted += floods.take_count(now, false).map_or(0, |unwritten| unwritten.count);
             }
         }
         assert_eq!(written, WRITTEN_EACH);
-        counted += floods.take_count(start + Duration::from_mins(10), true).unwrap_or(0);
+        counted += floods.take_count(start + Duration::from_mins(10), true).map_or(0, |unwritten| unwritten.count);
         assert_eq!(counted + u64::from(written), 60_000);
+    }
+
+    #[test]
+    fn a_counted_flood_names_where_it_came_from() {
+        let (mut floods, now) = (Floods::default(), Instant::now());
+        for n in 0..100 {
+            let kind = ("sign-in".to_owned(), "nobody".to_owned(), format!("10.0.0.{}", n % 2));
+            floods.admit(kind, now);
+        }
+        let counted = floods.take_count(now, true).unwrap();
+        assert_eq!(counted.message(), "80 more refusals within a minute, from 10.0.0.0, 10.0.0.1.");
+        for n in 0..100_000 {
+            floods.admit(("sign-in".to_owned(), "nobody".to_owned(), format!("a{n}")), now);
+        }
+        let counted = floods.take_count(now, true).unwrap();
+        assert!(counted.message().ends_with(", other addresses.") && counted.message().len() < 200);
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Local {
             actor: command_line_actor(),
             reported: Reported::default(),
             session: None,
+            known: Vec::new(),
             role: Some(Role::Admin),
             fresh: true,
             terminal: true,

@@ -18,6 +18,7 @@ pub(crate) mod logs;
 pub mod permissions;
 pub mod processes;
 pub mod protocol;
+mod queues;
 mod running;
 mod server;
 mod signing;

@@ -1,4 +1,5 @@
-//! The one table: which role and which proof each command takes.
+//! The one table: what each command is called, which role and which proof it takes, where it waits for a thread, and how
+//! often one account may.
 //!
 //! The executor looks here before it does anything else with a command. The match has no catch-all arm, so a new
 //! command does not compile until it is in the table.
@@ -6,6 +7,7 @@
 use super::protocol::Command;
 use crate::journal::record::Role;
 use crate::operations::plan::{Leftover, Operation, ProofNeeded};
+use std::time::Duration;
 
 /// Who may give a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +20,17 @@ pub enum Who {
     AtLeast(Role),
 }
 
-/// One row of the table.
+impl Who {
+    /// Whether someone with this role (none: nobody is signed in) may.
+    pub fn admits(self, role: Option<Role>) -> bool {
+        match self {
+            Self::WebProcess | Self::Anyone => true,
+            Self::AtLeast(needed) => role >= Some(needed),
+        }
+    }
+}
+
+/// What carrying out an operation takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permission {
     /// Who may.
@@ -27,51 +39,128 @@ pub struct Permission {
     pub proof: ProofNeeded,
 }
 
+/// Where a command waits for a thread: by what answering it costs, so that nothing cheap waits for something dear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Answered from memory.
+    Memory,
+    /// Reads files of the host or of the console.
+    Disk,
+    /// Computes a password's hash.
+    Password,
+    /// Looks at the host with its tools, or computes what would be: seconds.
+    Draft,
+    /// Reads the whole history, or waits for the mailer: up to minutes.
+    Long,
+    /// May wait for another change.
+    Change,
+    /// What ends a danger: accounts, Keep, put back. Only who has the right to it gets in.
+    Urgent,
+}
+
+/// How often one account may have something done that leaves a trace on the disk or sends something: so many at once,
+/// and then one each so often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Often {
+    /// How many at once.
+    pub at_once: u32,
+    /// The time in which one more is earned.
+    pub each: Duration,
+}
+
+const fn often(at_once: u32, seconds: u64) -> Option<Often> {
+    Some(Often { at_once, each: Duration::from_secs(seconds) })
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The command's name as on the wire: for refusals in the journal.
+    pub name: &'static str,
+    /// Who may.
+    pub who: Who,
+    /// What they have to prove besides.
+    pub proof: ProofNeeded,
+    /// Where it waits.
+    pub queue: Queue,
+    /// Whether it would change something: then a refusal is worth a record even when the table allowed it.
+    pub changes: bool,
+    /// How often one account may; none: it leaves no trace, or cannot be repeated at will.
+    pub often: Option<Often>,
+}
+
+/// Signing in. How often is counted once the password was right: nobody else's tries use it up.
+pub const SIGN_IN: Row = Row {
+    name: "sign-in",
+    who: Who::Anyone,
+    proof: ProofNeeded::None,
+    queue: Queue::Password,
+    changes: true,
+    often: often(30, 20),
+};
+
 /// The row of a command.
-pub fn permission(command: &Command) -> Permission {
+pub fn row(command: &Command) -> Row {
     use Command as C;
-    use ProofNeeded::{Fresh, None};
+    use ProofNeeded::{Fresh, None as NoProof};
+    use Queue::{Change, Disk, Draft, Long, Memory, Password, Urgent};
     use Role::{Admin, Operator, Viewer};
-    let row = |who, proof| Permission { who, proof };
+    use Who::{Anyone, AtLeast, WebProcess};
+    let reads = |name, who, queue| Row { name, who, proof: NoProof, queue, changes: false, often: None };
+    let changes = |name, who, proof, queue, often| Row { name, who, proof, queue, changes: true, often };
     match command {
-        C::Greeting {} | C::JournalAfter { .. } | C::Ready {} => row(Who::WebProcess, None),
+        C::Greeting {} => reads("greeting", WebProcess, Memory),
+        C::JournalAfter { .. } => reads("journal-after", WebProcess, Disk),
+        C::Ready {} => reads("ready", WebProcess, Memory),
 
-        C::SignIn { .. } | C::SetUp { .. } => row(Who::Anyone, None),
-        C::SignOut {} | C::Session {} => row(Who::AtLeast(Viewer), None),
+        C::SignIn { .. } => SIGN_IN,
+        C::SetUp { .. } => changes("set-up", Anyone, NoProof, Password, None),
+        C::SignOut {} => reads("sign-out", AtLeast(Viewer), Memory),
+        C::Session {} => reads("session", AtLeast(Viewer), Memory),
         // The password that it carries is the proof.
-        C::Prove { .. } | C::ChangePassword { .. } => row(Who::AtLeast(Viewer), None),
+        C::Prove { .. } => changes("prove", AtLeast(Viewer), NoProof, Password, often(30, 20)),
+        C::ChangePassword { .. } => changes("change-password", AtLeast(Viewer), NoProof, Password, often(10, 60)),
 
-        C::Accounts {} => row(Who::AtLeast(Admin), None),
-        C::AddAccount { .. } | C::SetRole { .. } | C::SetDisabled { .. } => row(Who::AtLeast(Admin), Fresh),
+        C::Accounts {} => reads("accounts", AtLeast(Admin), Memory),
+        C::AddAccount { .. } => changes("add-account", AtLeast(Admin), Fresh, Password, often(200, 5)),
+        C::SetRole { .. } => changes("set-role", AtLeast(Admin), Fresh, Urgent, often(200, 5)),
+        C::SetDisabled { .. } => changes("set-disabled", AtLeast(Admin), Fresh, Urgent, often(200, 5)),
 
-        C::Configuration {}
-        | C::Facts { .. }
-        | C::Backups { .. }
-        | C::Backup { .. }
-        | C::File { .. }
-        | C::LogFiles {}
-        | C::OpenLog { .. }
+        C::Configuration {} => reads("configuration", AtLeast(Viewer), Disk),
+        C::Facts { .. } => reads("facts", AtLeast(Viewer), Memory),
+        C::Backups { .. } => reads("backups", AtLeast(Viewer), Disk),
+        C::Backup { .. } => reads("backup", AtLeast(Viewer), Disk),
+        C::File { .. } => reads("file", AtLeast(Viewer), Disk),
+        C::LogFiles {} => reads("log-files", AtLeast(Viewer), Disk),
+        C::OpenLog { .. } => reads("open-log", AtLeast(Viewer), Disk),
         // A review computes and writes nothing.
-        | C::Review { .. } => row(Who::AtLeast(Viewer), None),
+        C::Review { .. } => reads("review", AtLeast(Viewer), Draft),
 
-        C::Save { accept_errors: false, .. } => row(Who::AtLeast(Operator), None),
-        C::Save { accept_errors: true, .. } => row(Who::AtLeast(Admin), None),
+        C::Save { accept_errors: false, .. } => changes("save", AtLeast(Operator), NoProof, Change, often(400, 5)),
+        C::Save { accept_errors: true, .. } => changes("save", AtLeast(Admin), NoProof, Change, often(400, 5)),
 
         // A plan shows what would happen and changes nothing; carrying it out is asked for by `Run`.
-        C::Plan { .. } => row(Who::AtLeast(Viewer), None),
+        C::Plan { .. } => reads("plan", AtLeast(Viewer), Draft),
         // The plan's operation decides further: see `operation`.
-        C::Run { .. } => row(Who::AtLeast(Operator), None),
-        C::Runs { .. } | C::RunState { .. } | C::RunEvents { .. } => row(Who::AtLeast(Viewer), None),
-        C::Abort { .. } | C::KeepNonce { .. } | C::Keep { .. } | C::PutBack { .. } | C::SetAside { .. } => {
-            row(Who::AtLeast(Operator), None)
-        }
+        C::Run { .. } => changes("run", AtLeast(Operator), NoProof, Change, often(400, 5)),
+        C::Runs { .. } => reads("runs", AtLeast(Viewer), Disk),
+        C::RunState { .. } => reads("run-state", AtLeast(Viewer), Disk),
+        C::RunEvents { .. } => reads("run-events", AtLeast(Viewer), Disk),
+        C::Abort { .. } => changes("abort", AtLeast(Operator), NoProof, Urgent, None),
+        // A page asks by itself whether it may offer to keep.
+        C::KeepNonce { .. } => reads("keep-nonce", AtLeast(Operator), Urgent),
+        C::Keep { .. } => changes("keep", AtLeast(Operator), NoProof, Urgent, None),
+        C::PutBack { .. } => changes("put-back", AtLeast(Operator), NoProof, Urgent, None),
+        C::SetAside { .. } => changes("set-aside", AtLeast(Operator), NoProof, Change, often(60, 10)),
 
-        // It can send mail from the host.
-        C::Feedback { .. } => row(Who::AtLeast(Operator), None),
+        C::Feedback { send: false, .. } => changes("feedback", AtLeast(Viewer), NoProof, Long, often(10, 600)),
+        // It sends mail from the host.
+        C::Feedback { send: true, .. } => changes("feedback", AtLeast(Operator), NoProof, Long, often(10, 600)),
 
-        C::VerifyJournal {} | C::RecordExport { .. } => row(Who::AtLeast(Viewer), None),
+        C::VerifyJournal {} => reads("verify-journal", AtLeast(Viewer), Long),
         // It signs with the host's key.
-        C::Checkpoint {} => row(Who::AtLeast(Operator), None),
+        C::Checkpoint {} => changes("checkpoint", AtLeast(Operator), NoProof, Long, often(10, 60)),
+        C::RecordExport { .. } => changes("record-export", AtLeast(Viewer), NoProof, Disk, often(30, 10)),
     }
 }
 
@@ -88,48 +177,5 @@ pub fn operation(operation: &Operation, shell: bool) -> Permission {
         Operation::CleanUp { items } if items.contains(&Leftover::FsRoot) => row(Role::Admin, destructive),
         Operation::CleanUp { .. } => row(Role::Operator, ProofNeeded::Fresh),
         Operation::Restore { .. } => row(Role::Operator, ProofNeeded::Fresh),
-    }
-}
-
-/// The command's name as on the wire: for refusals in the journal.
-pub fn name(command: &Command) -> &'static str {
-    use Command as C;
-    match command {
-        C::Greeting {} => "greeting",
-        C::JournalAfter { .. } => "journal-after",
-        C::Ready {} => "ready",
-        C::SignIn { .. } => "sign-in",
-        C::SetUp { .. } => "set-up",
-        C::SignOut {} => "sign-out",
-        C::Session {} => "session",
-        C::Prove { .. } => "prove",
-        C::Accounts {} => "accounts",
-        C::AddAccount { .. } => "add-account",
-        C::SetRole { .. } => "set-role",
-        C::SetDisabled { .. } => "set-disabled",
-        C::ChangePassword { .. } => "change-password",
-        C::Configuration {} => "configuration",
-        C::Facts { .. } => "facts",
-        C::Backups { .. } => "backups",
-        C::Backup { .. } => "backup",
-        C::File { .. } => "file",
-        C::LogFiles {} => "log-files",
-        C::OpenLog { .. } => "open-log",
-        C::Review { .. } => "review",
-        C::Save { .. } => "save",
-        C::Plan { .. } => "plan",
-        C::Run { .. } => "run",
-        C::Runs { .. } => "runs",
-        C::RunState { .. } => "run-state",
-        C::RunEvents { .. } => "run-events",
-        C::Abort { .. } => "abort",
-        C::KeepNonce { .. } => "keep-nonce",
-        C::Keep { .. } => "keep",
-        C::PutBack { .. } => "put-back",
-        C::SetAside { .. } => "set-aside",
-        C::Feedback { .. } => "feedback",
-        C::VerifyJournal {} => "verify-journal",
-        C::Checkpoint {} => "checkpoint",
-        C::RecordExport { .. } => "record-export",
     }
 }

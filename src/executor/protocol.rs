@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub const VERSION: u16 = 1;
 /// Longest request in bytes: a pot.conf of 1 MiB as edits, with room.
 pub const MAX_REQUEST: usize = 4 << 20;
+/// Most proofs that one browser carries: it may be several people's.
+pub const MOST_KNOWN: usize = 4;
 /// Longest reply in bytes.
 pub const MAX_REPLY: usize = 16 << 20;
 
@@ -35,6 +37,14 @@ pub struct Request {
     pub id: u64,
     /// The browser's session token (base64url of 32 bytes), when it sent one.
     pub token: Option<Secret>,
+    /// Proofs that the browser signed in before (each base64url of 32 bytes), when it sent any; for `SignIn` alone, at
+    /// most [`MOST_KNOWN`].
+    #[serde(default)]
+    pub known: Vec<Secret>,
+    /// Whether a page asks by itself, because it follows something (events, a reload every few seconds): only what a
+    /// person does (opening a page, sending a form) counts as a use of the session.
+    #[serde(default)]
+    pub follows: bool,
     /// What the browser's side says about itself.
     pub reported: Reported,
     /// What is asked.
@@ -263,7 +273,7 @@ pub enum Command {
         name: Option<String>,
         /// Reply address, if they gave one.
         reply_to: Option<String>,
-        /// Whether to hand it to the mailer.
+        /// Whether to hand it to the mailer: for operators.
         send: bool,
     },
 
@@ -344,6 +354,9 @@ pub enum Reply {
     SignedIn {
         /// The session's token, for the cookie.
         token: Secret,
+        /// A proof that this browser signed in, for a cookie that outlives the session; none when it carries one.
+        #[serde(default)]
+        known: Option<Secret>,
         /// Who.
         session: SessionView,
     },

@@ -1,36 +1,29 @@
 //! The root side of the socket: reads requests, lets the executor answer them, writes the answers.
 //!
-//! Whatever the web process does here costs it its connection at most. Requests are taken from a short queue by a
-//! few threads, so that reads run side by side; what computes a password hash, and what may wait for another change or
-//! for a slow tool, stand in lines of their own and do not hold up the pages of those who only read. Answers wait in a bounded queue: a web
-//! process that does not read is dropped, and nothing that runs ever waits for it. No descriptor is accepted: plain
-//! read(2) on the socket closes any that were sent.
+//! Whatever the web process does here costs it its connection at most. Requests wait in queues by what answering them
+//! costs, with a turn for every asker ([`super::queues`]); beyond their share they are told to come back. Answers wait in a
+//! bounded queue: a web process that does not read is dropped, and nothing that runs ever waits for it. No descriptor is
+//! accepted: plain read(2) on the socket closes any that were sent.
 
 use super::core::{Answer, Executor};
 use super::frame::{self, FrameError};
-use super::permissions;
-use super::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Request, VERSION};
+use super::permissions::{self, Queue};
+use super::protocol::{Hint, MAX_REPLY, MAX_REQUEST, Message, Request, VERSION};
+use super::queues::Line;
 use crate::platform;
 use crate::refusal::{Refusal, RefusalKind};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Threads that answer requests without a password.
-const THREADS: usize = 4;
-/// Requests that wait for a thread; the socket's own buffer holds what comes after them.
-const MOST_WAITING: usize = 8;
-/// Sign-ins that wait for the one thread that hashes, and changes that wait for theirs; beyond it they are told to come
-/// back.
-const MOST_PATIENT: usize = 16;
-/// Threads for what may wait for another change or for a slow tool.
-const CHANGE_THREADS: usize = 2;
-/// Bytes of requests that may be in memory at once, beyond which the socket is not read.
+/// Bytes of requests that may wait at once; beyond it they are refused.
 const MOST_REQUEST_BYTES: usize = 4 * MAX_REQUEST;
+/// Smaller ones do not count: the queues bound how many there are.
+const SMALL_REQUEST: usize = 4 << 10;
 /// Bytes of answers that wait to be read, beyond which the web process is dropped.
 const MOST_REPLY_BYTES: usize = 4 * MAX_REPLY;
 /// What an answer takes beside its bytes: many short ones are no way around the limit.
@@ -62,18 +55,24 @@ impl Executor {
         let end = std::thread::scope(|scope| {
             let writer = Arc::clone(&outbox);
             spawn(scope, "reply", move || writer.write_all())?;
-            // Threads that answer are started for the first message that is one: a web process that only sends rubbish
-            // does not cost more than it.
-            let mut lanes = None;
-            let end = self.read_requests(&socket, &outbox, |work| {
-                let lanes = match &mut lanes {
-                    Some(lanes) => lanes,
-                    None => lanes.insert(self.start_lanes(scope, &outbox).map_err(|_| None)?),
-                };
-                lanes.send(work)
+            let mut lines = Lines::default();
+            let end = self.read_requests(&socket, &outbox, |queue, asker, work| {
+                // Threads are started for the first message that needs them: a web process that only sends rubbish does
+                // not cost more than it.
+                let (line, new) = lines.of(queue);
+                for _ in 0..if new { queue.served().threads } else { 0 } {
+                    let (line, outbox) = (Arc::clone(&line), Arc::clone(&outbox));
+                    spawn(scope, queue.served().name, move || {
+                        while let Some((asker, work)) = line.take() {
+                            self.answer_into(work, &outbox);
+                            line.done(asker);
+                        }
+                    })?;
+                }
+                Ok(line.push(asker, work))
             });
             outbox.close();
-            drop(lanes);
+            lines.close();
             Ok::<End, io::Error>(end)
         });
         outbox.close();
@@ -81,40 +80,11 @@ impl Executor {
         end
     }
 
-    fn start_lanes<'scope>(
-        self: &'scope Arc<Self>,
-        scope: &'scope std::thread::Scope<'scope, '_>,
-        outbox: &Arc<Outbox>,
-    ) -> io::Result<Lanes> {
-        let (quick, quick_queue) = mpsc::sync_channel::<Work>(MOST_WAITING);
-        let (passwords, password_queue) = mpsc::sync_channel::<Work>(MOST_PATIENT);
-        let (changes, change_queue) = mpsc::sync_channel::<Work>(MOST_PATIENT);
-        let lanes = [
-            ("answer", quick_queue, THREADS),
-            ("password", password_queue, 1),
-            ("change", change_queue, CHANGE_THREADS),
-        ];
-        for (name, queue, threads) in lanes {
-            let queue = Arc::new(Mutex::new(queue));
-            for _ in 0..threads {
-                let (queue, outbox) = (Arc::clone(&queue), Arc::clone(outbox));
-                spawn(scope, name, move || {
-                    loop {
-                        let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok(work) = work else { break };
-                        self.answer_into(work, &outbox);
-                    }
-                })?;
-            }
-        }
-        Ok(Lanes { quick, passwords, changes })
-    }
-
     fn read_requests(
         &self,
         socket: &UnixStream,
         outbox: &Arc<Outbox>,
-        mut send: impl FnMut(Work) -> Result<(), Option<(u64, Refusal)>>,
+        mut send: impl FnMut(Queue, &str, Work) -> io::Result<Result<(), Work>>,
     ) -> End {
         let held = Arc::new(Held::default());
         let mut reader = socket;
@@ -133,10 +103,22 @@ impl Executor {
                 }
                 Err(error) => return self.dropped(&error),
             };
-            match send(Work { request, _held: held.take(size) }) {
-                Ok(()) => {}
-                Err(Some((id, refusal))) => outbox.push(id, (Err(refusal), None)),
-                Err(None) => return End::Closed,
+            let id = request.id;
+            let (asker, role) = self.who_waits(&request);
+            let row = permissions::row(&request.command);
+            // What the table is going to refuse does not take the room of those who have the right.
+            let queue = if row.who.admits(role) { row.queue } else { Queue::Memory };
+            let room = held.take(&asker, size);
+            let sent = room.map_or(Ok(Err(())), |held| {
+                send(queue, &asker, Work { request, _held: held }).map(|sent| sent.map_err(drop))
+            });
+            match sent {
+                Ok(Ok(())) => {}
+                Ok(Err(())) => outbox.push(id, (Err(too_much(queue)), None)),
+                Err(error) => {
+                    tracing::error!("no thread could be started to answer: {error}");
+                    return End::Closed;
+                }
             }
             if outbox.is_closed() {
                 return End::Closed;
@@ -152,7 +134,7 @@ impl Executor {
 
     fn answer_into(self: &Arc<Self>, work: Work, outbox: &Outbox) {
         let id = work.request.id;
-        let command = permissions::name(&work.request.command);
+        let command = permissions::row(&work.request.command).name;
         // No input should make it panic; should one do so all the same, one answer is lost, not the executor.
         let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(work.request)))
             .unwrap_or_else(|_| {
@@ -171,59 +153,32 @@ fn spawn<'scope>(
     std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, body).map(|_| ())
 }
 
-/// Whether answering takes a password hash.
-fn takes_a_password(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::SignIn { .. }
-            | Command::SetUp { .. }
-            | Command::Prove { .. }
-            | Command::AddAccount { .. }
-            | Command::ChangePassword { .. }
-            | Command::Run { password: Some(_), .. }
-    )
+/// The words for who asks for more than their share.
+fn too_much(queue: Queue) -> Refusal {
+    let words = match queue {
+        Queue::Password => "Too many passwords wait to be checked. Try again in a few seconds.",
+        Queue::Draft => "A plan or a review of yours is being made. Try again when it is there.",
+        Queue::Long => "What you asked for last is still being done. Try again when it has ended.",
+        Queue::Change => "Too many changes of yours wait already. Try again in a few seconds.",
+        Queue::Memory | Queue::Disk | Queue::Urgent => "You ask for too much at once. Try again in a few seconds.",
+    };
+    Refusal::new(RefusalKind::Busy, words)
 }
 
-/// Whether answering may wait for another change, a tool of the host, or a long file.
-fn may_take_long(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Save { .. }
-            | Command::Plan { .. }
-            | Command::Run { password: None, .. }
-            | Command::SetRole { .. }
-            | Command::SetDisabled { .. }
-            | Command::SetAside { .. }
-            | Command::Feedback { .. }
-            | Command::VerifyJournal {}
-            | Command::Checkpoint {}
-    )
-}
+/// The queues of one connection, each made when something is to wait in it.
+#[derive(Default)]
+struct Lines([Option<Arc<Line<Work>>>; Queue::ALL.len()]);
 
-/// The lines in which requests wait for a thread.
-struct Lanes {
-    quick: mpsc::SyncSender<Work>,
-    passwords: mpsc::SyncSender<Work>,
-    changes: mpsc::SyncSender<Work>,
-}
+impl Lines {
+    /// The queue, and whether it is new and needs its threads.
+    fn of(&mut self, queue: Queue) -> (Arc<Line<Work>>, bool) {
+        let place = &mut self.0[queue.place()];
+        let new = place.is_none();
+        (Arc::clone(place.get_or_insert_with(|| Arc::new(Line::new(queue.served())))), new)
+    }
 
-impl Lanes {
-    /// Waits for room among the quick ones. The others do not wait for room: the request's number comes back then with
-    /// the refusal; none when nobody answers any more.
-    fn send(&self, work: Work) -> Result<(), Option<(u64, Refusal)>> {
-        let command = &work.request.command;
-        let (lane, kind, words) = if takes_a_password(command) {
-            let words = "Too many passwords are being checked at once. Try again in a few seconds.";
-            (&self.passwords, RefusalKind::Throttled, words)
-        } else if may_take_long(command) {
-            (&self.changes, RefusalKind::Busy, "Too many changes wait already. Try again in a few seconds.")
-        } else {
-            return self.quick.send(work).map_err(|_| None);
-        };
-        lane.try_send(work).map_err(|error| match error {
-            mpsc::TrySendError::Full(work) => Some((work.request.id, Refusal::new(kind, words))),
-            mpsc::TrySendError::Disconnected(_) => None,
-        })
+    fn close(&self) {
+        self.0.iter().flatten().for_each(|line| line.close());
     }
 }
 
@@ -232,33 +187,45 @@ struct Work {
     _held: HeldBytes,
 }
 
-/// Counts the bytes of requests that are in memory; taking waits while there are too many.
+/// Counts the bytes of large requests that are in memory, in all and by asker.
 #[derive(Default)]
-struct Held {
-    bytes: Mutex<usize>,
-    freed: Condvar,
-}
+struct Held(Mutex<HashMap<String, usize>>);
 
 struct HeldBytes {
     of: Arc<Held>,
+    asker: String,
     size: usize,
 }
 
 impl Held {
-    fn take(self: &Arc<Self>, size: usize) -> HeldBytes {
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        while *bytes > 0 && *bytes + size > MOST_REQUEST_BYTES {
-            bytes = self.freed.wait(bytes).unwrap_or_else(PoisonError::into_inner);
+    /// Room for a request of that size; none when too much waits. One asker has room for one of the largest, or for
+    /// several that are no larger together.
+    fn take(self: &Arc<Self>, asker: &str, size: usize) -> Option<HeldBytes> {
+        let size = if size <= SMALL_REQUEST { 0 } else { size };
+        if size > 0 {
+            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let (all, own) = (held.values().sum::<usize>(), held.get(asker).copied().unwrap_or(0));
+            if all + size > MOST_REQUEST_BYTES || own + size > MAX_REQUEST {
+                return None;
+            }
+            held.insert(asker.to_owned(), own + size);
         }
-        *bytes += size;
-        HeldBytes { of: Arc::clone(self), size }
+        Some(HeldBytes { of: Arc::clone(self), asker: asker.to_owned(), size })
     }
 }
 
 impl Drop for HeldBytes {
     fn drop(&mut self) {
-        *self.of.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= self.size;
-        self.of.freed.notify_all();
+        if self.size == 0 {
+            return;
+        }
+        let mut held = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = held.get_mut(&self.asker) {
+            *own -= self.size;
+            if *own == 0 {
+                held.remove(&self.asker);
+            }
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Signing in and out, proving, and accounts: whoever can say who someone is, is here.
 
 use super::core::{Asking, Executor, console, lock};
-use super::protocol::{AccountView, Greeting, Reply, SessionView};
+use super::permissions;
+use super::protocol::{AccountView, Greeting, MOST_KNOWN, Reply, SessionView};
 use crate::accounts::name::AccountName;
 use crate::accounts::password::{self, StoredHash};
-use crate::accounts::session::{SessionKey, random_code};
+use crate::accounts::session::{NoRandomness, SessionKey, random_code, random_token, token_digest};
 use crate::accounts::store::{Account, AccountError};
-use crate::accounts::throttle::address_key;
+use crate::accounts::throttle::{Place, Tried, address_key};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Role, Stage};
 use crate::refusal::{Refusal, RefusalKind};
@@ -70,39 +71,48 @@ impl Executor {
             Err(_) => None,
         };
         let shown = account.as_ref().map_or(UNKNOWN_NAME, |account| account.name.as_str()).to_owned();
-        let address = address_key(asking.reported.address.as_deref());
-        let known = account.as_ref().is_some_and(|account| account.addresses.contains(&address));
         // The same key for every name that no account can have: they cannot fill the memory either.
         let key = AccountName::parse(name).map_or_else(|_| String::new(), String::from);
-        self.admit_try(asking, &shown, &key, &address, known)?;
+        let tried = Tried { name: &key, exists: account.is_some() };
+        let place = place(asking, account.as_ref());
+        self.admit_try(tried, &place)?;
 
         let usable = account.as_ref().filter(|account| !account.disabled);
         if !self.hasher.matches(usable.map(|account| &account.hash), &password.0) {
-            self.note_failure(asking, &shown, &key, &address, "sign-in");
+            self.note_failure(asking, &shown, tried, &place);
             return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
         }
         let Some(account) = account else {
             return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
         };
-        lock(&self.throttle).succeeded(&key, &address);
-        self.begin_session(asking, &account, Method::Password, &address)
+        lock(&self.throttle).succeeded(&key, &place);
+        self.within_pace(asking, account.name.as_str(), &permissions::SIGN_IN)?;
+        self.begin_session(asking, &account, Method::Password)
     }
 
-    fn begin_session(
-        &self,
-        asking: &Asking,
-        account: &Account,
-        method: Method,
-        address: &str,
-    ) -> Result<Reply, Refusal> {
+    /// Whether one of these proofs is of a browser that signed in to this account before.
+    pub(super) fn is_known_browser(&self, name: &str, known: &[Secret]) -> bool {
+        let account = AccountName::parse(name).ok().and_then(|name| self.accounts.find(&name).ok()?);
+        account.is_some_and(|account| {
+            let mut digests = known.iter().take(MOST_KNOWN).filter_map(|token| token_digest(&token.0));
+            digests.any(|digest| account.browsers.contains(&digest))
+        })
+    }
+
+    fn begin_session(&self, asking: &Asking, account: &Account, method: Method) -> Result<Reply, Refusal> {
+        let no_randomness = |error: NoRandomness| Refusal::new(RefusalKind::Failed, format!("{error}."));
+        let address = address_key(asking.reported.address.as_deref());
+        let held = asking.known.iter().find(|digest| account.browsers.contains(digest)).copied();
+        let known = if held.is_some() { None } else { Some(Secret(random_token().map_err(no_randomness)?)) };
+        let browser = held.or_else(|| known.as_ref().and_then(|token| token_digest(&token.0)));
         // On a full disk one can still sign in, to look and to mend: the sign-in itself is recorded or refused below.
-        let previous = self.accounts.note_sign_in(&account.name, address).unwrap_or_else(|error| {
+        let previous = self.accounts.note_sign_in(&account.name, &address, browser).unwrap_or_else(|error| {
             tracing::warn!("when {} signed in could not be noted: {error}", account.name);
             account.last_sign_in
         });
         let (token, key) = lock(&self.sessions)
             .begin(account.name.clone(), method, previous, account.credential(), Instant::now())
-            .map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
+            .map_err(no_randomness)?;
         let token = Secret(token);
         let mut entry = asking.event(
             Action::SignIn,
@@ -122,7 +132,7 @@ impl Executor {
             return Err(refusal);
         }
         let session = self.session_view(&key, account.role)?;
-        Ok(Reply::SignedIn { token, session })
+        Ok(Reply::SignedIn { token, known, session })
     }
 
     fn session_view(&self, key: &SessionKey, role: Role) -> Result<SessionView, Refusal> {
@@ -150,7 +160,6 @@ impl Executor {
         name: &str,
         password: &Secret,
     ) -> Result<Reply, Refusal> {
-        let address = address_key(asking.reported.address.as_deref());
         let wrong = || {
             Refusal::new(
                 RefusalKind::WrongPassword,
@@ -158,11 +167,11 @@ impl Executor {
             )
             .on("code")
         };
-        self.admit_try(asking, "set-up", "set-up code", &address, false)?;
+        // No delay: 60 random bits are not guessed, and one would let any stranger keep root from setting up.
         let given = Digest::of(plain_code(&code.0).as_bytes());
         let right = lock(&self.setup_code).is_some_and(|wanted| bool::from(given.as_bytes().ct_eq(wanted.as_bytes())));
         if !right {
-            self.note_failure(asking, "set-up", "set-up code", &address, "set-up code");
+            self.record_wrong(asking, "set-up code", "set-up");
             return Err(wrong());
         }
         let account = self.new_account(name, Role::Admin, password)?;
@@ -183,7 +192,7 @@ impl Executor {
         draft.changes = vec![Change { name: "role".to_owned(), from: None, to: Some(Role::Admin.to_string()) }];
         self.recorded(draft, || self.accounts.add_first(account.clone()).map_err(Refusal::from))?;
         *lock(&self.setup_code) = None;
-        self.begin_session(asking, &account, Method::SetupCode, &address)
+        self.begin_session(asking, &account, Method::SetupCode)
     }
 
     pub(super) fn sign_out(&self, asking: &Asking) -> Result<Reply, Refusal> {
@@ -217,44 +226,53 @@ impl Executor {
         let name = AccountName::parse(&asking.actor.name)
             .map_err(|_| Refusal::new(RefusalKind::WrongPassword, "There is no password at the command line."))?;
         let account = self.accounts.find(&name)?.filter(|account| !account.disabled);
-        let address = address_key(asking.reported.address.as_deref());
-        // Who is signed in got in from somewhere: from there another's guesses do not stand in the way.
-        let known = account.as_ref().is_some_and(|account| account.addresses.contains(&address));
-        self.admit_try(asking, name.as_str(), name.as_str(), &address, known)?;
+        let tried = Tried { name: name.as_str(), exists: true };
+        // Who is signed in has the session's tries, whatever others guess.
+        let place = asking
+            .session
+            .as_ref()
+            .map_or_else(|| place(asking, account.as_ref()), |session| Place::Session(session.hex()));
+        self.admit_try(tried, &place)?;
         if self.hasher.matches(account.as_ref().map(|account| &account.hash), &password.0) {
-            lock(&self.throttle).succeeded(name.as_str(), &address);
+            lock(&self.throttle).succeeded(name.as_str(), &place);
             return Ok(());
         }
-        self.note_failure(asking, name.as_str(), name.as_str(), &address, "password");
+        self.note_failure(asking, name.as_str(), tried, &place);
         Err(Refusal::new(RefusalKind::WrongPassword, "The password is wrong.").on("password"))
     }
 
-    fn admit_try(&self, asking: &Asking, shown: &str, key: &str, address: &str, known: bool) -> Result<(), Refusal> {
-        let Err(wait) = lock(&self.throttle).admit(key, address, known, Instant::now()) else { return Ok(()) };
+    /// What is put off leaves no line of its own: the refusal is counted with the others of its minute.
+    fn admit_try(&self, tried: Tried<'_>, place: &Place) -> Result<(), Refusal> {
+        let Err(wait) = lock(&self.throttle).admit(tried, place, Instant::now()) else { return Ok(()) };
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        tracing::info!("a try for {shown} was put off for {seconds} s ({})", asking.actor.name);
-        Err(Refusal::new(
-            RefusalKind::Throttled,
-            format!(
-                "Too many tries failed. Try again in {seconds} {}.",
-                if seconds == 1 { "second" } else { "seconds" }
-            ),
-        ))
+        let (number, unit) = if seconds > 120 { (seconds.div_ceil(60), "minute") } else { (seconds, "second") };
+        let plural = if number == 1 { "" } else { "s" };
+        let words = format!("Too many tries failed. Try again in {number} {unit}{plural}.");
+        Err(Refusal::new(RefusalKind::Throttled, words))
     }
 
-    fn note_failure(&self, asking: &Asking, shown: &str, key: &str, address: &str, what: &str) {
-        let slowed = lock(&self.throttle).failed(key, address, Instant::now());
-        let message = format!("A wrong {what} was given for {shown}.");
-        let entry = asking.event(Action::SignIn, shown, Outcome::Refused, message);
-        self.evidence.refused("sign-in", entry);
+    fn note_failure(&self, asking: &Asking, shown: &str, tried: Tried<'_>, place: &Place) {
+        let slowed = lock(&self.throttle).failed(tried, place, Instant::now());
+        self.record_wrong(asking, "password", shown);
         if slowed {
-            let from = asking.reported.address.as_deref().unwrap_or("an unknown address");
-            let message = format!("Tries for {shown} or from {from} are slowed down from now on.");
+            let from = match place {
+                Place::Browser(_) => "a browser that signed in before",
+                Place::Session(_) => "a session",
+                Place::Known(_) | Place::Elsewhere(_) => {
+                    asking.reported.address.as_deref().unwrap_or("an unknown address")
+                }
+            };
+            let message = format!("Tries for {shown} from {from} are slowed down from now on.");
             let mut entry = asking.event(Action::Throttle, shown, Outcome::Done, message);
             entry.actor = console();
             // Counted like refusals: whoever invents names and addresses is slowed down anew with each.
             self.evidence.refused("throttle", entry);
         }
+    }
+
+    fn record_wrong(&self, asking: &Asking, what: &str, shown: &str) {
+        let message = format!("A wrong {what} was given for {shown}.");
+        self.evidence.refused("sign-in", asking.event(Action::SignIn, shown, Outcome::Refused, message));
     }
 
     /// Ends all sessions, because the journal was rolled back while they lasted.
@@ -300,11 +318,12 @@ impl Executor {
             hash,
             last_sign_in: None,
             addresses: Vec::new(),
+            browsers: Vec::new(),
         })
     }
 
     fn new_hash(&self, name: &str, password: &Secret, field: &str) -> Result<StoredHash, Refusal> {
-        password::acceptable(name, &password.0)
+        password::acceptable(name, &self.hostname(), &password.0)
             .and_then(|()| self.hasher.hash(&password.0))
             .map_err(|error| Refusal::new(RefusalKind::Limit, sentence(&error.to_string())).on(field))
     }
@@ -415,6 +434,17 @@ impl Executor {
         }
         self.evidence.append_outcome(outcome);
         changed
+    }
+}
+
+/// Where someone comes from who signs in.
+fn place(asking: &Asking, account: Option<&Account>) -> Place {
+    let address = address_key(asking.reported.address.as_deref());
+    let Some(account) = account else { return Place::Elsewhere(address) };
+    match asking.known.iter().find(|digest| account.browsers.contains(digest)) {
+        Some(digest) => Place::Browser(digest.hex()),
+        None if account.addresses.contains(&address) => Place::Known(address),
+        None => Place::Elsewhere(address),
     }
 }
 

@@ -1,10 +1,9 @@
 //! Starting and ending an executor: folders, journal, what an earlier one left unfinished.
 
 use super::core::{Executor, lifetimes};
-use super::evidence::{Evidence, Pace, own};
+use super::evidence::{Evidence, own};
 use super::facts::FactsCache;
 use super::permissions;
-use super::running::EXPORTS;
 use super::server::Hints;
 use super::versions::Versions;
 use crate::accounts::password::Hasher;
@@ -16,7 +15,8 @@ use crate::files::{self, FileError, Lock};
 use crate::journal::record::{Action, Entry, Method, Outcome, Record, Stage};
 use crate::journal::{Journal, JournalError, Opening};
 use crate::layout::Layout;
-use crate::operations::engine::{Engine, EngineSettings, Notify};
+use crate::operations::engine::{Engine, EngineSettings, FromRoot, Notify};
+use crate::operations::feedback::RECIPIENT;
 use crate::operations::plan::{ManagedFile, Operation, ProofNeeded};
 use crate::operations::recorder::Recorder;
 use crate::process::Tools;
@@ -68,13 +68,9 @@ impl Executor {
         let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
         let evidence = Arc::new(Evidence::new(journal, &opening, layout.private().join("keys"), Arc::clone(&hints)));
         let tools = Tools::find(layout);
-        let defaults = EngineSettings::default();
-        let settings_of_engine = EngineSettings {
-            pf_files: settings.pf_files.clone(),
-            command_time: Duration::from_secs(u64::from(settings.command_seconds)),
-            feedback_recipient: settings.feedback_recipient.clone().unwrap_or(defaults.feedback_recipient),
-            ..defaults
-        };
+        let FromRoot { feedback_recipient, pf_files, command_time } = from_root(&settings);
+        let settings_of_engine =
+            EngineSettings { feedback_recipient, pf_files, command_time, ..EngineSettings::default() };
         let settings = Arc::new(RwLock::new(Arc::new(settings)));
         let engine = Engine::open(
             layout.clone(),
@@ -97,7 +93,7 @@ impl Executor {
             versions: Versions::default(),
             hints,
             line: Mutex::new(()),
-            exports: Mutex::new(Pace::new(EXPORTS)),
+            paces: Mutex::default(),
             tools: Arc::new(RwLock::new(tools)),
             settings,
         };
@@ -229,6 +225,15 @@ impl Executor {
         } else {
             "the file holds something else now.".to_owned()
         }
+    }
+}
+
+/// What of root's settings is the engine's.
+pub(super) fn from_root(settings: &Settings) -> FromRoot {
+    FromRoot {
+        feedback_recipient: settings.feedback_recipient.clone().unwrap_or_else(|| RECIPIENT.to_owned()),
+        pf_files: settings.pf_files.clone(),
+        command_time: Duration::from_secs(u64::from(settings.command_seconds)),
     }
 }
 

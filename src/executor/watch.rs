@@ -331,6 +331,12 @@ impl Executor {
         self.evidence.append_outcome(own(Action::Settings, "settings", Outcome::Refused, message));
     }
 
+    /// Records that the console made itself a certificate, with the fingerprint that people compare.
+    pub fn note_certificate(&self, words: &str, fingerprint: &str) {
+        let message = format!("{words} Its SHA-256 fingerprint: {fingerprint}");
+        self.record_own(Action::Settings, "certificate", Outcome::Done, message);
+    }
+
     /// Drops what the settings call too old, in whole segments; the journal leaves a signed checkpoint and a record.
     fn prune_history(&self) {
         match self.evidence.prune(&retention(&self.settings().history)) {

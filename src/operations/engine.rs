@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// How long a plan serves.
@@ -35,6 +35,17 @@ const PLAN_SERVES: Duration = Duration::from_mins(10);
 const MOST_PLANS: usize = 64;
 /// How long a start waits for another change to end.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(2);
+
+/// What root's settings decide and may decide anew while the console runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FromRoot {
+    /// To whom feedback goes.
+    pub feedback_recipient: String,
+    /// pf rules files that may be named beside the one of rc.conf.
+    pub pf_files: Vec<String>,
+    /// How long an ordinary command may take.
+    pub command_time: Duration,
+}
 
 /// What the settings and the executor decide.
 #[derive(Clone)]
@@ -104,6 +115,7 @@ pub struct Engine {
     pub(super) recorder: Arc<dyn Recorder>,
     pub(super) notify: Notify,
     pub(super) settings: EngineSettings,
+    from_root: RwLock<Arc<FromRoot>>,
     pub(super) runs: Runs,
     pub(super) backups: Backups,
     plans: Mutex<BTreeMap<u64, KeptPlan>>,
@@ -165,6 +177,11 @@ impl Engine {
             runs: Runs::open(&layout)?,
             backups: Backups::of(&layout),
             host: Host::new(layout, tools, settings.pf_files.clone()),
+            from_root: RwLock::new(Arc::new(FromRoot {
+                feedback_recipient: settings.feedback_recipient.clone(),
+                pf_files: settings.pf_files.clone(),
+                command_time: settings.command_time,
+            })),
             recorder,
             notify,
             settings,
@@ -173,6 +190,18 @@ impl Engine {
             owed: Mutex::default(),
             left_alone: Mutex::default(),
         }))
+    }
+
+    /// Takes what root's settings say from now on. A plan that was made with others is not carried out: its digest
+    /// differs.
+    pub fn take_settings(&self, from_root: FromRoot) {
+        self.host.set_pf_files(from_root.pf_files.clone());
+        *self.from_root.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(from_root);
+    }
+
+    /// What root's settings say now.
+    pub(super) fn in_force(&self) -> Arc<FromRoot> {
+        Arc::clone(&self.from_root.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes a plan from facts read now, and keeps it.
@@ -247,7 +276,7 @@ impl Engine {
             warnings: draft.warnings.clone(),
             acknowledge: draft.acknowledge.clone(),
             previews: draft.previews.clone(),
-            pf_files: self.settings.pf_files.clone(),
+            pf_files: self.in_force().pf_files.clone(),
             put_back: draft.put_back.clone(),
             left_behind: draft.left_behind.clone(),
             findings: look.findings().to_vec(),
@@ -733,7 +762,7 @@ impl Engine {
 
     /// Time limits of a command.
     pub(super) fn limits(&self, long: bool) -> Limits {
-        let time = if long { self.settings.long_command_time } else { self.settings.command_time };
+        let time = if long { self.settings.long_command_time } else { self.in_force().command_time };
         Limits { time, line_bytes: 4 << 10, total_bytes: 8 << 20, ends_with_us: false }
     }
 }

@@ -9,11 +9,23 @@ use crate::process::{ProcessError, Tool};
 use crate::refusal::{Refusal, RefusalKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+const DAY: Duration = Duration::from_hours(24);
 /// The guide's address.
 pub const RECIPIENT: &str = "pizzamig@FreeBSD.org";
 /// Longest answer, in characters.
 const LONGEST: usize = 10_000;
+/// Longest text that is mailed, in bytes; a longer one is kept, and its writer sends it.
+const LONGEST_MAIL: usize = 16 << 10;
+/// Texts that are kept of one account.
+const MOST_KEPT: usize = 100;
+/// Mails that one account may send within an hour and within a day.
+const MAILS_OF_ACCOUNT: [(usize, Duration); 2] = [(5, Duration::from_hours(1)), (10, Duration::from_hours(24))];
+/// Mails that this host sends, whoever wrote them.
+const MAILS_OF_HOST: [(usize, Duration); 2] = [(10, Duration::from_hours(1)), (20, Duration::from_hours(24))];
 
 /// What someone wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +56,9 @@ pub struct Kept {
     pub sent: Option<bool>,
     /// The mailer's answer, or why there is none.
     pub answer: String,
+    /// Whether it was handed to the mailer, whatever came of that: it counts for how many may be.
+    #[serde(default)]
+    pub handed_over: bool,
 }
 
 /// What came of storing and sending.
@@ -61,18 +76,60 @@ pub struct Stored {
 
 /// All that was kept, newest first.
 pub fn list(layout: &Layout) -> Vec<Kept> {
-    let mut all: Vec<Kept> = std::fs::read_dir(layout.private().join("feedback"))
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let bytes = files::read_limited(&path, 1 << 20).ok()?;
-            super::runs::from_json(&path, &bytes).ok()
-        })
-        .collect();
+    let mut all: Vec<Kept> = paths(layout).filter_map(|path| read(&path)).collect();
     all.sort_by_key(|kept| std::cmp::Reverse(kept.at));
     all
 }
+
+fn paths(layout: &Layout) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(layout.private().join("feedback")).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path()))
+}
+
+fn read(path: &Path) -> Option<Kept> {
+    super::runs::from_json(path, &files::read_limited(path, 1 << 20).ok()?).ok()
+}
+
+/// What an account's files end in. Its name's grammar has nothing in it that a path could mistake.
+fn ending(actor: &Actor) -> String {
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    format!("-{}.json", actor.name.chars().filter(plain).collect::<String>())
+}
+
+/// Whether a file, `UUID-ACCOUNT.json`, is this account's.
+fn is_of(path: &Path, ending: &str) -> bool {
+    const UUID: usize = 36;
+    path.file_name().and_then(|name| name.to_str()?.get(UUID..)).is_some_and(|rest| rest == ending)
+}
+
+/// Why one more mail would be too many now, if it would. Counted from what is kept, so that no restart begins anew.
+fn too_many_mails(layout: &Layout, actor: &Actor, now: Timestamp) -> Option<String> {
+    let age = |at: Timestamp| now.duration_since(at).unsigned_abs();
+    // Read at most of what was written within a day.
+    let lately = paths(layout).filter(|path| {
+        let written = path.metadata().and_then(|found| found.modified()).ok();
+        written.is_some_and(|at| at.elapsed().is_ok_and(|age| age < DAY) || at.elapsed().is_err())
+    });
+    let mails: Vec<(String, Duration)> = lately
+        .filter_map(|path| read(&path))
+        .filter(|kept| kept.handed_over || kept.sent == Some(true))
+        .map(|kept| (kept.actor, age(kept.at)))
+        .collect();
+    let over = |limits: [(usize, Duration); 2], of: &dyn Fn(&str) -> bool| {
+        limits
+            .into_iter()
+            .find(|(most, within)| mails.iter().filter(|(by, age)| of(by) && age < within).count() >= *most)
+    };
+    let (words, (most, within)) = match over(MAILS_OF_ACCOUNT, &|by| by == actor.name) {
+        Some(limit) => ("you", limit),
+        None => ("this host", over(MAILS_OF_HOST, &|_| true)?),
+    };
+    let time = if within == DAY { "a day" } else { "an hour" };
+    Some(format!("{words} may send {most} mails within {time}, and these were sent"))
+}
+
+/// One mail at a time: two must not both be the last one that is allowed.
+static MAILING: Mutex<()> = Mutex::new(());
 
 pub(super) fn store(
     engine: &Engine,
@@ -82,14 +139,29 @@ pub(super) fn store(
     reported: &Reported,
 ) -> Result<Stored, Refusal> {
     let given = checked(given)?;
-    let recipient = engine.settings.feedback_recipient.clone();
+    let recipient = engine.in_force().feedback_recipient.clone();
     let text = text(&given);
     let at = Timestamp::now();
     let folder = engine.host.layout.private().join("feedback");
     files::make_private_dir(&folder).map_err(failed)?;
+    let ending = ending(actor);
+    if paths(&engine.host.layout).filter(|path| is_of(path, &ending)).count() >= MOST_KEPT {
+        let words = format!(
+            "{MOST_KEPT} texts of yours are kept already. Nothing has been stored. Whoever is root can take some out of {}.",
+            engine.host.layout.shown(&folder)
+        );
+        return Err(Refusal::new(RefusalKind::Limit, words));
+    }
     // Two that say the same in the same millisecond are two.
-    let path = folder.join(format!("{}.json", uuid::Uuid::now_v7()));
-    let mut kept = Kept { at, actor: actor.name.clone(), given, sent: None, answer: "not sent, as asked".to_owned() };
+    let path = folder.join(format!("{}{ending}", uuid::Uuid::now_v7()));
+    let mut kept = Kept {
+        at,
+        actor: actor.name.clone(),
+        given,
+        sent: None,
+        answer: "not sent, as asked".to_owned(),
+        handed_over: false,
+    };
     let write = |kept: &Kept| {
         let bytes = super::runs::json(&path, kept)?;
         files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ())
@@ -99,6 +171,22 @@ pub(super) fn store(
     entry.outcome = Some(Outcome::Done);
     engine.record(entry)?;
     if send {
+        let _one = MAILING.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = if text.len() > LONGEST_MAIL {
+            Some(format!("it has {} KiB, and {} are mailed at most", text.len().div_ceil(1024), LONGEST_MAIL >> 10))
+        } else {
+            too_many_mails(&engine.host.layout, actor, at)
+        };
+        if let Some(answer) = refused {
+            kept.sent = Some(false);
+            kept.answer = answer;
+            // The record above says that it was stored; that it was not sent is said to its writer and kept with it.
+            write(&kept).map_err(failed)?;
+            return Ok(Stored { sent: kept.sent, answer: kept.answer, text, recipient });
+        }
+        kept.handed_over = true;
+        // Before it goes: one that cannot be counted is not sent.
+        write(&kept).map_err(failed)?;
         let (sent, answer) = hand_over(engine, &recipient, &kept.given, &text);
         kept.sent = Some(sent);
         kept.answer = answer;

@@ -12,7 +12,7 @@ use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::rules::{self, Finding, Subject, limits};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Largest configuration file that is read, in bytes.
@@ -26,7 +26,7 @@ pub struct Host {
     pub layout: Layout,
     tools: Mutex<Tools>,
     /// Further pf rules files that the settings allow.
-    pf_files: Vec<String>,
+    pf_files: RwLock<Vec<String>>,
 }
 
 /// Everything that was read at one time.
@@ -47,7 +47,12 @@ pub struct Look {
 impl Host {
     /// A host with its tools.
     pub fn new(layout: Layout, tools: Tools, pf_files: Vec<String>) -> Self {
-        Self { layout, tools: Mutex::new(tools), pf_files }
+        Self { layout, tools: Mutex::new(tools), pf_files: RwLock::new(pf_files) }
+    }
+
+    /// From now on these files may be named.
+    pub(super) fn set_pf_files(&self, pf_files: Vec<String>) {
+        *self.pf_files.write().unwrap_or_else(PoisonError::into_inner) = pf_files;
     }
 
     /// The tools as they were last looked for.
@@ -78,10 +83,11 @@ impl Host {
     pub fn look(&self, pf_file: Option<u32>) -> Result<Look, Refusal> {
         self.refresh_tools();
         let configuration = self.configuration()?;
-        let facts = gather(&self.layout, &self.tools(), &GatherInput::new(&configuration, &self.pf_files));
+        let pf_files = self.pf_files.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let facts = gather(&self.layout, &self.tools(), &GatherInput::new(&configuration, &pf_files));
         let pf_path = match pf_file {
             Some(place) => {
-                usize::try_from(place).ok().and_then(|place| self.pf_files.get(place)).cloned().ok_or_else(|| {
+                usize::try_from(place).ok().and_then(|place| pf_files.get(place)).cloned().ok_or_else(|| {
                     Refusal::new(
                         RefusalKind::Malformed,
                         format!("There is no file number {place} in the setting pf_files."),

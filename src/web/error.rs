@@ -3,6 +3,7 @@
 use super::layout::Frame;
 use crate::refusal::{Refusal, RefusalKind};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
@@ -49,10 +50,21 @@ impl Fault {
         }
     }
 
+    /// In how many seconds the same may be tried again, when time alone is what it needs.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Refused(refusal) => retry_after(refusal.kind),
+            _ => None,
+        }
+    }
+
     /// The heading of its page.
     pub fn heading(&self) -> &'static str {
         if self.refusal(RefusalKind::Unreadable).is_some() {
             return "A file cannot be read";
+        }
+        if self.refusal(RefusalKind::Busy).is_some() {
+            return "Something else is being done";
         }
         match self.status_code().as_u16() {
             401 => "Sign in first",
@@ -91,6 +103,23 @@ impl Fault {
     }
 }
 
+/// In how many seconds what was refused for this reason may be tried again.
+pub fn retry_after(kind: RefusalKind) -> Option<u32> {
+    match kind {
+        RefusalKind::Busy => Some(5),
+        RefusalKind::Throttled => Some(30),
+        _ => None,
+    }
+}
+
+/// A page of a handler's own that shows a refusal: says when to try again.
+pub fn with_retry(mut response: HttpResponse, kind: RefusalKind) -> HttpResponse {
+    if let Some(seconds) = retry_after(kind) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
 impl ResponseError for Fault {
     fn status_code(&self) -> StatusCode {
         match self {
@@ -108,9 +137,11 @@ impl ResponseError for Fault {
                 }
                 RefusalKind::Throttled => StatusCode::TOO_MANY_REQUESTS,
                 RefusalKind::Forbidden | RefusalKind::ProofNeeded => StatusCode::FORBIDDEN,
-                RefusalKind::Conflict | RefusalKind::Busy => StatusCode::CONFLICT,
+                RefusalKind::Conflict => StatusCode::CONFLICT,
                 RefusalKind::NotFound => StatusCode::NOT_FOUND,
-                RefusalKind::NotRecorded | RefusalKind::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
+                RefusalKind::Busy | RefusalKind::NotRecorded | RefusalKind::Unreadable => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 RefusalKind::Failed | RefusalKind::Malformed => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }

@@ -1,7 +1,7 @@
 //! /feedback: the guide's three questions to whoever removes pot, or has something to say. Stored on this host first;
-//! sent only when that is ticked.
+//! sent only when that is ticked, which takes an operator.
 
-use super::error::Fault;
+use super::error::{Fault, with_retry};
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Notice};
 use crate::executor::protocol::{Command, Reply};
@@ -95,9 +95,19 @@ async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
             page(&visitor, StatusCode::OK, Given::default(), Some(stored), Some(notice))
         }
         Ok(_) => Err(Fault::other_reply()),
-        Err(refusal) if matches!(refusal.kind, RefusalKind::Limit | RefusalKind::NotRecorded | RefusalKind::Failed) => {
+        Err(refusal)
+            if matches!(
+                refusal.kind,
+                RefusalKind::Limit
+                    | RefusalKind::NotRecorded
+                    | RefusalKind::Failed
+                    | RefusalKind::Busy
+                    | RefusalKind::Throttled
+            ) =>
+        {
             let status = actix_web::ResponseError::status_code(&Fault::from(refusal.clone()));
-            page(&visitor, status, given, None, Some(Notice::failed(refusal.message)))
+            let page = page(&visitor, status, given, None, Some(Notice::failed(refusal.message)))?;
+            Ok(with_retry(page, refusal.kind))
         }
         Err(refusal) => Err(refusal.into()),
     }

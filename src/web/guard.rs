@@ -4,7 +4,8 @@
 use super::connection::{self, Connection, Sending};
 use super::error::{ErrorPage, Fault, Problem};
 use super::layout::{self, Clock, Entry, Frame, Notice, Who};
-use super::{State, sign_in};
+use super::{State, presence, sign_in};
+use crate::executor::client::Sender;
 use crate::executor::protocol::{Command, Greeting, Reply, SessionView};
 use crate::facts::HostFacts;
 use crate::journal::record::{Reported, Role};
@@ -54,6 +55,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 #[derive(Clone)]
 pub struct Visitor {
     token: Secret,
+    /// Whether a page asked by itself: see [`super::presence`].
+    follows: bool,
     /// Their session.
     pub session: SessionView,
     /// What their side says about itself.
@@ -77,12 +80,16 @@ impl Visitor {
 
     /// Asks the executor in the name of this session.
     pub async fn ask(&self, command: Command) -> Result<Reply, Refusal> {
-        self.state.client.ask(Some(&self.token), &self.reported, command).await
+        self.state.client.ask_as(self.sender(), &self.reported, command).await
+    }
+
+    fn sender(&self) -> Sender<'_> {
+        Sender { token: Some(&self.token), known: &[], follows: self.follows }
     }
 
     /// Opens one generation of pot's log.
     pub async fn open_log(&self, generation: u32) -> Result<(std::fs::File, u64), Refusal> {
-        self.state.client.open_log(Some(&self.token), &self.reported, generation).await
+        self.state.client.open_log(self.sender(), &self.reported, generation).await
     }
 
     /// What the whole process shares.
@@ -148,7 +155,9 @@ impl FromRequest for Visitor {
             let connection = Connection::of(&request)
                 .ok_or_else(|| Fault::Unexpected("this connection was not counted".to_owned()))?;
             let reported = reported(&request, &connection);
-            let session = match state.client.ask(Some(&token), &reported, Command::Session {}).await {
+            let follows = !presence::is_a_person(&request);
+            let sender = Sender { token: Some(&token), known: &[], follows };
+            let session = match state.client.ask_as(sender, &reported, Command::Session {}).await {
                 Ok(Reply::Session(session)) => session,
                 Ok(_) => return Err(Fault::other_reply()),
                 Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
@@ -158,8 +167,16 @@ impl FromRequest for Visitor {
                 state.connections.belongs_to(&open, &session.id);
             }
             let greeting = state.greeting().await?;
-            let mut visitor =
-                Self { token, session, reported, greeting, connection, clock: state.clock(), state: state.clone() };
+            let mut visitor = Self {
+                token,
+                follows,
+                session,
+                reported,
+                greeting,
+                connection,
+                clock: state.clock(),
+                state: state.clone(),
+            };
             if !state.knows_zone() {
                 // Best effort: without facts, times are shown in UTC and say so.
                 let _ = visitor.facts().await;
@@ -290,6 +307,7 @@ pub async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let open = connection::open(request.request()).zip(state_of(request.request()).ok());
+    let named = state_of(request.request()).is_ok_and(|state| state.start.tls.as_ref().is_some_and(|tls| tls.named));
     let htmx = request.headers().contains_key(HX_REQUEST);
     let asset = request.path().starts_with("/static/");
     let gzip = accepts_gzip(request.headers());
@@ -317,6 +335,10 @@ pub async fn guard(
         (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if named {
+        // Never with a self-signed certificate: the browser would not even let someone look who it is.
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=15552000"));
     }
     if !asset || !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -535,6 +557,7 @@ async fn told(answered: ServiceResponse<BoxBody>, htmx: bool) -> ServiceResponse
     if let Fault::Unexpected(problem) = &fault {
         tracing::error!(path = answered.request().path(), problem, "a page failed");
     }
+    let retry_after = fault.retry_after();
     let status =
         if matches!(fault, Fault::Unexpected(_)) && !status.is_server_error() { status } else { fault.status_code() };
     let request = answered.request().clone();
@@ -544,6 +567,9 @@ async fn told(answered: ServiceResponse<BoxBody>, htmx: bool) -> ServiceResponse
         _ => error_page(&request, status, &fault).await,
     };
     let mut response = said.unwrap_or_else(HttpResponse::from_error);
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     }

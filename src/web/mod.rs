@@ -20,6 +20,7 @@ mod history;
 mod host;
 mod operations;
 mod pots;
+mod presence;
 mod runs;
 mod server;
 mod settings;
@@ -61,6 +62,9 @@ pub struct Tls {
     pub cert_pem: String,
     /// Its private key.
     pub key_pem: String,
+    /// Whether root's settings name it: then browsers may be told to take nothing else for this host.
+    #[serde(default)]
+    pub named: bool,
 }
 
 impl std::fmt::Debug for Tls {
@@ -75,6 +79,14 @@ impl std::fmt::Debug for Tls {
 /// When the certificate cannot be used or the server cannot start.
 pub fn run(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) -> anyhow::Result<()> {
     server::run(listeners, socket, start)
+}
+
+/// Whether this process could serve with a certificate and its key.
+///
+/// # Errors
+/// Why it could not.
+pub fn try_out(tls: &Tls) -> anyhow::Result<()> {
+    server::server_config(tls).map(drop)
 }
 
 /// All pages. Open to everyone: the sign-in pages and the assets; every other handler takes a `Visitor`.

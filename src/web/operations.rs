@@ -1,6 +1,6 @@
 //! /operations and /operations/NAME: what can be done to this host. GET shows the executor's plan, POST starts it.
 
-use super::error::Fault;
+use super::error::{Fault, with_retry};
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
 use crate::digest::Digest;
@@ -769,7 +769,7 @@ async fn refused(
             _ => Notice::attention(refusal.message),
         }),
     };
-    plan_page(visitor, name, plan, &given, status).await
+    Ok(with_retry(plan_page(visitor, name, plan, &given, status).await?, refusal.kind))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! page reloads itself.
 
 use super::connection::hand_on;
-use super::error::Fault;
+use super::error::{Fault, with_retry};
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
@@ -530,7 +530,8 @@ async fn answer(visitor: &Visitor, run: u64, result: Result<Reply, Refusal>) -> 
         Ok(_) => Ok(layout::see_other(&format!("/runs/{run}"))),
         Err(refusal) if matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::NotFound | RefusalKind::Busy) => {
             let status = actix_web::ResponseError::status_code(&Fault::from(refusal.clone()));
-            page(visitor, run, status, Some(Notice::attention(refusal.message))).await
+            let page = page(visitor, run, status, Some(Notice::attention(refusal.message))).await?;
+            Ok(with_retry(page, refusal.kind))
         }
         Err(refusal) => Err(refusal.into()),
     }

@@ -137,7 +137,7 @@ async fn end_stalled(state: web::Data<State>) {
     }
 }
 
-fn server_config(tls: &Tls) -> anyhow::Result<ServerConfig> {
+pub(super) fn server_config(tls: &Tls) -> anyhow::Result<ServerConfig> {
     let chain = CertificateDer::pem_slice_iter(tls.cert_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .context("reading the certificate")?;

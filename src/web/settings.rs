@@ -1,6 +1,6 @@
 //! Settings: one's own password and session, and the accounts for admins.
 
-use super::error::Fault;
+use super::error::{Fault, with_retry};
 use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
 use crate::executor::protocol::{AccountView, Command, Reply, SessionView};
@@ -114,7 +114,10 @@ async fn answer(
     match result {
         Ok(_) => Ok(see_other(&format!("/settings?{done}"))),
         Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => Err(Fault::SignIn),
-        Err(refusal) => page(visitor, None, Some((form, refusal)), typed.0, typed.1).await,
+        Err(refusal) => {
+            let kind = refusal.kind;
+            Ok(with_retry(page(visitor, None, Some((form, refusal)), typed.0, typed.1).await?, kind))
+        }
     }
 }
 

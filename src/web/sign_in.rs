@@ -3,10 +3,11 @@
 use super::State;
 use super::configuration;
 use super::connection::Connection;
-use super::error::Fault;
+use super::error::{Fault, with_retry};
 use super::guard::{self, Form, Visitor, state_of};
 use super::layout::{self, Frame, Notice, query_value, see_other};
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::client::Sender;
+use crate::executor::protocol::{Command, MOST_KNOWN, Reply};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::StatusCode;
@@ -188,18 +189,57 @@ async fn frame_with_token(request: &HttpRequest, title: &str) -> Result<(Frame, 
 }
 
 fn set_cookie(response: &mut HttpResponse, state: &State, token: &Secret) {
-    let secure = if state.start.tls.is_some() { "; Secure" } else { "" };
-    let line = format!("{}={}; Path=/; HttpOnly; SameSite=Strict{secure}", state.cookie_name(), token.0);
-    if let Ok(value) = HeaderValue::from_str(&line) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
-    }
+    put_cookie(response, state, state.cookie_name(), &token.0, None);
 }
 
 fn drop_cookie(response: &mut HttpResponse, state: &State) {
+    put_cookie(response, state, state.cookie_name(), "", Some(0));
+}
+
+fn put_cookie(response: &mut HttpResponse, state: &State, name: &str, value: &str, seconds: Option<u32>) {
     let secure = if state.start.tls.is_some() { "; Secure" } else { "" };
-    let line = format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{secure}", state.cookie_name());
+    let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+    let line = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{age}{secure}");
     if let Ok(value) = HeaderValue::from_str(&line) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// Proofs that this browser signed in before, one for each account that it was: with them its tries are its own, whoever
+/// guesses from the same address. They give no other right.
+struct Known(Vec<Secret>);
+
+impl Known {
+    /// As long as browsers keep a cookie at all.
+    const SECONDS: u32 = 400 * 24 * 3600;
+
+    fn name(state: &State) -> String {
+        format!("{}-known", state.cookie_name())
+    }
+
+    fn of(request: &HttpRequest, state: &State) -> Self {
+        let name = Self::name(state);
+        let held = request
+            .headers()
+            .get_all(header::COOKIE)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(key, _)| *key == name)
+            .map_or("", |(_, value)| value);
+        let fits = |text: &&str| {
+            text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        Self(held.split('.').filter(fits).take(MOST_KNOWN).map(|text| Secret(text.to_owned())).collect())
+    }
+
+    /// Sets the cookie anew, with the proof that was just given first; the browser counts its age from now.
+    fn keep(mut self, new: Option<Secret>, response: &mut HttpResponse, state: &State) {
+        if let Some(new) = new {
+            self.0.insert(0, new);
+        }
+        let words: Vec<&str> = self.0.iter().take(MOST_KNOWN).map(|token| token.0.as_str()).collect();
+        put_cookie(response, state, &Self::name(state), &words.join("."), Some(Self::SECONDS));
     }
 }
 
@@ -216,8 +256,10 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
     }
     // A session that this browser still holds ends here: one browser, one session.
     let held = guard::session_cookie(request.headers(), state.cookie_name());
-    match state.client.ask(None, &reported, Command::SignIn { name: name.clone(), password }).await {
-        Ok(Reply::SignedIn { token, session }) => {
+    let browser = Known::of(&request, &state);
+    let sender = Sender { known: &browser.0, ..Sender::default() };
+    match state.client.ask_as(sender, &reported, Command::SignIn { name: name.clone(), password }).await {
+        Ok(Reply::SignedIn { token, known, session }) => {
             if let Some(held) = held
                 && state.client.ask(Some(&held), &reported, Command::Session {}).await.is_ok()
             {
@@ -226,6 +268,7 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
             }
             let mut response = see_other(&with_kept(&state, &session.id, next, &carry)?);
             set_cookie(&mut response, &state, &token);
+            browser.keep(known, &mut response, &state);
             Ok(response)
         }
         Ok(_) => Err(Fault::other_reply()),
@@ -235,7 +278,9 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
                 RefusalKind::Throttled => StatusCode::TOO_MANY_REQUESTS,
                 _ => return Err(Fault::Refused(refusal)),
             };
-            sign_in_page(&request, status, next, name, carry, Some(refusal.message), None).await
+            let kind = refusal.kind;
+            let page = sign_in_page(&request, status, next, name, carry, Some(refusal.message), None).await?;
+            Ok(with_retry(page, kind))
         }
     }
 }
@@ -277,10 +322,11 @@ async fn set_up(request: HttpRequest, connection: Connection, form: Form) -> Res
         password: Secret(password),
     };
     match state.client.ask(None, &reported, command).await {
-        Ok(Reply::SignedIn { token, .. }) => {
+        Ok(Reply::SignedIn { token, known, .. }) => {
             state.forget_greeting();
             let mut response = see_other("/");
             set_cookie(&mut response, &state, &token);
+            Known::of(&request, &state).keep(known, &mut response, &state);
             Ok(response)
         }
         Ok(_) => Err(Fault::other_reply()),

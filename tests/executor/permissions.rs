@@ -2,7 +2,7 @@
 
 use crate::rig::{PASSWORD, Rig, edit, kind};
 use pot_console::digest::Digest;
-use pot_console::executor::permissions::{Who, name, permission};
+use pot_console::executor::permissions::{Who, row};
 use pot_console::executor::protocol::{Command, ExportFormat, Reply};
 use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Role};
@@ -62,7 +62,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::Checkpoint {},
         Command::RecordExport { format: ExportFormat::Csv, filter: "user=anna".into() },
     ];
-    let mut kinds: Vec<&str> = all.iter().map(name).collect();
+    let mut kinds: Vec<&str> = all.iter().map(|command| row(command).name).collect();
     kinds.dedup();
     assert_eq!(kinds.len(), all.iter().map(place).max().unwrap() + 1, "a command is missing here");
     all
@@ -112,7 +112,7 @@ fn place(command: &Command) -> usize {
 
 /// Commands that need more than a viewer.
 pub fn forbidden_to_viewers() -> Vec<Command> {
-    let too_high = |command: &Command| matches!(permission(command).who, Who::AtLeast(role) if role > Role::Viewer);
+    let too_high = |command: &Command| matches!(row(command).who, Who::AtLeast(role) if role > Role::Viewer);
     one_of_each().into_iter().filter(too_high).collect()
 }
 
@@ -127,14 +127,14 @@ fn whatever_is_asked_for_without_the_right_to_it_is_refused_changes_nothing_and_
 
     let mut refused = Vec::new();
     for command in one_of_each() {
-        let Who::AtLeast(needed) = permission(&command).who else { continue };
+        let Who::AtLeast(needed) = row(&command).who else { continue };
         for token in [None, Some(&expired), Some(&ended), Some(&Secret("no token".into()))] {
             assert_eq!(kind(wire.ask(token, command.clone())), RefusalKind::SignInNeeded, "{command:?}");
         }
-        refused.push((name(&command), "nobody"));
+        refused.push((row(&command).name, "nobody"));
         if needed > Role::Viewer {
             assert_eq!(kind(wire.ask(Some(&viewer), command.clone())), RefusalKind::Forbidden, "{command:?}");
-            refused.push((name(&command), "vera"));
+            refused.push((row(&command).name, "vera"));
         }
     }
     assert_eq!(rig.state_of_the_host(), before);
@@ -149,6 +149,40 @@ fn whatever_is_asked_for_without_the_right_to_it_is_refused_changes_nothing_and_
 }
 
 #[test]
+fn settings_that_are_read_again_hold_for_plans_and_feedback() {
+    let rig = Rig::new();
+    let (mut wire, anna) = (rig.connect(), rig.sign_in("anna"));
+    let de_init = |pf_file| Operation::DeInit { stop_pots: true, minimal: false, pf_file };
+    let files = |wire: &mut crate::rig::Wire| match wire.ask(Some(&anna), Command::Plan { operation: de_init(None) }) {
+        Ok(Reply::Plan(plan)) => plan.pf_files,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(files(&mut wire), Vec::<String>::new());
+    rig.executor.replace_settings(Settings {
+        pf_files: vec!["/etc/pf.pot.conf".to_owned()],
+        feedback_recipient: Some("root@example.org".to_owned()),
+        ..Settings::default()
+    });
+    assert_eq!(files(&mut wire), ["/etc/pf.pot.conf"]);
+    let named = de_init(Some(0));
+    assert!(wire.ask(Some(&anna), Command::Plan { operation: named.clone() }).is_ok());
+    let feedback = Command::Feedback {
+        wrong: "w".into(),
+        missing: String::new(),
+        usability: String::new(),
+        name: None,
+        reply_to: None,
+        send: false,
+    };
+    assert!(matches!(
+        wire.ask(Some(&anna), feedback),
+        Ok(Reply::FeedbackStored { recipient, .. }) if recipient == "root@example.org"
+    ));
+    rig.executor.replace_settings(Settings::default());
+    assert_eq!(kind(wire.ask(Some(&anna), Command::Plan { operation: named })), RefusalKind::Malformed);
+}
+
+#[test]
 fn a_session_that_was_idle_for_too_long_is_none() {
     let rig = Rig::new();
     let (mut wire, token) = (rig.connect(), rig.sign_in("anna"));
@@ -156,7 +190,7 @@ fn a_session_that_was_idle_for_too_long_is_none() {
     rig.executor.replace_settings(Settings { idle_minutes: 0, ..Settings::default() });
     let before = rig.state_of_the_host();
     for command in one_of_each() {
-        if matches!(permission(&command).who, Who::AtLeast(_)) {
+        if matches!(row(&command).who, Who::AtLeast(_)) {
             assert_eq!(kind(wire.ask(Some(&token), command.clone())), RefusalKind::SignInNeeded, "{command:?}");
         }
     }
@@ -169,7 +203,7 @@ fn what_wants_a_fresh_password_is_refused_to_a_session_whose_password_is_old() {
     let (mut wire, token) = (rig.connect(), rig.sign_in("anna"));
     rig.executor.forget_fresh_proofs();
     let before = rig.state_of_the_host();
-    let wants_fresh = |command: &Command| permission(command).proof == ProofNeeded::Fresh;
+    let wants_fresh = |command: &Command| row(command).proof == ProofNeeded::Fresh;
     let commands: Vec<Command> = one_of_each().into_iter().filter(wants_fresh).collect();
     assert_eq!(commands.len(), 3);
     for command in commands {

@@ -335,10 +335,15 @@ fn a_certificate_that_does_not_fit_its_key_is_no_outage() {
             panic!()
         };
         assert_eq!(connect(), old);
-        records.iter().any(|record| record.entry.message.contains("the one before goes on"))
+        records.iter().any(|record| {
+            record.entry.outcome == Some(Outcome::Refused)
+                && record.entry.message.contains("the certificate cannot be used")
+        })
     });
-    assert_eq!(web_processes(serve.pid()), [old_web]);
+    assert_eq!(web_processes(serve.pid()), [old_web], "no web process was started with it");
     assert_eq!(connect(), old);
+    // A certificate that root named is one that browsers may insist on.
+    assert!(head_over_tls(&address).to_ascii_lowercase().contains("\r\nstrict-transport-security: max-age="));
 
     std::fs::write(&key, &second.1).unwrap();
     serve.signal(Signal::SIGHUP);
@@ -346,6 +351,32 @@ fn a_certificate_that_does_not_fit_its_key_is_no_outage() {
     until("the old web process's end", || !web_processes(serve.pid()).contains(&old_web));
     serve.signal(Signal::SIGTERM);
     assert!(serve.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named_before_anything_is_served() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let layout = simulate(&dir.path().join("host"));
+    let (chain, key) = (dir.path().join("chain.pem"), dir.path().join("key.pem"));
+    std::fs::write(&chain, pair().0).unwrap();
+    let settings = dir.path().join("settings.toml");
+    let text =
+        format!("listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n[tls]\ncertificate = {chain:?}\nkey = {key:?}\n");
+    std::fs::write(&settings, text).unwrap();
+    // Another certificate's key, and what only looks like one.
+    let looks_so = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned();
+    for key_pem in [pair().1, looks_so] {
+        std::fs::write(&key, key_pem).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let tried = Command::new(env!("CARGO_BIN_EXE_pot-console"))
+            .args(["--root", layout.root().to_str().unwrap(), "serve", "--config", settings.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&tried.stderr).into_owned();
+        assert!(!tried.status.success() && said.contains("the certificate cannot be used: "), "{said}");
+        assert!(!said.contains("PRIVATE KEY") && !said.contains("a new one is started"), "{said}");
+    }
 }
 
 #[test]
@@ -398,6 +429,7 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     };
     let first = certificate(&address);
     assert!(fingerprint.ends_with(&first), "{fingerprint} {first}");
+    assert!(!head_over_tls(&address).to_ascii_lowercase().contains("strict-transport-security"));
 
     // Broken settings change nothing; then another certificate.
     std::fs::write(&settings, "listen = 7").unwrap();
@@ -426,7 +458,19 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
         !web_processes(serve.pid()).contains(&before)
     });
     assert!(connections > 2);
-    assert_ne!(certificate(&address), first);
+    let second = certificate(&address);
+    assert_ne!(second, first);
+    // Announced in the terminal and in the history, so that whoever sees another one knows.
+    assert!(serve.line_with("fingerprint").ends_with(&second));
+    let Ok(Reply::Records { records, .. }) =
+        Local::open(&layout).unwrap().ask(Ask::JournalAfter { after: 0, limit: 1000 })
+    else {
+        panic!()
+    };
+    for (shown, named) in [(&first, "localhost"), (&second, "127.0.0.1")] {
+        let told = |entry: &Entry| entry.object == "certificate" && entry.message.ends_with(shown.as_str());
+        assert!(records.iter().any(|record| told(&record.entry) && record.entry.message.contains(named)));
+    }
 
     // Under load, too, nobody notices but by the certificate.
     let before = serve.web();
@@ -470,6 +514,19 @@ fn presented(stream: TcpStream) -> String {
     let presented = connection.peer_certificates().unwrap()[0].to_vec();
     let digest = pot_console::digest::Digest::of(&presented);
     digest.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+/// The head of the answer to a question over a connection of its own.
+fn head_over_tls(address: &str) -> String {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut stream = rustls::StreamOwned::new(tls_connection(), stream);
+    write!(stream, "GET /sign-in HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    // The end of the connection without TLS's own word for it is an end, too.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer.split("\r\n\r\n").next().unwrap_or_default().to_owned()
 }
 
 /// Asks for a page over a connection of its own.

@@ -66,7 +66,7 @@ impl Rig {
         ours.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let executor = Arc::clone(&self.executor);
         let server = std::thread::spawn(move || executor.serve(theirs).unwrap());
-        Wire { socket: ours, next: 1, server: Some(server) }
+        Wire { server: Some(server), ..Wire::over(ours) }
     }
 
     /// The token of a new session.
@@ -153,6 +153,10 @@ impl Drop for Rig {
 /// One end of a control socket.
 pub struct Wire {
     pub socket: UnixStream,
+    /// What the browser carries of earlier visits.
+    pub known: Vec<Secret>,
+    /// Whether what is asked is asked by a page that follows something.
+    pub follows: bool,
     next: u64,
     server: Option<JoinHandle<End>>,
 }
@@ -160,7 +164,7 @@ pub struct Wire {
 impl Wire {
     /// Over a socket that someone else serves.
     pub fn over(socket: UnixStream) -> Self {
-        Self { socket, next: 1, server: None }
+        Self { socket, known: Vec::new(), follows: false, next: 1, server: None }
     }
 
     /// Sends bytes as they are; the executor may have closed its side.
@@ -191,7 +195,8 @@ impl Wire {
     pub fn ask_from(&mut self, token: Option<&Secret>, reported: Reported, command: Command) -> Result<Reply, Refusal> {
         let id = self.next;
         self.next += 1;
-        let request = Request { version: VERSION, id, token: token.cloned(), reported, command };
+        let (known, follows) = (self.known.clone(), self.follows);
+        let request = Request { version: VERSION, id, token: token.cloned(), known, follows, reported, command };
         assert!(self.send_frame(&serde_json::to_vec(&request).unwrap()), "the executor closed the connection");
         loop {
             match self.receive().expect("the executor closed the connection") {
