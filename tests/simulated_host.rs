@@ -215,7 +215,7 @@ fn an_invalid_pf_conf_means_a_boot_without_any_rule() {
     host.append("/etc/pf.conf", "scrub in all\n");
     let (status, error) = host.error("pfctl -nf /etc/pf.conf");
     assert_eq!(status, 1);
-    assert!(error.ends_with("pfctl: Syntax error in config file: pf rules not loaded\n"), "{error}");
+    assert!(error.ends_with("translation, filtering\n"), "a check alone says no more than the errors: {error}");
     host.out("simctl reboot");
     assert!(host.out("pfctl -s info").starts_with("Status: Enabled"));
     assert_eq!(host.out("pfctl -sr"), "");

@@ -394,7 +394,7 @@ fn replay(file: &str, release: &str, rc_conf: &str, also: &[(&str, Agree, &str)]
 }
 
 /// Calls compared, by release: fewer means that records or tools went missing.
-const LEAST: [(&str, usize); 2] = [("13.1", 1), ("15.0", 1)];
+const LEAST: [(&str, usize); 2] = [("13.1", 150), ("15.0", 224)];
 
 fn check(release: &str, count: &Count) {
     let least: BTreeMap<&str, usize> = LEAST.into_iter().collect();
@@ -417,7 +417,10 @@ fn the_simulated_tools_answer_as_freebsd_13_1_did() {
         ("ifconfig -a", Agree::Fields(sorted_interfaces), "before 14 addresses come in the kernel's order"),
         ("ifconfig lo0", Agree::Fields(sorted_interfaces), "before 14 addresses come in the kernel's order"),
     ];
-    let not: &[(&str, &str)] =
-        &[("zpool", "the recorded machine had no pool yet"), ("zfs", "the recorded machine had no pool yet")];
+    let not: &[(&str, &str)] = &[
+        ("zpool", "the recorded machine had no pool yet"),
+        ("printf 'set skip on lo0", "13.1 prints the name of an anchor with /* wrongly there"),
+        ("zfs", "the recorded machine had no pool yet"),
+    ];
     check("13.1", &replay("transcripts.jsonl", "13.1-RELEASE-p7", "syslogd_flags=\"-ss\"\n", also, not));
 }

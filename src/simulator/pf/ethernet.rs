@@ -94,7 +94,7 @@ impl Parser<'_> {
         }
         if self.key("l3") {
             let mut rule = Rule::default();
-            self.from_to(&mut rule)?;
+            self.ends(&mut rule)?;
             for (hosts, word) in [(&rule.from, "from"), (&rule.to, "to")] {
                 if hosts.first().is_some_and(|host| !matches!(host.address, Address::Net(..) | Address::Table(_))) {
                     return self.refuse(format_args!("{word} must be an address or table"));

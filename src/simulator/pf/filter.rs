@@ -111,7 +111,7 @@ impl Parser<'_> {
         self.check_options(&rule)?;
         self.check_tcp(&rule)?;
         if rule.action == Action::Pass && !given.keep {
-            rule.keep = Keep::Keep;
+            rule.keep = Keep::Plain;
             given.states = self.state_defaults.clone().unwrap_or_default();
         }
         let locked = self.take_states(&mut rule, &given.states)?;

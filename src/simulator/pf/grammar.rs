@@ -594,9 +594,9 @@ impl<'a> Parser<'a> {
                 let timeout = option == "timeout";
                 self.one_or_braced(|parser| {
                     if timeout {
-                        parser.timeout()?
+                        parser.timeout()?;
                     } else {
-                        parser.limit()?
+                        parser.limit()?;
                     }
                     Ok(Vec::<()>::new())
                 })?;
@@ -735,24 +735,8 @@ impl<'a> Parser<'a> {
         }
         let mut marks: BTreeMap<&str, f64> = BTreeMap::new();
         let given = self.sign(b'(');
-        while given {
-            let name = self.text()?;
-            let value = self.text()?;
-            let Some(value) = value.strip_suffix('%').and_then(|value| value.parse::<f64>().ok()) else {
-                return Err(Refused);
-            };
-            if value <= 0.0 || value > 100.0 {
-                return self.refuse("illegal percentage value");
-            }
-            match name.as_str() {
-                "start" => marks.insert("start", value.trunc()),
-                "end" => marks.insert("end", value.trunc()),
-                _ => return self.refuse("illegal syncookie option"),
-            };
-            if self.sign(b')') {
-                break;
-            }
-            self.comma();
+        if given {
+            self.syncookie_marks(&mut marks)?;
         }
         self.complete()?;
         if given && mode != "adaptive" {
@@ -767,6 +751,29 @@ impl<'a> Parser<'a> {
         }
         self.say(format!("set syncookies {mode}"));
         Ok(())
+    }
+
+    /// What stands in brackets behind `set syncookies`.
+    fn syncookie_marks(&mut self, marks: &mut BTreeMap<&str, f64>) -> Taken<()> {
+        loop {
+            let name = self.text()?;
+            let value = self.text()?;
+            let Some(value) = value.strip_suffix('%').and_then(|value| value.parse::<f64>().ok()) else {
+                return Err(Refused);
+            };
+            if value <= 0.0 || value > 100.0 {
+                return self.refuse("illegal percentage value");
+            }
+            match name.as_str() {
+                "start" => marks.insert("start", value.trunc()),
+                "end" => marks.insert("end", value.trunc()),
+                _ => return self.refuse("illegal syncookie option"),
+            };
+            if self.sign(b')') {
+                return Ok(());
+            }
+            self.comma();
+        }
     }
 
     /// `table <NAME> options { addresses }`

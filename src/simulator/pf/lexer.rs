@@ -227,11 +227,12 @@ impl<'a> Lexer<'a> {
             self.next_line();
             byte = self.plain();
         }
-        if byte.is_none() && self.major >= NEW_LEXER {
-            if let Some(file) = self.files.last_mut().filter(|file| !file.ended) {
-                file.ended = true;
-                return Some(b'\n');
-            }
+        if byte.is_none()
+            && self.major >= NEW_LEXER
+            && let Some(file) = self.files.last_mut().filter(|file| !file.ended)
+        {
+            file.ended = true;
+            return Some(b'\n');
         }
         while byte.is_none() {
             if !self.leave() {

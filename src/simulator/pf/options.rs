@@ -187,7 +187,7 @@ impl Parser<'_> {
                 given.keep = true;
                 given.states = states;
                 rule.keep = match word {
-                    "keep" => Keep::Keep,
+                    "keep" => Keep::Plain,
                     "modulate" => Keep::Modulate,
                     "synproxy" => Keep::Synproxy,
                     _ => Keep::No,
@@ -415,6 +415,8 @@ impl Parser<'_> {
         let text = self.number_or_text()?;
         let port = if named && self.key("port") {
             self.port_range(true)?.0
+        } else if named && (self.is_text() || !self.may_follow_host()) {
+            return self.syntax();
         } else if text.contains(':') {
             return Err(Refused);
         } else {

@@ -206,11 +206,11 @@ impl Parser<'_> {
     /// Takes proto, from and to into a rule.
     pub fn scope(&mut self, rule: &mut Rule) -> Taken<()> {
         rule.protocols = self.protocols()?;
-        self.from_to(rule)
+        self.ends(rule)
     }
 
-    /// Takes from and to into a rule.
-    pub fn from_to(&mut self, rule: &mut Rule) -> Taken<()> {
+    /// Takes both ends into a rule.
+    pub fn ends(&mut self, rule: &mut Rule) -> Taken<()> {
         let peers = self.peers()?;
         rule.from = peers.from;
         rule.from_ports = peers.from_ports;
@@ -271,7 +271,7 @@ impl Parser<'_> {
     }
 
     /// Whether the token ahead can stand behind a host at all: only then pfctl looks it up.
-    fn may_follow_host(&mut self) -> bool {
+    pub fn may_follow_host(&mut self) -> bool {
         match self.peek() {
             Token::Text(_) | Token::Number(_) | Token::Arrow => true,
             Token::Sign(sign) => b"\n,{}()<!".contains(sign),

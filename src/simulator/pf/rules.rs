@@ -108,7 +108,7 @@ pub(super) struct IcmpKind {
 pub(super) enum Keep {
     #[default]
     No,
-    Keep,
+    Plain,
     Modulate,
     Synproxy,
 }
@@ -261,7 +261,7 @@ impl One<'_> {
     /// The kind of states it makes: only TCP's can be modulated.
     fn keep(&self) -> Keep {
         match self.rule.keep {
-            Keep::Modulate | Keep::Synproxy if self.protocol != 0 && self.protocol != TCP => Keep::Keep,
+            Keep::Modulate | Keep::Synproxy if self.protocol != 0 && self.protocol != TCP => Keep::Plain,
             keep => keep,
         }
     }
@@ -364,7 +364,7 @@ impl One<'_> {
                 say(rule.af_to, "af-to is not supported on match rules");
             }
             Action::Block => {
-                say(routed && major >= 15, "route-to, reply-to and dup-to are not supported on block rules")
+                say(routed && major >= 15, "route-to, reply-to and dup-to are not supported on block rules");
             }
             _ => {}
         }
@@ -484,7 +484,7 @@ impl One<'_> {
         add(match keep {
             Keep::No if rule.action == Action::Pass && !anchor => " no state",
             Keep::No => "",
-            Keep::Keep => " keep state",
+            Keep::Plain => " keep state",
             Keep::Modulate => " modulate state",
             Keep::Synproxy => " synproxy state",
         });
