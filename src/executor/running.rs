@@ -49,6 +49,7 @@ impl Executor {
         if let Operation::Restore { backup, file: ManagedFile::PotConf } = &operation {
             self.version_chosen_by_root(asking, backup)?;
         }
+        self.pace_previews(asking)?;
         let plan = self.engine.plan(&asking.session_name(), &asking.reported, operation)?;
         self.offer_for_approval(&plan)?;
         Ok(Reply::Plan(Box::new(plan)))
@@ -121,10 +122,10 @@ impl Executor {
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
             while !executor.engine.wait(run, Duration::from_hours(1)) {}
             executor.look_after_run();
-            executor.facts.want();
+            executor.facts.outdate();
         });
         if let Err(error) = waiting {
-            tracing::warn!("the host is looked at again only at the next turn: {error}");
+            tracing::warn!("the host is looked at again only when someone asks: {error}");
         }
     }
 
