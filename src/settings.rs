@@ -39,7 +39,7 @@ pub struct Settings {
     pub public_keys: Vec<String>,
     /// How many versions of a file are kept at least (1 to 10000).
     pub backups: u32,
-    /// Seconds between two looks at the host (10 to 3600).
+    /// Seconds after which what is known of the host is old: a page that asks then makes a new look (10 to 3600).
     pub refresh_seconds: u32,
     /// Seconds that one command of a run may take, `pot init` for example, before it is ended (5 to 3600). Installing
     /// packages and destroying datasets have two hours.

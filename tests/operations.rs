@@ -1875,3 +1875,135 @@ fn a_run_whose_host_could_not_be_looked_at_is_not_called_as_planned() {
     assert_eq!(run.state, RunState::Differs, "{run:#?}");
     assert!(!run.checks.is_empty() && run.checks.iter().all(|check| check.as_planned.is_none()), "{:#?}", run.checks);
 }
+
+const DE_INIT: Operation = Operation::DeInit { stop_pots: true, minimal: false, pf_file: None };
+
+#[test]
+fn an_rc_conf_that_could_not_be_read_stops_init_and_loses_no_flag_of_syslogd() {
+    let bench = Bench::new(Scenario::Default);
+    let rc = bench.read("/etc/rc.conf");
+    bench.write("/etc/rc.conf", &format!("{rc}\nsyslogd_flags=\"-ss\"\n"));
+    bench.fault("sysrc fail 1 sysrc: out of memory");
+    let plan = bench.plan(INIT);
+    let problems: Vec<&str> = plan.blockers.iter().map(|blocker| blocker.problem.as_str()).collect();
+    assert!(problems.iter().any(|problem| problem.starts_with("rc.conf could not be read")), "{problems:?}");
+    assert!(plan.diffs.iter().all(|diff| !diff.file.ends_with("rc.conf")), "{:?}", plan.diffs);
+    assert_eq!(state_of(&plan, "syslogd_flags"), StepState::Blocks);
+    assert!(bench.start(&plan).is_err());
+}
+
+#[test]
+fn what_could_not_be_asked_is_not_called_missing() {
+    let bench = Bench::new(Scenario::Default);
+    bench.fault("getent fail 1 getent: no answer");
+    let plan = bench.plan(INIT);
+    let problems: Vec<&str> = plan.blockers.iter().map(|blocker| blocker.problem.as_str()).collect();
+    assert!(problems.iter().any(|problem| problem.starts_with("The list of groups could not be read")), "{problems:?}");
+    assert!(!problems.iter().any(|problem| problem.contains("does not exist")), "{problems:?}");
+    bench.fault("pfctl fail 1 pfctl: DIOCGETSTATUS: Device busy");
+    let plan = bench.plan(Operation::CleanUp { items: vec![Leftover::NatRules] });
+    let problems: Vec<&str> = plan.blockers.iter().map(|blocker| blocker.problem.as_str()).collect();
+    assert!(problems.iter().any(|problem| problem.starts_with("The state of pf could not be read")), "{problems:?}");
+}
+
+#[test]
+fn datasets_that_are_not_mounted_are_mounted_by_init() {
+    let bench = initialised();
+    for name in ["zroot/pot/bases", "zroot/pot/cache"] {
+        bench.tool("sbin", "zfs", &["unmount", name]);
+    }
+    let plan = bench.plan(INIT);
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    assert!(plan.summary.contains("ounts 2 datasets"), "{}", plan.summary);
+    assert_eq!(state_of(&plan, "dataset zroot/pot/bases"), StepState::WillBeChanged);
+    let run = bench.until_end(bench.start(&plan).unwrap());
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    let mounted = bench.tool("sbin", "zfs", &["list", "-H", "-o", "mounted", "zroot/pot/bases", "zroot/pot/cache"]);
+    assert_eq!(mounted, "yes\nyes\n");
+
+    // Without its key nothing can mount it, and the plan says what to do.
+    bench.tool("sbin", "zfs", &["unmount", "zroot/pot/fscomp"]);
+    bench.fault("locked zroot/pot/fscomp");
+    let plan = bench.plan(INIT);
+    let blocker = plan.blockers.first().unwrap();
+    assert!(blocker.problem.contains("its key is not loaded"), "{blocker:?}");
+    assert!(blocker.remedy.contains("zfs load-key -r zroot/pot/fscomp"), "{blocker:?}");
+}
+
+#[test]
+fn a_dataset_that_cannot_be_looked_at_is_not_called_no_pot_and_not_advised_to_be_destroyed() {
+    let bench = Bench::new(Scenario::Busy);
+    let names = bench.tool("sbin", "zfs", &["list", "-H", "-o", "name", "-d", "1", "zroot/pot/jails"]);
+    let mut unmounted = None;
+    for name in names.lines().skip(1) {
+        // Those below it first.
+        let below = bench.tool("sbin", "zfs", &["list", "-H", "-r", "-o", "name", name]);
+        for dataset in below.lines().rev() {
+            bench.tool("sbin", "zfs", &["unmount", dataset]);
+        }
+        if bench.tool("sbin", "zfs", &["list", "-H", "-o", "mounted", name]) == "no\n" {
+            unmounted = Some(name);
+            break;
+        }
+    }
+    let name = unmounted.expect("no pot's dataset could be unmounted");
+    let plan = bench.plan(DE_INIT);
+    let of_it: Vec<_> = plan.blockers.iter().filter(|blocker| blocker.problem.contains(name)).collect();
+    assert!(
+        matches!(of_it.as_slice(), [one] if one.problem.contains("is not mounted: what is in it cannot be looked at")),
+        "{of_it:?}"
+    );
+    assert_eq!(of_it[0].remedy, format!("Mount it first: zfs mount {name}"));
+    assert!(plan.blockers.iter().all(|blocker| !blocker.remedy.contains("destroy -r")), "{:#?}", plan.blockers);
+    // Who follows the advice has one thing less in the way.
+    bench.tool("sbin", "zfs", &["mount", name]);
+    let plan = bench.plan(DE_INIT);
+    assert!(plan.blockers.iter().all(|blocker| !blocker.problem.contains(name)), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn many_snapshots_are_counted_and_the_first_ones_listed() {
+    let bench = initialised();
+    bench.fault("snapshots zroot/pot/jails 120000");
+    let begun = Instant::now();
+    let init = bench.plan(INIT);
+    assert!(init.blockers.is_empty(), "{:#?}", init.blockers);
+    let plan = bench.plan(DE_INIT);
+    println!("two plans beside 120,000 snapshots took {:?}", begun.elapsed());
+    assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
+    let all = plan.snapshots.as_ref().unwrap();
+    assert!(all.count >= 120_000, "{}", all.count);
+    let listed = plan.destroys.iter().filter(|dataset| dataset.kind == "snapshot").count();
+    assert_eq!(listed, 200);
+    assert_eq!(plan.unlisted_snapshots(), Some(all.count - 200));
+    let step = plan.steps.iter().find(|step| step.title.contains("dataset zroot/pot and")).unwrap();
+    assert!(step.detail.contains("120000 snapshots"), "{}", step.detail);
+    let size = serde_json::to_vec(&plan).unwrap().len();
+    assert!(size < 1 << 20, "the plan has {size} bytes");
+    // One that comes or goes is another plan.
+    bench.fault("snapshots zroot/pot/jails 1");
+    assert_ne!(bench.plan(DE_INIT).digest, plan.digest);
+    bench.fault("zfs fail 1 internal error: pool I/O is currently suspended");
+    let plan = bench.plan(DE_INIT);
+    assert!(plan.blockers.iter().any(|blocker| blocker.problem.contains("suspended")), "{:#?}", plan.blockers);
+}
+
+#[test]
+fn a_tunable_counts_as_the_last_file_of_the_loader_sets_it() {
+    let bench = Bench::new(Scenario::Fresh);
+    let prepare = || Operation::Prepare { items: vec![Preparation::EnableRacct] };
+    bench.write("/boot/loader.conf.local", "kern.racct.enable=0\n");
+    let plan = bench.plan(prepare());
+    let blocker = plan.blockers.first().unwrap();
+    assert!(blocker.problem.contains("/boot/loader.conf.local sets kern.racct.enable=0"), "{blocker:?}");
+    // Following the advice: the other file says so now, and nothing is left to do.
+    bench.write("/boot/loader.conf.local", "kern.racct.enable=1\n");
+    let plan = bench.plan(prepare());
+    assert!(plan.blockers.is_empty() && plan.nothing_to_do, "{:#?}", plan.steps);
+    assert!(plan.steps[0].detail.contains("/boot/loader.conf.local"), "{}", plan.steps[0].detail);
+    bench.write("/boot/loader.conf.local", "");
+    let run = bench.run(prepare());
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    let check = run.checks.iter().find(|check| check.title.contains("next boot")).unwrap();
+    assert_eq!(check.observed, "1 (/boot/loader.conf)");
+}

@@ -71,6 +71,9 @@ fn as_text(plan: &Plan) -> String {
     for dataset in &plan.destroys {
         text.push_str(&format!("destroys {} ({} bytes)\n", harmless(&dataset.name), dataset.used));
     }
+    if let Some(more) = plan.unlisted_snapshots() {
+        text.push_str(&format!("destroys {more} more snapshots\n"));
+    }
     for diff in &plan.diffs {
         for line in diff.to_string().lines() {
             text.push_str(&format!("{}\n", harmless(line)));

@@ -130,7 +130,8 @@ fn print(
     writeln!(out, "\nSources")?;
     for asked in host::everything_asked(facts) {
         let error = asked.error.map_or_else(String::new, |error| format!(": {error}"));
-        writeln!(out, "  {:<20}{:>6} ms  {}{error}", asked.about, asked.took_ms, asked.source)?;
+        let slow = if asked.is_slow() { " (slow)" } else { "" };
+        writeln!(out, "  {:<20}{:>6} ms{slow}  {}{error}", asked.about, asked.took_ms, asked.source)?;
         if evidence {
             for line in asked.evidence.lines() {
                 writeln!(out, "  | {line}")?;

@@ -228,7 +228,7 @@ impl Executor {
         written?;
         self.versions.remember(outlook.new.bytes());
         self.note_known(&path, outlook.new.bytes());
-        self.facts.want();
+        self.facts.outdate();
         Ok(Reply::Saved { digest: outlook.new.digest(), record, diff: outlook.diff })
     }
 

@@ -1,36 +1,71 @@
-//! The cached facts: gathered by a thread of their own, at the start, every minute, and when something has changed: by
-//! the console, or in a watched file.
-//! Nobody waits for a slow probe but who asks for it at the command line.
+//! The cached facts: gathered by a thread of their own, once at the start and then for those who ask. Nobody looks:
+//! nothing runs.
+//!
+//! A page that asks for facts older than `refresh_seconds`, or that wants new ones, starts a look and gets those of now;
+//! nobody waits for a slow probe but who asks for it at the command line. There is one look at a time and at most one in
+//! five seconds, whoever asks. What the console or someone else changes makes the facts outdated: they are gathered again
+//! at once while someone looks, and else when the next one asks. Meanwhile the watched files are glanced at, which starts
+//! no program.
 
-use super::core::{Executor, lock};
+use super::core::{Asking, Executor, lock};
+use super::evidence::Pace;
 use super::protocol::Reply;
 use crate::facts::HostFacts;
-use crate::host::{GatherInput, gather};
-use crate::refusal::Refusal;
+use crate::host::{GatherInput, gather, pf_rules_path};
+use crate::journal::record::Role;
+use crate::refusal::{Refusal, RefusalKind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Between the beginnings of two looks at the host.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(5);
 /// Between two glances at the journal and the watched files.
 const GLANCE: Duration = Duration::from_secs(2);
 /// Facts younger than this count as present for a plan and for findings at the command line.
 const YOUNG: Duration = Duration::from_secs(2);
+/// Someone looks who has asked for facts within this time.
+const LOOKING: Duration = Duration::from_mins(1);
+/// Between two turns of what is to be done now and then.
+const TURN: Duration = Duration::from_mins(1);
+/// Plans that those who may only look can have at once, and then one each so often: each is a whole look at the host.
+const PREVIEWS: (u32, Duration) = (4, REST);
 
-#[derive(Default)]
 pub(super) struct FactsCache {
     state: Mutex<State>,
     changed: Condvar,
+    previews: Mutex<Pace>,
+}
+
+impl Default for FactsCache {
+    fn default() -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), previews: Mutex::new(Pace::new(PREVIEWS)) }
+    }
 }
 
 #[derive(Default)]
 struct State {
     facts: Option<Arc<HostFacts>>,
+    /// When the last look began.
+    begun: Option<Instant>,
+    /// When it ended.
     gathered: Option<Instant>,
+    /// When someone asked last.
+    asked: Option<Instant>,
+    /// The facts are known to be those of before a change.
+    outdated: bool,
+    /// Someone waits for new ones.
     wanted: bool,
     refreshing: bool,
     stop: bool,
     count: u64,
+    /// The path of pf's file, as it was last read.
+    pf_path: Option<String>,
+}
+
+impl State {
+    fn is_looked_at(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.elapsed() < LOOKING)
+    }
 }
 
 impl FactsCache {
@@ -38,8 +73,17 @@ impl FactsCache {
         lock(&self.state).facts.clone()
     }
 
-    pub(super) fn want(&self) {
-        lock(&self.state).wanted = true;
+    /// The path of pf's file; none when it is not known.
+    pub(super) fn pf_path(&self) -> Option<String> {
+        lock(&self.state).pf_path.clone()
+    }
+
+    /// Something has changed the host: who looks gets new facts soon, nobody else makes the host be asked.
+    pub(super) fn outdate(&self) {
+        let mut state = lock(&self.state);
+        state.outdated = true;
+        state.wanted |= state.is_looked_at();
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -51,20 +95,41 @@ impl FactsCache {
 
 impl Executor {
     pub(super) fn read_facts(&self, refresh: bool) -> Result<Reply, Refusal> {
-        if refresh {
-            self.facts.want();
-        }
+        let age = Duration::from_secs(u64::from(self.settings().refresh_seconds));
         let (facts, refreshing) = {
-            let state = lock(&self.facts.state);
+            let mut state = lock(&self.facts.state);
+            state.asked = Some(Instant::now());
+            let is_old = state.gathered.is_none_or(|gathered| gathered.elapsed() >= age);
+            state.wanted |= refresh || is_old || state.outdated;
             (state.facts.clone(), state.refreshing || state.wanted)
         };
+        if refreshing {
+            self.facts.changed.notify_all();
+        }
         let facts = facts.map(|facts| Box::new(HostFacts::clone(&facts)));
         Ok(Reply::Facts { facts, refreshing, set_aside: self.aside() })
     }
 
+    /// Those who may only look make plans at a pace that leaves the host to those who work on it.
+    pub(super) fn pace_previews(&self, asking: &Asking) -> Result<(), Refusal> {
+        if asking.role == Some(Role::Viewer) && !lock(&self.facts.previews).take(Instant::now()) {
+            let words =
+                "Each plan looks at the whole host, so they are made one in five seconds. Try again in a moment.";
+            return Err(Refusal::new(RefusalKind::Throttled, words));
+        }
+        Ok(())
+    }
+
     /// Gathers facts now and keeps them.
     pub fn gather_facts(&self) -> Arc<HostFacts> {
-        lock(&self.facts.state).refreshing = true;
+        {
+            let mut state = lock(&self.facts.state);
+            state.refreshing = true;
+            state.begun = Some(Instant::now());
+            // What changes from now on is not in these.
+            state.wanted = false;
+            state.outdated = false;
+        }
         let input = self.gather_input();
         // A package may have come or gone since.
         self.tools.write().unwrap_or_else(PoisonError::into_inner).refresh();
@@ -72,6 +137,9 @@ impl Executor {
         let facts = Arc::new(gather(&self.layout, &tools, &input));
         let count = {
             let mut state = lock(&self.facts.state);
+            if let Some(file) = facts.pf_file.get() {
+                state.pf_path = Some(file.path.clone());
+            }
             state.facts = Some(Arc::clone(&facts));
             state.gathered = Some(Instant::now());
             state.refreshing = false;
@@ -102,19 +170,19 @@ impl Executor {
     pub fn present_facts(&self) -> Arc<HostFacts> {
         let young = {
             let state = lock(&self.facts.state);
-            let is_young = state.gathered.is_some_and(|at| at.elapsed() < YOUNG) && !state.wanted;
+            let is_young = state.gathered.is_some_and(|at| at.elapsed() < YOUNG) && !state.wanted && !state.outdated;
             state.facts.clone().filter(|_| is_young)
         };
         young.unwrap_or_else(|| self.gather_facts())
     }
 
-    /// Keeps the facts fresh and looks after what happens outside of the console, until the executor ends.
+    /// Gathers facts for those who ask and looks after what happens outside of the console, until the executor ends.
     pub(super) fn watch_over_the_host(&self) {
         let mut alarm = self.evidence.rolled_back();
+        // The first look: pages come with it, and it tells where pf's file is.
+        let mut traces = self.traces_of_watched();
+        self.gather_facts();
         loop {
-            let begun = Instant::now();
-            let traces = self.traces_of_watched();
-            self.gather_facts();
             self.look_for_outside_changes();
             self.prune_history_daily();
             self.evidence.write_counted(false);
@@ -125,35 +193,78 @@ impl Executor {
                 self.end_all_sessions();
             }
             alarm = now;
-            let until = Instant::now() + Duration::from_secs(u64::from(self.settings().refresh_seconds));
-            let mut state = lock(&self.facts.state);
-            loop {
-                if state.stop {
-                    return;
+            match self.wait_for_something(&traces) {
+                Woken::Stop => return,
+                Woken::Turn => {}
+                Woken::Wanted => {
+                    traces = self.traces_of_watched();
+                    self.gather_facts();
                 }
-                // Many changes in a row do not make the host be looked at without a pause.
-                let rested = begun.elapsed() >= REST;
-                if rested && std::mem::take(&mut state.wanted) {
-                    break;
-                }
-                let now = Instant::now();
-                if now >= until {
-                    break;
-                }
-                // Other processes (the command line) append to the journal, and anyone edits files: look every few
-                // seconds.
-                let pause = if state.wanted { REST } else { GLANCE };
-                let pause = pause.min(until - now);
-                state = self.facts.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
-                if !state.wanted && !state.stop {
-                    drop(state);
-                    self.evidence.tell();
-                    self.tell_of_runs();
-                    let changed = self.traces_of_watched() != traces;
-                    state = lock(&self.facts.state);
-                    state.wanted |= changed;
+                Woken::Changed => {
+                    traces = self.traces_of_watched();
+                    self.facts.outdate();
+                    self.read_pf_path();
                 }
             }
         }
     }
+
+    /// rc.conf may name another file of pf now; a look tells that, too, but none may be due.
+    fn read_pf_path(&self) {
+        if lock(&self.facts.state).wanted {
+            return;
+        }
+        let tools = self.tools.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let path = pf_rules_path(&self.layout, &tools);
+        let mut state = lock(&self.facts.state);
+        state.pf_path = path.or(state.pf_path.take());
+    }
+
+    fn wait_for_something(&self, traces: &Traces) -> Woken {
+        let until = Instant::now() + TURN;
+        let mut glanced = Instant::now();
+        let mut state = lock(&self.facts.state);
+        loop {
+            if state.stop {
+                return Woken::Stop;
+            }
+            let now = Instant::now();
+            // Many who ask do not make the host be looked at without a pause.
+            let rest = state.begun.map_or(Duration::ZERO, |begun| (begun + REST).saturating_duration_since(now));
+            if state.wanted && rest.is_zero() {
+                return Woken::Wanted;
+            }
+            if now >= until {
+                return Woken::Turn;
+            }
+            let pause = if state.wanted { rest.min(GLANCE) } else { GLANCE };
+            state = self.facts.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+            if glanced.elapsed() >= GLANCE && !state.stop {
+                drop(state);
+                glanced = Instant::now();
+                // Other processes (the command line) append to the journal, and anyone edits files.
+                self.evidence.tell();
+                self.tell_of_runs();
+                if self.traces_of_watched() != *traces {
+                    return Woken::Changed;
+                }
+                state = lock(&self.facts.state);
+            }
+        }
+    }
+}
+
+/// What the watched files look like.
+type Traces = [Option<super::watch::Trace>; super::watch::WATCHED.len()];
+
+/// Why the thread that watches goes on.
+enum Woken {
+    /// The executor ends.
+    Stop,
+    /// It is time for what is done now and then.
+    Turn,
+    /// Someone wants new facts, and there was a rest.
+    Wanted,
+    /// A watched file is another.
+    Changed,
 }

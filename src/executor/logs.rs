@@ -126,7 +126,38 @@ pub(crate) fn rotated(layout: &Layout, live: &str) -> Vec<Generation> {
             None => missing += 1,
         }
     }
+    let numbered = found.len();
+    found.extend(dated(layout, live));
+    if found.len() > numbered && numbered > 1 {
+        // The host has changed from one way to the other: what was written last tells the order.
+        found[1..].sort_by_key(|archive| std::cmp::Reverse(archive.view.modified));
+    }
     found
+}
+
+/// The archives that `newsyslog -t` names after the time, newest first: `pot.log.20261128T000000.bz2`.
+fn dated(layout: &Layout, live: &str) -> Vec<Generation> {
+    let Some((folder, name)) = live.rsplit_once('/') else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(layout.on_disk(if folder.is_empty() { "/" } else { folder })) else {
+        return Vec::new();
+    };
+    let mut archives: Vec<(String, Compression)> = entries
+        .filter_map(|entry| {
+            let archive = entry.ok()?.file_name().into_string().ok()?;
+            let rest = archive.strip_prefix(name)?.strip_prefix('.')?;
+            let stamp = rest.get(..15).filter(|stamp| is_time(stamp))?;
+            let (_, how) = SUFFIXES.iter().find(|(suffix, _)| rest.strip_prefix(stamp) == Some(suffix))?;
+            Some((archive, *how))
+        })
+        .collect();
+    archives.sort_by(|one, other| other.0.cmp(&one.0));
+    archives.truncate(GENERATIONS as usize);
+    archives.into_iter().filter_map(|(archive, how)| generation(layout, &format!("{folder}/{archive}"), how)).collect()
+}
+
+/// newsyslog's usual format of a time, `%Y%m%dT%H%M%S`.
+fn is_time(stamp: &str) -> bool {
+    stamp.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'T' } else { byte.is_ascii_digit() })
 }
 
 fn generation(layout: &Layout, path: &str, compression: Compression) -> Option<Generation> {
@@ -144,4 +175,39 @@ fn generation(layout: &Layout, path: &str, compression: Compression) -> Option<G
 
 fn open(path: &std::path::Path) -> std::io::Result<File> {
     platform::open_for_reading(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_named_after_the_time_are_read_newest_first() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("var/log");
+        std::fs::create_dir_all(&folder).unwrap();
+        let layout = Layout::new(root.path(), None);
+        let names = |layout: &Layout| -> Vec<String> {
+            rotated(layout, "/var/log/pot.log").into_iter().map(|found| found.view.path).collect()
+        };
+        for name in ["pot.log", "pot.log.20261128T000000.bz2", "pot.log.20261129T000000", "pot.log.20261127T010203.zst"]
+        {
+            std::fs::write(folder.join(name), "x").unwrap();
+        }
+        for other in ["pot.log.20261128T000000.bak", "pot.log.2026112", "pot.log.old", "other.log.20261128T000000.bz2"]
+        {
+            std::fs::write(folder.join(other), "x").unwrap();
+        }
+        assert_eq!(
+            names(&layout),
+            [
+                "/var/log/pot.log",
+                "/var/log/pot.log.20261129T000000",
+                "/var/log/pot.log.20261128T000000.bz2",
+                "/var/log/pot.log.20261127T010203.zst"
+            ]
+        );
+        std::fs::write(folder.join("pot.log.0.bz2"), "x").unwrap();
+        assert_eq!(names(&layout).len(), 5);
+    }
 }

@@ -132,7 +132,8 @@ pub enum Command {
     // -- reading the host --
     /// pot.conf and the default file as they stand. Answer: `Configuration`.
     Configuration {},
-    /// Cached facts; with `refresh` a new gathering is started, the answer does not wait for it. Answer: `Facts`.
+    /// Cached facts; with `refresh`, or where they are old, a new gathering is started, which the answer does not wait
+    /// for. Answer: `Facts`.
     Facts {
         /// Start a new gathering.
         refresh: bool,

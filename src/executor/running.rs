@@ -47,6 +47,7 @@ impl Executor {
         if let Operation::Restore { backup, file: ManagedFile::PotConf } = &operation {
             self.version_chosen_by_root(asking, backup)?;
         }
+        self.pace_previews(asking)?;
         let plan = self.engine.plan(&asking.session_name(), &asking.reported, operation)?;
         // Root is asked only about what the asker may run: who may only look must not have plans written to the disk.
         let shell = self.settings().confirm_destructive == ConfirmDestructive::Shell;
@@ -123,10 +124,10 @@ impl Executor {
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
             while !executor.engine.wait(run, Duration::from_hours(1)) {}
             executor.look_after_run();
-            executor.facts.want();
+            executor.facts.outdate();
         });
         if let Err(error) = waiting {
-            tracing::warn!("the host is looked at again only at the next turn: {error}");
+            tracing::warn!("the host is looked at again only when someone asks: {error}");
         }
     }
 

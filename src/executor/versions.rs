@@ -60,12 +60,9 @@ impl Executor {
     pub(super) fn host_path(&self, file: ManagedFile) -> String {
         match file {
             ManagedFile::PotConf => self.layout.shown(&self.layout.pot_conf()),
-            ManagedFile::PfConf => self
-                .facts
-                .get()
-                .and_then(|facts| facts.pf_file.get().map(|file| file.path.clone()))
-                .filter(|path| path.starts_with('/'))
-                .unwrap_or_else(|| "/etc/pf.conf".to_owned()),
+            ManagedFile::PfConf => {
+                self.facts.pf_path().filter(|path| path.starts_with('/')).unwrap_or_else(|| "/etc/pf.conf".to_owned())
+            }
             ManagedFile::RcConf => "/etc/rc.conf".to_owned(),
             ManagedFile::LoaderConf => "/boot/loader.conf".to_owned(),
             ManagedFile::SyslogConf => "/usr/local/etc/syslog.d/pot.conf".to_owned(),

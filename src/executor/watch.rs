@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The files that are watched.
-const WATCHED: [ManagedFile; 3] = [ManagedFile::PotConf, ManagedFile::PfConf, ManagedFile::RcConf];
+pub(super) const WATCHED: [ManagedFile; 3] = [ManagedFile::PotConf, ManagedFile::PfConf, ManagedFile::RcConf];
 /// A watched file is not longer than this.
 const LONGEST: u64 = 8 << 20;
 /// Runs that are asked for the files they changed.
@@ -176,7 +176,7 @@ impl Executor {
     fn look_within(&self, time: Duration) {
         // Someone who changes the host through the console notes it before letting go of the lock.
         let Ok(_lock) = Lock::acquire(&self.layout, "looking for changes made outside", time) else { return };
-        // pf's file is not known before the first facts are.
+        // pf's file is not known before the first look.
         if self.facts.get().is_none() {
             return;
         }

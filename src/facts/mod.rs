@@ -56,7 +56,15 @@ impl<T> Fact<T> {
     pub fn get(&self) -> Option<&T> {
         self.value.as_ref()
     }
+
+    /// Whether the answer took so long that people should know why they wait.
+    pub fn is_slow(&self) -> bool {
+        self.took_ms >= SLOW_MS
+    }
 }
+
+/// From how many milliseconds on an answer is called slow.
+pub const SLOW_MS: u64 = 5000;
 
 /// Everything that the probes know about one host at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +180,7 @@ pub struct System {
     pub hostname: String,
     /// `freebsd-version -k`, for example `14.3-RELEASE-p2`.
     pub kernel: String,
-    /// `freebsd-version -u`.
+    /// `freebsd-version -u`; empty when it did not say.
     pub userland: String,
     /// `security.jail.jailed`; none when the kernel did not say.
     pub jailed: Option<bool>,
@@ -189,13 +197,32 @@ impl System {
 }
 
 /// A loader tunable: what runs and what the next boot will have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tunable {
     /// The running value; none when the kernel does not know it.
     pub running: Option<String>,
-    /// The value in /boot/loader.conf (last one wins); none when it is not there.
+    /// The value that the last of the loader's files gives it; none when no file sets it, and the kernel's own counts.
     pub next_boot: Option<String>,
+    /// The file that has that last word.
+    #[serde(default)]
+    pub set_in: Option<String>,
 }
+
+impl Tunable {
+    /// What the next boot will have, and from where: `1 (/boot/loader.conf.local)`.
+    pub fn next_boot_in_words(&self) -> String {
+        match (&self.next_boot, &self.set_in) {
+            (Some(value), Some(file)) => format!("{value} ({file})"),
+            (Some(value), None) => value.clone(),
+            (None, _) => "set by no file of the loader: the kernel's own value counts".to_owned(),
+        }
+    }
+}
+
+/// The tunable `kern.racct.enable` of the guide's "Enable the resource limit database".
+pub const RACCT: &str = "kern.racct.enable";
+/// The tunable `hw.vtnet.lro_disable` of the guide's "Known issue" with vtnet.
+pub const VTNET_LRO: &str = "hw.vtnet.lro_disable";
 
 /// A ZFS pool. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,7 +256,43 @@ pub struct Dataset {
     pub available: u64,
     /// The snapshot it was cloned from.
     pub origin: Option<String>,
+    /// It is encrypted and its key is not loaded (`keystatus` is `unavailable`): it cannot be mounted before.
+    #[serde(default)]
+    pub locked: bool,
 }
+
+impl Dataset {
+    /// A file system with a place of its own that is not mounted: what is in it cannot be looked at.
+    ///
+    /// pot's own root has `canmount=off`: it never holds anything itself.
+    pub fn is_hidden(&self) -> bool {
+        self.kind == "filesystem" && !self.mounted && self.canmount != "off" && self.mountpoint != "none"
+    }
+
+    /// What to type so that a hidden one can be looked at.
+    pub fn how_to_mount(&self) -> String {
+        let name = &self.name;
+        if self.locked { format!("zfs load-key -r {name}, then zfs mount {name}") } else { format!("zfs mount {name}") }
+    }
+}
+
+/// Snapshots below a dataset. There may be hundreds of thousands, so they are counted and not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshots {
+    /// How many there are.
+    pub count: u64,
+    /// The first of them by zfs's order, at most [`SNAPSHOTS_KEPT`].
+    pub first: Vec<String>,
+    /// How many are held: `zfs destroy -r` stops at them, half done.
+    pub held: u64,
+    /// The first that is held.
+    pub first_held: Option<String>,
+    /// Digest of all names: another one tells that a snapshot came or went.
+    pub digest: Digest,
+}
+
+/// How many snapshots are kept by name.
+pub const SNAPSHOTS_KEPT: usize = 200;
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -340,12 +403,88 @@ pub struct PfFile {
     pub path: String,
     /// Whether it exists.
     pub exists: bool,
-    /// Whether `pfctl -nf` takes it; none when it could not be tried (no /dev/pf).
+    /// Whether `pfctl -nf` takes it; none when it could not be judged.
     pub valid: Option<bool>,
     /// pfctl's words when it does not.
     pub errors: Vec<String>,
+    /// Why it could not be judged, when it could not.
+    #[serde(default)]
+    pub untested: Option<Untested>,
     /// How often each of pot's anchor lines stands in it: nat-anchor, rdr-anchor.
     pub anchor_lines: (usize, usize),
+    /// What rc.d/pf loads when it cannot load this file; none where that was not asked because the file is good.
+    #[serde(default)]
+    pub fallback: Option<PfFallback>,
+}
+
+impl PfFile {
+    /// The file's own verdict as `pfctl -nf` gave it.
+    pub fn test(&self) -> PfTest {
+        match self.valid {
+            Some(true) => PfTest::Valid,
+            Some(false) => PfTest::Invalid(self.errors.clone()),
+            None => PfTest::Untested(self.untested.clone().unwrap_or_else(|| Untested::Other("not asked".to_owned()))),
+        }
+    }
+}
+
+/// The rules that rc.d/pf loads when it cannot load pf's file, where `pf_fallback_rules_enable` says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PfFallback {
+    /// The file `pf_fallback_rules_file`, when it exists; none: the text of `pf_fallback_rules`.
+    pub file: Option<String>,
+    /// The rules, when they are the variable's text.
+    pub text: Option<String>,
+    /// Whether `pfctl -nf` takes them.
+    pub valid: Option<bool>,
+}
+
+/// What `pfctl -nf` says of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PfTest {
+    /// It takes it.
+    Valid,
+    /// It does not; its words.
+    Invalid(Vec<String>),
+    /// It could not judge it; why.
+    Untested(Untested),
+}
+
+/// Why `pfctl -nf` could not judge a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Untested {
+    /// From FreeBSD 15 on pfctl judges nothing while pf is not in the kernel.
+    PfNotLoaded,
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl std::fmt::Display for Untested {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::PfNotLoaded => f.write_str("pf is not loaded"),
+            Self::Other(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The most telling of pfctl's words about a text: the first line with a number, and behind it what stood before, which
+/// belongs to it: `stdin:4: could not parse host specification (no IP address found for em0/24)`.
+pub fn telling(words: &[String]) -> Option<String> {
+    let Some(at) = words.iter().position(|line| has_line_number(line)) else { return words.first().cloned() };
+    let line = words.get(at)?;
+    let before: Vec<&str> = words.iter().take(at).map(String::as_str).collect();
+    Some(if before.is_empty() { line.clone() } else { format!("{line} ({})", before.join("; ")) })
+}
+
+/// `/etc/pf.conf:12: …`
+fn has_line_number(line: &str) -> bool {
+    line.match_indices(':').any(|(at, _)| {
+        let rest = line.get(at + 1..).unwrap_or_default();
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && rest.get(digits..).is_some_and(|rest| rest.starts_with(':'))
+    })
 }
 
 /// syslogd's configuration.

@@ -39,6 +39,7 @@ pub(super) fn dataset(name: &str, mountpoint: &str) -> Dataset {
         used: 1 << 30,
         available: 1 << 40,
         origin: None,
+        locked: false,
     }
 }
 
@@ -54,7 +55,7 @@ pub(super) fn pot(name: &str, network_type: &str, address: &str) -> Pot {
 }
 
 pub(super) fn running_host() -> HostFacts {
-    let on = || Tunable { running: Some("1".into()), next_boot: Some("1".into()) };
+    let on = || Tunable { running: Some("1".into()), next_boot: Some("1".into()), set_in: None };
     let lines = |text: &str| text.lines().map(str::to_owned).collect();
     HostFacts {
         system: known(System {
@@ -95,7 +96,9 @@ pub(super) fn running_host() -> HostFacts {
             exists: true,
             valid: Some(true),
             errors: Vec::new(),
+            untested: None,
             anchor_lines: (1, 1),
+            fallback: None,
         }),
         ipfw: known(false),
         syslog: known(Syslog {

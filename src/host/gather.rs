@@ -1,27 +1,29 @@
-//! Gathering: one probe per source, side by side.
+//! Gathering: one probe per source, a few side by side.
 
 use super::parse;
-use super::probe::{Probe, failure, probe, read};
+use super::probe::{Places, Probe, failure, probe, read};
 use super::wanted::Wanted;
 use crate::digest::Digest;
 use crate::facts::{
-    Dataset, Fact, HostFacts, LeadsTo, Machine, Packages, PathKind, PathState, Pf, PfFile, Pot, PrivateBridge, Syslog,
-    System, Tunable,
+    Dataset, Fact, HostFacts, LeadsTo, Machine, Packages, PathKind, PathState, Pf, PfFallback, PfFile, PfTest, Pot,
+    PrivateBridge, RACCT, SNAPSHOTS_KEPT, Snapshots, Syslog, System, Tunable, Untested, VTNET_LRO,
 };
 use crate::files::{FileError, HostPath, Place};
 use crate::layout::Layout;
 use crate::potconf::Configuration;
-use crate::process::{Tool, Tools};
+use crate::process::{Cancel, Ending, Limits, Stream, Tool, Tools, argv_as_typed, stream};
+use crate::rules::is_yes;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// pot's program, as its package installs it.
 pub const POT_PROGRAM: &str = "/usr/local/bin/pot";
-/// The rc variables that matter here.
-const RC_VARIABLES: [&str; 10] = [
+/// The rc variables that matter here: each costs sysrc a little time, so each is asked once.
+const RC_VARIABLES: [&str; 13] = [
     "pf_enable",
     "pf_rules",
     "syslogd_enable",
@@ -32,6 +34,9 @@ const RC_VARIABLES: [&str; 10] = [
     "newsyslog_enable",
     "cloned_interfaces",
     "kern_securelevel_enable",
+    "pf_fallback_rules_enable",
+    "pf_fallback_rules_file",
+    "pf_fallback_rules",
 ];
 /// Facilities that POT_LOG_FACILITY may reasonably name.
 /// Files whose digests the history watches, besides pot.conf, its defaults and pf's file.
@@ -44,14 +49,12 @@ const WATCHED: [&str; 7] = [
     "/usr/local/etc/syslog.d/pot.conf",
     "/usr/local/etc/newsyslog.conf.d/pot.conf",
 ];
-/// The loader's files in the order in which it reads them (loader.conf(5)); `loader.conf.d` stands between them.
-const LOADER_FILES: [&str; 2] = ["/boot/loader.conf", "/boot/loader.conf.local"];
 /// The largest file whose digest is taken, in bytes.
 const LARGEST: u64 = 4 << 20;
 /// Pots and bridges are read up to this number.
 const MOST_POTS: usize = 4096;
-/// Snapshots that are kept when it is not known which are pot's.
-const MOST_SNAPSHOTS: usize = 2000;
+/// How long counting snapshots may take: a large host has hundreds of thousands.
+const COUNTING: Duration = Duration::from_mins(5);
 
 /// What gathering needs to know of the configuration and the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,51 +99,55 @@ impl GatherInput {
     }
 }
 
-/// Asks every source, each with its own time limit; comes back when the slowest has answered or used its time up.
+/// Asks every source, a few at a time; comes back when the last has answered or used its time up.
 ///
 /// A source that fails is a fact without a value; the others are not touched by it.
 pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts {
     let simulated = layout.is_below_a_root();
+    let places = &Places::new();
     let mut facts = std::thread::scope(|scope| {
         // A macro, because each probe has a type of its own.
         macro_rules! side_by_side {
             ($($field:ident: $ask:expr),+ $(,)?) => {{
-                $(let $field = scope.spawn(|| probe(layout, tools, $ask));)+
+                $(let $field = scope.spawn(|| places.with(|| probe(layout, tools, $ask)));)+
                 HostFacts {
                     at: Timestamp::now(),
                     simulated,
-                    // Digests need to know where pf's file is.
+                    // These need what the others have answered.
+                    pf_file: Fact::unknown("not read", ""),
+                    syslog: Fact::unknown("not read", ""),
                     files: Fact::unknown("not read", ""),
                     $($field: $field.join().unwrap_or_else(|_| Fact::unknown("the probe died", stringify!($field))),)+
                 }
             }};
         }
         side_by_side! {
+            // The slowest first: it is a shell script.
+            rc: rc,
+            datasets: datasets,
+            packages: packages,
+            pools: |probe| parse::zfs::pools(&probe.answer(Tool::Zpool, &["list", "-Hp", "-o", parse::zfs::POOL_COLUMNS])?),
             system: system,
             machine: machine,
             vimage: |probe| Ok(probe.sysctl("kern.features.vimage")?.as_deref() == Some("1")),
-            racct: |probe| tunable(probe, "kern.racct.enable"),
-            vtnet_lro_disable: |probe| tunable(probe, "hw.vtnet.lro_disable"),
+            racct: |probe| tunable(probe, RACCT),
+            vtnet_lro_disable: |probe| tunable(probe, VTNET_LRO),
             forwarding: |probe| switch(probe, "net.inet.ip.forwarding")?.ok_or_else(|| "this kernel has no IPv4".to_owned()),
             bridge_member_addresses: |probe| switch(probe, "net.link.bridge.member_ifaddrs"),
-            pools: |probe| parse::zfs::pools(&probe.answer(Tool::Zpool, &["list", "-Hp", "-o", parse::zfs::POOL_COLUMNS])?),
-            datasets: |probe| datasets(probe, &input.pot_zfs_root),
             interfaces: |probe| parse::ifconfig::interfaces(&probe.answer(Tool::Ifconfig, &["-a"])?),
             routes: |probe| parse::netstat::routes(&probe.answer(Tool::Netstat, &["-rn", "-f", "inet"])?),
             resolvers: |probe| Ok(parse::files::resolvers(&probe.read("/etc/resolv.conf")?.unwrap_or_default())),
             pf: pf,
-            pf_file: pf_file,
             // The kernel has the variable only while ipfw is loaded.
             ipfw: |probe| Ok(switch(probe, "net.inet.ip.fw.enable")?.unwrap_or(false)),
-            syslog: syslog,
-            rc: rc,
-            packages: packages,
             groups: |probe| parse::files::groups(&probe.answer(Tool::Getent, &["group"])?),
             paths: |probe| paths(probe, input),
             pots: |probe| pots(probe, &input.pot_fs_root),
             private_bridges: |probe| private_bridges(probe, &input.pot_fs_root),
         }
     });
+    facts.pf_file = probe(layout, tools, |probe| pf_file(probe, &facts.rc, &facts.pf));
+    facts.syslog = probe(layout, tools, |probe| syslog(probe, &facts.rc));
     let pf_path = pf_path(&facts);
     facts.files = probe(layout, tools, |probe| Ok(digests(probe, pf_path.as_deref(), &input.pf_files)));
     if let Some(paths) = facts.paths.value.as_mut() {
@@ -148,8 +155,56 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
         paths.extend(managed.filter_map(|path| Some((path.to_owned(), managed_state(layout, path).ok()?))));
     }
     running(layout, tools, &mut facts.pots);
+    hidden(&facts.datasets, &input.pot_zfs_root, &mut facts.pots);
     facts.at = Timestamp::now();
     facts
+}
+
+/// The path of pf's file alone, as rc.conf names it: for whoever watches it while nobody looks at the host.
+pub fn pf_rules_path(layout: &Layout, tools: &Tools) -> Option<String> {
+    probe(layout, tools, |probe| probe.rc("pf_rules")).value.flatten().filter(|path| path.starts_with('/'))
+}
+
+/// Counts the snapshots at and below `root`, which must be a dataset's name. Only a plan that destroys them asks.
+///
+/// They are read line by line: there may be hundreds of thousands, and nobody keeps them.
+pub fn snapshots(tools: &Tools, root: &str) -> Fact<Snapshots> {
+    let args = ["list", "-Hp", "-t", "snapshot", "-r", "-o", "name,userrefs", root];
+    let typed = argv_as_typed(Tool::Zfs, &args).join(" ");
+    let (at, started) = (Timestamp::now(), Instant::now());
+    let mut found = Snapshots { count: 0, first: Vec::new(), held: 0, first_held: None, digest: Digest::of(b"") };
+    let mut trouble: Option<String> = None;
+    let limits = Limits { time: COUNTING, total_bytes: usize::MAX, ..Limits::default() };
+    let ending =
+        stream(tools, Tool::Zfs, &args, None, &limits, &Cancel::new(), &mut |line| match line.text.split_once('\t') {
+            Some((name, holds)) if line.stream == Stream::Out && (holds == "-" || holds.parse::<u64>().is_ok()) => {
+                found.count += 1;
+                found.digest = Digest::of_all([found.digest.as_bytes().as_slice(), name.as_bytes()]);
+                if found.first.len() < SNAPSHOTS_KEPT {
+                    found.first.push(name.to_owned());
+                }
+                if holds != "-" && holds != "0" {
+                    found.held += 1;
+                    found.first_held.get_or_insert_with(|| name.to_owned());
+                }
+            }
+            _ => {
+                trouble.get_or_insert(line.text);
+            }
+        });
+    let answer = match (ending, trouble) {
+        (Ok(Ending::Exited(0)), None) => Ok(found),
+        (Ok(Ending::TimedOut), _) => Err(format!("{typed} did not answer within {} s", COUNTING.as_secs())),
+        (Ok(_), Some(line)) => Err(format!("{typed} failed: {line}")),
+        (Ok(ending), None) => Err(format!("{typed} failed without a word: {ending:?}")),
+        (Err(error), _) => Err(error.to_string()),
+    };
+    let (value, error) = match answer {
+        Ok(found) => (Some(found), None),
+        Err(error) => (None, Some(error)),
+    };
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Fact { value, error, source: typed, evidence: String::new(), at, took_ms }
 }
 
 fn system(probe: &mut Probe<'_>) -> Result<System, String> {
@@ -160,8 +215,7 @@ fn system(probe: &mut Probe<'_>) -> Result<System, String> {
     // The installed kernel; without one on disk (diskless, jails) the running one.
     let kernel =
         probe.answer(Tool::FreebsdVersion, &["-k"]).or_else(|_| probe.answer(Tool::Uname, &["-r"]))?.trim().to_owned();
-    let userland =
-        probe.answer(Tool::FreebsdVersion, &["-u"]).map_or_else(|_| kernel.clone(), |text| text.trim().to_owned());
+    let userland = probe.answer(Tool::FreebsdVersion, &["-u"]).map(|text| text.trim().to_owned()).unwrap_or_default();
     // Kept apart from the versions: that the one is not known says nothing of the others.
     let jailed = probe.sysctl("security.jail.jailed").ok().map(|value| value.as_deref() == Some("1"));
     let (time_zone, source) = super::time_zone(probe.layout());
@@ -199,44 +253,53 @@ fn switch(probe: &mut Probe<'_>, name: &str) -> Result<Option<bool>, String> {
     }
 }
 
+/// What runs, and what the last of the loader's files says (/boot/defaults/loader.conf, the loader's own config.lua).
 fn tunable(probe: &mut Probe<'_>, name: &str) -> Result<Tunable, String> {
     let running = probe.sysctl(name)?;
-    let mut next_boot = None;
-    let mut files = vec![LOADER_FILES[0].to_owned()];
-    let folder = "/boot/loader.conf.d";
-    files.extend(
-        names_in(&probe.layout().on_disk(folder))
-            .into_iter()
-            .filter(|name| is_conf(name))
-            .map(|name| format!("{folder}/{name}")),
-    );
-    files.push(LOADER_FILES[1].to_owned());
-    for (index, file) in files.iter().enumerate() {
-        // Only the main one is worth a word when it is not there.
-        if index > 0 && !probe.layout().on_disk(file).exists() {
-            continue;
-        }
-        if let Some(value) = probe.read(file)?.and_then(|text| parse::loader::value(&text, name)) {
-            next_boot = Some(value);
-        }
+    let mut word: Option<(String, String)> = None;
+    for file in parse::loader::BEFORE_FOLDER {
+        word = in_loader_file(probe, file, name)?.or(word);
     }
-    Ok(Tunable { running, next_boot })
+    let mut of_folder: Vec<(String, String)> = Vec::new();
+    for found in conf_files(&probe.layout().on_disk(parse::loader::FOLDER))? {
+        of_folder.extend(in_loader_file(probe, &format!("{}/{found}", parse::loader::FOLDER), name)?);
+    }
+    let last = in_loader_file(probe, parse::loader::LAST, name)?;
+    if let (None, [first, others @ ..]) = (&last, of_folder.as_slice())
+        && let Some(other) = others.iter().find(|other| other.0 != first.0)
+    {
+        // The loader takes them as the folder has them, in no order that could be seen from here.
+        return Err(format!(
+            "{} and {} set {name} each to another value, and which one counts is not certain",
+            first.1, other.1
+        ));
+    }
+    let (next_boot, set_in) = last.or(of_folder.pop()).or(word).unzip();
+    Ok(Tunable { running, next_boot, set_in })
 }
 
-fn datasets(probe: &mut Probe<'_>, zfs_root: &str) -> Result<Vec<Dataset>, String> {
-    let args = ["list", "-Hp", "-t", "all", "-o", parse::zfs::DATASET_COLUMNS];
-    let mut datasets = parse::zfs::datasets(&probe.answer(Tool::Zfs, &args)?)?;
-    // A host may hold tens of thousands of snapshots that have nothing to do with pot.
-    let is_pots = |name: &str| !zfs_root.is_empty() && name.starts_with(zfs_root);
-    let mut others = 0;
-    datasets.retain(|dataset| {
-        if dataset.kind != "snapshot" || is_pots(&dataset.name) {
-            return true;
-        }
-        others += 1;
-        zfs_root.is_empty() && others <= MOST_SNAPSHOTS
-    });
-    Ok(datasets)
+/// The value that one of the loader's files gives, with the file.
+fn in_loader_file(probe: &mut Probe<'_>, file: &str, name: &str) -> Result<Option<(String, String)>, String> {
+    // Only the main one is worth a word when it is not there.
+    if file != "/boot/loader.conf" && !probe.layout().on_disk(file).exists() {
+        return Ok(None);
+    }
+    let text = probe.read(file)?.unwrap_or_default();
+    Ok(parse::loader::value(&text, name).map(|value| (value, file.to_owned())))
+}
+
+/// File systems and volumes of all pools. Snapshots are not among them: a host may hold hundreds of thousands.
+fn datasets(probe: &mut Probe<'_>) -> Result<Vec<Dataset>, String> {
+    let args = |columns| ["list", "-Hp", "-t", "filesystem,volume", "-o", columns];
+    let asked = args(parse::zfs::DATASET_COLUMNS);
+    let answer = probe.ask(Tool::Zfs, &asked)?;
+    if answer.succeeded() {
+        parse::zfs::datasets(&answer.stdout)
+    } else if answer.stderr.contains("invalid property 'keystatus'") {
+        parse::zfs::datasets(&probe.answer(Tool::Zfs, &args(parse::zfs::OLD_DATASET_COLUMNS))?)
+    } else {
+        Err(failure(Tool::Zfs, &asked, &answer))
+    }
 }
 
 fn pf(probe: &mut Probe<'_>) -> Result<Pf, String> {
@@ -244,52 +307,107 @@ fn pf(probe: &mut Probe<'_>) -> Result<Pf, String> {
     let info = probe.ask(Tool::Pfctl, &args)?;
     if !info.succeeded() {
         // Without the module there is no device: nothing filters, and there is nothing more to ask.
-        return if no_device(&info.stderr) { Ok(Pf::default()) } else { Err(failure(Tool::Pfctl, &args, &info)) };
+        return if parse::pf::is_not_loaded(&info.stderr) {
+            Ok(Pf::default())
+        } else {
+            Err(failure(Tool::Pfctl, &args, &info))
+        };
     }
-    let mut list = |args: &[&str]| probe.answer(Tool::Pfctl, args);
+    let anchors = parse::pf::anchors(&probe.answer(Tool::Pfctl, &["-s", "Anchors"])?)?;
+    let mut list = |args: &[&str]| parse::pf::listed(&probe.ask(Tool::Pfctl, args)?);
     Ok(Pf {
         loaded: true,
         enabled: parse::pf::enabled(&info.stdout)?,
-        anchors: parse::pf::anchors(&list(&["-s", "Anchors"])?)?,
-        nat: parse::pf::rules(&list(&["-s", "nat"])?),
-        rules: parse::pf::rules(&list(&["-s", "rules"])?),
-        // Asking for an anchor that does not exist is an error on some releases: no rules then.
-        pot_nat: list(&["-s", "nat", "-a", "pot-nat"]).map(|text| parse::pf::rules(&text)).unwrap_or_default(),
+        anchors,
+        nat: list(&["-s", "nat"])?,
+        rules: list(&["-s", "rules"])?,
+        pot_nat: list(&["-s", "nat", "-a", "pot-nat"])?,
     })
 }
 
-fn no_device(stderr: &str) -> bool {
-    stderr.contains("/dev/pf: No such file")
+/// A variable of rc.conf; none when no file sets it.
+fn of_rc<'a>(rc: &'a Fact<BTreeMap<String, String>>, name: &str) -> Result<Option<&'a str>, String> {
+    match rc.get() {
+        Some(variables) => Ok(variables.get(name).map(String::as_str)),
+        None => Err(rc.error.clone().unwrap_or_else(|| "rc.conf was not read".to_owned())),
+    }
 }
 
-fn pf_file(probe: &mut Probe<'_>) -> Result<PfFile, String> {
-    let path = probe.rc("pf_rules")?.unwrap_or_default();
+fn pf_file(probe: &mut Probe<'_>, rc: &Fact<BTreeMap<String, String>>, pf: &Fact<Pf>) -> Result<PfFile, String> {
+    let path = of_rc(rc, "pf_rules")?.unwrap_or_default().to_owned();
+    probe.note("sysrc pf_rules", path.clone());
     if !path.starts_with('/') {
         return Err("pf_rules in rc.conf names no absolute path".to_owned());
     }
-    let Some(text) = probe.read(&path)? else {
-        return Ok(PfFile { path, exists: false, valid: None, errors: Vec::new(), anchor_lines: (0, 0) });
+    let text = probe.read(&path)?;
+    let mut file = PfFile {
+        path,
+        exists: text.is_some(),
+        valid: None,
+        errors: Vec::new(),
+        untested: None,
+        anchor_lines: text.as_deref().map(|text| parse::pf::anchor_lines(text.as_bytes())).unwrap_or_default(),
+        fallback: None,
     };
-    let anchor_lines = parse::pf::anchor_lines(text.as_bytes());
-    let (valid, errors) = match probe.ask(Tool::Pfctl, &["-nf", &path]) {
-        Ok(check) if check.succeeded() => (Some(true), Vec::new()),
-        Ok(check) if no_device(&check.stderr) => (None, Vec::new()),
-        Ok(check) => (
-            Some(false),
-            parse::pf::rules(&check.stderr)
-                .into_iter()
-                .take(50)
-                .map(|line| crate::process::harmless(&line).into_owned())
-                .collect(),
-        ),
-        Err(_) => (None, Vec::new()),
-    };
-    Ok(PfFile { path, exists: true, valid, errors, anchor_lines })
+    if file.exists {
+        match pf_verdict(probe, pf, &file.path, None) {
+            PfTest::Valid => file.valid = Some(true),
+            PfTest::Invalid(words) => (file.valid, file.errors) = (Some(false), words),
+            PfTest::Untested(why) => file.untested = Some(why),
+        }
+    }
+    if of_rc(rc, "pf_fallback_rules_enable")?.is_some_and(is_yes) {
+        file.fallback = Some(pf_fallback(probe, rc, pf)?);
+    }
+    Ok(file)
 }
 
-fn syslog(probe: &mut Probe<'_>) -> Result<Syslog, String> {
+/// What rc.d/pf loads instead of pf's file: `pf_fallback_rules_file` when there is one, else the text of
+/// `pf_fallback_rules`.
+fn pf_fallback(
+    probe: &mut Probe<'_>,
+    rc: &Fact<BTreeMap<String, String>>,
+    pf: &Fact<Pf>,
+) -> Result<PfFallback, String> {
+    let named = of_rc(rc, "pf_fallback_rules_file")?.unwrap_or_default().to_owned();
+    let file = (named.starts_with('/') && probe.layout().on_disk(&named).is_file()).then_some(named);
+    let text = match &file {
+        Some(_) => None,
+        None => Some(of_rc(rc, "pf_fallback_rules")?.unwrap_or_default().to_owned()),
+    };
+    let verdict = match (&file, &text) {
+        (Some(path), _) => pf_verdict(probe, pf, path, None),
+        (None, text) => {
+            let text = format!("{}\n", text.as_deref().unwrap_or_default());
+            pf_verdict(probe, pf, "-", Some(text.as_bytes()))
+        }
+    };
+    let valid = match verdict {
+        PfTest::Valid => Some(true),
+        PfTest::Invalid(_) => Some(false),
+        PfTest::Untested(_) => None,
+    };
+    Ok(PfFallback { file, text, valid })
+}
+
+fn pf_verdict(probe: &mut Probe<'_>, pf: &Fact<Pf>, path: &str, text: Option<&[u8]>) -> PfTest {
+    let verdict = match probe.ask_with(Tool::Pfctl, &["-nf", path], text) {
+        Ok(answer) => parse::pf::verdict(&answer),
+        Err(why) => PfTest::Untested(Untested::Other(why)),
+    };
+    match verdict {
+        // pfctl says the same where only root may open the device.
+        PfTest::Untested(Untested::PfNotLoaded) if pf.get().is_none_or(|pf| pf.loaded) => {
+            PfTest::Untested(Untested::Other("pfctl could not open /dev/pf, which only root may".to_owned()))
+        }
+        verdict => verdict,
+    }
+}
+
+fn syslog(probe: &mut Probe<'_>, rc: &Fact<BTreeMap<String, String>>) -> Result<Syslog, String> {
     let hostname = probe.answer(Tool::Hostname, &[])?.trim().to_owned();
-    let flags = probe.rc("syslogd_flags")?.unwrap_or_default();
+    let flags = of_rc(rc, "syslogd_flags")?.unwrap_or_default().to_owned();
+    probe.note("sysrc syslogd_flags", flags.clone());
     // `-f FILE` takes the place of the usual file.
     let mut words = flags.split_ascii_whitespace();
     let path = words
@@ -301,18 +419,33 @@ fn syslog(probe: &mut Probe<'_>) -> Result<Syslog, String> {
     let text = probe.read(&path)?.unwrap_or_default();
     let layout = probe.layout().clone();
     let mut included_files = Vec::new();
-    let included = std::cell::RefCell::new(&mut included_files);
+    let mut unread: Option<String> = None;
+    let included = std::cell::RefCell::new((&mut included_files, &mut unread));
     let rules = parse::syslog::Rules::read(&text, &hostname, |folder| {
         let mut texts = Vec::new();
-        for name in names_in(&layout.on_disk(folder)).into_iter().filter(|name| is_conf(name)) {
-            if let Ok(Some(bytes)) = read(&layout.on_disk(&format!("{folder}/{name}"))) {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                included.borrow_mut().push((format!("{folder}/{name}"), text.clone()));
-                texts.push(text);
+        let mut seen = included.borrow_mut();
+        let names = conf_files(&layout.on_disk(folder)).unwrap_or_else(|error| {
+            seen.1.get_or_insert(error);
+            Vec::new()
+        });
+        for name in names {
+            let path = format!("{folder}/{name}");
+            match read(&layout.on_disk(&path)) {
+                Ok(bytes) => {
+                    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+                    seen.0.push((path, text.clone()));
+                    texts.push(text);
+                }
+                Err(error) => {
+                    seen.1.get_or_insert(format!("{path}: {error}"));
+                }
             }
         }
         texts
     });
+    if let Some(error) = unread {
+        return Err(error);
+    }
     for (path, text) in included_files {
         let lines: Vec<_> = text.lines().take(20).map(crate::process::harmless).collect();
         probe.note(&path, lines.join("\n"));
@@ -336,12 +469,18 @@ fn syslog(probe: &mut Probe<'_>) -> Result<Syslog, String> {
 
 fn rc(probe: &mut Probe<'_>) -> Result<BTreeMap<String, String>, String> {
     let answer = probe.ask(Tool::Sysrc, &RC_VARIABLES)?;
-    // Status 1 says that one of them is set nowhere, which is usual.
-    let unknown = |line: &str| line.contains("unknown variable") || line.trim().is_empty();
-    if !answer.succeeded() && !answer.stderr.lines().all(unknown) {
-        return Err(failure(Tool::Sysrc, &RC_VARIABLES, &answer));
+    let variables = parse::files::variables(&answer.stdout);
+    // Status 1 says that one of them is set nowhere, which is usual; but each of them must have been answered. A script
+    // that was ended half way has named some, and left out the rest without a word.
+    let is_answered = |name: &str| {
+        variables.as_ref().is_ok_and(|variables| variables.contains_key(name))
+            || answer.stderr.contains(&format!("unknown variable '{name}'"))
+    };
+    match RC_VARIABLES.iter().find(|name| !is_answered(name)) {
+        None => variables,
+        Some(_) if !answer.succeeded() => Err(failure(Tool::Sysrc, &RC_VARIABLES, &answer)),
+        Some(name) => Err(variables.err().unwrap_or_else(|| format!("sysrc did not say anything of {name}"))),
     }
-    parse::files::variables(&answer.stdout)
 }
 
 fn packages(probe: &mut Probe<'_>) -> Result<Packages, String> {
@@ -434,15 +573,48 @@ fn managed_state(layout: &Layout, path: &str) -> Result<PathState, FileError> {
 fn pots(probe: &mut Probe<'_>, fs_root: &str) -> Result<Vec<Pot>, String> {
     let folder = below(fs_root, "jails")?;
     let names = list(probe, &folder)?;
+    at_most(&folder, names.len())?;
     let mut pots = Vec::new();
-    for name in names.into_iter().take(MOST_POTS) {
-        let file = probe.layout().on_disk(&format!("{folder}/{name}/conf/pot.conf"));
+    for name in names {
+        let file = format!("{folder}/{name}/conf/pot.conf");
         // A folder without that file is no pot: pot itself lists none there.
-        if let Ok(Some(bytes)) = read(&file) {
+        if let Some(bytes) = read(&probe.layout().on_disk(&file)).map_err(|error| format!("{file}: {error}"))? {
             pots.push(parse::pots::pot(&name, &String::from_utf8_lossy(&bytes)));
         }
     }
     Ok(pots)
+}
+
+fn at_most(folder: &str, found: usize) -> Result<(), String> {
+    if found > MOST_POTS {
+        return Err(format!("{folder} holds {found} folders; more than {MOST_POTS} are not read"));
+    }
+    Ok(())
+}
+
+/// A pot whose dataset is not mounted cannot be seen: the list of pots is not whole then, and says so.
+fn hidden(datasets: &Fact<Vec<Dataset>>, zfs_root: &str, pots: &mut Fact<Vec<Pot>>) {
+    if zfs_root.is_empty() {
+        return;
+    }
+    let jails = format!("{zfs_root}/jails");
+    let of_a_pot =
+        |name: &str| name.strip_prefix(&jails).is_some_and(|rest| rest.is_empty() || rest.matches('/').count() == 1);
+    let hidden: Vec<&str> = datasets
+        .get()
+        .into_iter()
+        .flatten()
+        .filter(|dataset| dataset.is_hidden() && of_a_pot(&dataset.name))
+        .map(|dataset| dataset.name.as_str())
+        .collect();
+    let Some(first) = hidden.first() else { return };
+    let more = if hidden.len() > 1 { format!(" and {} more", hidden.len() - 1) } else { String::new() };
+    let is = if hidden.len() > 1 { "are" } else { "is" };
+    let why = format!("{first}{more} {is} not mounted: which pots are there cannot be seen");
+    pots.error = Some(match pots.error.take() {
+        Some(before) => format!("{before}; {why}"),
+        None => why,
+    });
 }
 
 /// Asks which pots run: `jls name` names all running jails at once, where pot would ask for each.
@@ -470,9 +642,9 @@ fn running(layout: &Layout, tools: &Tools, pots: &mut Fact<Vec<Pot>>) {
 fn private_bridges(probe: &mut Probe<'_>, fs_root: &str) -> Result<Vec<PrivateBridge>, String> {
     let folder = below(fs_root, "bridges")?;
     let names = list(probe, &folder)?;
+    at_most(&folder, names.len())?;
     names
         .into_iter()
-        .take(MOST_POTS)
         .filter_map(|name| match read(&probe.layout().on_disk(&format!("{folder}/{name}"))) {
             Ok(bytes) => bytes.map(|bytes| parse::pots::private_bridge(&name, &String::from_utf8_lossy(&bytes))),
             Err(error) => Some(Err(format!("{folder}/{name}: {error}"))),
@@ -508,8 +680,15 @@ fn is_conf(name: &str) -> bool {
     name.strip_suffix(".conf").is_some_and(|stem| !stem.is_empty())
 }
 
-fn names_in(folder: &Path) -> Vec<String> {
-    std::fs::read_dir(folder).map(sorted).unwrap_or_default()
+/// The files of a folder that syslogd and the loader take, sorted; none when there is no such folder.
+fn conf_files(folder: &Path) -> Result<Vec<String>, String> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => Ok(sorted(entries).into_iter().filter(|name| is_conf(name)).collect()),
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(format!("{}: {error}", folder.display())),
+    }
 }
 
 fn sorted(entries: std::fs::ReadDir) -> Vec<String> {
@@ -586,6 +765,13 @@ mod tests {
         }
     }
 
+    /// sysrc as it answers several names: those given are set, the rest of them empty.
+    fn sysrc(set: &str) -> String {
+        format!(
+            "for name in \"$@\"; do case $name in {set} *) echo \"sysrc: unknown variable '$name'\" >&2;; esac; done; exit 1"
+        )
+    }
+
     fn input() -> GatherInput {
         GatherInput {
             pot_zfs_root: "zroot/pot".to_owned(),
@@ -641,8 +827,11 @@ mod tests {
         host.file("boot/loader.conf.d/x.conf", "hw.vtnet.lro_disable=\"1\"\n");
         let facts = host.gather(&input());
         assert_eq!(facts.vimage.value, Some(false));
-        assert_eq!(facts.racct.value, Some(Tunable { running: Some("0".into()), next_boot: Some("1".into()) }));
-        assert_eq!(facts.vtnet_lro_disable.value, Some(Tunable { running: None, next_boot: Some("1".into()) }));
+        let of = |file: &str| (Some("1".to_owned()), Some(file.to_owned()));
+        let racct = facts.racct.value.unwrap();
+        assert_eq!((racct.running.as_deref(), (racct.next_boot, racct.set_in)), (Some("0"), of("/boot/loader.conf")));
+        let vtnet = facts.vtnet_lro_disable.value.unwrap();
+        assert_eq!((vtnet.running, (vtnet.next_boot, vtnet.set_in)), (None, of("/boot/loader.conf.d/x.conf")));
         assert_eq!((facts.forwarding.value, facts.ipfw.value), (Some(true), Some(false)));
         assert_eq!(facts.bridge_member_addresses.value, Some(None));
         assert_eq!(facts.machine.value.unwrap().booted, Timestamp::from_second(1764000000).ok());
@@ -652,12 +841,13 @@ mod tests {
     fn pf_without_its_module_is_off_and_known() {
         let host = Host::new();
         host.tool("sbin/pfctl", "echo 'pfctl: /dev/pf: No such file or directory' >&2; exit 1");
-        host.tool("usr/sbin/sysrc", "[ \"$2\" = pf_rules ] && echo /etc/pf.conf");
+        host.tool("usr/sbin/sysrc", &sysrc("pf_rules) echo pf_rules: /etc/pf.conf;;"));
         host.file("etc/pf.conf", "nat-anchor pot-nat\npass\n");
         let facts = host.gather(&input());
         assert_eq!(facts.pf.value, Some(Pf::default()));
         let file = facts.pf_file.value.unwrap();
         assert_eq!((file.exists, file.valid, file.anchor_lines), (true, None, (1, 0)));
+        assert_eq!(file.untested, Some(Untested::PfNotLoaded));
         assert!(facts.files.value.unwrap()["/etc/pf.conf"].is_some());
     }
 
@@ -667,9 +857,9 @@ mod tests {
         host.tool(
             "sbin/pfctl",
             "case \"$*\" in '-s info') echo 'Status: Enabled for 0 days';; '-nf /etc/pf.conf') echo '/etc/pf.conf:2: syntax error' >&2; exit 1;;\n\
-             '-s nat -a pot-nat') exit 1;; esac",
+             '-s nat -a pot-nat') echo 'pfctl: Anchor does not exist.' >&2; exit 1;; esac",
         );
-        host.tool("usr/sbin/sysrc", "echo /etc/pf.conf");
+        host.tool("usr/sbin/sysrc", &sysrc("pf_rules) echo pf_rules: /etc/pf.conf;;"));
         host.file("etc/pf.conf", "x\n");
         let facts = host.gather(&input());
         let file = facts.pf_file.value.unwrap();
@@ -733,7 +923,7 @@ mod tests {
     fn syslog_reads_included_files_and_names_those_that_do_not_exist() {
         let host = Host::new();
         host.tool("bin/hostname", "echo jail1.lan");
-        host.tool("usr/sbin/sysrc", "echo -s");
+        host.tool("usr/sbin/sysrc", &sysrc("syslogd_flags) echo 'syslogd_flags: -s';;"));
         host.file("etc/syslog.conf", "*.notice\t/var/log/messages\ninclude /usr/local/etc/syslog.d\n");
         host.file("usr/local/etc/syslog.d/pot.conf", "local2.*\t/var/log/pot.log\n");
         host.file("usr/local/etc/syslog.d/pot.conf.bak", "local3.*\t/var/log/old.log\n");
@@ -745,14 +935,168 @@ mod tests {
     }
 
     #[test]
+    fn a_pf_conf_on_freebsd_15_without_pf_is_not_judged_at_all() {
+        let host = Host::new();
+        host.tool(
+            "sbin/pfctl",
+            "case $1 in -nf) echo 'pfctl: Failed to open netlink: Bad file descriptor';; *) echo 'pfctl: /dev/pf: No such file or \
+             directory';; esac >&2; exit 1",
+        );
+        host.tool("usr/sbin/sysrc", &sysrc("pf_rules) echo pf_rules: /etc/pf.conf;;"));
+        host.file("etc/pf.conf", "pass\n");
+        let file = host.gather(&input()).pf_file.value.unwrap();
+        assert_eq!((file.valid, file.untested, file.errors), (None, Some(Untested::PfNotLoaded), Vec::new()));
+        // With pf in the kernel the same words mean something else: who asks may not open it.
+        host.tool(
+            "sbin/pfctl",
+            "case \"$*\" in -nf*) echo 'pfctl: Failed to open netlink: Bad file descriptor' >&2; exit 1;; '-s info') echo \
+             'Status: Disabled';; esac",
+        );
+        let file = host.gather(&input()).pf_file.value.unwrap();
+        assert!(matches!(file.untested, Some(Untested::Other(_))), "{:?}", file.untested);
+    }
+
+    #[test]
+    fn rules_of_pot_nat_that_could_not_be_listed_make_pf_unknown_and_not_empty() {
+        let host = Host::new();
+        host.tool(
+            "sbin/pfctl",
+            "case \"$*\" in '-s info') echo 'Status: Enabled';; '-s nat -a pot-nat') echo 'pfctl: DIOCGETRULES: Device busy' >&2;; esac",
+        );
+        let pf = host.gather(&input()).pf;
+        assert_eq!(pf.value, None);
+        assert!(pf.error.unwrap().contains("Device busy"));
+    }
+
+    #[test]
+    fn a_sysrc_that_was_ended_half_way_leaves_rc_conf_unknown() {
+        let host = Host::new();
+        host.tool("usr/sbin/sysrc", "echo 'pf_enable: NO'; echo 'pf_rules: /etc/pf.conf'; kill -KILL $$");
+        let facts = host.gather(&input());
+        assert_eq!(facts.rc.value, None, "two of thirteen names were answered");
+        assert_eq!(facts.pf_file.value, None);
+        assert_eq!(facts.syslog.value, None);
+        // One that ends well and leaves a name out has not answered either.
+        host.tool("usr/sbin/sysrc", "echo 'pf_enable: NO'");
+        assert!(host.gather(&input()).rc.error.unwrap().contains("pf_rules"));
+    }
+
+    #[test]
+    fn the_last_file_of_the_loader_says_what_the_next_boot_sets() {
+        let host = Host::new();
+        host.tool("sbin/sysctl", "echo 1");
+        let racct = |host: &Host| host.gather(&input()).racct;
+        assert_eq!(
+            racct(&host).value.unwrap().next_boot_in_words(),
+            "set by no file of the loader: the kernel's own value counts"
+        );
+        host.file("boot/loader.conf", "kern.racct.enable=1\n");
+        host.file("boot/loader.conf.d/a.conf", "kern.racct.enable=0\n");
+        assert_eq!(racct(&host).value.unwrap().next_boot_in_words(), "0 (/boot/loader.conf.d/a.conf)");
+        // The loader takes them in the folder's own order: what cannot be told is not told.
+        host.file("boot/loader.conf.d/b.conf", "kern.racct.enable=1\n");
+        assert!(racct(&host).error.unwrap().contains("not certain"));
+        host.file("boot/loader.conf.local", "kern.racct.enable=\"0\"\n");
+        assert_eq!(racct(&host).value.unwrap().next_boot_in_words(), "0 (/boot/loader.conf.local)");
+    }
+
+    #[test]
+    fn fallback_rules_are_looked_at_where_rc_conf_turns_them_on() {
+        let host = Host::new();
+        host.tool(
+            "sbin/pfctl",
+            "case \"$*\" in '-s info') echo 'Status: Enabled';; '-nf -') cat >/dev/null; exit 0;; -nf*) exit 1;; esac",
+        );
+        host.file("etc/pf.conf", "nonsense\n");
+        let set = "pf_rules) echo pf_rules: /etc/pf.conf;; pf_enable) echo pf_enable: YES;; pf_fallback_rules_enable) echo \
+                   pf_fallback_rules_enable: YES;; pf_fallback_rules_file) echo pf_fallback_rules_file: /etc/pf-fallback.conf;; \
+                   pf_fallback_rules) echo 'pf_fallback_rules: block drop log all';;";
+        host.tool("usr/sbin/sysrc", &sysrc(set));
+        let facts = host.gather(&input());
+        let fallback = facts.pf_file.get().unwrap().fallback.clone().unwrap();
+        assert_eq!(
+            (fallback.file, fallback.text.as_deref(), fallback.valid),
+            (None, Some("block drop log all"), Some(true))
+        );
+        assert!(crate::rules::next_boot(&facts).is_trouble());
+        host.file("etc/pf-fallback.conf", "nonsense\n");
+        let fallback = host.gather(&input()).pf_file.value.unwrap().fallback.unwrap();
+        assert_eq!((fallback.file.as_deref(), fallback.valid), (Some("/etc/pf-fallback.conf"), Some(false)));
+    }
+
+    #[test]
+    fn pots_of_datasets_that_are_not_mounted_are_not_called_absent() {
+        let host = Host::new();
+        host.file("opt/pot/jails/web1/conf/pot.conf", "network_type=inherit\n");
+        host.tool("usr/sbin/jls", "echo web1");
+        host.tool(
+            "sbin/zfs",
+            "printf 'zroot/pot/jails/db1\\tfilesystem\\t/opt/pot/jails/db1\\ton\\tno\\t1\\t1\\t-\\tunavailable\\n'",
+        );
+        let facts = host.gather(&input());
+        assert!(facts.datasets.value.unwrap()[0].locked);
+        assert_eq!(facts.pots.value.unwrap().len(), 1);
+        assert_eq!(
+            facts.pots.error.as_deref(),
+            Some("zroot/pot/jails/db1 is not mounted: which pots are there cannot be seen")
+        );
+    }
+
+    #[test]
+    fn snapshots_are_asked_for_only_where_a_plan_needs_them_and_counted_however_many() {
+        let host = Host::new();
+        host.tool(
+            "sbin/zfs",
+            "case \"$*\" in *snapshot*) i=0; while [ $i -lt 3000 ]; do printf \"zroot/pot@s$i\\t$((i == 7))\\n\"; i=$((i+1)); \
+             done;; *filesystem,volume*) ;; *) exit 2;; esac",
+        );
+        let layout = Layout::new(host.dir.path(), None);
+        let tools = Tools::find(&layout);
+        assert_eq!(gather(&layout, &tools, &input()).datasets.value, Some(Vec::new()));
+        let found = snapshots(&tools, "zroot/pot").value.unwrap();
+        assert_eq!((found.count, found.first.len(), found.held), (3000, SNAPSHOTS_KEPT, 1));
+        assert_eq!(found.first_held.as_deref(), Some("zroot/pot@s7"));
+        host.tool("sbin/zfs", "printf 'zroot/pot@a\\t0\\n'; echo 'internal error: pool I/O is suspended' >&2; exit 1");
+        let failed = snapshots(&tools, "zroot/pot");
+        assert_eq!(failed.value, None, "a part of a list is no answer");
+        assert!(failed.error.unwrap().contains("suspended"));
+    }
+
+    #[test]
+    fn no_more_than_four_sources_are_asked_at_one_time() {
+        let host = Host::new();
+        // Each leaves a mark while it runs, and tells how many there were.
+        let mark = "mkdir -p at; : > at/$$; ls at | /usr/bin/wc -l >> most; /bin/sleep 0.2; rm at/$$; exit 1";
+        let mark = mark.replace("mkdir", "/bin/mkdir").replace("ls at", "/bin/ls at").replace("rm at", "/bin/rm at");
+        for tool in [
+            "sbin/zfs",
+            "sbin/zpool",
+            "sbin/ifconfig",
+            "sbin/sysctl",
+            "sbin/pfctl",
+            "usr/sbin/sysrc",
+            "usr/bin/netstat",
+            "usr/bin/getent",
+            "usr/sbin/pkg",
+            "bin/hostname",
+        ] {
+            host.tool(tool, &mark);
+        }
+        host.gather(&input());
+        let counts = fs::read_to_string(host.dir.path().join("most")).unwrap();
+        let most = counts.lines().filter_map(|line| line.trim().parse::<usize>().ok()).max().unwrap();
+        assert!((2..=4).contains(&most), "{most} at once");
+    }
+
+    #[test]
     fn a_slow_source_does_not_hold_the_others() {
         let host = Host::new();
         host.tool("sbin/zpool", "/bin/sleep 1; printf 'zroot\\t100\\t50\\tONLINE\\n'");
         host.tool("sbin/zfs", "/bin/sleep 1");
         host.tool("sbin/ifconfig", "/bin/sleep 1");
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let facts = host.gather(&input());
         assert!(facts.pools.took_ms >= 1000);
-        assert!(started.elapsed() < std::time::Duration::from_millis(2900), "one after the other");
+        assert!(started.elapsed() < Duration::from_millis(2900), "one after the other");
     }
 }

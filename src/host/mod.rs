@@ -13,13 +13,13 @@ mod readiness;
 mod time_zone;
 mod wanted;
 
-pub use gather::{GatherInput, POT_PROGRAM, gather, path_state};
+pub use gather::{GatherInput, POT_PROGRAM, gather, path_state, pf_rules_path, snapshots};
 pub use pot_state::{Anchors, Drift, PotState, Remedy, Stage, pot_state};
-pub use readiness::{Counts, Evidence, Preparation, Row, RowState, configuration_row, readiness, size};
+pub use readiness::{Counts, Evidence, Preparation, Row, RowState, configuration_row, pot_installed, readiness, size};
 pub use time_zone::time_zone;
 pub use wanted::Wanted;
 
-use crate::facts::{Fact, HostFacts, PathKind, PathState};
+use crate::facts::{Fact, HostFacts, PathKind, PathState, SLOW_MS};
 
 fn is_there(state: &PathState) -> bool {
     state.kind != PathKind::Absent
@@ -47,6 +47,21 @@ impl Asked<'_> {
     pub fn heading(&self) -> &str {
         readiness::heading(self.source, self.evidence)
     }
+
+    /// Whether the answer took so long that people should know why they wait.
+    pub fn is_slow(&self) -> bool {
+        self.took_ms >= SLOW_MS
+    }
+}
+
+/// The sources that were slow, in words: `datasets 12 s, rc.conf 31 s`. None when all answered soon.
+pub fn slow_in_words(facts: &HostFacts) -> Option<String> {
+    let slow: Vec<String> = everything_asked(facts)
+        .iter()
+        .filter(|asked| asked.is_slow())
+        .map(|asked| format!("{} {} s", asked.about, asked.took_ms / 1000))
+        .collect();
+    (!slow.is_empty()).then(|| slow.join(", "))
 }
 
 /// Every source in the order of [`HostFacts`].
@@ -86,4 +101,19 @@ pub fn everything_asked(facts: &HostFacts) -> Vec<Asked<'_>> {
         asked("private bridges", &facts.private_bridges),
         asked("watched files", &facts.files),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_sources_are_named_with_their_time() {
+        let mut facts = fixture::running_host();
+        assert_eq!(slow_in_words(&facts), None);
+        (facts.rc.took_ms, facts.datasets.took_ms) = (31_500, SLOW_MS);
+        assert_eq!(slow_in_words(&facts).as_deref(), Some("datasets 5 s, rc.conf 31 s"));
+        facts.datasets.took_ms = SLOW_MS - 1;
+        assert_eq!(slow_in_words(&facts).as_deref(), Some("rc.conf 31 s"));
+    }
 }

@@ -281,19 +281,26 @@ impl Host<'_> {
                 });
             }
         }
-        let unmounted: Vec<String> = PARTS
+        let unmounted: Vec<&Dataset> = PARTS
             .iter()
-            .map(|part| format!("{root}/{part}"))
-            .filter(|name| self.dataset(name).is_some_and(|dataset| !dataset.mounted))
+            .filter_map(|part| self.dataset(&format!("{root}/{part}")))
+            .filter(|dataset| !dataset.mounted)
             .collect();
         if !unmounted.is_empty() {
+            let names: Vec<&str> = unmounted.iter().map(|dataset| dataset.name.as_str()).collect();
+            let locked = unmounted.iter().find(|dataset| dataset.locked);
+            // pot init mounts what can be mounted; a key only its owner has.
+            let key = locked.map(|dataset| format!(" Its key is not loaded: {}", dataset.how_to_mount()));
             found.push(Drift {
                 id: "not-mounted",
                 title: "Datasets".to_owned(),
                 configured: "mounted".to_owned(),
-                running: format!("not mounted: {}", unmounted.join(", ")),
-                consequence: "What is in them cannot be seen, and new pots would be written beside them.".to_owned(),
-                remedy: Some(Remedy::Init),
+                running: format!("not mounted: {}", names.join(", ")),
+                consequence: format!(
+                    "What is in them cannot be seen, and new pots would be written beside them.{}",
+                    key.unwrap_or_default()
+                ),
+                remedy: locked.is_none().then_some(Remedy::Init),
             });
         }
         found

@@ -1,4 +1,4 @@
-//! One probe: the commands and files it asks, their words as evidence, one time limit for all of them together.
+//! One probe: the commands and files it asks, their words as evidence, the time that each tool needs.
 
 use crate::facts::Fact;
 use crate::files::{FileError, HostPath};
@@ -10,16 +10,48 @@ use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
-/// How long one probe may take in all.
-const TIME: Duration = Duration::from_secs(10);
-/// What is kept of an answer. `zfs list -t all` of a host with tens of thousands of snapshots fits.
-const ANSWER: usize = 8 << 20;
+/// What is kept of an answer. `zfs list` of a host with a hundred thousand file systems fits.
+const ANSWER: usize = 32 << 20;
+/// Probes that ask at one time. All of them at once would starve each other on one slow processor.
+const SIDE_BY_SIDE: usize = 4;
 /// The largest file that is read; a pf.conf, an rc.conf or a pot's file is a thousandth of it.
 const FILE: u64 = 4 << 20;
 /// What is kept as evidence.
 const EVIDENCE: usize = 4 << 10;
+
+/// Places for probes at work: whoever finds none waits.
+pub(super) struct Places {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Places {
+    pub(super) fn new() -> Self {
+        Self { free: Mutex::new(SIDE_BY_SIDE), freed: Condvar::new() }
+    }
+
+    /// Does something when there is a place, and leaves it afterwards, come what may.
+    pub(super) fn with<T>(&self, work: impl FnOnce() -> T) -> T {
+        struct Place<'a>(&'a Places);
+        impl Drop for Place<'_> {
+            fn drop(&mut self) {
+                *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                self.0.freed.notify_one();
+            }
+        }
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        drop(free);
+        let _place = Place(self);
+        work()
+    }
+}
 
 /// A probe at work.
 pub(super) struct Probe<'a> {
@@ -65,10 +97,15 @@ impl Probe<'_> {
 
     /// Runs a tool; any exit status is an answer.
     pub(super) fn ask(&mut self, tool: Tool, args: &[&str]) -> Result<Captured, String> {
+        self.ask_with(tool, args, None)
+    }
+
+    /// The same with something on its standard input.
+    pub(super) fn ask_with(&mut self, tool: Tool, args: &[&str], stdin: Option<&[u8]>) -> Result<Captured, String> {
         let typed = argv_as_typed(tool, args).join(" ");
-        let limits =
-            Limits { time: TIME.saturating_sub(self.started.elapsed()), total_bytes: ANSWER, ..Limits::default() };
-        let answer = match capture(self.tools, tool, args, None, &limits) {
+        let time = tool.patience();
+        let limits = Limits { time, total_bytes: ANSWER, ..Limits::default() };
+        let answer = match capture(self.tools, tool, args, stdin, &limits) {
             Ok(answer) => answer,
             Err(error) => {
                 let words = match error {
@@ -82,7 +119,7 @@ impl Probe<'_> {
         };
         self.trail.push((typed.clone(), words(&answer)));
         if answer.timed_out {
-            return Err(format!("{typed} did not answer within {} s", TIME.as_secs()));
+            return Err(format!("{typed} did not answer within {} s", time.as_secs()));
         }
         if answer.truncated {
             return Err(format!("{typed} answered more than {} MiB", ANSWER >> 20));

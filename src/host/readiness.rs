@@ -4,9 +4,9 @@
 //! so.
 
 use super::wanted::Wanted;
-use crate::facts::{Fact, HostFacts, Interface, Pool, Tunable};
+use crate::facts::{Fact, HostFacts, Interface, Pool, RACCT, Tunable, VTNET_LRO, telling};
 use crate::potconf::Configuration;
-use crate::rules::{Finding, LogRoute, Severity, log_route, missing_logs};
+use crate::rules::{Finding, LogRoute, NextBoot, Severity, is_yes, log_route, missing_logs, next_boot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -345,7 +345,9 @@ fn freebsd(facts: &HostFacts) -> Row {
     if version < (11, 3) {
         return row.not_possible(format!("{} is older than 11.3, the oldest that pot's guide names.", system.kernel));
     }
-    if system.kernel == system.userland {
+    if system.userland.is_empty() {
+        row.ready(format!("Kernel {}; its userland did not tell its version", system.kernel))
+    } else if system.kernel == system.userland {
         row.ready(format!("{}, kernel and userland alike", system.kernel))
     } else {
         row.ready(format!("Kernel {}, userland {}", system.kernel, system.userland))
@@ -383,7 +385,7 @@ fn vimage(facts: &HostFacts) -> Row {
 }
 
 /// Whether pot is there, as package or by hand; none when that is not known.
-pub(super) fn pot_installed(facts: &HostFacts) -> Option<bool> {
+pub fn pot_installed(facts: &HostFacts) -> Option<bool> {
     let by_hand = facts.paths.get().and_then(|paths| paths.get(super::POT_PROGRAM)).map(super::is_there);
     match (facts.packages.get().map(|packages| packages.pot.is_some()), by_hand) {
         (Some(true), _) | (_, Some(true)) => Some(true),
@@ -429,10 +431,11 @@ fn racct(facts: &HostFacts) -> Row {
          limits on a pot's memory and CPU, and the figures of pot top, do not work.",
     );
     let Some(tunable) = facts.racct.get() else { return row.unknown(&facts.racct) };
-    let row = Row { values: boot_values("kern.racct.enable", tunable), ..row };
+    let row = Row { values: boot_values(RACCT, tunable), ..row };
     match (tunable.running.as_deref(), tunable.next_boot.as_deref()) {
         (None, _) => row.not_possible("This kernel was built without RACCT: it cannot count what a pot uses."),
-        (Some("1"), Some("1") | None) => row.ready("On"),
+        (Some("1"), Some("1")) => row.ready("On"),
+        (Some("1"), None) => row.ready("On, though no file of the loader sets it: this kernel's own value"),
         (Some("1"), Some(_)) => row.open(
             "On now, but switched off for the next boot: then nothing keeps a pot from taking all memory and CPU.",
             Some(Preparation::EnableRacct),
@@ -449,14 +452,15 @@ fn after_reboot(row: Row, why: &str) -> Row {
 }
 
 fn boot_values(name: &str, tunable: &Tunable) -> Vec<(&'static str, String)> {
-    let shown = |value: &Option<String>, none: &str| match value {
+    let now = match &tunable.running {
         Some(value) => format!("{name}={value}"),
-        None => none.to_owned(),
+        None => "not known to this kernel".to_owned(),
     };
-    vec![
-        ("Now", shown(&tunable.running, "not known to this kernel")),
-        ("Next boot", shown(&tunable.next_boot, "not set in /boot/loader.conf")),
-    ]
+    let next = match tunable.next_boot {
+        Some(_) => format!("{name}={}", tunable.next_boot_in_words()),
+        None => tunable.next_boot_in_words(),
+    };
+    vec![("Now", now), ("Next boot", next)]
 }
 
 fn vtnet(facts: &HostFacts) -> Row {
@@ -472,9 +476,12 @@ fn vtnet(facts: &HostFacts) -> Row {
          or lost. The switch is hw.vtnet.lro_disable, read at boot.",
     );
     let Some(tunable) = facts.vtnet_lro_disable.get() else { return row.unknown(&facts.vtnet_lro_disable) };
-    let row = Row { values: boot_values("hw.vtnet.lro_disable", tunable), ..row };
+    let row = Row { values: boot_values(VTNET_LRO, tunable), ..row };
     match (tunable.running.as_deref(), tunable.next_boot.as_deref()) {
-        (Some("1"), Some("1") | None) => row.ready("Receive offload is off, as it should be for pots"),
+        (Some("1"), Some("1")) => row.ready("Receive offload is off, as it should be for pots"),
+        (Some("1"), None) => row.ready(
+            "Receive offload is off, as it should be for pots. No file of the loader sets that: it is this release's own value",
+        ),
         (Some("1"), Some(_)) => row.open(
             "Receive offload is off now, but on again at the next boot. With this virtual card it makes pots slow.",
             Some(Preparation::DisableVtnetLro),
@@ -572,11 +579,6 @@ fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
     }
 }
 
-/// rc.subr(8)'s idea of yes.
-fn is_yes(value: &str) -> bool {
-    ["yes", "true", "on", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
-}
-
 fn pf(facts: &HostFacts) -> Row {
     let row = Row::new("pf", "pf", true, &facts.pf_file).detail(
         "pot's network is translated by pf. The file is only checked here (pfctl -nf), nothing is loaded. Whether a rule \
@@ -592,19 +594,22 @@ fn pf(facts: &HostFacts) -> Row {
     if !file.exists {
         return row.ready(format!("{state}. {} does not exist yet; pot init makes it", file.path));
     }
-    match file.valid {
-        Some(true) => row.ready(format!("{state}. {} is valid", file.path)),
-        Some(false) => {
-            let boots = facts.rc.get().and_then(|rc| rc.get("pf_enable")).is_some_and(|value| is_yes(value));
-            let next = if boots {
-                "The next boot has no firewall, and pot vnet-start would turn pf on without these rules."
-            } else {
-                "pot vnet-start would turn pf on without these rules."
+    match (file.valid, next_boot(facts)) {
+        (Some(true), _) => row.ready(format!("{state}. {} is valid", file.path)),
+        (Some(false), next) => {
+            let start = "pot vnet-start would turn pf on without these rules.";
+            let then = match next {
+                NextBoot::Off => start.to_owned(),
+                next => format!("{}. {start}", next.in_words()),
             };
-            let words = file.errors.first().map(|error| format!(" pfctl says: {error}")).unwrap_or_default();
-            row.open(format!("{} is not valid. {next}{words}", file.path), None)
+            let words = telling(&file.errors).map(|error| format!(" pfctl says: {error}")).unwrap_or_default();
+            row.open(format!("{} is not valid. {then}{words}", file.path), None)
         }
-        None => Row { state: RowState::Unknown, why: format!("{state}. {} could not be checked.", file.path), ..row },
+        (None, _) => {
+            let why = file.untested.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            let why = format!("{state}. {} could not be judged{why}.", file.path);
+            Row { state: RowState::Unknown, why, ..row }
+        }
     }
 }
 
@@ -647,12 +652,40 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_no_file_sets_is_told_as_the_releases_own() {
+        let own = || Tunable { running: Some("1".into()), next_boot: None, set_in: None };
+        let facts = HostFacts {
+            racct: known(own()),
+            vtnet_lro_disable: known(own()),
+            interfaces: known(vec![interface("vtnet0", "", &["192.168.178.20/24"])]),
+            ..running_host()
+        };
+        let vtnet = row(&facts, "vtnet");
+        assert!(vtnet.state == RowState::Ready && vtnet.why.contains("this release's own value"), "{}", vtnet.why);
+        assert_eq!(vtnet.values[1].1, "set by no file of the loader: the kernel's own value counts");
+        assert!(row(&facts, "racct").why.contains("this kernel's own value"));
+        let set = Tunable { set_in: Some("/boot/loader.conf.local".into()), next_boot: Some("0".into()), ..own() };
+        let racct = row(&HostFacts { racct: known(set), ..facts }, "racct");
+        assert_eq!(racct.values[1].1, "kern.racct.enable=0 (/boot/loader.conf.local)");
+    }
+
+    #[test]
+    fn a_pf_file_that_could_not_be_judged_is_unknown_and_says_why() {
+        let mut facts = running_host();
+        let file = facts.pf_file.value.as_mut().unwrap();
+        (file.valid, file.untested) = (None, Some(crate::facts::Untested::PfNotLoaded));
+        let pf = row(&facts, "pf");
+        assert_eq!(pf.state, RowState::Unknown);
+        assert!(pf.why.ends_with("/etc/pf.conf could not be judged: pf is not loaded."), "{}", pf.why);
+    }
+
+    #[test]
     fn a_fresh_virtual_machine_needs_pot_and_is_advised_three_things() {
         let facts = HostFacts {
             packages: known(Packages { pkg: true, pot: None, potnet: None }),
             groups: known([("wheel".to_owned(), 0)].into()),
-            racct: known(Tunable { running: Some("0".into()), next_boot: None }),
-            vtnet_lro_disable: known(Tunable { running: Some("0".into()), next_boot: None }),
+            racct: known(Tunable { running: Some("0".into()), next_boot: None, set_in: None }),
+            vtnet_lro_disable: known(Tunable { running: Some("0".into()), next_boot: None, set_in: None }),
             interfaces: known(vec![interface("vtnet0", "", &["192.168.178.20/24"])]),
             syslog: known(crate::facts::Syslog::default()),
             ..running_host()
@@ -676,7 +709,7 @@ mod tests {
     #[test]
     fn an_advised_row_can_be_set_aside_but_not_a_needed_one() {
         let facts = HostFacts {
-            racct: known(Tunable { running: Some("0".into()), next_boot: None }),
+            racct: known(Tunable { running: Some("0".into()), next_boot: None, set_in: None }),
             packages: known(Packages { pkg: true, ..Packages::default() }),
             ..running_host()
         };
@@ -689,7 +722,7 @@ mod tests {
     #[test]
     fn what_is_set_for_the_next_boot_only_awaits_it() {
         let facts = HostFacts {
-            racct: known(Tunable { running: Some("0".into()), next_boot: Some("1".into()) }),
+            racct: known(Tunable { running: Some("0".into()), next_boot: Some("1".into()), set_in: None }),
             ..running_host()
         };
         let racct = row(&facts, "racct");
@@ -699,11 +732,12 @@ mod tests {
         assert_eq!(Counts::of(&rows(&facts)).reboot, 1);
 
         let lost = HostFacts {
-            racct: known(Tunable { running: Some("1".into()), next_boot: Some("0".into()) }),
+            racct: known(Tunable { running: Some("1".into()), next_boot: Some("0".into()), set_in: None }),
             ..running_host()
         };
         assert!(row(&lost, "racct").is_open());
-        let without = HostFacts { racct: known(Tunable { running: None, next_boot: None }), ..running_host() };
+        let without =
+            HostFacts { racct: known(Tunable { running: None, next_boot: None, set_in: None }), ..running_host() };
         assert_eq!(row(&without, "racct").state, RowState::NotPossible);
     }
 

@@ -4,7 +4,7 @@
 use super::plan::{Blocker, Check, ManagedFile, Operation, Preview, ProofNeeded, Step, StepState};
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::facts::{Dataset, HostFacts, PathKind, PathState};
+use crate::facts::{Dataset, Fact, HostFacts, PathKind, PathState, RACCT, Snapshots, Tunable, VTNET_LRO, telling};
 use crate::potconf::{Configuration, Source};
 use crate::process::Tool;
 use crate::rules::{Finding, Nat, Severity, limits};
@@ -81,16 +81,10 @@ pub enum Override<'a> {
     Unknown(&'a str),
 }
 
-/// What `pfctl -nf` says of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PfTest {
-    /// It takes it.
-    Valid,
-    /// It does not; its words.
-    Invalid(Vec<String>),
-    /// It could not be asked; why.
-    Untested(String),
-}
+pub use crate::facts::{PfTest, Untested};
+
+/// The rules that pfctl makes of a text, or why it could not tell.
+pub type Expanded = Result<Vec<String>, Untested>;
 
 /// Everything that plans are made from. Plan functions are pure: what they need of the host was asked before.
 pub struct Inputs<'a> {
@@ -108,16 +102,16 @@ pub struct Inputs<'a> {
     pub against_places: &'a [limits::Against],
     /// What stands at a path of the host, where it can be looked at.
     pub path_state: &'a dyn Fn(&str) -> Option<PathState>,
-    /// What `pot config -q -g NAME` answered: parameter, answer.
-    pub pot_says: &'a [(String, String)],
-    /// Snapshots below POT_ZFS_ROOT that are held, where that was asked.
-    pub held: &'a [String],
+    /// What `pot config -q -g NAME` answered: parameter, and the answer or why there is none.
+    pub pot_says: &'a [(String, Result<String, String>)],
+    /// Counts the snapshots at and below a dataset: asked by the plan that destroys them.
+    pub snapshots: &'a dyn Fn(&str) -> Fact<Snapshots>,
     /// Asks `pfctl -nf -`.
     pub pf_test: &'a dyn Fn(&[u8]) -> PfTest,
     /// Asks `pkg install -n`; its words, or why it could not be asked.
     pub pkg_preview: &'a dyn Fn() -> Result<Vec<String>, String>,
-    /// The rules that `pfctl -nvf -` makes of a text, where it can be asked.
-    pub pf_expand: &'a dyn Fn(&[u8]) -> Option<Vec<String>>,
+    /// The rules that `pfctl -nvf -` makes of a text, or why it could not tell.
+    pub pf_expand: &'a dyn Fn(&[u8]) -> Expanded,
 }
 
 impl Inputs<'_> {
@@ -390,6 +384,8 @@ pub struct Draft {
     /// See [`super::plan::Plan`].
     pub destroys: Vec<Dataset>,
     /// See [`super::plan::Plan`].
+    pub snapshots: Option<Snapshots>,
+    /// See [`super::plan::Plan`].
     pub blockers: Vec<Blocker>,
     /// See [`super::plan::Plan`].
     pub warnings: Vec<String>,
@@ -430,6 +426,7 @@ impl Draft {
             pf_rules: Vec::new(),
             routes: Vec::new(),
             destroys: Vec::new(),
+            snapshots: None,
             blockers: Vec::new(),
             warnings: Vec::new(),
             acknowledge: None,
@@ -491,6 +488,15 @@ impl Draft {
         }
         for (name, answer) in inputs.pot_says {
             let own = inputs.value(name);
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(why) => {
+                    if parameters.contains(&name.as_str()) {
+                        self.warnings.push(format!("What pot itself reads of {name} is not known: {why}."));
+                    }
+                    continue;
+                }
+            };
             if parameters.contains(&name.as_str()) && inputs.configuration.value(name).is_some() && own != *answer {
                 self.block(
                     format!("pot itself reads {name} as {answer:?}, the console reads {own:?}."),
@@ -614,18 +620,23 @@ impl Expect {
                 of(&facts.datasets, |all| match all.iter().find(|dataset| dataset.name == *name) {
                     None => (false, "none".to_owned()),
                     Some(dataset) => {
-                        let state = if dataset.mounted { "mounted" } else { "not mounted" };
+                        let state = match (dataset.mounted, dataset.locked) {
+                            (true, _) => "mounted",
+                            (false, true) => "not mounted, its key is not loaded",
+                            (false, false) => "not mounted",
+                        };
                         let good = dataset.mountpoint == *mountpoint && dataset.mounted == *mounted;
                         (good, format!("{}, {state}", dataset.mountpoint))
                     }
                 })
             }
+            // A snapshot goes with its dataset.
             Self::NoDataset(name) => of(&facts.datasets, |all| {
                 let left = all.iter().filter(|dataset| is_at_or_below(&dataset.name, name)).count();
                 match left {
                     0 => (true, "gone".to_owned()),
-                    1 => (false, "1 dataset or snapshot is left".to_owned()),
-                    _ => (false, format!("{left} datasets and snapshots are left")),
+                    1 => (false, "1 dataset is left".to_owned()),
+                    _ => (false, format!("{left} datasets are left")),
                 }
             }),
             Self::Folder { path, group, mode } => of(&facts.paths, |paths| match paths.get(path) {
@@ -658,8 +669,11 @@ impl Expect {
             Self::PfFileValid => match facts.pf_file.get() {
                 Some(file) => match file.valid {
                     Some(true) => (Some(true), "valid".to_owned()),
-                    Some(false) => (Some(false), file.errors.first().cloned().unwrap_or_else(|| "invalid".to_owned())),
-                    None => (None, "not tested: pf is not loaded".to_owned()),
+                    Some(false) => (Some(false), telling(&file.errors).unwrap_or_else(|| "invalid".to_owned())),
+                    None => {
+                        let why = file.untested.as_ref().map_or_else(|| "not asked".to_owned(), Untested::to_string);
+                        (None, format!("could not be judged: {why}"))
+                    }
                 },
                 None => (None, unknown(facts.pf_file.error.as_deref())),
             },
@@ -760,10 +774,12 @@ impl Expect {
                 let version = if name == "potnet" { &packages.potnet } else { &packages.pot };
                 (version.is_some(), version.clone().unwrap_or_else(|| "not installed".to_owned()))
             }),
-            Self::NextBoot { name, value } => {
-                let now = super::loader_conf::value(seen.files.bytes(ManagedFile::LoaderConf), name);
-                (Some(now.as_ref() == Some(value)), now.unwrap_or_else(|| "not set".to_owned()))
-            }
+            Self::NextBoot { name, value } => match tunable(facts, name) {
+                Some(fact) => {
+                    of(fact, |tunable| (tunable.next_boot.as_ref() == Some(value), tunable.next_boot_in_words()))
+                }
+                None => (None, "could not be seen".to_owned()),
+            },
             Self::Group(name) => of(&facts.groups, |groups| match groups.get(name) {
                 Some(gid) => (true, format!("gid {gid}")),
                 None => (false, "none".to_owned()),
@@ -794,12 +810,21 @@ pub fn is_at_or_below(name: &str, root: &str) -> bool {
     name.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('@'))
 }
 
-/// pfctl's first words about a text that it was given on standard input: `line 3: syntax error`.
+/// pfctl's most telling words about a text that it was given on standard input: `line 3: syntax error`.
 pub fn first_trouble(words: &[String]) -> String {
-    let first = words.first().map(String::as_str).unwrap_or_default();
+    let first = telling(words).unwrap_or_default();
     match first.strip_prefix("stdin:") {
         Some(rest) => format!("line {rest}"),
-        None => first.to_owned(),
+        None => first,
+    }
+}
+
+/// What is known of a loader tunable that plans set; none for any other.
+pub fn tunable<'a>(facts: &'a HostFacts, name: &str) -> Option<&'a Fact<Tunable>> {
+    match name {
+        RACCT => Some(&facts.racct),
+        VTNET_LRO => Some(&facts.vtnet_lro_disable),
+        _ => None,
     }
 }
 
@@ -812,7 +837,7 @@ fn unknown(error: Option<&str>) -> String {
     error.unwrap_or("could not be seen").to_owned()
 }
 
-fn of<T>(fact: &crate::facts::Fact<T>, look: impl FnOnce(&T) -> (bool, String)) -> (Option<bool>, String) {
+fn of<T>(fact: &Fact<T>, look: impl FnOnce(&T) -> (bool, String)) -> (Option<bool>, String) {
     match fact.get() {
         Some(value) => {
             let (good, text) = look(value);

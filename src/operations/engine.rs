@@ -255,6 +255,9 @@ impl Engine {
             Operation::CleanUp { .. } => plans::clean_up(operation, inputs),
             Operation::Restore { .. } => plans::restore(operation, inputs, version.as_deref().unwrap_or_default()),
         });
+        if let Some(slow) = crate::host::slow_in_words(&look.facts) {
+            draft.warnings.push(format!("This host answers slowly: {slow}. It is busy, or has much to list."));
+        }
         draft.proof = (self.settings.proof)(operation);
         Ok((draft, look))
     }
@@ -272,6 +275,7 @@ impl Engine {
             pf_rules: draft.pf_rules.clone(),
             routes: draft.routes.clone(),
             destroys: draft.destroys.clone(),
+            snapshots: draft.snapshots.clone(),
             blockers: draft.blockers.clone(),
             warnings: draft.warnings.clone(),
             acknowledge: draft.acknowledge.clone(),

@@ -1,5 +1,7 @@
 //! Tunables in loader.conf: set one, keep every other byte.
 
+use crate::host::parse::loader;
+
 /// The file with `name` set to `value`, as the guide writes it (`name=value`). Unchanged when it says so already.
 ///
 /// The loader takes the last assignment, so that one is changed in place; without any, a line is added.
@@ -26,19 +28,10 @@ pub fn set(text: &[u8], name: &str, value: &str) -> Vec<u8> {
     }
 }
 
-/// The value that the loader will take for `name`.
-pub fn value(text: &[u8], name: &str) -> Option<String> {
-    text.split(|byte| *byte == b'\n').rev().find_map(|line| assigned(line, name))
-}
-
-/// The value on this line, when it assigns `name`: bare or in double quotes, a comment behind it allowed (loader.conf(5)).
+/// The value on this line, when it assigns `name`, as the facts read it.
 fn assigned(line: &[u8], name: &str) -> Option<String> {
-    let line = std::str::from_utf8(line).ok()?.trim();
-    let value = line.strip_prefix(name)?.trim_start().strip_prefix('=')?.trim_start();
-    Some(match value.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next().unwrap_or_default().to_owned(),
-        None => value.split(['#', ' ', '\t']).next().unwrap_or_default().to_owned(),
-    })
+    let (found, value) = loader::assignment(std::str::from_utf8(line).ok()?)?;
+    (found == name).then_some(value)
 }
 
 /// The line with another value; a comment behind it and the line end stay.
@@ -71,16 +64,16 @@ mod tests {
     fn the_last_assignment_is_the_one_that_is_changed() {
         let text = b"kern.racct.enable=1\nkern.racct.enable=\"0\" # off\nx=1\n";
         assert_eq!(set(text, RACCT, "1"), b"kern.racct.enable=1\nkern.racct.enable=\"1\" # off\nx=1\n");
-        assert_eq!(value(text, RACCT).as_deref(), Some("0"));
+        assert_eq!(loader::value(std::str::from_utf8(text).unwrap(), RACCT).as_deref(), Some("0"));
         assert_eq!(set(b"kern.racct.enable=\"1\"\n", RACCT, "1"), b"kern.racct.enable=\"1\"\n");
-        assert_eq!(value(b"kern.racct.enable_x=1\n", RACCT), None);
+        assert_eq!(loader::value("kern.racct.enable_x=1\n", RACCT), None);
     }
 
     proptest! {
         #[test]
         fn after_setting_the_loader_reads_the_value(text in "([a-z.#=\" \n]|kern.racct.enable=[01]\n){0,40}") {
             let new = set(text.as_bytes(), RACCT, "1");
-            prop_assert_eq!(value(&new, RACCT), Some("1".to_owned()));
+            prop_assert_eq!(loader::value(std::str::from_utf8(&new).unwrap(), RACCT), Some("1".to_owned()));
             prop_assert_eq!(set(&new, RACCT, "1"), new);
         }
     }

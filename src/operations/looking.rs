@@ -1,11 +1,11 @@
 //! Looking at the host: everything that plans are made from and runs are judged by, read afresh.
 
-use super::draft::{HostFile, HostFiles, Inputs, PfTest, Seen};
+use super::draft::{Expanded, HostFile, HostFiles, Inputs, PfTest, Seen, Untested};
 use super::log_routing;
 use super::plan::ManagedFile;
-use crate::facts::HostFacts;
+use crate::facts::{Fact, HostFacts, Snapshots};
 use crate::files::{FileError, HostPath};
-use crate::host::{GatherInput, gather, path_state};
+use crate::host::{GatherInput, gather, parse, path_state, snapshots};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
@@ -19,6 +19,8 @@ use std::time::Duration;
 const LARGEST: u64 = 4 << 20;
 /// Most lines of another program's words that a plan shows.
 const MOST_LINES: usize = 200;
+/// Most bytes of rules that pfctl makes of a file: ten thousands of them.
+const EXPANDED: usize = 16 << 20;
 
 /// The host that operations work on.
 pub struct Host {
@@ -40,8 +42,7 @@ pub struct Look {
     findings: Vec<Finding>,
     against_limit: Option<String>,
     against_places: Vec<limits::Against>,
-    pot_says: Vec<(String, String)>,
-    held: Vec<String>,
+    pot_says: Vec<(String, Result<String, String>)>,
 }
 
 impl Host {
@@ -109,8 +110,7 @@ impl Host {
             facts.paths.get().and_then(|paths| paths.get(path)).cloned()
         });
         let pot_says = self.pot_says();
-        let held = self.held(configuration.value("POT_ZFS_ROOT").unwrap_or_default());
-        Ok(Look { facts, configuration, files, findings, against_limit, against_places, pot_says, held })
+        Ok(Look { facts, configuration, files, findings, against_limit, against_places, pot_says })
     }
 
     /// pot.conf and the default file as they stand.
@@ -180,70 +180,56 @@ impl Host {
         HostPath::of(&self.layout, &here)
     }
 
-    /// What pot itself reads, where `pot config -q -g` answers.
-    fn pot_says(&self) -> Vec<(String, String)> {
+    /// What pot itself reads, or why it did not say. Nothing where pot is not installed: nobody was asked then.
+    fn pot_says(&self) -> Vec<(String, Result<String, String>)> {
         let names = [("POT_FS_ROOT", "fs_root"), ("POT_ZFS_ROOT", "zfs_root"), ("POT_GATEWAY", "gateway")];
+        let ask = |item: &str| -> Option<Result<String, String>> {
+            let answer = match self.ask(Tool::Pot, &["config", "-q", "-g", item], None, Tool::Pot.patience()) {
+                Ok(answer) => answer,
+                Err(ProcessError::NotInstalled(_)) => return None,
+                Err(error) => return Some(Err(error.to_string())),
+            };
+            let text = answer.stdout.trim_end_matches('\n');
+            if answer.timed_out {
+                Some(Err(format!("pot config did not answer within {} s", Tool::Pot.patience().as_secs())))
+            } else if answer.succeeded() && !text.is_empty() && !text.contains('\n') {
+                Some(Ok(text.to_owned()))
+            } else {
+                // pot that is not initialised yet gives no configuration, with status 1 and its words.
+                None
+            }
+        };
         std::thread::scope(|scope| {
-            let asked: Vec<_> = names
-                .map(|(name, item)| {
-                    (
-                        name,
-                        scope.spawn(move || {
-                            self.ask(Tool::Pot, &["config", "-q", "-g", item], None, Duration::from_secs(10))
-                        }),
-                    )
-                })
-                .into_iter()
-                .collect();
+            let asked: Vec<_> = names.map(|(name, item)| (name, scope.spawn(move || ask(item)))).into_iter().collect();
             asked
                 .into_iter()
                 .filter_map(|(name, answer)| {
-                    let answer = answer.join().ok()?.ok()?;
-                    let text = answer.stdout.trim_end_matches('\n');
-                    (answer.succeeded() && !text.is_empty() && !text.contains('\n'))
-                        .then(|| (name.to_owned(), text.to_owned()))
+                    let died = Err("the question to pot died".to_owned());
+                    Some((name.to_owned(), answer.join().unwrap_or(Some(died))?))
                 })
                 .collect()
         })
     }
 
-    /// Snapshots with holds: `zfs destroy -r` stops at them, half done. The property counts the holds (zfsprops(7)).
-    fn held(&self, root: &str) -> Vec<String> {
+    /// Snapshots at and below a dataset, those that are held counted: `zfs destroy -r` stops at them, half done. The
+    /// property counts the holds (zfsprops(7)).
+    fn snapshots(&self, root: &str) -> Fact<Snapshots> {
         if root.is_empty() || root.starts_with('-') {
-            return Vec::new();
+            return Fact::unknown("POT_ZFS_ROOT is not known", "zfs list");
         }
-        let args = ["list", "-Hp", "-t", "snapshot", "-r", "-o", "name,userrefs", root];
-        let limits = Limits { time: Duration::from_secs(30), total_bytes: 16 << 20, ..Limits::default() };
-        // Without the dataset there is nothing to hold.
-        capture(&self.tools(), Tool::Zfs, &args, None, &limits)
-            .ok()
-            .filter(Captured::succeeded)
-            .map(|answer| {
-                answer
-                    .stdout
-                    .lines()
-                    .filter_map(|line| line.split_once('\t'))
-                    .filter(|(_, holds)| holds.parse::<u64>().is_ok_and(|holds| holds > 0))
-                    .map(|(name, _)| name.to_owned())
-                    .collect()
-            })
-            .unwrap_or_default()
+        snapshots(&self.tools(), root)
     }
 
     /// What the host's own pfctl says of a text.
     pub fn pf_test(&self, text: &[u8]) -> PfTest {
-        match self.ask(Tool::Pfctl, &["-nf", "-"], Some(text), Duration::from_secs(10)) {
-            Ok(answer) if answer.succeeded() => PfTest::Valid,
-            Ok(answer) if answer.timed_out => PfTest::Untested("pfctl did not answer".to_owned()),
-            Ok(answer) if answer.stderr.contains("/dev/pf") => PfTest::Untested("pf is not loaded".to_owned()),
-            Ok(answer) => PfTest::Invalid(lines(&answer.stderr)),
-            Err(error) => PfTest::Untested(error.to_string()),
+        match self.ask(Tool::Pfctl, &["-nf", "-"], Some(text), Tool::Pfctl.patience()) {
+            Ok(answer) => parse::pf::verdict(&answer),
+            Err(error) => PfTest::Untested(Untested::Other(error.to_string())),
         }
     }
 
-    /// The rules that pfctl makes of a text.
-    fn pf_expand(&self, text: &[u8]) -> Option<Vec<String>> {
-        let answer = self.ask(Tool::Pfctl, &["-nvf", "-"], Some(text), Duration::from_secs(10)).ok()?;
+    /// The rules that pfctl makes of a text: all of them, or why not.
+    fn pf_expand(&self, text: &[u8]) -> Expanded {
         const RULES: [&str; 14] = [
             "pass",
             "block",
@@ -260,12 +246,21 @@ impl Host {
             "scrub-anchor",
             "antispoof",
         ];
-        answer.succeeded().then(|| {
-            lines(&answer.stdout)
-                .into_iter()
+        let other = |why: &str| Untested::Other(why.to_owned());
+        let limits = Limits { time: Tool::Pfctl.patience(), total_bytes: EXPANDED, ..Limits::default() };
+        let answer = capture(&self.tools(), Tool::Pfctl, &["-nvf", "-"], Some(text), &limits)
+            .map_err(|error| Untested::Other(error.to_string()))?;
+        match parse::pf::verdict(&answer) {
+            PfTest::Valid if answer.truncated => Err(other("pfctl makes more rules of it than can be kept")),
+            PfTest::Valid => Ok(answer
+                .stdout
+                .lines()
+                .map(|line| crate::process::harmless(line).trim_end().to_owned())
                 .filter(|line| RULES.contains(&line.split(' ').next().unwrap_or_default()))
-                .collect()
-        })
+                .collect()),
+            PfTest::Invalid(_) => Err(other("pfctl does not take it")),
+            PfTest::Untested(why) => Err(why),
+        }
     }
 
     fn pkg_preview(&self) -> Result<Vec<String>, String> {
@@ -337,7 +332,7 @@ impl Look {
             against_places: &self.against_places,
             path_state: &|path| path_state(&host.layout, path).ok(),
             pot_says: &self.pot_says,
-            held: &self.held,
+            snapshots: &|root| host.snapshots(root),
             pf_test: &|text| host.pf_test(text),
             pkg_preview: &|| host.pkg_preview(),
             pf_expand: &|text| host.pf_expand(text),

@@ -2,7 +2,7 @@
 
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::facts::Dataset;
+use crate::facts::{Dataset, Snapshots};
 use crate::host::Preparation;
 use crate::rules::Finding;
 use jiff::Timestamp;
@@ -222,8 +222,11 @@ pub struct Plan {
     pub pf_rules: Vec<String>,
     /// Routes that change, in words.
     pub routes: Vec<String>,
-    /// Datasets that will be destroyed, with sizes.
+    /// Datasets that will be destroyed, with sizes, and the first of the snapshots.
     pub destroys: Vec<Dataset>,
+    /// All snapshots that will be destroyed, counted.
+    #[serde(default)]
+    pub snapshots: Option<Snapshots>,
     /// What stands in the way.
     pub blockers: Vec<Blocker>,
     /// What should be known before confirming.
@@ -266,6 +269,12 @@ impl Plan {
         let name = self.operation.name();
         let named = own.clone().find(|argv| argv.get(..2).is_some_and(|head| head == ["pot", name]));
         named.map(shell_words)
+    }
+
+    /// How many snapshots are destroyed beyond those that it lists; none when it lists them all.
+    pub fn unlisted_snapshots(&self) -> Option<u64> {
+        let all = self.snapshots.as_ref()?;
+        all.count.checked_sub(all.first.len() as u64).filter(|more| *more > 0)
     }
 
     /// Whether it may be started.

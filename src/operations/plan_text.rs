@@ -36,10 +36,10 @@ pub fn text(plan: &Plan) -> String {
     };
     part("Rules to be loaded into pot-nat", plan.pf_rules.clone());
     part("Routes", plan.routes.clone());
-    part(
-        "Destroyed for good",
-        plan.destroys.iter().map(|dataset| format!("{} ({} bytes)", dataset.name, dataset.used)).collect(),
-    );
+    let mut destroyed: Vec<String> =
+        plan.destroys.iter().map(|dataset| format!("{} ({} bytes)", dataset.name, dataset.used)).collect();
+    destroyed.extend(plan.unlisted_snapshots().map(|more| format!("and {more} more snapshots")));
+    part("Destroyed for good", destroyed);
     part("If it is not kept", plan.put_back.iter().map(|(what, to)| format!("{what}: {to}")).collect());
     part("Left behind by pot", plan.left_behind.iter().map(|(what, detail)| format!("{what}: {detail}")).collect());
     part("To know before", plan.warnings.clone());

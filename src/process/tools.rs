@@ -4,6 +4,7 @@ use crate::layout::Layout;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A program that the console may start. There is no other way to start one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +95,19 @@ impl Tool {
             Self::Uname => "uname",
             Self::Zfs => "zfs",
             Self::Zpool => "zpool",
+        }
+    }
+}
+
+impl Tool {
+    /// How long a question to it may take, on a host that is slow and busy.
+    ///
+    /// `sysrc`, `pot`, `pkg` and `service` are shell scripts or read a data base; ZFS lists what a large host has.
+    pub const fn patience(self) -> Duration {
+        match self {
+            Self::Sysrc | Self::Pot | Self::Pkg | Self::Service => Duration::from_mins(1),
+            Self::Zfs | Self::Zpool => Duration::from_secs(30),
+            _ => Duration::from_secs(15),
         }
     }
 }

@@ -76,8 +76,8 @@ pub(super) fn healthy() -> HostFacts {
         ),
         machine: Fact::unknown("not asked", "test"),
         vimage: Fact::known(true, "test"),
-        racct: Fact::known(Tunable { running: Some("0".to_owned()), next_boot: None }, "test"),
-        vtnet_lro_disable: Fact::known(Tunable { running: None, next_boot: None }, "test"),
+        racct: Fact::known(Tunable { running: Some("0".to_owned()), next_boot: None, set_in: None }, "test"),
+        vtnet_lro_disable: Fact::known(Tunable::default(), "test"),
         forwarding: Fact::known(false, "test"),
         bridge_member_addresses: Fact::known(None, "test"),
         pools: Fact::known(
@@ -111,7 +111,9 @@ pub(super) fn healthy() -> HostFacts {
                 exists: true,
                 valid: Some(true),
                 errors: Vec::new(),
+                untested: None,
                 anchor_lines: (0, 0),
+                fallback: None,
             },
             "test",
         ),
@@ -151,6 +153,7 @@ pub(super) fn dataset(name: &str, mountpoint: &str, used: u64) -> Dataset {
         used,
         available: 412 << 30,
         origin: None,
+        locked: false,
     }
 }
 

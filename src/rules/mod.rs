@@ -17,6 +17,7 @@ pub mod limits;
 mod log_route;
 mod nat;
 mod network;
+mod next_boot;
 mod other;
 mod reading;
 mod readings;
@@ -35,6 +36,7 @@ use view::{View, grouped};
 pub use finding::{Finding, Fix, Severity, errors_brought};
 pub use log_route::{LogRoute, log_route, missing_logs};
 pub use nat::{Nat, NatRule};
+pub use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]

@@ -3,9 +3,10 @@
 use super::Finding;
 use super::limits;
 use super::log_route::{LogRoute, log_route, missing_logs};
+use super::next_boot::{NextBoot, next_boot};
 use super::view::{View, enumerated, plural};
 use crate::facility;
-use crate::facts::{PathKind, PathState};
+use crate::facts::{PathKind, PathState, telling};
 
 const FACILITY: &str = "POT_LOG_FACILITY";
 const SUFFIX: &str = "POT_MKTEMP_SUFFIX";
@@ -222,21 +223,29 @@ fn stands_among_pots(view: &View<'_>, name: &str, path: &str) -> Option<Finding>
     })
 }
 
-/// pf.conf does not load (vnet-start.sh ignores that; rc.d/pf then enables pf with no rules at all).
+/// pf.conf does not load (vnet-start.sh ignores that; what rc.d/pf makes of it tells [`super::next_boot()`]).
 pub(super) fn pf_conf_invalid(view: &View<'_>) -> Vec<Finding> {
-    let Some(file) = view.facts.and_then(|facts| facts.pf_file.get()) else { return Vec::new() };
-    if !file.exists || file.valid != Some(false) {
-        return Vec::new();
+    let Some(facts) = view.facts else { return Vec::new() };
+    let Some(file) = facts.pf_file.get().filter(|file| file.exists) else { return Vec::new() };
+    match (file.valid, &file.untested) {
+        (Some(true), _) | (None, None) => Vec::new(),
+        (None, Some(why)) => vec![Finding::notice(
+            "pf-conf-not-judged",
+            &[],
+            format!("Whether pf takes {} could not be judged: {why}.", file.path),
+        )],
+        (Some(false), _) => {
+            let says = telling(&file.errors)
+                .map(|words| format!(" pfctl says: `{}`.", words.escape_debug()))
+                .unwrap_or_default();
+            let then = match next_boot(facts) {
+                NextBoot::Off => "pot vnet-start would turn pf on without its rules".to_owned(),
+                next => next.in_words(),
+            };
+            let message = format!("pf does not take {}. {then}.{says} Correct it.", file.path);
+            vec![Finding::error("pf-conf-invalid", &[], message)]
+        }
     }
-    let first = file.errors.first().map(|error| format!(" pfctl says: `{}`", error.escape_debug())).unwrap_or_default();
-    let more = file.errors.len().saturating_sub(1);
-    let rest = if more > 0 { format!(" and {more} more {}", plural(more, "line", "lines")) } else { String::new() };
-    let end = if first.is_empty() { "" } else { "." };
-    vec![Finding::error(
-        "pf-conf-invalid",
-        &[],
-        format!("pf does not take {}: the next boot has no firewall.{first}{rest}{end} Correct it.", file.path),
-    )]
 }
 
 /// Log files that syslogd would write pot's facility to, but that do not exist (syslogd without `-C` does not make
@@ -405,9 +414,34 @@ mod tests {
         let finding = only("pf-conf-invalid", found_on(&broken, ""));
         assert_eq!(
             finding.message,
-            "pf does not take /etc/pf.conf: the next boot has no firewall. pfctl says: `/etc/pf.conf:4: syntax error`. Correct it."
+            "pf does not take /etc/pf.conf. pot vnet-start would turn pf on without its rules. pfctl says: \
+             `/etc/pf.conf:4: syntax error`. Correct it."
         );
-        // It could not be tried without /dev/pf.
-        assert_eq!(found_on(&host(|facts| facts.pf_file.value.as_mut().unwrap().valid = None), ""), []);
+        let mut boots = broken.clone();
+        boots.rc.value.as_mut().unwrap().insert("pf_enable".to_owned(), "YES".to_owned());
+        let finding = only("pf-conf-invalid", found_on(&boots, ""));
+        assert!(finding.message.contains("The next boot has no firewall"), "{}", finding.message);
+        boots.pf_file.value.as_mut().unwrap().fallback = Some(crate::facts::PfFallback {
+            file: None,
+            text: Some("block drop log all".to_owned()),
+            valid: Some(true),
+        });
+        let finding = only("pf-conf-invalid", found_on(&boots, ""));
+        assert!(
+            finding.message.contains("`block drop log all` in its place, which let nobody in"),
+            "{}",
+            finding.message
+        );
+    }
+
+    #[test]
+    fn a_pf_conf_that_could_not_be_judged_is_not_called_invalid() {
+        let unknown = host(|facts| {
+            let file = facts.pf_file.value.as_mut().unwrap();
+            (file.valid, file.untested) = (None, Some(crate::facts::Untested::PfNotLoaded));
+        });
+        let finding = only("pf-conf-not-judged", found_on(&unknown, ""));
+        assert_eq!(finding.severity, Severity::Notice);
+        assert_eq!(finding.message, "Whether pf takes /etc/pf.conf could not be judged: pf is not loaded.");
     }
 }

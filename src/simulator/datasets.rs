@@ -29,7 +29,7 @@ const INHERITED: [(&str, &str); 14] = [
 /// Properties of the dataset alone, with ZFS's defaults.
 const OWN: [(&str, &str); 4] = [("canmount", "on"), ("quota", "none"), ("reservation", "none"), ("refquota", "none")];
 /// Properties that ZFS counts itself.
-const COUNTED: [&str; 14] = [
+const COUNTED: [&str; 15] = [
     "type",
     "creation",
     "used",
@@ -44,6 +44,7 @@ const COUNTED: [&str; 14] = [
     "guid",
     "userrefs",
     "encryption",
+    "keystatus",
 ];
 
 /// Where a property's value comes from, as `zfs get` calls it.
@@ -139,6 +140,11 @@ impl State {
         }
     }
 
+    /// Whether a fault says that the dataset's key is not loaded.
+    pub fn is_locked(&self, name: &str) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::Locked(locked) if locked == name))
+    }
+
     /// A property's value and source; `None` when the dataset has no such property.
     pub fn property(&self, name: &str, property: &str) -> Option<(Value, Source)> {
         let dataset = self.dataset(name)?;
@@ -159,6 +165,9 @@ impl State {
             "compressratio" => text("1.00x"),
             "guid" => text(&dataset.guid.to_string()),
             "userrefs" if snapshot => text(&dataset.holds.len().to_string()),
+            // Only an encrypted dataset has one.
+            "keystatus" if self.is_locked(name) => text("unavailable"),
+            "keystatus" => None,
             "encryption" => Some((Value::Text("off".into()), Source::Default)),
             "origin" => dataset.origin.as_deref().and_then(text),
             "mounted" if !snapshot && !dataset.volume => text(if dataset.mounted { "yes" } else { "no" }),

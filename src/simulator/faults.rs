@@ -27,6 +27,10 @@ pub enum Fault {
     FullAt(String, u64),
     /// A process stands in the dataset's folder: it cannot be unmounted.
     Busy(String),
+    /// The dataset has so many snapshots besides, `auto-0000001` and so on: they are listed, no more.
+    Snapshots(String, u64),
+    /// The dataset is encrypted and its key is not loaded: it is not mounted and cannot be.
+    Locked(String),
     /// Another pkg holds the data base's lock.
     PkgLocked,
     /// The package repository cannot be reached.
@@ -42,7 +46,7 @@ pub enum Fault {
 /// A fault that could not be read from text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "unknown fault {0:?}: say TOOL[:SUBCOMMAND] missing|hang|slow MS|fail [STATUS [TEXT]]|garbage|keep-pipe SECONDS, pool-full POOL, full-at DATASET N, busy DATASET, pkg-locked, pkg-offline, pkg-not-bootstrapped, pkg-wants-more or addm-refused"
+    "unknown fault {0:?}: say TOOL[:SUBCOMMAND] missing|hang|slow MS|fail [STATUS [TEXT]]|garbage|keep-pipe SECONDS, pool-full POOL, full-at DATASET N, busy DATASET, snapshots DATASET N, locked DATASET, pkg-locked, pkg-offline, pkg-not-bootstrapped, pkg-wants-more or addm-refused"
 )]
 pub struct UnknownFault(String);
 
@@ -57,6 +61,8 @@ impl FromStr for Fault {
             ["pool-full", pool] => Self::PoolFull((*pool).to_owned()),
             ["full-at", dataset, _] => Self::FullAt((*dataset).to_owned(), number(2, 1).map_err(|_| unknown())?),
             ["busy", dataset] => Self::Busy((*dataset).to_owned()),
+            ["snapshots", dataset, _] => Self::Snapshots((*dataset).to_owned(), number(2, 1).map_err(|_| unknown())?),
+            ["locked", dataset] => Self::Locked((*dataset).to_owned()),
             ["pkg-locked"] => Self::PkgLocked,
             ["pkg-offline"] => Self::PkgOffline,
             ["pkg-not-bootstrapped"] => Self::PkgNotBootstrapped,
@@ -93,6 +99,8 @@ impl fmt::Display for Fault {
             Self::PoolFull(pool) => write!(f, "pool-full {pool}"),
             Self::FullAt(dataset, many) => write!(f, "full-at {dataset} {many}"),
             Self::Busy(dataset) => write!(f, "busy {dataset}"),
+            Self::Snapshots(dataset, many) => write!(f, "snapshots {dataset} {many}"),
+            Self::Locked(dataset) => write!(f, "locked {dataset}"),
             Self::PkgLocked => write!(f, "pkg-locked"),
             Self::PkgOffline => write!(f, "pkg-offline"),
             Self::PkgNotBootstrapped => write!(f, "pkg-not-bootstrapped"),

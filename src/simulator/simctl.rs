@@ -4,7 +4,7 @@ use super::call::{Call, Failure, Outcome};
 use super::faults::Fault;
 
 const USAGE: &str = "usage: simctl fault TOOL missing|hang|slow [MS]|fail [STATUS [TEXT]]|garbage|keep-pipe [SECONDS]
-       simctl fault pool-full POOL|full-at DATASET N|busy DATASET|pkg-locked|pkg-offline|pkg-not-bootstrapped|pkg-wants-more|addm-refused
+       simctl fault pool-full POOL|full-at DATASET N|busy DATASET|snapshots DATASET N|locked DATASET|pkg-locked|pkg-offline|pkg-not-bootstrapped|pkg-wants-more|addm-refused
        simctl faults | simctl clear
        simctl reboot
        simctl release VERSION      (14, 15, 15.0-RELEASE …; the kernel's is in force after a reboot)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::call::{BadOption, Call, Failure, Outcome, getopt, has, value_of};
 use super::datasets::{Source, Value, all_properties, human, is_below, is_property, is_settable, parent_of, pool_of};
+use super::faults::Fault;
 use super::state::State;
 
 const SUBCOMMANDS: &str =
@@ -205,10 +206,8 @@ fn list(call: &mut Call, args: &[String]) -> Outcome {
             chosen.reverse();
         }
     }
-    if chosen.is_empty() && !failed {
-        if !has(&flags, 'H') {
-            call.warn("no datasets available");
-        }
+    if chosen.is_empty() && !failed && !has(&flags, 'H') {
+        call.warn("no datasets available");
         return Ok(0);
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -233,6 +232,28 @@ fn list(call: &mut Call, args: &[String]) -> Outcome {
     if has(&flags, 'H') {
         for row in rows {
             call.say(row.join("\t"));
+        }
+        let asked =
+            |dataset: &str| names.is_empty() || names.iter().any(|name| name == dataset || is_below(dataset, name));
+        for fault in &state.faults {
+            if let Fault::Snapshots(dataset, many) = fault
+                && types.contains(&"snapshot")
+                && asked(dataset)
+            {
+                for number in 1..=*many {
+                    let name = format!("{dataset}@auto-{number:07}");
+                    let row: Vec<&str> = columns
+                        .iter()
+                        .map(|column| match column.as_str() {
+                            "name" => name.as_str(),
+                            "type" => "snapshot",
+                            "used" | "userrefs" => "0",
+                            _ => "-",
+                        })
+                        .collect();
+                    call.say(row.join("\t"));
+                }
+            }
         }
     } else if !chosen.is_empty() {
         table(call, &rows, &columns);
@@ -765,6 +786,9 @@ fn mount(call: &mut Call, args: &[String]) -> Outcome {
             return Ok(0);
         }
         let [name] = names.as_slice() else { return Err(Failure::new(2, "too many arguments")) };
+        if state.is_locked(name) {
+            return Err(Failure::new(1, format!("cannot mount '{name}': encryption key not loaded")));
+        }
         if let Some(error) = open_error(state, name) {
             return Err(Failure::new(1, error));
         }

@@ -2,7 +2,8 @@
 //!
 //! One page in three states. A host on which pot is not initialised shows the way there and one plan for all that is to
 //! be done; one that is initialised shows its pots and its network; where something runs otherwise than pot.conf says,
-//! that comes first. Facts are the executor's, cached: no page waits for a tool.
+//! that comes first. Facts are the executor's, cached: no page waits for a tool. One that finds them old makes the executor
+//! look again, and reloads itself once they are there.
 
 use super::error::Fault;
 use super::guard::{Form, Visitor};
@@ -16,7 +17,7 @@ use crate::potconf::{Configuration, Document, Source};
 use crate::refusal::RefusalKind;
 use crate::rules::{self, Finding, Severity, Subject};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use askama::Template;
 use jiff::Timestamp;
 
@@ -147,6 +148,8 @@ struct Head {
     sub: String,
     read: Time,
     ago: String,
+    /// The sources that were slow.
+    slow: Option<String>,
     /// Reload until the new facts are there.
     reload: bool,
     /// Where the button "Read again" leads back to.
@@ -273,7 +276,7 @@ struct AskedRow<'a> {
     at: Time,
 }
 
-async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fault> {
+async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state();
     let findings = known.findings(&visitor);
@@ -300,7 +303,7 @@ async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fa
     };
     let page = Page {
         frame: frame(&visitor, &counts, &state).with_notice(known.notice()),
-        head: head(&visitor, &known, &request, "/"),
+        head: head(&visitor, &known, "/"),
         lead,
         route,
         drift: state.drift.iter().map(|drift| DriftRow { drift, button: remedy(drift) }).collect(),
@@ -311,7 +314,7 @@ async fn show(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fa
     layout::page(StatusCode::OK, &page)
 }
 
-async fn show_readiness(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, Fault> {
+async fn show_readiness(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state();
     let rows = rows(&known, &known.findings(&visitor));
@@ -319,7 +322,7 @@ async fn show_readiness(visitor: Visitor, request: HttpRequest) -> Result<HttpRe
     let clock = visitor.clock();
     let page = ReadinessPage {
         frame: Frame { title: "Readiness".to_owned(), ..frame(&visitor, &counts, &state) }.with_notice(known.notice()),
-        head: Head { title: "Readiness".to_owned(), ..head(&visitor, &known, &request, "/readiness") },
+        head: Head { title: "Readiness".to_owned(), ..head(&visitor, &known, "/readiness") },
         ledger: ledger(&rows, &known, &state, clock, "/readiness"),
         asked: asked(&known.facts, clock),
     };
@@ -329,7 +332,7 @@ async fn show_readiness(visitor: Visitor, request: HttpRequest) -> Result<HttpRe
 /// Starts a new gathering. The page that follows reloads itself until it is there.
 async fn refresh(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     match visitor.ask(Command::Facts { refresh: true }).await? {
-        Reply::Facts { .. } => Ok(layout::see_other(&format!("{}?reading", back(&form)))),
+        Reply::Facts { .. } => Ok(layout::see_other(back(&form))),
         _ => Err(Fault::other_reply()),
     }
 }
@@ -386,15 +389,15 @@ fn frame(visitor: &Visitor, counts: &Counts, state: &PotState) -> Frame {
     Frame { title: count, ..frame }
 }
 
-fn head(visitor: &Visitor, known: &Known, request: &HttpRequest, back: &'static str) -> Head {
+fn head(visitor: &Visitor, known: &Known, back: &'static str) -> Head {
     let clock = visitor.clock();
-    let reading = request.query_string().split('&').any(|part| part == "reading");
     Head {
         title: visitor.greeting.hostname.clone(),
         sub: sub(&known.facts, clock),
         read: clock.time(&known.facts.at),
         ago: clock.ago(&known.facts.at),
-        reload: reading && known.refreshing,
+        slow: host::slow_in_words(&known.facts),
+        reload: known.refreshing,
         back,
     }
 }
@@ -729,7 +732,7 @@ fn running<'a>(
     let ready = format!("{} of {} ready", counts.ready, counts.total);
     Running {
         pot_count: pots.len(),
-        how_many_run: if known.facts.pots.error.is_some() && !pots.is_empty() {
+        how_many_run: if pots.iter().any(|pot| pot.running.is_none()) {
             "which run is not known".to_owned()
         } else {
             format!("{running} of {} run", pots.len())
@@ -792,15 +795,17 @@ fn network(facts: &HostFacts, state: &PotState, wanted: &Wanted) -> Network {
     let mut lines = Vec::new();
     if wanted.ipv4 {
         lines.push(("Public bridge", bridge));
-        lines.push(("NAT", pf.map_or_else(|| "not known".to_owned(), |pf| counted(pf.pot_nat.len(), "rule", "rules"))));
+        let nat = |pf: &crate::facts::Pf| format!("{} in pot-nat", counted(pf.pot_nat.len(), "rule", "rules"));
+        lines.push(("NAT", pf.map_or_else(|| "not known".to_owned(), nat)));
     }
     lines.push((
         "pf",
         pf.map_or_else(
             || "not known".to_owned(),
             |pf| {
-                let rules = counted(pf.rules.len(), "rule", "rules");
-                if pf.enabled { format!("on, {rules}") } else { "off".to_owned() }
+                // Rules in anchors are not among them.
+                let rules = counted(pf.rules.len(), "filter rule", "filter rules");
+                if pf.enabled { format!("on, {rules} in the main rule set") } else { "off".to_owned() }
             },
         ),
     ));

@@ -697,7 +697,9 @@ fn sums(plan: &Plan) -> Vec<Sum> {
             }
         })
         .collect();
-    let snapshots = plan.destroys.iter().filter(|dataset| dataset.kind == "snapshot").count();
+    let listed = plan.destroys.iter().filter(|dataset| dataset.kind == "snapshot").count();
+    let all = plan.snapshots.as_ref().and_then(|all| usize::try_from(all.count).ok());
+    let snapshots = all.unwrap_or(listed);
     sums.push(Sum { what: "Snapshots", which: String::new(), number: snapshots, size: "in the above".to_owned() });
     if let Some(cache) = plan.destroys.iter().find(|dataset| dataset.name == format!("{root}/cache")) {
         sums.push(Sum {

@@ -8,6 +8,7 @@
 mod child;
 mod crash;
 mod hostile;
+mod idle;
 mod main_path;
 mod permissions;
 mod places;

@@ -1,5 +1,13 @@
 //! loader.conf(5): what the next boot will set.
 
+/// The loader's own files before the folder `/boot/loader.conf.d`, in the order in which it reads them
+/// (`loader_conf_files` of /boot/defaults/loader.conf).
+pub const BEFORE_FOLDER: [&str; 2] = ["/boot/device.hints", "/boot/loader.conf"];
+/// The folder whose `*.conf` files it reads then.
+pub const FOLDER: &str = "/boot/loader.conf.d";
+/// The file that has the last word.
+pub const LAST: &str = "/boot/loader.conf.local";
+
 /// The value that a text of loader.conf gives for a name; the last line that sets it wins.
 ///
 /// `name="value"` and `name=value` count alike; what is not an assignment is skipped, as the loader does.
@@ -7,7 +15,8 @@ pub fn value(text: &str, wanted: &str) -> Option<String> {
     text.lines().filter_map(assignment).filter(|(name, _)| *name == wanted).map(|(_, value)| value).next_back()
 }
 
-fn assignment(line: &str) -> Option<(&str, String)> {
+/// Name and value of a line that sets something.
+pub fn assignment(line: &str) -> Option<(&str, String)> {
     let line = line.trim();
     if line.starts_with('#') {
         return None;

@@ -5,8 +5,10 @@ use crate::facts::{Dataset, Pool};
 
 /// The columns asked of `zpool list -Hp -o`.
 pub const POOL_COLUMNS: &str = "name,size,free,health";
-/// The columns asked of `zfs list -Hp -t all -o`.
-pub const DATASET_COLUMNS: &str = "name,type,mountpoint,canmount,mounted,used,available,origin";
+/// The columns asked of `zfs list -Hp -o`. The last one is not known to ZFS before FreeBSD 13.
+pub const DATASET_COLUMNS: &str = "name,type,mountpoint,canmount,mounted,used,available,origin,keystatus";
+/// The same without what older ones do not know.
+pub const OLD_DATASET_COLUMNS: &str = "name,type,mountpoint,canmount,mounted,used,available,origin";
 
 /// Pools in the order given. No output means that there is none.
 pub fn pools(text: &str) -> Result<Vec<Pool>, String> {
@@ -28,8 +30,14 @@ pub fn pools(text: &str) -> Result<Vec<Pool>, String> {
 pub fn datasets(text: &str) -> Result<Vec<Dataset>, String> {
     lines(text)
         .map(|line| {
-            let [name, kind, mountpoint, canmount, mounted, used, available, origin] =
-                tab_fields(line).ok_or_else(|| unexpected("zfs list", line))?;
+            // Older ones do not know the last column.
+            let [name, kind, mountpoint, canmount, mounted, used, available, origin, key] = tab_fields::<9>(line)
+                .or_else(|| {
+                    let mut fields = ["-"; 9];
+                    fields.get_mut(..8)?.copy_from_slice(&tab_fields::<8>(line)?);
+                    Some(fields)
+                })
+                .ok_or_else(|| unexpected("zfs list", line))?;
             Ok(Dataset {
                 name: name.to_owned(),
                 kind: kind.to_owned(),
@@ -44,6 +52,7 @@ pub fn datasets(text: &str) -> Result<Vec<Dataset>, String> {
                 // Snapshots have nothing left for them: `-`.
                 available: bytes(available).ok_or_else(|| unexpected("zfs list", line))?,
                 origin: (origin != "-" && !origin.is_empty()).then(|| origin.to_owned()),
+                locked: key == "unavailable",
             })
         })
         .collect()

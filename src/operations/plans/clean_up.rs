@@ -112,6 +112,18 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             None,
         );
     }
+    for item in &items {
+        // What could not be asked is not gone.
+        match item {
+            Leftover::SyslogdFlags | Leftover::PotEnable => needs(&mut draft, &inputs.facts.rc, "rc.conf"),
+            Leftover::Bridge => needs(&mut draft, &inputs.facts.interfaces, "The list of interfaces"),
+            Leftover::NatRules => needs(&mut draft, &inputs.facts.pf, "The state of pf"),
+            Leftover::FsRoot => {
+                needs(&mut draft, &inputs.facts.paths, "What stands at pot's paths");
+                needs(&mut draft, &inputs.facts.private_bridges, "The list of private bridges");
+            }
+        }
+    }
     let present = leftovers(inputs);
     let rc_path = inputs.files.path(ManagedFile::RcConf).to_owned();
     let old_rc = inputs.files.bytes(ManagedFile::RcConf).to_vec();

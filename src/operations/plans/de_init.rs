@@ -6,7 +6,7 @@
 
 use super::{CHILDREN, clean_up, needs, needs_file, needs_pot, pot, where_it_leads};
 use crate::digest::Digest;
-use crate::facts::{Dataset, Pot};
+use crate::facts::{Dataset, Fact, Pot, Snapshots};
 use crate::host::size;
 use crate::operations::draft::{
     Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble, is_at_or_below,
@@ -14,6 +14,7 @@ use crate::operations::draft::{
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, StepState};
 use crate::process::Tool;
+use crate::rules::next_boot_with;
 
 const PARAMETERS: [&str; 3] = ["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_LOG_FACILITY"];
 
@@ -38,9 +39,13 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     let total = own.map_or(0, |dataset| dataset.used);
 
     stop(&mut draft, inputs.facts.pots.get().map(Vec::as_slice).unwrap_or_default(), stop_pots);
-    if let Some(own) = own {
+    // Only a dataset that is to go is worth the time that counting takes.
+    let snapshots = own.map(|own| (inputs.snapshots)(&own.name));
+    if let (Some(own), Some(snapshots)) = (own, &snapshots) {
         ownership(&mut draft, inputs, own, all, &destroyed);
+        held(&mut draft, snapshots);
     }
+    let snapshots = snapshots.and_then(|fact| fact.value);
 
     let mut flags = Vec::new();
     if stop_pots {
@@ -58,15 +63,16 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     }
     let command = pot("de-init", &flags).any_status().not_abortable().long();
     draft.command = Some(command.argv());
-    let datasets = destroyed.iter().filter(|dataset| dataset.kind != "snapshot").count();
-    let snapshots = destroyed.len() - datasets;
+    let counted_snapshots = snapshots.as_ref().map_or_else(
+        || "snapshots that could not be counted".to_owned(),
+        |all| counted(usize::try_from(all.count).unwrap_or(usize::MAX), "snapshot"),
+    );
     let (state, detail) = if own.is_some() {
         (
             StepState::WillBeDestroyed,
             format!(
-                "{}, {}, {}: destroyed for good, there is no undo",
-                counted(datasets, "dataset"),
-                counted(snapshots, "snapshot"),
+                "{}, {counted_snapshots}, {}: destroyed for good, there is no undo",
+                counted(destroyed.len(), "dataset"),
                 size(total)
             ),
         )
@@ -95,8 +101,9 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             PfTest::Valid => "valid afterwards, tested with pfctl -nf".to_owned(),
             PfTest::Invalid(words) => {
                 draft.warnings.push(format!(
-                    "{pf_path} is not valid after pot's lines are taken out: {}. The next boot has no firewall.",
-                    first_trouble(&words)
+                    "{pf_path} is not valid after pot's lines are taken out: {}. {}.",
+                    first_trouble(&words),
+                    next_boot_with(inputs.facts, true, &PfTest::Invalid(Vec::new())).in_words()
                 ));
                 "not valid afterwards".to_owned()
             }
@@ -137,8 +144,47 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     }
     draft.summary = format!("Destroys {root} with everything in it, {}. It cannot be undone.", size(total));
     draft.confirm_text = Some(root);
+    if let Some(all) = &snapshots {
+        draft.basis.push(format!("snapshots {} {}", all.count, all.digest));
+        destroyed.extend(all.first.iter().map(|name| listed_snapshot(name)));
+    }
     draft.destroys = destroyed;
+    draft.snapshots = snapshots;
     draft
+}
+
+/// A snapshot as the list of what is destroyed shows it; what it uses is in its dataset's size.
+fn listed_snapshot(name: &str) -> Dataset {
+    Dataset {
+        name: name.to_owned(),
+        kind: "snapshot".to_owned(),
+        mountpoint: "-".to_owned(),
+        canmount: "-".to_owned(),
+        mounted: false,
+        used: 0,
+        available: 0,
+        origin: None,
+        locked: false,
+    }
+}
+
+/// A held snapshot stops `zfs destroy -r` half way.
+fn held(draft: &mut Draft, snapshots: &Fact<Snapshots>) {
+    needs(draft, snapshots, "The snapshots that would be destroyed");
+    if snapshots.is_slow() {
+        draft.warnings.push(format!("Counting the snapshots took {} s on this host.", snapshots.took_ms / 1000));
+    }
+    let Some(all) = snapshots.get() else { return };
+    if let Some(first) = &all.first_held {
+        let more = if all.held > 1 { format!(" (and {} more)", all.held - 1) } else { String::new() };
+        draft.block(
+            format!("The snapshot {first}{more} is held, by a backup or a transfer: zfs destroy would stop half way."),
+            format!(
+                "See who holds it with zfs holds {first}; wait for its end, or release it: zfs release TAG {first}"
+            ),
+            None,
+        );
+    }
 }
 
 /// Running pots: stopped by the console when that was chosen, else they block.
@@ -225,9 +271,24 @@ fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Datas
         let Some(child) = dataset.name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')) else { continue };
         let first = child.split(['/', '@']).next().unwrap_or_default();
         let below = child.get(first.len()..).unwrap_or_default();
+        // Whether a dataset is a pot tells a file in it: nobody knows while it is not mounted.
+        let holds_pots = first == "jails" && !below.get(1..).unwrap_or_default().contains('/');
+        if holds_pots && dataset.is_hidden() {
+            draft.block(
+                format!(
+                    "{} is not mounted{}: what is in it cannot be looked at.",
+                    dataset.name,
+                    if dataset.locked { ", its key is not loaded" } else { "" }
+                ),
+                format!("Mount it first: {}", dataset.how_to_mount()),
+                None,
+            );
+            continue;
+        }
         // A pot is a dataset below jails with its conf/pot.conf; what else stands there may be anything.
         let pot = below.strip_prefix('/').map(|rest| rest.split(['/', '@']).next().unwrap_or_default());
         if let Some(name) = pot.filter(|_| first == "jails")
+            && !is_hidden_above(&format!("{root}/jails/{name}"), destroyed)
             && let Some(pots) = inputs.facts.pots.get()
             && !pots.iter().any(|known| known.name == name)
         {
@@ -247,16 +308,6 @@ fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Datas
             );
         }
     }
-    if let Some(first) = inputs.held.first() {
-        let more = if inputs.held.len() > 1 { format!(" (and {} more)", inputs.held.len() - 1) } else { String::new() };
-        draft.block(
-            format!("The snapshot {first}{more} is held, by a backup or a transfer: zfs destroy would stop half way."),
-            format!(
-                "See who holds it with zfs holds {first}; wait for its end, or release it: zfs release TAG {first}"
-            ),
-            None,
-        );
-    }
     for dataset in all {
         let foreign = dataset.origin.as_deref().is_some_and(|origin| is_at_or_below(origin, root));
         if foreign && !is_at_or_below(&dataset.name, root) {
@@ -267,4 +318,9 @@ fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Datas
             );
         }
     }
+}
+
+/// Whether the pot's dataset is not mounted, so that its conf/pot.conf cannot be seen.
+fn is_hidden_above(pot: &str, datasets: &[Dataset]) -> bool {
+    datasets.iter().any(|dataset| dataset.name == pot && dataset.is_hidden())
 }

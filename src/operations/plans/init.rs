@@ -6,12 +6,13 @@
 
 use super::{CHILDREN, needs, needs_file, needs_interfaces, needs_plain_rc, needs_pot, pot, where_it_leads};
 use crate::digest::Digest;
-use crate::facts::PathKind;
+use crate::facts::{Dataset, PathKind};
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
 use crate::operations::pf_conf::{self, Placement};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::operations::{rc_conf, syslogd_flags};
 use crate::process::Tool;
+use crate::rules::next_boot_with;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -78,14 +79,14 @@ pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         run = run.act(Action::Backup(ManagedFile::RcConf));
     }
     draft.step(run.act(Action::Run(command)));
-    let created = datasets(&mut draft, inputs);
+    let (created, mounted) = datasets(&mut draft, inputs);
     folders(&mut draft, inputs, options);
     draft.step(flags_step);
     draft.uses(inputs, &PARAMETERS);
 
     draft.nothing_to_do = created == 0 && draft.diffs.is_empty() && all_done(&draft);
     let pool = inputs.value("POT_ZFS_ROOT").split('/').next().unwrap_or_default().to_owned();
-    draft.summary = summary(created, &pool, pf_lines, inputs.files.path(ManagedFile::PfConf), syslogd.changed);
+    draft.summary = summary(created, mounted, &pool, pf_lines, inputs.files.path(ManagedFile::PfConf), syslogd.changed);
     draft
 }
 
@@ -93,12 +94,17 @@ fn all_done(draft: &Draft) -> bool {
     draft.steps.iter().all(|step| matches!(step.step.state, StepState::Done | StepState::WillRun))
 }
 
-fn summary(created: usize, pool: &str, pf_lines: usize, pf_path: &str, syslogd: bool) -> String {
+fn summary(created: usize, mounted: usize, pool: &str, pf_lines: usize, pf_path: &str, syslogd: bool) -> String {
     let mut parts = Vec::new();
     match created {
         0 => {}
         1 => parts.push(format!("creates 1 dataset in {pool}")),
         count => parts.push(format!("creates {count} datasets in {pool}")),
+    }
+    match mounted {
+        0 => {}
+        1 => parts.push("mounts 1 dataset".to_owned()),
+        count => parts.push(format!("mounts {count} datasets")),
     }
     if pf_lines > 0 {
         parts.push(format!("adds {pf_lines} lines to {pf_path}"));
@@ -119,6 +125,11 @@ fn summary(created: usize, pool: &str, pf_lines: usize, pf_path: &str, syslogd: 
 /// The group that will own POT_FS_ROOT.
 fn group(draft: &mut Draft, inputs: &Inputs<'_>) {
     let group = inputs.value("POT_GROUP");
+    needs(draft, &inputs.facts.groups, "The list of groups");
+    if inputs.facts.groups.get().is_none() {
+        draft.step(PlannedStep::new(format!("group {group}"), StepState::Blocks, "not known"));
+        return;
+    }
     let known = inputs.facts.groups.get().and_then(|groups| groups.get(&group));
     let step = match known {
         Some(gid) => PlannedStep::new(format!("group {group}"), StepState::Done, format!("exists, gid {gid}")),
@@ -134,8 +145,8 @@ fn group(draft: &mut Draft, inputs: &Inputs<'_>) {
     draft.step(step.expect(Expect::Group(group)));
 }
 
-/// Pool and the five datasets. Gives back how many will be created.
-fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
+/// Pool and the five datasets. Gives back how many will be created, and how many mounted that are there.
+fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> (usize, usize) {
     let root = inputs.value("POT_ZFS_ROOT");
     let fs_root = inputs.value("POT_FS_ROOT");
     let cache = inputs.value("POT_CACHE");
@@ -168,11 +179,16 @@ fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
 
     let mut wanted = vec![(root.clone(), fs_root.clone(), false)];
     wanted.extend(CHILDREN.iter().map(|child| (format!("{root}/{child}"), format!("{fs_root}/{child}"), true)));
-    wanted.push((format!("{root}/cache"), cache, true));
-    let mut created = 0;
+    let cache_name = format!("{root}/cache");
+    wanted.push((cache_name.clone(), cache, true));
+    let (mut created, mut unmounted) = (0, 0);
     for (name, mountpoint, mounted) in wanted {
         let here = all.iter().find(|dataset| dataset.name == name);
         let step = match here {
+            Some(dataset) if dataset.mountpoint == mountpoint && mounted && !dataset.mounted => {
+                unmounted += 1;
+                not_mounted(draft, dataset, name == cache_name)
+            }
             Some(dataset) if dataset.mountpoint == mountpoint => {
                 PlannedStep::new(format!("dataset {name}"), StepState::Done, format!("exists, mountpoint {mountpoint}"))
             }
@@ -201,7 +217,8 @@ fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
                 )
             }
         };
-        if here.is_none()
+        let to_mount = here.is_none_or(|dataset| mounted && !dataset.mounted);
+        if to_mount
             && let Some(other) =
                 all.iter().find(|dataset| dataset.mountpoint == mountpoint && dataset.mounted && dataset.name != name)
         {
@@ -211,14 +228,14 @@ fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
                 Some(if mountpoint == inputs.value("POT_CACHE") { "POT_CACHE" } else { "POT_FS_ROOT" }),
             );
         }
-        if here.is_none()
+        if to_mount
             && mounted
             && let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&mountpoint))
             && state.kind == PathKind::Folder
             && !state.empty
         {
             draft.warnings.push(format!(
-                "{mountpoint} is a folder with files in it. The new dataset is mounted over it, and they become unreachable."
+                "{mountpoint} is a folder with files in it. The dataset is mounted over it, and they become unreachable."
             ));
         }
         draft.basis.push(format!("dataset {name} {:?}", here.map(|dataset| (&dataset.mountpoint, dataset.mounted))));
@@ -228,13 +245,42 @@ fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> usize {
             mounted,
         }));
     }
-    created
+    (created, unmounted)
+}
+
+/// A dataset that is there and not mounted: pot mounts it (`zfs mount`), all but the cache, which it takes for done.
+fn not_mounted(draft: &mut Draft, dataset: &Dataset, is_cache: bool) -> PlannedStep {
+    let title = format!("dataset {}", dataset.name);
+    if dataset.locked {
+        draft.block(
+            format!("The dataset {} is encrypted, and its key is not loaded: it cannot be mounted.", dataset.name),
+            format!("Load it first: {}", dataset.how_to_mount()),
+            Some("POT_ZFS_ROOT"),
+        );
+        return PlannedStep::new(title, StepState::Blocks, "exists, its key is not loaded");
+    }
+    if dataset.canmount == "off" {
+        draft.block(
+            format!("The dataset {} has canmount=off: it cannot be mounted.", dataset.name),
+            format!("Make it mountable first: zfs set canmount=on {}", dataset.name),
+            Some("POT_ZFS_ROOT"),
+        );
+        return PlannedStep::new(title, StepState::Blocks, "exists with canmount=off");
+    }
+    let step = PlannedStep::new(
+        title,
+        StepState::WillBeChanged,
+        format!("exists, is not mounted; will be mounted at {}", dataset.mountpoint),
+    );
+    if is_cache { step.act(Action::Run(Command::new(Tool::Zfs, &["mount", &dataset.name]))) } else { step }
 }
 
 /// POT_FS_ROOT, POT_TMP and the folders for logs.
 fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
     let fs_root = inputs.value("POT_FS_ROOT");
     let group = inputs.value("POT_GROUP");
+    needs(draft, &inputs.facts.paths, "What stands at pot's paths");
+    needs(draft, &inputs.facts.private_bridges, "The list of private bridges");
     let paths = inputs.facts.paths.get();
     let state = paths.and_then(|paths| paths.get(&fs_root));
     let bridges = inputs.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
@@ -401,7 +447,11 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
         PfTest::Invalid(words) => {
             let (problem, remedy) = match (inputs.pf_test)(old) {
                 PfTest::Invalid(own) if existed => (
-                    format!("{path} is invalid already: {}. The next boot has no firewall.", first_trouble(&own)),
+                    format!(
+                        "{path} is invalid already: {}. {}.",
+                        first_trouble(&own),
+                        next_boot_with(inputs.facts, true, &PfTest::Invalid(Vec::new())).in_words()
+                    ),
                     format!("Mend it first; pfctl -nf {path} shows every line."),
                 ),
                 _ => (
@@ -478,7 +528,12 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
         let step = PlannedStep::new(NAME, StepState::Blocks, "gateway and network are not known");
         return (Syslogd { changed: false, ours: false }, step);
     };
-    let now = inputs.facts.rc.get().and_then(|rc| rc.get(NAME)).cloned().unwrap_or_default();
+    // Flags that are not known must not be taken for none: they would be gone from the merged ones.
+    let Some(rc) = inputs.facts.rc.get() else {
+        let step = PlannedStep::new(NAME, StepState::Blocks, "the flags of now are not known");
+        return (Syslogd { changed: false, ours: false }, step);
+    };
+    let now = rc.get(NAME).cloned().unwrap_or_default();
     let pots = syslogd_flags::pots_part(gateway, network);
     let (value, notes) = if options.merge {
         let merged = syslogd_flags::merge(&now, gateway, network);

@@ -17,7 +17,7 @@ pub use vnet_start::vnet_start;
 use super::draft::{Draft, Inputs, Override};
 use super::plan::ManagedFile;
 use super::rc_conf;
-use crate::host::POT_PROGRAM;
+use crate::host::pot_installed;
 use crate::process::Tool;
 
 /// Datasets that `pot init` makes below POT_ZFS_ROOT, beside the cache.
@@ -25,15 +25,10 @@ pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];
 
 /// Blocks when pot is not installed: neither as a package nor by other means.
 fn needs_pot(draft: &mut Draft, inputs: &Inputs<'_>) {
-    let packaged = inputs.facts.packages.get().is_some_and(|packages| packages.pot.is_some());
-    let program = inputs
-        .facts
-        .paths
-        .get()
-        .and_then(|paths| paths.get(POT_PROGRAM))
-        .is_some_and(|state| state.kind != crate::facts::PathKind::Absent);
-    if !packaged && !program {
-        draft.block("pot is not installed on this host.", "Prepare the host first.", None);
+    match pot_installed(inputs.facts) {
+        Some(true) => {}
+        Some(false) => draft.block("pot is not installed on this host.", "Prepare the host first.", None),
+        None => needs(draft, &inputs.facts.packages, "Whether pot is installed"),
     }
 }
 

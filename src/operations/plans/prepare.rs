@@ -2,16 +2,13 @@
 
 use super::{needs, needs_file};
 use crate::digest::Digest;
+use crate::facts::{RACCT, VTNET_LRO};
 use crate::host::Preparation;
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PlannedStep};
+use crate::host::parse::loader;
+use crate::operations::draft::{self, Action, Command, Draft, Expect, Inputs, PlannedStep};
 use crate::operations::plan::{ManagedFile, Operation, Preview, StepState};
 use crate::operations::{loader_conf, log_routing};
 use crate::process::Tool;
-
-/// The guide: "Enable the resource limit database".
-pub const RACCT: &str = "kern.racct.enable";
-/// The guide: "Known issue" with vtnet.
-pub const VTNET_LRO: &str = "hw.vtnet.lro_disable";
 
 /// Plans the chosen to-dos. Anything but [`Operation::Prepare`] gives a plan that is blocked.
 pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
@@ -122,16 +119,40 @@ fn install(draft: &mut Draft, inputs: &Inputs<'_>) {
 }
 
 fn tunable(draft: &mut Draft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> Vec<u8> {
-    needs_file(draft, inputs, ManagedFile::LoaderConf);
-    let new = loader_conf::set(text, name, "1");
     let title = format!("{name} in loader.conf");
-    if new == text {
+    let path = inputs.files.path(ManagedFile::LoaderConf);
+    let Some(fact) = draft::tunable(inputs.facts, name) else { return text.to_vec() };
+    needs(draft, fact, &format!("What the loader's files say of {name}"));
+    let Some(known) = fact.get() else {
+        draft.step(PlannedStep::new(title, StepState::Blocks, "what the loader's files say is not known"));
+        return text.to_vec();
+    };
+    draft.basis.push(format!("{name} {:?} {:?}", known.next_boot, known.set_in));
+    let set_in = known.set_in.as_deref();
+    if known.next_boot.as_deref() == Some("1") {
+        let place = set_in.map(|file| format!(", in {file}")).unwrap_or_default();
         draft.step(
-            PlannedStep::new(title, StepState::Done, "set for the next boot")
+            PlannedStep::new(title, StepState::Done, format!("set for the next boot{place}"))
                 .expect(Expect::NextBoot { name: name.to_owned(), value: "1".to_owned() }),
         );
-        return new;
+        return text.to_vec();
     }
+    // The files that the loader reads after loader.conf have the last word.
+    let after = |file: &&str| file.starts_with(loader::FOLDER) || *file == loader::LAST;
+    if let Some(other) = set_in.filter(after) {
+        let value = known.next_boot.as_deref().unwrap_or_default();
+        draft.block(
+            format!(
+                "{other} sets {name}={value}, and the loader reads it after {path}: what stands there would not count."
+            ),
+            format!("Take that line out of {other}, or set it to 1 there."),
+            None,
+        );
+        draft.step(PlannedStep::new(title, StepState::Blocks, format!("{other} says {value} and has the last word")));
+        return text.to_vec();
+    }
+    needs_file(draft, inputs, ManagedFile::LoaderConf);
+    let new = loader_conf::set(text, name, "1");
     // The second tunable is written on top of the first.
     let before = if draft
         .steps

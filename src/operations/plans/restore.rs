@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::operations::draft::{Action, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::potconf::{Configuration, Document};
-use crate::rules::limits;
+use crate::rules::{limits, next_boot_with};
 
 /// Plans writing `bytes`, the kept version that the operation names. Anything but [`Operation::Restore`] gives a plan
 /// that is blocked.
@@ -26,7 +26,10 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
             PfTest::Valid => {}
             PfTest::Invalid(words) => draft.block(
                 format!("This version of {path} is invalid: {}.", first_trouble(&words)),
-                "The next boot would have no firewall. Take another version.",
+                format!(
+                    "{}. Take another version.",
+                    next_boot_with(inputs.facts, true, &PfTest::Invalid(words)).in_words()
+                ),
                 None,
             ),
             PfTest::Untested(why) => {

@@ -460,7 +460,15 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
 /// rules without options.
 fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, text: &[u8]) {
     let pots = |rule: &&String| rule.contains("pot-nat") || rule.contains("pot-rdr");
-    let Some(expanded) = (inputs.pf_expand)(text) else { return };
+    let expanded = match (inputs.pf_expand)(text) {
+        Ok(expanded) => expanded,
+        Err(why) => {
+            draft.warnings.push(format!(
+                "Whether the rules that pf has loaded are those of {path} could not be told: {why}. They are replaced by it."
+            ));
+            return;
+        }
+    };
     let sorted = |rules: Vec<&String>| {
         let mut rules: Vec<String> =
             rules.into_iter().filter(|rule| !pots(rule)).map(|rule| rule.trim().to_owned()).collect();
