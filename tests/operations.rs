@@ -1296,8 +1296,8 @@ fn a_plan_as_commands_does_once_what_the_run_would_do() {
         patched,
         [
             "/boot/loader.conf <<'EOF'",
-            "/usr/local/etc/syslog.d/pot.conf <<'EOF'",
-            "/usr/local/etc/newsyslog.conf.d/pot.conf <<'EOF'"
+            "/usr/local/etc/syslog.d/pot-activity.conf <<'EOF'",
+            "/usr/local/etc/newsyslog.conf.d/pot-activity.conf <<'EOF'"
         ],
         "{text}"
     );
@@ -2006,4 +2006,309 @@ fn a_tunable_counts_as_the_last_file_of_the_loader_sets_it() {
     assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
     let check = run.checks.iter().find(|check| check.title.contains("next boot")).unwrap();
     assert_eq!(check.observed, "1 (/boot/loader.conf)");
+}
+
+fn root_at_the_machine() -> Actor {
+    Actor { name: "root".to_owned(), method: Method::CommandLine, role: None, session: None, claimed: None }
+}
+
+/// Starts the network and keeps it.
+fn network_kept(bench: &Bench) -> Run {
+    let run = waiting(bench);
+    bench.engine.keep_from_command_line(run.id, &root_at_the_machine()).unwrap();
+    bench.until_end(run.id)
+}
+
+/// The host as another release, from its next boot on.
+fn as_release(bench: &Bench, version: &str) {
+    bench.tool("usr/sbin", "simctl", &["release", version]);
+    simulator::reboot(&bench.root).unwrap();
+}
+
+fn route_log() -> Operation {
+    Operation::Prepare { items: vec![Preparation::RouteLog] }
+}
+
+/// What stands in the way, in one text.
+fn blocked(plan: &Plan) -> String {
+    plan.blockers.iter().map(|one| format!("{} {}\n", one.problem, one.remedy)).collect()
+}
+
+#[test]
+fn the_hosts_own_syslogd_flags_come_back_with_clean_up() {
+    for line in ["syslogd_flags=\"-s -v -v\"\n", "syslogd_flags='-svn'\n", ""] {
+        let bench = Bench::new(Scenario::Default);
+        let rest: String = bench
+            .read("/etc/rc.conf")
+            .lines()
+            .filter(|line| !line.contains("syslogd_flags"))
+            .fold(String::new(), |text, line| format!("{text}{line}\n"));
+        let before = format!("{rest}{line}");
+        bench.write("/etc/rc.conf", &before);
+        assert_eq!(bench.run(INIT).state, RunState::AsPlanned);
+        assert!(bench.read("/etc/rc.conf").contains("-a 10.192.0.0/10"), "{line}");
+        let run = bench.run(DE_INIT);
+        assert!(run.leftovers.contains(&Leftover::SyslogdFlags), "{line}: {run:#?}");
+        let run = bench.run(Operation::CleanUp { items: vec![Leftover::SyslogdFlags] });
+        assert_eq!(run.state, RunState::AsPlanned, "{line}: {run:#?}");
+        assert_eq!(bench.read("/etc/rc.conf"), before);
+    }
+}
+
+#[test]
+fn an_admins_own_pot_conf_of_syslog_stays_and_goes_on_forwarding() {
+    let bench = Bench::new(Scenario::Fresh);
+    let own = "!pot\n*.*\t@loghost.example.org:514\n!*\nlocal3.*\t/var/log/nomad.log\n";
+    let rotated = "/var/log/nomad.log\t600\t7\t100\t*\tJ\n";
+    for (folder, text) in [("syslog.d", own), ("newsyslog.conf.d", rotated)] {
+        std::fs::create_dir_all(bench.root.join(format!("usr/local/etc/{folder}"))).unwrap();
+        bench.write(&format!("/usr/local/etc/{folder}/pot.conf"), text);
+    }
+    let run = bench.run(route_log());
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert_eq!(bench.read("/usr/local/etc/syslog.d/pot.conf"), own);
+    assert_eq!(bench.read("/usr/local/etc/newsyslog.conf.d/pot.conf"), rotated);
+    assert!(bench.read("/usr/local/etc/syslog.d/pot-activity.conf").contains("local2.*"));
+    bench.tool("usr/bin", "logger", &["-p", "local2.info", "-t", "pot", "pot-start web1"]);
+    assert_eq!(bench.read("/var/log/pot.log").lines().count(), 1, "{}", bench.read("/var/log/pot.log"));
+    assert!(bench.plan(route_log()).nothing_to_do);
+}
+
+#[test]
+fn what_an_earlier_version_wrote_moves_so_that_no_line_is_written_twice() {
+    use pot_console::operations::log_routing::{OLD_ROTATION, OLD_RULE, ROTATION, RULE, rotation, rule};
+    let bench = Bench::new(Scenario::Fresh);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    for (path, bytes) in [(OLD_RULE, rule("local2")), (OLD_ROTATION, rotation())] {
+        std::fs::create_dir_all(bench.root.join(path.trim_start_matches('/')).parent().unwrap()).unwrap();
+        bench.write(path, &text(bytes));
+    }
+    bench.write("/var/log/pot.log", "");
+    let plan = bench.plan(route_log());
+    assert_eq!(state_of(&plan, "old /usr/local/etc/syslog.d/pot.conf"), StepState::WillBeDestroyed);
+    let run = bench.until_end(bench.start(&plan).unwrap());
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    for (old, new, bytes) in [(OLD_RULE, RULE, rule("local2")), (OLD_ROTATION, ROTATION, rotation())] {
+        assert!(!bench.root.join(old.trim_start_matches('/')).exists(), "{old}");
+        assert_eq!(bench.read(new), text(bytes));
+    }
+    bench.tool("usr/bin", "logger", &["-p", "local2.info", "-t", "pot", "pot-start web1"]);
+    assert_eq!(bench.read("/var/log/pot.log").lines().count(), 1, "{}", bench.read("/var/log/pot.log"));
+    // The old text back beside the new file would write everything twice.
+    let layout = Layout::new(&bench.root, None);
+    let kept = pot_console::files::Backups::of(&layout).list(Some("syslog.d-pot.conf")).unwrap().remove(0);
+    let back = bench.plan(Operation::Restore { backup: kept.digest, file: ManagedFile::SyslogConf });
+    assert!(blocked(&back).contains("written or rotated twice"), "{}", blocked(&back));
+}
+
+#[test]
+fn a_syslog_conf_that_includes_no_folder_gets_the_line_that_is_missing() {
+    let main = "*.notice\t/var/log/messages\n!ppp\n*.*\t/var/log/ppp.log\n";
+    for sleeping in [false, true] {
+        let bench = Bench::new(Scenario::Fresh);
+        bench.write("/etc/syslog.conf", main);
+        std::fs::create_dir_all(bench.root.join("usr/local/etc/syslog.d")).unwrap();
+        if sleeping {
+            bench.write("/usr/local/etc/syslog.d/old.conf", "*.*\t@loghost.example.org\n");
+        }
+        let plan = bench.plan(route_log());
+        assert!(plan.diffs.iter().any(|diff| diff.file == "/etc/syslog.conf"), "{:#?}", plan.diffs);
+        let run = bench.until_end(bench.start(&plan).unwrap());
+        assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+        let now = bench.read("/etc/syslog.conf");
+        assert!(now.starts_with(main), "{now}");
+        // Lines of others that nobody reads are not woken by the way.
+        assert_eq!(now.contains("include"), !sleeping, "{now}");
+        assert_eq!(plan.warnings.iter().any(|one| one.contains("old.conf")), sleeping, "{:#?}", plan.warnings);
+        bench.tool("usr/bin", "logger", &["-p", "local2.info", "-t", "pot", "pot-start web1"]);
+        assert!(bench.read("/var/log/pot.log").contains("pot-start web1"));
+        assert!(bench.plan(route_log()).nothing_to_do, "it does not say so without end");
+    }
+}
+
+#[test]
+fn the_file_that_syslogds_flags_name_is_the_one_that_gets_the_line() {
+    let bench = Bench::new(Scenario::Fresh);
+    let stock = bench.read("/etc/syslog.conf");
+    bench.write("/etc/my-syslog.conf", "*.notice\t/var/log/messages\n");
+    bench.tool("usr/sbin", "sysrc", &["syslogd_flags=-s -f /etc/my-syslog.conf"]);
+    bench.tool("usr/sbin", "service", &["syslogd", "restart"]);
+    let run = bench.run(route_log());
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert_eq!(bench.read("/etc/syslog.conf"), stock);
+    assert!(bench.read("/etc/my-syslog.conf").contains("include"));
+    bench.tool("usr/bin", "logger", &["-p", "local2.info", "-t", "pot", "pot-start web1"]);
+    assert!(bench.read("/var/log/pot.log").contains("pot-start web1"));
+}
+
+#[test]
+fn another_log_that_is_missing_does_not_make_a_good_one_lost() {
+    let bench = Bench::new(Scenario::Fresh);
+    bench.write("/etc/syslog.conf", "*.*\t/var/log/all.log\ninclude\t/usr/local/etc/syslog.d\n");
+    std::fs::create_dir_all(bench.root.join("usr/local/etc/syslog.d")).unwrap();
+    bench.write("/usr/local/etc/syslog.d/own.conf", "local2.*\t/var/log/pot.log\n");
+    bench.write("/var/log/pot.log", "");
+    let plan = bench.plan(route_log());
+    assert!(plan.nothing_to_do && plan.blockers.is_empty(), "{plan:#?}");
+    assert!(plan.warnings.iter().any(|one| one.contains("/var/log/all.log")), "{:#?}", plan.warnings);
+}
+
+#[test]
+fn the_network_is_not_started_before_pot_is_initialised() {
+    let bench = Bench::new(Scenario::Default);
+    let text = bench.read("/etc/pf.conf");
+    for anchors in [false, true] {
+        if anchors {
+            let at = text.find("nat on").or_else(|| text.find("pass")).or_else(|| text.find("block")).unwrap();
+            let (head, tail) = text.split_at(at);
+            bench.write("/etc/pf.conf", &format!("{head}nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n{tail}"));
+        }
+        let plan = bench.plan(VNET);
+        let first = plan.blockers.iter().find(|one| one.problem.starts_with("pot is not initialised"));
+        assert_eq!(first.map(|one| one.remedy.as_str()), Some("Run pot init first."), "{:#?}", plan.blockers);
+        assert!(!plan.warnings.iter().any(|one| one.contains("without it")), "{:#?}", plan.warnings);
+    }
+}
+
+#[test]
+fn a_missing_pot_tmp_is_made_for_root_alone_and_tmp_is_left_as_it_is() {
+    use std::os::unix::fs::MetadataExt as _;
+    let bench = Bench::new(Scenario::Default);
+    bench.set("POT_TMP", "/var/run/pot/tmp");
+    let plan = bench.plan(INIT);
+    assert!(plan.blockers.is_empty(), "{}", blocked(&plan));
+    assert_eq!(state_of(&plan, "POT_TMP /var/run/pot/tmp"), StepState::WillBeCreated);
+    assert!(pot_console::operations::plan_text::commands(&plan).contains("install -d -m 700 /var/run/pot/tmp\n"));
+    let run = bench.until_end(bench.start(&plan).unwrap());
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    let mode = |path: &str| bench.root.join(path).metadata().unwrap().mode() & 0o7777;
+    assert_eq!((mode("var/run/pot/tmp"), mode("var/run/pot") & 0o700), (0o700, 0o700));
+    // Gone after a reboot: the network makes it again.
+    simulator::reboot(&bench.root).unwrap();
+    let _ = std::fs::remove_dir_all(bench.root.join("var/run/pot"));
+    assert_eq!(network_kept(&bench).state, RunState::AsPlanned);
+    assert_eq!(mode("var/run/pot/tmp"), 0o700);
+
+    let linked = Bench::new(Scenario::Default);
+    let _ = std::fs::remove_dir_all(linked.root.join("tmp"));
+    std::fs::create_dir_all(linked.root.join("var/tmp")).unwrap();
+    std::os::unix::fs::symlink("var/tmp", linked.root.join("tmp")).unwrap();
+    linked.set("POT_TMP", "/tmp");
+    let plan = linked.plan(INIT);
+    assert!(!blocked(&plan).contains("tmp"), "{}", blocked(&plan));
+    assert!(!pot_console::operations::plan_text::commands(&plan).contains("700"), "its mode is nobody's business");
+}
+
+#[test]
+fn a_bridge_or_a_tunnel_joins_no_bridge() {
+    let bench = initialised();
+    bench.tool("sbin", "ifconfig", &["bridge7", "create"]);
+    bench.tool("sbin", "ifconfig", &["bridge7", "inet", "192.168.77.2/24"]);
+    bench.tool("sbin", "ifconfig", &["tun0", "create"]);
+    for (external, kind) in [("bridge7", "a bridge"), ("tun0", "no Ethernet interface")] {
+        bench.set("POT_EXTIF", external);
+        for stack in ["dual", "ipv6"] {
+            bench.set("POT_NETWORK_STACK", stack);
+            let plan = bench.plan(VNET);
+            let words = format!("POT_EXTIF {external} is {kind}: if_bridge(4) does not take it as a member.");
+            assert!(blocked(&plan).contains(&words), "{stack}: {}", blocked(&plan));
+        }
+        bench.set("POT_NETWORK_STACK", "ipv4");
+        let plan = bench.plan(VNET);
+        assert!(plan.blockers.is_empty(), "{external} is right for ipv4: {}", blocked(&plan));
+    }
+}
+
+#[test]
+fn the_whole_job_is_done_on_releases_14_and_15() {
+    for release in ["14.3-RELEASE", "15.0-RELEASE"] {
+        let bench = Bench::new(Scenario::Default);
+        as_release(&bench, release);
+        let before = (bench.read("/etc/rc.conf"), bench.read("/etc/pf.conf"));
+        let plan = bench.plan(INIT);
+        assert!(plan.blockers.is_empty(), "{release}: {}", blocked(&plan));
+        let run = bench.until_end(bench.start(&plan).unwrap());
+        assert_eq!(run.state, RunState::AsPlanned, "{release}: {run:#?}\n{}", bench.output(run.id));
+        let run = network_kept(&bench);
+        assert_eq!(run.state, RunState::AsPlanned, "{release}: {run:#?}\n{}", bench.output(run.id));
+        let run = bench.run(DE_INIT);
+        assert_eq!(run.state, RunState::AsPlanned, "{release}: {run:#?}\n{}", bench.output(run.id));
+        assert!(run.leftovers.contains(&Leftover::PfRules), "{release}: {run:#?}");
+        assert!(bench.tool("sbin", "pfctl", &["-s", "nat"]).contains("pot-nat"), "they are still loaded");
+        let rules = bench.tool("sbin", "pfctl", &["-s", "rules"]);
+        let run = bench.run(Operation::CleanUp { items: run.leftovers });
+        assert_eq!(run.state, RunState::AsPlanned, "{release}: {run:#?}\n{}", bench.output(run.id));
+        assert!(!bench.tool("sbin", "pfctl", &["-s", "nat"]).contains("pot-"), "{release}");
+        assert_eq!(bench.tool("sbin", "pfctl", &["-s", "rules"]), rules, "{release}: every other rule is as it was");
+        assert_eq!((bench.read("/etc/rc.conf"), bench.read("/etc/pf.conf")), before, "{release}");
+        // What stays is said, with what to type.
+        let left = bench.plan(Operation::CleanUp { items: Vec::new() }).left_behind;
+        let named = |what: &str, command: &str| left.iter().any(|(name, text)| name == what && text.contains(command));
+        assert!(named("pf", "pfctl -d") && named("IP forwarding", "sysctl net.inet.ip.forwarding=0"), "{left:#?}");
+    }
+}
+
+#[test]
+fn a_fresh_release_15_loads_pf_first_and_judges_before_it_changes_anything() {
+    let bench = Bench::new(Scenario::Default);
+    as_release(&bench, "15.0-RELEASE");
+    let good = bench.read("/etc/pf.conf");
+    let plan = bench.plan(INIT);
+    assert!(plan.blockers.is_empty(), "{}", blocked(&plan));
+    let titles: Vec<&str> = plan.steps.iter().take(2).map(|step| step.title.as_str()).collect();
+    assert_eq!(titles, ["pf module", "test of /etc/pf.conf"]);
+    assert!(plan.warnings.iter().any(|one| one.contains("could not be judged yet")), "{:#?}", plan.warnings);
+
+    bench.write("/etc/pf.conf", &format!("{good}pass in on on em0\n"));
+    let before = (bench.read("/etc/rc.conf"), bench.read("/etc/pf.conf"));
+    let plan = bench.plan(INIT);
+    assert!(!blocked(&plan).contains("invalid"), "nothing is invalid that could not be asked: {}", blocked(&plan));
+    let run = bench.until_end(bench.start(&plan).unwrap());
+    assert_eq!(run.state, RunState::Differs, "{run:#?}");
+    assert!(run.summary.contains("syntax error"), "{}", run.summary);
+    assert_eq!((bench.read("/etc/rc.conf"), bench.read("/etc/pf.conf")), before);
+    assert!(!bench.tool("sbin", "zfs", &["list", "-H", "-o", "name"]).contains("zroot/pot"));
+    // Now that pf is loaded it is judged when planned.
+    assert!(blocked(&bench.plan(INIT)).contains("is invalid already"));
+}
+
+#[test]
+fn loaded_rules_that_are_not_the_files_are_named_and_never_replaced_by_clean_up() {
+    let bench = initialised();
+    assert_eq!(network_kept(&bench).state, RunState::AsPlanned);
+    let text = bench.read("/etc/pf.conf");
+    bench.write("/etc/pf.conf", &format!("{text}pass in proto tcp from any to any port 2222 keep state\n"));
+    let run = bench.run(DE_INIT);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+    assert!(!run.leftovers.contains(&Leftover::PfRules), "{run:#?}");
+    let plan = bench.plan(Operation::CleanUp { items: Leftover::ALL.to_vec() });
+    let (_, words) = plan.left_behind.iter().find(|(what, _)| what.contains("anchors")).expect("named");
+    assert!(words.contains("2222") && words.contains("pfctl -f /etc/pf.conf"), "{words}");
+    assert_eq!(bench.until_end(bench.start(&plan).unwrap()).state, RunState::AsPlanned);
+    assert!(bench.tool("sbin", "pfctl", &["-s", "nat"]).contains("pot-nat"), "left as they are");
+}
+
+#[test]
+fn plan_clean_up_without_an_item_lists_what_there_is() {
+    let bench = initialised();
+    bench.run(DE_INIT);
+    let call = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pot-console"))
+            .arg("--root")
+            .arg(&bench.root)
+            .args(args)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    let (code, text) = call(&["plan", "clean-up"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("  syslogd-flags: ") && text.contains("  fs-root: folder /opt/pot"), "{text}");
+    assert!(!text.contains("Cannot start"), "{text}");
+    let (code, text) = call(&["--format", "json", "plan", "clean-up"]);
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, plan["left_behind"][0][0].as_str()), (Some(0), Some("syslogd-flags")), "{text}");
+    let (code, text) = call(&["run", "clean-up"]);
+    assert!(code == Some(1) && text.contains("Nothing is chosen."), "{text}");
 }

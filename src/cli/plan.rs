@@ -71,10 +71,9 @@ pub(super) enum What {
         #[arg(short, long, value_name = "FILE")]
         pf_file: Option<String>,
     },
-    /// Take away what de-init leaves: syslogd-flags, pot-enable, bridge, nat-rules, fs-root
+    /// Take away what de-init leaves: syslogd-flags, pot-enable, bridge, nat-rules, fs-root, pf-rules
     CleanUp {
-        /// What
-        #[arg(required = true)]
+        /// What; `plan` without any lists what there is
         items: Vec<String>,
     },
     /// Write a kept version of a file back
@@ -152,6 +151,7 @@ pub(super) fn ask(local: &mut Local, operation: Operation) -> Result<Plan, Refus
 /// Runs the command.
 pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let operation = args.what.operation(global)?;
+    let lists = matches!(&operation, Operation::CleanUp { items } if items.is_empty());
     let mut local = Local::open(&global.layout())?;
     let plan = match ask(&mut local, operation) {
         Ok(plan) => plan,
@@ -159,10 +159,12 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     };
     match (global.format, args.commands) {
         (Format::Json, _) => print_json(&plan)?,
+        (Format::Text, _) if lists => print(&plan_text::list(&plan))?,
         (Format::Text, true) => print(&plan_text::commands(&plan))?,
         (Format::Text, false) => print(&plan_text::text(&plan))?,
     }
-    if plan.can_start() {
+    // A list was asked for, nothing that could start.
+    if lists || plan.can_start() {
         return Ok(Exit::Done);
     }
     if global.format == Format::Text {

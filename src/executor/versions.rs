@@ -4,7 +4,9 @@ use super::core::{Executor, lock};
 use super::protocol::{BackupView, Reply};
 use crate::digest::Digest;
 use crate::files::{Backups, FileError, HostPath};
+use crate::host::parse::syslog::main_file;
 use crate::layout::Layout;
+use crate::operations::log_routing;
 use crate::operations::plan::ManagedFile;
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::VecDeque;
@@ -65,8 +67,16 @@ impl Executor {
             }
             ManagedFile::RcConf => "/etc/rc.conf".to_owned(),
             ManagedFile::LoaderConf => "/boot/loader.conf".to_owned(),
-            ManagedFile::SyslogConf => "/usr/local/etc/syslog.d/pot.conf".to_owned(),
-            ManagedFile::NewsyslogConf => "/usr/local/etc/newsyslog.conf.d/pot.conf".to_owned(),
+            ManagedFile::SyslogConf => log_routing::OLD_RULE.to_owned(),
+            ManagedFile::NewsyslogConf => log_routing::OLD_ROTATION.to_owned(),
+            ManagedFile::SyslogMain => self
+                .facts
+                .get()
+                .and_then(|facts| facts.syslog.get().and_then(|syslog| main_file(&syslog.flags)))
+                .filter(|path| path.starts_with('/'))
+                .unwrap_or_else(|| log_routing::MAIN.to_owned()),
+            ManagedFile::LogRule => log_routing::RULE.to_owned(),
+            ManagedFile::LogRotation => log_routing::ROTATION.to_owned(),
         }
     }
 

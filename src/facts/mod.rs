@@ -385,6 +385,11 @@ pub struct Pf {
 }
 
 impl Pf {
+    /// Whether the main rules call any of pot's anchors.
+    pub fn names_pot_anchors(&self) -> bool {
+        self.nat.iter().any(|rule| rule.contains("pot-nat") || rule.contains("pot-rdr/"))
+    }
+
     /// Whether the main rules call both of pot's anchors.
     pub fn calls_pot_anchors(&self) -> bool {
         let calls = |kind: &str, name: &str| {

@@ -40,14 +40,16 @@ const RC_VARIABLES: [&str; 13] = [
 ];
 /// Facilities that POT_LOG_FACILITY may reasonably name.
 /// Files whose digests the history watches, besides pot.conf, its defaults and pf's file.
-const WATCHED: [&str; 7] = [
+const WATCHED: [&str; 9] = [
     "/etc/rc.conf",
     "/etc/rc.conf.local",
     "/etc/syslog.conf",
     "/etc/newsyslog.conf",
     "/boot/loader.conf",
     "/usr/local/etc/syslog.d/pot.conf",
+    "/usr/local/etc/syslog.d/pot-activity.conf",
     "/usr/local/etc/newsyslog.conf.d/pot.conf",
+    "/usr/local/etc/newsyslog.conf.d/pot-activity.conf",
 ];
 /// The largest file whose digest is taken, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -408,14 +410,7 @@ fn syslog(probe: &mut Probe<'_>, rc: &Fact<BTreeMap<String, String>>) -> Result<
     let hostname = probe.answer(Tool::Hostname, &[])?.trim().to_owned();
     let flags = of_rc(rc, "syslogd_flags")?.unwrap_or_default().to_owned();
     probe.note("sysrc syslogd_flags", flags.clone());
-    // `-f FILE` takes the place of the usual file.
-    let mut words = flags.split_ascii_whitespace();
-    let path = words
-        .by_ref()
-        .find_map(|word| if word == "-f" { Some(None) } else { word.strip_prefix("-f").map(Some) })
-        .and_then(|glued| glued.or_else(|| words.next()))
-        .unwrap_or("/etc/syslog.conf")
-        .to_owned();
+    let path = parse::syslog::main_file(&flags).unwrap_or_else(|| "/etc/syslog.conf".to_owned());
     let text = probe.read(&path)?.unwrap_or_default();
     let layout = probe.layout().clone();
     let mut included_files = Vec::new();

@@ -1,6 +1,7 @@
 //! What a plan function makes: the parts that people see, the actions that a run carries out, and what verification
 //! will look at. All three come from one place, so that what is shown is what is done.
 
+use super::before_init::BeforeInit;
 use super::plan::{Blocker, Check, ManagedFile, Operation, Preview, ProofNeeded, Step, StepState};
 use crate::diff::Diff;
 use crate::digest::Digest;
@@ -33,6 +34,15 @@ pub struct HostFiles {
     /// Further files that rc(8) reads after /etc/rc.conf, those that exist, the last word last; a file that could not be
     /// read with why.
     pub after_rc_conf: Vec<(String, Result<Vec<u8>, String>)>,
+    /// The `*.conf` files that syslogd reads beside its main file, and those of [`super::log_routing::FOLDER`] even when
+    /// it does not read them.
+    pub syslog: Vec<(String, Vec<u8>)>,
+    /// What newsyslog reads: its main file first, where it exists.
+    pub rotation: Vec<(String, Vec<u8>)>,
+    /// Why those of syslogd and newsyslog are not all that there are.
+    pub logs_unread: Option<String>,
+    /// What rc.conf said before init.
+    pub before_init: BeforeInit,
 }
 
 impl HostFiles {
@@ -181,6 +191,8 @@ pub enum Expect {
     BridgeMember(String),
     /// The main rules are loaded (at least so many), and they call pot's anchors.
     AnchorsCalled,
+    /// The main rules call neither of pot's anchors.
+    NoAnchorsCalled,
     /// The rules in pot-nat.
     NatRules(Nat),
     /// pot-nat is empty.
@@ -237,6 +249,8 @@ pub struct Command {
     pub abortable: bool,
     /// Whether it may take as long as packages and destroying may.
     pub long: bool,
+    /// What it reads from standard input.
+    pub stdin: Option<Vec<u8>>,
 }
 
 impl Command {
@@ -248,6 +262,7 @@ impl Command {
             good: Good::Zero,
             abortable: true,
             long: false,
+            stdin: None,
         }
     }
 
@@ -269,6 +284,13 @@ impl Command {
     #[must_use]
     pub fn long(mut self) -> Self {
         self.long = true;
+        self
+    }
+
+    /// It reads this from standard input.
+    #[must_use]
+    pub fn reading(mut self, text: &[u8]) -> Self {
+        self.stdin = Some(text.to_vec());
         self
     }
 
@@ -294,8 +316,25 @@ pub enum Action {
     },
     /// Makes a folder and those above it, mode 0755.
     Folder(String),
+    /// Makes a folder that only root may enter, mode 0700, and those above it, mode 0755. One that is there already must
+    /// be root's.
+    PrivateFolder(String),
     /// Makes an empty file where there is none, mode 0640.
     EmptyFile(String),
+    /// Removes a file, if it is still as planned. The caller keeps a version before.
+    Remove {
+        /// Which.
+        file: ManagedFile,
+        /// Its digest now.
+        before: Digest,
+    },
+    /// Notes syslogd_flags as they stand before init changes them.
+    NoteFlags {
+        /// The flags before; none: rc.conf does not set them.
+        flags: Option<String>,
+        /// What init makes of them.
+        written: String,
+    },
     /// Runs a command.
     Run(Command),
     /// Ends the run when a pot runs.
@@ -311,7 +350,10 @@ impl Action {
             Self::Write { file, before, content } => {
                 format!("write {} {before:?} {}", file.name(), Digest::of(content))
             }
-            Self::Run(command) => format!("run {:?}", command.argv()),
+            Self::Run(command) => match &command.stdin {
+                Some(text) => format!("run {:?} {}", command.argv(), Digest::of(text)),
+                None => format!("run {:?}", command.argv()),
+            },
             other => format!("{other:?}"),
         }
     }
@@ -598,6 +640,7 @@ impl Expect {
             Self::NoBridgeWith(name, _) => format!("Old bridge {name} is gone"),
             Self::BridgeMember(name) => format!("Bridge with {name} for IPv6"),
             Self::AnchorsCalled => "Anchors in the loaded rules".to_owned(),
+            Self::NoAnchorsCalled => "Anchors gone from the loaded rules".to_owned(),
             Self::NatRules(_) => "NAT for the pots".to_owned(),
             Self::NoNatRules => "Rules in pot-nat".to_owned(),
             Self::PfLoaded => "pf module".to_owned(),
@@ -726,6 +769,10 @@ impl Expect {
                 } else {
                     (false, "not called".to_owned())
                 }
+            }),
+            Self::NoAnchorsCalled => of(&facts.pf, |pf| {
+                let calls = pf.names_pot_anchors();
+                (!calls, if calls { "still called" } else { "gone" }.to_owned())
             }),
             Self::NatRules(nat) => of(&facts.pf, |pf| {
                 let (missing, unplanned) = nat.compare(&pf.pot_nat);

@@ -1,10 +1,12 @@
 //! Looking at the host: everything that plans are made from and runs are judged by, read afresh.
 
+use super::before_init::BeforeInit;
 use super::draft::{Expanded, HostFile, HostFiles, Inputs, PfTest, Seen, Untested};
 use super::log_routing;
 use super::plan::ManagedFile;
 use crate::facts::{Fact, HostFacts, Snapshots};
 use crate::files::{FileError, HostPath};
+use crate::host::parse::syslog::main_file;
 use crate::host::{GatherInput, gather, parse, path_state, snapshots};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
@@ -103,7 +105,9 @@ impl Host {
                 .filter(|path| path.starts_with('/'))
                 .unwrap_or_else(|| "/etc/pf.conf".to_owned()),
         };
-        let files = self.files(&pf_path);
+        let main = facts.syslog.get().and_then(|syslog| main_file(&syslog.flags));
+        let main = main.filter(|path| path.starts_with('/')).unwrap_or_else(|| log_routing::MAIN.to_owned());
+        let files = self.files(&pf_path, &main);
         let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
         let against_limit = limits::check_all(&configuration).err().map(|against| against.to_string());
         let against_places = limits::check_places(&configuration, &limits::PLACES, &|path| {
@@ -129,10 +133,10 @@ impl Host {
     }
 
     /// The managed files. One that cannot be read stands there with why: only what needs it stops at that.
-    fn files(&self, pf_path: &str) -> HostFiles {
+    fn files(&self, pf_path: &str, syslog_main: &str) -> HostFiles {
         let mut files = HostFiles::default();
         for file in ManagedFile::ALL {
-            let path = self.path_of(file, pf_path);
+            let path = self.path_of(file, pf_path, syslog_main);
             let mut host_file = HostFile { path, bytes: None, leads_to: None, unknown: None };
             match self.managed(file, &host_file.path) {
                 Ok(here) => {
@@ -156,17 +160,57 @@ impl Host {
                 Err(error) => files.after_rc_conf.push((path.to_owned(), Err(error.to_string()))),
             }
         }
+        let mut folders = log_routing::folders(files.bytes(ManagedFile::SyslogMain));
+        if !folders.iter().any(|folder| folder == log_routing::FOLDER) {
+            folders.push(log_routing::FOLDER.to_owned());
+        }
+        for folder in &folders {
+            self.conf_files(folder, &mut files.syslog, &mut files.logs_unread);
+        }
+        self.one_of_many(log_routing::ROTATION_MAIN, &mut files.rotation, &mut files.logs_unread);
+        for folder in log_routing::ROTATION_FOLDERS {
+            self.conf_files(folder, &mut files.rotation, &mut files.logs_unread);
+        }
+        files.before_init = BeforeInit::read(&self.layout);
         files
     }
 
-    fn path_of(&self, file: ManagedFile, pf_path: &str) -> String {
+    /// The `*.conf` files of a folder, as syslogd and newsyslog read them.
+    fn conf_files(&self, folder: &str, found: &mut Vec<(String, Vec<u8>)>, unread: &mut Option<String>) {
+        let entries = match std::fs::read_dir(self.layout.on_disk(folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => return *unread = Some(format!("{folder}: {error}")),
+        };
+        let mut names: Vec<String> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| !name.starts_with('.') && name.strip_suffix(".conf").is_some());
+        names.sort();
+        for name in names {
+            self.one_of_many(&format!("{folder}/{name}"), found, unread);
+        }
+    }
+
+    fn one_of_many(&self, path: &str, found: &mut Vec<(String, Vec<u8>)>, unread: &mut Option<String>) {
+        let here = HostPath::of(&self.layout, &self.layout.on_disk(path));
+        match here.and_then(|file| file.read(LARGEST)) {
+            Ok(bytes) => found.push((path.to_owned(), bytes)),
+            Err(FileError::Missing(_)) => {}
+            Err(error) => *unread = Some(error.to_string()),
+        }
+    }
+
+    fn path_of(&self, file: ManagedFile, pf_path: &str, syslog_main: &str) -> String {
         match file {
             ManagedFile::PotConf => self.layout.shown(&self.layout.pot_conf()),
             ManagedFile::PfConf => pf_path.to_owned(),
             ManagedFile::RcConf => "/etc/rc.conf".to_owned(),
             ManagedFile::LoaderConf => "/boot/loader.conf".to_owned(),
-            ManagedFile::SyslogConf => log_routing::SYSLOG_CONF.to_owned(),
-            ManagedFile::NewsyslogConf => log_routing::NEWSYSLOG_CONF.to_owned(),
+            ManagedFile::SyslogConf => log_routing::OLD_RULE.to_owned(),
+            ManagedFile::NewsyslogConf => log_routing::OLD_ROTATION.to_owned(),
+            ManagedFile::SyslogMain => syslog_main.to_owned(),
+            ManagedFile::LogRule => log_routing::RULE.to_owned(),
+            ManagedFile::LogRotation => log_routing::ROTATION.to_owned(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! ([`looking`]); a [`draft`] ties what is shown to what is done and checked; [`running`] carries it out; [`revert`]
 //! puts the network back.
 
+pub mod before_init;
 pub mod clock;
 pub mod draft;
 pub mod engine;

@@ -90,6 +90,26 @@ pub enum Leftover {
     NatRules,
     /// The folder POT_FS_ROOT with its bridges.
     FsRoot,
+    /// pot's anchors in the loaded rules of pf.
+    PfRules,
+}
+
+impl Leftover {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::SyslogdFlags, Self::PotEnable, Self::Bridge, Self::NatRules, Self::FsRoot, Self::PfRules];
+
+    /// Its name in commands and links.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SyslogdFlags => "syslogd-flags",
+            Self::PotEnable => "pot-enable",
+            Self::Bridge => "bridge",
+            Self::NatRules => "nat-rules",
+            Self::FsRoot => "fs-root",
+            Self::PfRules => "pf-rules",
+        }
+    }
 }
 
 /// A file whose versions the console keeps.
@@ -104,16 +124,31 @@ pub enum ManagedFile {
     RcConf,
     /// /boot/loader.conf.
     LoaderConf,
-    /// /usr/local/etc/syslog.d/pot.conf.
+    /// /usr/local/etc/syslog.d/pot.conf: an admin's, or what an earlier version of the console wrote.
     SyslogConf,
-    /// /usr/local/etc/newsyslog.conf.d/pot.conf.
+    /// /usr/local/etc/newsyslog.conf.d/pot.conf, likewise.
     NewsyslogConf,
+    /// syslogd's configuration: /etc/syslog.conf, or what its flags name.
+    SyslogMain,
+    /// /usr/local/etc/syslog.d/pot-activity.conf.
+    LogRule,
+    /// /usr/local/etc/newsyslog.conf.d/pot-activity.conf.
+    LogRotation,
 }
 
 impl ManagedFile {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::PotConf, Self::PfConf, Self::RcConf, Self::LoaderConf, Self::SyslogConf, Self::NewsyslogConf];
+    pub const ALL: [Self; 9] = [
+        Self::PotConf,
+        Self::PfConf,
+        Self::RcConf,
+        Self::LoaderConf,
+        Self::SyslogConf,
+        Self::NewsyslogConf,
+        Self::SyslogMain,
+        Self::LogRule,
+        Self::LogRotation,
+    ];
 
     /// The one of that name.
     pub fn of_name(name: &str) -> Option<Self> {
@@ -129,6 +164,9 @@ impl ManagedFile {
             Self::LoaderConf => "loader.conf",
             Self::SyslogConf => "syslog.d-pot.conf",
             Self::NewsyslogConf => "newsyslog.conf.d-pot.conf",
+            Self::SyslogMain => "syslog.conf",
+            Self::LogRule => "syslog.d-pot-activity.conf",
+            Self::LogRotation => "newsyslog.conf.d-pot-activity.conf",
         }
     }
 }

@@ -54,6 +54,18 @@ pub fn text(plan: &Plan) -> String {
     text
 }
 
+/// What a plan without anything chosen tells: what there is.
+pub fn list(plan: &Plan) -> String {
+    let mut text = format!("{}\n", plan.summary);
+    for (what, detail) in &plan.left_behind {
+        text.push_str(&format!("  {what}: {detail}\n"));
+    }
+    for blocker in plan.blockers.iter().filter(|blocker| blocker.problem != super::plans::NOTHING_CHOSEN) {
+        text.push_str(&format!("Cannot start: {} {}\n", blocker.problem, blocker.remedy));
+    }
+    text
+}
+
 /// What one would type instead: files as patches, commands as they are run.
 pub fn commands(plan: &Plan) -> String {
     let mut text = format!(
@@ -79,6 +91,9 @@ pub fn commands(plan: &Plan) -> String {
         let place = step.title.rsplit(' ').next().unwrap_or_default();
         let path = |path: &str| shell_words(&[path.to_owned()]);
         match step.state {
+            StepState::WillBeCreated if step.title.starts_with("POT_TMP ") => {
+                text.push_str(&format!("install -d -m 700 {}\n", path(place)));
+            }
             StepState::WillBeChanged | StepState::WillBeCreated => {
                 // Two tunables are one change of one file.
                 let named = |diff: &&Diff| diff.file == place || diff.file.rsplit('/').next() == Some(place);
@@ -96,6 +111,9 @@ pub fn commands(plan: &Plan) -> String {
             }
             StepState::WillRun if place.starts_with('/') && step.title == place => {
                 text.push_str(&format!("[ -e {0} ] || install -m 640 /dev/null {0}\n", path(place)));
+            }
+            StepState::WillBeDestroyed if step.title.starts_with("old /") => {
+                text.push_str(&format!("rm {}\n", path(place)));
             }
             StepState::WillBeDestroyed if step.title.starts_with("folder ") => {
                 text.push_str(&format!("rm -f {0}/bridges/*\nrmdir {0}/* {0}\n", path(place)));

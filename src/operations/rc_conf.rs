@@ -56,6 +56,35 @@ pub fn unforeseeable(text: &[u8], name: &str, value: &str) -> Option<&'static st
     }
 }
 
+/// What a file assigns to a variable, as far as that can be told without a shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stands {
+    /// No line assigns it.
+    Absent,
+    /// Its last assignment is this text, in quotes of either kind or in none.
+    Plain(String),
+    /// Its last assignment is more than plain text: it goes on in the next line, or the shell computes it.
+    Computed,
+}
+
+/// What the file's last assignment of `name` says.
+pub fn stands(text: &[u8], name: &str) -> Stands {
+    let last = text.split_inclusive(|byte| *byte == b'\n').rev().find_map(|line| assignment(line, name));
+    let Some(own) = last else { return Stands::Absent };
+    let means_something = |byte: &u8| match own.quote {
+        Some(b'\'') => false,
+        Some(_) => matches!(byte, b'$' | b'`' | b'\\'),
+        None => !(byte.is_ascii_alphanumeric() || b"-_./:=@%+,[]".contains(byte)),
+    };
+    // A word goes on behind a closing quote: `"-s"$more`.
+    let ends = own.behind.first().is_none_or(|byte| byte.is_ascii_whitespace() || *byte == b';');
+    let open = own.quote.is_some() && !own.closed;
+    match std::str::from_utf8(own.value) {
+        Ok(value) if ends && !open && !own.value.iter().any(means_something) => Stands::Plain(value.to_owned()),
+        _ => Stands::Computed,
+    }
+}
+
 fn assigns(line: &[u8], name: &str) -> bool {
     assignment(line, name).is_some()
 }
@@ -125,6 +154,24 @@ mod tests {
             assert_eq!(unforeseeable(old.as_bytes(), "f", "-s"), None, "{old}");
         }
         assert_eq!(set(b"# gr\xfc\xdfe\nf=1\n", "f", "2"), b"# gr\xfc\xdfe\nf=\"2\"\n", "no byte is lost");
+    }
+
+    #[test]
+    fn a_value_is_plain_text_or_more_than_that() {
+        for (text, value) in [
+            ("f=\"-s -v\"\n", "-s -v"),
+            ("f='-s $x'\n", "-s $x"),
+            ("f=-s # hush\n", "-s"),
+            ("f=\"-8\"; g=1\n", "-8"),
+            ("f=\"$x\"\nf=\"\"\n", ""),
+            ("f=\n", ""),
+        ] {
+            assert_eq!(stands(text.as_bytes(), "f"), Stands::Plain(value.to_owned()), "{text}");
+        }
+        for text in ["f=\"-s ${x}\"\n", "f=\"-s \\\n-v\"\n", "f=`g`\n", "f=$(g)\n", "f=\"-s\"$x\n", "f='-s\n-v'\n"] {
+            assert_eq!(stands(text.as_bytes(), "f"), Stands::Computed, "{text}");
+        }
+        assert_eq!(stands(b"# f=1\ng=2\n", "f"), Stands::Absent);
     }
 
     #[test]

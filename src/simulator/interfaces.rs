@@ -441,7 +441,8 @@ fn add_member(state: &mut State, bridge: &str, member: &str) -> Result<(), Failu
         return fail("Invalid argument");
     }
     let Some(candidate) = state.interface(member) else { return fail("No such file or directory") };
-    if candidate.kind == Kind::Bridge || candidate.kind == Kind::Loopback {
+    // if_bridge takes Ethernet, vlan and gif (bridge_ioctl_add); no bridge and no tunnel.
+    if matches!(candidate.kind, Kind::Bridge | Kind::Loopback | Kind::Tunnel) {
         return fail("Invalid argument");
     }
     // Since 15.0 a member with an address is refused unless the sysctl allows it; 16 has no such sysctl.

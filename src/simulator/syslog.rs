@@ -24,9 +24,11 @@ fn facility_number(name: &str) -> Option<usize> {
 }
 
 /// Reads syslog.conf with its includes into rules for files. Other actions (users, hosts, pipes) go nowhere here.
-fn read_rules(machine: &Machine) -> Vec<SyslogRule> {
+fn read_rules(machine: &Machine, flags: &str) -> Vec<SyslogRule> {
     let mut rules = Vec::new();
-    read_file(machine, "/etc/syslog.conf", &mut rules, 0);
+    let words: Vec<&str> = flags.split_whitespace().collect();
+    let named = words.windows(2).rev().find_map(|pair| (pair.first() == Some(&"-f")).then(|| pair.get(1)).flatten());
+    read_file(machine, named.copied().unwrap_or("/etc/syslog.conf"), &mut rules, 0);
     rules
 }
 
@@ -112,7 +114,7 @@ pub(crate) fn start(state: &mut State, machine: &Machine, flags: &str) -> Vec<St
 /// SIGHUP: the rules are read anew. A log file that does not exist is not made, its rule is idle until the next time.
 pub(crate) fn hang_up(state: &mut State, machine: &Machine) {
     let creates = state.running.syslogd.flags.split_whitespace().any(|flag| flag == "-C");
-    let mut rules = read_rules(machine);
+    let mut rules = read_rules(machine, &state.running.syslogd.flags);
     rules.retain(|rule| {
         let path = machine.path(&rule.file);
         if creates && !path.exists() {

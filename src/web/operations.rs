@@ -329,13 +329,7 @@ impl Options {
             "clean-up" => {
                 let mut items = self.all::<Leftover>("items")?;
                 if items.is_empty() && !self.is("chosen", "on") {
-                    items = vec![
-                        Leftover::SyslogdFlags,
-                        Leftover::PotEnable,
-                        Leftover::Bridge,
-                        Leftover::NatRules,
-                        Leftover::FsRoot,
-                    ];
+                    items = Leftover::ALL.to_vec();
                 }
                 Operation::CleanUp { items }
             }
@@ -658,6 +652,7 @@ fn options_of(operation: &Operation) -> OptionsView {
                 (Leftover::Bridge, "Bridges of pot"),
                 (Leftover::NatRules, "Rules in pot-nat"),
                 (Leftover::FsRoot, "pot's folder"),
+                (Leftover::PfRules, "pot's anchors in the loaded rules"),
             ]
             .into_iter()
             .map(|(item, label)| choice(serde_json::to_value(item), label, items.contains(&item)))

@@ -276,6 +276,7 @@ fn leftover_words(left: Leftover) -> &'static str {
         Leftover::Bridge => "bridges of pot",
         Leftover::NatRules => "rules loaded in pot-nat",
         Leftover::FsRoot => "pot's folder",
+        Leftover::PfRules => "pot's anchors in the loaded rules",
     }
 }
 

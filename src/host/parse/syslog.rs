@@ -136,6 +136,34 @@ impl Rule {
     }
 }
 
+/// The folders that a main file includes, in order.
+pub fn folders(text: &str) -> Vec<String> {
+    let folder = |line: &str| {
+        let rest = line.trim_start().strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t']))?;
+        rest.split_ascii_whitespace().next().map(|folder| folder.trim_end_matches('/').to_owned())
+    };
+    text.lines().filter_map(folder).collect()
+}
+
+/// The file that syslogd's flags name in place of /etc/syslog.conf (`-f FILE`), read as getopt(3) does.
+pub fn main_file(flags: &str) -> Option<String> {
+    /// Options of syslogd(8) that take an argument.
+    const WITH_ARGUMENT: &str = "abflMmOPpS";
+    let mut file = None;
+    let mut words = flags.split_ascii_whitespace();
+    while let Some(letters) = words.next().and_then(|word| word.strip_prefix('-')) {
+        let Some((at, letter)) = letters.char_indices().find(|(_, letter)| WITH_ARGUMENT.contains(*letter)) else {
+            continue;
+        };
+        let rest = letters.get(at + 1..).filter(|rest| !rest.is_empty());
+        let argument = rest.or_else(|| words.next());
+        if letter == 'f' {
+            file = argument.map(str::to_owned);
+        }
+    }
+    file
+}
+
 /// A `#` ends the line unless a backslash stands before it.
 fn before_comment(line: &str) -> &str {
     let mut before = None;
@@ -282,6 +310,20 @@ include\t\t\t\t\t\t/usr/local/etc/syslog.d
         assert_eq!(elsewhere("*.emerg\t*\nlocal2.notice @loghost\nlocal2.* /var/log/pot.log\n"), Vec::<String>::new());
         assert_eq!(elsewhere("!ppp\n*.* @loghost\n"), Vec::<String>::new());
         assert_eq!(files("*.*\t@loghost\n", ""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_main_file_is_the_one_that_the_flags_name() {
+        for (flags, file) in [
+            ("-s", None),
+            ("-s -f /etc/my.conf -v", Some("/etc/my.conf")),
+            ("-ssf/etc/my.conf", Some("/etc/my.conf")),
+            ("-l /a -f", None),
+            ("-a -f -s", None),
+            ("-f /a -f /b", Some("/b")),
+        ] {
+            assert_eq!(main_file(flags).as_deref(), file, "{flags}");
+        }
     }
 
     #[test]

@@ -1,38 +1,66 @@
 //! What `pot de-init` leaves behind, and taking it away piece by piece.
+//!
+//! What init took away is given back ([`syslogd_flags::give_back`]). Nothing ends more open than it was before init, and
+//! nothing is loaded that could cut the admin off: what would, is named with its command.
 
-use super::{needs, needs_file, needs_plain_rc};
+use super::{NOTHING_CHOSEN, needs, needs_file, needs_plain_flags, needs_plain_rc, rules_beside_pots};
 use crate::digest::Digest;
-use crate::facts::{Interface, PathKind};
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PlannedStep, counted};
+use crate::facts::{Fact, Interface, PathKind};
+use crate::operations::before_init::FLAGS;
+use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble};
 use crate::operations::plan::{Leftover, ManagedFile, Operation, ProofNeeded, StepState};
-use crate::operations::{rc_conf, syslogd_flags};
+use crate::operations::syslogd_flags::{self, Before, GivenBack};
+use crate::operations::{pf_conf, rc_conf};
 use crate::process::Tool;
+use crate::rules::is_yes;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
-/// What is left of pot on this host now.
+/// One thing that is left: which, where it stands, and what of it.
+struct Left {
+    item: Leftover,
+    title: String,
+    detail: String,
+}
+
+/// What is left of pot on this host now, as far as it can be seen: what could not be looked at is among it, and its plan
+/// says why.
 pub fn leftovers(inputs: &Inputs<'_>) -> Vec<Leftover> {
-    left(inputs).into_iter().map(|(leftover, _, _)| leftover).collect()
+    left(inputs).into_iter().map(|left| left.item).collect()
 }
 
 /// What will be left after de-init: which thing, and what of it.
 pub(super) fn left_behind(inputs: &Inputs<'_>) -> Vec<(String, String)> {
-    left(inputs).into_iter().map(|(_, title, detail)| (title, detail)).collect()
+    let mut all: Vec<(String, String)> = left(inputs).into_iter().map(|left| (left.title, left.detail)).collect();
+    all.extend(named(inputs));
+    all
 }
 
-fn left(inputs: &Inputs<'_>) -> Vec<(Leftover, String, String)> {
+fn left(inputs: &Inputs<'_>) -> Vec<Left> {
+    let facts = inputs.facts;
     let mut found = Vec::new();
-    if let Some((flags, rest)) = flags_left(inputs) {
-        let then = if rest.is_empty() { "goes".to_owned() } else { format!("becomes `{rest}`") };
-        found.push((Leftover::SyslogdFlags, "syslogd_flags in rc.conf".to_owned(), format!("`{flags}` {then}")));
-    }
-    if let Some(value) = inputs.facts.rc.get().and_then(|rc| rc.get("pot_enable"))
-        && rc_conf::sets(inputs.files.bytes(ManagedFile::RcConf), "pot_enable")
-    {
-        found.push((Leftover::PotEnable, "pot_enable in rc.conf".to_owned(), format!("`{value}`")));
+    let mut push = |item, title: &str, detail: String| found.push(Left { item, title: title.to_owned(), detail });
+    match facts.rc.get() {
+        Some(rc) => {
+            if let Some((flags, given)) = flags_left(inputs) {
+                let then = given.value.map_or_else(|| "goes".to_owned(), |value| format!("becomes `{value}`"));
+                push(Leftover::SyslogdFlags, "syslogd_flags in rc.conf", format!("`{flags}` {then}, {}", given.source));
+            }
+            if let Some(value) = rc.get("pot_enable")
+                && rc_conf::sets(inputs.files.bytes(ManagedFile::RcConf), "pot_enable")
+            {
+                push(Leftover::PotEnable, "pot_enable in rc.conf", format!("`{value}`"));
+            }
+        }
+        None => {
+            push(Leftover::SyslogdFlags, "syslogd_flags in rc.conf", unseen(&facts.rc));
+            push(Leftover::PotEnable, "pot_enable in rc.conf", unseen(&facts.rc));
+        }
     }
     let bridges = bridges(inputs);
-    if !bridges.is_empty() {
+    if facts.interfaces.get().is_none() {
+        push(Leftover::Bridge, "bridge", unseen(&facts.interfaces));
+    } else if !bridges.is_empty() {
         let names: Vec<String> = bridges
             .iter()
             .map(|bridge| match bridge.addresses.first() {
@@ -40,36 +68,126 @@ fn left(inputs: &Inputs<'_>) -> Vec<(Leftover, String, String)> {
                 None => bridge.name.clone(),
             })
             .collect();
-        found.push((Leftover::Bridge, "bridge".to_owned(), names.join("; ")));
+        push(Leftover::Bridge, "bridge", names.join("; "));
     }
-    if let Some(pf) = inputs.facts.pf.get().filter(|pf| !pf.pot_nat.is_empty()) {
-        found.push((Leftover::NatRules, "rules in pot-nat".to_owned(), counted(pf.pot_nat.len(), "rule")));
+    match facts.pf.get() {
+        None => push(Leftover::NatRules, "rules in pot-nat", unseen(&facts.pf)),
+        Some(pf) => {
+            if !pf.pot_nat.is_empty() {
+                push(Leftover::NatRules, "rules in pot-nat", counted(pf.pot_nat.len(), "rule"));
+            }
+            if reload(inputs) == Some(Ok(())) {
+                push(
+                    Leftover::PfRules,
+                    "pot's anchors in the loaded rules",
+                    format!(
+                        "{} is loaded anew: but for them it is what is loaded",
+                        inputs.files.path(ManagedFile::PfConf)
+                    ),
+                );
+            }
+        }
     }
     let fs_root = inputs.value("POT_FS_ROOT");
-    if let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&fs_root))
-        && state.kind == PathKind::Folder
-    {
-        let bridges = inputs.facts.private_bridges.get().map_or(0, Vec::len);
-        found.push((
-            Leftover::FsRoot,
-            format!("folder {fs_root}"),
-            if bridges == 0 {
-                "empty folders".to_owned()
-            } else {
-                format!("with {}", counted(bridges, "private bridge"))
-            },
-        ));
+    let title = format!("folder {fs_root}");
+    match facts.paths.get() {
+        None => push(Leftover::FsRoot, &title, unseen(&facts.paths)),
+        Some(paths) if paths.get(&fs_root).is_some_and(|state| state.kind == PathKind::Folder) => {
+            push(
+                Leftover::FsRoot,
+                &title,
+                match facts.private_bridges.get().map(Vec::len) {
+                    Some(0) => "empty folders".to_owned(),
+                    Some(count) => format!("with {}", counted(count, "private bridge")),
+                    None => unseen(&facts.private_bridges),
+                },
+            );
+        }
+        Some(_) => {}
     }
     found
 }
 
-/// syslogd_flags with pot's part in them: now, and without it.
-fn flags_left(inputs: &Inputs<'_>) -> Option<(String, String)> {
-    let flags = inputs.facts.rc.get()?.get("syslogd_flags")?.clone();
+fn unseen<T>(fact: &Fact<T>) -> String {
+    format!("could not be looked at: {}", fact.error.as_deref().unwrap_or("no answer"))
+}
+
+/// What stays and is not offered: with the command, because it decides who gets in or belongs to others, too.
+fn named(inputs: &Inputs<'_>) -> Vec<(String, String)> {
+    let facts = inputs.facts;
+    let path = inputs.files.path(ManagedFile::PfConf);
+    let enabled = |name: &str| facts.rc.get().map(|rc| rc.get(name).is_some_and(|value| is_yes(value)));
+    let mut named = Vec::new();
+    if let Some(pf) = facts.pf.get().filter(|pf| pf.loaded) {
+        match reload(inputs) {
+            Some(Err(why)) => named.push((
+                "pot's anchors in the loaded rules".to_owned(),
+                format!("{why}. Look at both first, then at the machine: pfctl -nf {path} && pfctl -f {path}"),
+            )),
+            // Before de-init has taken its lines out.
+            None if pf.names_pot_anchors() => named.push((
+                "pot's anchors in the loaded rules".to_owned(),
+                format!("they stay until {path} is loaded without them"),
+            )),
+            _ => {}
+        }
+        if pf.enabled && enabled("pf_enable") == Some(false) {
+            named.push((
+                "pf".to_owned(),
+                "stays on until the next boot (pf_enable is not set). To turn it off now, at the machine: pfctl -d"
+                    .to_owned(),
+            ));
+        }
+    }
+    if facts.forwarding.get() == Some(&true) && enabled("gateway_enable") == Some(false) {
+        named.push((
+            "IP forwarding".to_owned(),
+            "stays on until the next boot (gateway_enable is not set). To turn it off now, at the machine: sysctl net.inet.ip.forwarding=0".to_owned(),
+        ));
+    }
+    named
+}
+
+/// Whether pf's file, which holds pot's anchors no more, can be loaded in place of rules that call them. None: they are
+/// not called, or the file holds them still. It can when but for them it gives the very rules that are loaded: then
+/// nobody is cut off by it, and there is nothing to put back. Else why not.
+fn reload(inputs: &Inputs<'_>) -> Option<Result<(), String>> {
+    let pf = inputs.facts.pf.get().filter(|pf| pf.names_pot_anchors())?;
+    let path = inputs.files.path(ManagedFile::PfConf);
+    let text = inputs.files.bytes(ManagedFile::PfConf);
+    if pf_conf::anchor_lines(text) != (0, 0) {
+        return None;
+    }
+    if !inputs.files.exists(ManagedFile::PfConf) {
+        return Some(Err(format!("{path} does not exist, so it cannot be loaded in their place")));
+    }
+    match (inputs.pf_test)(text) {
+        PfTest::Valid => {}
+        PfTest::Invalid(words) => return Some(Err(format!("{path} is invalid: {}", first_trouble(&words)))),
+        PfTest::Untested(why) => return Some(Err(format!("{path} could not be tested: {why}"))),
+    }
+    Some(match rules_beside_pots(inputs, pf, text) {
+        Ok((file, loaded)) if file == loaded => Ok(()),
+        Ok((file, loaded)) => {
+            let only = |these: &[String], those: &[String]| these.iter().find(|rule| !those.contains(rule)).cloned();
+            let example = match (only(&loaded, &file), only(&file, &loaded)) {
+                (Some(rule), _) => format!(", for example `{rule}` is loaded and not in the file"),
+                (None, Some(rule)) => format!(", for example `{rule}` is in the file and not loaded"),
+                (None, None) => String::new(),
+            };
+            Err(format!("the loaded rules differ from {path} in more than pot's anchors{example}"))
+        }
+        Err(why) => Err(format!("what {path} would give could not be told: {why}")),
+    })
+}
+
+/// syslogd_flags with pot's part in them: now, and as they stood before it.
+fn flags_left(inputs: &Inputs<'_>) -> Option<(String, GivenBack)> {
+    let flags = inputs.facts.rc.get()?.get(FLAGS)?.clone();
     let gateway: Ipv4Addr = inputs.parsed("POT_GATEWAY")?;
     let network: Ipv4Net = inputs.parsed("POT_NETWORK")?;
-    let rest = syslogd_flags::without_pots(&flags, gateway, network)?;
-    Some((flags, rest))
+    let given = syslogd_flags::give_back(&flags, gateway, network, &inputs.files.before_init.flags(gateway, network))?;
+    Some((flags, given))
 }
 
 /// pot's public and IPv6 bridges.
@@ -90,7 +208,8 @@ fn bridges<'a>(inputs: &'a Inputs<'_>) -> Vec<&'a Interface> {
         .collect()
 }
 
-/// Plans taking things away. Anything but [`Operation::CleanUp`] gives a plan that is blocked.
+/// Plans taking things away. Without an item it lists what there is. Anything but [`Operation::CleanUp`] gives a plan
+/// that is blocked.
 pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     let mut draft = Draft::new(operation);
     let Operation::CleanUp { items } = operation else {
@@ -104,7 +223,7 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     // Of pot's things nothing is taken away while it is there.
     let root = inputs.value("POT_ZFS_ROOT");
     needs(&mut draft, &inputs.facts.datasets, "The list of datasets");
-    let initialised = inputs.facts.datasets.get().is_none_or(|all| all.iter().any(|dataset| dataset.name == root));
+    let initialised = inputs.facts.datasets.get().is_some_and(|all| all.iter().any(|dataset| dataset.name == root));
     if initialised {
         draft.block(
             format!("pot is initialised: {root} exists. What is offered here is needed by it."),
@@ -112,131 +231,214 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             None,
         );
     }
+    let present = left(inputs);
+    let mut rc = inputs.files.bytes(ManagedFile::RcConf).to_vec();
     for item in &items {
-        // What could not be asked is not gone.
-        match item {
-            Leftover::SyslogdFlags | Leftover::PotEnable => needs(&mut draft, &inputs.facts.rc, "rc.conf"),
-            Leftover::Bridge => needs(&mut draft, &inputs.facts.interfaces, "The list of interfaces"),
-            Leftover::NatRules => needs(&mut draft, &inputs.facts.pf, "The state of pf"),
-            Leftover::FsRoot => {
-                needs(&mut draft, &inputs.facts.paths, "What stands at pot's paths");
-                needs(&mut draft, &inputs.facts.private_bridges, "The list of private bridges");
-            }
-        }
-    }
-    let present = leftovers(inputs);
-    let rc_path = inputs.files.path(ManagedFile::RcConf).to_owned();
-    let old_rc = inputs.files.bytes(ManagedFile::RcConf).to_vec();
-    let mut rc = old_rc.clone();
-    for item in &items {
-        if !present.contains(item) {
-            draft.step(PlannedStep::new(name(*item), StepState::Done, "is not there any more"));
+        if !present.iter().any(|left| left.item == *item) {
+            let why = if *item == Leftover::PfRules && matches!(reload(inputs), Some(Err(_))) {
+                "is not done here: see what is left"
+            } else {
+                "is not there any more"
+            };
+            draft.step(PlannedStep::new(name(*item), StepState::Done, why));
             continue;
         }
         match item {
-            Leftover::SyslogdFlags => {
-                let Some((flags, rest)) = flags_left(inputs) else { continue };
-                needs_file(&mut draft, inputs, ManagedFile::RcConf);
-                let before = rc.clone();
-                needs_plain_rc(&mut draft, inputs, "syslogd_flags", &rest, "");
-                let (args, value, detail) = if rest.is_empty() {
-                    rc = rc_conf::unset(&rc, "syslogd_flags");
-                    (vec!["-x", "syslogd_flags"], None, "taken out: the system's default counts again".to_owned())
-                } else {
-                    rc = rc_conf::set(&rc, "syslogd_flags", &rest);
-                    (vec!["-q"], Some(rest.clone()), format!("from `{flags}` to `{rest}`"))
-                };
-                let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-                if let Some(value) = &value {
-                    args.push(format!("syslogd_flags={value}"));
-                }
-                let args: Vec<&str> = args.iter().map(String::as_str).collect();
-                let mut step = PlannedStep::new(name(*item), StepState::WillBeChanged, detail)
-                    .act(Action::Backup(ManagedFile::RcConf))
-                    .act(rc_change(inputs, &before, &rc, &args));
-                if let Some(value) = value {
-                    step = step.expect(Expect::Rc { name: "syslogd_flags".to_owned(), value: Some(value) });
-                } else {
-                    step = step.expect(Expect::Content { file: ManagedFile::RcConf, digest: Digest::of(&rc) });
-                }
-                draft.step(step);
-            }
-            Leftover::PotEnable => {
-                needs_plain_rc(&mut draft, inputs, "pot_enable", "", "");
-                let before = rc.clone();
-                rc = rc_conf::unset(&rc, "pot_enable");
-                draft.step(
-                    PlannedStep::new(name(*item), StepState::WillBeChanged, "taken out of rc.conf")
-                        .act(Action::Backup(ManagedFile::RcConf))
-                        .act(rc_change(inputs, &before, &rc, &["-x", "pot_enable"]))
-                        .expect(Expect::Content { file: ManagedFile::RcConf, digest: Digest::of(&rc) }),
-                );
-            }
-            Leftover::Bridge => {
-                for bridge in bridges(inputs) {
-                    let title = format!("bridge {}", bridge.name);
-                    if !bridge.members.is_empty() {
-                        // While pot is in use that is as it should be, and said above.
-                        if !initialised {
-                            draft.block(
-                                format!("{} still has members: {}.", bridge.name, bridge.members.join(", ")),
-                                "Take them out first: they may be what this host is reached by.",
-                                None,
-                            );
-                        }
-                        draft.step(PlannedStep::new(title, StepState::Blocks, "has members"));
-                        continue;
-                    }
-                    draft.step(
-                        PlannedStep::new(title, StepState::WillBeDestroyed, "has no members, is removed")
-                            .act(Action::Run(Command::new(Tool::Ifconfig, &[&bridge.name, "destroy"])))
-                            .expect(Expect::NoBridge(bridge.name.clone())),
-                    );
-                }
-            }
-            Leftover::NatRules => draft.step(
-                PlannedStep::new(name(*item), StepState::WillBeDestroyed, "flushed from the anchor pot-nat")
-                    .act(Action::Run(Command::new(Tool::Pfctl, &["-a", "pot-nat", "-F", "nat"])))
-                    .expect(Expect::NoNatRules),
-            ),
-            Leftover::FsRoot => {
-                let fs_root = inputs.value("POT_FS_ROOT");
-                let mounted = inputs.facts.datasets.get().is_some_and(|all| {
-                    all.iter().any(|dataset| {
-                        dataset.mounted && std::path::Path::new(&dataset.mountpoint).starts_with(&fs_root)
-                    })
-                });
-                if mounted && !initialised {
-                    draft.block(format!("A dataset is mounted below {fs_root}."), "Unmount it first: zfs list", None);
-                }
-                draft.proof = ProofNeeded::OneTime;
-                let bridges = inputs.facts.private_bridges.get().map_or(0, Vec::len);
-                draft.step(
-                    PlannedStep::new(
-                        format!("folder {fs_root}"),
-                        StepState::WillBeDestroyed,
-                        format!("removed with {} in it, if nothing else is there", counted(bridges, "private bridge")),
-                    )
-                    .act(Action::RemoveFsRoot(fs_root.clone()))
-                    .expect(Expect::Absent(fs_root)),
-                );
-            }
+            Leftover::SyslogdFlags => flags(&mut draft, inputs, &mut rc),
+            Leftover::PotEnable => pot_enable(&mut draft, inputs, &mut rc),
+            Leftover::Bridge => bridge(&mut draft, inputs, initialised),
+            Leftover::NatRules => nat_rules(&mut draft, inputs),
+            Leftover::FsRoot => fs_root(&mut draft, inputs, initialised),
+            Leftover::PfRules => pf_rules(&mut draft, inputs),
         }
     }
-    draft.diff(&rc_path, &old_rc, &rc);
+    let old_rc = inputs.files.bytes(ManagedFile::RcConf);
+    draft.diff(inputs.files.path(ManagedFile::RcConf), old_rc, &rc);
     draft.uses(inputs, &["POT_ZFS_ROOT", "POT_GATEWAY", "POT_NETWORK"]);
     if items.contains(&Leftover::FsRoot) {
         draft.uses(inputs, &["POT_FS_ROOT"]);
     }
     draft.nothing_to_do = draft.steps.iter().all(|step| step.step.state == StepState::Done);
-    let names: Vec<&str> = items.iter().filter(|item| present.contains(item)).map(|item| name(*item)).collect();
-    draft.summary = if names.is_empty() {
+    let names: Vec<&str> =
+        items.iter().filter(|item| present.iter().any(|left| left.item == **item)).map(|item| name(*item)).collect();
+    draft.summary = if items.is_empty() {
+        match present.len() {
+            0 => "Nothing of pot is left that could be cleaned up.".to_owned(),
+            1 => "1 thing of pot can be cleaned up.".to_owned(),
+            count => format!("{count} things of pot can be cleaned up."),
+        }
+    } else if names.is_empty() {
         "Nothing of this is left.".to_owned()
     } else {
         format!("Takes away: {}.", names.join(", "))
     };
-    draft.basis.push(format!("rc.conf {}", Digest::of(&old_rc)));
+    if items.is_empty() {
+        draft.block(NOTHING_CHOSEN, "Choose what is to be taken away.", None);
+        draft.left_behind = present
+            .iter()
+            .map(|left| (left.item.name().to_owned(), format!("{}: {}", left.title, left.detail)))
+            .collect();
+    }
+    draft.left_behind.extend(named(inputs));
+    draft.basis.push(format!("rc.conf {}", Digest::of(old_rc)));
     draft
+}
+
+/// A step that cannot be planned because nobody knows what there is.
+fn unknown<T>(draft: &mut Draft, item: Leftover, fact: &Fact<T>, what: &str) {
+    needs(draft, fact, what);
+    draft.step(PlannedStep::new(name(item), StepState::Blocks, unseen(fact)));
+}
+
+/// What init took away is given back.
+fn flags(draft: &mut Draft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
+    let Some((now, given)) = flags_left(inputs) else {
+        return unknown(draft, Leftover::SyslogdFlags, &inputs.facts.rc, "rc.conf");
+    };
+    needs_file(draft, inputs, ManagedFile::RcConf);
+    needs_plain_rc(draft, inputs, FLAGS, given.value.as_deref().unwrap_or_default(), "");
+    needs_plain_flags(draft, inputs, &now, "");
+    let known = &inputs.files.before_init;
+    if let Some(trouble) = &known.trouble {
+        draft.warnings.push(format!("What syslogd_flags said before init could not be looked up: {trouble}."));
+    } else if let (Some(gateway), Some(network)) = (inputs.parsed("POT_GATEWAY"), inputs.parsed("POT_NETWORK"))
+        && known.flags(gateway, network) == Before::Unknown
+    {
+        let why = if known.copy_is_computed() {
+            " /etc/rc.conf.bkp-pot holds a value that only the shell can know: put it back by hand if it is wanted."
+        } else {
+            ""
+        };
+        draft.warnings.push(format!(
+            "What syslogd_flags said before init is not known. With -s syslogd takes lines from no other host; take it out by hand if this host is to take them.{why}"
+        ));
+    }
+    let before = rc.clone();
+    let step = match &given.value {
+        None => {
+            *rc = rc_conf::unset(rc, FLAGS);
+            PlannedStep::new(
+                name(Leftover::SyslogdFlags),
+                StepState::WillBeChanged,
+                format!("taken out, {}: the system's default counts again", given.source),
+            )
+            .act(Action::Backup(ManagedFile::RcConf))
+            .act(rc_change(inputs, &before, rc, &["-x", FLAGS]))
+            .expect(Expect::Content { file: ManagedFile::RcConf, digest: Digest::of(rc) })
+        }
+        Some(value) => {
+            *rc = rc_conf::set(rc, FLAGS, value);
+            PlannedStep::new(
+                name(Leftover::SyslogdFlags),
+                StepState::WillBeChanged,
+                format!("from `{now}` to `{value}`, {}", given.source),
+            )
+            .act(Action::Backup(ManagedFile::RcConf))
+            .act(rc_change(inputs, &before, rc, &["-q", &format!("{FLAGS}={value}")]))
+            .expect(Expect::Rc { name: FLAGS.to_owned(), value: Some(value.clone()) })
+        }
+    };
+    draft.step(step);
+    draft.warnings.push("syslogd takes its flags when it is restarted: service syslogd restart".to_owned());
+}
+
+fn pot_enable(draft: &mut Draft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
+    if inputs.facts.rc.get().is_none() {
+        return unknown(draft, Leftover::PotEnable, &inputs.facts.rc, "rc.conf");
+    }
+    needs_file(draft, inputs, ManagedFile::RcConf);
+    needs_plain_rc(draft, inputs, "pot_enable", "", "");
+    let before = rc.clone();
+    *rc = rc_conf::unset(rc, "pot_enable");
+    draft.step(
+        PlannedStep::new(name(Leftover::PotEnable), StepState::WillBeChanged, "taken out of rc.conf")
+            .act(Action::Backup(ManagedFile::RcConf))
+            .act(rc_change(inputs, &before, rc, &["-x", "pot_enable"]))
+            .expect(Expect::Content { file: ManagedFile::RcConf, digest: Digest::of(rc) }),
+    );
+}
+
+fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, initialised: bool) {
+    if inputs.facts.interfaces.get().is_none() {
+        return unknown(draft, Leftover::Bridge, &inputs.facts.interfaces, "The list of interfaces");
+    }
+    for bridge in bridges(inputs) {
+        let title = format!("bridge {}", bridge.name);
+        if !bridge.members.is_empty() {
+            // While pot is in use that is as it should be, and said above.
+            if !initialised {
+                draft.block(
+                    format!("{} still has members: {}.", bridge.name, bridge.members.join(", ")),
+                    "Take them out first: they may be what this host is reached by.",
+                    None,
+                );
+            }
+            draft.step(PlannedStep::new(title, StepState::Blocks, "has members"));
+            continue;
+        }
+        draft.step(
+            PlannedStep::new(title, StepState::WillBeDestroyed, "has no members, is removed")
+                .act(Action::Run(Command::new(Tool::Ifconfig, &[&bridge.name, "destroy"])))
+                .expect(Expect::NoBridge(bridge.name.clone())),
+        );
+    }
+}
+
+fn nat_rules(draft: &mut Draft, inputs: &Inputs<'_>) {
+    if inputs.facts.pf.get().is_none() {
+        return unknown(draft, Leftover::NatRules, &inputs.facts.pf, "The state of pf");
+    }
+    draft.step(
+        PlannedStep::new(name(Leftover::NatRules), StepState::WillBeDestroyed, "flushed from the anchor pot-nat")
+            .act(Action::Run(Command::new(Tool::Pfctl, &["-a", "pot-nat", "-F", "nat"])))
+            .expect(Expect::NoNatRules),
+    );
+}
+
+/// Offered only where the file gives the rules that are loaded ([`reload`]).
+fn pf_rules(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let path = inputs.files.path(ManagedFile::PfConf);
+    let text = inputs.files.bytes(ManagedFile::PfConf);
+    draft.basis.push(format!(
+        "pf.conf {} {:?}",
+        Digest::of(text),
+        inputs.facts.pf.get().map(|pf| (&pf.nat, &pf.rules))
+    ));
+    let mut step = PlannedStep::new(
+        name(Leftover::PfRules),
+        StepState::WillBeChanged,
+        format!(
+            "{path} is tested once more and loaded anew: pot's anchors go, every other rule is the one that is loaded now"
+        ),
+    );
+    step.actions.push(Action::Run(Command::new(Tool::Pfctl, &["-nf", path])));
+    draft.step(step.act(Action::Run(Command::new(Tool::Pfctl, &["-f", path]))).expect(Expect::NoAnchorsCalled));
+}
+
+fn fs_root(draft: &mut Draft, inputs: &Inputs<'_>, initialised: bool) {
+    if inputs.facts.paths.get().is_none() {
+        return unknown(draft, Leftover::FsRoot, &inputs.facts.paths, "What stands at pot's paths");
+    }
+    let Some(private) = inputs.facts.private_bridges.get() else {
+        return unknown(draft, Leftover::FsRoot, &inputs.facts.private_bridges, "The list of private bridges");
+    };
+    let fs_root = inputs.value("POT_FS_ROOT");
+    let mounted = inputs.facts.datasets.get().is_some_and(|all| {
+        all.iter().any(|dataset| dataset.mounted && std::path::Path::new(&dataset.mountpoint).starts_with(&fs_root))
+    });
+    if mounted && !initialised {
+        draft.block(format!("A dataset is mounted below {fs_root}."), "Unmount it first: zfs list", None);
+    }
+    draft.proof = ProofNeeded::OneTime;
+    draft.step(
+        PlannedStep::new(
+            format!("folder {fs_root}"),
+            StepState::WillBeDestroyed,
+            format!("removed with {} in it, if nothing else is there", counted(private.len(), "private bridge")),
+        )
+        .act(Action::RemoveFsRoot(fs_root.clone()))
+        .expect(Expect::Absent(fs_root)),
+    );
 }
 
 /// A change of rc.conf: sysrc's, but of a link, in whose place sysrc would put a plain file, the console's own.
@@ -256,5 +458,6 @@ fn name(item: Leftover) -> &'static str {
         Leftover::Bridge => "bridge",
         Leftover::NatRules => "rules in pot-nat",
         Leftover::FsRoot => "pot's folder",
+        Leftover::PfRules => "pot's anchors in the loaded rules",
     }
 }

@@ -4,15 +4,18 @@
 //! syslogd_flags. Here the network is judged first, the anchors are placed before pot runs (it finds them present),
 //! and flags are merged: when the host has own ones pot runs with `-s` and the console writes the merged value.
 
-use super::{CHILDREN, needs, needs_file, needs_interfaces, needs_plain_rc, needs_pot, pot, where_it_leads};
+use super::{
+    CHILDREN, judged_later, judging_step, module_step, needs, needs_file, needs_interfaces, needs_plain_flags,
+    needs_plain_rc, needs_pot, next_boot, pot, temporary_folder, where_it_leads,
+};
 use crate::digest::Digest;
 use crate::facts::{Dataset, PathKind};
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
 use crate::operations::pf_conf::{self, Placement};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
-use crate::operations::{rc_conf, syslogd_flags};
+use crate::operations::rc_conf::Stands;
+use crate::operations::{before_init, rc_conf, syslogd_flags};
 use crate::process::Tool;
-use crate::rules::next_boot_with;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -78,6 +81,9 @@ pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     if syslogd.changed && inputs.files.exists(ManagedFile::RcConf) {
         run = run.act(Action::Backup(ManagedFile::RcConf));
     }
+    // The note is on disk before anything changes the flags: pot's command, or the console's own step behind it.
+    run.actions.extend(syslogd.note);
+    temporary_folder(&mut draft, inputs);
     draft.step(run.act(Action::Run(command)));
     let (created, mounted) = datasets(&mut draft, inputs);
     folders(&mut draft, inputs, options);
@@ -281,8 +287,8 @@ fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
     let group = inputs.value("POT_GROUP");
     needs(draft, &inputs.facts.paths, "What stands at pot's paths");
     needs(draft, &inputs.facts.private_bridges, "The list of private bridges");
-    let paths = inputs.facts.paths.get();
-    let state = paths.and_then(|paths| paths.get(&fs_root));
+    let Some(paths) = inputs.facts.paths.get() else { return };
+    let state = paths.get(&fs_root);
     let bridges = inputs.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
     let gid = inputs.facts.groups.get().and_then(|groups| groups.get(&group)).copied();
     let step = match state.map(|state| state.kind) {
@@ -323,17 +329,6 @@ fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
     }
     draft.step(step.expect(Expect::Folder { path: fs_root, group: Some(group), mode: Some(0o750) }));
 
-    let tmp = inputs.value("POT_TMP");
-    if !tmp.is_empty()
-        && let Some(state) = paths.and_then(|paths| paths.get(&tmp))
-        && !matches!(state.kind, PathKind::Folder | PathKind::Link)
-    {
-        draft.block(
-            format!("POT_TMP {tmp} is not there."),
-            format!("Make it: install -d -m 700 {tmp}"),
-            Some("POT_TMP"),
-        );
-    }
     if !options.leave_syslogd {
         draft.step(PlannedStep::new(
             "folders for logs",
@@ -406,6 +401,10 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
         return 0;
     }
     needs_file(draft, inputs, ManagedFile::PfConf);
+    if !options.other_pf_file {
+        // It says which file pf reads.
+        needs(draft, &inputs.facts.rc, "rc.conf");
+    }
     let old = inputs.files.bytes(ManagedFile::PfConf);
     let existed = inputs.files.exists(ManagedFile::PfConf);
     // pot's sed refuses a link: the console writes what pot would.
@@ -442,16 +441,14 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
         pf_conf::as_pot_would(old)
     };
     let changed = new != old;
-    match (inputs.pf_test)(&new) {
+    let tested = (inputs.pf_test)(&new);
+    let later = changed && judged_later(inputs, &tested);
+    match tested {
         PfTest::Valid => {}
         PfTest::Invalid(words) => {
             let (problem, remedy) = match (inputs.pf_test)(old) {
                 PfTest::Invalid(own) if existed => (
-                    format!(
-                        "{path} is invalid already: {}. {}.",
-                        first_trouble(&own),
-                        next_boot_with(inputs.facts, true, &PfTest::Invalid(Vec::new())).in_words()
-                    ),
+                    format!("{path} is invalid already: {}. {}", first_trouble(&own), next_boot(inputs)),
                     format!("Mend it first; pfctl -nf {path} shows every line."),
                 ),
                 _ => (
@@ -460,6 +457,14 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
                 ),
             };
             draft.block(problem, remedy, None);
+        }
+        PfTest::Untested(_) if later => {
+            // First of all: nothing else is done on the strength of a file that pf may not take.
+            draft.steps.insert(0, module_step());
+            draft.steps.insert(1, judging_step(&path, &new));
+            draft.warnings.push(format!(
+                "{path} could not be judged yet: pf is not loaded. The run loads pf's module, which turns nothing on, and judges the file before it changes anything."
+            ));
         }
         PfTest::Untested(why) => draft
             .warnings
@@ -471,8 +476,9 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
         (true, Some(line)) => (
             StepState::WillBeChanged,
             format!(
-                "placed from line {line}{}, tested with pfctl -nf, a version is kept before",
-                where_it_leads(inputs, ManagedFile::PfConf)
+                "placed from line {line}{}, {} with pfctl -nf, a version is kept before",
+                where_it_leads(inputs, ManagedFile::PfConf),
+                if later { "to be tested" } else { "tested" }
             ),
         ),
         (true, None) if ours => (
@@ -512,32 +518,45 @@ struct Syslogd {
     changed: bool,
     /// Whether the console writes it, pot running with `-s`.
     ours: bool,
+    /// What is noted of the flags before they change.
+    note: Option<Action>,
+}
+
+impl Syslogd {
+    fn untouched() -> Self {
+        Self { changed: false, ours: false, note: None }
+    }
 }
 
 fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd, PlannedStep) {
-    const NAME: &str = "syslogd_flags";
+    const NAME: &str = before_init::FLAGS;
     if options.leave_syslogd {
         let step = PlannedStep::new(NAME, StepState::Done, "left alone, as asked: syslogd takes no lines from pots");
-        return (Syslogd { changed: false, ours: false }, step);
+        return (Syslogd::untouched(), step);
     }
     needs(draft, &inputs.facts.rc, "rc.conf");
     needs_file(draft, inputs, ManagedFile::RcConf);
+    let Some(rc) = inputs.facts.rc.get() else {
+        // From what is not known no difference can be shown.
+        return (Syslogd::untouched(), PlannedStep::new(NAME, StepState::Blocks, "what it says now is not known"));
+    };
     let (Some(gateway), Some(network)) =
         (inputs.parsed::<Ipv4Addr>("POT_GATEWAY"), inputs.parsed::<Ipv4Net>("POT_NETWORK"))
     else {
         let step = PlannedStep::new(NAME, StepState::Blocks, "gateway and network are not known");
-        return (Syslogd { changed: false, ours: false }, step);
+        return (Syslogd::untouched(), step);
     };
-    // Flags that are not known must not be taken for none: they would be gone from the merged ones.
-    let Some(rc) = inputs.facts.rc.get() else {
-        let step = PlannedStep::new(NAME, StepState::Blocks, "the flags of now are not known");
-        return (Syslogd { changed: false, ours: false }, step);
-    };
+    // Set nowhere, not even in the system's defaults: sysrc was asked and named no value.
     let now = rc.get(NAME).cloned().unwrap_or_default();
     let pots = syslogd_flags::pots_part(gateway, network);
+    // An earlier init's part goes first: it may be of another POT_NETWORK.
+    let before = inputs.files.before_init.flags(gateway, network);
+    let own = syslogd_flags::give_back(&now, gateway, network, &before);
+    let own = own.map_or_else(|| now.clone(), |given| given.value.unwrap_or_default());
     let (value, notes) = if options.merge {
-        let merged = syslogd_flags::merge(&now, gateway, network);
-        (merged.flags, merged.notes)
+        let merged = syslogd_flags::merge(&own, gateway, network);
+        let same = syslogd_flags::same(&merged.flags, &now);
+        if same { (now.clone(), Vec::new()) } else { (merged.flags, merged.notes) }
     } else {
         (pots.clone(), Vec::new())
     };
@@ -556,6 +575,7 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
     }
     if changed {
         needs_plain_rc(draft, inputs, NAME, &value, ", or choose to leave syslogd alone");
+        needs_plain_flags(draft, inputs, &now, ", or choose to leave syslogd alone");
         let new = rc_conf::set(old, NAME, &value);
         draft.diff(inputs.files.path(ManagedFile::RcConf), old, &new);
         draft.warnings.push(
@@ -585,7 +605,25 @@ fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd
             step = step.act(Action::Run(Command::new(Tool::Sysrc, &["-q", &format!("{NAME}={value}")])));
         }
     }
-    (Syslogd { changed, ours }, step)
+    let note = changed.then(|| note(inputs, gateway, network, &now, value));
+    // Once more behind pot's command, whose copy of rc.conf would be the younger witness otherwise.
+    step.actions.extend(note.clone());
+    (Syslogd { changed, ours, note }, step)
+}
+
+/// What is noted of the flags before this init changes them. Where an earlier one has left its part in them, it is what
+/// stood before that.
+fn note(inputs: &Inputs<'_>, gateway: Ipv4Addr, network: Ipv4Net, now: &str, written: String) -> Action {
+    let before = inputs.files.before_init.flags(gateway, network);
+    let flags = match syslogd_flags::give_back(now, gateway, network, &before) {
+        Some(given) => given.value,
+        None => match rc_conf::stands(inputs.files.bytes(ManagedFile::RcConf), before_init::FLAGS) {
+            Stands::Absent => None,
+            Stands::Plain(flags) => Some(flags),
+            Stands::Computed => Some(now.to_owned()),
+        },
+    };
+    Action::NoteFlags { flags, written }
 }
 
 fn flags(inputs: &Inputs<'_>, options: Options, syslogd: &Syslogd) -> Vec<String> {

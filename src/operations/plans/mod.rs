@@ -3,6 +3,8 @@
 mod clean_up;
 mod de_init;
 mod init;
+#[cfg(test)]
+mod openness;
 mod prepare;
 mod restore;
 mod vnet_start;
@@ -14,11 +16,16 @@ pub use prepare::prepare;
 pub use restore::restore;
 pub use vnet_start::vnet_start;
 
-use super::draft::{Draft, Inputs, Override};
-use super::plan::ManagedFile;
-use super::rc_conf;
+use super::draft::{Action, Command, Draft, Expect, Inputs, Override, PfTest, PlannedStep, Untested};
+use super::plan::{ManagedFile, StepState};
+use super::{before_init, rc_conf};
+use crate::facts::{PathKind, Pf};
 use crate::host::pot_installed;
 use crate::process::Tool;
+use crate::rules::next_boot_with;
+
+/// What stands in the way of a plan for which nothing was chosen.
+pub(super) const NOTHING_CHOSEN: &str = "Nothing is chosen.";
 
 /// Datasets that `pot init` makes below POT_ZFS_ROOT, beside the cache.
 pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];
@@ -30,6 +37,86 @@ fn needs_pot(draft: &mut Draft, inputs: &Inputs<'_>) {
         Some(false) => draft.block("pot is not installed on this host.", "Prepare the host first.", None),
         None => needs(draft, &inputs.facts.packages, "Whether pot is installed"),
     }
+}
+
+/// POT_TMP: pot makes it where it is missing, open to everybody; here it is a step of its own, for root alone. An
+/// existing one is left as it is: it may be /tmp.
+fn temporary_folder(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let tmp = inputs.value("POT_TMP");
+    if tmp.is_empty() {
+        // pot takes /tmp then (`${POT_TMP:-/tmp}`).
+        return;
+    }
+    needs(draft, &inputs.facts.paths, "What stands at pot's paths");
+    let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&tmp)) else { return };
+    // pot follows a link, and so does everything that it does there.
+    match state.real_kind() {
+        PathKind::Folder | PathKind::Link => {}
+        PathKind::Absent if state.kind == PathKind::Link => draft.block(
+            format!("POT_TMP {tmp} is a link to {}, and nothing is there.", state.real_path(&tmp)),
+            "Choose another folder, or make the one that the link names.",
+            Some("POT_TMP"),
+        ),
+        PathKind::Absent => draft.step(
+            PlannedStep::new(format!("POT_TMP {tmp}"), StepState::WillBeCreated, "is made for root alone, mode 700")
+                .act(Action::PrivateFolder(tmp.clone()))
+                .expect(Expect::Folder { path: tmp, group: None, mode: Some(0o700) }),
+        ),
+        PathKind::File | PathKind::Other => draft.block(
+            format!("POT_TMP {tmp} is not a folder."),
+            "Choose another folder, or leave it out: pot takes /tmp then.",
+            Some("POT_TMP"),
+        ),
+    }
+}
+
+/// Whether pfctl can judge a file only once pf's module is loaded (FreeBSD 15).
+fn judged_later(inputs: &Inputs<'_>, tested: &PfTest) -> bool {
+    matches!(tested, PfTest::Untested(Untested::PfNotLoaded)) && inputs.facts.pf.get().is_some_and(|pf| !pf.loaded)
+}
+
+/// Loads pf's module, by which pfctl can judge its file.
+fn module_step() -> PlannedStep {
+    PlannedStep::new(
+        "pf module",
+        StepState::WillBeChanged,
+        "kldload pf: this release judges pf's file only with it; loading it turns nothing on",
+    )
+    .act(Action::Run(Command::new(Tool::Kldload, &["-n", "pf"])))
+    .expect(Expect::PfLoaded)
+}
+
+/// Judges what is to be in pf's file before anything else is done: a run ends here when pf does not take it.
+fn judging_step(path: &str, text: &[u8]) -> PlannedStep {
+    let judging = Command::new(Tool::Pfctl, &["-nf", "-"]).reading(text);
+    let mut step = PlannedStep::new(
+        format!("test of {path}"),
+        StepState::WillRun,
+        "it could not be judged yet: pf is not loaded. If pf does not take it, the run ends here and nothing else is changed",
+    );
+    step.actions.push(Action::Run(judging));
+    step
+}
+
+/// The rules that pf's file would give and those that are loaded, pot's anchors left out of both, sorted, or why
+/// pfctl could not tell what the file would give.
+fn rules_beside_pots(inputs: &Inputs<'_>, pf: &Pf, text: &[u8]) -> Result<(Vec<String>, Vec<String>), Untested> {
+    let sorted = |rules: Vec<&String>| {
+        let mut rules: Vec<String> = rules
+            .into_iter()
+            .filter(|rule| !(rule.contains("pot-nat") || rule.contains("pot-rdr")))
+            .map(|rule| rule.trim().to_owned())
+            .collect();
+        rules.sort_unstable();
+        rules
+    };
+    let file = (inputs.pf_expand)(text)?;
+    Ok((sorted(file.iter().collect()), sorted(pf.nat.iter().chain(&pf.rules).collect())))
+}
+
+/// What the next boot has when pf does not take its file, as a sentence.
+fn next_boot(inputs: &Inputs<'_>) -> String {
+    format!("{}.", next_boot_with(inputs.facts, true, &PfTest::Invalid(Vec::new())).in_words())
 }
 
 /// Blocks when a fact that the plan stands on is not known.
@@ -84,6 +171,24 @@ fn needs_plain_rc(draft: &mut Draft, inputs: &Inputs<'_>, name: &str, value: &st
     if let Some(why) = rc_conf::unforeseeable(inputs.files.bytes(ManagedFile::RcConf), name, value) {
         draft.block(
             format!("What sysrc would make of {name} in {path} is not certain: {why}."),
+            format!("Write it there as one plain line{otherwise}."),
+            None,
+        );
+    }
+}
+
+/// Blocks when syslogd_flags in rc.conf are more than plain text: what the shell computes is left alone, for nothing
+/// that the console could write would be the same. `now` is what sysrc made of it.
+fn needs_plain_flags(draft: &mut Draft, inputs: &Inputs<'_>, now: &str, otherwise: &str) {
+    let path = inputs.files.path(ManagedFile::RcConf);
+    let plain = match rc_conf::stands(inputs.files.bytes(ManagedFile::RcConf), before_init::FLAGS) {
+        rc_conf::Stands::Absent => true,
+        rc_conf::Stands::Plain(flags) => flags.trim() == now.trim(),
+        rc_conf::Stands::Computed => false,
+    };
+    if !plain && inputs.files.overrides(before_init::FLAGS).is_none() {
+        draft.block(
+            format!("syslogd_flags in {path} is more than plain text: it is left alone."),
             format!("Write it there as one plain line{otherwise}."),
             None,
         );
@@ -157,8 +262,8 @@ fn candidates(inputs: &Inputs<'_>) -> String {
 }
 
 /// pot's tool with arguments, `-v` always.
-fn pot(subcommand: &str, flags: &[&str]) -> super::draft::Command {
+fn pot(subcommand: &str, flags: &[&str]) -> Command {
     let mut args = vec![subcommand, "-v"];
     args.extend(flags);
-    super::draft::Command::new(Tool::Pot, &args)
+    Command::new(Tool::Pot, &args)
 }

@@ -1,10 +1,11 @@
 //! The readiness page's to-dos: what the guide wants done before `pot init`.
 
-use super::{needs, needs_file};
+use super::{NOTHING_CHOSEN, needs, needs_file};
 use crate::digest::Digest;
+use crate::facility;
 use crate::facts::{RACCT, VTNET_LRO};
 use crate::host::Preparation;
-use crate::host::parse::loader;
+use crate::host::parse::{loader, syslog::main_file};
 use crate::operations::draft::{self, Action, Command, Draft, Expect, Inputs, PlannedStep};
 use crate::operations::plan::{ManagedFile, Operation, Preview, StepState};
 use crate::operations::{loader_conf, log_routing};
@@ -49,7 +50,7 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     let old = inputs.files.bytes(ManagedFile::LoaderConf);
     draft.diff(inputs.files.path(ManagedFile::LoaderConf), old, &loader);
     if items.is_empty() {
-        draft.block("Nothing is chosen.", "Choose at least one to-do.", None);
+        draft.block(NOTHING_CHOSEN, "Choose at least one to-do.", None);
     }
     draft.nothing_to_do = parts.is_empty();
     draft.summary = if items.is_empty() {
@@ -193,52 +194,133 @@ fn group(draft: &mut Draft, inputs: &Inputs<'_>, with_package: bool) {
     draft.step(step.expect(Expect::Group(name)));
 }
 
+/// What has to be in the files so that syslogd writes pot's facility to pot's log, and newsyslog rotates it.
 fn route_log(draft: &mut Draft, inputs: &Inputs<'_>) {
     needs(draft, &inputs.facts.syslog, "syslogd's configuration");
+    needs(draft, &inputs.facts.system, "The host's name");
     draft.uses(inputs, &["POT_LOG_FACILITY"]);
+    if let Some(why) = &inputs.files.logs_unread {
+        draft.block(
+            format!("What syslogd and newsyslog read could not be read whole: {why}."),
+            "Mend that first: a line that is there already would be written twice.",
+            None,
+        );
+    }
     let facility = match inputs.value("POT_LOG_FACILITY") {
         empty if empty.is_empty() => "local2".to_owned(),
-        name => name.to_ascii_lowercase(),
+        name => facility::received(&name).to_owned(),
     };
-    let Some(syslog) = inputs.facts.syslog.get() else { return };
-    let now = syslog.files.get(&facility).cloned().unwrap_or_default();
+    let (Some(syslog), Some(system)) = (inputs.facts.syslog.get(), inputs.facts.system.get()) else { return };
+    let files = inputs.files;
     let log = log_routing::LOG.to_owned();
-    if let Some(file) = now.iter().find(|file| !syslog.missing.contains(file)) {
+    let main_path = files.path(ManagedFile::SyslogMain).to_owned();
+    if let Some(named) = main_file(&syslog.flags).filter(|named| *named != main_path) {
+        draft.block(
+            format!("syslogd's flags name {named} as its configuration: that is no absolute path."),
+            "Write the whole path behind -f in syslogd_flags.",
+            None,
+        );
+        return;
+    }
+    // What stands in these decides what is written where, and twice is once too many.
+    for file in [
+        ManagedFile::SyslogMain,
+        ManagedFile::SyslogConf,
+        ManagedFile::LogRule,
+        ManagedFile::NewsyslogConf,
+        ManagedFile::LogRotation,
+    ] {
+        needs_file(draft, inputs, file);
+    }
+    if files.unknown(ManagedFile::SyslogMain).is_some() {
+        return;
+    }
+    if !files.exists(ManagedFile::SyslogMain) {
+        draft.block(format!("{main_path} does not exist, so syslogd reads no rules."), "Make it first.", None);
+        return;
+    }
+
+    // What others wrote: everything but the console's own file and what an earlier version of it wrote.
+    let is_old = |file: ManagedFile, is_ours: fn(&[u8]) -> bool| {
+        files.exists(file) && files.leads_to(file).is_none() && is_ours(files.bytes(file))
+    };
+    let old_rule = is_old(ManagedFile::SyslogConf, log_routing::is_our_rule);
+    let old_rotation = is_old(ManagedFile::NewsyslogConf, log_routing::is_our_rotation);
+    let others: Vec<(String, Vec<u8>)> = files
+        .syslog
+        .iter()
+        .filter(|(path, _)| path != log_routing::RULE && !(old_rule && path == log_routing::OLD_RULE))
+        .cloned()
+        .collect();
+    let main = files.bytes(ManagedFile::SyslogMain);
+    let written_to =
+        |main: &[u8], files: &[(String, Vec<u8>)]| log_routing::written_to(main, files, &system.hostname, &facility);
+    let now = syslog.files.get(&facility).cloned().unwrap_or_default();
+    let gone: Vec<&str> =
+        now.iter().filter(|file| **file != log && syslog.missing.contains(file)).map(String::as_str).collect();
+    if !gone.is_empty() {
+        draft.warnings.push(format!(
+            "{facility} is to go to {}, too, which does not exist: syslogd does not make it.",
+            gone.join(", ")
+        ));
+    }
+    if let Some(file) = now.iter().find(|file| !syslog.missing.contains(file))
+        && !old_rule
+        && !old_rotation
+    {
         draft.step(PlannedStep::new("log of pot's activity", StepState::Done, format!("{facility} goes to {file}")));
         return;
     }
-    if !now.is_empty() && !now.contains(&log) {
-        draft
-            .warnings
-            .push(format!("{facility} is to go to {}, which does not exist; it goes to {log}, too.", now.join(", ")));
-    }
-    for (file, new) in [
-        (ManagedFile::SyslogConf, log_routing::syslog_conf(&facility)),
-        (ManagedFile::NewsyslogConf, log_routing::newsyslog_conf()),
-    ] {
-        needs_file(draft, inputs, file);
-        let old = inputs.files.bytes(file);
-        let path = inputs.files.path(file).to_owned();
-        let exists = inputs.files.exists(file);
-        if old == new {
-            draft.step(PlannedStep::new(path, StepState::Done, "as wanted"));
-            continue;
+
+    let mut new_main = main.to_vec();
+    let mut after = others.clone();
+    if !written_to(main, &others).contains(&log) {
+        let included = log_routing::folders(main).iter().any(|folder| folder == log_routing::FOLDER);
+        let sleeping: Vec<&str> = others
+            .iter()
+            .map(|(path, _)| path.as_str())
+            .filter(|path| path.strip_prefix(log_routing::FOLDER).is_some_and(|rest| rest.starts_with('/')))
+            .collect();
+        if included || sleeping.is_empty() {
+            let old = files.bytes(ManagedFile::LogRule);
+            let wanted = log_routing::with_ours(old, &log_routing::rule(&facility), log_routing::is_our_rule);
+            after.push((log_routing::RULE.to_owned(), wanted.clone()));
+            if !included {
+                new_main = log_routing::with_include(main);
+            }
+            write(draft, inputs, ManagedFile::LogRule, wanted, "tells syslogd where to write");
+        } else {
+            // Including the folder would wake lines of others that syslogd does not read today.
+            new_main = log_routing::with_rule(main, &facility);
+            draft.warnings.push(format!(
+                "{main_path} does not include {}, and {} there is read by nobody: pot's line goes into {main_path} itself, so that nothing else changes.",
+                log_routing::FOLDER,
+                sleeping.join(", ")
+            ));
         }
-        draft.diff(&path, old, &new);
-        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
-        let state = if exists { StepState::WillBeChanged } else { StepState::WillBeCreated };
-        let detail = if file == ManagedFile::SyslogConf { "tells syslogd where to write" } else { "rotates the log" };
-        let mut step = PlannedStep::new(path, state, detail).act(Action::Folder(folder));
-        if exists {
-            step = step.act(Action::Backup(file));
-        }
-        let before = exists.then(|| Digest::of(old));
-        draft.step(step.expect(Expect::Content { file, digest: Digest::of(&new) }).act(Action::Write {
-            file,
-            before,
-            content: new,
-        }));
     }
+    if new_main != main {
+        let detail = if written_to(&new_main, &others).contains(&log) {
+            "gets pot's line at its end"
+        } else {
+            "gets the line that makes syslogd read that folder"
+        };
+        write(draft, inputs, ManagedFile::SyslogMain, new_main.clone(), detail);
+    }
+    if old_rule {
+        remove(draft, inputs, ManagedFile::SyslogConf);
+    }
+    if !written_to(&new_main, &after).contains(&log) {
+        draft.block(
+            format!("syslogd would not write {facility} to {log} even then."),
+            format!(
+                "Look for what hides the line `{facility}.*\t{log}` in {main_path} and the folders that it includes."
+            ),
+            None,
+        );
+    }
+
+    rotation(draft, inputs, old_rotation);
     // syslogd makes no files by itself (it runs without -C) and reads its rules anew at a HUP.
     draft.step(
         PlannedStep::new(
@@ -252,5 +334,82 @@ fn route_log(draft: &mut Draft, inputs: &Inputs<'_>) {
         PlannedStep::new("syslogd", StepState::WillRun, "reads its rules anew")
             .act(Action::Run(Command::new(Tool::Service, &["syslogd", "reload"]).any_status()))
             .expect(Expect::LogRoute { facility, log }),
+    );
+}
+
+/// The log is rotated once: by the console's file, unless another names it.
+fn rotation(draft: &mut Draft, inputs: &Inputs<'_>, old_rotation: bool) {
+    let files = inputs.files;
+    let other = files.rotation.iter().find(|(path, text)| {
+        path != log_routing::ROTATION
+            && !(old_rotation && path == log_routing::OLD_ROTATION)
+            && log_routing::rotates(text)
+    });
+    match other {
+        Some((path, _)) => draft.step(PlannedStep::new(
+            "rotation of the log",
+            StepState::Done,
+            format!("{path} names {}", log_routing::LOG),
+        )),
+        None => {
+            let old = files.bytes(ManagedFile::LogRotation);
+            let wanted = log_routing::with_ours(old, &log_routing::rotation(), log_routing::is_our_rotation);
+            write(draft, inputs, ManagedFile::LogRotation, wanted, "rotates the log");
+            let main = files.rotation.iter().find(|(path, _)| path == log_routing::ROTATION_MAIN);
+            if let Some((path, text)) = main
+                && !log_routing::includes_rotation(text)
+            {
+                draft.warnings.push(format!(
+                    "{path} does not include the folder of {}: the log is not rotated. Add to it: <include> /usr/local/etc/newsyslog.conf.d/[!.]*.conf",
+                    log_routing::ROTATION
+                ));
+            }
+        }
+    }
+    if old_rotation {
+        remove(draft, inputs, ManagedFile::NewsyslogConf);
+    }
+}
+
+/// A file is written as previewed, a version kept before.
+fn write(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile, new: Vec<u8>, detail: &str) {
+    needs_file(draft, inputs, file);
+    let old = inputs.files.bytes(file);
+    let path = inputs.files.path(file).to_owned();
+    let exists = inputs.files.exists(file);
+    if exists && old == new {
+        draft.step(PlannedStep::new(path, StepState::Done, "as wanted"));
+        return;
+    }
+    draft.diff(&path, old, &new);
+    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
+    let state = if exists { StepState::WillBeChanged } else { StepState::WillBeCreated };
+    let mut step = PlannedStep::new(path, state, detail).act(Action::Folder(folder));
+    if exists {
+        step = step.act(Action::Backup(file));
+    }
+    let before = exists.then(|| Digest::of(old));
+    draft.step(step.expect(Expect::Content { file, digest: Digest::of(&new) }).act(Action::Write {
+        file,
+        before,
+        content: new,
+    }));
+}
+
+/// What an earlier version of the console wrote goes: it stands under the new name.
+fn remove(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile) {
+    needs_file(draft, inputs, file);
+    let old = inputs.files.bytes(file);
+    let path = inputs.files.path(file).to_owned();
+    draft.diff(&path, old, b"");
+    draft.step(
+        PlannedStep::new(
+            format!("old {path}"),
+            StepState::WillBeDestroyed,
+            "written by an earlier version of this console, nothing else is in it: it has moved to pot-activity.conf",
+        )
+        .act(Action::Backup(file))
+        .act(Action::Remove { file, before: Digest::of(old) })
+        .expect(Expect::Content { file, digest: Digest::of(b"") }),
     );
 }

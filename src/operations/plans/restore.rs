@@ -1,11 +1,12 @@
 //! Writing a kept version of a file back.
 
-use super::needs_file;
+use super::{judged_later, judging_step, module_step, needs, needs_file, next_boot};
 use crate::digest::Digest;
 use crate::operations::draft::{Action, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
+use crate::operations::log_routing;
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::potconf::{Configuration, Document};
-use crate::rules::{limits, next_boot_with};
+use crate::rules::limits;
 
 /// Plans writing `bytes`, the kept version that the operation names. Anything but [`Operation::Restore`] gives a plan
 /// that is blocked.
@@ -22,21 +23,13 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
     draft.button = format!("Write this version of {} back", file.name());
     match file {
         ManagedFile::PotConf => pot_conf(&mut draft, inputs, bytes),
-        ManagedFile::PfConf => match (inputs.pf_test)(bytes) {
-            PfTest::Valid => {}
-            PfTest::Invalid(words) => draft.block(
-                format!("This version of {path} is invalid: {}.", first_trouble(&words)),
-                format!(
-                    "{}. Take another version.",
-                    next_boot_with(inputs.facts, true, &PfTest::Invalid(words)).in_words()
-                ),
-                None,
-            ),
-            PfTest::Untested(why) => {
-                draft.warnings.push(format!("This version could not be tested with pfctl -nf ({why})."));
-            }
-        },
-        ManagedFile::RcConf | ManagedFile::LoaderConf | ManagedFile::SyslogConf | ManagedFile::NewsyslogConf => {}
+        ManagedFile::PfConf => pf_conf(&mut draft, inputs, &path, bytes),
+        ManagedFile::SyslogConf | ManagedFile::NewsyslogConf => twice(&mut draft, inputs, file, bytes),
+        ManagedFile::RcConf
+        | ManagedFile::LoaderConf
+        | ManagedFile::SyslogMain
+        | ManagedFile::LogRule
+        | ManagedFile::LogRotation => {}
     }
     let same = exists && old == bytes;
     let (state, detail) = match (same, exists) {
@@ -70,6 +63,46 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
     };
     draft.basis.push(format!("{path} {}", Digest::of(old)));
     draft
+}
+
+/// pf's file is judged before it is written: by the plan, or where pf is not loaded by the run.
+fn pf_conf(draft: &mut Draft, inputs: &Inputs<'_>, path: &str, bytes: &[u8]) {
+    // It says which file pf reads.
+    needs(draft, &inputs.facts.rc, "rc.conf");
+    let same = inputs.files.exists(ManagedFile::PfConf) && inputs.files.bytes(ManagedFile::PfConf) == bytes;
+    match (inputs.pf_test)(bytes) {
+        PfTest::Valid => {}
+        PfTest::Invalid(words) => draft.block(
+            format!("This version of {path} is invalid: {}.", first_trouble(&words)),
+            format!("{} Take another version.", next_boot(inputs)),
+            None,
+        ),
+        tested @ PfTest::Untested(_) if !same && judged_later(inputs, &tested) => {
+            draft.step(module_step());
+            draft.step(judging_step(path, bytes));
+        }
+        PfTest::Untested(why) => {
+            draft.warnings.push(format!("This version could not be tested with pfctl -nf ({why})."));
+        }
+    }
+}
+
+/// What an earlier version of the console wrote stands under another name now: both would write, or rotate, twice.
+fn twice(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile, bytes: &[u8]) {
+    let (own, ours) = match file {
+        ManagedFile::SyslogConf => (ManagedFile::LogRule, log_routing::is_our_rule(bytes)),
+        _ => (ManagedFile::LogRotation, log_routing::is_our_rotation(bytes)),
+    };
+    if ours && inputs.files.exists(own) {
+        draft.block(
+            format!(
+                "This version says what {} says already: pot's log would be written or rotated twice.",
+                inputs.files.path(own)
+            ),
+            "Leave it as it is; route-log of Prepare keeps that file in order.",
+            None,
+        );
+    }
 }
 
 /// pot.conf's limits hold for versions as for edits.

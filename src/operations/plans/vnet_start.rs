@@ -3,7 +3,10 @@
 //! It can cut the admin off, so it is kept or put back (see [`crate::operations::revert`]). Its exit status is that of
 //! its last `pfctl -e` and says nothing; verification decides.
 
-use super::{needs, needs_file, needs_interfaces, needs_pot, pot};
+use super::{
+    judged_later, module_step, needs, needs_file, needs_interfaces, needs_pot, next_boot, pot, rules_beside_pots,
+    temporary_folder,
+};
 use crate::digest::Digest;
 use crate::facts::{Interface, Pf, pots_outside};
 use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble};
@@ -66,10 +69,9 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         let outside = old_bridges(&mut draft, inputs, network, gateway);
         forwarding(&mut draft, inputs);
         // The plan's own command: everything that follows is done by it.
-        let at = draft.steps.len();
+        draft.step(run_step(command));
         bridge(&mut draft, inputs, network, gateway);
         turns_pf_on = pf(&mut draft, inputs);
-        draft.steps.insert(at, run_step(command));
         draft.step(
             PlannedStep::new("ping", StepState::WillRun, format!("ping -c 3 {gateway}, as the guide does"))
                 .expect(Expect::Ping(gateway))
@@ -127,28 +129,25 @@ fn run_step(command: Command) -> PlannedStep {
 
 fn initialised(draft: &mut Draft, inputs: &Inputs<'_>) {
     let root = inputs.value("POT_ZFS_ROOT");
+    needs(draft, &inputs.facts.datasets, "The list of datasets");
+    // vnet-start itself does not ask. But it is init that puts the anchors into pf's file: without them the NAT rules are
+    // loaded and never looked at, and there is no pot that could use the network.
     if let Some(all) = inputs.facts.datasets.get()
         && !all.iter().any(|dataset| dataset.name == root)
     {
-        draft.warnings.push(format!(
-            "pot is not initialised: the dataset {root} does not exist. The network can start without it."
-        ));
-    }
-    let tmp = inputs.value("POT_TMP");
-    if let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&tmp))
-        && !matches!(state.kind, crate::facts::PathKind::Folder | crate::facts::PathKind::Link)
-    {
         draft.block(
-            format!("POT_TMP {tmp} is not there."),
-            format!("Make it: install -d -m 700 {tmp}"),
-            Some("POT_TMP"),
+            format!("pot is not initialised: the dataset {root} does not exist. The network would serve nobody."),
+            "Run pot init first.",
+            None,
         );
     }
+    temporary_folder(draft, inputs);
 }
 
 /// The route to POT_NETWORK goes to the bridge: nothing that this host needs may lie in it.
 fn routes(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
     needs(draft, &inputs.facts.routes, "The routing table");
+    needs(draft, &inputs.facts.resolvers, "The list of name servers");
     let network = network.trunc();
     let has_bridge = gateway_bridge(inputs, gateway).is_some();
     let choose = "Choose a POT_NETWORK that this host does not use.";
@@ -230,6 +229,7 @@ fn gateway_bridge<'a>(inputs: &'a Inputs<'_>, gateway: Ipv4Addr) -> Option<&'a I
 /// Public bridges of an earlier POT_NETWORK, which vnet-start alone would leave beside the new one. Gives the pots whose
 /// addresses lie outside of the present one.
 fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) -> Vec<String> {
+    needs(draft, &inputs.facts.pots, "The list of pots");
     let pots = inputs.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
     let outside = pots_outside(pots, network);
     if !outside.is_empty() {
@@ -351,11 +351,32 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
     let off = Pf::default();
     let pf = inputs.facts.pf.get().unwrap_or(&off);
     needs(draft, &inputs.facts.pf, "The state of pf");
+    // It says which file pf reads.
+    needs(draft, &inputs.facts.rc, "rc.conf");
 
-    match (inputs.pf_test)(text) {
+    let tested = (inputs.pf_test)(text);
+    let later = judged_later(inputs, &tested);
+    match tested {
         PfTest::Valid => {}
+        PfTest::Untested(_) if later => {
+            // First of all: nothing else is done on the strength of a file that pf may not take.
+            draft.steps.insert(0, module_step());
+            let judging = Command::new(Tool::Pfctl, &["-nf", &path]);
+            draft.steps.insert(
+                1,
+                PlannedStep::new(
+                    format!("test of {path}"),
+                    StepState::WillRun,
+                    "it could not be judged yet: pf is not loaded. If pf does not take it, the run ends here",
+                )
+                .act(Action::Run(judging)),
+            );
+            draft.warnings.push(format!(
+                "{path} could not be judged yet: pf is not loaded. The run loads pf's module, which turns nothing on, and judges the file before it changes anything."
+            ));
+        }
         PfTest::Invalid(words) => draft.block(
-            format!("{path} is invalid: {}.", first_trouble(&words)),
+            format!("{path} is invalid: {}. {}", first_trouble(&words), next_boot(inputs)),
             format!("Mend it first: pot would turn pf on without its rules. pfctl -nf {path} shows every line."),
             None,
         ),
@@ -381,7 +402,9 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
         draft.put_back.push(("pf module".to_owned(), "unloaded".to_owned()));
         (StepState::WillBeChanged, "kldload pf".to_owned())
     };
-    draft.step(PlannedStep::new("pf module", module.0, module.1).expect(Expect::PfLoaded));
+    if !later {
+        draft.step(PlannedStep::new("pf module", module.0, module.1).expect(Expect::PfLoaded));
+    }
 
     // pot looks whether both anchors exist, and loads the whole file when one is missing.
     let exist = |name: &str| pf.anchors.iter().any(|anchor| anchor.trim_start_matches(' ') == name);
@@ -459,24 +482,16 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
 /// Rules that were loaded by hand are lost by a reload, and cannot come back: `pfctl -sr` prints expanded, optimised
 /// rules without options.
 fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, text: &[u8]) {
-    let pots = |rule: &&String| rule.contains("pot-nat") || rule.contains("pot-rdr");
-    let expanded = match (inputs.pf_expand)(text) {
-        Ok(expanded) => expanded,
+    let (file, kernel) = match rules_beside_pots(inputs, pf, text) {
+        Ok(both) => both,
         Err(why) => {
-            draft.warnings.push(format!(
-                "Whether the rules that pf has loaded are those of {path} could not be told: {why}. They are replaced by it."
+            draft.acknowledge = Some(format!(
+                "Whether the loaded rules are those of {path} could not be told: {why}. They are replaced by it, and putting back loads the file, too: what was loaded by hand is lost."
             ));
+            draft.confirm_text = Some(crate::operations::plan::ACKNOWLEDGED.to_owned());
             return;
         }
     };
-    let sorted = |rules: Vec<&String>| {
-        let mut rules: Vec<String> =
-            rules.into_iter().filter(|rule| !pots(rule)).map(|rule| rule.trim().to_owned()).collect();
-        rules.sort_unstable();
-        rules
-    };
-    let file = sorted(expanded.iter().collect());
-    let kernel = sorted(pf.nat.iter().chain(&pf.rules).collect());
     if file != kernel {
         let lost: Vec<&String> = kernel.iter().filter(|rule| !file.contains(rule)).collect();
         draft.warnings.push(format!(
@@ -493,7 +508,20 @@ fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, 
 /// POT_EXTIF becomes a member of a bridge, for IPv6.
 fn ipv6_bridge(draft: &mut Draft, inputs: &Inputs<'_>) {
     let external = inputs.value("POT_EXTIF");
+    needs(draft, &inputs.facts.bridge_member_addresses, "net.link.bridge.member_ifaddrs");
     let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    if let Some(own) = interfaces.iter().find(|interface| interface.name == external)
+        && !own.can_join_a_bridge()
+    {
+        let kind = if own.is_bridge() { "a bridge" } else { "no Ethernet interface" };
+        draft.block(
+            format!("POT_EXTIF {external} is {kind}: if_bridge(4) does not take it as a member."),
+            "For IPv6 pots choose the Ethernet interface itself, or set POT_NETWORK_STACK to ipv4.",
+            Some("POT_EXTIF"),
+        );
+        draft.step(PlannedStep::new("bridge for IPv6", StepState::Blocks, format!("{external} cannot be its member")));
+        return;
+    }
     let there = interfaces.iter().find(|bridge| bridge.is_bridge() && bridge.members.contains(&external));
     let has_address = interfaces.iter().any(|interface| {
         interface.name == external && !(interface.addresses.is_empty() && interface.addresses6.is_empty())

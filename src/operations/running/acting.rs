@@ -6,16 +6,21 @@ use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError};
 use crate::journal::record::Outcome;
-use crate::operations::draft::{Action, Command, Draft, Good, HostFiles};
+use crate::operations::before_init::Note;
+use crate::operations::draft::{Action, Command, Draft, Good, HostFiles, first_trouble};
 use crate::operations::engine::{Engine, act_of, locked};
 use crate::operations::plan::{ManagedFile, RunEventKind, StepProgress, Stream};
 use crate::operations::recognise;
 use crate::operations::recorder::{changed_parameters, changes_in_words};
 use crate::platform::crash_point;
 use crate::process::{self, Cancel, Ending, Limits, OutputLine, Tool};
+use jiff::Timestamp;
 use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+/// Most lines of a command's words that are kept to say why it failed.
+const MOST_WORDS: usize = 64;
 
 /// Why an action did not work.
 pub(super) struct Failure {
@@ -110,7 +115,15 @@ impl Engine {
                     .create(&here)
                     .map_err(|error| Failure::because(format!("{path} could not be made: {error}")))
             }
+            Action::PrivateFolder(path) => self.private_folder(current, path),
             Action::EmptyFile(path) => self.empty_file(current, path),
+            Action::Remove { file, before } => self.remove(current, *file, files_before.path(*file), before),
+            Action::NoteFlags { flags, written } => {
+                let note = Note { at: Timestamp::now(), flags: flags.clone(), written: written.clone() };
+                note.write(&self.host.layout).map_err(|error| {
+                    Failure::because(format!("What syslogd_flags said before could not be kept: {error}"))
+                })
+            }
             Action::NoPotRuns => self.no_pot_runs(),
             Action::RemoveFsRoot(path) => self.remove_fs_root(current, path),
         }
@@ -177,6 +190,60 @@ impl Engine {
         entry.diff = Some(diff);
         entry.outcome = Some(Outcome::Done);
         // The run's intent is in the history already; that the file changed is seen without this, too.
+        if let Err(refusal) = self.record(entry) {
+            self.words(current, format!("The history could not take this down: {refusal}"));
+        }
+        Ok(())
+    }
+
+    /// A folder that root alone may enter. In a folder that others can write one of theirs may lie in wait.
+    fn private_folder(&self, current: &Current, path: &str) -> Result<(), Failure> {
+        let here = self.host.layout.on_disk(path);
+        let wrong = |error: std::io::Error| Failure::because(format!("{path} could not be made: {error}"));
+        if let Some(parent) = here.parent() {
+            DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(wrong)?;
+        }
+        match DirBuilder::new().mode(0o700).create(&here) {
+            Ok(()) => {
+                self.words(current, format!("{path} is made, mode 0700."));
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let facts = here.symlink_metadata().map_err(wrong)?;
+                if facts.is_dir() && facts.uid() == nix::unistd::geteuid().as_raw() {
+                    return Ok(());
+                }
+                Err(Failure::because(format!("{path} has come meanwhile and is not root's folder. Look at it.")))
+            }
+            Err(error) => Err(wrong(error)),
+        }
+    }
+
+    /// Removes a managed file that is as planned.
+    fn remove(&self, current: &Current, file: ManagedFile, path: &str, before: &Digest) -> Result<(), Failure> {
+        let here = self.host.managed(file, path).map_err(|error| Failure::because(error.to_string()))?;
+        let old = match here.read(64 << 20) {
+            Ok(bytes) => bytes,
+            Err(FileError::Missing(_)) => return Ok(()),
+            Err(error) => return Err(Failure::because(error.to_string())),
+        };
+        if Digest::of(&old) != *before {
+            return Err(Failure::because(format!("{path} was changed meanwhile. It is left as it is.")));
+        }
+        std::fs::remove_file(&here.real)
+            .map_err(|error| Failure::because(format!("{path} could not be removed: {error}")))?;
+        self.words(current, format!("{path} is removed."));
+        let mut entry = Self::entry(
+            act_of(&locked(&current.inner).stored.run.plan.operation),
+            path,
+            &current.actor,
+            &current.reported,
+            format!("{path} was removed by run {}.", current.id),
+        );
+        entry.run = Some(current.id);
+        entry.before = Some(*before);
+        entry.diff = Some(Diff::between(path, &old, b""));
+        entry.outcome = Some(Outcome::Done);
         if let Err(refusal) = self.record(entry) {
             self.words(current, format!("The history could not take this down: {refusal}"));
         }
@@ -277,7 +344,7 @@ impl Engine {
         let limits = Limits { ends_with_us: draft.revert_after.is_some(), ..self.limits(command.long) };
         let is_pot = command.tool == Tool::Pot;
         let mut last_error = None;
-        let mut last_words = None;
+        let mut words = Vec::new();
         self.host.refresh_tools();
         let tools = self.host.tools();
         let mut sink = |line: OutputLine| {
@@ -289,7 +356,9 @@ impl Engine {
             if line.text.starts_with("###>") {
                 last_error = Some(line.text.trim_start_matches(['#', '>', ' ']).to_owned());
             } else if line.stream == process::Stream::Err && !line.text.trim().is_empty() {
-                last_words = Some(line.text.clone());
+                // The first ones and the last are what is asked for.
+                words.truncate(MOST_WORDS);
+                words.push(line.text.clone());
             }
             let stream = match line.stream {
                 process::Stream::Out => Stream::Out,
@@ -297,7 +366,7 @@ impl Engine {
             };
             self.say(current, RunEventKind::Line { stream, text: line.text });
         };
-        let ending = process::stream(&tools, command.tool, &args, None, &limits, cancel, &mut sink);
+        let ending = process::stream(&tools, command.tool, &args, command.stdin.as_deref(), &limits, cancel, &mut sink);
         crash_point("run-command-ended");
         let (status, text) = match &ending {
             Ok(Ending::Exited(status)) => (Some(*status), format!("ended with status {status}")),
@@ -311,6 +380,9 @@ impl Engine {
             outcomes.pot_status = status;
             outcomes.pot_error.clone_from(&last_error);
         }
+        // pfctl names the line first and says last that nothing was loaded.
+        let last_words =
+            if command.tool == Tool::Pfctl && !words.is_empty() { Some(first_trouble(&words)) } else { words.pop() };
         let why = last_error.or(last_words).map(|why| format!(": {why}")).unwrap_or_default();
         match ending {
             Ok(Ending::Exited(0)) => Ok(()),
