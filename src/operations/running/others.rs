@@ -10,10 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Largest file that is looked at, in bytes.
 const LARGEST: u64 = 64 << 20;
 
+/// What was last seen at a file's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It could not be looked at yet.
+    Nothing,
+    /// It does not exist.
+    Absent,
+    /// Its content.
+    Content(Digest),
+}
+
 struct File {
     path: String,
-    /// As it was last seen, if it was: its content; none when it does not exist.
-    seen: Option<Option<Digest>>,
+    /// As it was last seen.
+    seen: Seen,
     /// Whether the run's own commands may write it.
     is_ours: bool,
 }
@@ -28,8 +39,11 @@ impl Watched {
     /// As they stood when the run was about to start.
     pub(super) fn new(draft: &Draft, before: &HostFiles) -> Self {
         let files = before.managed.iter().map(|(file, found)| {
-            let content = found.bytes.as_deref().map(Digest::of);
-            let seen = found.unknown.is_none().then_some(content);
+            let seen = match found.bytes.as_deref() {
+                _ if found.unknown.is_some() => Seen::Nothing,
+                Some(bytes) => Seen::Content(Digest::of(bytes)),
+                None => Seen::Absent,
+            };
             (*file, File { path: found.path.clone(), seen, is_ours: may_write(draft, *file, &found.path) })
         });
         Self { files: files.collect(), by_others: BTreeSet::new() }
@@ -48,15 +62,15 @@ impl Watched {
     fn look_after(&mut self, host: &Host, own: bool) {
         for (file, known) in &mut self.files {
             let now = match host.managed(*file, &known.path).and_then(|here| here.read(LARGEST)) {
-                Ok(bytes) => Some(Digest::of(&bytes)),
-                Err(FileError::Missing(_)) => None,
+                Ok(bytes) => Seen::Content(Digest::of(&bytes)),
+                Err(FileError::Missing(_)) => Seen::Absent,
                 // It cannot be seen: nothing is said of it.
                 Err(_) => continue,
             };
-            if known.seen.is_some_and(|seen| seen != now) && !(own && known.is_ours) {
+            if known.seen != Seen::Nothing && known.seen != now && !(own && known.is_ours) {
                 self.by_others.insert(known.path.clone());
             }
-            known.seen = Some(now);
+            known.seen = now;
         }
     }
 
