@@ -26,7 +26,7 @@ mod start;
 pub mod tls;
 mod versions;
 mod watch;
-mod web_log;
+pub(crate) mod web_log;
 
 pub use self::core::Executor;
 pub use self::server::End;

@@ -1,4 +1,5 @@
-//! What the web process writes to its standard error, on its way into root's log.
+//! What a process without privileges (the web process, the command line's reader of the database) writes to its
+//! standard error, on its way into root's log or terminal.
 //!
 //! Root's own terminal is never the web process's: one that was broken into could read what root types there, ask for
 //! root's password, or overwrite the log. It has a pipe instead, which is read here: cut into lines, made harmless,
@@ -16,7 +17,7 @@ const LINE: usize = 1 << 10;
 const LINES: (u32, Duration) = (100, Duration::from_secs(1));
 
 /// Reads until the web process has ended, and hands on what may be logged.
-pub(super) fn read(mut pipe: impl Read, mut log: impl FnMut(tracing::Level, &str)) {
+pub(crate) fn read(mut pipe: impl Read, mut log: impl FnMut(tracing::Level, &str)) {
     let mut pace = Pace::new(LINES);
     let mut left_out = 0_u64;
     let mut splitter = Splitter::new(Stream::Err, LINE);

@@ -85,7 +85,7 @@ pub struct HostFacts {
     pub vtnet_lro_disable: Fact<Tunable>,
     /// `net.inet.ip.forwarding`.
     pub forwarding: Fact<bool>,
-    /// `net.link.bridge.member_ifaddrs` where the kernel has it (FreeBSD 15).
+    /// `net.link.bridge.member_ifaddrs` where the kernel has it (FreeBSD 15, once if_bridge is loaded).
     pub bridge_member_addresses: Fact<Option<bool>>,
     /// ZFS pools.
     pub pools: Fact<Vec<Pool>>,
@@ -122,6 +122,17 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
+    /// Whether if_bridge(4) takes an interface that has an address as a member; none when that is not known. FreeBSD 15
+    /// does unless `net.link.bridge.member_ifaddrs` was set to 0 (`if_bridge.c` begins with 1, and the variable comes
+    /// with the module, so that it is unknown before), 16 never does (bridge(4), release notes).
+    pub fn bridges_take_addresses(&self) -> Option<bool> {
+        match self.system.get()?.version()?.0 {
+            ..15 => Some(true),
+            15 => Some(*self.bridge_member_addresses.get()? != Some(false)),
+            _ => Some(false),
+        }
+    }
+
     /// Facts of a host that was not asked anything: each source says `why`. A start for tests and for tools that
     /// know a few facts only.
     pub fn unknown(why: &str) -> Self {

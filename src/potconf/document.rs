@@ -28,6 +28,9 @@ pub enum ParseError {
         /// The line, counted from 1.
         line: usize,
     },
+    /// More than 100,000 commands: reading them would take more memory than any configuration is worth.
+    #[error("the file runs more than {} commands; such a file is not read", shell::MOST_COMMANDS)]
+    TooManyCommands,
 }
 
 /// What an assignment gives.
@@ -158,6 +161,9 @@ impl Document {
             return Err(ParseError::Nul { line: line_of(&lines, at) });
         }
         let reading = Arc::new(shell::read(bytes));
+        if reading.too_many {
+            return Err(ParseError::TooManyCommands);
+        }
         Ok(Self { bytes: bytes.into(), reading, lines, alone: Arc::default() })
     }
 
@@ -485,5 +491,24 @@ impl State {
                 self.outcomes.insert(name.to_owned(), outcome);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_nothing_but_commands_is_not_read_whole() {
+        for part in ["a|", "a;", "x=1\n", "$(a);", "`a` ", "f(){ a;};"] {
+            let text = part.repeat(LARGEST / part.len());
+            match Document::parse(text.as_bytes()) {
+                Err(ParseError::TooManyCommands) => {}
+                Ok(document) => assert!(document.reading.ran.len() <= shell::MOST_COMMANDS, "{part}"),
+                Err(error) => panic!("{part}: {error}"),
+            }
+        }
+        assert!(matches!(Document::parse("a|".repeat(200_000).as_bytes()), Err(ParseError::TooManyCommands)));
+        assert!(Document::parse("x=1\n".repeat(90_000).as_bytes()).is_ok());
     }
 }

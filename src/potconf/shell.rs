@@ -23,6 +23,9 @@ use std::ops::Range;
 const DEEPEST: usize = 48;
 /// After that many stops the rest of the file is not read. Each may cost one pass over it.
 const MOST_STOPS: usize = 16;
+/// Most commands that are read; assignments are among them. What is kept of each is a hundred times what a short one
+/// takes in the file.
+pub(super) const MOST_COMMANDS: usize = 100_000;
 /// Longest piece of text that a reason quotes, in characters.
 const QUOTED: usize = 60;
 
@@ -126,6 +129,8 @@ pub(super) struct Reading {
     pub uses: Vec<(String, usize)>,
     /// Comments at top level, without their line ends.
     pub comments: Vec<Range<usize>>,
+    /// There are more than [`MOST_COMMANDS`]; the rest was not read.
+    pub too_many: bool,
 }
 
 /// Reads the whole file.
@@ -138,7 +143,7 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
             Err(stop) => {
                 let start = parser.statement.max(start);
                 parser.out.stops.push(stop);
-                if parser.out.stops.len() >= MOST_STOPS {
+                if parser.out.too_many || parser.out.stops.len() >= MOST_STOPS {
                     break;
                 }
                 parser.restart_after(start);
@@ -201,6 +206,8 @@ struct Parser<'a> {
     /// Between two statements at top level.
     between: bool,
     ascii: bool,
+    /// How many commands were read.
+    commands: usize,
     out: Reading,
 }
 
@@ -233,6 +240,7 @@ impl<'a> Parser<'a> {
             gap: 0..0,
             between: false,
             ascii: bytes.is_ascii(),
+            commands: 0,
             out: Reading::default(),
         }
     }
@@ -752,6 +760,11 @@ impl<'a> Parser<'a> {
     }
 
     fn simple_command(&mut self) -> Parsed<()> {
+        self.commands += 1;
+        if self.commands > MOST_COMMANDS {
+            self.out.too_many = true;
+            return Err(Stop { at: self.pos, message: "too many commands".to_owned(), syntax: false });
+        }
         let start = self.pos;
         let effects = self.out.effects.len();
         let gap = if self.gap.end == start { self.gap.start } else { start };

@@ -6,9 +6,11 @@
 
 use super::super::Global;
 use crate::audit::{Comparison, Store, StoreError, taken_up};
+use crate::cli::output::complain;
 use crate::digest::Digest;
 use crate::executor::local::{JournalLines, Local};
 use crate::executor::processes::{StartData, WebUser, confine};
+use crate::executor::web_log;
 use crate::journal::Line;
 use crate::journal::record::Record;
 use crate::layout::Layout;
@@ -98,6 +100,11 @@ pub(super) fn with_the_journal(
         return Ok(None);
     }
     let mut child = start(global, task, asked)?;
+    // It is no root's process: what it says does not reach root's terminal as it comes.
+    let said = child.stderr.take().context("the process for the database has no output")?;
+    let saying = std::thread::spawn(move || {
+        web_log::read(said, |_, words| complain(&format!("pot-console: reading the database: {words}\n")));
+    });
     let mut out = std::io::BufReader::new(child.stdout.take().context("the process for the database has no output")?);
     // What the database holds is noted before the journal is read, which is thus at least as far.
     out.by_ref().take(16).read_line(&mut String::new()).context("waiting for the process that reads the database")?;
@@ -107,6 +114,7 @@ pub(super) fn with_the_journal(
     let mut said = String::new();
     out.take(4 << 20).read_to_string(&mut said).context("reading what was found in the database")?;
     let status = child.wait().context("waiting for the process that reads the database")?;
+    let _ = saying.join();
     if !status.success() {
         bail!("the history's database could not be read by its owner ({status}); audit rebuild fills it anew");
     }
@@ -131,7 +139,8 @@ fn start(global: &Global, task: Task, asked: u64) -> anyhow::Result<Child> {
         .args(["audit", "projection", task, "--asked", &asked.to_string()])
         .env_clear()
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.spawn().context("starting a process for the history's database")
 }
 

@@ -538,10 +538,10 @@ fn ipv6_bridge(draft: &mut Draft, inputs: &Inputs<'_>) {
                     left.name, left.name
                 ));
             }
-            if has_address && inputs.facts.bridge_member_addresses.get() == Some(&Some(false)) {
+            if has_address && inputs.facts.bridges_take_addresses() == Some(false) {
                 draft.block(
                     format!("This FreeBSD does not take {external} into a bridge while it has an IP address."),
-                    "Set net.link.bridge.member_ifaddrs=1 (gone in FreeBSD 16), or POT_NETWORK_STACK to ipv4.",
+                    "Set POT_NETWORK_STACK to ipv4, or net.link.bridge.member_ifaddrs=1 (gone in FreeBSD 16).",
                     Some("POT_NETWORK_STACK"),
                 );
             }
