@@ -386,7 +386,8 @@ fn pot_that_hangs_is_ended_at_the_limit() {
     let mut bench = Bench::new(Scenario::Default);
     bench.restart(EngineSettings { command_time: Duration::from_secs(1), ..settings() });
     let plan = bench.plan(INIT);
-    bench.fault("pot hang");
+    // The command of the run alone: what is asked besides has a longer time of its own.
+    bench.fault("pot:init hang");
     let id = bench.start(&plan).unwrap();
     let run = bench.until_end(id);
     assert_eq!(run.state, RunState::Differs);

@@ -907,12 +907,15 @@ mod tests {
             "\\\n",
         ] {
             let own = piece.repeat(super::super::LARGEST / 2 / piece.len());
+            if matches!(Document::parse(own.as_bytes()), Err(ParseError::TooManyCommands)) {
+                continue;
+            }
             let configuration = with(&own);
             let _ = configuration.settings();
             let _ = configuration.apply(&[Edit::set(name("POT_TMP"), "/x")]);
         }
-        let _ = with(format!("f() {{ {} }}\n{}", "POT_TMP=1; ".repeat(40_000), "f\n".repeat(200_000)));
-        let _ = with("f() { POT_TMP=1; }\nf\n".repeat(40_000));
+        let _ = with(format!("f() {{ {} }}\n{}", "POT_TMP=1; ".repeat(40_000), "f\n".repeat(55_000)));
+        let _ = with("f() { POT_TMP=1; }\nf\n".repeat(30_000));
         assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
     }
 

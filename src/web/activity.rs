@@ -19,12 +19,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 
 /// Entries on one page.
 const PAGE: usize = 100;
@@ -44,6 +45,10 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 static READINGS: Semaphore = Semaphore::const_new(4);
 /// Counts go through the whole log: pages do not wait behind them.
 static COUNTS: Semaphore = Semaphore::const_new(2);
+/// Readings and counts of one session at a time.
+const PER_SESSION: usize = 2;
+/// The turns of those who read or wait to.
+static SESSIONS: Mutex<BTreeMap<String, Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
 /// An export lasts as long as its reader is slow. Those beyond are refused.
 static EXPORTS: Semaphore = Semaphore::const_new(4);
 /// Each follower holds a descriptor, and a thread while it looks.
@@ -188,14 +193,14 @@ async fn reading<T: Send + 'static>(
     visitor: &Visitor,
     read: impl FnOnce(&mut activity::Open<'_>) -> T + Send + 'static,
 ) -> Result<T, Fault> {
-    let turn = READINGS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
+    let turn = Turn::of(visitor, &READINGS).await?;
     reading_in(visitor, turn, read).await
 }
 
 /// The thread keeps the turn. When the browser has gone it reads the file that it has open, and no further one.
 async fn reading_in<T: Send + 'static>(
     visitor: &Visitor,
-    turn: SemaphorePermit<'static>,
+    turn: impl Send + 'static,
     read: impl FnOnce(&mut activity::Open<'_>) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     let visitor = visitor.clone();
@@ -216,6 +221,32 @@ async fn reading_in<T: Send + 'static>(
     .await;
     drop(waited_for);
     done.map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
+}
+
+/// A turn at reading. Everyone waits for their own first: however much one session asks for, the others have theirs.
+struct Turn {
+    _own: OwnedSemaphorePermit,
+    _all: SemaphorePermit<'static>,
+}
+
+impl Turn {
+    async fn of(visitor: &Visitor, all: &'static Semaphore) -> Result<Self, Fault> {
+        let own = {
+            let mut sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.retain(|_, turns| turns.strong_count() > 0);
+            let known = sessions.get(&visitor.session.id).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turns = Arc::new(Semaphore::new(PER_SESSION));
+                sessions.insert(visitor.session.id.clone(), Arc::downgrade(&turns));
+                turns
+            })
+        };
+        let unexpected = |error: tokio::sync::AcquireError| Fault::Unexpected(error.to_string());
+        Ok(Self {
+            _own: own.acquire_owned().await.map_err(unexpected)?,
+            _all: all.acquire().await.map_err(unexpected)?,
+        })
+    }
 }
 
 /// A turn, or the words that all are taken.
@@ -493,7 +524,7 @@ struct Bar {
 
 async fn count(visitor: &Visitor, filters: &Filters, log: &Log, query: Query) -> Result<Counts, Fault> {
     let generations = log.generations.clone();
-    let turn = COUNTS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
+    let turn = Turn::of(visitor, &COUNTS).await?;
     let (histogram, summary) =
         reading_in(visitor, turn, move |open| activity::histogram(&generations, open, &query, BARS)).await?;
     Ok(drawn(&histogram, &summary, filters, visitor.clock()))
@@ -669,7 +700,7 @@ async fn send_missed(
     told: &mut Told,
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
-    let turn = READINGS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
+    let turn = Turn::of(visitor, &READINGS).await?;
     let (begin, query, asking, sender) = (*told, query.clone(), visitor.clone(), sender.clone());
     let runtime = tokio::runtime::Handle::current();
     let (reached, read) = reading_in(visitor, turn, move |open| {
