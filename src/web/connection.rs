@@ -28,7 +28,7 @@ use super::error::Fault;
 use crate::platform;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The connection that a request came over.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +76,7 @@ const SESSIONS: usize = 640;
 pub const MOST_COUNTED: usize = STRANGERS + SESSIONS;
 /// Bytes of answers that may wait for browsers to take them, in all; beyond it the one that has taken nothing for
 /// longest loses its connection.
-const MOST_HELD: usize = 32 << 20;
+const MOST_HELD: usize = 16 << 20;
 /// How long an answer waits for a browser that takes nothing of it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -88,6 +88,8 @@ pub struct Open {
     socket: Option<std::net::TcpStream>,
     /// Whether its next answer is its last.
     ending: AtomicBool,
+    /// Whether it was ended from this side.
+    is_shut: AtomicBool,
     /// The session that was shown over it.
     session: OnceLock<String>,
     /// Requests whose answers are not wholly handed to the socket.
@@ -112,6 +114,7 @@ impl Open {
             connection,
             socket,
             ending: AtomicBool::new(false),
+            is_shut: AtomicBool::new(false),
             session: OnceLock::new(),
             busy: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
@@ -132,6 +135,7 @@ impl Open {
     }
 
     fn shut(&self) {
+        self.is_shut.store(true, Ordering::Relaxed);
         if let Some(socket) = &self.socket {
             // Already closed by the other end: nothing is left to do.
             let _ = socket.shutdown(Shutdown::Both);
@@ -166,9 +170,14 @@ pub fn is_ending(request: &HttpRequest) -> bool {
     request.conn_data::<Arc<Open>>().is_some_and(|open| open.ending.load(Ordering::Relaxed))
 }
 
+/// Requests of one session that are worked on at a time; the others wait. A browser asks for some at once.
+const AT_ONCE: usize = 6;
+
 /// All open connections.
 #[derive(Debug, Default)]
 pub struct Connections {
+    /// The turns of sessions that have requests under way.
+    turns: Mutex<BTreeMap<String, Weak<Semaphore>>>,
     next: AtomicU64,
     /// By number, which is by age.
     open: Mutex<BTreeMap<u64, Weak<Open>>>,
@@ -199,6 +208,22 @@ impl Connections {
         all.insert(open.connection.number, Arc::downgrade(&open));
         Self::keep_shares(&mut all);
         open
+    }
+
+    /// Waits for this session's turn to have another request worked on. The page that it makes, and what it is made of,
+    /// are in memory until then: one session's are not to be those of all its connections.
+    pub async fn turn(&self, session: &str) -> Option<OwnedSemaphorePermit> {
+        let turns = {
+            let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, turns| turns.strong_count() > 0);
+            let known = all.get(session).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turns = Arc::new(Semaphore::new(AT_ONCE));
+                all.insert(session.to_owned(), Arc::downgrade(&turns));
+                turns
+            })
+        };
+        turns.acquire_owned().await.ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Weak<Open>>> {
@@ -256,9 +281,19 @@ impl Connections {
         if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_HELD {
             return;
         }
+        // What an ended connection holds goes a moment later.
         let all = self.lock();
-        let others = all.values().filter_map(Weak::upgrade).filter(|other| other.held.load(Ordering::Relaxed) > 0);
-        if let Some(slowest) = others.max_by_key(|other| other.untaken_for()) {
+        let mut holding: Vec<Arc<Open>> = all
+            .values()
+            .filter_map(Weak::upgrade)
+            .filter(|other| !other.is_shut.load(Ordering::Relaxed) && other.held.load(Ordering::Relaxed) > 0)
+            .collect();
+        holding.sort_by_key(|other| other.untaken_for());
+        let mut held: usize = holding.iter().map(|other| other.held.load(Ordering::Relaxed)).sum();
+        while held > MOST_HELD
+            && let Some(slowest) = holding.pop()
+        {
+            held -= slowest.held.load(Ordering::Relaxed).min(held);
             slowest.shut();
         }
     }

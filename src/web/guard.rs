@@ -28,7 +28,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Largest form in bytes: a pot.conf of 1 MiB, percent-encoded in part.
 pub const LARGEST_FORM: usize = 2 << 20;
@@ -166,6 +166,11 @@ impl FromRequest for Visitor {
             if let Some(open) = connection::open(&request) {
                 state.connections.belongs_to(&open, &session.id);
             }
+            // Asked for twice for one request (a large form, then its page), it has its turn already.
+            if !request.extensions().contains::<Turn>() {
+                let turn = Turn(state.connections.turn(&session.id).await);
+                request.extensions_mut().insert(turn);
+            }
             let greeting = state.greeting().await?;
             let mut visitor = Self {
                 token,
@@ -187,6 +192,9 @@ impl FromRequest for Visitor {
         })
     }
 }
+
+/// A request's turn among those of its session, kept as long as it is worked on.
+struct Turn(#[allow(dead_code, reason = "what it does is to be kept")] Option<OwnedSemaphorePermit>);
 
 /// The process's state, as handlers and extractors get at it.
 pub fn state_of(request: &HttpRequest) -> Result<web::Data<State>, Fault> {
