@@ -313,9 +313,7 @@ fn a_certificate_that_does_not_fit_its_key_is_no_outage() {
     std::fs::write(&key, &first.1).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let settings = dir.path().join("settings.toml");
-    let text = format!(
-        "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n[tls]\ncertificate = \"/usr/local/etc/chain.pem\"\nkey = \"/usr/local/etc/key.pem\"\n"
-    );
+    let text = "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n[tls]\ncertificate = \"/usr/local/etc/chain.pem\"\nkey = \"/usr/local/etc/key.pem\"\n";
     std::fs::write(&settings, text).unwrap();
     let root = layout.root().to_str().unwrap();
     let mut serve = Started::new(&["--root", root, "serve", "--config", settings.to_str().unwrap()]);
@@ -362,9 +360,7 @@ fn a_certificate_that_cannot_be_used_is_named_before_anything_is_served() {
     let (chain, key) = (layout.on_disk("/usr/local/etc/chain.pem"), layout.on_disk("/usr/local/etc/key.pem"));
     std::fs::write(&chain, pair().0).unwrap();
     let settings = dir.path().join("settings.toml");
-    let text = format!(
-        "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n[tls]\ncertificate = \"/usr/local/etc/chain.pem\"\nkey = \"/usr/local/etc/key.pem\"\n"
-    );
+    let text = "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n[tls]\ncertificate = \"/usr/local/etc/chain.pem\"\nkey = \"/usr/local/etc/key.pem\"\n";
     std::fs::write(&settings, text).unwrap();
     // Another certificate's key, and what only looks like one.
     let looks_so = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned();
