@@ -2313,3 +2313,16 @@ fn plan_clean_up_without_an_item_lists_what_there_is() {
     let (code, text) = call(&["run", "clean-up"]);
     assert!(code == Some(1) && text.contains("Nothing is chosen."), "{text}");
 }
+
+#[test]
+fn a_pf_conf_that_cannot_be_read_is_not_called_missing_among_what_is_left() {
+    let bench = initialised();
+    network_kept(&bench);
+    bench.run(DE_INIT);
+    bench.keep_elsewhere("/etc/pf.conf", "/home/anna/pf.conf", "/home/anna/pf.conf");
+    bench.mode("/home/anna", 0o777);
+    let left = bench.plan(Operation::CleanUp { items: Vec::new() }).left_behind;
+    let (_, words) = left.iter().find(|(what, _)| what.contains("anchors")).expect("named");
+    assert!(words.contains("is not known: /etc/pf.conf is a link to /home/anna/pf.conf"), "{words}");
+    assert!(!words.contains("does not exist"), "{words}");
+}

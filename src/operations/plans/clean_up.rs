@@ -158,6 +158,9 @@ fn reload(inputs: &Inputs<'_>) -> Option<Result<(), String>> {
     if pf_conf::anchor_lines(text) != (0, 0) {
         return None;
     }
+    if let Some(why) = inputs.files.unknown(ManagedFile::PfConf) {
+        return Some(Err(format!("what {path} says is not known: {why}")));
+    }
     if !inputs.files.exists(ManagedFile::PfConf) {
         return Some(Err(format!("{path} does not exist, so it cannot be loaded in their place")));
     }
