@@ -2,6 +2,19 @@
 
 use std::path::{Component, Path, PathBuf};
 
+/// Folders that are everybody's by their purpose (hier(7)): whoever finds one of them open to others must not advise to
+/// close it. Temporary folders of pot's may stand there, mountpoints may not.
+pub const SHARED_FOLDERS: [&str; 2] = ["/tmp", "/var/tmp"];
+
+/// What to do about a folder that others can change: give it to root, unless it is everybody's.
+pub fn remedy_for_open(folder: &str) -> &'static str {
+    if SHARED_FOLDERS.contains(&folder) {
+        "that is everybody's by its purpose and stays so: use another folder"
+    } else {
+        "give that to root (chown root, chmod go-w)"
+    }
+}
+
 /// The host's root and pot's configuration folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {

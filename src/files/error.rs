@@ -1,6 +1,7 @@
 //! What can go wrong with a file, said with its name and what to do.
 
 use crate::digest::Digest;
+use crate::layout::remedy_for_open;
 use nix::errno::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ pub enum FileError {
         target: PathBuf,
     },
     /// A symbolic link over what others than root can change.
-    #[error("{} is a link to {}, and others than root can change {}: give that to root (chown root, chmod go-w), or put a plain file in the link's place", path.display(), target.display(), exposed.display())]
+    #[error("{} is a link to {}, and others than root can change {}: {}, or put a plain file in the link's place", path.display(), target.display(), exposed.display(), remedy_for_open(&exposed.to_string_lossy()))]
     LinkExposed {
         /// The link.
         path: PathBuf,
@@ -52,7 +53,7 @@ pub enum FileError {
         exposed: PathBuf,
     },
     /// It has more names (hard links), and others could have given it this one.
-    #[error("{} has more names (hard links), and others than root can change {}: it may be a file of root's that someone gave this name; give that to root (chown root, chmod go-w), or make it a file with one name", path.display(), exposed.display())]
+    #[error("{} has more names (hard links), and others than root can change {}: it may be a file of root's that someone gave this name; {}, or make it a file with one name", path.display(), exposed.display(), remedy_for_open(&exposed.to_string_lossy()))]
     OtherNames {
         /// Which file.
         path: PathBuf,

@@ -4,6 +4,7 @@ use super::Finding;
 use super::limits::{self, is_at_or_below};
 use super::view::{View, enumerated, plural, size};
 use crate::facts::{Dataset, PathKind, PathState};
+use crate::layout::SHARED_FOLDERS;
 
 const ZFS_ROOT: &str = "POT_ZFS_ROOT";
 const FS_ROOT: &str = "POT_FS_ROOT";
@@ -309,9 +310,9 @@ pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
         known.real_kind() == PathKind::Folder && (mode & 0o022 != 0 || (uid != 0 && !known.only_root_writes))
     });
     let absent = known.is_none_or(|known| known.real_kind() == PathKind::Absent);
-    let who = if writable || limits::SHARED_FOLDERS.contains(&really) {
+    let who = if writable || SHARED_FOLDERS.contains(&really) {
         format!("Others than root can write to {folder}.")
-    } else if let Some(shared) = limits::SHARED_FOLDERS.iter().find(|shared| absent && is_at_or_below(really, shared)) {
+    } else if let Some(shared) = SHARED_FOLDERS.iter().find(|shared| absent && is_at_or_below(really, shared)) {
         format!("Every user can write to {shared}, and so make {folder} before root does.")
     } else {
         return Vec::new();

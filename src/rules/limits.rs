@@ -5,6 +5,7 @@
 //! parameter the grammar and the line of thought.
 
 use crate::facts::{PathKind, PathState};
+use crate::layout::{SHARED_FOLDERS, remedy_for_open};
 use crate::potconf::{Configuration, Kind, Name, Source, parameter};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -122,9 +123,6 @@ const SYSTEM_FOLDERS: &[&str] = &[
     "/var/rwho",
     "/var/tmp",
 ];
-
-/// Folders in which every user can make files. Temporary ones may stand there, mountpoints may not.
-pub(super) const SHARED_FOLDERS: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Names of the grammar of pf.conf that could also name an interface. `nat on any from …` is a rule for every
 /// interface, `nat on to …` breaks the whole rule set.
@@ -662,13 +660,10 @@ fn own_folder(state: &PathState, temporary: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// "; others can change `/home/anna`: give it to root (chown root, chmod go-w), or name another place", where it is known.
+/// "; others can change `/home/anna`: give that to root (chown root, chmod go-w), or name another place", where it is known.
 fn but(exposed: Option<&str>) -> String {
     exposed.map_or_else(String::new, |path| {
-        format!(
-            "; others can change `{}`: give it to root (chown root, chmod go-w), or name another place",
-            shown_path(path)
-        )
+        format!("; others can change `{}`: {}, or name another place", shown_path(path), remedy_for_open(path))
     })
 }
 
@@ -1074,7 +1069,7 @@ mod tests {
                 "{name}: {system}"
             );
             let user = with(of_a_user("/srv"));
-            assert!(user.contains("others can change `/srv`: give it to root"), "{name}: {user}");
+            assert!(user.contains("others can change `/srv`: give that to root"), "{name}: {user}");
             let pots = places(
                 &format!("{name}=/srv/c/rc.d\n"),
                 &with_usual(("/srv/c/rc.d", really("/opt/pot/jails/web1/m", folder(0o755, true)))),
@@ -1096,6 +1091,15 @@ mod tests {
             tmp.1 = PathState { only_root_writes: false, ..link("/var/tmp", PathKind::Folder) };
         }
         assert_eq!(places("POT_TMP=/tmp\n", &usual), Vec::<String>::new());
+    }
+
+    #[test]
+    fn nobody_is_advised_to_close_a_folder_that_is_everybodys() {
+        for path in ["/var/tmp", "/tmp"] {
+            let words = but(Some(path));
+            assert!(!words.contains("chmod") && words.contains("use another folder"), "{words}");
+        }
+        assert!(but(Some("/home/anna")).contains("chmod go-w"));
     }
 
     #[test]

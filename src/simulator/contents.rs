@@ -134,7 +134,7 @@ pub(crate) const POT_CONF_BUSY: &str = r#"# Settings of pot for this host. A lin
 # POT_FS_ROOT=/opt/pot
 
 # root only, see ticket 4711
-POT_TMP=/var/tmp/pot
+POT_TMP=/var/run/pot
 
 # The internal network
 
