@@ -316,7 +316,7 @@ fn pf(probe: &mut Probe<'_>) -> Result<Pf, String> {
         };
     }
     let anchors = parse::pf::anchors(&probe.answer(Tool::Pfctl, &["-s", "Anchors"])?)?;
-    let mut list = |args: &[&str]| parse::pf::listed(&probe.ask(Tool::Pfctl, args)?);
+    let mut list = |args: &[&str]| parse::pf::listed(&probe.ask(Tool::Pfctl, args)?, args.contains(&"-a"));
     Ok(Pf {
         loaded: true,
         enabled: parse::pf::enabled(&info.stdout)?,

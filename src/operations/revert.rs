@@ -350,7 +350,7 @@ impl NetworkState {
             Err(why) => (Known::Unknown(why.clone()), Known::Unknown(why)),
             Ok(info) if info.succeeded() => (Known::Is(true), parse::pf::enabled(&info.stdout).into()),
             // Without the module there is no device, and nothing filters.
-            Ok(info) if info.stderr.contains("/dev/pf: No such file") => (Known::Is(false), Known::Is(false)),
+            Ok(info) if parse::pf::is_not_loaded(&info.stderr) => (Known::Is(false), Known::Is(false)),
             Ok(info) => {
                 let why = failure(Tool::Pfctl, &["-s", "info"], &info);
                 (Known::Unknown(why.clone()), Known::Unknown(why))
@@ -453,26 +453,9 @@ fn failure(tool: Tool, args: &[&str], answer: &Captured) -> String {
     format!("{typed} failed: {}", if words.is_empty() { "it said nothing" } else { &words })
 }
 
-/// The rules that pfctl lists. It ends with status 0 although the kernel gave it none, or gave it only the first of them:
-/// then it complains of a DIOC request. Of an anchor that does not exist it says `DIOCGETRULES: Invalid argument`, or that
-/// in words, by release: there are no rules then.
+/// The rules that pfctl lists.
 fn listed(host: &Host, args: &[&str]) -> Result<Vec<String>, String> {
-    let answer = asked(host, Tool::Pfctl, args)?;
-    let of_an_anchor = args.contains(&"-a");
-    let is_absent = |line: &str| {
-        of_an_anchor
-            && (line.contains("DIOCGETRULES: Invalid argument")
-                || line.contains("DIOCGETRULES: No such file or directory")
-                || line.contains("Anchor does not exist")
-                || (line.starts_with("Anchor '") && line.contains("not found")))
-    };
-    if answer.stderr.lines().any(is_absent) && answer.stdout.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    if !answer.succeeded() || answer.stderr.contains("DIOC") {
-        return Err(failure(Tool::Pfctl, args, &answer));
-    }
-    Ok(parse::pf::rules(&answer.stdout))
+    parse::pf::listed(&asked(host, Tool::Pfctl, args)?, args.contains(&"-a"))
 }
 
 fn pots_anchors(host: &Host) -> Result<Vec<String>, String> {

@@ -64,17 +64,18 @@ pub fn verdict(answer: &Captured) -> PfTest {
 }
 
 /// The rules that `pfctl -s nat` or `-s rules` lists. It ends with status 0 even where it could not ask the kernel, and
-/// says so on standard error only: nothing listed is an answer only beside silence there, or where the anchor does not
-/// exist, which each release says in its own words.
-pub fn listed(answer: &Captured) -> Result<Vec<String>, String> {
+/// says so on standard error only: nothing listed is an answer only beside silence there, or where it was asked for an
+/// anchor (`of_an_anchor`) that does not exist, which each release says in its own words.
+pub fn listed(answer: &Captured, of_an_anchor: bool) -> Result<Vec<String>, String> {
     let complaint = lines(&answer.stderr)
         // pfctl of releases before 13 says that on every host without ALTQ.
         .find(|line| !line.starts_with("No ALTQ support") && !line.starts_with("ALTQ related functions"));
     let absent = |line: &str| {
-        line.contains("DIOCGETRULES: Invalid argument")
-            || line.contains("DIOCGETRULES: No such file or directory")
-            || line.contains("Anchor does not exist")
-            || line.starts_with("Anchor '")
+        of_an_anchor
+            && (line.contains("DIOCGETRULES: Invalid argument")
+                || line.contains("DIOCGETRULES: No such file or directory")
+                || line.contains("Anchor does not exist")
+                || line.starts_with("Anchor '"))
     };
     match complaint {
         _ if answer.timed_out => Err("pfctl did not answer in time".to_owned()),
@@ -151,18 +152,22 @@ mod tests {
 
     #[test]
     fn rules_that_could_not_be_listed_are_not_none() {
-        assert_eq!(listed(&answer(0, "", "pfctl: DIOCGETRULES: Invalid argument\n")), Ok(Vec::new()));
-        assert_eq!(listed(&answer(1, "", "pfctl: Anchor does not exist.\n")), Ok(Vec::new()));
-        assert_eq!(listed(&answer(0, "nat on em0\n", "")), Ok(vec!["nat on em0".to_owned()]));
+        assert_eq!(listed(&answer(0, "", "pfctl: DIOCGETRULES: Invalid argument\n"), true), Ok(Vec::new()));
+        assert_eq!(listed(&answer(1, "", "pfctl: Anchor does not exist.\n"), true), Ok(Vec::new()));
+        assert_eq!(listed(&answer(0, "nat on em0\n", ""), true), Ok(vec!["nat on em0".to_owned()]));
         assert_eq!(
-            listed(&answer(0, "pass\n", "No ALTQ support in kernel\nALTQ related functions disabled\n")),
+            listed(&answer(0, "pass\n", "No ALTQ support in kernel\nALTQ related functions disabled\n"), true),
             Ok(vec!["pass".to_owned()])
         );
         // pf changed its rules while they were read: a part of them is no answer, whatever the status.
-        assert!(listed(&answer(0, "nat on em0\n", "pfctl: DIOCGETRULE: Device busy\n")).is_err());
-        assert!(listed(&answer(0, "", "pfctl: DIOCGETRULES: Operation not permitted\n")).is_err());
-        assert!(listed(&answer(1, "", "")).is_err());
-        assert!(listed(&Captured { truncated: true, ..answer(0, "nat\n", "") }).is_err());
+        assert!(listed(&answer(0, "nat on em0\n", "pfctl: DIOCGETRULE: Device busy\n"), true).is_err());
+        assert!(listed(&answer(0, "", "pfctl: DIOCGETRULES: Operation not permitted\n"), true).is_err());
+        assert!(listed(&answer(1, "", ""), true).is_err());
+        assert!(
+            listed(&answer(0, "", "pfctl: DIOCGETRULES: Invalid argument\n"), false).is_err(),
+            "no anchor was asked for"
+        );
+        assert!(listed(&Captured { truncated: true, ..answer(0, "nat\n", "") }, true).is_err());
     }
 
     #[test]
