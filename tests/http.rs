@@ -27,6 +27,12 @@ fn url(console: &Demo, path: &str) -> String {
 async fn admin(console: &Demo) -> Browser<'_> {
     let browser = Browser::new(console);
     browser.sign_in("admin", PASSWORD).await;
+    // The first look at the host may still be under way on a slow machine, and what pages say depends on it.
+    let begun = std::time::Instant::now();
+    while browser.get("/").await.has("Nothing is known about this host yet") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the host is not read within a minute");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     browser
 }
 
