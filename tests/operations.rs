@@ -1179,7 +1179,7 @@ fn a_folder_that_really_is_one_of_the_systems_is_not_given_to_pot() {
         bench.set(name, "/home/anna/pot");
         bench.mode("/home/anna", 0o777);
         let words = blockers(&bench.plan(INIT));
-        assert!(words.contains("others can change `/home/anna`: give it to root"), "{name}: {words}");
+        assert!(words.contains("others can change `/home/anna`: give that to root"), "{name}: {words}");
         bench.mode("/home/anna", 0o755);
         assert!(!blockers(&bench.plan(INIT)).contains(&format!("{name} cannot be")), "{name}");
         bench.write("/usr/local/etc/pot/pot.conf", &old);
@@ -1273,7 +1273,7 @@ fn nothing_is_offered_for_cleaning_up_while_pot_is_still_there() {
 #[test]
 fn pots_that_the_plan_named_outside_of_the_network_are_as_planned() {
     let bench = Bench::new(Scenario::Busy);
-    std::fs::create_dir_all(bench.root.join("var/tmp/pot")).unwrap();
+    std::fs::create_dir_all(bench.root.join("var/run/pot")).unwrap();
     let plan = bench.plan(VNET);
     assert!(plan.warnings.iter().any(|warning| warning.contains("old-forum")), "{:#?}", plan.warnings);
     let id = bench.start(&plan).unwrap();
