@@ -166,8 +166,8 @@ impl FromRequest for Visitor {
             if let Some(open) = connection::open(&request) {
                 state.connections.belongs_to(&open, &session.id);
             }
-            // Asked for twice for one request (a large form, then its page), it has its turn already.
-            if !request.extensions().contains::<Turn>() {
+            // Asked for twice for one request (the error page after its page), it has its turn already.
+            if takes_a_turn(request.method(), request.path()) && !request.extensions().contains::<Turn>() {
                 let turn = Turn(state.connections.turn(&session.id).await);
                 request.extensions_mut().insert(turn);
             }
@@ -191,6 +191,12 @@ impl FromRequest for Visitor {
             Ok(visitor)
         })
     }
+}
+
+/// Whether a request waits for a turn of its session: pages do. What is done (forms), and a run with the way to keep it
+/// or put it back, never wait behind pages that hang on a slow disk.
+fn takes_a_turn(method: &Method, path: &str) -> bool {
+    *method == Method::GET && !path.starts_with("/runs/")
 }
 
 /// A request's turn among those of its session, kept as long as it is worked on.
@@ -717,6 +723,14 @@ mod tests {
         assert_eq!(cookie(&map, "pot-console"), Some(token));
         assert_eq!(session_cookie(&map, "pot-console"), None, "what binds the sign-in form is no session");
         assert_eq!(cookie(&headers(&[("cookie", "pot-console=short")]), "pot-console"), None);
+    }
+
+    #[test]
+    fn keeping_a_change_never_waits_behind_pages() {
+        for (method, path) in [(Method::POST, "/runs/3/keep"), (Method::GET, "/runs/3"), (Method::POST, "/settings")] {
+            assert!(!takes_a_turn(&method, path), "{path}");
+        }
+        assert!(takes_a_turn(&Method::GET, "/activity"));
     }
 
     #[test]
