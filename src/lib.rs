@@ -26,7 +26,7 @@
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
 //! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
-//! | [`simulator`] | the simulated tools; uses only `potconf` and the leaves |
+//! | `simulator` | the simulated tools; uses only `potconf` and the leaves; only with the feature of its name, and only `cli`'s `demo` and `simulate` know of it |
 //!
 //! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`
 //! may use rules and do I/O: data and its gathering are two subjects. `process` and `layout` stand below `host`
@@ -56,5 +56,6 @@ pub mod refusal;
 pub mod rules;
 pub mod secret;
 pub mod settings;
+#[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod web;

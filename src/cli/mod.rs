@@ -5,6 +5,7 @@ mod approve;
 mod audit;
 mod check;
 mod conf;
+#[cfg(feature = "simulator")]
 mod demo;
 mod facts;
 mod feedback;
@@ -13,9 +14,12 @@ mod paced_log;
 mod plan;
 mod run;
 mod serve;
+#[cfg(feature = "simulator")]
 mod simulate;
 mod user;
 mod web;
+#[cfg(not(feature = "simulator"))]
+mod without_simulator;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -23,6 +27,8 @@ use std::process::ExitCode;
 
 use crate::layout::Layout;
 use crate::refusal::RefusalKind;
+#[cfg(not(feature = "simulator"))]
+use without_simulator::{self as demo, self as simulate};
 
 /// A web console for FreeBSD hosts that run jails with pot.
 #[derive(Debug, Parser)]
@@ -101,6 +107,7 @@ enum Command {
     #[command(hide = true)]
     Web(web::Args),
     /// Try the console on a simulated host.
+    #[cfg_attr(not(feature = "simulator"), command(hide = true))]
     Demo(demo::Args),
     /// Show the findings on pot.conf.
     Check(check::Args),
@@ -123,6 +130,7 @@ enum Command {
     /// Show stored feedback.
     Feedback(feedback::Args),
     /// Prepare a simulated host in a folder.
+    #[cfg_attr(not(feature = "simulator"), command(hide = true))]
     Simulate(simulate::Args),
     /// Print completions for a shell.
     Completions {
@@ -131,7 +139,7 @@ enum Command {
     },
 }
 
-/// Runs the command that the arguments name. A simulated tool's name as `argv[0]` runs that tool instead.
+/// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let Arguments { global, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
