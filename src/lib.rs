@@ -39,6 +39,7 @@ pub mod activity;
 pub mod audit;
 pub mod bytes_as_base64;
 pub mod cli;
+pub mod client;
 pub mod diff;
 pub mod digest;
 pub mod executor;

@@ -1,6 +1,8 @@
 //! Holding the projection against the journal: every row, every value, every word, and the tables themselves.
 
-use super::store::{Row, Store, StoreError, signed, unsigned};
+use super::error::StoreError;
+use super::row::{Row, signed, unsigned};
+use super::store::Store;
 use super::words::{self, Words, block};
 use crate::digest::Digest;
 use crate::journal::Ended;

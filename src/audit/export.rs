@@ -1,7 +1,7 @@
 //! Acts of the history as text for other programs: comma-separated values and JSON.
 
 use super::query::Act;
-use super::store::word;
+use super::row::word;
 use crate::journal::record::Record;
 
 /// The first line of an export as comma-separated values.

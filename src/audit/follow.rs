@@ -1,9 +1,10 @@
 //! Keeping the projection up with the journal, and holding one against the other.
 
 use super::compare::{Comparison, Differences};
-use super::store::{Store, StoreError};
+use super::error::StoreError;
+use super::store::Store;
+use crate::client::Client;
 use crate::digest::Digest;
-use crate::executor::client::Client;
 use crate::executor::protocol::{Command, Reply};
 use crate::journal::record::{Action, Method, Record, Reported};
 use crate::refusal::Refusal;

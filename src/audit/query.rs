@@ -1,6 +1,8 @@
 //! Reading the projection: pages by cursor, one act, one parameter over time, exports.
 
-use super::store::{Store, StoreError, is_change, is_person, signed, unsigned, word};
+use super::error::StoreError;
+use super::row::{is_change, is_person, signed, unsigned, word};
+use super::store::Store;
 use super::words::{self, Mark, Wanted, block};
 use crate::journal::record::{Action, Outcome, Record};
 use futures_util::StreamExt as _;

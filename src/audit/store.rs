@@ -1,46 +1,18 @@
 //! Writing the projection: open, append in order, compare with the journal, drop.
 
+use super::error::StoreError;
 use super::in_use::InUse;
+use super::row::{Row, signed, unsigned, word};
 use super::words::{self, Words, block};
 use crate::digest::Digest;
 use crate::journal::Ends;
-use crate::journal::record::{Action, Change, Method, Record, Stage};
+use crate::journal::record::{Change, Record, Stage};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{QueryBuilder, Row as _, SqlStr, Sqlite};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{QueryBuilder, SqlStr, Sqlite};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The projection could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite's own words.
-    #[error("the history's database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// A migration failed.
-    #[error("the history's database could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// Records must come in order without gaps.
-    #[error("record {found} came after record {held}: the history is rebuilt")]
-    Gap {
-        /// The last sequence number held.
-        held: u64,
-        /// The one that came.
-        found: u64,
-    },
-    /// The files are to be replaced, and someone else has them open.
-    #[error("another process has the history's database open")]
-    InUse,
-    /// The lock beside the database, or its files.
-    #[error("the history's database: {0}")]
-    Place(#[from] std::io::Error),
-    /// A record that cannot be written as text.
-    #[error("a record could not be written as JSON: {0}")]
-    Encoding(#[from] serde_json::Error),
-}
 
 /// The tables.
 const HISTORY: &str = include_str!("../../migrations/0001_history.sql");
@@ -56,34 +28,6 @@ fn migrations() -> Migrator {
     Migrator::with_migrations(vec![migration(1, "history", HISTORY), migration(2, "first outcomes", FIRST_OUTCOMES)])
 }
 
-impl StoreError {
-    /// SQLite's primary result code, where it gave one.
-    fn code(&self) -> Option<u32> {
-        let error = match self {
-            Self::Database(error) => error,
-            Self::Migration(sqlx::migrate::MigrateError::Execute(error)) => error,
-            Self::Migration(sqlx::migrate::MigrateError::ExecuteMigration(error, _)) => error,
-            _ => return None,
-        };
-        let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
-        Some(code & 0xff)
-    }
-
-    /// Whether the file itself is damaged: nothing but a new one helps.
-    pub fn is_damage(&self) -> bool {
-        /// SQLITE_CORRUPT and SQLITE_NOTADB.
-        const DAMAGE: [u32; 2] = [11, 26];
-        self.code().is_some_and(|code| DAMAGE.contains(&code))
-    }
-
-    /// Whether the place is at fault, not what stands there: another file would fare no better.
-    fn is_of_the_place(&self) -> bool {
-        /// SQLITE_PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN.
-        const PLACE: [u32; 9] = [3, 5, 6, 7, 8, 9, 10, 13, 14];
-        matches!(self, Self::Place(_) | Self::InUse) || self.code().is_some_and(|code| PLACE.contains(&code))
-    }
-}
-
 /// The projection's database.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -91,120 +35,6 @@ pub struct Store {
     path: PathBuf,
     /// None in memory.
     in_use: Option<Arc<InUse>>,
-}
-
-/// The row that a record makes, by itself: what `verify` holds against the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) sequence: i64,
-    pub(super) hash: Vec<u8>,
-    pub(super) id: String,
-    pub(super) time_ms: i64,
-    pub(super) stage: String,
-    pub(super) intent: Option<i64>,
-    pub(super) actor: String,
-    pub(super) method: String,
-    pub(super) address: Option<String>,
-    pub(super) action: String,
-    pub(super) object: String,
-    pub(super) reason: Option<String>,
-    pub(super) outcome: Option<String>,
-    pub(super) message: String,
-    pub(super) run: Option<i64>,
-    pub(super) json: String,
-    pub(super) person: i64,
-    pub(super) is_change: i64,
-}
-
-impl sqlx::FromRow<'_, SqliteRow> for Row {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            sequence: row.try_get("sequence")?,
-            hash: row.try_get("hash")?,
-            id: row.try_get("id")?,
-            time_ms: row.try_get("time_ms")?,
-            stage: row.try_get("stage")?,
-            intent: row.try_get("intent")?,
-            actor: row.try_get("actor")?,
-            method: row.try_get("method")?,
-            address: row.try_get("address")?,
-            action: row.try_get("action")?,
-            object: row.try_get("object")?,
-            reason: row.try_get("reason")?,
-            outcome: row.try_get("outcome")?,
-            message: row.try_get("message")?,
-            run: row.try_get("run")?,
-            json: row.try_get("json")?,
-            person: row.try_get("person")?,
-            is_change: row.try_get("is_change")?,
-        })
-    }
-}
-
-/// The word that serde writes for a fieldless variant.
-pub(super) fn word<T: serde::Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(other) => other.to_string(),
-        Err(_) => String::new(),
-    }
-}
-
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-/// Whether a person did it; else it ran by itself.
-pub(super) fn is_person(method: Method) -> bool {
-    !matches!(method, Method::Console | Method::None)
-}
-
-/// Whether it changed the host, or tried to.
-pub(super) fn is_change(action: Action) -> bool {
-    !matches!(
-        action,
-        Action::SignIn
-            | Action::SignOut
-            | Action::Throttle
-            | Action::Refusal
-            | Action::Export
-            | Action::Process
-            | Action::Journal
-    )
-}
-
-impl Row {
-    pub(super) fn of(record: &Record, hash: &Digest) -> Result<Self, StoreError> {
-        Ok(Self::with_json(record, hash, serde_json::to_string(record)?))
-    }
-
-    pub(super) fn with_json(record: &Record, hash: &Digest, json: String) -> Self {
-        let entry = &record.entry;
-        Self {
-            sequence: signed(record.sequence),
-            hash: hash.as_bytes().to_vec(),
-            id: record.id.to_string(),
-            time_ms: record.time.as_millisecond(),
-            stage: word(&entry.stage),
-            intent: entry.intent.map(signed),
-            actor: entry.actor.name.clone(),
-            method: word(&entry.actor.method),
-            address: entry.reported.address.clone(),
-            action: word(&entry.action),
-            object: entry.object.clone(),
-            reason: entry.reason.clone(),
-            outcome: entry.outcome.as_ref().map(word),
-            message: entry.message.clone(),
-            run: entry.run.map(signed),
-            json,
-            person: i64::from(is_person(entry.actor.method)),
-            is_change: i64::from(is_change(entry.action)),
-        }
-    }
 }
 
 /// Records written by one statement: with twenty values each well below SQLite's limit of 32,766.
@@ -519,7 +349,7 @@ impl Store {
 pub(super) mod tests {
     use super::*;
     use crate::audit::{Cursor, Filter};
-    use crate::journal::record::{Actor, Change, Entry, Outcome, Reported, Role};
+    use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Reported, Role};
     use jiff::Timestamp;
     use uuid::Uuid;
 

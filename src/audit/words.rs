@@ -4,7 +4,8 @@
 //! block, newest first, and keeps what has all its words; what it finds is then looked at itself. What the table should
 //! hold follows from the records alone, so that it is held against the journal like every other row.
 
-use super::store::{StoreError, is_change, is_person, signed, word};
+use super::error::StoreError;
+use super::row::{is_change, is_person, signed, word};
 use crate::journal::record::{Outcome, Record};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -3,16 +3,12 @@
 //! With `--offline` nothing is started: no tokio, no database, no other process. What counts then is the time that a
 //! process takes to start.
 
-use super::conf::Files;
 use super::output::{Style, counted, print, print_json, wrapped};
+use super::pot_conf::{Files, findings, host_facts, of_finding};
 use super::{Exit, Format, Global};
-use crate::facts::HostFacts;
-use crate::files;
-use crate::host::{GatherInput, gather};
-use crate::layout::Layout;
-use crate::potconf::{Configuration, PotnetAnswer, potnet};
-use crate::process::{Tools, harmless};
-use crate::rules::{self, Finding, Severity, Subject};
+use crate::potconf::{PotnetAnswer, potnet};
+use crate::process::harmless;
+use crate::rules::{Finding, Severity};
 use serde::Serialize;
 
 /// Arguments of `check`.
@@ -58,42 +54,6 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     Ok(if has_errors { Exit::Refused } else { Exit::Done })
 }
 
-/// Asks the host. As root, a host below a folder that others can write is refused: its tools would run as root.
-pub(super) fn host_facts(layout: &Layout, configuration: &Configuration) -> anyhow::Result<HostFacts> {
-    if layout.is_below_a_root() {
-        files::check_root_dir(layout.root())?;
-    }
-    let tools = Tools::find(layout);
-    Ok(gather(layout, &tools, &GatherInput::new(configuration, &[])))
-}
-
-/// Every finding, and a notice where the host did not answer what rules need.
-pub(super) fn findings(configuration: &Configuration, facts: Option<&HostFacts>) -> Vec<Finding> {
-    let mut findings = rules::check(&Subject::new(configuration).on(facts));
-    findings.extend(facts.and_then(silence));
-    findings
-}
-
-/// The sources that did not answer, of those that rules need.
-fn silence(facts: &HostFacts) -> Option<Finding> {
-    let sources = [
-        ("interfaces", facts.interfaces.error.as_deref()),
-        ("routes", facts.routes.error.as_deref()),
-        ("pools", facts.pools.error.as_deref()),
-        ("datasets", facts.datasets.error.as_deref()),
-        ("groups", facts.groups.error.as_deref()),
-        ("pots", facts.pots.error.as_deref()),
-    ];
-    let silent: Vec<(&str, &str)> = sources.into_iter().filter_map(|(name, error)| Some((name, error?))).collect();
-    let (_, why) = silent.first()?;
-    let names: Vec<&str> = silent.iter().map(|(name, _)| *name).collect();
-    Some(Finding::notice(
-        "host-not-asked",
-        &[],
-        format!("This host did not tell its {}, so what depends on them was not checked: {why}.", names.join(", ")),
-    ))
-}
-
 /// The findings for people.
 pub(super) fn as_text(path: &str, findings: &[Finding], potnet: &PotnetAnswer, style: Style) -> String {
     let mut text = format!("{}: {}\n", style.bold(path), counted(findings.iter().map(|finding| finding.severity)));
@@ -111,52 +71,9 @@ pub(super) fn as_text(path: &str, findings: &[Finding], potnet: &PotnetAnswer, s
     text
 }
 
-/// One finding for people: where, what, and what would mend it.
-pub(super) fn of_finding(finding: &Finding, style: Style) -> String {
-    let mut place = finding.parameters.join(", ");
-    if let Some(line) = finding.line {
-        if !place.is_empty() {
-            place.push_str(", ");
-        }
-        place.push_str(&format!("line {line}"));
-    }
-    let gap = if place.is_empty() { "" } else { "  " };
-    let mut text =
-        format!("{}  {}{gap}{}\n", style.severity(finding.severity), style.bold(&place), style.faint(&finding.code));
-    text.push_str(&wrapped(&harmless(&finding.message), 4));
-    if let Some(fix) = &finding.fix {
-        if !fix.set.is_empty() {
-            let words: Vec<String> = fix.set.iter().map(|(name, value)| as_word(&format!("{name}={value}"))).collect();
-            text.push_str(&format!("    Mend it: pot-console conf set {}\n", words.join(" ")));
-        }
-        if !fix.unset.is_empty() {
-            text.push_str(&format!("    Mend it: pot-console conf unset {}\n", fix.unset.join(" ")));
-        }
-    }
-    text
-}
-
-/// Text as one word of a shell.
-fn as_word(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:,+@%=-".contains(&byte);
-    if text.bytes().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_finding_reads_with_its_place_and_its_remedy() {
-        let finding = Finding::error("unquoted-blank", &["POT_EXTRA_EXTIF"], "A list needs quotes.")
-            .at(7)
-            .mended_by("POT_EXTRA_EXTIF", "vlan20 vlan30");
-        assert_eq!(
-            of_finding(&finding, Style::plain()),
-            "error  POT_EXTRA_EXTIF, line 7  unquoted-blank\n    A list needs quotes.\n    Mend it: pot-console conf set \
-             'POT_EXTRA_EXTIF=vlan20 vlan30'\n"
-        );
-    }
 
     #[test]
     fn what_potnet_would_say_stands_below() {

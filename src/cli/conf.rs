@@ -3,23 +3,21 @@
 //! Reading needs no executor. Every change goes through it: the same limits, lock, intent, backup and journal as a
 //! change in the browser.
 
-use super::check::{findings, host_facts, of_finding};
 use super::output::{Style, complain, counted, print, print_json, wrapped};
+use super::pot_conf::{Files, findings, host_facts, of_finding};
 use super::{Exit, Format, Global};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::local::Local;
 use crate::executor::protocol::{BackupView, Command, Reply};
-use crate::files;
 use crate::layout::Layout;
 use crate::operations::plan::{ManagedFile, Operation, Run, RunState};
-use crate::potconf::{Configuration, Document, Edit, EditAction, Group, LARGEST, Name, Setting, Source, parameter};
+use crate::potconf::{Configuration, Edit, EditAction, Group, Name, Setting, Source, parameter};
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::rules::{self, Finding, Severity, limits};
 use anyhow::Context as _;
 use serde::Serialize;
-use std::path::Path;
 use std::time::Duration;
 
 /// Arguments of `conf`.
@@ -112,46 +110,6 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 fn assignment(text: &str) -> anyhow::Result<Edit> {
     let (name, value) = text.split_once('=').with_context(|| format!("{text:?} is not of the form NAME=VALUE"))?;
     Ok(Edit::set(Name::try_from(name)?, value))
-}
-
-/// Both files as they stand.
-pub(super) struct Files {
-    pub(super) configuration: Configuration,
-    /// Whether there is a pot.conf.
-    pub(super) exists: bool,
-}
-
-impl Files {
-    /// Reads both. Without a pot.conf pot works with all defaults (bin/pot sources it only if it is there); without
-    /// pot.default.conf there is no pot.
-    pub(super) fn read(layout: &Layout) -> anyhow::Result<Self> {
-        let default = read(layout, &layout.default_conf())?;
-        let exists = layout.pot_conf().symlink_metadata().is_ok();
-        let own = if exists { read(layout, &layout.pot_conf())? } else { Document::parse(b"")? };
-        Ok(Self { configuration: Configuration::new(default, own), exists })
-    }
-
-    /// What to say where there is no pot.conf.
-    pub(super) fn note(&self, layout: &Layout) -> Option<String> {
-        let path = layout.shown(&layout.pot_conf());
-        (!self.exists).then(|| {
-            format!("{path} does not exist: all defaults are in force. `pot-console conf set NAME=VALUE` makes it.\n")
-        })
-    }
-}
-
-fn read(layout: &Layout, path: &Path) -> anyhow::Result<Document> {
-    let shown = layout.shown(path);
-    let bytes = match files::HostPath::of(layout, path).and_then(|file| file.read(LARGEST as u64)) {
-        Ok(bytes) => bytes,
-        Err(files::FileError::Missing(_)) => {
-            anyhow::bail!(
-                "{shown} does not exist: is pot installed? (`pkg install pot`, or name its folder with --etc)"
-            )
-        }
-        Err(error) => return Err(error).with_context(|| format!("{shown} cannot be read")),
-    };
-    Document::parse(&bytes).with_context(|| format!("{shown} cannot be read as a configuration"))
 }
 
 // -- show --
@@ -678,6 +636,7 @@ fn carry_out(local: &mut Local, operation: Operation, reason: Option<String>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::potconf::Document;
 
     #[test]
     fn an_assignment_has_a_name_and_a_value() {

@@ -12,6 +12,7 @@ mod feedback;
 mod output;
 mod paced_log;
 mod plan;
+mod pot_conf;
 mod run;
 mod serve;
 #[cfg(feature = "simulator")]

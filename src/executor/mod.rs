@@ -1,12 +1,11 @@
 //! The border between the two processes and the root side behind it.
 //!
-//! [`protocol`] is the border itself, [`client`] the web process's side of it. All else is the root side: a request
+//! [`protocol`] is the border itself; [`crate::client`] is the web process's side of it. All else is the root side: a request
 //! is read by [`server`], judged by [`core`] with the one table in [`permissions`], and answered by one of the
 //! rooms: signing, configuration, versions, logs, running. [`evidence`] writes the journal. [`local`] is the same
 //! executor inside of a command line.
 
 pub mod approval;
-pub mod client;
 mod configuration;
 pub mod core;
 mod evidence;

@@ -11,6 +11,7 @@ mod chain;
 mod checkpoint;
 mod ends;
 mod head;
+mod problem;
 mod prune;
 pub mod record;
 mod store;
@@ -20,9 +21,10 @@ pub use backup::{BackupReport, check_backup, restore_backup, write_backup};
 pub use chain::Line;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
 pub use ends::{Ended, Ends};
+pub use problem::{Problem, ProblemKind};
 pub use prune::{Keep, Kind, Pruned, Retention};
 pub use store::{Journal, JournalError, Opening, RolledBack};
-pub use verify::{Problem, ProblemKind, VerifyReport, verify, verify_unpacked};
+pub use verify::{VerifyReport, verify, verify_unpacked};
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,9 @@
 
 use super::chain::{self, GENESIS, Line, Segment, SegmentHeader, each_line, segment_path, segments};
 use super::head::{self, Head};
+use super::problem::{Problem, ProblemKind, judge_head};
 use super::record::{Action, Actor, Entry, Method, Outcome, Record, Reported, Stage};
-use super::verify::{Problem, ProblemKind};
+
 use crate::digest::Digest;
 use crate::files;
 use crate::platform::{self, crash_point};
@@ -263,7 +264,7 @@ impl Journal {
         } else {
             None
         };
-        let Some(problem) = super::verify::judge_head(&head, state.id, last, here, behind) else { return Ok(None) };
+        let Some(problem) = judge_head(&head, state.id, last, here, behind) else { return Ok(None) };
         let mut text = problem.text;
         text.push_str(&format!(" (copied head: {}).", head.hash));
         let record = self.raise_alarm(state, &text)?.sequence;

@@ -1,7 +1,15 @@
 //! Bytes that a program wrote, as lines that cannot harm a terminal, a page or a log.
 
-use super::run::Stream;
 use std::borrow::Cow;
+
+/// Which of its two streams a command wrote to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
 
 /// Control characters made visible (escape becomes `␛`), C1 controls and marks that reorder text replaced; tabs stay,
 /// and sequences that only set colours are dropped.

@@ -8,6 +8,6 @@ mod run;
 mod tools;
 
 pub(crate) use lines::Splitter;
-pub use lines::harmless;
-pub use run::{Cancel, Captured, Ending, Limits, OutputLine, ProcessError, Stream, capture, stream};
+pub use lines::{Stream, harmless};
+pub use run::{Cancel, Captured, Ending, Limits, OutputLine, ProcessError, capture, stream};
 pub use tools::{Tool, Tools, argv_as_typed};

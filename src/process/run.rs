@@ -1,6 +1,6 @@
 //! One command from its start to its end.
 
-use super::lines::Splitter;
+use super::lines::{Splitter, Stream};
 use super::tools::{Tool, Tools};
 use crate::platform;
 use jiff::Timestamp;
@@ -86,15 +86,6 @@ pub enum Ending {
     TimedOut,
     /// It was cancelled and ended.
     Aborted,
-}
-
-/// Which of its two streams a command wrote to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
 }
 
 /// One line of a running command.

@@ -21,6 +21,7 @@ mod next_boot;
 mod other;
 mod reading;
 mod readings;
+mod spelling;
 #[cfg(test)]
 mod uses;
 mod view;

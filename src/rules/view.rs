@@ -1,6 +1,7 @@
 //! What every rule looks at: both files read once, and what is known about the host.
 
 use super::Subject;
+use super::spelling::meant;
 use crate::facts::{HostFacts, Interface, Ipv4Address, Pot, Route};
 use crate::potconf::{Configuration, Setting, Source, Variable, parameter};
 use ipnet::Ipv4Net;
@@ -29,11 +30,12 @@ impl<'a> View<'a> {
             places,
             suggestions: HashMap::new(),
         };
+        let is_interface = |name: &str| view.interface(name).is_some() || view.list("POT_EXTRA_EXTIF").contains(&name);
         view.suggestions = view
             .settings
             .iter()
             .filter(|setting| setting.source == Source::PotConf)
-            .filter_map(|setting| Some((setting.name.clone(), super::reading::meant(&view, &setting.name)?)))
+            .filter_map(|setting| Some((setting.name.clone(), meant(&setting.name, is_interface)?)))
             .collect();
         view
     }

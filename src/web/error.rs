@@ -1,11 +1,9 @@
-//! What can go wrong while a page is made, and how it is said: in the layout for a browser, in one line for htmx.
+//! What can go wrong while a page is made, and what to do then.
 
-use super::layout::Frame;
 use crate::refusal::{Refusal, RefusalKind};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
-use askama::Template;
 
 /// Why a request was not answered with the page that it asked for. The guard turns it into a page or a fragment.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -151,28 +149,4 @@ impl ResponseError for Fault {
     fn error_response(&self) -> HttpResponse {
         HttpResponse::build(self.status_code()).content_type("text/plain; charset=utf-8").body(format!("{self}\n"))
     }
-}
-
-/// `templates/error.html`: what failed, in the layout.
-#[derive(Template)]
-#[template(path = "error.html")]
-pub struct ErrorPage {
-    /// The frame.
-    pub frame: Frame,
-    /// In few words.
-    pub heading: String,
-    /// What failed, on what.
-    pub message: String,
-    /// What to do now.
-    pub remedy: String,
-}
-
-/// `templates/_partials/problem.html`: the same for htmx, at the head of the page that is open.
-#[derive(Template)]
-#[template(path = "_partials/problem.html")]
-pub struct Problem {
-    /// What failed, on what.
-    pub message: String,
-    /// What to do now.
-    pub remedy: String,
 }

@@ -2,10 +2,11 @@
 //! sent it, and the headers that every answer carries. What is not allowed here is refused by default.
 
 use super::connection::{self, Connection, Sending};
-use super::error::{ErrorPage, Fault, Problem};
+use super::error::Fault;
+use super::error_page::{ErrorPage, Problem};
 use super::layout::{self, Clock, Entry, Frame, Notice, Who};
 use super::{State, presence, sign_in};
-use crate::executor::client::Sender;
+use crate::client::Sender;
 use crate::executor::protocol::{Command, Greeting, Reply, SessionView};
 use crate::facts::HostFacts;
 use crate::journal::record::{Reported, Role};

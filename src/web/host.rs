@@ -7,19 +7,18 @@
 
 use super::error::Fault;
 use super::guard::{Form, Visitor};
-use super::layout::{self, Clock, Entry, Frame, Notice, Time, counted};
+use super::known::{Known, waiting};
+use super::layout::{self, Clock, Entry, Frame, Time, counted};
 use crate::executor::protocol::{Command, Reply};
-use crate::facts::{Dataset, Fact, HostFacts, PrivateBridge};
+use crate::facts::{Dataset, HostFacts, PrivateBridge};
 use crate::host::Preparation;
 use crate::host::{self, Asked, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Stage as RecordStage};
-use crate::potconf::{Configuration, Document, Source};
-use crate::refusal::RefusalKind;
-use crate::rules::{self, Finding, Severity, Subject};
+use crate::potconf::Source;
+use crate::rules::{Finding, Severity};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use jiff::Timestamp;
 
 /// Records that the list of changes looks through, and the most that it shows.
 const LOOKED_AT: u32 = 200;
@@ -33,89 +32,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .route("/readiness", web::get().to(show_readiness))
         .route("/refresh", web::post().to(refresh))
         .route("/set-aside", web::post().to(set_aside));
-}
-
-/// Everything that pages about the host are made from.
-pub(super) struct Known {
-    /// What is known about the host.
-    pub(super) facts: Box<HostFacts>,
-    /// Both files.
-    pub(super) configuration: Configuration,
-    /// Whether there is any: without pot there is none.
-    has_files: bool,
-    /// Why they cannot be read; then pot's defaults are held against the host.
-    unreadable: Option<String>,
-    /// When pot.conf was last changed.
-    pub(super) modified: Option<Timestamp>,
-    /// Whether new facts are being gathered.
-    pub(super) refreshing: bool,
-    /// Advised to-dos that someone does not want.
-    pub(super) set_aside: Vec<Preparation>,
-}
-
-impl Known {
-    /// Asks the executor; none while the first gathering is still under way.
-    pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
-        let Reply::Facts { facts, refreshing, set_aside } = visitor.ask(Command::Facts { refresh: false }).await?
-        else {
-            return Err(Fault::other_reply());
-        };
-        visitor.state().remember_zone(facts.as_deref());
-        let Some(facts) = facts else { return Ok(None) };
-        let (files, unreadable) = match visitor.ask(Command::Configuration {}).await {
-            Ok(Reply::Configuration(files)) => (Some(files), None),
-            Ok(_) => return Err(Fault::other_reply()),
-            // What is known of the host is shown all the same.
-            Err(refusal) if refusal.kind == RefusalKind::Unreadable => (None, Some(refusal.message)),
-            Err(refusal) => return Err(refusal.into()),
-        };
-        let (default, own) = files.as_ref().map(|files| (&*files.default, &*files.own)).unwrap_or_default();
-        Ok(Some(Self {
-            facts,
-            configuration: read(default, own)?,
-            has_files: !(default.is_empty() && own.is_empty()),
-            unreadable,
-            modified: files.as_ref().and_then(|files| files.modified),
-            refreshing,
-            set_aside,
-        }))
-    }
-
-    /// What the page says first when there is no configuration to hold against the host.
-    fn notice(&self) -> Option<Notice> {
-        let words = self.unreadable.as_ref()?;
-        Some(Notice::failed(format!("{words} This page takes pot's defaults instead.")))
-    }
-
-    pub(super) fn state(&self) -> PotState {
-        host::pot_state(&self.facts, &self.configuration)
-    }
-
-    fn findings(&self, visitor: &Visitor) -> Vec<Finding> {
-        rules::check(&Subject::new(&self.configuration).on(Some(&self.facts)).asked_from(visitor.address()))
-    }
-}
-
-/// A file that cannot be a pot.conf gives no values here; the configuration page says why.
-fn read(default: &[u8], own: &[u8]) -> Result<Configuration, Fault> {
-    let document = |bytes: &[u8]| {
-        Document::parse(bytes)
-            .or_else(|_| Document::parse(b""))
-            .map_err(|error| Fault::Unexpected(format!("an empty pot.conf cannot be read: {error}")))
-    };
-    Ok(Configuration::new(document(default)?, document(own)?))
-}
-
-/// `templates/host/waiting.html`: the first gathering is still under way.
-#[derive(Template)]
-#[template(path = "host/waiting.html")]
-struct WaitingPage {
-    frame: Frame,
-}
-
-pub(super) fn waiting(visitor: &Visitor) -> Result<HttpResponse, Fault> {
-    let title = visitor.greeting.hostname.clone();
-    layout::page(StatusCode::OK, &WaitingPage { frame: visitor.frame(Entry::Host, title) })
 }
 
 /// `templates/host/host.html`.
@@ -889,9 +805,4 @@ fn is_change(entry: &record::Entry) -> bool {
 
 fn asked<'a>(facts: &'a HostFacts, clock: &Clock) -> Vec<AskedRow<'a>> {
     host::everything_asked(facts).into_iter().map(|asked| AskedRow { at: clock.time(&asked.at), asked }).collect()
-}
-
-/// For pages that stand on one fact: why it is not there.
-pub(super) fn missing<T>(fact: &Fact<T>) -> Notice {
-    Notice::attention(fact.error.clone().unwrap_or_else(|| "Not known yet.".to_owned()))
 }

@@ -9,6 +9,7 @@
 pub mod assets;
 pub mod connection;
 pub mod error;
+mod error_page;
 pub mod escape;
 pub mod guard;
 pub mod layout;
@@ -18,6 +19,7 @@ mod configuration;
 mod feedback;
 mod history;
 mod host;
+mod known;
 mod operations;
 mod pots;
 mod presence;
@@ -27,7 +29,7 @@ mod settings;
 mod sign_in;
 
 use crate::audit::Projection;
-use crate::executor::client::Client;
+use crate::client::Client;
 use crate::executor::protocol::{Command, Greeting, Reply};
 use crate::facts::HostFacts;
 use crate::journal::record::Reported;

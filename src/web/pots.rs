@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use super::guard::Visitor;
-use super::host::{Known, missing, waiting};
+use super::known::{Known, missing, waiting};
 use super::layout::{self, Entry, Frame, Time};
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge};
 use crate::host::{PotState, Wanted, size};

@@ -2,7 +2,7 @@
 
 use super::{Start, State, Tls, connection, guard, routes};
 use crate::audit::{Projection, Store};
-use crate::executor::client::Client;
+use crate::client::Client;
 use crate::executor::protocol::Command;
 use crate::journal::record::Reported;
 use actix_web::dev::ServerHandle;

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::error::{Fault, with_retry};
 use super::guard::{self, Form, Visitor, state_of};
 use super::layout::{self, Frame, Notice, query_value, see_other};
-use crate::executor::client::Sender;
+use crate::client::Sender;
 use crate::executor::protocol::{Command, MOST_KNOWN, Reply};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;

@@ -368,7 +368,7 @@ fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
     std::thread::spawn(move || executor.serve(theirs));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = pot_console::executor::client::Client::start(ours).unwrap();
+        let client = pot_console::client::Client::start(ours).unwrap();
         let reported = Reported::default();
         assert_eq!(files[0].path, "/var/log/pot.log");
         let (mut file, size) = client.open_log(Some(&token), &reported, 0).await.unwrap();

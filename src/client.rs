@@ -4,8 +4,8 @@
 //! not offer; tokio only sees channels. When the socket ends, all waiting questions end with a refusal and
 //! [`Client::closed`] resolves: without an executor there is nothing to serve.
 
-use super::frame;
-use super::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION};
+use crate::executor::frame;
+use crate::executor::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION};
 use crate::journal::record::Reported;
 use crate::platform;
 use crate::refusal::{Refusal, RefusalKind};
