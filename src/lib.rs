@@ -9,10 +9,12 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`cli`] | one file per command |
+//! | `simulator` | the simulated tools; uses only `potconf` and the leaves; only with the feature of its name, and only `cli`'s `demo` and `simulate` know of it |
 //! | [`web`] | unprivileged: pages and fragments, guards, assets, server set-up |
 //! | [`audit`] | the journal's projection in SQLite: store, query, export |
 //! | [`activity`] | syslog: parse, read rotated files, search, follow |
-//! | [`executor`] | protocol, client (async, web side), server (root side), permissions, spawn |
+//! | [`client`] | asks the executor across the socket (async, web side) |
+//! | [`executor`] | protocol, server (root side), permissions, spawn |
 //! | [`settings`] | the settings file, root's |
 //! | [`accounts`] | users, passwords, roles, sessions, proofs (root side) |
 //! | [`operations`] | init, vnet-start, de-init …: plan, run, verify, revert (root side) |
@@ -26,7 +28,6 @@
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
 //! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
-//! | `simulator` | the simulated tools; uses only `potconf` and the leaves; only with the feature of its name, and only `cli`'s `demo` and `simulate` know of it |
 //!
 //! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`
 //! may use rules and do I/O: data and its gathering are two subjects. `process` and `layout` stand below `host`
