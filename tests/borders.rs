@@ -436,11 +436,6 @@ fn collect(folder: &Path, below: &Path, texts: &mut BTreeMap<String, String>) {
 /// Circles that are known, and why they stand.
 const CIRCLES: &[(&str, &[&str], &str)] = &[
     (
-        "executor",
-        &["core", "evidence", "facts", "server", "start", "versions", "watch"],
-        "the executor is one type with its methods in these files; as parts with fields of their own they will not be one",
-    ),
-    (
         "operations",
         &["engine", "feedback", "running"],
         "the engine starts what running carries out with the engine's own fields",

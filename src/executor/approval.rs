@@ -4,7 +4,6 @@
 //! Between the two processes of root's stands a folder that only root enters: `approvals/CODE.plan` is the plan,
 //! `CODE.yes` the answer, with the plan's number and digest. An answer serves once.
 
-use super::core::Executor;
 use crate::digest::Digest;
 use crate::files::{self, Expected};
 use crate::journal::record::Actor;
@@ -80,49 +79,47 @@ pub fn approve(layout: &Layout, code: &str, plan: &Plan, by: &Actor) -> Result<(
     write(layout, &format!("{code}.yes"), &Answer { plan: plan.id, digest: plan.digest, by: by.clone() })
 }
 
-impl Executor {
-    /// Puts a plan where `pot-console approve` finds it.
-    pub(super) fn offer_for_approval(&self, plan: &Plan) -> Result<(), Refusal> {
-        self.forget_old_approvals();
-        match plan.approval_code.as_deref().and_then(plain) {
-            Some(code) => write(&self.layout, &format!("{code}.plan"), plan),
-            None => Ok(()),
-        }
+/// Puts a plan where `pot-console approve` finds it.
+pub(super) fn offer(layout: &Layout, plan: &Plan) -> Result<(), Refusal> {
+    forget_old(layout);
+    match plan.approval_code.as_deref().and_then(plain) {
+        Some(code) => write(layout, &format!("{code}.plan"), plan),
+        None => Ok(()),
     }
+}
 
-    /// Takes root's yes to exactly this plan; it serves once.
-    pub(super) fn take_approval(&self, plan: &Plan) -> Result<(), Refusal> {
-        let code = plan.approval_code.as_deref().and_then(plain);
-        let needed = || {
-            Refusal::new(
-                RefusalKind::ProofNeeded,
-                format!(
-                    "Approve this plan in a root shell first: pot-console approve {}",
-                    plan.approval_code.as_deref().unwrap_or_default()
-                ),
-            )
-        };
-        let code = code.ok_or_else(needed)?;
-        let yes = folder(&self.layout).join(format!("{code}.yes"));
-        let answer: Answer = files::read_limited(&yes, LONGEST)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .ok_or_else(needed)?;
-        // Before it is looked at: whatever it says, it serves once.
-        std::fs::remove_file(&yes).map_err(|_| needed())?;
-        let _ = std::fs::remove_file(folder(&self.layout).join(format!("{code}.plan")));
-        if answer.plan == plan.id && answer.digest == plan.digest { Ok(()) } else { Err(needed()) }
-    }
+/// Takes root's yes to exactly this plan; it serves once.
+pub(super) fn take(layout: &Layout, plan: &Plan) -> Result<(), Refusal> {
+    let code = plan.approval_code.as_deref().and_then(plain);
+    let needed = || {
+        Refusal::new(
+            RefusalKind::ProofNeeded,
+            format!(
+                "Approve this plan in a root shell first: pot-console approve {}",
+                plan.approval_code.as_deref().unwrap_or_default()
+            ),
+        )
+    };
+    let code = code.ok_or_else(needed)?;
+    let yes = folder(layout).join(format!("{code}.yes"));
+    let answer: Answer = files::read_limited(&yes, LONGEST)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(needed)?;
+    // Before it is looked at: whatever it says, it serves once.
+    std::fs::remove_file(&yes).map_err(|_| needed())?;
+    let _ = std::fs::remove_file(folder(layout).join(format!("{code}.plan")));
+    if answer.plan == plan.id && answer.digest == plan.digest { Ok(()) } else { Err(needed()) }
+}
 
-    fn forget_old_approvals(&self) {
-        for entry in std::fs::read_dir(folder(&self.layout)).into_iter().flatten().flatten() {
-            let old = entry
-                .metadata()
-                .and_then(|found| found.modified())
-                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > SERVES));
-            if old {
-                let _ = std::fs::remove_file(entry.path());
-            }
+fn forget_old(layout: &Layout) {
+    for entry in std::fs::read_dir(folder(layout)).into_iter().flatten().flatten() {
+        let old = entry
+            .metadata()
+            .and_then(|found| found.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > SERVES));
+        if old {
+            let _ = std::fs::remove_file(entry.path());
         }
     }
 }

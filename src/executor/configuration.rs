@@ -1,23 +1,29 @@
 //! pot.conf: read, reviewed and saved. The executor applies the edits to the text that *it* reads.
 
-use super::core::{Asking, Executor, free_text, lock};
+use super::common::{SettingsInForce, lock};
+use super::evidence::Evidence;
+use super::facts_cache::FactsCache;
+use super::managed::{Files, ManagedFiles, Versions};
 use super::protocol::{ConfigurationView, Reply, ReviewView};
-use super::signing::sentence;
+use super::requester::{Asking, free_text, sentence};
+use super::watch::Watching;
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::files::{self, Busy, Expected, FileError, HostPath, Lock};
+use crate::files::{self, Busy, Expected, HostPath, Lock};
 use crate::host::path_state;
 use crate::journal::record::{Action, Change, Outcome, Stage};
-use crate::operations::plan::ManagedFile;
+use crate::layout::Layout;
+use crate::operations::engine::Engine;
+use crate::operations::plan::{ManagedFile, RunState};
 use crate::platform::crash_point;
-use crate::potconf::{Configuration, Document, Edit, EditAction, EditError, LARGEST};
+use crate::potconf::{Configuration, Document, Edit, EditAction, EditError};
 use crate::refusal::{Collision, Conflict, Refusal, RefusalKind};
 use crate::rules::limits::{self, Against, Named};
 use crate::rules::{self, Finding, Subject};
 use jiff::Timestamp;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Most edits in one request: more than a form has fields.
@@ -29,19 +35,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How far back the journal is searched for who wrote a file.
 const SEARCHED: u64 = 5000;
 
-/// Both files as they stand.
-pub(super) struct Files {
-    pub configuration: Configuration,
-    pub exists: bool,
-    pub modified: Option<Timestamp>,
-}
-
-impl Files {
-    pub fn digest(&self) -> Digest {
-        self.configuration.own().digest()
-    }
-}
-
 /// What edits would make of the file.
 struct Outlook {
     new: Document,
@@ -50,18 +43,6 @@ struct Outlook {
     findings: Vec<Finding>,
     /// Error findings that these edits bring, or leave on a parameter that they touch.
     errors: Vec<Finding>,
-}
-
-impl From<FileError> for Refusal {
-    fn from(error: FileError) -> Self {
-        let kind = match &error {
-            FileError::Missing(_) | FileError::Backup { .. } => RefusalKind::NotFound,
-            FileError::Changed { .. } => RefusalKind::Conflict,
-            _ if error.is_full() => RefusalKind::NotRecorded,
-            _ => RefusalKind::Failed,
-        };
-        Self::new(kind, sentence(&error.to_string()))
-    }
 }
 
 impl From<Busy> for Refusal {
@@ -91,35 +72,37 @@ impl From<EditError> for Refusal {
     }
 }
 
-impl Executor {
-    /// Reads both files.
-    pub(super) fn read_configuration(&self) -> Result<Files, Refusal> {
-        let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
-        let read = |path: &Path| match HostPath::of(&self.layout, path).and_then(|file| file.read(most)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(FileError::Missing(_)) => Ok(None),
-            Err(error) => Err(unreadable(&error.to_string())),
-        };
-        let parse = |bytes: &[u8], path: &Path| {
-            Document::parse(bytes).map_err(|error| {
-                unreadable(&format!("{} cannot be read as a configuration: {error}", self.layout.shown(path)))
-            })
-        };
-        let (own_path, default_path) = (self.layout.pot_conf(), self.layout.default_conf());
-        let own = read(&own_path)?;
-        let default = read(&default_path)?.unwrap_or_default();
-        let modified = own_path
-            .metadata()
-            .ok()
-            .and_then(|found| Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok());
-        let exists = own.is_some();
-        let configuration =
-            Configuration::new(parse(&default, &default_path)?, parse(&own.unwrap_or_default(), &own_path)?);
-        Ok(Files { configuration, exists, modified })
+/// pot.conf, read and written in the name of those who ask.
+pub(super) struct PotConf {
+    layout: Layout,
+    settings: SettingsInForce,
+    managed: Arc<ManagedFiles>,
+    facts: Arc<FactsCache>,
+    watching: Arc<Watching>,
+    engine: Arc<Engine>,
+    evidence: Arc<Evidence>,
+    versions: Versions,
+    /// Saves of this process stand in line here before they compete for the lock on disk.
+    line: Mutex<()>,
+}
+
+impl PotConf {
+    pub(super) fn new(watching: &Arc<Watching>) -> Self {
+        Self {
+            layout: watching.layout.clone(),
+            settings: watching.settings.clone(),
+            managed: Arc::clone(&watching.managed),
+            facts: Arc::clone(&watching.facts),
+            engine: Arc::clone(&watching.engine),
+            evidence: Arc::clone(&watching.evidence),
+            watching: Arc::clone(watching),
+            versions: Versions::default(),
+            line: Mutex::new(()),
+        }
     }
 
     pub(super) fn configuration(&self) -> Result<Reply, Refusal> {
-        let files = self.read_configuration()?;
+        let files = self.managed.read_configuration()?;
         let own = files.configuration.own();
         self.versions.remember(own.bytes());
         Ok(Reply::Configuration(ConfigurationView {
@@ -135,8 +118,8 @@ impl Executor {
 
     pub(super) fn review(&self, asking: &Asking, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
         self.within_limits(edits)?;
-        self.look_before_judging(asking);
-        let files = self.read_configuration()?;
+        self.watching.look_before_judging(asking);
+        let files = self.managed.read_configuration()?;
         let outlook = self.outlook(asking, &files, edits)?;
         let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &outlook));
         Ok(Reply::Review(ReviewView {
@@ -159,17 +142,17 @@ impl Executor {
     ) -> Result<Reply, Refusal> {
         let reason = self.reason(reason, accept_errors)?;
         self.within_limits(edits)?;
-        self.look_before_judging(asking);
+        self.watching.look_before_judging(asking);
         // A run takes longer than anyone waits, and one that waits to be kept is not overtaken.
-        self.nothing_runs()?;
+        nothing_runs(&self.engine)?;
         let _line = lock(&self.line);
         let who = format!("{}: saving pot.conf", asking.actor.name);
         let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
         // Under the lock, for a run of another process may have ended meanwhile and wait to be kept.
-        self.nothing_runs()?;
-        self.look_under_lock(&[ManagedFile::PotConf]);
+        nothing_runs(&self.engine)?;
+        self.watching.look_under_lock(&[ManagedFile::PotConf]);
 
-        let files = self.read_configuration()?;
+        let files = self.managed.read_configuration()?;
         let outlook = self.outlook(asking, &files, edits)?;
         let before = files.digest();
         if before != *base {
@@ -227,7 +210,7 @@ impl Executor {
         crash_point("save-recorded");
         written?;
         self.versions.remember(outlook.new.bytes());
-        self.note_known(&path, outlook.new.bytes());
+        self.watching.note_known(&path, outlook.new.bytes());
         self.facts.outdate();
         Ok(Reply::Saved { digest: outlook.new.digest(), record, diff: outlook.diff })
     }
@@ -243,13 +226,13 @@ impl Executor {
         let shown = self.layout.shown(path);
         let own = old.configuration.own();
         let expected = if old.exists {
-            self.backups().keep(file.name(), &shown, own.bytes(), Some(intent))?;
+            self.managed.backups().keep(file.name(), &shown, own.bytes(), Some(intent))?;
             Expected::Content(own.digest())
         } else {
             Expected::Absent
         };
         files::replace(&HostPath::of(&self.layout, path)?.real, &expected, new.bytes(), &crash_point)?;
-        self.prune_backups();
+        self.managed.prune_backups();
         Ok(())
     }
 
@@ -260,17 +243,10 @@ impl Executor {
             let words = "Say why: writing in spite of errors is recorded with a reason.";
             return Err(Refusal::new(RefusalKind::Limit, words).on("reason"));
         }
-        if reason.is_none() && self.settings().reason_required {
+        if reason.is_none() && self.settings.get().reason_required {
             return Err(Refusal::new(RefusalKind::Limit, "Say why: every change here needs a reason.").on("reason"));
         }
         Ok(reason)
-    }
-
-    /// Nobody gathers facts for a command line; one that judges looks once, before it takes any lock.
-    pub(super) fn look_before_judging(&self, asking: &Asking) {
-        if asking.terminal && self.facts.get().is_none() {
-            self.gather_facts();
-        }
     }
 
     /// Every value that is to be written is data for every use that pot makes of it. Nothing overrides this.
@@ -303,14 +279,14 @@ impl Executor {
         if asking.terminal {
             return Ok(());
         }
-        let settings = self.settings();
+        let settings = self.settings.get();
         limits::check_named(old, new, Named { hooks: &settings.hooks, public_keys: &settings.public_keys })
     }
 
     /// The same for a kept version of pot.conf that is to be written back.
     pub(super) fn version_chosen_by_root(&self, asking: &Asking, version: &Digest) -> Result<(), Refusal> {
-        let now = self.read_configuration()?.configuration;
-        let bytes = self.backups().read(ManagedFile::PotConf.name(), version)?;
+        let now = self.managed.read_configuration()?.configuration;
+        let bytes = self.managed.backups().read(ManagedFile::PotConf.name(), version)?;
         // What cannot be read as a configuration is not written back at all, as the plan says.
         let Ok(own) = Document::parse(&bytes) else { return Ok(()) };
         let restored = Configuration::new(now.default_document().clone(), own);
@@ -398,11 +374,6 @@ fn against_limit(against: Against) -> Refusal {
     Refusal::new(RefusalKind::Limit, words).on(against.parameter)
 }
 
-/// A configuration file that cannot be read as one.
-fn unreadable(words: &str) -> Refusal {
-    Refusal::new(RefusalKind::Unreadable, sentence(words))
-}
-
 fn saved_message(outlook: &Outlook, accept_errors: bool) -> String {
     let changed: Vec<String> = outlook
         .changes
@@ -419,5 +390,16 @@ fn saved_message(outlook: &Outlook, accept_errors: bool) -> String {
         format!("pot.conf: changed {what}, in spite of {errors} {findings}.")
     } else {
         format!("pot.conf: changed {what}.")
+    }
+}
+
+/// Refuses while something runs here or may have to be put back.
+pub(super) fn nothing_runs(engine: &Engine) -> Result<(), Refusal> {
+    match engine.active() {
+        Some((run, RunState::Running)) => {
+            let words = format!("Run {run} has not ended yet. Nothing was changed; try again when it has.");
+            Err(Refusal::new(RefusalKind::Busy, words))
+        }
+        _ => engine.nothing_pending(),
     }
 }

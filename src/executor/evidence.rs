@@ -1,8 +1,8 @@
 //! The journal as the executor uses it: append, read, and count floods of refusals instead of writing them all.
 
-use super::core::{Executor, console};
-use super::protocol::{Reply, VerifyView};
-use super::server::Hints;
+use super::outbox::Hints;
+use super::protocol::{ExportFormat, Reply, VerifyView};
+use super::requester::{Asking, console, free_text};
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
 use crate::operations::recorder::Recorder;
@@ -335,21 +335,42 @@ impl Evidence {
         Ok(pruned)
     }
 
+    /// Records something that the executor itself did or noticed.
+    pub(super) fn record_own(&self, action: Action, object: &str, outcome: Outcome, message: String) {
+        if let Err(refusal) = self.append(own(action, object, outcome, message)) {
+            tracing::error!("{refusal}");
+        }
+    }
+
+    pub(super) fn verify_journal(&self) -> Result<Reply, Refusal> {
+        Ok(Reply::Verified(self.verify()?))
+    }
+
+    pub(super) fn checkpoint(&self, asking: &Asking) -> Result<Reply, Refusal> {
+        let text = self.sign_checkpoint()?;
+        let message = "A checkpoint of the history was made. It proves something once it is held on another machine.";
+        self.append(asking.event(Action::Journal, "checkpoint", Outcome::Done, message.to_owned()))?;
+        Ok(Reply::Checkpoint { text })
+    }
+
+    pub(super) fn record_export(&self, asking: &Asking, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
+        let filter = free_text(Some(filter), 500, "filter")?;
+        let name = match format {
+            ExportFormat::Csv => "csv",
+            ExportFormat::Json => "json",
+            ExportFormat::Jsonl => "jsonl",
+        };
+        let of = filter.map_or_else(|| "all of it".to_owned(), |filter| format!("filter {filter}"));
+        let message = format!("The history was exported as {name} ({of}).");
+        self.append(asking.event(Action::Export, name, Outcome::Done, message))?;
+        Ok(Reply::Done {})
+    }
+
     pub(super) fn sign_checkpoint(&self) -> Result<String, Refusal> {
         let failed =
             |error: JournalError| Refusal::new(RefusalKind::Failed, format!("No checkpoint was made: {error}."));
         let key = self.key().map_err(failed)?;
         Ok(Checkpoint::sign(&self.journal, &key).map_err(failed)?.text())
-    }
-}
-
-impl Executor {
-    /// The public key of checkpoints, base64: whoever noted it elsewhere can check a checkpoint on any machine.
-    ///
-    /// # Errors
-    /// The key can neither be read nor made.
-    pub fn checkpoint_key(&self) -> Result<String, JournalError> {
-        Ok(self.evidence.key()?.public())
     }
 }
 

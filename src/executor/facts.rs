@@ -7,95 +7,26 @@
 //! at once while someone looks, and else when the next one asks. Meanwhile the watched files are glanced at, which starts
 //! no program.
 
-use super::core::{Asking, Executor, lock};
-use super::evidence::Pace;
+use super::common::lock;
+use super::facts_cache::REST;
 use super::protocol::Reply;
+use super::watch::Watching;
 use crate::facts::HostFacts;
 use crate::host::{GatherInput, gather, pf_rules_path};
-use crate::journal::record::Role;
-use crate::refusal::{Refusal, RefusalKind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use crate::refusal::Refusal;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between the beginnings of two looks at the host.
-const REST: Duration = Duration::from_secs(5);
 /// Between two glances at the journal and the watched files.
 const GLANCE: Duration = Duration::from_secs(2);
 /// Facts younger than this count as present for a plan and for findings at the command line.
 const YOUNG: Duration = Duration::from_secs(2);
-/// Someone looks who has asked for facts within this time.
-const LOOKING: Duration = Duration::from_mins(1);
 /// Between two turns of what is to be done now and then.
 const TURN: Duration = Duration::from_mins(1);
-/// Plans that those who may only look can have at once, and then one each so often: each is a whole look at the host.
-const PREVIEWS: (u32, Duration) = (4, REST);
 
-pub(super) struct FactsCache {
-    state: Mutex<State>,
-    changed: Condvar,
-    previews: Mutex<Pace>,
-}
-
-impl Default for FactsCache {
-    fn default() -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), previews: Mutex::new(Pace::new(PREVIEWS)) }
-    }
-}
-
-#[derive(Default)]
-struct State {
-    facts: Option<Arc<HostFacts>>,
-    /// When the last look began.
-    begun: Option<Instant>,
-    /// When it ended.
-    gathered: Option<Instant>,
-    /// When someone asked last.
-    asked: Option<Instant>,
-    /// The facts are known to be those of before a change.
-    outdated: bool,
-    /// Someone waits for new ones.
-    wanted: bool,
-    refreshing: bool,
-    stop: bool,
-    count: u64,
-    /// The path of pf's file, as it was last read.
-    pf_path: Option<String>,
-}
-
-impl State {
-    fn is_looked_at(&self) -> bool {
-        self.asked.is_some_and(|asked| asked.elapsed() < LOOKING)
-    }
-}
-
-impl FactsCache {
-    pub(super) fn get(&self) -> Option<Arc<HostFacts>> {
-        lock(&self.state).facts.clone()
-    }
-
-    /// The path of pf's file; none when it is not known.
-    pub(super) fn pf_path(&self) -> Option<String> {
-        lock(&self.state).pf_path.clone()
-    }
-
-    /// Something has changed the host: who looks gets new facts soon, nobody else makes the host be asked.
-    pub(super) fn outdate(&self) {
-        let mut state = lock(&self.state);
-        state.outdated = true;
-        state.wanted |= state.is_looked_at();
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    pub(super) fn stop(&self) {
-        lock(&self.state).stop = true;
-        self.changed.notify_all();
-    }
-}
-
-impl Executor {
+impl Watching {
     pub(super) fn read_facts(&self, refresh: bool) -> Result<Reply, Refusal> {
-        let age = Duration::from_secs(u64::from(self.settings().refresh_seconds));
+        let age = Duration::from_secs(u64::from(self.settings.get().refresh_seconds));
         let (facts, refreshing) = {
             let mut state = lock(&self.facts.state);
             state.asked = Some(Instant::now());
@@ -107,21 +38,11 @@ impl Executor {
             self.facts.changed.notify_all();
         }
         let facts = facts.map(|facts| Box::new(HostFacts::clone(&facts)));
-        Ok(Reply::Facts { facts, refreshing, set_aside: self.aside() })
-    }
-
-    /// Those who may only look make plans at a pace that leaves the host to those who work on it.
-    pub(super) fn pace_previews(&self, asking: &Asking) -> Result<(), Refusal> {
-        if asking.role == Some(Role::Viewer) && !lock(&self.facts.previews).take(Instant::now()) {
-            let words =
-                "Each plan looks at the whole host, so they are made one in five seconds. Try again in a moment.";
-            return Err(Refusal::new(RefusalKind::Throttled, words));
-        }
-        Ok(())
+        Ok(Reply::Facts { facts, refreshing, set_aside: self.engine.set_aside_items() })
     }
 
     /// Gathers facts now and keeps them.
-    pub fn gather_facts(&self) -> Arc<HostFacts> {
+    pub(super) fn gather_facts(&self) -> Arc<HostFacts> {
         {
             let mut state = lock(&self.facts.state);
             state.refreshing = true;
@@ -131,9 +52,7 @@ impl Executor {
             state.outdated = false;
         }
         let input = self.gather_input();
-        // A package may have come or gone since.
-        self.tools.write().unwrap_or_else(PoisonError::into_inner).refresh();
-        let tools = self.tools.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let tools = self.tools.refresh();
         let facts = Arc::new(gather(&self.layout, &tools, &input));
         let count = {
             let mut state = lock(&self.facts.state);
@@ -152,8 +71,8 @@ impl Executor {
     }
 
     fn gather_input(&self) -> GatherInput {
-        let settings = self.settings();
-        match self.read_configuration() {
+        let settings = self.settings.get();
+        match self.managed.read_configuration() {
             Ok(files) => GatherInput::new(&files.configuration, &settings.pf_files),
             // A file that cannot be read is a finding elsewhere; the host is looked at with pot's own defaults.
             Err(_) => GatherInput {
@@ -167,7 +86,7 @@ impl Executor {
     }
 
     /// Facts that are only moments old: for a plan, and at the command line.
-    pub fn present_facts(&self) -> Arc<HostFacts> {
+    pub(super) fn present_facts(&self) -> Arc<HostFacts> {
         let young = {
             let state = lock(&self.facts.state);
             let is_young = state.gathered.is_some_and(|at| at.elapsed() < YOUNG) && !state.wanted && !state.outdated;
@@ -176,51 +95,18 @@ impl Executor {
         young.unwrap_or_else(|| self.gather_facts())
     }
 
-    /// Gathers facts for those who ask and looks after what happens outside of the console, until the executor ends.
-    pub(super) fn watch_over_the_host(&self) {
-        let mut alarm = self.evidence.rolled_back();
-        // The first look: pages come with it, and it tells where pf's file is.
-        let mut traces = self.traces_of_watched();
-        self.gather_facts();
-        loop {
-            self.look_for_outside_changes();
-            self.prune_history_daily();
-            self.evidence.write_counted(false);
-            self.evidence.tell();
-            self.tell_of_runs();
-            let now = self.evidence.rolled_back();
-            if now && !alarm {
-                self.end_all_sessions();
-            }
-            alarm = now;
-            match self.wait_for_something(&traces) {
-                Woken::Stop => return,
-                Woken::Turn => {}
-                Woken::Wanted => {
-                    traces = self.traces_of_watched();
-                    self.gather_facts();
-                }
-                Woken::Changed => {
-                    traces = self.traces_of_watched();
-                    self.facts.outdate();
-                    self.read_pf_path();
-                }
-            }
-        }
-    }
-
     /// rc.conf may name another file of pf now; a look tells that, too, but none may be due.
-    fn read_pf_path(&self) {
+    pub(super) fn read_pf_path(&self) {
         if lock(&self.facts.state).wanted {
             return;
         }
-        let tools = self.tools.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let tools = self.tools.get();
         let path = pf_rules_path(&self.layout, &tools);
         let mut state = lock(&self.facts.state);
         state.pf_path = path.or(state.pf_path.take());
     }
 
-    fn wait_for_something(&self, traces: &Traces) -> Woken {
+    pub(super) fn wait_for_something(&self, traces: &Traces) -> Woken {
         let until = Instant::now() + TURN;
         let mut glanced = Instant::now();
         let mut state = lock(&self.facts.state);
@@ -255,10 +141,10 @@ impl Executor {
 }
 
 /// What the watched files look like.
-type Traces = [Option<super::watch::Trace>; super::watch::WATCHED.len()];
+pub(super) type Traces = [Option<super::watch::Trace>; super::watch::WATCHED.len()];
 
 /// Why the thread that watches goes on.
-enum Woken {
+pub(super) enum Woken {
     /// The executor ends.
     Stop,
     /// It is time for what is done now and then.

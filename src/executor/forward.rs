@@ -12,7 +12,7 @@ use crate::journal::record::Record;
 use crate::platform::crash_point;
 use crate::process::{Limits, Tool, capture, harmless};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the journal.
@@ -44,7 +44,7 @@ impl Executor {
             return Ok(());
         }
         let journal = self.evidence.journal();
-        let path = self.layout.private().join("syslog.json");
+        let path = self.watching.layout.private().join("syslog.json");
         let sent =
             files::read_limited(&path, 1 << 10).ok().and_then(|bytes| serde_json::from_slice::<Sent>(&bytes).ok());
         let (last, _) = journal.last().map_err(|error| error.to_string())?;
@@ -57,7 +57,7 @@ impl Executor {
             let (records, hashes) = journal.after(sent, AT_ONCE).map_err(|error| error.to_string())?;
             let Some(newest) = records.last().map(|record| record.sequence) else { break };
             let lines: String = records.iter().zip(&hashes).map(|(record, hash)| line(record, hash) + "\n").collect();
-            let tools = self.tools.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let tools = self.watching.tools.get();
             let args = ["-p", "auth.info", "-t", "pot-console"];
             let done = capture(&tools, Tool::Logger, &args, Some(lines.as_bytes()), &Limits::default())
                 .map_err(|error| error.to_string())?;

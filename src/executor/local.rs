@@ -1,8 +1,9 @@
 //! The same executor inside of a command line: same code, same locks, same journal; what it does is root's.
 
 use super::approval;
-use super::core::{Asking, Executor, Meant};
+use super::core::{Executor, Meant};
 use super::protocol::{Command, Reply};
+use super::requester::Asking;
 use super::start::StartError;
 use crate::accounts::name::AccountName;
 use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
@@ -55,7 +56,7 @@ impl Local {
     pub fn open(layout: &Layout) -> Result<Self, LocalError> {
         let settings = Settings::read(&layout.settings(), false)?;
         let (executor, opening) = Executor::open(layout, settings)?;
-        executor.close_what_died(&opening);
+        executor.watching.close_what_died(&opening);
         let asking = Asking {
             actor: command_line_actor(),
             reported: Reported::default(),
@@ -86,7 +87,7 @@ impl Local {
     pub fn set_password(&mut self, name: &str, password: &Secret) -> Result<(), Refusal> {
         let name = AccountName::parse(name)
             .map_err(|error| Refusal::new(RefusalKind::Limit, format!("{error}.")).on("name"))?;
-        self.executor.write_password(&self.asking, &name, password)
+        self.executor.authentication.write_password(&self.asking, &name, password)
     }
 
     /// Keeps what a run changed: root's word at the command line needs no nonce.
@@ -94,9 +95,9 @@ impl Local {
     /// # Errors
     /// The run does not wait to be kept; the refusal is recorded.
     pub fn keep(&mut self, run: u64) -> Result<(), Refusal> {
-        let kept = self.executor.engine.keep_from_command_line(run, &self.asking.actor);
+        let kept = self.executor.watching.engine.keep_from_command_line(run, &self.asking.actor);
         if let Err(refusal) = &kept {
-            let operation = self.executor.engine.run_state(run).ok().map(|run| run.plan.operation.name());
+            let operation = self.executor.watching.engine.run_state(run).ok().map(|run| run.plan.operation.name());
             self.executor.record_refusal(&self.asking, "keep", operation, Meant::default(), refusal);
         }
         kept
@@ -104,16 +105,16 @@ impl Local {
 
     /// Waits for a run that this command started; true when it has ended.
     pub fn wait(&self, run: u64, time: Duration) -> bool {
-        let ended = self.executor.engine.wait(run, time);
+        let ended = self.executor.watching.engine.wait(run, time);
         if ended {
-            self.executor.look_after_run();
+            self.executor.watching.look_after_run();
         }
         ended
     }
 
     /// All feedback that was stored, newest first.
     pub fn feedback_list(&self) -> Vec<Kept> {
-        self.executor.engine.feedback_list()
+        self.executor.watching.engine.feedback_list()
     }
 
     /// Records what the command line itself does: an event of root's. Gives the record's number.
@@ -133,12 +134,12 @@ impl Local {
         let name = plan.operation.name();
         let message = format!("The plan of {name} ({}) was approved in a terminal.", plan.digest);
         self.executor.evidence.append(self.asking.event(Action::SignIn, name, Outcome::Done, message))?;
-        approval::approve(&self.executor.layout, code, plan, &self.asking.actor)
+        approval::approve(&self.executor.watching.layout, code, plan, &self.asking.actor)
     }
 
     /// The engine of operations, for whoever must end it in order.
     pub fn engine(&self) -> Arc<Engine> {
-        Arc::clone(&self.executor.engine)
+        Arc::clone(&self.executor.watching.engine)
     }
 
     /// Lines of the journal as they stand, after record `after`, and the number of the last one: a part of it.

@@ -1,7 +1,7 @@
 //! pot's log: which files, and opening one. No byte of a log is parsed on this side: the descriptor is passed on.
 
-use super::core::Executor;
 use super::protocol::{Compression, LogFileView, Reply};
+use super::watch::Watching;
 use crate::files::HostPath;
 use crate::layout::Layout;
 use crate::platform;
@@ -34,7 +34,7 @@ pub(crate) struct Generation {
     pub view: LogFileView,
 }
 
-impl Executor {
+impl Watching {
     pub(super) fn log_files(&self) -> Result<Reply, Refusal> {
         let facts = self.facts.get();
         let system = facts.as_ref().and_then(|facts| facts.system.get().cloned());
@@ -42,7 +42,7 @@ impl Executor {
             facility: self.facility(),
             files: self.generations().into_iter().map(|generation| generation.view).collect(),
             time_zone: system.as_ref().map_or_else(|| "UTC".to_owned(), |system| system.time_zone.clone()),
-            hostname: self.hostname(),
+            hostname: self.facts.hostname(),
         })
     }
 
@@ -76,7 +76,8 @@ impl Executor {
     }
 
     fn facility(&self) -> String {
-        self.read_configuration()
+        self.managed
+            .read_configuration()
             .ok()
             .and_then(|files| files.configuration.value("POT_LOG_FACILITY").map(str::to_owned))
             .filter(|facility| !facility.is_empty())
@@ -93,19 +94,6 @@ impl Executor {
         });
         let Some(live) = file else { return Vec::new() };
         rotated(&self.layout, &live)
-    }
-
-    pub(super) fn hostname(&self) -> String {
-        self.facts
-            .get()
-            .and_then(|facts| facts.system.get().map(|system| system.hostname.clone()))
-            .filter(|name| !name.is_empty())
-            .or_else(|| {
-                // This machine's name is not the simulated host's.
-                let own = || nix::unistd::gethostname().ok()?.into_string().ok();
-                if self.simulated { Some("simulated host".to_owned()) } else { own() }
-            })
-            .unwrap_or_default()
     }
 }
 

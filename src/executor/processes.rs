@@ -398,10 +398,10 @@ impl Drop for Supervisor {
 impl Executor {
     /// How many times a web process said that it accepts connections.
     fn web_processes_ready(&self) -> u64 {
-        self.hints.ready_count()
+        self.watching.hints.ready_count()
     }
 
     fn record_process(&self, message: String, outcome: Outcome) {
-        self.record_own(Action::Process, "web process", outcome, message);
+        self.evidence.record_own(Action::Process, "web process", outcome, message);
     }
 }

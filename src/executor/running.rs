@@ -1,19 +1,23 @@
 //! Operations and evidence: hands to the engine what the table allowed, with the proof that the plan's row wants.
 
-use super::core::{Asking, Executor, admit_role, free_text, lock};
-use super::evidence::own;
+use super::approval;
+use super::authentication::Authentication;
+use super::common::{SettingsInForce, lock};
+use super::configuration::{PotConf, nothing_runs};
 use super::permissions::{self, Who};
-use super::protocol::{ExportFormat, Reply};
+use super::protocol::Reply;
+use super::requester::{Asking, admit_proof, admit_role, free_text};
+use super::watch::Watching;
 use crate::digest::Digest;
 use crate::host::Preparation;
-use crate::journal::record::{Action, Outcome};
-use crate::operations::engine::confirmed;
+use crate::layout::Layout;
+use crate::operations::engine::{Engine, confirmed};
 use crate::operations::feedback::Given;
-use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, RunState};
+use crate::operations::plan::{ManagedFile, Operation, ProofNeeded};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use crate::settings::ConfirmDestructive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Most runs and events handed out at once, as the protocol says.
@@ -22,44 +26,48 @@ const MOST_EVENTS: u32 = 2000;
 /// Longest answer of the feedback form, in characters.
 const LONGEST_ANSWER: usize = 10_000;
 
-impl Executor {
-    pub(super) fn aside(&self) -> Vec<Preparation> {
-        self.engine.set_aside_items()
-    }
+/// Operations in the name of those who ask: the engine carries out what the table allowed.
+pub(super) struct Runs {
+    layout: Layout,
+    settings: SettingsInForce,
+    engine: Arc<Engine>,
+    authentication: Arc<Authentication>,
+    watching: Arc<Watching>,
+    pot_conf: Arc<PotConf>,
+    /// What someone does not want is read, changed and written as a whole: two at once would lose one.
+    aside: Mutex<()>,
+}
 
-    /// Before the web process is told to end: what must not be left half done is put back or ended.
-    pub(super) fn prepare_to_end(&self) {
-        self.engine.shutdown();
-    }
-
-    /// Refuses while something runs here or may have to be put back.
-    pub(super) fn nothing_runs(&self) -> Result<(), Refusal> {
-        match self.engine.active() {
-            Some((run, RunState::Running)) => {
-                let words = format!("Run {run} has not ended yet. Nothing was changed; try again when it has.");
-                Err(Refusal::new(RefusalKind::Busy, words))
-            }
-            _ => self.engine.nothing_pending(),
+impl Runs {
+    pub(super) fn new(watching: &Arc<Watching>, pot_conf: &Arc<PotConf>, authentication: &Arc<Authentication>) -> Self {
+        Self {
+            layout: watching.layout.clone(),
+            settings: watching.settings.clone(),
+            engine: Arc::clone(&watching.engine),
+            authentication: Arc::clone(authentication),
+            watching: Arc::clone(watching),
+            pot_conf: Arc::clone(pot_conf),
+            aside: Mutex::new(()),
         }
     }
 
     pub(super) fn plan(&self, asking: &Asking, operation: Operation) -> Result<Reply, Refusal> {
         if let Operation::Restore { backup, file: ManagedFile::PotConf } = &operation {
-            self.version_chosen_by_root(asking, backup)?;
+            self.pot_conf.version_chosen_by_root(asking, backup)?;
         }
-        self.pace_previews(asking)?;
+        self.watching.facts.pace_previews(asking)?;
         let plan = self.engine.plan(&asking.session_name(), &asking.reported, operation)?;
         // Root is asked only about what the asker may run: who may only look must not have plans written to the disk.
-        let shell = self.settings().confirm_destructive == ConfirmDestructive::Shell;
+        let shell = self.settings.get().confirm_destructive == ConfirmDestructive::Shell;
         if permissions::operation(&plan.operation, shell).who.admits(asking.role) {
-            self.offer_for_approval(&plan)?;
+            approval::offer(&self.layout, &plan)?;
         }
         Ok(Reply::Plan(Box::new(plan)))
     }
 
     /// Role and proof of the plan's own row, then the engine, which checks session, age, digest and facts.
     pub(super) fn run(
-        self: &Arc<Self>,
+        &self,
         asking: &Asking,
         plan: u64,
         digest: Digest,
@@ -74,37 +82,37 @@ impl Executor {
                 "This plan is used up, older than ten minutes or not yours. Nothing has been changed. Plan again.";
             return Err(Refusal::new(RefusalKind::NotFound, words));
         };
-        let shell = self.settings().confirm_destructive == ConfirmDestructive::Shell;
+        let shell = self.settings.get().confirm_destructive == ConfirmDestructive::Shell;
         let row = permissions::operation(&kept.operation, shell);
         if let Who::AtLeast(role) = row.who {
             admit_role(asking, role)?;
         }
-        let reason = self.reason(reason, false)?;
+        let reason = self.pot_conf.reason(reason, false)?;
         if !asking.terminal {
             match row.proof.max(kept.proof) {
                 ProofNeeded::None => {}
-                ProofNeeded::Fresh => Self::admit_proof(asking, ProofNeeded::Fresh)?,
+                ProofNeeded::Fresh => admit_proof(asking, ProofNeeded::Fresh)?,
                 ProofNeeded::OneTime => {
                     let words = "Give your password again: this needs it now, for exactly this plan.";
                     let password =
                         password.ok_or_else(|| Refusal::new(RefusalKind::ProofNeeded, words).on("password"))?;
-                    self.check_own_password(asking, password)?;
+                    self.authentication.check_own_password(asking, password)?;
                 }
                 ProofNeeded::Shell => {
                     // Root's word serves once: it is not used up by a try that could not succeed.
                     confirmed(&kept, confirm_text)?;
-                    self.nothing_runs()?;
+                    nothing_runs(&self.engine)?;
                     if kept.digest != digest {
                         let words = "This is not the plan that was shown. Nothing has been changed. Plan again.";
                         return Err(Refusal::new(RefusalKind::Conflict, words));
                     }
-                    self.take_approval(&kept)?;
+                    approval::take(&self.layout, &kept)?;
                 }
             }
         }
         // What someone did to a file up to now is not taken for the run's doing.
-        self.look_before_judging(asking);
-        self.look_for_outside_changes();
+        self.watching.look_before_judging(asking);
+        self.watching.look_for_outside_changes();
         let run = self.engine.run(
             &session,
             &asking.actor,
@@ -119,12 +127,12 @@ impl Executor {
     }
 
     /// When the run has ended the facts are old.
-    fn look_again_after(self: &Arc<Self>, run: u64) {
-        let executor = Arc::clone(self);
+    fn look_again_after(&self, run: u64) {
+        let (engine, watching) = (Arc::clone(&self.engine), Arc::clone(&self.watching));
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
-            while !executor.engine.wait(run, Duration::from_hours(1)) {}
-            executor.look_after_run();
-            executor.facts.outdate();
+            while !engine.wait(run, Duration::from_hours(1)) {}
+            watching.look_after_run();
+            watching.facts.outdate();
         });
         if let Err(error) = waiting {
             tracing::warn!("the host is looked at again only when someone asks: {error}");
@@ -172,8 +180,7 @@ impl Executor {
     }
 
     pub(super) fn set_aside(&self, asking: &Asking, item: Preparation, aside: bool) -> Result<Reply, Refusal> {
-        // Read, changed and written as a whole: two at once would lose one.
-        let _line = lock(&self.line);
+        let _line = lock(&self.aside);
         self.engine.set_aside(item, aside, &asking.actor, &asking.reported)?;
         Ok(Reply::Done {})
     }
@@ -191,58 +198,5 @@ impl Executor {
             text: stored.text,
             recipient: stored.recipient,
         })
-    }
-
-    /// Tells the web process of runs that another process (the command line) carries out.
-    pub(super) fn tell_of_runs(&self) {
-        // Of a command line that was killed while its run waited to be kept.
-        self.engine.take_up_orphans();
-        if self.engine.active().is_some() {
-            return;
-        }
-        if let Some(run) = self.engine.runs(None, 1).ok().and_then(|runs| runs.into_iter().next()) {
-            self.hints.tell(|hint| hint.run = Some((run.id, run.last_event)));
-        }
-    }
-
-    /// The number of the newest run, 0 when there is none.
-    pub(super) fn newest_run(&self) -> u64 {
-        self.engine.runs(None, 1).ok().and_then(|runs| runs.first().map(|run| run.id)).unwrap_or(0)
-    }
-
-    pub(super) fn verify_journal(&self) -> Result<Reply, Refusal> {
-        Ok(Reply::Verified(self.evidence.verify()?))
-    }
-
-    pub(super) fn checkpoint(&self, asking: &Asking) -> Result<Reply, Refusal> {
-        let text = self.evidence.sign_checkpoint()?;
-        let message = "A checkpoint of the history was made. It proves something once it is held on another machine.";
-        self.evidence.append(asking.event(Action::Journal, "checkpoint", Outcome::Done, message.to_owned()))?;
-        Ok(Reply::Checkpoint { text })
-    }
-
-    pub(super) fn record_export(&self, asking: &Asking, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
-        let filter = free_text(Some(filter), 500, "filter")?;
-        let name = match format {
-            ExportFormat::Csv => "csv",
-            ExportFormat::Json => "json",
-            ExportFormat::Jsonl => "jsonl",
-        };
-        let of = filter.map_or_else(|| "all of it".to_owned(), |filter| format!("filter {filter}"));
-        let message = format!("The history was exported as {name} ({of}).");
-        self.evidence.append(asking.event(Action::Export, name, Outcome::Done, message))?;
-        Ok(Reply::Done {})
-    }
-
-    pub(super) fn note_ready(&self) -> Result<Reply, Refusal> {
-        self.hints.note_ready();
-        Ok(Reply::Done {})
-    }
-
-    /// Records something that the executor itself did or noticed.
-    pub(super) fn record_own(&self, action: Action, object: &str, outcome: Outcome, message: String) {
-        if let Err(refusal) = self.evidence.append(own(action, object, outcome, message)) {
-            tracing::error!("{refusal}");
-        }
     }
 }

@@ -5,32 +5,23 @@
 //! bounded queue: a web process that does not read is dropped, and nothing that runs ever waits for it. No descriptor is
 //! accepted: plain read(2) on the socket closes any that were sent.
 
-use super::core::{Answer, Executor};
+use super::core::Executor;
 use super::frame::{self, FrameError};
+use super::outbox::Outbox;
 use super::permissions::{self, Queue};
-use super::protocol::{Hint, MAX_REPLY, MAX_REQUEST, Message, Request, VERSION};
+use super::protocol::{MAX_REQUEST, Request, VERSION};
 use super::queues::Line;
-use crate::platform;
 use crate::refusal::{Refusal, RefusalKind};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bytes of requests that may wait at once; beyond it they are refused.
 const MOST_REQUEST_BYTES: usize = 4 * MAX_REQUEST;
 /// Smaller ones do not count: the queues bound how many there are.
 const SMALL_REQUEST: usize = 4 << 10;
-/// Bytes of answers that wait to be read, beyond which the web process is dropped.
-const MOST_REPLY_BYTES: usize = 4 * MAX_REPLY;
-/// What an answer takes beside its bytes: many short ones are no way around the limit.
-const PER_ANSWER: usize = 256;
-/// Open files that wait to be taken over; beyond it a log is not opened. Whoever lets them pile up must not use up the
-/// descriptors that the executor needs to put a change back.
-const MOST_DESCRIPTORS: usize = 32;
 /// A web process that takes nothing for this long is dropped.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -51,7 +42,7 @@ impl Executor {
     pub fn serve(self: &Arc<Self>, socket: UnixStream) -> io::Result<End> {
         socket.set_write_timeout(Some(WRITE_LIMIT))?;
         let outbox = Arc::new(Outbox::new(socket.try_clone()?));
-        let subscription = self.hints.subscribe(Arc::clone(&outbox));
+        let subscription = self.watching.hints.subscribe(Arc::clone(&outbox));
         let end = std::thread::scope(|scope| {
             let writer = Arc::clone(&outbox);
             spawn(scope, "reply", move || writer.write_all())?;
@@ -76,7 +67,7 @@ impl Executor {
             Ok::<End, io::Error>(end)
         });
         outbox.close();
-        self.hints.unsubscribe(subscription);
+        self.watching.hints.unsubscribe(subscription);
         end
     }
 
@@ -225,165 +216,6 @@ impl Drop for HeldBytes {
             if *own == 0 {
                 held.remove(&self.asker);
             }
-        }
-    }
-}
-
-/// Answers on their way to the web process.
-pub(super) struct Outbox {
-    socket: UnixStream,
-    state: Mutex<OutboxState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct OutboxState {
-    frames: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
-    bytes: usize,
-    descriptors: usize,
-    hint: Option<Hint>,
-    closed: bool,
-}
-
-impl Outbox {
-    fn new(socket: UnixStream) -> Self {
-        Self { socket, state: Mutex::default(), changed: Condvar::new() }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, OutboxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, id: u64, (mut result, descriptor): Answer) {
-        let mut descriptor = descriptor.filter(|_| result.is_ok());
-        if descriptor.is_some() && !self.reserve_descriptor() {
-            descriptor = None;
-            let words = "Too many open files wait to be taken over. Try again in a moment.";
-            result = Err(Refusal::new(RefusalKind::Busy, words));
-        }
-        let reserved = usize::from(descriptor.is_some());
-        let frame = encode(&Message::Reply { id, result });
-        let (frame, descriptor) = match frame {
-            Ok(frame) => (frame, descriptor),
-            Err(error) => {
-                let refusal = Refusal::new(RefusalKind::Failed, format!("The answer cannot be sent: {error}."));
-                match encode(&Message::Reply { id, result: Err(refusal) }) {
-                    Ok(frame) => (frame, None),
-                    Err(_) => return self.close(),
-                }
-            }
-        };
-        let mut state = self.lock();
-        // A reply that turned out too long travels without its descriptor.
-        state.descriptors -= reserved - usize::from(descriptor.is_some());
-        if state.bytes + frame.len() + PER_ANSWER > MOST_REPLY_BYTES {
-            drop(state);
-            tracing::warn!("the web process does not read its answers; it is dropped");
-            return self.close();
-        }
-        state.bytes += frame.len() + PER_ANSWER;
-        state.frames.push_back((frame, descriptor));
-        self.changed.notify_one();
-    }
-
-    fn reserve_descriptor(&self) -> bool {
-        let mut state = self.lock();
-        let room = state.descriptors < MOST_DESCRIPTORS;
-        state.descriptors += usize::from(room);
-        room
-    }
-
-    /// The newest hint replaces one that was not sent yet.
-    pub(super) fn hint(&self, hint: Hint) {
-        self.lock().hint = Some(hint);
-        self.changed.notify_one();
-    }
-
-    fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
-    /// Ends the connection; the reading side wakes up by it.
-    pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
-    }
-
-    fn write_all(&self) {
-        loop {
-            let (frame, descriptor) = {
-                let mut state = self.lock();
-                loop {
-                    if state.closed {
-                        return;
-                    }
-                    if let Some((frame, descriptor)) = state.frames.pop_front() {
-                        state.bytes -= frame.len() + PER_ANSWER;
-                        state.descriptors -= usize::from(descriptor.is_some());
-                        break (frame, descriptor);
-                    }
-                    if let Some(Ok(frame)) = state.hint.take().map(|hint| encode(&Message::Hint(hint))) {
-                        break (frame, None);
-                    }
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-            };
-            let descriptor = descriptor.as_ref().map(|descriptor| descriptor.as_fd());
-            if platform::send_with_fd(&self.socket, &frame, descriptor).is_err() {
-                return self.close();
-            }
-        }
-    }
-}
-
-fn encode(message: &Message) -> Result<Vec<u8>, FrameError> {
-    frame::with_header(&frame::encode(message)?, MAX_REPLY)
-}
-
-/// Who is to be told that something grew: the web processes that are served now (two during a hand-over).
-#[derive(Default)]
-pub(super) struct Hints {
-    outboxes: Mutex<Vec<(usize, Arc<Outbox>)>>,
-    present: Mutex<Hint>,
-    next: AtomicUsize,
-    /// How many times a web process said that it accepts connections.
-    ready: Mutex<u64>,
-}
-
-impl Hints {
-    pub(super) fn note_ready(&self) {
-        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-    }
-
-    pub(super) fn ready_count(&self) -> u64 {
-        *self.ready.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn subscribe(&self, outbox: Arc<Outbox>) -> usize {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        outbox.hint(*self.present.lock().unwrap_or_else(PoisonError::into_inner));
-        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).push((number, outbox));
-        number
-    }
-
-    fn unsubscribe(&self, number: usize) {
-        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| *other != number);
-    }
-
-    /// Changes the hint and tells everyone. Never waits for a web process.
-    pub(super) fn tell(&self, change: impl FnOnce(&mut Hint)) {
-        let hint = {
-            let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = *present;
-            change(&mut present);
-            if *present == before {
-                return;
-            }
-            *present
-        };
-        for (_, outbox) in self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            outbox.hint(hint);
         }
     }
 }

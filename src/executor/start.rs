@@ -1,36 +1,30 @@
 //! Starting and ending an executor: folders, journal, what an earlier one left unfinished.
 
-use super::core::{Executor, lifetimes};
-use super::evidence::{Evidence, own};
-use super::facts::FactsCache;
+use super::authentication::Authentication;
+use super::common::{KnownTools, SettingsInForce};
+use super::configuration::PotConf;
+use super::core::{Executor, from_root, lifetimes};
+use super::evidence::Evidence;
+use super::facts::Woken;
+use super::facts_cache::FactsCache;
+use super::managed::ManagedFiles;
+use super::outbox::Hints;
+use super::paces::Paces;
 use super::permissions;
-use super::server::Hints;
-use super::versions::Versions;
-use crate::accounts::password::Hasher;
-use crate::accounts::session::Sessions;
-use crate::accounts::store::Accounts;
-use crate::accounts::throttle::Throttle;
-use crate::digest::Digest;
-use crate::files::{self, FileError, Lock};
-use crate::journal::record::{Action, Entry, Method, Outcome, Record, Stage};
+use super::running::Runs;
+use super::watch::Watching;
+use crate::files::{self, FileError};
+use crate::journal::record::{Action, Outcome};
 use crate::journal::{Journal, JournalError, Opening};
 use crate::layout::Layout;
 use crate::operations::engine::{Engine, EngineSettings, FromRoot, Notify};
-use crate::operations::feedback::RECIPIENT;
-use crate::operations::plan::{ManagedFile, Operation, ProofNeeded};
+use crate::operations::plan::{Operation, ProofNeeded};
 use crate::operations::recorder::Recorder;
 use crate::process::Tools;
 use crate::settings::{ConfirmDestructive, Settings};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
-
-/// How long a start waits for a change of another process before it leaves unfinished intents alone.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A change that does not take the change lock has ended after this time, well or not.
-const WITHOUT_LOCK: Duration = Duration::from_mins(5);
+use std::sync::Arc;
 
 /// Why an executor could not start.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +65,7 @@ impl Executor {
         let FromRoot { feedback_recipient, pf_files, command_time } = from_root(&settings);
         let settings_of_engine =
             EngineSettings { feedback_recipient, pf_files, command_time, ..EngineSettings::default() };
-        let settings = Arc::new(RwLock::new(Arc::new(settings)));
+        let settings = SettingsInForce::new(settings);
         let engine = Engine::open(
             layout.clone(),
             tools.clone(),
@@ -79,24 +73,28 @@ impl Executor {
             notify(&hints),
             EngineSettings { proof: proof_table(&settings), ..settings_of_engine },
         )?;
-        let executor = Self {
-            engine,
+        let facts = Arc::new(FactsCache::of(layout));
+        let paces = Arc::new(Paces::default());
+        let authentication = Arc::new(Authentication::new(
+            layout,
+            lifetimes,
+            Arc::clone(&evidence),
+            Arc::clone(&paces),
+            Arc::clone(&facts),
+        ));
+        let watching = Arc::new(Watching {
             layout: layout.clone(),
-            simulated: layout.is_below_a_root(),
-            accounts: Accounts::of(&layout.private()),
-            hasher: Hasher::default(),
-            throttle: Mutex::new(Throttle::default()),
-            sessions: Mutex::new(Sessions::new(lifetimes)),
-            setup_code: Mutex::new(None),
-            evidence,
-            facts: FactsCache::default(),
-            versions: Versions::default(),
+            settings: settings.clone(),
+            tools: KnownTools::new(tools),
+            managed: Arc::new(ManagedFiles::new(layout, settings.clone(), Arc::clone(&facts))),
+            facts,
+            engine,
+            evidence: Arc::clone(&evidence),
             hints,
-            line: Mutex::new(()),
-            paces: Mutex::default(),
-            tools: Arc::new(RwLock::new(tools)),
-            settings,
-        };
+        });
+        let pot_conf = Arc::new(PotConf::new(&watching));
+        let runs = Runs::new(&watching, &pot_conf, &authentication);
+        let executor = Self { settings, authentication, watching, pot_conf, runs, evidence, paces };
         Ok((Arc::new(executor), opening))
     }
 
@@ -107,8 +105,8 @@ impl Executor {
     /// [`StartError::Thread`].
     pub fn begin_serving(self: &Arc<Self>, opening: &Opening) -> Result<std::thread::JoinHandle<()>, StartError> {
         // Runs first: one that waits to be kept goes on waiting, and holds the change lock.
-        self.engine.recover_at_start();
-        self.close_interrupted(true);
+        self.watching.engine.recover_at_start();
+        self.watching.close_interrupted(true);
         if opening.rolled_back.is_some() {
             // No session outlives a start, so all have ended; the alarm is shown until it is acknowledged.
             tracing::error!("the journal was rolled back: {}", self.evidence.alarm().unwrap_or_default());
@@ -116,8 +114,8 @@ impl Executor {
         if let Some(problem) = &opening.problem {
             tracing::error!("the journal is not sound: {problem}");
         }
-        self.record_own(Action::Process, "executor", Outcome::Done, "The executor started.".to_owned());
-        self.note_settings(&self.settings());
+        self.evidence.record_own(Action::Process, "executor", Outcome::Done, "The executor started.".to_owned());
+        self.watching.note_settings(&self.settings());
         self.begin_forwarding().map_err(StartError::Thread)?;
         let executor = Arc::clone(self);
         std::thread::Builder::new()
@@ -126,114 +124,52 @@ impl Executor {
             .map_err(StartError::Thread)
     }
 
+    /// Gathers facts for those who ask and looks after what happens outside of the console, until the executor ends.
+    fn watch_over_the_host(&self) {
+        let mut alarm = self.evidence.rolled_back();
+        // The first look: pages come with it, and it tells where pf's file is.
+        let mut traces = self.watching.traces_of_watched();
+        self.watching.gather_facts();
+        loop {
+            self.watching.look_for_outside_changes();
+            self.watching.prune_history_daily();
+            self.evidence.write_counted(false);
+            self.evidence.tell();
+            self.watching.tell_of_runs();
+            let now = self.evidence.rolled_back();
+            if now && !alarm {
+                self.authentication.end_all_sessions();
+            }
+            alarm = now;
+            match self.watching.wait_for_something(&traces) {
+                Woken::Stop => return,
+                Woken::Turn => {}
+                Woken::Wanted => {
+                    traces = self.watching.traces_of_watched();
+                    self.watching.gather_facts();
+                }
+                Woken::Changed => {
+                    traces = self.watching.traces_of_watched();
+                    self.watching.facts.outdate();
+                    self.watching.read_pf_path();
+                }
+            }
+        }
+    }
+
+    /// Before the web process is told to end: what must not be left half done is put back or ended.
+    pub(super) fn prepare_to_end(&self) {
+        self.watching.engine.shutdown();
+    }
+
     /// Ends what [`Executor::begin_serving`] began; the caller joins the thread.
     pub fn end_serving(&self) {
-        self.facts.stop();
+        self.watching.facts.stop();
         self.evidence.write_counted(true);
-        self.record_own(Action::Process, "executor", Outcome::Done, "The executor ended.".to_owned());
+        self.evidence.record_own(Action::Process, "executor", Outcome::Done, "The executor ended.".to_owned());
         if let Err(error) = self.forward_records() {
             tracing::warn!("the end of the history could not be sent to syslog: {error}");
         }
-    }
-
-    /// Closes intents that have no outcome as interrupted, with what is found on disk. Who holds the change lock may be
-    /// in the middle of one; then nothing is closed.
-    fn close_interrupted(&self, at_start: bool) {
-        let Ok(_lock) = Lock::acquire(&self.layout, "closing interrupted changes", PATIENCE) else {
-            tracing::warn!("another process is changing the host; unfinished intents are left alone");
-            return;
-        };
-        self.close_and_clear(at_start);
-    }
-
-    /// What a command line does first: closes what another one left that was killed. A start of the server finds nothing
-    /// left then, and the other way round.
-    pub(super) fn close_what_died(&self, opening: &Opening) {
-        self.engine.close_what_died();
-        if opening.unfinished.is_empty() {
-            return;
-        }
-        // Someone who holds the lock is in the middle of one.
-        if let Ok(_lock) = Lock::acquire(&self.layout, "closing interrupted changes", Duration::ZERO) {
-            self.close_and_clear(false);
-        }
-    }
-
-    fn close_and_clear(&self, at_start: bool) {
-        self.close_interrupted_under_lock(at_start);
-        for file in ManagedFile::ALL {
-            if let Ok(here) = self.managed_place(file) {
-                let _ = files::clear_unfinished(&here.real);
-            }
-        }
-    }
-
-    /// The same, for someone who holds the change lock.
-    pub(super) fn close_interrupted_under_lock(&self, at_start: bool) {
-        let unfinished = match self.evidence.journal().unfinished() {
-            Ok(unfinished) => unfinished,
-            Err(error) => return tracing::error!("{error}"),
-        };
-        for intent in unfinished {
-            // Accounts and feedback do not take the change lock: another process may be at one right now. At a start
-            // that can only be a command line.
-            let young = jiff::Timestamp::now().duration_since(intent.time).unsigned_abs() < WITHOUT_LOCK;
-            let lockless = matches!(intent.entry.action, Action::Account | Action::Feedback);
-            let from_here = at_start && intent.entry.actor.method != Method::CommandLine;
-            if lockless && young && !from_here {
-                continue;
-            }
-            // How a run ended is the engine's to say, once it knows.
-            if intent.entry.run.is_some_and(|run| self.engine.is_open(run)) {
-                continue;
-            }
-            let entry = self.interrupted(&intent);
-            self.evidence.append_outcome(entry);
-        }
-    }
-
-    fn interrupted(&self, intent: &Record) -> Entry {
-        let left = intent.entry.run.and_then(|run| self.engine.outcome_left(run));
-        let found = match (&intent.entry.after, intent.entry.action) {
-            (Some(after), Action::Configuration | Action::Restore) => self.found_on_disk(&intent.entry, after),
-            _ => "whether it was carried out is not known.".to_owned(),
-        };
-        let mut entry = own(
-            intent.entry.action,
-            &intent.entry.object,
-            Outcome::Interrupted,
-            format!("The executor ended in the middle of this change by {}: {found}", intent.entry.actor.name),
-        );
-        if let Some((outcome, summary)) = left {
-            entry.outcome = Some(outcome);
-            entry.message = summary;
-        }
-        entry.stage = Stage::Outcome;
-        entry.intent = Some(intent.sequence);
-        entry.before = intent.entry.before;
-        entry.run = intent.entry.run;
-        entry
-    }
-
-    fn found_on_disk(&self, intended: &Entry, after: &Digest) -> String {
-        let Ok(files) = self.read_configuration() else { return "the file cannot be read now.".to_owned() };
-        let now = files.digest();
-        if now == *after {
-            "the new content is in place, whole.".to_owned()
-        } else if Some(now) == intended.before || (!files.exists && intended.before.is_none()) {
-            "the old content is still in place, whole.".to_owned()
-        } else {
-            "the file holds something else now.".to_owned()
-        }
-    }
-}
-
-/// What of root's settings is the engine's.
-pub(super) fn from_root(settings: &Settings) -> FromRoot {
-    FromRoot {
-        feedback_recipient: settings.feedback_recipient.clone().unwrap_or_else(|| RECIPIENT.to_owned()),
-        pf_files: settings.pf_files.clone(),
-        command_time: Duration::from_secs(u64::from(settings.command_seconds)),
     }
 }
 
@@ -250,11 +186,10 @@ fn notify(hints: &Arc<Hints>) -> Notify {
 }
 
 /// The one table, for the proof that a plan shows.
-fn proof_table(settings: &Arc<RwLock<Arc<Settings>>>) -> Arc<dyn Fn(&Operation) -> ProofNeeded + Send + Sync> {
-    let settings = Arc::clone(settings);
+fn proof_table(settings: &SettingsInForce) -> Arc<dyn Fn(&Operation) -> ProofNeeded + Send + Sync> {
+    let settings = settings.clone();
     Arc::new(move |operation| {
-        let settings = settings.read().unwrap_or_else(PoisonError::into_inner);
-        permissions::operation(operation, settings.confirm_destructive == ConfirmDestructive::Shell).proof
+        permissions::operation(operation, settings.get().confirm_destructive == ConfirmDestructive::Shell).proof
     })
 }
 

@@ -4,13 +4,19 @@
 //! What was last known stands in `watched.json` in the private folder, the content among the kept versions. A change
 //! of our own is noted there by whoever makes it; the look itself is taken only while nobody holds the change lock.
 
-use super::core::Executor;
-use super::evidence::own;
+use super::common::{KnownTools, SettingsInForce};
+use super::evidence::{Evidence, own};
+use super::facts_cache::FactsCache;
+use super::managed::ManagedFiles;
+use super::outbox::Hints;
+use super::requester::Asking;
 use crate::diff::{Diff, Side};
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError, HostPath, Lock};
 use crate::journal::record::{Action, Change, Entry, Method, Outcome};
 use crate::journal::{Keep, Retention};
+use crate::layout::Layout;
+use crate::operations::engine::Engine;
 use crate::operations::plan::{ManagedFile, Operation};
 use crate::operations::recorder::{changed_parameters, changes_in_words};
 use crate::platform::crash_point;
@@ -22,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The files that are watched.
@@ -95,7 +102,43 @@ fn lines_in_words(diff: &Diff) -> String {
     words.join("; ")
 }
 
-impl Executor {
+/// Looks at the host: gathers facts, notices what others change, and closes what was left unfinished.
+pub(super) struct Watching {
+    pub(super) layout: Layout,
+    pub(super) settings: SettingsInForce,
+    pub(super) tools: KnownTools,
+    pub(super) facts: Arc<FactsCache>,
+    pub(super) managed: Arc<ManagedFiles>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) evidence: Arc<Evidence>,
+    pub(super) hints: Arc<Hints>,
+}
+
+impl Watching {
+    /// Nobody gathers facts for a command line; one that judges looks once, before it takes any lock.
+    pub(super) fn look_before_judging(&self, asking: &Asking) {
+        if asking.terminal && self.facts.get().is_none() {
+            self.gather_facts();
+        }
+    }
+
+    /// Tells the web process of runs that another process (the command line) carries out.
+    pub(super) fn tell_of_runs(&self) {
+        // Of a command line that was killed while its run waited to be kept.
+        self.engine.take_up_orphans();
+        if self.engine.active().is_some() {
+            return;
+        }
+        if let Some(run) = self.engine.runs(None, 1).ok().and_then(|runs| runs.into_iter().next()) {
+            self.hints.tell(|hint| hint.run = Some((run.id, run.last_event)));
+        }
+    }
+
+    /// The number of the newest run, 0 when there is none.
+    pub(super) fn newest_run(&self) -> u64 {
+        self.engine.runs(None, 1).ok().and_then(|runs| runs.first().map(|run| run.id)).unwrap_or(0)
+    }
+
     fn watched_path(&self) -> PathBuf {
         self.layout.private().join("watched.json")
     }
@@ -140,15 +183,15 @@ impl Executor {
 
     /// What stood in a file, by its digest: a kept version, or what the console wrote last.
     fn content_of(&self, file: ManagedFile, digest: &Digest) -> Option<Vec<u8>> {
-        let kept = self.backups().read(file.name(), digest).ok();
+        let kept = self.managed.backups().read(file.name(), digest).ok();
         kept.or_else(|| {
-            let written = files::read_limited(&self.last_written(&self.managed_path(file)), LONGEST).ok()?;
+            let written = files::read_limited(&self.last_written(&self.managed.managed_path(file)), LONGEST).ok()?;
             (Digest::of(&written) == *digest).then_some(written)
         })
     }
 
     fn read_watched(&self, file: ManagedFile) -> Result<Option<Vec<u8>>, FileError> {
-        match self.managed_place(file).and_then(|here| here.read(LONGEST)) {
+        match self.managed.managed_place(file).and_then(|here| here.read(LONGEST)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(FileError::Missing(_)) => Ok(None),
             Err(error) => Err(error),
@@ -158,7 +201,7 @@ impl Executor {
     /// What the watched files look like from outside: another one of them differs in that.
     pub(super) fn traces_of_watched(&self) -> [Option<Trace>; WATCHED.len()] {
         WATCHED.map(|file| {
-            let found = std::fs::symlink_metadata(self.managed_place(file).ok()?.real).ok()?;
+            let found = std::fs::symlink_metadata(self.managed.managed_place(file).ok()?.real).ok()?;
             Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
         })
     }
@@ -192,17 +235,17 @@ impl Executor {
         let mut by_runs = None;
         for file in watched.iter().copied() {
             let Ok(bytes) = self.read_watched(file) else { continue };
-            let path = self.host_path(file);
+            let path = self.managed.host_path(file);
             let now = bytes.as_deref().map(Digest::of);
             let last = known.files.get(&path).copied();
             if last == Some(now) {
                 continue;
             }
             // What the console wrote is kept by whatever of it replaces that next; someone else kept nothing.
-            let replaced = last.flatten().filter(|last| self.backups().read(file.name(), last).is_err());
+            let replaced = last.flatten().filter(|last| self.managed.backups().read(file.name(), last).is_err());
             let replaced = replaced.and_then(|last| self.content_of(file, &last));
             for bytes in replaced.iter().chain(&bytes) {
-                if let Err(error) = self.backups().keep(file.name(), &path, bytes, None) {
+                if let Err(error) = self.managed.backups().keep(file.name(), &path, bytes, None) {
                     tracing::warn!("a version of {path} could not be kept: {error}");
                 }
             }
@@ -245,11 +288,11 @@ impl Executor {
             let mut paths: Vec<String> = run.plan.diffs.iter().map(|diff| diff.file.clone()).collect();
             if matches!(run.plan.operation, Operation::Init { .. } | Operation::DeInit { .. }) {
                 // pot touches them even where nothing is planned to change.
-                paths.extend([ManagedFile::PfConf, ManagedFile::RcConf].map(|file| self.host_path(file)));
+                paths.extend([ManagedFile::PfConf, ManagedFile::RcConf].map(|file| self.managed.host_path(file)));
             }
             if matches!(run.plan.operation, Operation::Prepare { .. }) {
                 // The package brings one.
-                paths.push(self.host_path(ManagedFile::PotConf));
+                paths.push(self.managed.host_path(ManagedFile::PotConf));
             }
             for path in paths {
                 files.entry(path).or_insert((id, run.plan.operation.name()));
@@ -323,7 +366,7 @@ impl Executor {
     }
 
     /// Records that settings which root asked to be read again were not taken, and why; those in force stay.
-    pub fn note_refused_settings(&self, why: &str) {
+    pub(super) fn note_refused_settings(&self, why: &str) {
         // What TOML's reader says draws the line over several ones.
         let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
         let cut: String = why.chars().take(500).collect();
@@ -332,14 +375,14 @@ impl Executor {
     }
 
     /// Records that the console made itself a certificate, with the fingerprint that people compare.
-    pub fn note_certificate(&self, words: &str, fingerprint: &str) {
+    pub(super) fn note_certificate(&self, words: &str, fingerprint: &str) {
         let message = format!("{words} Its SHA-256 fingerprint: {fingerprint}");
-        self.record_own(Action::Settings, "certificate", Outcome::Done, message);
+        self.evidence.record_own(Action::Settings, "certificate", Outcome::Done, message);
     }
 
     /// Drops what the settings call too old, in whole segments; the journal leaves a signed checkpoint and a record.
     fn prune_history(&self) {
-        match self.evidence.prune(&retention(&self.settings().history)) {
+        match self.evidence.prune(&retention(&self.settings.get().history)) {
             Ok(Some(pruned)) => tracing::info!("records {} to {} were dropped by age", pruned.from, pruned.to),
             Ok(None) => {}
             Err(error) => tracing::error!("the history was not pruned: {error}"),

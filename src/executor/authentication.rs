@@ -1,18 +1,26 @@
-//! Signing in and out, proving, and accounts: whoever can say who someone is, is here.
+//! Authentication: signing in and out, proving, and accounts. Whoever can say who someone is, is here.
 
-use super::core::{Asking, Executor, console, lock};
+use super::common::lock;
+use super::evidence::Evidence;
+use super::facts_cache::FactsCache;
+use super::paces::Paces;
 use super::permissions;
-use super::protocol::{AccountView, Greeting, MOST_KNOWN, Reply, SessionView};
+use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView};
+use super::requester::{Asking, console, sentence};
 use crate::accounts::name::AccountName;
-use crate::accounts::password::{self, StoredHash};
-use crate::accounts::session::{NoRandomness, SessionKey, random_code, random_token, token_digest};
-use crate::accounts::store::{Account, AccountError};
-use crate::accounts::throttle::{Place, Tried, address_key};
+use crate::accounts::password::{self, Hasher, StoredHash};
+use crate::accounts::session::{
+    Lifetimes, NoRandomness, SessionKey, Sessions, random_code, random_token, token_digest,
+};
+use crate::accounts::store::{Account, AccountError, Accounts};
+use crate::accounts::throttle::{Place, Throttle, Tried, address_key};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Role, Stage};
+use crate::layout::Layout;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use jiff::Timestamp;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use subtle::ConstantTimeEq as _;
 
@@ -38,26 +46,98 @@ impl From<AccountError> for Refusal {
     }
 }
 
-impl Executor {
-    pub(super) fn greeting(&self) -> Result<Reply, Refusal> {
-        let settings = self.settings();
-        Ok(Reply::Greeting(Greeting {
-            hostname: self.hostname(),
-            simulated: self.simulated,
-            set_up_needed: self.accounts.all()?.is_empty(),
-            reason_required: settings.reason_required,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pot_conf: self.layout.shown(&self.layout.pot_conf()),
-            alarm: self.evidence.alarm(),
-        }))
+/// Accounts, passwords and sessions.
+pub(super) struct Authentication {
+    accounts: Accounts,
+    hasher: Hasher,
+    throttle: Mutex<Throttle>,
+    sessions: Mutex<Sessions>,
+    /// Digest of the one-time set-up code, while there is one.
+    setup_code: Mutex<Option<Digest>>,
+    evidence: Arc<Evidence>,
+    paces: Arc<Paces>,
+    /// No password is the host's name.
+    facts: Arc<FactsCache>,
+}
+
+impl Authentication {
+    pub(super) fn new(
+        layout: &Layout,
+        lifetimes: Lifetimes,
+        evidence: Arc<Evidence>,
+        paces: Arc<Paces>,
+        facts: Arc<FactsCache>,
+    ) -> Self {
+        Self {
+            accounts: Accounts::of(&layout.private()),
+            hasher: Hasher::default(),
+            throttle: Mutex::new(Throttle::default()),
+            sessions: Mutex::new(Sessions::new(lifetimes)),
+            setup_code: Mutex::new(None),
+            evidence,
+            paces,
+            facts,
+        }
+    }
+
+    /// Sessions that exist keep their lifetimes until the next request.
+    pub(super) fn set_lifetimes(&self, lifetimes: Lifetimes) {
+        lock(&self.sessions).set_lifetimes(lifetimes);
+    }
+
+    /// A person has just used the session.
+    pub(super) fn note_use(&self, key: &SessionKey) {
+        lock(&self.sessions).note_use(key, Instant::now());
+    }
+
+    /// Whether nobody has an account yet.
+    pub(super) fn is_set_up_needed(&self) -> Result<bool, Refusal> {
+        Ok(self.accounts.all()?.is_empty())
+    }
+
+    /// The account of that name, if there is one and the accounts can be read.
+    pub(super) fn known_account(&self, name: &str) -> Option<Account> {
+        AccountName::parse(name).ok().and_then(|name| self.accounts.find(&name).ok().flatten())
+    }
+
+    pub(super) fn session_of(&self, token: &Secret) -> Option<(SessionKey, Actor, Role, bool)> {
+        let key = SessionKey::of_token(&token.0)?;
+        let now = Instant::now();
+        let (name, method, fresh, credential) = {
+            let mut sessions = lock(&self.sessions);
+            let lifetimes = sessions.lifetimes();
+            let session = sessions.look_up(&key, now)?;
+            (session.name.clone(), session.method, session.is_fresh(&lifetimes, now), session.credential)
+        };
+        // The role is the account's present one, a disabled account has none, and another password ends what began with
+        // the old one: whoever changes an account, here or at the command line, need not wait for a session to end.
+        let account = match self.accounts.find(&name) {
+            Ok(account) => account.filter(|account| !account.disabled && account.credential() == credential),
+            Err(error) => {
+                tracing::error!("{error}");
+                return None;
+            }
+        };
+        let Some(account) = account else {
+            lock(&self.sessions).end(&key);
+            return None;
+        };
+        let actor = Actor {
+            name: name.to_string(),
+            role: Some(account.role),
+            method,
+            session: Some(key.short()),
+            claimed: None,
+        };
+        Some((key, actor, account.role, fresh))
     }
 
     /// Makes a new one-time set-up code when there is no account; whoever can read root's terminal may use it.
     ///
     /// # Errors
     /// The accounts cannot be read, or the kernel gives no random bytes.
-    pub fn new_setup_code(&self) -> Result<Option<String>, Refusal> {
-        if !self.accounts.all()?.is_empty() {
+    pub(super) fn new_setup_code(&self) -> Result<Option<String>, Refusal> {
+        if !self.is_set_up_needed()? {
             return Ok(None);
         }
         let code = random_code(CODE_GROUPS).map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
@@ -86,7 +166,7 @@ impl Executor {
             return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
         };
         lock(&self.throttle).succeeded(&key, &place);
-        self.within_pace(asking, account.name.as_str(), &permissions::SIGN_IN)?;
+        self.paces.take(asking, account.name.as_str(), &permissions::SIGN_IN)?;
         self.begin_session(asking, &account, Method::Password)
     }
 
@@ -279,11 +359,11 @@ impl Executor {
     pub(super) fn end_all_sessions(&self) {
         lock(&self.sessions).end_all();
         let message = "All sessions were ended, because the history was found rolled back.";
-        self.record_own(Action::SignOut, "sessions", Outcome::Done, message.to_owned());
+        self.evidence.record_own(Action::SignOut, "sessions", Outcome::Done, message.to_owned());
     }
 
     /// From now on no session counts as fresh until its password is given again.
-    pub fn forget_fresh_proofs(&self) {
+    pub(super) fn forget_fresh_proofs(&self) {
         lock(&self.sessions).forget_proofs();
     }
 
@@ -323,7 +403,7 @@ impl Executor {
     }
 
     fn new_hash(&self, name: &str, password: &Secret, field: &str) -> Result<StoredHash, Refusal> {
-        password::acceptable(name, &self.hostname(), &password.0)
+        password::acceptable(name, &self.facts.hostname(), &password.0)
             .and_then(|()| self.hasher.hash(&password.0))
             .map_err(|error| Refusal::new(RefusalKind::Limit, sentence(&error.to_string())).on(field))
     }
@@ -455,11 +535,4 @@ fn account_name(text: &str) -> Result<AccountName, Refusal> {
 /// People leave out hyphens and type small letters.
 fn plain_code(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).take(64).collect()
-}
-
-/// An error's words as a sentence.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }

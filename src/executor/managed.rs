@@ -1,17 +1,22 @@
-//! Versions of files: those kept on disk, those that open forms were made from, and managed files as they stand.
+//! The files that the console manages: where they stand, what is in them, and the versions of them that are kept.
 
-use super::core::{Executor, lock};
+use super::common::{SettingsInForce, lock};
+use super::facts_cache::FactsCache;
 use super::protocol::{BackupView, Reply};
+use super::requester::sentence;
 use crate::digest::Digest;
 use crate::files::{Backups, FileError, HostPath};
 use crate::host::parse::syslog::main_file;
 use crate::layout::Layout;
 use crate::operations::log_routing;
 use crate::operations::plan::ManagedFile;
+use crate::potconf::{Configuration, Document, LARGEST};
 use crate::refusal::{Refusal, RefusalKind};
+use jiff::Timestamp;
 use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Versions of pot.conf that forms may have been made from, in memory.
@@ -45,13 +50,80 @@ impl Versions {
     }
 }
 
-impl Executor {
+/// Both files as they stand.
+pub(super) struct Files {
+    pub configuration: Configuration,
+    pub exists: bool,
+    pub modified: Option<Timestamp>,
+}
+
+impl Files {
+    pub fn digest(&self) -> Digest {
+        self.configuration.own().digest()
+    }
+}
+
+impl From<FileError> for Refusal {
+    fn from(error: FileError) -> Self {
+        let kind = match &error {
+            FileError::Missing(_) | FileError::Backup { .. } => RefusalKind::NotFound,
+            FileError::Changed { .. } => RefusalKind::Conflict,
+            _ if error.is_full() => RefusalKind::NotRecorded,
+            _ => RefusalKind::Failed,
+        };
+        Self::new(kind, sentence(&error.to_string()))
+    }
+}
+
+/// A configuration file that cannot be read as one.
+fn unreadable(words: &str) -> Refusal {
+    Refusal::new(RefusalKind::Unreadable, sentence(words))
+}
+
+/// Every file that the console reads and writes on the host.
+pub(super) struct ManagedFiles {
+    layout: Layout,
+    settings: SettingsInForce,
+    facts: Arc<FactsCache>,
+}
+
+impl ManagedFiles {
+    pub(super) fn new(layout: &Layout, settings: SettingsInForce, facts: Arc<FactsCache>) -> Self {
+        Self { layout: layout.clone(), settings, facts }
+    }
+
+    /// Reads both files.
+    pub(super) fn read_configuration(&self) -> Result<Files, Refusal> {
+        let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
+        let read = |path: &Path| match HostPath::of(&self.layout, path).and_then(|file| file.read(most)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FileError::Missing(_)) => Ok(None),
+            Err(error) => Err(unreadable(&error.to_string())),
+        };
+        let parse = |bytes: &[u8], path: &Path| {
+            Document::parse(bytes).map_err(|error| {
+                unreadable(&format!("{} cannot be read as a configuration: {error}", self.layout.shown(path)))
+            })
+        };
+        let (own_path, default_path) = (self.layout.pot_conf(), self.layout.default_conf());
+        let own = read(&own_path)?;
+        let default = read(&default_path)?.unwrap_or_default();
+        let modified = own_path
+            .metadata()
+            .ok()
+            .and_then(|found| Timestamp::new(found.mtime(), i32::try_from(found.mtime_nsec()).unwrap_or(0)).ok());
+        let exists = own.is_some();
+        let configuration =
+            Configuration::new(parse(&default, &default_path)?, parse(&own.unwrap_or_default(), &own_path)?);
+        Ok(Files { configuration, exists, modified })
+    }
+
     pub(super) fn backups(&self) -> Backups {
         Backups::of(&self.layout)
     }
 
     pub(super) fn prune_backups(&self) {
-        let number = usize::try_from(self.settings().backups).unwrap_or(usize::MAX);
+        let number = usize::try_from(self.settings.get().backups).unwrap_or(usize::MAX);
         if let Err(error) = self.backups().prune(number, YOUNG) {
             tracing::warn!("old versions could not be removed: {error}");
         }

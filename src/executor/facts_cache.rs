@@ -1,0 +1,108 @@
+//! The facts as they were gathered last, and who wants new ones.
+
+use super::common::lock;
+use super::evidence::Pace;
+use super::requester::Asking;
+use crate::facts::HostFacts;
+use crate::journal::record::Role;
+use crate::layout::Layout;
+use crate::refusal::{Refusal, RefusalKind};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// Between the beginnings of two looks at the host.
+pub(super) const REST: Duration = Duration::from_secs(5);
+/// Someone looks who has asked for facts within this time.
+const LOOKING: Duration = Duration::from_mins(1);
+/// Plans that those who may only look can have at once, and then one each so often: each is a whole look at the host.
+const PREVIEWS: (u32, Duration) = (4, REST);
+
+pub(super) struct FactsCache {
+    layout: Layout,
+    pub(super) state: Mutex<State>,
+    pub(super) changed: Condvar,
+    previews: Mutex<Pace>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) facts: Option<Arc<HostFacts>>,
+    /// When the last look began.
+    pub(super) begun: Option<Instant>,
+    /// When it ended.
+    pub(super) gathered: Option<Instant>,
+    /// When someone asked last.
+    pub(super) asked: Option<Instant>,
+    /// The facts are known to be those of before a change.
+    pub(super) outdated: bool,
+    /// Someone waits for new ones.
+    pub(super) wanted: bool,
+    pub(super) refreshing: bool,
+    pub(super) stop: bool,
+    pub(super) count: u64,
+    /// The path of pf's file, as it was last read.
+    pub(super) pf_path: Option<String>,
+}
+
+impl State {
+    fn is_looked_at(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.elapsed() < LOOKING)
+    }
+}
+
+impl FactsCache {
+    pub(super) fn of(layout: &Layout) -> Self {
+        Self {
+            layout: layout.clone(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            previews: Mutex::new(Pace::new(PREVIEWS)),
+        }
+    }
+
+    /// The host's name; this machine's until it has been looked at.
+    pub(super) fn hostname(&self) -> String {
+        self.get()
+            .and_then(|facts| facts.system.get().map(|system| system.hostname.clone()))
+            .filter(|name| !name.is_empty())
+            .or_else(|| {
+                // This machine's name is not the simulated host's.
+                let own = || nix::unistd::gethostname().ok()?.into_string().ok();
+                if self.layout.is_below_a_root() { Some("simulated host".to_owned()) } else { own() }
+            })
+            .unwrap_or_default()
+    }
+
+    /// Those who may only look make plans at a pace that leaves the host to those who work on it.
+    pub(super) fn pace_previews(&self, asking: &Asking) -> Result<(), Refusal> {
+        if asking.role == Some(Role::Viewer) && !lock(&self.previews).take(Instant::now()) {
+            let words =
+                "Each plan looks at the whole host, so they are made one in five seconds. Try again in a moment.";
+            return Err(Refusal::new(RefusalKind::Throttled, words));
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self) -> Option<Arc<HostFacts>> {
+        lock(&self.state).facts.clone()
+    }
+
+    /// The path of pf's file; none when it is not known.
+    pub(super) fn pf_path(&self) -> Option<String> {
+        lock(&self.state).pf_path.clone()
+    }
+
+    /// Something has changed the host: who looks gets new facts soon, nobody else makes the host be asked.
+    pub(super) fn outdate(&self) {
+        let mut state = lock(&self.state);
+        state.outdated = true;
+        state.wanted |= state.is_looked_at();
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn stop(&self) {
+        lock(&self.state).stop = true;
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,127 @@
+//! Who asks, and what is asked of them: their role, a password given just now.
+
+use crate::accounts::session::SessionKey;
+use crate::digest::Digest;
+use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
+use crate::operations::plan::ProofNeeded;
+use crate::process::harmless;
+use crate::refusal::{Refusal, RefusalKind};
+
+/// Who is asking, as far as the executor knows.
+#[derive(Debug, Clone)]
+pub(super) struct Asking {
+    pub actor: Actor,
+    pub reported: Reported,
+    pub session: Option<SessionKey>,
+    /// Digests of the proofs that the browser carries of having signed in before.
+    pub known: Vec<Digest>,
+    pub role: Option<Role>,
+    pub fresh: bool,
+    /// root at this machine's own command line.
+    pub terminal: bool,
+}
+
+impl Asking {
+    /// What tells this asker's plans and nonces from another's.
+    pub fn session_name(&self) -> String {
+        match &self.session {
+            Some(key) => key.hex(),
+            None => "command-line".to_owned(),
+        }
+    }
+
+    /// An event about this asker.
+    pub fn event(&self, action: Action, object: impl Into<String>, outcome: Outcome, message: String) -> Entry {
+        Entry {
+            stage: Stage::Event,
+            intent: None,
+            actor: self.actor.clone(),
+            reported: self.reported.clone(),
+            action,
+            object: object.into(),
+            changes: Vec::new(),
+            diff: None,
+            before: None,
+            after: None,
+            reason: None,
+            outcome: Some(outcome),
+            message,
+            run: None,
+        }
+    }
+}
+
+/// The executor's own name in the journal.
+pub(super) fn console() -> Actor {
+    Actor { name: "pot-console".to_owned(), role: None, method: Method::Console, session: None, claimed: None }
+}
+
+fn nobody() -> Actor {
+    Actor { name: "nobody".to_owned(), role: None, method: Method::None, session: None, claimed: None }
+}
+
+impl Asking {
+    /// Nobody that is known, with what their side says about itself.
+    pub(super) fn nobody(reported: Reported, known: Vec<Digest>) -> Self {
+        Self {
+            actor: nobody(),
+            reported: tidy(reported),
+            session: None,
+            known,
+            role: None,
+            fresh: false,
+            terminal: false,
+        }
+    }
+}
+
+pub(super) fn admit_role(asking: &Asking, needed: Role) -> Result<(), Refusal> {
+    match asking.role {
+        None => Err(Refusal::new(RefusalKind::SignInNeeded, "Sign in first, or again: there is no such session.")),
+        Some(role) if role < needed => {
+            Err(Refusal::new(RefusalKind::Forbidden, format!("This takes the role {needed}; yours is {role}.")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether a proof that needs nothing but the session is there. What takes a password now or a terminal is
+/// checked where the plan is known.
+pub(super) fn admit_proof(asking: &Asking, proof: ProofNeeded) -> Result<(), Refusal> {
+    if proof == ProofNeeded::Fresh && !asking.fresh && !asking.terminal {
+        return Err(Refusal::new(
+            RefusalKind::ProofNeeded,
+            "Give your password again first: this needs one from the last five minutes.",
+        ));
+    }
+    Ok(())
+}
+
+/// What is reported is kept short and printable: it goes into the journal and from there into terminals.
+fn tidy(reported: Reported) -> Reported {
+    let cut = |text: String, most: usize| harmless(&text.chars().take(most).collect::<String>()).into_owned();
+    Reported {
+        address: reported.address.map(|text| cut(text, 64)),
+        browser: reported.browser.map(|text| cut(text, 200)),
+    }
+}
+
+/// A reason or other free text: trimmed, printable, at most `most` characters; nothing when it is empty.
+pub(super) fn free_text(text: Option<&str>, most: usize, field: &'static str) -> Result<Option<String>, Refusal> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.chars().count() > most {
+        return Err(Refusal::new(
+            RefusalKind::Limit,
+            format!("The {field} has {} characters; at most {most} are kept.", text.chars().count()),
+        )
+        .on(field));
+    }
+    Ok(Some(text.lines().map(harmless).collect::<Vec<_>>().join("\n")))
+}
+
+/// An error's words as a sentence.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
