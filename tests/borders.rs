@@ -436,11 +436,6 @@ fn collect(folder: &Path, below: &Path, texts: &mut BTreeMap<String, String>) {
 /// Circles that are known, and why they stand.
 const CIRCLES: &[(&str, &[&str], &str)] = &[
     (
-        "operations",
-        &["engine", "feedback", "running"],
-        "the engine starts what running carries out with the engine's own fields",
-    ),
-    (
         "simulator",
         &["interfaces", "kernel", "rc"],
         "a kernel whose modules make interfaces, and an rc that loads modules: so it is on the host that is played",

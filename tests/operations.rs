@@ -702,28 +702,28 @@ fn a_kept_version_comes_back_and_passes_the_same_limits() {
 
 #[test]
 fn feedback_is_kept_and_sent_only_when_asked() {
-    use pot_console::operations::feedback::Given;
+    use pot_console::operations::feedback::{self, Given};
     let bench = Bench::new(Scenario::Default);
     let given = Given { wrong: "Nothing".to_owned(), ..Given::default() };
-    let stored = bench.engine.feedback(given.clone(), false, &anna(), &from_lan()).unwrap();
+    let stored = feedback::store(&bench.engine, given.clone(), false, &anna(), &from_lan()).unwrap();
     assert_eq!(stored.sent, None);
-    let stored = bench.engine.feedback(given.clone(), true, &anna(), &from_lan()).unwrap();
+    let stored = feedback::store(&bench.engine, given.clone(), true, &anna(), &from_lan()).unwrap();
     assert_eq!(stored.sent, Some(true), "{stored:?}");
     bench.fault("sendmail fail 75 sendmail: mailbox unavailable");
-    let stored = bench.engine.feedback(given.clone(), true, &anna(), &from_lan()).unwrap();
+    let stored = feedback::store(&bench.engine, given.clone(), true, &anna(), &from_lan()).unwrap();
     assert_eq!(stored.sent, Some(false));
     assert!(stored.answer.contains("status 75"), "{}", stored.answer);
     simulator::clear_faults(&bench.root).unwrap();
     bench.fault("sendmail hang");
-    let stored = bench.engine.feedback(given.clone(), true, &anna(), &from_lan()).unwrap();
+    let stored = feedback::store(&bench.engine, given.clone(), true, &anna(), &from_lan()).unwrap();
     assert!(stored.answer.contains("did not answer within 2 s"), "{}", stored.answer);
     simulator::clear_faults(&bench.root).unwrap();
     bench.fault("sendmail missing");
     let mut bench = bench;
     bench.restart(settings());
-    let stored = bench.engine.feedback(given, true, &anna(), &from_lan()).unwrap();
+    let stored = feedback::store(&bench.engine, given, true, &anna(), &from_lan()).unwrap();
     assert!(stored.answer.contains("no mailer"), "{}", stored.answer);
-    assert_eq!(bench.engine.feedback_list().len(), 5);
+    assert_eq!(feedback::list(&Layout::new(&bench.root, None)).len(), 5);
 }
 
 /// Runs the command line, which dies at a place.

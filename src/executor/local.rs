@@ -114,7 +114,7 @@ impl Local {
 
     /// All feedback that was stored, newest first.
     pub fn feedback_list(&self) -> Vec<Kept> {
-        self.executor.watching.engine.feedback_list()
+        crate::operations::feedback::list(&self.executor.watching.layout)
     }
 
     /// Records what the command line itself does: an event of root's. Gives the record's number.

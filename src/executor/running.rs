@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::host::Preparation;
 use crate::layout::Layout;
 use crate::operations::engine::{Engine, confirmed};
-use crate::operations::feedback::Given;
+use crate::operations::feedback::{self, Given};
 use crate::operations::plan::{ManagedFile, Operation, ProofNeeded};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -191,7 +191,7 @@ impl Runs {
         }
         free_text(given.name.as_deref(), 200, "name")?;
         free_text(given.reply_to.as_deref(), 200, "reply_to")?;
-        let stored = self.engine.feedback(given, send, &asking.actor, &asking.reported)?;
+        let stored = feedback::store(&self.engine, given, send, &asking.actor, &asking.reported)?;
         Ok(Reply::FeedbackStored {
             sent: stored.sent,
             answer: stored.answer,

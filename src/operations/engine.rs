@@ -4,29 +4,34 @@
 //! lock, looks again, compares digests, records the intent, saves what would have to be put back, and hands over to
 //! [`super::running`], which carries it out, verifies, waits for Keep where the network changed, and records how it ended.
 
-use super::clock::{Clock, SinceBoot};
+use super::clock::SinceBoot;
+use super::course::Answer;
+use super::current::locked;
+use super::current::{Current, Proof, does_not_wait};
 use super::draft::Draft;
 use super::looking::{Host, Look};
+use super::pf_conf;
 use super::plan::{ACKNOWLEDGED, Blocker, ManagedFile, Operation, Plan, ProofNeeded, Run, RunEvent, RunState};
 use super::recorder::Recorder;
 use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
-use super::running::{Answer, Current, Held, Owed, Proof, does_not_wait};
-use super::runs::{Runs, StoredRun};
-use super::{feedback, pf_conf, plans};
+pub use super::runner::{EngineSettings, FromRoot, Notify, console};
+use super::runner::{Runner, act_of, failed, not_found};
+use super::running::{Held, Restart};
+use super::runs::StoredRun;
 use crate::digest::Digest;
-use crate::files::{self, Backups, Busy, Expected, FileError, Lock};
+use crate::files::{self, Busy, Expected, FileError, Lock};
 use crate::host::Preparation;
-use crate::journal::record::{Action as Act, Actor, Entry, Method, Outcome, Record, Reported, Stage};
+use crate::journal::record::{Action as Act, Actor, Entry, Outcome, Reported, Stage};
 use crate::layout::Layout;
-use crate::process::{Limits, Tools};
+use crate::process::Tools;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a plan serves.
@@ -35,63 +40,6 @@ const PLAN_SERVES: Duration = Duration::from_mins(10);
 const MOST_PLANS: usize = 64;
 /// How long a start waits for another change to end.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(2);
-
-/// What root's settings decide and may decide anew while the console runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FromRoot {
-    /// To whom feedback goes.
-    pub feedback_recipient: String,
-    /// pf rules files that may be named beside the one of rc.conf.
-    pub pf_files: Vec<String>,
-    /// How long an ordinary command may take.
-    pub command_time: Duration,
-}
-
-/// What the settings and the executor decide.
-#[derive(Clone)]
-pub struct EngineSettings {
-    /// To whom feedback goes.
-    pub feedback_recipient: String,
-    /// pf rules files that may be named beside the one of rc.conf.
-    pub pf_files: Vec<String>,
-    /// How long an ordinary command may take.
-    pub command_time: Duration,
-    /// How long installing and destroying may take.
-    pub long_command_time: Duration,
-    /// How long the mailer may take.
-    pub mailer_time: Duration,
-    /// The proof that confirming an operation takes (the executor's table).
-    pub proof: Arc<dyn Fn(&Operation) -> ProofNeeded + Send + Sync>,
-    /// Where the time comes from.
-    pub clock: Clock,
-}
-
-impl Default for EngineSettings {
-    /// Two minutes for a command, two hours for long ones, 30 s for the mailer; a fresh proof, a one-time proof for what destroys.
-    fn default() -> Self {
-        Self {
-            feedback_recipient: feedback::RECIPIENT.to_owned(),
-            pf_files: Vec::new(),
-            command_time: Duration::from_mins(2),
-            long_command_time: Duration::from_hours(2),
-            mailer_time: Duration::from_secs(30),
-            proof: Arc::new(|operation| match operation {
-                Operation::DeInit { .. } => ProofNeeded::OneTime,
-                _ => ProofNeeded::Fresh,
-            }),
-            clock: Clock::default(),
-        }
-    }
-}
-
-impl std::fmt::Debug for EngineSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineSettings").field("pf_files", &self.pf_files).finish_non_exhaustive()
-    }
-}
-
-/// Told when a run has something new: its number, its last event, whether connections should be closed.
-pub type Notify = Arc<dyn Fn(u64, u64, bool) + Send + Sync>;
 
 /// A plan that was shown.
 struct KeptPlan {
@@ -111,38 +59,14 @@ struct Begun {
 
 /// See the module.
 pub struct Engine {
-    pub(super) host: Host,
-    pub(super) recorder: Arc<dyn Recorder>,
-    pub(super) notify: Notify,
-    pub(super) settings: EngineSettings,
-    from_root: RwLock<Arc<FromRoot>>,
-    pub(super) runs: Runs,
-    pub(super) backups: Backups,
+    pub(super) runner: Arc<Runner>,
     plans: Mutex<BTreeMap<u64, KeptPlan>>,
-    pub(super) current: Mutex<Option<Arc<Current>>>,
-    /// Runs that have ended and could not be written down whole.
-    pub(super) owed: Mutex<Vec<Owed>>,
-    /// Runs of which the history cannot be read: they are not looked at again and again.
-    pub(super) left_alone: Mutex<BTreeSet<u64>>,
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").finish_non_exhaustive()
     }
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A thread that died while it held the lock leaves plain data behind, each part whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn failed(error: impl std::fmt::Display) -> Refusal {
-    Refusal::new(RefusalKind::Failed, error.to_string())
-}
-
-fn not_found(what: impl Into<String>) -> Refusal {
-    Refusal::new(RefusalKind::NotFound, what)
 }
 
 /// Which plan goes when there are too many: the oldest one of the session that keeps most, so that a flood of plans
@@ -153,11 +77,6 @@ fn to_make_room<'a>(plans: impl Iterator<Item = (u64, &'a str)>) -> Option<u64> 
         sessions.entry(session).or_insert((0, id)).0 += 1;
     }
     sessions.into_values().max_by_key(|(count, oldest)| (*count, std::cmp::Reverse(*oldest))).map(|(_, oldest)| oldest)
-}
-
-/// The executor itself, when no one asked.
-pub fn console() -> Actor {
-    Actor { name: "pot-console".to_owned(), role: None, method: Method::Console, session: None, claimed: None }
 }
 
 impl Engine {
@@ -173,35 +92,79 @@ impl Engine {
         settings: EngineSettings,
     ) -> Result<Arc<Self>, FileError> {
         files::make_private_dir(&layout.private())?;
-        Ok(Arc::new(Self {
-            runs: Runs::open(&layout)?,
-            backups: Backups::of(&layout),
-            host: Host::new(layout, tools, settings.pf_files.clone()),
-            from_root: RwLock::new(Arc::new(FromRoot {
-                feedback_recipient: settings.feedback_recipient.clone(),
-                pf_files: settings.pf_files.clone(),
-                command_time: settings.command_time,
-            })),
-            recorder,
-            notify,
-            settings,
-            plans: Mutex::new(BTreeMap::new()),
-            current: Mutex::new(None),
-            owed: Mutex::default(),
-            left_alone: Mutex::default(),
-        }))
+        let runner = Arc::new(Runner::open(layout, tools, recorder, notify, settings)?);
+        Ok(Arc::new(Self { runner, plans: Mutex::new(BTreeMap::new()) }))
     }
 
     /// Takes what root's settings say from now on. A plan that was made with others is not carried out: its digest
     /// differs.
     pub fn take_settings(&self, from_root: FromRoot) {
-        self.host.set_pf_files(from_root.pf_files.clone());
-        *self.from_root.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(from_root);
+        self.runner.take_settings(from_root);
     }
 
-    /// What root's settings say now.
-    pub(super) fn in_force(&self) -> Arc<FromRoot> {
-        Arc::clone(&self.from_root.read().unwrap_or_else(PoisonError::into_inner))
+    /// Refuses while something may have to be put back: nothing else is changed then. The caller holds the change lock.
+    ///
+    /// # Errors
+    /// It names the run and what to do.
+    pub fn nothing_pending(&self) -> Result<(), Refusal> {
+        self.runner.nothing_pending()
+    }
+
+    /// The run that is under way, if there is one: its number and its state.
+    pub fn active(&self) -> Option<(u64, RunState)> {
+        self.runner.active()
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// There is none of that number.
+    pub fn run_state(&self, id: u64) -> Result<Run, Refusal> {
+        self.runner.run_state(id)
+    }
+
+    /// The executor is about to end: what may have to be put back is put back first, what can be ended is ended.
+    pub fn shutdown(&self) {
+        self.runner.shutdown();
+    }
+
+    /// Waits for a run of this process to end. True when it has.
+    pub fn wait(&self, id: u64, time: Duration) -> bool {
+        self.runner.wait(id, time)
+    }
+
+    /// Deals with what a sudden end left: a pending revert is carried out at its deadline (at once when that has
+    /// passed, or when the run never got so far), or was overtaken by a reboot; other runs are marked interrupted with
+    /// what is found, unless the history knows how they ended. To be called once at the executor's start, before it takes
+    /// commands.
+    pub fn recover_at_start(&self) {
+        Restart::of(&self.runner).recover_at_start();
+    }
+
+    /// Takes up what a process that died (a command line) left waiting. Cheap when there is nothing; may be called often.
+    pub fn take_up_orphans(&self) {
+        Restart::of(&self.runner).take_up_orphans();
+    }
+
+    /// Deals with what a process that died left, as far as it has not to wait for an answer, and waits for the end of that.
+    /// Cheap when there is nothing. Where no service runs, the next command of root's is the executor that finds it.
+    pub fn close_what_died(&self) {
+        Restart::of(&self.runner).close_what_died();
+    }
+
+    /// Whether a run is this engine's to close, now or later: then nobody else records how it ended.
+    pub fn is_open(&self, id: u64) -> bool {
+        Restart::of(&self.runner).is_open(id)
+    }
+
+    /// How a run ended, for the outcome of its intent, where the history could not take that down.
+    pub fn outcome_left(&self, id: u64) -> Option<(Outcome, String)> {
+        Restart::of(&self.runner).outcome_left(id)
+    }
+
+    /// What feedback is stored and recorded with.
+    pub(super) fn runner(&self) -> &Runner {
+        &self.runner
     }
 
     /// Makes a plan from facts read now, and keeps it.
@@ -209,7 +172,7 @@ impl Engine {
     /// # Errors
     /// The configuration could not be read, or there is no such backup.
     pub fn plan(&self, session: &str, reported: &Reported, operation: Operation) -> Result<Plan, Refusal> {
-        let (draft, look) = self.draft(&operation)?;
+        let (draft, look) = self.runner.draft(&operation)?;
         let mut plan = self.named(&draft, &look);
         plan.blockers.extend(whoever_asks_is_cut_off(&draft, &look, reported));
         let mut kept = locked(&self.plans);
@@ -232,36 +195,6 @@ impl Engine {
             .map(|kept| kept.plan.clone())
     }
 
-    /// Looks at the host and drafts.
-    pub(super) fn draft(&self, operation: &Operation) -> Result<(Draft, Look), Refusal> {
-        let pf_file = match operation {
-            Operation::Init { pf_file, .. } | Operation::DeInit { pf_file, .. } => *pf_file,
-            _ => None,
-        };
-        let look = self.host.look(pf_file)?;
-        let version = match operation {
-            Operation::Restore { backup, file } => Some(
-                self.backups
-                    .read(file.name(), backup)
-                    .map_err(|error| not_found(format!("{error}. Nothing has been changed.")))?,
-            ),
-            _ => None,
-        };
-        let mut draft = look.with_inputs(&self.host, |inputs| match operation {
-            Operation::Prepare { .. } => plans::prepare(operation, inputs),
-            Operation::Init { .. } => plans::init(operation, inputs),
-            Operation::VnetStart { .. } => plans::vnet_start(operation, inputs),
-            Operation::DeInit { .. } => plans::de_init(operation, inputs),
-            Operation::CleanUp { .. } => plans::clean_up(operation, inputs),
-            Operation::Restore { .. } => plans::restore(operation, inputs, version.as_deref().unwrap_or_default()),
-        });
-        if let Some(slow) = crate::host::slow_in_words(&look.facts) {
-            draft.warnings.push(format!("This host answers slowly: {slow}. It is busy, or has much to list."));
-        }
-        draft.proof = (self.settings.proof)(operation);
-        Ok((draft, look))
-    }
-
     /// The draft as people see it.
     fn named(&self, draft: &Draft, look: &Look) -> Plan {
         Plan {
@@ -280,7 +213,7 @@ impl Engine {
             warnings: draft.warnings.clone(),
             acknowledge: draft.acknowledge.clone(),
             previews: draft.previews.clone(),
-            pf_files: self.in_force().pf_files.clone(),
+            pf_files: self.runner.in_force().pf_files.clone(),
             put_back: draft.put_back.clone(),
             left_behind: draft.left_behind.clone(),
             findings: look.findings().to_vec(),
@@ -299,7 +232,7 @@ impl Engine {
     /// Nothing has been changed then.
     #[allow(clippy::too_many_arguments, reason = "each is one thing that the browser or the executor says")]
     pub fn run(
-        self: &Arc<Self>,
+        &self,
         session: &str,
         actor: &Actor,
         reported: &Reported,
@@ -331,12 +264,12 @@ impl Engine {
             kept
         };
         let who = format!("{}: {}", actor.name, kept.plan.operation.name());
-        let lock = Lock::acquire(&self.host.layout, &who, WAIT_FOR_LOCK).map_err(|busy| match busy {
+        let lock = Lock::acquire(&self.runner.host.layout, &who, WAIT_FOR_LOCK).map_err(|busy| match busy {
             Busy::Held { .. } => Refusal::new(RefusalKind::Busy, format!("{busy}. {AGAIN}")),
             Busy::File(error) => failed(error),
         })?;
-        self.nothing_pending()?;
-        let (draft, look) = self.draft(&kept.plan.operation)?;
+        self.runner.nothing_pending()?;
+        let (draft, look) = self.runner.draft(&kept.plan.operation)?;
         if draft.digest() != kept.plan.digest {
             return Err(Refusal::new(
                 RefusalKind::Conflict,
@@ -357,7 +290,7 @@ impl Engine {
 
     #[allow(clippy::too_many_arguments, reason = "all of it is put down in the run")]
     fn start(
-        self: &Arc<Self>,
+        &self,
         lock: Lock,
         plan: Plan,
         draft: Draft,
@@ -368,7 +301,7 @@ impl Engine {
     ) -> Result<u64, Refusal> {
         let before = match (draft.can_cut_off, draft.revert_after) {
             (true, Some(_)) => {
-                let before = NetworkState::read(&self.host);
+                let before = NetworkState::read(&self.runner.host);
                 before.is_whole().map_err(|why| {
                     Refusal::new(
                         RefusalKind::Failed,
@@ -379,18 +312,18 @@ impl Engine {
             }
             _ => None,
         };
-        let id = self.runs.begin().map_err(failed)?;
+        let id = self.runner.runs.begin().map_err(failed)?;
         let Begun { stored, pending, events } =
             match self.begin(id, &plan, &draft, look, actor, reported, reason, before) {
                 Ok(begun) => begun,
                 Err(refusal) => {
-                    self.runs.forget(id);
-                    let _ = Pending::remove(&self.host.layout);
+                    self.runner.runs.forget(id);
+                    let _ = Pending::remove(&self.runner.host.layout);
                     return Err(refusal);
                 }
             };
         let current = Current::starting(stored.clone(), actor.clone(), reported.clone(), events);
-        let held = Held::take(self, &current, lock);
+        let held = Held::take(&self.runner, &current, lock);
         let before = look.files.clone();
         let seen_before = draft
             .steps
@@ -398,12 +331,12 @@ impl Engine {
             .map(|step| step.expects.iter().map(|expect| expect.look(&look.seen(None)).1).collect())
             .collect();
         let started = std::thread::Builder::new().name(format!("run-{id}")).spawn(move || {
-            held.carry(|engine, current| engine.carry_out(current, draft, before, seen_before, pending));
+            held.carry(|runner, current| runner.carry_out(current, draft, before, seen_before, pending));
         });
         if let Err(error) = started {
-            self.never_began(&stored, actor, reported, &error);
-            self.runs.forget(id);
-            let _ = Pending::remove(&self.host.layout);
+            Restart::of(&self.runner).never_began(&stored, actor, reported, &error);
+            self.runner.runs.forget(id);
+            let _ = Pending::remove(&self.runner.host.layout);
             return Err(failed(format!("The run could not be started: {error}. Nothing has been changed.")));
         }
         Ok(id)
@@ -422,13 +355,13 @@ impl Engine {
         reason: Option<&str>,
         before: Option<NetworkState>,
     ) -> Result<Begun, Refusal> {
-        let events = self.runs.events_to_append(id).map_err(failed)?;
+        let events = self.runner.runs.events_to_append(id).map_err(failed)?;
         let pending = match (before, draft.revert_after) {
             (Some(before), Some(revert_after)) => {
                 let pending = Pending {
                     run: id,
                     actor: actor.clone(),
-                    boot: revert::this_boot(&self.host.layout).map_err(failed)?,
+                    boot: revert::this_boot(&self.runner.host.layout).map_err(failed)?,
                     phase: Phase::Running,
                     revert_after,
                     deadline: None,
@@ -438,7 +371,7 @@ impl Engine {
                     left: None,
                     files: self.pf_files_now(look)?,
                 };
-                pending.write(&self.host.layout).map_err(failed)?;
+                pending.write(&self.runner.host.layout).map_err(failed)?;
                 Some(pending)
             }
             _ => None,
@@ -448,7 +381,7 @@ impl Engine {
         if draft.can_cut_off && draft.revert_after.is_none() {
             message.push_str(" Chosen to run without putting back.");
         }
-        let record = self.record(Entry {
+        let record = self.runner.record(Entry {
             stage: Stage::Intent,
             intent: None,
             actor: actor.clone(),
@@ -486,8 +419,8 @@ impl Engine {
             },
             intent: record.sequence,
         };
-        if let Err(error) = self.runs.write(&stored) {
-            self.never_began(&stored, actor, reported, &error);
+        if let Err(error) = self.runner.runs.write(&stored) {
+            Restart::of(&self.runner).never_began(&stored, actor, reported, &error);
             return Err(failed(error));
         }
         Ok(Begun { stored, pending, events })
@@ -511,7 +444,7 @@ impl Engine {
             bytes: text.clone(),
         }];
         for path in pf_conf::files_named(&text).into_iter().take(64) {
-            let here = files::HostPath::of(&self.host.layout, &self.host.layout.on_disk(&path));
+            let here = files::HostPath::of(&self.runner.host.layout, &self.runner.host.layout.on_disk(&path));
             match here.and_then(|file| file.read(4 << 20)) {
                 Ok(bytes) => saved.push(SavedFile { path, digest: Digest::of(&bytes), bytes }),
                 Err(FileError::Missing(_)) => {}
@@ -521,14 +454,9 @@ impl Engine {
         Ok(saved)
     }
 
-    /// Appends to the history.
-    pub(super) fn record(&self, entry: Entry) -> Result<Record, Refusal> {
-        self.recorder.record(entry)
-    }
-
     /// Refuses while a run is under way in this process.
     fn not_busy(&self) -> Result<(), Refusal> {
-        match locked(&self.current).as_ref() {
+        match locked(&self.runner.current).as_ref() {
             Some(current) => Err(Refusal::new(
                 RefusalKind::Busy,
                 format!("Run {} has not ended yet. Nothing has been changed.", current.id()),
@@ -537,55 +465,21 @@ impl Engine {
         }
     }
 
-    /// Refuses while something may have to be put back: nothing else is changed then. The caller holds the change lock.
-    ///
-    /// # Errors
-    /// It names the run and what to do.
-    pub fn nothing_pending(&self) -> Result<(), Refusal> {
-        match Pending::read(&self.host.layout) {
-            Ok(None) => Ok(()),
-            Ok(Some(pending)) => Err(Refusal::new(
-                RefusalKind::Busy,
-                format!("Run {} waits to be kept or put back. Nothing else is changed until then.", pending.run),
-            )),
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// The run that is under way, if there is one: its number and its state.
-    pub fn active(&self) -> Option<(u64, RunState)> {
-        locked(&self.current).as_ref().map(|current| (current.id(), current.state()))
-    }
-
     /// Runs, newest first.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn runs(&self, before: Option<u64>, limit: usize) -> Result<Vec<Run>, Refusal> {
         Ok(self
+            .runner
             .runs
             .numbers()
             .into_iter()
             .filter(|number| before.is_none_or(|before| *number < before))
             // A folder whose run.json is not written yet is a run that has not begun.
-            .filter_map(|number| self.run_state(number).ok())
+            .filter_map(|number| self.runner.run_state(number).ok())
             .take(limit)
             .collect())
-    }
-
-    /// One run.
-    ///
-    /// # Errors
-    /// There is none of that number.
-    pub fn run_state(&self, id: u64) -> Result<Run, Refusal> {
-        if let Some(current) = locked(&self.current).as_ref().filter(|current| current.id() == id) {
-            return Ok(current.view(&self.settings.clock));
-        }
-        // One that has ended and could not be written down is as this process knows it.
-        if let Some(owed) = locked(&self.owed).iter().find(|owed| owed.stored.run.id == id) {
-            return Ok(owed.stored.run.clone());
-        }
-        self.runs.read(id).map(|stored| stored.run).map_err(|_| not_found(format!("There is no run {id}.")))
     }
 
     /// Events of a run after `after`, and whether no more will come.
@@ -594,8 +488,8 @@ impl Engine {
     /// There is no run of that number.
     pub fn events(&self, id: u64, after: u64, limit: usize) -> Result<(Vec<RunEvent>, bool), Refusal> {
         // The state first: an event that comes in between is then read at the next call.
-        let run = self.run_state(id)?;
-        let events = self.runs.events(id, after, limit).map_err(failed)?;
+        let run = self.runner.run_state(id)?;
+        let events = self.runner.runs.events(id, after, limit).map_err(failed)?;
         let ended = run.state.is_final() && events.last().map_or(after, |event| event.number) >= run.last_event;
         Ok((events, ended))
     }
@@ -605,7 +499,7 @@ impl Engine {
     /// # Errors
     /// It does not run, or what it does must not be cut off.
     pub fn abort(&self, id: u64, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
-        self.end_early(&*self.own(id)?, actor, reported)
+        self.runner.end_early(&*self.runner.own(id)?, actor, reported)
     }
 
     /// A nonce for Keep, for a connection that was accepted after the change: `accepted_ms` milliseconds after the machine
@@ -614,7 +508,7 @@ impl Engine {
     /// # Errors
     /// The run does not wait, or the connection is older than the change.
     pub fn keep_nonce(&self, id: u64, accepted_ms: i64, connection: u64) -> Result<Secret, Refusal> {
-        self.give_nonce(&*self.own(id)?, SinceBoot(accepted_ms), connection)
+        self.runner.give_nonce(&*self.runner.own(id)?, SinceBoot(accepted_ms), connection)
     }
 
     /// Keeps what a run changed, over another connection than the one the nonce was given on.
@@ -631,14 +525,14 @@ impl Engine {
         reported: &Reported,
     ) -> Result<(), Refusal> {
         let proof = Proof { nonce, accepted: SinceBoot(accepted_ms), connection };
-        self.decide(&*self.own(id)?, Answer::Keep, Some(&proof), actor, reported)
+        self.runner.decide(&*self.runner.own(id)?, Answer::Keep, Some(&proof), actor, reported)
     }
 
     /// Keeps from the machine's own command line, also when another process waits for the answer.
     ///
     /// # Errors
     /// The run does not wait (any more).
-    pub fn keep_from_command_line(self: &Arc<Self>, id: u64, actor: &Actor) -> Result<(), Refusal> {
+    pub fn keep_from_command_line(&self, id: u64, actor: &Actor) -> Result<(), Refusal> {
         self.answer(id, Answer::Keep, actor, &Reported::default())
     }
 
@@ -646,25 +540,25 @@ impl Engine {
     ///
     /// # Errors
     /// The run does not wait (any more).
-    pub fn put_back(self: &Arc<Self>, id: u64, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
+    pub fn put_back(&self, id: u64, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
         self.answer(id, Answer::PutBack, actor, reported)
     }
 
     /// An answer from this or for another process.
-    fn answer(self: &Arc<Self>, id: u64, answer: Answer, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
-        if let Ok(current) = self.own(id) {
-            return self.decide(&current, answer, None, actor, reported);
+    fn answer(&self, id: u64, answer: Answer, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
+        if let Ok(current) = self.runner.own(id) {
+            return self.runner.decide(&current, answer, None, actor, reported);
         }
-        let pending = Pending::read(&self.host.layout).map_err(failed)?;
+        let pending = Pending::read(&self.runner.host.layout).map_err(failed)?;
         if pending.is_none_or(|pending| pending.run != id || pending.phase != Phase::Waiting) {
             return Err(does_not_wait(id));
         }
-        match Lock::acquire(&self.host.layout, &format!("{}: run {id}", actor.name), Duration::ZERO) {
+        match Lock::acquire(&self.runner.host.layout, &format!("{}: run {id}", actor.name), Duration::ZERO) {
             // Another process waits for the answer and takes it from there.
-            Err(Busy::Held { .. }) => self.leave_answer(id, answer, actor),
+            Err(Busy::Held { .. }) => Restart::of(&self.runner).leave_answer(id, answer, actor),
             Err(Busy::File(error)) => Err(failed(error)),
             // Nobody waits any more: whoever did has died.
-            Ok(lock) => self.answer_for_the_dead(id, answer, actor, lock),
+            Ok(lock) => Restart::of(&self.runner).answer_for_the_dead(id, answer, actor, lock),
         }
     }
 
@@ -685,98 +579,21 @@ impl Engine {
             serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         let message =
             if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
-        let mut entry = Self::entry(Act::Readiness, &name, actor, reported, message);
+        let mut entry = Runner::entry(Act::Readiness, &name, actor, reported, message);
         entry.outcome = Some(Outcome::Done);
-        self.record(entry)?;
-        let path = self.host.layout.private().join("set-aside.json");
+        self.runner.record(entry)?;
+        let path = self.runner.host.layout.private().join("set-aside.json");
         let bytes = super::runs::json(&path, &items).map_err(failed)?;
         files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ()).map_err(failed)
     }
 
     /// To-dos that were set aside.
     pub fn set_aside_items(&self) -> Vec<Preparation> {
-        let path = self.host.layout.private().join("set-aside.json");
+        let path = self.runner.host.layout.private().join("set-aside.json");
         files::read_limited(&path, 64 << 10)
             .ok()
             .and_then(|bytes| super::runs::from_json(&path, &bytes).ok())
             .unwrap_or_default()
-    }
-
-    /// Stores feedback, and hands it to the host's mailer when asked to.
-    ///
-    /// # Errors
-    /// It could not be stored or recorded; nothing was sent then.
-    pub fn feedback(
-        &self,
-        feedback: feedback::Given,
-        send: bool,
-        actor: &Actor,
-        reported: &Reported,
-    ) -> Result<feedback::Stored, Refusal> {
-        feedback::store(self, feedback, send, actor, reported)
-    }
-
-    /// All feedback that was stored, newest first.
-    pub fn feedback_list(&self) -> Vec<feedback::Kept> {
-        feedback::list(&self.host.layout)
-    }
-
-    /// The run, when it is this process that carries it out.
-    fn own(&self, id: u64) -> Result<Arc<Current>, Refusal> {
-        locked(&self.current)
-            .as_ref()
-            .filter(|current| current.id() == id)
-            .cloned()
-            .ok_or_else(|| not_found(format!("Run {id} is not under way.")))
-    }
-
-    /// An entry that is complete in itself.
-    pub(super) fn entry(action: Act, object: &str, actor: &Actor, reported: &Reported, message: String) -> Entry {
-        Entry {
-            stage: Stage::Event,
-            intent: None,
-            actor: actor.clone(),
-            reported: reported.clone(),
-            action,
-            object: object.to_owned(),
-            changes: Vec::new(),
-            diff: None,
-            before: None,
-            after: None,
-            reason: None,
-            outcome: None,
-            message,
-            run: None,
-        }
-    }
-
-    pub(super) fn event(
-        &self,
-        action: Act,
-        current: &Current,
-        actor: &Actor,
-        reported: &Reported,
-        message: String,
-    ) -> Result<Record, Refusal> {
-        let mut entry = Self::entry(action, &current.operation_name(), actor, reported, message);
-        entry.run = Some(current.id());
-        entry.outcome = Some(Outcome::Done);
-        self.record(entry)
-    }
-
-    /// Time limits of a command.
-    pub(super) fn limits(&self, long: bool) -> Limits {
-        let time = if long { self.settings.long_command_time } else { self.in_force().command_time };
-        Limits { time, line_bytes: 4 << 10, total_bytes: 8 << 20, ends_with_us: false }
-    }
-}
-
-/// The history's word for an operation.
-pub(super) fn act_of(operation: &Operation) -> Act {
-    match operation {
-        Operation::Prepare { .. } => Act::Readiness,
-        Operation::Restore { .. } => Act::Restore,
-        _ => Act::Run,
     }
 }
 

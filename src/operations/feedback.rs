@@ -1,7 +1,9 @@
 //! Feedback on pot: stored first, then, only when asked to, handed to the host's own mailer.
 
-use super::engine::{Engine, failed};
+use super::engine::Engine;
 use super::looking::lines;
+pub use super::runner::RECIPIENT;
+use super::runner::{Runner, failed};
 use crate::files::{self, Expected};
 use crate::journal::record::{Action as Act, Actor, Outcome, Reported};
 use crate::layout::Layout;
@@ -14,8 +16,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
-/// The guide's address.
-pub const RECIPIENT: &str = "pizzamig@FreeBSD.org";
 /// Longest answer, in characters.
 const LONGEST: usize = 10_000;
 /// Longest text that is mailed, in bytes; a longer one is kept, and its writer sends it.
@@ -131,24 +131,23 @@ fn too_many_mails(layout: &Layout, actor: &Actor, now: Timestamp) -> Option<Stri
 /// One mail at a time: two must not both be the last one that is allowed.
 static MAILING: Mutex<()> = Mutex::new(());
 
-pub(super) fn store(
-    engine: &Engine,
-    given: Given,
-    send: bool,
-    actor: &Actor,
-    reported: &Reported,
-) -> Result<Stored, Refusal> {
+/// Stores feedback, and hands it to the host's mailer when asked to.
+///
+/// # Errors
+/// It could not be stored or recorded; nothing was sent then.
+pub fn store(engine: &Engine, given: Given, send: bool, actor: &Actor, reported: &Reported) -> Result<Stored, Refusal> {
+    let runner = engine.runner();
     let given = checked(given)?;
-    let recipient = engine.in_force().feedback_recipient.clone();
+    let recipient = runner.in_force().feedback_recipient.clone();
     let text = text(&given);
     let at = Timestamp::now();
-    let folder = engine.host.layout.private().join("feedback");
+    let folder = runner.host.layout.private().join("feedback");
     files::make_private_dir(&folder).map_err(failed)?;
     let ending = ending(actor);
-    if paths(&engine.host.layout).filter(|path| is_of(path, &ending)).count() >= MOST_KEPT {
+    if paths(&runner.host.layout).filter(|path| is_of(path, &ending)).count() >= MOST_KEPT {
         let words = format!(
             "{MOST_KEPT} texts of yours are kept already. Nothing has been stored. Whoever is root can take some out of {}.",
-            engine.host.layout.shown(&folder)
+            runner.host.layout.shown(&folder)
         );
         return Err(Refusal::new(RefusalKind::Limit, words));
     }
@@ -167,15 +166,15 @@ pub(super) fn store(
         files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ())
     };
     write(&kept).map_err(failed)?;
-    let mut entry = Engine::entry(Act::Feedback, "feedback", actor, reported, "Feedback on pot was stored.".to_owned());
+    let mut entry = Runner::entry(Act::Feedback, "feedback", actor, reported, "Feedback on pot was stored.".to_owned());
     entry.outcome = Some(Outcome::Done);
-    engine.record(entry)?;
+    runner.record(entry)?;
     if send {
         let _one = MAILING.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = if text.len() > LONGEST_MAIL {
             Some(format!("it has {} KiB, and {} are mailed at most", text.len().div_ceil(1024), LONGEST_MAIL >> 10))
         } else {
-            too_many_mails(&engine.host.layout, actor, at)
+            too_many_mails(&runner.host.layout, actor, at)
         };
         if let Some(answer) = refused {
             kept.sent = Some(false);
@@ -187,7 +186,7 @@ pub(super) fn store(
         kept.handed_over = true;
         // Before it goes: one that cannot be counted is not sent.
         write(&kept).map_err(failed)?;
-        let (sent, answer) = hand_over(engine, &recipient, &kept.given, &text);
+        let (sent, answer) = hand_over(runner, &recipient, &kept.given, &text);
         kept.sent = Some(sent);
         kept.answer = answer;
         let _ = write(&kept);
@@ -196,27 +195,27 @@ pub(super) fn store(
         } else {
             format!("Feedback on pot could not be handed to the mailer: {}", kept.answer)
         };
-        let mut entry = Engine::entry(Act::Feedback, "feedback", actor, reported, message);
+        let mut entry = Runner::entry(Act::Feedback, "feedback", actor, reported, message);
         entry.outcome = Some(if sent { Outcome::Done } else { Outcome::Failed });
-        let _ = engine.record(entry);
+        let _ = runner.record(entry);
     }
     Ok(Stored { sent: kept.sent, answer: kept.answer, text, recipient })
 }
 
-fn hand_over(engine: &Engine, recipient: &str, given: &Given, text: &str) -> (bool, String) {
+fn hand_over(runner: &Runner, recipient: &str, given: &Given, text: &str) -> (bool, String) {
     if !is_address(recipient) {
         return (false, "the setting feedback_recipient is no mail address".to_owned());
     }
-    engine.host.refresh_tools();
+    runner.host.refresh_tools();
     let message = message(recipient, given, text);
     // The recipient is root's setting; nothing from the form is an argument or stands in a header unchecked.
-    match engine.host.ask(Tool::Sendmail, &["-t", "-oi"], Some(message.as_bytes()), engine.settings.mailer_time) {
+    match runner.host.ask(Tool::Sendmail, &["-t", "-oi"], Some(message.as_bytes()), runner.settings.mailer_time) {
         Ok(answer) => {
             let mut words = lines(&answer.stderr);
             words.extend(lines(&answer.stdout));
             let words = words.join(" ");
             if answer.timed_out {
-                let seconds = engine.settings.mailer_time.as_secs();
+                let seconds = runner.settings.mailer_time.as_secs();
                 return (false, format!("the mailer did not answer within {seconds} s and was ended"));
             }
             match answer.status {

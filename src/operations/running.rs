@@ -1,38 +1,35 @@
 //! A run under way: its state and events, its course from the first action to the check afterwards, how it ended.
 //!
 //! [`course`] says where it is and which way it may go on. Everything of a run that changes stands behind one lock,
-//! [`Current::inner`]; each way on is taken under it, in [`Engine::moves`]. [`Held`] is the right to carry a run out: when it
-//! is dropped, however that comes, the lock on the host and the engine are free again.
+//! [`Current::inner`]; each way on is taken under it, in [`Runner::moves`]. [`Held`] is the right to carry a run out: when it
+//! is dropped, however that comes, the lock on the host and the place for a run are free again.
 
 mod acting;
-mod course;
 mod keeping;
 mod others;
 mod restart;
 
-use self::acting::Outcomes;
-pub(super) use self::course::Answer;
-use self::course::{By, Course, Decision};
-pub(super) use self::keeping::{Proof, does_not_wait};
+use self::acting::{Acting, Outcomes};
 use self::others::Watched;
-use super::clock::{Clock, SinceBoot};
+pub(super) use self::restart::Restart;
+use super::clock::SinceBoot;
+use super::course::{Answer, Course, Decision};
+use super::current::Current;
+use super::current::locked;
+use super::current::{Inner, Owed};
 use super::draft::{Draft, Expect, HostFiles, counted};
-use super::engine::{Engine, act_of, locked};
-use super::plan::{Check, Decided, Operation, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream};
+use super::plan::{Check, Operation, Run, RunEventKind, RunState, StepProgress, Stream};
 use super::plans;
 use super::revert::{self, NetworkState, Pending};
-use super::runs::{Runs, StoredRun};
+use super::runner::{Runner, act_of};
+use super::runs::StoredRun;
 use crate::files::Lock;
 use crate::journal::record::{Action, Actor, Entry, Outcome, Record, Reported, Stage};
 use crate::platform::crash_point;
-use crate::process::Cancel;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::secret::Secret;
-use jiff::{SignedDuration, Timestamp};
-use std::fs::File;
 use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often a waiting run looks for an answer from the command line, and at its clock.
@@ -42,159 +39,23 @@ const VERIFY: Duration = Duration::from_secs(30);
 /// How long a stop of the executor waits for a run.
 const STOP: Duration = Duration::from_secs(90);
 
-/// A nonce and where it was given out.
-struct Nonce {
-    text: Secret,
-    connection: u64,
-}
-
-/// The run that this process carries out.
-pub(super) struct Current {
-    id: u64,
-    operation: &'static str,
-    actor: Actor,
-    reported: Reported,
-    cancel: Cancel,
-    inner: Mutex<Inner>,
-    /// Told whenever `inner` has moved on.
-    moved: Condvar,
-}
-
-struct Inner {
-    course: Course,
-    stored: StoredRun,
-    /// None when the file cannot be written to: the run goes on without.
-    events: Option<File>,
-    next: u64,
-    nonces: Vec<Nonce>,
-    /// It has ended and everything is let go of.
-    is_over: bool,
-}
-
-impl Inner {
-    /// Appends an event and brings the run as shown up to it. Gives the event's number.
-    fn append(&mut self, time: Timestamp, what: RunEventKind) -> u64 {
-        let event = RunEvent { number: self.next, time, what };
-        // A full disk must not stop a run half way; readers see the run's state all the same.
-        if self.events.as_mut().is_some_and(|file| Runs::append(file, &event).is_ok()) {
-            self.next += 1;
-            self.stored.run.last_event = event.number;
-        }
-        let run = &mut self.stored.run;
-        match event.what {
-            RunEventKind::Step { step, state } => {
-                if let Some(progress) = run.progress.get_mut(step) {
-                    *progress = Some(state);
-                }
-            }
-            RunEventKind::Check(check) => match run.checks.iter_mut().find(|known| known.title == check.title) {
-                Some(known) => *known = check,
-                None => run.checks.push(check),
-            },
-            RunEventKind::State { state } => run.state = state,
-            RunEventKind::Line { .. } | RunEventKind::Command { .. } | RunEventKind::Exit { .. } => {}
-        }
-        event.number
-    }
-
-    /// Brings what is shown of the course up to it. The wall's time of the deadline follows a clock that was set.
-    fn show_course(&mut self, clock: &Clock) {
-        let run = &mut self.stored.run;
-        run.abortable = self.course.is_abortable();
-        run.deadline = self.course.waits().map(|(_, until)| {
-            let left = SignedDuration::try_from(until.since(clock.boot())).unwrap_or_default();
-            let now = clock.wall();
-            let deadline = now.saturating_add(left).unwrap_or(now);
-            let told = run.deadline.filter(|told| told.duration_since(deadline).abs() < SignedDuration::from_secs(1));
-            told.unwrap_or(deadline)
-        });
-        if let Some(decision) = self.course.decision().filter(|_| run.decided.is_none()) {
-            let by = match &decision.by {
-                By::Someone(name) => Some(name.clone()),
-                _ => None,
-            };
-            run.decided = Some(Decided { keep: decision.answer == Answer::Keep, by, at: clock.wall() });
-        }
-    }
-}
-
-impl Current {
-    fn new(
-        stored: StoredRun,
-        course: Course,
-        actor: Actor,
-        reported: Reported,
-        events: Option<(File, u64)>,
-    ) -> Arc<Self> {
-        let (events, next) = match events {
-            Some((file, next)) => (Some(file), next),
-            None => (None, stored.run.last_event + 1),
-        };
-        Arc::new(Self {
-            id: stored.run.id,
-            operation: stored.run.plan.operation.name(),
-            actor,
-            reported,
-            cancel: Cancel::new(),
-            inner: Mutex::new(Inner { course, stored, events, next, nonces: Vec::new(), is_over: false }),
-            moved: Condvar::new(),
-        })
-    }
-
-    /// One that starts now.
-    pub(super) fn starting(stored: StoredRun, actor: Actor, reported: Reported, events: (File, u64)) -> Arc<Self> {
-        Self::new(stored, Course::starting(), actor, reported, Some(events))
-    }
-
-    pub(super) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(super) fn operation_name(&self) -> String {
-        self.operation.to_owned()
-    }
-
-    pub(super) fn state(&self) -> RunState {
-        locked(&self.inner).stored.run.state
-    }
-
-    /// The run as shown now.
-    pub(super) fn view(&self, clock: &Clock) -> Run {
-        let mut inner = locked(&self.inner);
-        inner.show_course(clock);
-        inner.stored.run.clone()
-    }
-
-    /// It has ended, and everything is put down and let go of.
-    fn finish(&self) {
-        locked(&self.inner).is_over = true;
-        self.moved.notify_all();
-    }
-
-    fn wait_for_end(&self, time: Duration) -> bool {
-        let inner = locked(&self.inner);
-        let waited = self.moved.wait_timeout_while(inner, time, |inner| !inner.is_over);
-        waited.unwrap_or_else(PoisonError::into_inner).0.is_over
-    }
-}
-
-/// The right to carry a run out: the lock on the host, and the engine's one place for a run. Both are free again when it is
+/// The right to carry a run out: the lock on the host, and the one place for a run. Both are free again when it is
 /// dropped, also by a thread that dies.
 pub(super) struct Held {
-    engine: Arc<Engine>,
+    runner: Arc<Runner>,
     current: Arc<Current>,
     lock: Option<Lock>,
 }
 
 impl Held {
-    pub(super) fn take(engine: &Arc<Engine>, current: &Arc<Current>, lock: Lock) -> Self {
-        *locked(&engine.current) = Some(Arc::clone(current));
-        Self { engine: Arc::clone(engine), current: Arc::clone(current), lock: Some(lock) }
+    pub(super) fn take(runner: &Arc<Runner>, current: &Arc<Current>, lock: Lock) -> Self {
+        *locked(&runner.current) = Some(Arc::clone(current));
+        Self { runner: Arc::clone(runner), current: Arc::clone(current), lock: Some(lock) }
     }
 
     /// Carries it out. When the console itself fails in it, what the run changed is put back here and now.
-    pub(super) fn carry(self, course: impl FnOnce(&Arc<Engine>, &Arc<Current>)) {
-        let Err(fault) = catch_unwind(AssertUnwindSafe(|| course(&self.engine, &self.current))) else { return };
+    pub(super) fn carry(self, course: impl FnOnce(&Arc<Runner>, &Arc<Current>)) {
+        let Err(fault) = catch_unwind(AssertUnwindSafe(|| course(&self.runner, &self.current))) else { return };
         let why = fault
             .downcast_ref::<String>()
             .cloned()
@@ -202,7 +63,7 @@ impl Held {
             .unwrap_or_else(|| "no reason was given".to_owned());
         tracing::error!("run {} failed: {why}", self.current.id);
         // Should this fail, too, the next look takes the run up from what is on disk.
-        if catch_unwind(AssertUnwindSafe(|| self.engine.after_a_fault(&self.current, &why))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.runner.after_a_fault(&self.current, &why))).is_err() {
             tracing::error!("run {} could not be ended", self.current.id);
         }
     }
@@ -211,19 +72,12 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         drop(self.lock.take());
-        *locked(&self.engine.current) = None;
+        *locked(&self.runner.current) = None;
         self.current.finish();
     }
 }
 
-/// A run that has ended, and of which not everything could be written: it is written once that can be done.
-pub(super) struct Owed {
-    pub(super) stored: StoredRun,
-    /// The outcome, when the history has not taken it.
-    entry: Option<Entry>,
-}
-
-impl Engine {
+impl Runner {
     /// The one way on for a run: changes its course under its lock, and shows, writes down and tells what came of it.
     fn moves<T>(&self, current: &Current, change: impl FnOnce(&mut Course, SinceBoot) -> T) -> T {
         self.moves_with(current, |inner, now| change(&mut inner.course, now))
@@ -353,7 +207,7 @@ impl Engine {
         let compared = Arc::new(Compared { draft, seen_before });
         let draft = &compared.draft;
         let mut watched = Watched::new(draft, &files_before);
-        let mut outcomes = self.act(current, draft, &files_before, &mut watched);
+        let mut outcomes = Acting::new(self, current).act(draft, &files_before, &mut watched);
         crash_point("run-acted");
         let aborted = self.moves(current, |course, _| course.acted());
         if aborted && outcomes.failure.is_none() {
@@ -634,7 +488,7 @@ impl Engine {
     }
 
     /// The executor is about to end: what may have to be put back is put back first, what can be ended is ended.
-    pub fn shutdown(&self) {
+    pub(super) fn shutdown(&self) {
         let Some(current) = locked(&self.current).clone() else { return };
         if self.moves(&current, |course, _| course.stop()) {
             current.cancel.cancel();
@@ -643,7 +497,7 @@ impl Engine {
     }
 
     /// Waits for a run of this process to end. True when it has.
-    pub fn wait(&self, id: u64, time: Duration) -> bool {
+    pub(super) fn wait(&self, id: u64, time: Duration) -> bool {
         let current = locked(&self.current).as_ref().filter(|current| current.id == id).cloned();
         current.is_none_or(|current| current.wait_for_end(time))
     }

@@ -1,17 +1,18 @@
 //! Carrying out the actions of a plan: files written and kept, commands run, up to the first that fails.
 
-use super::Current;
 use super::others::Watched;
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError};
 use crate::journal::record::Outcome;
 use crate::operations::before_init::Note;
+use crate::operations::current::Current;
+use crate::operations::current::locked;
 use crate::operations::draft::{Action, Command, Draft, Good, HostFiles, first_trouble};
-use crate::operations::engine::{Engine, act_of, locked};
 use crate::operations::plan::{ManagedFile, RunEventKind, StepProgress, Stream};
 use crate::operations::recognise;
 use crate::operations::recorder::{changed_parameters, changes_in_words};
+use crate::operations::runner::{Runner, act_of};
 use crate::platform::crash_point;
 use crate::process::{self, Cancel, Ending, Limits, OutputLine, Tool};
 use jiff::Timestamp;
@@ -53,41 +54,45 @@ pub(super) struct Outcomes {
     pub(super) pot_error: Option<String>,
 }
 
-impl Engine {
+/// Carries out the actions of one run.
+pub(super) struct Acting<'a> {
+    runner: &'a Runner,
+    current: &'a Current,
+}
+
+impl<'a> Acting<'a> {
+    pub(super) fn new(runner: &'a Runner, current: &'a Current) -> Self {
+        Self { runner, current }
+    }
+
     /// Carries out the actions in order, up to the first that fails.
-    pub(super) fn act(
-        &self,
-        current: &Current,
-        draft: &Draft,
-        files_before: &HostFiles,
-        watched: &mut Watched,
-    ) -> Outcomes {
+    pub(super) fn act(&self, draft: &Draft, files_before: &HostFiles, watched: &mut Watched) -> Outcomes {
         let mut outcomes = Outcomes::default();
         for (index, planned) in draft.steps.iter().enumerate() {
             if planned.actions.is_empty() {
                 continue;
             }
-            self.step(current, index, StepProgress::Running);
+            self.runner.step(self.current, index, StepProgress::Running);
             for action in &planned.actions {
-                let result = if current.cancel.is_cancelled() {
+                let result = if self.current.cancel.is_cancelled() {
                     Err(Failure::ended("ended before this step"))
                 } else {
                     crash_point("run-action");
-                    watched.look(&self.host);
-                    let result = self.one(current, draft, action, files_before, &mut outcomes);
-                    watched.look_after_own(&self.host);
+                    watched.look(&self.runner.host);
+                    let result = self.one(draft, action, files_before, &mut outcomes);
+                    watched.look_after_own(&self.runner.host);
                     result
                 };
                 if let Err(failure) = result {
-                    self.words(current, failure.cause.clone());
-                    self.step(current, index, StepProgress::Failed);
+                    self.runner.words(self.current, failure.cause.clone());
+                    self.runner.step(self.current, index, StepProgress::Failed);
                     outcomes.failure = Some(failure);
                     return outcomes;
                 }
             }
             // What has checks is done when they say so.
             if planned.expects.is_empty() {
-                self.step(current, index, StepProgress::Done);
+                self.runner.step(self.current, index, StepProgress::Done);
             }
         }
         outcomes
@@ -95,65 +100,58 @@ impl Engine {
 
     fn one(
         &self,
-        current: &Current,
         draft: &Draft,
         action: &Action,
         files_before: &HostFiles,
         outcomes: &mut Outcomes,
     ) -> Result<(), Failure> {
         match action {
-            Action::Run(command) => self.command(current, draft, command, outcomes),
-            Action::Backup(file) => self.backup(current, *file, files_before),
+            Action::Run(command) => self.command(draft, command, outcomes),
+            Action::Backup(file) => self.backup(*file, files_before),
             Action::Write { file, before, content } => {
-                self.write(current, *file, files_before.path(*file), before.as_ref(), content)
+                self.write(*file, files_before.path(*file), before.as_ref(), content)
             }
             Action::Folder(path) => {
-                let here = self.host.layout.on_disk(path);
+                let here = self.runner.host.layout.on_disk(path);
                 DirBuilder::new()
                     .recursive(true)
                     .mode(0o755)
                     .create(&here)
                     .map_err(|error| Failure::because(format!("{path} could not be made: {error}")))
             }
-            Action::PrivateFolder(path) => self.private_folder(current, path),
-            Action::EmptyFile(path) => self.empty_file(current, path),
-            Action::Remove { file, before } => self.remove(current, *file, files_before.path(*file), before),
+            Action::PrivateFolder(path) => self.private_folder(path),
+            Action::EmptyFile(path) => self.empty_file(path),
+            Action::Remove { file, before } => self.remove(*file, files_before.path(*file), before),
             Action::NoteFlags { flags, written } => {
                 let note = Note { at: Timestamp::now(), flags: flags.clone(), written: written.clone() };
-                note.write(&self.host.layout).map_err(|error| {
+                note.write(&self.runner.host.layout).map_err(|error| {
                     Failure::because(format!("What syslogd_flags said before could not be kept: {error}"))
                 })
             }
             Action::NoPotRuns => self.no_pot_runs(),
-            Action::RemoveFsRoot(path) => self.remove_fs_root(current, path),
+            Action::RemoveFsRoot(path) => self.remove_fs_root(path),
         }
     }
 
-    fn backup(&self, current: &Current, file: ManagedFile, files_before: &HostFiles) -> Result<(), Failure> {
+    fn backup(&self, file: ManagedFile, files_before: &HostFiles) -> Result<(), Failure> {
         // What stands there now, not what stood there when it was planned.
         let path = files_before.path(file);
-        let bytes = match self.host.managed(file, path).and_then(|here| here.read(64 << 20)) {
+        let bytes = match self.runner.host.managed(file, path).and_then(|here| here.read(64 << 20)) {
             Ok(bytes) => bytes,
             Err(FileError::Missing(_)) => return Ok(()),
             Err(error) => return Err(Failure::because(error.to_string())),
         };
-        let intent = locked(&current.inner).stored.intent;
-        self.backups
+        let intent = locked(&self.current.inner).stored.intent;
+        self.runner
+            .backups
             .keep(file.name(), path, &bytes, Some(intent))
             .map_err(|error| Failure::because(format!("No version of {path} could be kept: {error}")))?;
-        self.words(current, format!("A version of {path} is kept."));
+        self.runner.words(self.current, format!("A version of {path} is kept."));
         Ok(())
     }
 
-    fn write(
-        &self,
-        current: &Current,
-        file: ManagedFile,
-        path: &str,
-        before: Option<&Digest>,
-        content: &[u8],
-    ) -> Result<(), Failure> {
-        let here = self.host.managed(file, path).map_err(|error| Failure::because(error.to_string()))?;
+    fn write(&self, file: ManagedFile, path: &str, before: Option<&Digest>, content: &[u8]) -> Result<(), Failure> {
+        let here = self.runner.host.managed(file, path).map_err(|error| Failure::because(error.to_string()))?;
         let old = match here.read(64 << 20) {
             Ok(bytes) => bytes,
             Err(FileError::Missing(_)) => Vec::new(),
@@ -163,49 +161,49 @@ impl Engine {
         let replaced = files::replace(&here.real, &expected, content, &crash_point)
             .map_err(|error| Failure::because(error.to_string()))?;
         let diff = Diff::between(path, &old, content);
-        self.words(
-            current,
+        self.runner.words(
+            self.current,
             match &here.leads_to {
                 Some(target) => format!("{target} is written, where the link {path} leads."),
                 None => format!("{path} is written."),
             },
         );
-        let changes = match files::read_limited(&self.host.layout.default_conf(), 8 << 20) {
+        let changes = match files::read_limited(&self.runner.host.layout.default_conf(), 8 << 20) {
             Ok(default) if file == ManagedFile::PotConf => changed_parameters(&default, &old, content),
             _ => Vec::new(),
         };
         let values = changes_in_words(&changes);
         let values = if values.is_empty() { values } else { format!(": {values}") };
-        let mut entry = Self::entry(
-            act_of(&locked(&current.inner).stored.run.plan.operation),
+        let mut entry = Runner::entry(
+            act_of(&locked(&self.current.inner).stored.run.plan.operation),
             path,
-            &current.actor,
-            &current.reported,
-            format!("{path} was written by run {}{values}.", current.id),
+            &self.current.actor,
+            &self.current.reported,
+            format!("{path} was written by run {}{values}.", self.current.id),
         );
         entry.changes = changes;
-        entry.run = Some(current.id);
+        entry.run = Some(self.current.id);
         entry.before = replaced.before;
         entry.after = Some(replaced.after);
         entry.diff = Some(diff);
         entry.outcome = Some(Outcome::Done);
         // The run's intent is in the history already; that the file changed is seen without this, too.
-        if let Err(refusal) = self.record(entry) {
-            self.words(current, format!("The history could not take this down: {refusal}"));
+        if let Err(refusal) = self.runner.record(entry) {
+            self.runner.words(self.current, format!("The history could not take this down: {refusal}"));
         }
         Ok(())
     }
 
     /// A folder that root alone may enter. In a folder that others can write one of theirs may lie in wait.
-    fn private_folder(&self, current: &Current, path: &str) -> Result<(), Failure> {
-        let here = self.host.layout.on_disk(path);
+    fn private_folder(&self, path: &str) -> Result<(), Failure> {
+        let here = self.runner.host.layout.on_disk(path);
         let wrong = |error: std::io::Error| Failure::because(format!("{path} could not be made: {error}"));
         if let Some(parent) = here.parent() {
             DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(wrong)?;
         }
         match DirBuilder::new().mode(0o700).create(&here) {
             Ok(()) => {
-                self.words(current, format!("{path} is made, mode 0700."));
+                self.runner.words(self.current, format!("{path} is made, mode 0700."));
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -220,8 +218,8 @@ impl Engine {
     }
 
     /// Removes a managed file that is as planned.
-    fn remove(&self, current: &Current, file: ManagedFile, path: &str, before: &Digest) -> Result<(), Failure> {
-        let here = self.host.managed(file, path).map_err(|error| Failure::because(error.to_string()))?;
+    fn remove(&self, file: ManagedFile, path: &str, before: &Digest) -> Result<(), Failure> {
+        let here = self.runner.host.managed(file, path).map_err(|error| Failure::because(error.to_string()))?;
         let old = match here.read(64 << 20) {
             Ok(bytes) => bytes,
             Err(FileError::Missing(_)) => return Ok(()),
@@ -232,26 +230,26 @@ impl Engine {
         }
         std::fs::remove_file(&here.real)
             .map_err(|error| Failure::because(format!("{path} could not be removed: {error}")))?;
-        self.words(current, format!("{path} is removed."));
-        let mut entry = Self::entry(
-            act_of(&locked(&current.inner).stored.run.plan.operation),
+        self.runner.words(self.current, format!("{path} is removed."));
+        let mut entry = Runner::entry(
+            act_of(&locked(&self.current.inner).stored.run.plan.operation),
             path,
-            &current.actor,
-            &current.reported,
-            format!("{path} was removed by run {}.", current.id),
+            &self.current.actor,
+            &self.current.reported,
+            format!("{path} was removed by run {}.", self.current.id),
         );
-        entry.run = Some(current.id);
+        entry.run = Some(self.current.id);
         entry.before = Some(*before);
         entry.diff = Some(Diff::between(path, &old, b""));
         entry.outcome = Some(Outcome::Done);
-        if let Err(refusal) = self.record(entry) {
-            self.words(current, format!("The history could not take this down: {refusal}"));
+        if let Err(refusal) = self.runner.record(entry) {
+            self.runner.words(self.current, format!("The history could not take this down: {refusal}"));
         }
         Ok(())
     }
 
-    fn empty_file(&self, current: &Current, path: &str) -> Result<(), Failure> {
-        let here = self.host.layout.on_disk(path);
+    fn empty_file(&self, path: &str) -> Result<(), Failure> {
+        let here = self.runner.host.layout.on_disk(path);
         let made = File::options()
             .write(true)
             .create_new(true)
@@ -260,7 +258,7 @@ impl Engine {
             .open(&here);
         match made {
             Ok(_) => {
-                self.words(current, format!("{path} is made."));
+                self.runner.words(self.current, format!("{path} is made."));
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -270,7 +268,7 @@ impl Engine {
 
     /// pot does not notice running pots: the last look before it starts is ours.
     fn no_pot_runs(&self) -> Result<(), Failure> {
-        let look = self.host.look(None).map_err(|refusal| Failure::because(refusal.message))?;
+        let look = self.runner.host.look(None).map_err(|refusal| Failure::because(refusal.message))?;
         let Some(pots) = look.facts.pots.get() else {
             return Err(Failure::because("Whether pots run could not be seen. pot de-init is not started."));
         };
@@ -283,10 +281,10 @@ impl Engine {
     }
 
     /// Removes what pot itself put there and nothing else: no folder is emptied, links are not followed.
-    fn remove_fs_root(&self, current: &Current, path: &str) -> Result<(), Failure> {
-        let root = self.host.layout.on_disk(path);
+    fn remove_fs_root(&self, path: &str) -> Result<(), Failure> {
+        let root = self.runner.host.layout.on_disk(path);
         let wrong = |path: &Path, error: std::io::Error| {
-            Failure::because(format!("{} could not be removed: {error}", self.host.layout.shown(path)))
+            Failure::because(format!("{} could not be removed: {error}", self.runner.host.layout.shown(path)))
         };
         let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
         if !is_folder(&root) {
@@ -320,37 +318,31 @@ impl Engine {
             std::fs::remove_dir(&folder).map_err(|error| wrong(&folder, error))?;
         }
         std::fs::remove_dir(&root).map_err(|error| wrong(&root, error))?;
-        self.words(current, format!("{path} is removed."));
+        self.runner.words(self.current, format!("{path} is removed."));
         Ok(())
     }
 
-    fn command(
-        &self,
-        current: &Current,
-        draft: &Draft,
-        command: &Command,
-        outcomes: &mut Outcomes,
-    ) -> Result<(), Failure> {
+    fn command(&self, draft: &Draft, command: &Command, outcomes: &mut Outcomes) -> Result<(), Failure> {
         let argv = command.argv();
         // From here on an abort is refused or heeded, never half of both.
-        if !self.moves(current, |course, _| course.command(command.abortable)) {
+        if !self.runner.moves(self.current, |course, _| course.command(command.abortable)) {
             return Err(Failure::ended("ended before this step"));
         }
-        self.say(current, RunEventKind::Command { argv: argv.clone() });
+        self.runner.say(self.current, RunEventKind::Command { argv: argv.clone() });
         let never = Cancel::new();
-        let cancel = if command.abortable { &current.cancel } else { &never };
+        let cancel = if command.abortable { &self.current.cancel } else { &never };
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         // What is to be put back must have ended by then, even if this executor dies and its successor puts back.
-        let limits = Limits { ends_with_us: draft.revert_after.is_some(), ..self.limits(command.long) };
+        let limits = Limits { ends_with_us: draft.revert_after.is_some(), ..self.runner.limits(command.long) };
         let is_pot = command.tool == Tool::Pot;
         let mut last_error = None;
         let mut words = Vec::new();
-        self.host.refresh_tools();
-        let tools = self.host.tools();
+        self.runner.host.refresh_tools();
+        let tools = self.runner.host.tools();
         let mut sink = |line: OutputLine| {
             if is_pot {
                 for (step, state) in recognise::line(draft, &line.text) {
-                    self.step(current, step, state);
+                    self.runner.step(self.current, step, state);
                 }
             }
             if line.text.starts_with("###>") {
@@ -364,7 +356,7 @@ impl Engine {
                 process::Stream::Out => Stream::Out,
                 process::Stream::Err => Stream::Err,
             };
-            self.say(current, RunEventKind::Line { stream, text: line.text });
+            self.runner.say(self.current, RunEventKind::Line { stream, text: line.text });
         };
         let ending = process::stream(&tools, command.tool, &args, command.stdin.as_deref(), &limits, cancel, &mut sink);
         crash_point("run-command-ended");
@@ -375,7 +367,7 @@ impl Engine {
             Ok(Ending::Aborted) => (None, "ended as asked".to_owned()),
             Err(error) => (None, error.to_string()),
         };
-        self.say(current, RunEventKind::Exit { status, text: text.clone() });
+        self.runner.say(self.current, RunEventKind::Exit { status, text: text.clone() });
         if is_pot && draft.command.as_ref() == Some(&argv) {
             outcomes.pot_status = status;
             outcomes.pot_error.clone_from(&last_error);

@@ -1,13 +1,15 @@
 //! Waiting for an answer after the network changed: keeping over a new connection, or putting back.
 
-use super::course::{Answer, Decision, NotTaken};
 use super::others::Watched;
-use super::{Compared, Current, GLANCE, Inner, Nonce};
+use super::{Compared, GLANCE};
 use crate::journal::record::{Action as Act, Actor, Outcome, Reported};
 use crate::operations::clock::SinceBoot;
-use crate::operations::engine::{Engine, locked};
+use crate::operations::course::{Answer, Decision};
+use crate::operations::current::locked;
+use crate::operations::current::{Current, Nonce, Proof, not_taken};
 use crate::operations::plan::{Check, PutBackStep, RunEventKind, RunState, Stream};
 use crate::operations::revert::{self, Pending, Phase, Said};
+use crate::operations::runner::Runner;
 use crate::platform::crash_point;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -15,73 +17,11 @@ use jiff::SignedDuration;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use subtle::ConstantTimeEq as _;
 
 /// Most nonces of a run that are kept; the oldest goes.
 const MOST_NONCES: usize = 64;
 
-/// Where a browser's Keep came from: what proves that a new connection gets through.
-pub(in crate::operations) struct Proof<'a> {
-    /// What was given out over an earlier connection.
-    pub(in crate::operations) nonce: &'a Secret,
-    /// When the connection was accepted.
-    pub(in crate::operations) accepted: SinceBoot,
-    /// Its number.
-    pub(in crate::operations) connection: u64,
-}
-
-impl Inner {
-    /// Whether a nonce was given out, on another connection than this, and both came after the change.
-    fn check(&self, id: u64, proof: &Proof<'_>) -> Result<(), Refusal> {
-        self.is_new_connection(id, proof.accepted)?;
-        let is_given = |given: &&Nonce| bool::from(given.text.0.as_bytes().ct_eq(proof.nonce.0.as_bytes()));
-        match self.nonces.iter().find(is_given) {
-            None => {
-                Err(Refusal::new(RefusalKind::Conflict, "Keep was not confirmed by this host. Load the page again."))
-            }
-            Some(given) if given.connection == proof.connection => Err(Refusal::new(
-                RefusalKind::Conflict,
-                "Keep came over the connection on which it was asked, which proves nothing. Try again.",
-            )),
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn is_new_connection(&self, id: u64, accepted: SinceBoot) -> Result<(), Refusal> {
-        let Some((changed, _)) = self.course.waits() else { return Err(does_not_wait(id)) };
-        if accepted <= changed {
-            return Err(Refusal::new(
-                RefusalKind::Conflict,
-                "This connection is older than the change: it says nothing about whether a new one gets through.",
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// It does not wait, or not any more.
-pub(in crate::operations) fn does_not_wait(id: u64) -> Refusal {
-    Refusal::new(RefusalKind::NotFound, format!("Run {id} does not wait to be kept."))
-}
-
-fn not_taken(id: u64, why: &NotTaken) -> Refusal {
-    match why {
-        NotTaken::DoesNotWait => does_not_wait(id),
-        NotTaken::Late(decision) => too_late(id, decision.answer == Answer::Keep),
-    }
-}
-
-/// It was decided otherwise before.
-pub(in crate::operations) fn too_late(id: u64, kept: bool) -> Refusal {
-    let words = if kept {
-        format!("This came too late: what run {id} changed is kept.")
-    } else {
-        format!("This came too late: what run {id} changed is put back.")
-    };
-    Refusal::new(RefusalKind::Conflict, words)
-}
-
-impl Engine {
+impl Runner {
     /// A nonce for Keep, for a connection that was accepted after the change.
     pub(in crate::operations) fn give_nonce(
         &self,
@@ -182,10 +122,10 @@ impl Engine {
             return None;
         }
         crash_point("run-awaiting-keep");
-        let (engine, thread, compared) = (Arc::clone(self), Arc::clone(current), Arc::clone(compared));
+        let (runner, thread, compared) = (Arc::clone(self), Arc::clone(current), Arc::clone(compared));
         let started = std::thread::Builder::new()
             .name(format!("checks-{}", current.id))
-            .spawn(move || engine.verify(&thread, &compared));
+            .spawn(move || runner.verify(&thread, &compared));
         started
             .map_err(|error| self.words(current, format!("The host could not be compared with the plan: {error}")))
             .ok()
@@ -199,7 +139,7 @@ impl Engine {
                 // Whoever left it sees what was decided, and records a refusal.
                 let _ = self.decide(current, answer, None, &left.actor, &Reported::default());
             }
-            self.moves(current, super::course::Course::time);
+            self.moves(current, crate::operations::course::Course::time);
             let inner = locked(&current.inner);
             if let Some(decision) = inner.course.decision() {
                 return decision.clone();

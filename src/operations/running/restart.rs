@@ -1,39 +1,51 @@
 //! Taking up, after a restart, what a sudden end left of a run.
 
-use super::course::{Answer, Course, Decision};
-use super::keeping::{does_not_wait, too_late};
-use super::{Current, Held, STOP, is_closed, outcome_of};
+use super::{Held, STOP, is_closed, outcome_of};
 use crate::files::{FileError, Lock};
 use crate::journal::record::{Action as Act, Actor, Outcome, Record, Reported, Stage};
+use crate::operations::course::{Answer, Course, Decision};
+use crate::operations::current::locked;
+use crate::operations::current::{Current, does_not_wait, too_late};
 use crate::operations::draft::{Draft, Expect, PlannedStep, counted};
-use crate::operations::engine::{Engine, console, locked};
 use crate::operations::plan::{Operation, RunEventKind, RunState, StepProgress, StepState};
 use crate::operations::revert::{self, Pending, Said};
+use crate::operations::runner::{Runner, console};
 use crate::operations::runs::StoredRun;
 use crate::refusal::{Refusal, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-impl Engine {
+/// What a start and the death of another process leave to be done.
+#[derive(Clone, Copy)]
+pub(in crate::operations) struct Restart<'a> {
+    runner: &'a Arc<Runner>,
+}
+
+impl<'a> Restart<'a> {
+    pub(in crate::operations) fn of(runner: &'a Arc<Runner>) -> Self {
+        Self { runner }
+    }
+
     /// Deals with what a sudden end left: a pending revert is carried out at its deadline (at once when that has
     /// passed, or when the run never got so far), or was overtaken by a reboot; other runs are marked interrupted with
     /// what is found, unless the history knows how they ended. To be called once at the executor's start, before it takes
     /// commands.
-    pub fn recover_at_start(self: &Arc<Self>) {
+    pub(in crate::operations) fn recover_at_start(&self) {
         // Another process that runs something now holds the lock, and its run is alive.
-        let Ok(lock) = Lock::acquire(&self.host.layout, "pot-console: looking after a restart", Duration::ZERO) else {
+        let Ok(lock) = Lock::acquire(&self.runner.host.layout, "pot-console: looking after a restart", Duration::ZERO)
+        else {
             return;
         };
-        if self.active().is_some() {
+        if self.runner.active().is_some() {
             return;
         }
-        self.write_what_is_owed();
-        let pending = match Pending::read(&self.host.layout) {
+        self.runner.write_what_is_owed();
+        let pending = match Pending::read(&self.runner.host.layout) {
             Ok(pending) => pending,
             // Read again at the next look: what cannot be read now may be whole.
             Err(error) if !revert::is_damaged(&error) => return tracing::error!("{error}"),
             Err(error) => {
-                Pending::set_aside(&self.host.layout);
+                Pending::set_aside(&self.runner.host.layout);
                 self.record_lost(format!(
                     "What was to be put back could not be read: {error}. Look at pf and the bridges yourself."
                 ));
@@ -41,15 +53,15 @@ impl Engine {
             }
         };
         let waits = pending.as_ref().map(|pending| pending.run);
-        for id in self.runs.numbers() {
+        for id in self.runner.runs.numbers() {
             if self.owes(id) {
                 continue;
             }
-            match self.runs.read(id) {
+            match self.runner.runs.read(id) {
                 Ok(stored) if !stored.run.state.is_final() && waits != Some(id) => self.died(stored),
                 Ok(_) => {}
                 // It died before its first words were on disk: nothing had been done.
-                Err(FileError::Missing(_)) if waits != Some(id) => self.runs.forget(id),
+                Err(FileError::Missing(_)) if waits != Some(id) => self.runner.runs.forget(id),
                 Err(_) => {}
             }
         }
@@ -59,32 +71,32 @@ impl Engine {
     }
 
     /// Carries on what was pending when its process died.
-    fn take_up_pending(self: &Arc<Self>, pending: Pending, lock: Lock) {
-        let stored = match self.runs.read(pending.run) {
+    fn take_up_pending(&self, pending: Pending, lock: Lock) {
+        let stored = match self.runner.runs.read(pending.run) {
             Ok(stored) => stored,
             Err(FileError::Missing(_)) => {
                 // The saved state was written, but the run never began.
-                self.runs.forget(pending.run);
-                let _ = Pending::remove(&self.host.layout);
+                self.runner.runs.forget(pending.run);
+                let _ = Pending::remove(&self.runner.host.layout);
                 return;
             }
             Err(error) => return self.put_back_without_a_run(&pending, &error),
         };
-        let known = self.recorder.about(stored.intent, pending.run).unwrap_or_else(|refusal| {
+        let known = self.runner.recorder.about(stored.intent, pending.run).unwrap_or_else(|refusal| {
             // Not known, then: what waits goes on waiting, and is put back in time.
             tracing::warn!("what the history says of run {} is not known: {refusal}", pending.run);
             Vec::new()
         });
         if stored.run.state.is_final() || is_closed(&known) {
             // It died between its end and taking the saved state away.
-            let _ = Pending::remove(&self.host.layout);
+            let _ = Pending::remove(&self.runner.host.layout);
             if !stored.run.state.is_final() {
                 self.ended_before(stored, &known);
             }
             return;
         }
         let kept = kept_by(&known);
-        match revert::is_same_boot(&self.host.layout, &pending.boot) {
+        match revert::is_same_boot(&self.runner.host.layout, &pending.boot) {
             Ok(true) => {}
             Ok(false) => return self.overtaken(&self.taken_up(stored, Course::taken_up(), &pending.actor)),
             Err(error) => {
@@ -92,7 +104,7 @@ impl Engine {
                 return self.boot_not_known(&current, &error);
             }
         }
-        let clock = &self.settings.clock;
+        let clock = &self.runner.settings.clock;
         let course = match (kept, pending.until(clock)) {
             (Some(name), _) => Course::left_kept(name),
             // Connections that were open then died with their process: every one that there is now is newer.
@@ -100,10 +112,10 @@ impl Engine {
             (None, None) => Course::left_running(),
         };
         let current = self.taken_up(stored, course, &pending.actor);
-        let held = Held::take(self, &current, lock);
+        let held = Held::take(self.runner, &current, lock);
         let started = std::thread::Builder::new()
             .name(format!("run-{}", pending.run))
-            .spawn(move || held.carry(|engine, current| engine.wait_again(current, &pending)));
+            .spawn(move || held.carry(|runner, current| Restart::of(runner).wait_again(current, &pending)));
         if let Err(error) = started {
             // It is tried again at the next look: nothing is as important as this.
             tracing::error!("the run that waits to be kept or put back could not be taken up: {error}");
@@ -111,56 +123,57 @@ impl Engine {
     }
 
     /// Takes up what a process that died (a command line) left waiting. Cheap when there is nothing; may be called often.
-    pub fn take_up_orphans(self: &Arc<Self>) {
-        if self.active().is_some() {
+    pub(in crate::operations) fn take_up_orphans(&self) {
+        if self.runner.active().is_some() {
             return;
         }
-        let newest = self.runs.numbers().first().copied().filter(|id| !self.owes(*id) && !self.is_left_alone(*id));
-        let newest = newest.and_then(|id| self.runs.read(id).ok());
+        let newest =
+            self.runner.runs.numbers().first().copied().filter(|id| !self.owes(*id) && !self.is_left_alone(*id));
+        let newest = newest.and_then(|id| self.runner.runs.read(id).ok());
         let left = newest.is_some_and(|stored| !stored.run.state.is_final());
-        let owed = !locked(&self.owed).is_empty();
-        if left || owed || !matches!(Pending::read(&self.host.layout), Ok(None)) {
+        let owed = !locked(&self.runner.owed).is_empty();
+        if left || owed || !matches!(Pending::read(&self.runner.host.layout), Ok(None)) {
             self.recover_at_start();
         }
     }
 
     /// Deals with what a process that died left, as far as it has not to wait for an answer, and waits for the end of that.
     /// Cheap when there is nothing. Where no service runs, the next command of root's is the executor that finds it.
-    pub fn close_what_died(self: &Arc<Self>) {
-        let Ok(Some(pending)) = Pending::read(&self.host.layout) else {
+    pub(in crate::operations) fn close_what_died(&self) {
+        let Ok(Some(pending)) = Pending::read(&self.runner.host.layout) else {
             self.take_up_orphans();
             return;
         };
-        let clock = &self.settings.clock;
+        let clock = &self.runner.settings.clock;
         let waits = pending.until(clock).is_some_and(|until| until > clock.boot());
-        let same_boot = revert::is_same_boot(&self.host.layout, &pending.boot).unwrap_or(true);
+        let same_boot = revert::is_same_boot(&self.runner.host.layout, &pending.boot).unwrap_or(true);
         if !(waits && same_boot) {
             self.recover_at_start();
-            self.wait(pending.run, STOP);
+            self.runner.wait(pending.run, STOP);
         }
     }
 
     /// Whether a run is this engine's to close, now or later: then nobody else records how it ended.
-    pub fn is_open(&self, id: u64) -> bool {
-        let pending = match Pending::read(&self.host.layout) {
+    pub(in crate::operations) fn is_open(&self, id: u64) -> bool {
+        let pending = match Pending::read(&self.runner.host.layout) {
             Ok(pending) => pending.is_some_and(|pending| pending.run == id),
             Err(_) => true,
         };
-        pending || self.owes(id) || self.runs.read(id).is_ok_and(|stored| !stored.run.state.is_final())
+        pending || self.owes(id) || self.runner.runs.read(id).is_ok_and(|stored| !stored.run.state.is_final())
     }
 
     fn owes(&self, id: u64) -> bool {
-        locked(&self.owed).iter().any(|owed| owed.stored.run.id == id)
+        locked(&self.runner.owed).iter().any(|owed| owed.stored.run.id == id)
     }
 
     fn is_left_alone(&self, id: u64) -> bool {
-        locked(&self.left_alone).contains(&id)
+        locked(&self.runner.left_alone).contains(&id)
     }
 
     /// A run that another process began.
     fn taken_up(&self, stored: StoredRun, course: Course, actor: &Actor) -> Arc<Current> {
         let mut stored = stored;
-        let events = match self.runs.events_to_append(stored.run.id) {
+        let events = match self.runner.runs.events_to_append(stored.run.id) {
             Ok((file, next)) => {
                 stored.run.last_event = next - 1;
                 Some((file, next))
@@ -176,18 +189,18 @@ impl Engine {
 
     /// What is left to do after a restart in the same boot.
     fn wait_again(&self, current: &Current, pending: &Pending) {
-        self.words(current, "The console was stopped during this run and has started again.");
+        self.runner.words(current, "The console was stopped during this run and has started again.");
         // The deadline is shown again.
-        self.moves(current, Course::time);
-        let decision = self.wait_for_decision(current);
+        self.runner.moves(current, Course::time);
+        let decision = self.runner.wait_for_decision(current);
         self.carry_out_decision(current, pending, &decision);
     }
 
     fn carry_out_decision(&self, current: &Current, pending: &Pending, decision: &Decision) {
         match decision.answer {
-            Answer::PutBack => self.put_back_now(current, pending, decision, None),
+            Answer::PutBack => self.runner.put_back_now(current, pending, decision, None),
             Answer::Keep => {
-                self.no_longer_pending(current);
+                self.runner.no_longer_pending(current);
                 self.end_kept(current);
             }
         }
@@ -198,7 +211,7 @@ impl Engine {
         let operation = locked(&current.inner).stored.run.plan.operation.clone();
         // The draft of the process that died is gone; one made now expects the same.
         let looked = self.look_again(current, &operation);
-        let run = current.view(&self.settings.clock);
+        let run = current.view(&self.runner.settings.clock);
         let total = run.standing_checks().count();
         let good = run.standing_checks().filter(|check| check.as_planned == Some(true)).count();
         let differ = run.standing_checks().filter(|check| check.as_planned == Some(false)).count();
@@ -215,47 +228,48 @@ impl Engine {
                 format!("Kept, although not all is as planned: {good} of {total} checks are."),
             ),
         };
-        self.end(current, state, outcome, summary, None);
+        self.runner.end(current, state, outcome, summary, None);
     }
 
     /// From the command line, when the process that waited has died.
     pub(in crate::operations) fn answer_for_the_dead(
-        self: &Arc<Self>,
+        &self,
         id: u64,
         answer: Answer,
         actor: &Actor,
         lock: Lock,
     ) -> Result<(), Refusal> {
         let failed = |error: FileError| Refusal::new(RefusalKind::Failed, error.to_string());
-        let Some(pending) = Pending::read(&self.host.layout).map_err(failed)?.filter(|pending| pending.run == id)
+        let Some(pending) =
+            Pending::read(&self.runner.host.layout).map_err(failed)?.filter(|pending| pending.run == id)
         else {
             return Err(does_not_wait(id));
         };
-        let stored = self.runs.read(id).map_err(failed)?;
-        if !revert::is_same_boot(&self.host.layout, &pending.boot).map_err(failed)? {
+        let stored = self.runner.runs.read(id).map_err(failed)?;
+        if !revert::is_same_boot(&self.runner.host.layout, &pending.boot).map_err(failed)? {
             self.overtaken(&self.taken_up(stored, Course::taken_up(), &pending.actor));
             return Err(Refusal::new(
                 RefusalKind::NotFound,
                 "The machine was started anew since: there is nothing to keep or to put back.",
             ));
         }
-        let known = self.recorder.about(stored.intent, id)?;
+        let known = self.runner.recorder.about(stored.intent, id)?;
         if is_closed(&known) {
             return Err(does_not_wait(id));
         }
-        let clock = &self.settings.clock;
+        let clock = &self.runner.settings.clock;
         let course = match pending.until(clock) {
             Some(until) => Course::left_waiting(pending.changed.unwrap_or_else(|| clock.boot()), until),
             None => Course::left_running(),
         };
         let current = self.taken_up(stored, course, &pending.actor);
         let mut taken = Err(Refusal::new(RefusalKind::Failed, "The console failed. Look at the run's page."));
-        Held::take(self, &current, lock).carry(|engine, current| {
-            taken = engine.decide(current, answer, None, actor, &Reported::default());
+        Held::take(self.runner, &current, lock).carry(|runner, current| {
+            taken = runner.decide(current, answer, None, actor, &Reported::default());
             let decision = locked(&current.inner).course.decision().cloned();
             // Past its time, or in the middle of being put back: then that is done now.
             if let Some(decision) = decision {
-                engine.carry_out_decision(current, &pending, &decision);
+                Restart::of(runner).carry_out_decision(current, &pending, &decision);
             }
         });
         taken
@@ -267,17 +281,17 @@ impl Engine {
         const PATIENCE: Duration = Duration::from_secs(10);
         let keep = answer == Answer::Keep;
         let failed = |error: FileError| Refusal::new(RefusalKind::Failed, error.to_string());
-        self.runs.answer(id, &crate::operations::runs::Answer { keep, actor: actor.clone() }).map_err(failed)?;
+        self.runner.runs.answer(id, &crate::operations::runs::Answer { keep, actor: actor.clone() }).map_err(failed)?;
         let begun = std::time::Instant::now();
         loop {
-            let run = self.runs.read(id).map_err(failed)?.run;
+            let run = self.runner.runs.read(id).map_err(failed)?.run;
             let over = run.state.is_final();
             match &run.decided {
                 Some(decided) if decided.keep == keep => return Ok(()),
                 None if !over && begun.elapsed() < PATIENCE => {}
                 decided => {
                     // Nobody is to find it later.
-                    let untaken = self.runs.take_answer(id).is_some();
+                    let untaken = self.runner.runs.take_answer(id).is_some();
                     return Err(match decided {
                         Some(decided) => too_late(id, decided.keep),
                         None if over => does_not_wait(id),
@@ -299,8 +313,8 @@ impl Engine {
     }
 
     fn overtaken(&self, current: &Current) {
-        self.no_longer_pending(current);
-        self.end(
+        self.runner.no_longer_pending(current);
+        self.runner.end(
             current,
             RunState::OvertakenByReboot,
             Outcome::OvertakenByReboot,
@@ -312,27 +326,27 @@ impl Engine {
     /// Whether the machine was started anew cannot be seen. What is put back in another boot could turn off a firewall that
     /// this boot turned on, so nothing is.
     fn boot_not_known(&self, current: &Current, error: &FileError) {
-        self.no_longer_pending(current);
+        self.runner.no_longer_pending(current);
         let summary = format!(
             "Whether the machine was started anew since this run could not be seen ({error}), so nothing was put back."
         );
         let remedy = "Look at the machine: pfctl -s info; ifconfig -a; sysctl net.inet.ip.forwarding".to_owned();
-        self.end(current, RunState::Differs, Outcome::Failed, summary, Some(remedy));
+        self.runner.end(current, RunState::Differs, Outcome::Failed, summary, Some(remedy));
     }
 
     /// What a run changed, whose own record cannot be read.
     fn put_back_without_a_run(&self, pending: &Pending, error: &FileError) {
-        if !revert::is_same_boot(&self.host.layout, &pending.boot).unwrap_or(false) {
-            let _ = Pending::remove(&self.host.layout);
+        if !revert::is_same_boot(&self.runner.host.layout, &pending.boot).unwrap_or(false) {
+            let _ = Pending::remove(&self.runner.host.layout);
             return;
         }
-        let steps = revert::put_back(&self.host, pending, &mut |said| {
+        let steps = revert::put_back(&self.runner.host, pending, &mut |said| {
             if let Said::Command(argv) = said {
                 tracing::info!("{}", argv.join(" "));
             }
         });
         let good = steps.iter().filter(|step| step.done).count();
-        let _ = Pending::remove(&self.host.layout);
+        let _ = Pending::remove(&self.runner.host.layout);
         self.record_lost(format!(
             "Run {} could not be read ({error}). What it changed was put back: {good} of {} are as before.",
             pending.run,
@@ -341,9 +355,9 @@ impl Engine {
     }
 
     fn record_lost(&self, message: String) {
-        let mut entry = Self::entry(Act::Revert, "vnet-start", &console(), &Reported::default(), message);
+        let mut entry = Runner::entry(Act::Revert, "vnet-start", &console(), &Reported::default(), message);
         entry.outcome = Some(Outcome::Failed);
-        if let Err(refusal) = self.record(entry) {
+        if let Err(refusal) = self.runner.record(entry) {
             tracing::error!("{refusal}");
         }
     }
@@ -351,7 +365,7 @@ impl Engine {
     /// A run whose process died: the history knows how it ended, or it was interrupted.
     fn died(&self, stored: StoredRun) {
         let id = stored.run.id;
-        match self.recorder.about(stored.intent, id) {
+        match self.runner.recorder.about(stored.intent, id) {
             Ok(known) if is_closed(&known) => self.ended_before(stored, &known),
             Ok(known) => match kept_by(&known) {
                 Some(name) => {
@@ -362,7 +376,7 @@ impl Engine {
             },
             Err(refusal) => {
                 // It is closed once that is known: an act has one outcome.
-                if locked(&self.left_alone).insert(id) {
+                if locked(&self.runner.left_alone).insert(id) {
                     tracing::error!("how run {id} ended is not known: {refusal}");
                 }
             }
@@ -391,12 +405,12 @@ impl Engine {
                 *progress = Some(StepProgress::Failed);
             }
         }
-        self.write_down(&stored, None);
+        self.runner.write_down(&stored, None);
     }
 
     /// How a run ended, for the outcome of its intent, where the history could not take that down.
-    pub fn outcome_left(&self, id: u64) -> Option<(Outcome, String)> {
-        let stored = self.runs.read(id).ok().filter(|stored| stored.run.state.is_final())?;
+    pub(in crate::operations) fn outcome_left(&self, id: u64) -> Option<(Outcome, String)> {
+        let stored = self.runner.runs.read(id).ok().filter(|stored| stored.run.state.is_final())?;
         let run = stored.run;
         let outcome = match run.state {
             RunState::AsPlanned => Outcome::Done,
@@ -419,7 +433,7 @@ impl Engine {
             Err(refusal) => format!("the host could not be looked at: {refusal}"),
         };
         let again = format!("Plan {} again to go on.", operation.name());
-        self.end(
+        self.runner.end(
             &current,
             RunState::Interrupted,
             Outcome::Interrupted,
@@ -430,11 +444,11 @@ impl Engine {
 
     /// Compares the host with what a plan made now would expect.
     fn look_again(&self, current: &Current, operation: &Operation) -> Result<Draft, Refusal> {
-        let (draft, look) = self.draft(operation)?;
+        let (draft, look) = self.runner.draft(operation)?;
         let seen = look.seen(None);
         for expect in draft.steps.iter().flat_map(|step| &step.expects) {
             if !matches!(expect, Expect::Ping(_) | Expect::Content { .. }) {
-                self.say(current, RunEventKind::Check(expect.check(&seen, None)));
+                self.runner.say(current, RunEventKind::Check(expect.check(&seen, None)));
             }
         }
         Ok(draft)
@@ -452,7 +466,7 @@ impl Engine {
         let message = format!("Run {} could not be started: {why}. Nothing has been changed.", run.id);
         let operation = &run.plan.operation;
         let entry = outcome_of(stored.intent, run.id, operation, actor, reported, Outcome::Failed, message);
-        if let Err(refusal) = self.record(entry) {
+        if let Err(refusal) = self.runner.record(entry) {
             tracing::error!("{refusal}");
         }
     }
