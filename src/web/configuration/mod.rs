@@ -1,7 +1,12 @@
 //! The configuration page: edit, check while typing, review, save, and what happens when the file changed meanwhile.
 
-mod draft;
-mod sheet;
+mod conflict;
+mod context;
+mod controls;
+mod effects;
+mod findings;
+mod form_edits;
+mod form_view;
 mod versions;
 
 use super::error::Fault;
@@ -15,8 +20,11 @@ use crate::refusal::{Conflict, Refusal, RefusalKind};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use askama::Template;
-use draft::Draft;
-use sheet::{ConflictView, Control, Ground, Sheet};
+use conflict::ConflictView;
+use context::PageContext;
+use controls::Control;
+use form_edits::FormEdits;
+use form_view::FormView;
 use std::collections::BTreeSet;
 
 /// Where htmx sends the form while someone is typing.
@@ -36,7 +44,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[template(path = "configuration/configuration.html")]
 struct Page {
     frame: Frame,
-    sheet: Sheet,
+    form: FormView,
     path: String,
     exists: bool,
     /// Whether there is a file of defaults, as every installed pot has one.
@@ -59,7 +67,7 @@ struct Page {
 #[template(path = "configuration/check.html")]
 struct Answers {
     frame: Frame,
-    sheet: Sheet,
+    form: FormView,
     reason_required: bool,
     confirm: bool,
     conflict: Option<ConflictView>,
@@ -83,7 +91,7 @@ struct Asked {
     open: Option<String>,
 }
 
-impl Ground {
+impl PageContext {
     /// Reads the files and what is known of the host.
     async fn load(visitor: &Visitor) -> Result<Self, Fault> {
         let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
@@ -98,31 +106,31 @@ impl Ground {
 }
 
 async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse, Fault> {
-    let ground = Ground::load(&visitor).await?;
+    let context = PageContext::load(&visitor).await?;
     let mut notice = match query.saved {
         Some(record) => saved_notice(&visitor, record).await,
         None => None,
     };
-    let mut draft = Draft::default();
+    let mut edits = FormEdits::default();
     let mut reason = String::new();
     let mut conflict = None;
     if let Some(id) = &query.kept {
         match visitor.state().kept_forms.find(&visitor, id) {
             Some(form) if visitor.may(Role::Operator) => {
-                draft = Draft::of_form(&form, &ground.configuration);
+                edits = FormEdits::of_form(&form, &context.configuration);
                 form.text("reason").unwrap_or_default().clone_into(&mut reason);
                 // The page made from it will carry the digest of the file as it stands now.
-                conflict = conflict_of(&visitor, &ground, base_of(&form, &ground)?, &draft).await?;
+                conflict = conflict_of(&visitor, &context, base_of(&form, &context)?, &edits).await?;
                 notice = Some(Notice::attention("This is what you had typed. Nothing of it is saved yet."));
             }
             _ => notice = Some(Notice::attention("What you had typed is no longer kept. Nothing of it was saved.")),
         }
     }
     let step = Step { reason, notice, conflict, open_all: query.open.is_some(), ..Step::default() };
-    page(&visitor, &ground, &draft, step)
+    page(&visitor, &context, &edits, step)
 }
 
-/// What a page shows beside the draft.
+/// What a page shows beside the edits.
 #[derive(Default)]
 struct Step {
     status: Option<StatusCode>,
@@ -135,28 +143,28 @@ struct Step {
     focus: BTreeSet<String>,
 }
 
-fn page(visitor: &Visitor, ground: &Ground, draft: &Draft, step: Step) -> Result<HttpResponse, Fault> {
+fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step) -> Result<HttpResponse, Fault> {
     let may_change = visitor.may(Role::Operator);
-    let sheet = Sheet::build(ground, draft, may_change, step.open_all, &step.focus);
-    let frame = sheet.frame(visitor.frame(Entry::Configuration, "")).with_notice(step.notice);
-    let trouble = ground.configuration.trouble().map(|(source, line, reason)| {
-        let file = if source == crate::potconf::Source::PotConf { &ground.view.path } else { &ground.view.default_path };
+    let form = FormView::build(context, edits, may_change, step.open_all, &step.focus);
+    let frame = form.frame(visitor.frame(Entry::Configuration, "")).with_notice(step.notice);
+    let trouble = context.configuration.trouble().map(|(source, line, reason)| {
+        let file = if source == crate::potconf::Source::PotConf { &context.view.path } else { &context.view.default_path };
         format!("Nothing in {file} is certain from line {line} on: {reason}. All values are read-only here until that line is mended by hand.")
     });
     let template = Page {
-        path: ground.view.path.clone(),
-        exists: ground.view.exists,
-        installed: !ground.view.default.is_empty(),
-        base: ground.view.digest.to_string(),
+        path: context.view.path.clone(),
+        exists: context.view.exists,
+        installed: !context.view.default.is_empty(),
+        base: context.view.digest.to_string(),
         reason: step.reason,
         reason_required: visitor.greeting.reason_required,
         reason_missing: step.reason_missing,
         confirm: step.confirm,
         conflict: step.conflict.map(|conflict| conflict_view(visitor, conflict)),
-        without_facts: ground.facts.is_none(),
+        without_facts: context.facts.is_none(),
         trouble,
         frame,
-        sheet,
+        form,
     };
     layout::page(step.status.unwrap_or(StatusCode::OK), &template)
 }
@@ -171,7 +179,7 @@ fn conflict_view(visitor: &Visitor, conflict: Conflict) -> ConflictView {
 }
 
 /// What a button in the form asks for. Enter in a text field is `Review`, never `Save`.
-enum Wish {
+enum FormAction {
     Review,
     Fix(String),
     FixAll,
@@ -182,7 +190,7 @@ enum Wish {
     Save { accept_errors: bool },
 }
 
-impl Wish {
+impl FormAction {
     fn of(form: &Form) -> Self {
         let of = |name: &str| form.text(name).map(str::to_owned);
         if let Some(save) = form.get("save") {
@@ -200,64 +208,64 @@ impl Wish {
     }
 }
 
-/// The draft of a form after fix, undo and the like, and the rows whose controls these changed.
-fn drafted(ground: &Ground, form: &Form, wish: &Wish) -> (Draft, BTreeSet<String>) {
-    let typed = Draft::of_form(form, &ground.configuration);
-    let mut draft = typed.clone();
-    match wish {
-        Wish::Fix(key) => {
-            let findings = ground.findings_with(&draft);
+/// The edits of a form after fix, undo and the like, and the rows whose controls these changed.
+fn drafted(context: &PageContext, form: &Form, action: &FormAction) -> (FormEdits, BTreeSet<String>) {
+    let typed = FormEdits::of_form(form, &context.configuration);
+    let mut edits = typed.clone();
+    match action {
+        FormAction::Fix(key) => {
+            let findings = context.findings_with(&edits);
             // A parameter's name alone means the first fix that stands at it.
-            let chosen = findings.iter().find(|finding| sheet::fix_key(finding) == *key).or_else(|| {
+            let chosen = findings.iter().find(|finding| findings::fix_key(finding) == *key).or_else(|| {
                 findings.iter().find(|finding| finding.fix.is_some() && finding.parameters.first() == Some(key))
             });
             if let Some(fix) = chosen.and_then(|finding| finding.fix.as_ref()) {
-                draft.mend(fix, &ground.configuration);
+                edits.mend(fix, &context.configuration);
             }
         }
-        Wish::FixAll => draft.mend_all(&ground.configuration, |draft| ground.findings_with(draft)),
-        Wish::Undo(name) => draft.undo(name),
-        Wish::Default(name) => draft.back_to_default(name, &ground.configuration),
-        Wish::Discard => draft = Draft::default(),
-        Wish::Review | Wish::OpenAll | Wish::Save { .. } => {}
+        FormAction::FixAll => edits.mend_all(&context.configuration, |edits| context.findings_with(edits)),
+        FormAction::Undo(name) => edits.undo(name),
+        FormAction::Default(name) => edits.back_to_default(name, &context.configuration),
+        FormAction::Discard => edits = FormEdits::default(),
+        FormAction::Review | FormAction::OpenAll | FormAction::Save { .. } => {}
     }
     let mut swapped: BTreeSet<String> = typed
         .names()
-        .chain(draft.names())
-        .filter(|name| typed.wanted(name) != draft.wanted(name))
+        .chain(edits.names())
+        .filter(|name| typed.wanted(name) != edits.wanted(name))
         .map(str::to_owned)
         .collect();
-    // An emptied field differs from what the draft says of it.
-    match wish {
-        Wish::Undo(name) | Wish::Default(name) => {
+    // An emptied field differs from what the edits says of it.
+    match action {
+        FormAction::Undo(name) | FormAction::Default(name) => {
             swapped.insert(name.clone());
         }
         _ => {}
     }
-    (draft, swapped)
+    (edits, swapped)
 }
 
 /// The digest of the file that the form was made from.
-fn base_of(form: &Form, ground: &Ground) -> Result<Digest, Fault> {
+fn base_of(form: &Form, context: &PageContext) -> Result<Digest, Fault> {
     match form.text("base") {
-        None => Ok(ground.view.digest),
+        None => Ok(context.view.digest),
         Some(base) => {
             base.parse().map_err(|_| Fault::Invalid("The field base is not a digest of pot.conf.".to_owned()))
         }
     }
 }
 
-/// Whether the file is another than the form was made from, and what that means for the draft.
+/// Whether the file is another than the form was made from, and what that means for the edits.
 async fn conflict_of(
     visitor: &Visitor,
-    ground: &Ground,
+    context: &PageContext,
     base: Digest,
-    draft: &Draft,
+    edits: &FormEdits,
 ) -> Result<Option<Conflict>, Fault> {
-    if base == ground.view.digest {
+    if base == context.view.digest {
         return Ok(None);
     }
-    match visitor.ask(Command::Review { base, edits: draft.edits() }).await {
+    match visitor.ask(Command::Review { base, edits: edits.edits() }).await {
         Ok(Reply::Review(review)) => Ok(review.conflict),
         Ok(_) => Err(Fault::other_reply()),
         Err(refusal) => match refusal.conflict {
@@ -276,37 +284,37 @@ async fn post(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
             "You may look at the configuration, not change it. Ask an admin for the role operator.",
         )));
     }
-    let wish = Wish::of(&form);
-    if matches!(wish, Wish::Discard) {
+    let action = FormAction::of(&form);
+    if matches!(action, FormAction::Discard) {
         return Ok(see_other("/configuration"));
     }
-    let ground = Ground::load(&visitor).await?;
-    let base = base_of(&form, &ground)?;
-    let (draft, focus) = drafted(&ground, &form, &wish);
+    let context = PageContext::load(&visitor).await?;
+    let base = base_of(&form, &context)?;
+    let (edits, focus) = drafted(&context, &form, &action);
     let mut step = Step {
         reason: form.text("reason").unwrap_or_default().to_owned(),
-        open_all: matches!(wish, Wish::OpenAll),
+        open_all: matches!(action, FormAction::OpenAll),
         ..Step::default()
     };
-    if let Some(conflict) = conflict_of(&visitor, &ground, base, &draft).await? {
+    if let Some(conflict) = conflict_of(&visitor, &context, base, &edits).await? {
         step.status = Some(StatusCode::CONFLICT);
         step.conflict = Some(conflict);
-        return page(&visitor, &ground, &draft, step);
+        return page(&visitor, &context, &edits, step);
     }
-    match wish {
-        Wish::Save { accept_errors } => save(&visitor, ground, draft, base, accept_errors, step).await,
-        Wish::Fix(_) | Wish::Undo(_) | Wish::Default(_) => {
+    match action {
+        FormAction::Save { accept_errors } => save(&visitor, context, edits, base, accept_errors, step).await,
+        FormAction::Fix(_) | FormAction::Undo(_) | FormAction::Default(_) => {
             step.focus = focus.into_iter().take(1).collect();
-            page(&visitor, &ground, &draft, step)
+            page(&visitor, &context, &edits, step)
         }
-        _ => page(&visitor, &ground, &draft, step),
+        _ => page(&visitor, &context, &edits, step),
     }
 }
 
 async fn save(
     visitor: &Visitor,
-    ground: Ground,
-    draft: Draft,
+    context: PageContext,
+    edits: FormEdits,
     base: Digest,
     accept_errors: bool,
     mut step: Step,
@@ -315,48 +323,53 @@ async fn save(
         step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
         step.notice = Some(notice);
     };
-    if draft.is_empty() {
+    if edits.is_empty() {
         step.notice = Some(Notice::attention("There is nothing to save: no value differs from pot.conf."));
-        return page(visitor, &ground, &draft, step);
+        return page(visitor, &context, &edits, step);
     }
-    let sheet = Sheet::build(&ground, &draft, true, false, &BTreeSet::new());
-    if sheet.never() {
-        let words = sheet.problems.values().map(|problem| format!("{problem}.")).collect::<Vec<_>>().join(" ");
+    let form = FormView::build(&context, &edits, true, false, &BTreeSet::new());
+    if form.never() {
+        let words = form.problems.values().map(|problem| format!("{problem}.")).collect::<Vec<_>>().join(" ");
         refused(&mut step, Notice::failed(format!("Nothing was saved. {words}")));
-        return page(visitor, &ground, &draft, step);
+        return page(visitor, &context, &edits, step);
     }
-    if sheet.brought > 0 && !accept_errors {
+    if form.brought > 0 && !accept_errors {
         step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
         step.confirm = true;
-        return page(visitor, &ground, &draft, step);
+        return page(visitor, &context, &edits, step);
     }
     let reason = Some(step.reason.clone()).filter(|reason| !reason.is_empty());
     if reason.is_none() && (visitor.greeting.reason_required || accept_errors) {
         step.confirm = accept_errors;
         step.reason_missing = true;
         step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
-        return page(visitor, &ground, &draft, step);
+        return page(visitor, &context, &edits, step);
     }
-    match visitor.ask(Command::Save { base, edits: draft.edits(), reason, accept_errors }).await {
+    match visitor.ask(Command::Save { base, edits: edits.edits(), reason, accept_errors }).await {
         Ok(Reply::Saved { record, .. }) => Ok(see_other(&format!("/configuration?saved={record}"))),
         Ok(_) => Err(Fault::other_reply()),
-        Err(refusal) => not_saved(visitor, draft, refusal, step).await,
+        Err(refusal) => not_saved(visitor, edits, refusal, step).await,
     }
 }
 
 /// The executor refused: the form stays as it was typed, on the file as it stands now.
-async fn not_saved(visitor: &Visitor, draft: Draft, refusal: Refusal, mut step: Step) -> Result<HttpResponse, Fault> {
+async fn not_saved(
+    visitor: &Visitor,
+    edits: FormEdits,
+    refusal: Refusal,
+    mut step: Step,
+) -> Result<HttpResponse, Fault> {
     if refusal.kind == RefusalKind::SignInNeeded {
         return Err(Fault::SignIn);
     }
-    let ground = Ground::load(visitor).await?;
+    let context = PageContext::load(visitor).await?;
     step.status = Some(Fault::Refused(refusal.clone()).status_code());
     match (refusal.kind, refusal.conflict) {
         (RefusalKind::Conflict, Some(conflict)) => step.conflict = Some(*conflict),
         (RefusalKind::Findings, _) => step.confirm = true,
         _ => step.notice = Some(Notice::failed(format!("Nothing was saved. {}", refusal.message))),
     }
-    page(visitor, &ground, &draft, step)
+    page(visitor, &context, &edits, step)
 }
 
 async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpResponse, Fault> {
@@ -364,32 +377,33 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
         Ok(visitor) => visitor,
         Err(fault) => return ended(fault),
     };
-    let wish = Wish::of(&form);
-    let ground = match Ground::load(&visitor).await {
-        Ok(ground) => ground,
+    let action = FormAction::of(&form);
+    let context = match PageContext::load(&visitor).await {
+        Ok(context) => context,
         Err(fault) => return ended(fault),
     };
     let may_change = visitor.may(Role::Operator);
-    let base = base_of(&form, &ground)?;
-    let (draft, swapped) = drafted(&ground, &form, &wish);
-    let conflict = conflict_of(&visitor, &ground, base, &draft).await?;
+    let base = base_of(&form, &context)?;
+    let (edits, swapped) = drafted(&context, &form, &action);
+    let conflict = conflict_of(&visitor, &context, base, &edits).await?;
     let focus = swapped.iter().take(1).cloned().collect();
-    let sheet = Sheet::build(&ground, &draft, may_change, false, &focus);
+    let seen = form.get("seen").map(str::to_owned);
+    let form = FormView::build(&context, &edits, may_change, false, &focus);
     let answers = Answers {
-        announce: form.get("seen") != Some(sheet.digest.as_str()),
-        frame: sheet.frame(visitor.frame(Entry::Configuration, "")),
+        announce: seen.as_deref() != Some(form.digest.as_str()),
+        frame: form.frame(visitor.frame(Entry::Configuration, "")),
         reason_required: visitor.greeting.reason_required,
         confirm: false,
         conflict: conflict.map(|conflict| conflict_view(&visitor, conflict)),
-        swapped: rows_of(&sheet, &swapped),
-        sheet,
+        swapped: rows_of(&form, &swapped),
+        form,
     };
     layout::page(StatusCode::OK, &answers)
 }
 
 /// The rows that hold these parameters: the networks of further interfaces stand in the row of their list.
-fn rows_of(sheet: &Sheet, names: &BTreeSet<String>) -> BTreeSet<String> {
-    sheet
+fn rows_of(form: &FormView, names: &BTreeSet<String>) -> BTreeSet<String> {
+    form
         .rows()
         .filter(|row| {
             names.contains(&row.name)

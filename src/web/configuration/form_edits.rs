@@ -1,7 +1,7 @@
 //! What someone wants to change: read from a posted form, changed by fix and undo, handed on as edits.
 //!
 //! A form field says nothing by itself; only a field that differs from the value it was made with (`was.NAME`) is a
-//! wish. So a file that someone else changed meanwhile is not changed back by a form that was open all the time.
+//! action. So a file that someone else changed meanwhile is not changed back by a form that was open all the time.
 
 use crate::potconf::{
     Configuration, Document, Edit, EditAction, EditError, Kind, Name, PARAMETERS, Parameter, Setting, Source,
@@ -20,14 +20,14 @@ pub const EXTRA_OTHER: &str = "extra.other";
 
 /// Wanted changes of pot.conf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Draft {
+pub struct FormEdits {
     /// What becomes of each parameter that is to change.
     edits: BTreeMap<String, EditAction>,
     /// Fields that were emptied although nothing is there to take away: they show their default.
     emptied: BTreeSet<String>,
 }
 
-/// A draft written into the file, as far as it can be.
+/// A edits written into the file, as far as it can be.
 pub struct Applied {
     /// pot.conf as it would be.
     pub document: Document,
@@ -35,10 +35,10 @@ pub struct Applied {
     pub problems: BTreeMap<String, String>,
 }
 
-impl Draft {
+impl FormEdits {
     /// What a form wants, held against the file as it stands.
     pub fn of_form(form: &Form, configuration: &Configuration) -> Self {
-        let mut draft = Self::default();
+        let mut edits = Self::default();
         let mut names: Vec<String> = PARAMETERS.iter().map(|parameter| parameter.name.to_owned()).collect();
         let of_interface = |name: &str| extra_interface(name).is_some() && Name::try_from(name).is_ok();
         names.extend(form.0.iter().filter(|(name, _)| of_interface(name)).map(|(name, _)| name.clone()));
@@ -53,12 +53,12 @@ impl Draft {
             let was = was.unwrap_or_else(|| setting.value.clone().unwrap_or_default());
             let is_default = same(kind, &typed, setting.default.as_deref().unwrap_or_default());
             if back.contains(name.as_str()) && (is_default || typed.is_empty()) {
-                draft.unset(&name, &setting);
+                edits.unset(&name, &setting);
             } else if !same(kind, &typed, &was) {
-                draft.want(&name, &typed, &setting);
+                edits.want(&name, &typed, &setting);
             }
         }
-        draft
+        edits
     }
 
     /// Gives a parameter a value; an empty one takes its line away, so that the default counts.
@@ -171,7 +171,7 @@ impl Draft {
         edits
     }
 
-    /// Writes the draft into pot.conf; what cannot be written is left out and named.
+    /// Writes the edits into pot.conf; what cannot be written is left out and named.
     pub fn apply(&self, configuration: &Configuration) -> Applied {
         let mut problems = BTreeMap::new();
         for (name, action) in &self.edits {
@@ -267,8 +267,8 @@ mod tests {
         Form(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
-    fn draft(own: &str, pairs: &[(&str, &str)]) -> Vec<(String, EditAction)> {
-        Draft::of_form(&form(pairs), &configuration(own)).edits.into_iter().collect()
+    fn edits(own: &str, pairs: &[(&str, &str)]) -> Vec<(String, EditAction)> {
+        FormEdits::of_form(&form(pairs), &configuration(own)).edits.into_iter().collect()
     }
 
     fn set(name: &str, value: &str) -> (String, EditAction) {
@@ -286,25 +286,25 @@ mod tests {
             ("POT_ISOLATE_VNET_POTS", "false"),
             ("POT_ISOLATE_VNET_POTS", "true"),
         ];
-        assert_eq!(draft(own, &untouched), []);
+        assert_eq!(edits(own, &untouched), []);
     }
 
     #[test]
     fn a_change_is_set_and_an_emptied_field_goes_back_to_the_default() {
-        assert_eq!(draft("", &[("POT_GATEWAY", " 10.192.0.9 ")]), [set("POT_GATEWAY", "10.192.0.9")]);
+        assert_eq!(edits("", &[("POT_GATEWAY", " 10.192.0.9 ")]), [set("POT_GATEWAY", "10.192.0.9")]);
         let own = "POT_GATEWAY=10.192.0.9\n";
-        assert_eq!(draft(own, &[("POT_GATEWAY", "")]), [("POT_GATEWAY".to_owned(), EditAction::Unset)]);
-        assert_eq!(draft("", &[("POT_GATEWAY", "")]), []);
+        assert_eq!(edits(own, &[("POT_GATEWAY", "")]), [("POT_GATEWAY".to_owned(), EditAction::Unset)]);
+        assert_eq!(edits("", &[("POT_GATEWAY", "")]), []);
         // What the default says, said explicitly, is a value of its own; only "Back to default" takes the line away.
-        assert_eq!(draft(own, &[("POT_GATEWAY", "10.192.0.1")]), [set("POT_GATEWAY", "10.192.0.1")]);
+        assert_eq!(edits(own, &[("POT_GATEWAY", "10.192.0.1")]), [set("POT_GATEWAY", "10.192.0.1")]);
         let back = [("POT_GATEWAY", "10.192.0.1"), ("unset", "POT_GATEWAY")];
-        assert_eq!(draft(own, &back), [("POT_GATEWAY".to_owned(), EditAction::Unset)]);
+        assert_eq!(edits(own, &back), [("POT_GATEWAY".to_owned(), EditAction::Unset)]);
     }
 
     #[test]
     fn what_someone_else_changed_meanwhile_is_not_changed_back() {
         let form = [("POT_GATEWAY", "10.192.0.1"), ("was.POT_GATEWAY", "10.192.0.1")];
-        assert_eq!(draft("POT_GATEWAY=10.200.0.254\n", &form), []);
+        assert_eq!(edits("POT_GATEWAY=10.200.0.254\n", &form), []);
     }
 
     #[test]
@@ -317,14 +317,14 @@ mod tests {
             ("POT_EXTRA_EXTIF", "vlan30"),
             (EXTRA_OTHER, "ix0 vlan20"),
         ];
-        assert_eq!(draft("POT_EXTRA_EXTIF=\"vlan30 vlan20\"\n", &form), [set(EXTRA, "vlan30 vlan20 vlan10 ix0")]);
+        assert_eq!(edits("POT_EXTRA_EXTIF=\"vlan30 vlan20\"\n", &form), [set(EXTRA, "vlan30 vlan20 vlan10 ix0")]);
     }
 
     #[test]
     fn a_value_that_root_would_obey_is_named_and_the_others_are_still_shown() {
         let configuration = configuration("");
         let form = form(&[("POT_GATEWAY", "$(reboot)"), ("POT_NETWORK", "10.0.0.0/8")]);
-        let applied = Draft::of_form(&form, &configuration).apply(&configuration);
+        let applied = FormEdits::of_form(&form, &configuration).apply(&configuration);
         assert_eq!(applied.problems.keys().collect::<Vec<_>>(), ["POT_GATEWAY"]);
         assert!(String::from_utf8_lossy(applied.document.bytes()).contains("POT_NETWORK=10.0.0.0/8"));
     }
