@@ -1143,7 +1143,7 @@ fn anchors_whose_lines_end_in_a_carriage_return_are_none_wherever_they_are_count
     bench.write("/etc/pf.conf", "# by a text editor elsewhere\r\nnat-anchor pot-nat\r\nrdr-anchor \"pot-rdr/*\"\r\n");
     assert_eq!(bench.facts().pf_file.get().unwrap().anchor_lines, (0, 0));
     let plan = bench.plan(INIT);
-    assert_eq!(state_of(&plan, "anchors in"), StepState::Done, "nothing is written: {:#?}", plan.steps);
+    assert_eq!(state_of(&plan, "anchors in"), StepState::Blocks, "nothing is written: {:#?}", plan.steps);
     let words = blockers(&plan);
     assert!(words.contains("line 2 holds a carriage return (CR), which pf refuses"), "{words}");
     bench.tool("sbin", "kldload", &["pf"]);
@@ -1152,6 +1152,71 @@ fn anchors_whose_lines_end_in_a_carriage_return_are_none_wherever_they_are_count
     bench.tool("usr/local/bin", "pot", &["init"]);
     assert!(bench.read("/etc/pf.conf").starts_with("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n# by a text"));
     assert_eq!(bench.facts().pf_file.get().unwrap().anchor_lines, (1, 1));
+}
+
+#[test]
+fn lines_like_pots_that_pf_does_not_read_are_called_anchors_nowhere() {
+    let pf_conf =
+        "# moved, see below \\\nnat-anchor pot-nat\npass quick all\nblock all\nold = '\nrdr-anchor \"pot-rdr/*\"\n'\n";
+    let bench = Bench::new(Scenario::Default);
+    bench.write("/etc/pf.conf", pf_conf);
+    let facts = bench.facts();
+    assert_eq!(facts.pf_file.get().map(|file| (file.valid, file.anchor_lines)), Some((Some(true), (0, 0))));
+    let by_pot = Operation::Init {
+        place_anchors: false,
+        merge_syslogd_flags: true,
+        minimal: false,
+        leave_syslogd: false,
+        leave_pf: false,
+        pf_file: None,
+    };
+    for operation in [INIT, by_pot] {
+        let plan = bench.plan(operation);
+        assert_eq!(state_of(&plan, "anchors in"), StepState::Blocks, "{:#?}", plan.steps);
+        assert!(blockers(&plan).contains("line 2 reads like one of pot's"), "{}", blockers(&plan));
+    }
+    let plan = bench.plan(VNET);
+    assert!(blockers(&plan).contains("does not hold pot's two anchors"), "{}", blockers(&plan));
+    // pot would take the two lines out, and `pass quick all` would become a part of the note before it.
+    bench.tool("usr/local/bin", "pot", &["init", "-m"]);
+    let plan = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });
+    assert!(blockers(&plan).contains("line 2 reads like one of pot's"), "{}", blockers(&plan));
+    let plan = bench.plan(Operation::DeInit { stop_pots: false, minimal: true, pf_file: None });
+    assert!(!blockers(&plan).contains("reads like"), "{}", blockers(&plan));
+    // As advised: the line goes, with what it belongs to.
+    bench.write("/etc/pf.conf", "pass quick all\nblock all\n");
+    let plan = bench.plan(INIT);
+    assert_eq!(state_of(&plan, "anchors in"), StepState::WillBeChanged, "{}", blocked(&plan));
+}
+
+#[test]
+fn anchors_in_a_file_that_pf_refuses_are_not_said_to_stand() {
+    let bench = Bench::new(Scenario::Default);
+    for pf_conf in [
+        "set skip on lo0\npass on\n",
+        "nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\npass on\n",
+        "frobnicate\nnat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n",
+    ] {
+        bench.write("/etc/pf.conf", pf_conf);
+        let plan = bench.plan(INIT);
+        assert_eq!(state_of(&plan, "anchors in"), StepState::Blocks, "{pf_conf}: {:#?}", plan.steps);
+        assert!(!blocked(&plan).is_empty(), "{pf_conf}");
+    }
+}
+
+#[test]
+fn anchors_that_are_spelled_otherwise_call_pots_rules_as_well() {
+    let bench = initialised();
+    let pf_conf = bench.read("/etc/pf.conf");
+    let spelled = pf_conf
+        .replace("nat-anchor pot-nat", "nat-anchor \"pot-nat\" # pot's")
+        .replace("rdr-anchor \"pot-rdr/*\"", "  rdr-anchor 'pot-rdr/*'");
+    bench.write("/etc/pf.conf", &spelled);
+    let plan = bench.plan(VNET);
+    assert!(!blockers(&plan).contains("pot's two anchors"), "{}", blockers(&plan));
+    let run = network_kept(&bench);
+    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
+    assert!(bench.facts().pf.get().unwrap().calls_pot_anchors());
 }
 
 #[test]

@@ -426,7 +426,7 @@ pub struct PfFile {
     /// Why it could not be judged, when it could not.
     #[serde(default)]
     pub untested: Option<Untested>,
-    /// How often each of pot's anchor lines stands in it: nat-anchor, rdr-anchor.
+    /// How often it calls each of pot's anchors in a statement of its own: nat-anchor, rdr-anchor.
     pub anchor_lines: (usize, usize),
     /// What rc.d/pf loads when it cannot load this file; none where that was not asked because the file is good.
     #[serde(default)]

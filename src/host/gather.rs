@@ -348,7 +348,7 @@ fn pf_file(probe: &mut Probe<'_>, rc: &Fact<BTreeMap<String, String>>, pf: &Fact
         valid: None,
         errors: Vec::new(),
         untested: None,
-        anchor_lines: text.as_deref().map(|text| parse::pf::anchor_lines(text.as_bytes())).unwrap_or_default(),
+        anchor_lines: text.as_deref().map(|text| parse::pf_conf::anchors_held(text.as_bytes())).unwrap_or_default(),
         fallback: None,
     };
     if file.exists {

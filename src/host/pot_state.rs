@@ -167,7 +167,7 @@ impl Host<'_> {
     fn anchors(&self) -> Anchors {
         let pf = self.facts.pf.get();
         Anchors {
-            in_file: self.facts.pf_file.get().map(|file| file.anchor_lines == (1, 1)),
+            in_file: self.facts.pf_file.get().map(|file| file.anchor_lines.0 > 0 && file.anchor_lines.1 > 0),
             existing: pf
                 .map(|pf| ["pot-nat", "pot-rdr"].iter().all(|name| pf.anchors.iter().any(|known| known == name))),
             called: pf.map(|pf| pf.calls_pot_anchors()),

@@ -705,8 +705,11 @@ impl Expect {
                 )
             }
             Self::AnchorLines(wanted) => {
-                let (nat, rdr) = super::pf_conf::anchor_lines(seen.files.bytes(ManagedFile::PfConf));
-                let good = if *wanted { (nat, rdr) == (1, 1) } else { (nat, rdr) == (0, 0) };
+                let text = seen.files.bytes(ManagedFile::PfConf);
+                let (nat, rdr) = super::pf_conf::anchor_lines(text);
+                let called = super::pf_conf::anchors_held(text);
+                let good =
+                    if *wanted { (nat, rdr) == (1, 1) && called.0 > 0 && called.1 > 0 } else { (nat, rdr) == (0, 0) };
                 (Some(good), format!("nat-anchor {nat}, rdr-anchor {rdr}"))
             }
             Self::PfFileValid => match facts.pf_file.get() {

@@ -8,6 +8,7 @@ pub mod ifconfig;
 pub mod loader;
 pub mod netstat;
 pub mod pf;
+pub mod pf_conf;
 pub mod pots;
 pub mod syslog;
 pub mod zfs;
@@ -67,6 +68,7 @@ mod tests {
         let _ = pf::anchors(text);
         let _ = pf::rules(text);
         let _ = pf::anchor_lines(text.as_bytes());
+        let _ = pf_conf::anchors_held(text.as_bytes());
         let _ = files::groups(text);
         let _ = files::resolvers(text);
         let _ = files::variables(text);

@@ -155,7 +155,7 @@ fn reload(inputs: &Inputs<'_>) -> Option<Result<(), String>> {
     let pf = inputs.facts.pf.get().filter(|pf| pf.names_pot_anchors())?;
     let path = inputs.files.path(ManagedFile::PfConf);
     let text = inputs.files.bytes(ManagedFile::PfConf);
-    if pf_conf::anchor_lines(text) != (0, 0) {
+    if pf_conf::anchors_held(text) != (0, 0) {
         return None;
     }
     if let Some(why) = inputs.files.unknown(ManagedFile::PfConf) {

@@ -90,6 +90,13 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     let old = inputs.files.bytes(ManagedFile::PfConf);
     let new = pf_conf::remove_anchors(old);
     let pf_changes = !minimal && new != old;
+    if let Some(reason) = pf_conf::entangled(old).filter(|_| !minimal) {
+        draft.block(
+            format!("pot would take a line out of {pf_path} that calls no anchor: {reason}. The lines behind it would mean something else."),
+            "Take that line out yourself, with what it belongs to, or choose to leave pf.conf alone.",
+            None,
+        );
+    }
     if pf_changes {
         step = step.act(Action::Backup(ManagedFile::PfConf));
     }
@@ -130,8 +137,16 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
         draft.diff(&pf_path, old, &new);
     } else {
         draft.step(
-            PlannedStep::new(format!("anchors in {pf_path}"), StepState::Done, "none are in it")
-                .expect(Expect::AnchorLines(false)),
+            PlannedStep::new(
+                format!("anchors in {pf_path}"),
+                StepState::Done,
+                if pf_conf::anchors_held(old) == (0, 0) {
+                    "none are in it"
+                } else {
+                    "pot takes out none: they are spelled otherwise"
+                },
+            )
+            .expect(Expect::AnchorLines(false)),
         );
     }
     draft.uses(inputs, &PARAMETERS);

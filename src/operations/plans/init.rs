@@ -410,9 +410,15 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
     // pot's sed refuses a link: the console writes what pot would.
     let ours = options.place_anchors || inputs.files.leads_to(ManagedFile::PfConf).is_some();
     let mut line = None;
+    let mut untold = None;
+    // Without placing it is for pf alone to say whether they stand in order.
+    let mut in_order = false;
     let new = if options.place_anchors {
         match pf_conf::place_anchors(old) {
-            Placement::Present => old.to_vec(),
+            Placement::Present { unsure } => {
+                in_order = unsure.is_none();
+                old.to_vec()
+            }
             Placement::Placed { text, line: at, behind } => {
                 line = Some(at);
                 if !behind.is_empty() {
@@ -425,6 +431,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
                 text
             }
             Placement::Ask { reason } => {
+                untold = Some("where they belong cannot be told");
                 draft.block(
                     format!("Where pot's anchors belong in {path} cannot be told: {reason}."),
                     format!(
@@ -437,13 +444,21 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
                 old.to_vec()
             }
         }
+    } else if let Some(reason) = pf_conf::entangled(old) {
+        untold = Some("pot would change what other lines mean");
+        draft.block(
+            format!("pot would count a line of {path} that calls no anchor, or take it out: {reason}."),
+            "Take that line out yourself, with what it belongs to.",
+            None,
+        );
+        old.to_vec()
     } else {
         pf_conf::as_pot_would(old)
     };
     let changed = new != old;
     let tested = (inputs.pf_test)(&new);
     let later = changed && judged_later(inputs, &tested);
-    match tested {
+    match &tested {
         PfTest::Valid => {}
         PfTest::Invalid(words) => {
             let (problem, remedy) = match (inputs.pf_test)(old) {
@@ -452,7 +467,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
                     format!("Mend it first; pfctl -nf {path} shows every line."),
                 ),
                 _ => (
-                    format!("{path} would be invalid with pot's anchors: {}.", first_trouble(&words)),
+                    format!("{path} would be invalid with pot's anchors: {}.", first_trouble(words)),
                     "Let the console place the anchors, or put them in yourself.".to_owned(),
                 ),
             };
@@ -471,14 +486,24 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
             .push(format!("{path} could not be tested with pfctl -nf ({why}): look at it before pf is turned on.")),
     }
     draft.diff(&path, old, &new);
+    let test = match &tested {
+        PfTest::Valid => "tested with pfctl -nf",
+        _ if later => "to be tested with pfctl -nf",
+        _ => "not tested",
+    };
     let (state, detail) = match (changed, line) {
-        (false, _) => (StepState::Done, "both stand where pf.conf(5)'s order allows".to_owned()),
+        _ if let Some(why) = untold => (StepState::Blocks, why.to_owned()),
+        _ if matches!(tested, PfTest::Invalid(_)) => (
+            StepState::Blocks,
+            if changed { "pf would not take the file" } else { "pf does not take the file" }.to_owned(),
+        ),
+        (false, _) if in_order => (StepState::Done, "both stand where pf.conf(5)'s order allows".to_owned()),
+        (false, _) => (StepState::Done, format!("both stand, {test}")),
         (true, Some(line)) => (
             StepState::WillBeChanged,
             format!(
-                "placed from line {line}{}, {} with pfctl -nf, a version is kept before",
+                "placed from line {line}{}, {test}, a version is kept before",
                 where_it_leads(inputs, ManagedFile::PfConf),
-                if later { "to be tested" } else { "tested" }
             ),
         ),
         (true, None) if ours => (
@@ -492,7 +517,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
             (StepState::WillBeChanged, "written by pot to the top of the file, a version is kept before".to_owned())
         }
     };
-    let state = if changed && !existed { StepState::WillBeCreated } else { state };
+    let state = if state == StepState::WillBeChanged && !existed { StepState::WillBeCreated } else { state };
     let mut step = PlannedStep::new(format!("anchors in {path}"), state, detail)
         .mark(&["pf already properly configured"])
         .mark(&["auto-magically editing"])

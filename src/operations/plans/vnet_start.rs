@@ -384,7 +384,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
             "{path} could not be tested with pfctl -nf ({why}). If it is invalid, pf is turned on without its rules."
         )),
     }
-    let lines = pf_conf::anchor_lines(text);
+    let lines = pf_conf::anchors_held(text);
     if lines.0 == 0 || lines.1 == 0 {
         draft.block(
             format!("{path} does not hold pot's two anchors: its NAT rules would never be looked at."),
