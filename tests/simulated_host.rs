@@ -222,6 +222,24 @@ fn an_invalid_pf_conf_means_a_boot_without_any_rule() {
 }
 
 #[test]
+fn a_file_that_load_anchor_names_is_judged_with_the_main_one() {
+    let host = Host::new(Scenario::Default);
+    host.out("simctl release 15");
+    host.out("simctl reboot");
+    host.out("kldload pf");
+    host.write("/etc/pf.conf", "load anchor a from \"/etc/pf.a\"\npass\n");
+    let missing = "pfctl: pushfile: /etc/pf.a: No such file or directory\npfctl: cannot open the main config file!: No such file or directory\npfctl: load anchors\n";
+    assert_eq!(host.error("pfctl -nf /etc/pf.conf"), (1, missing.to_owned()));
+    host.write("/etc/pf.a", "pass on\n");
+    assert_eq!(host.error("pfctl -nf /etc/pf.conf").1, "/etc/pf.a:1: syntax error\npfctl: load anchors\n");
+    // What it loads in turn stands below it.
+    host.write("/etc/pf.a", "block in\nload anchor b from \"/etc/pf.b\"\n");
+    host.write("/etc/pf.b", "pass out\n");
+    host.out("pfctl -f /etc/pf.conf");
+    assert_eq!(host.out("pfctl -a a/b -s rules"), "pass out all flags S/SA keep state\n");
+}
+
+#[test]
 fn anchors_exist_when_called_or_filled() {
     let host = Host::new(Scenario::Default);
     host.out("kldload -n pf");

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// Something that goes wrong on the simulated host, until it is cleared. A tool is its name (`pot`) or one of its
-/// subcommands (`pot:init`).
+/// subcommands (`pot:init`); `all` are all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
     /// The tool is not installed: its link is gone from the root.

@@ -219,10 +219,11 @@ fn faulty(call: &mut Call) -> Option<Outcome> {
     None
 }
 
-/// Whether a fault of this tool concerns the call: `pot` every one, `pot:init` only those with that subcommand.
+/// Whether a fault of this tool concerns the call: `pot` every one, `pot:init` only those with that subcommand, `all`
+/// those of every tool.
 fn concerns(tool: &str, call: &Call) -> bool {
     match tool.split_once(':') {
-        None => tool == call.name,
+        None => tool == "all" || tool == call.name,
         Some((name, subcommand)) => {
             name == call.name
                 && call.args.iter().find(|word| !word.starts_with('-')).is_some_and(|word| word == subcommand)

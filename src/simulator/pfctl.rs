@@ -1,11 +1,11 @@
 //! Simulated pfctl(8): the packet filter's main rule set, its anchors, and whether it is on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::call::{Call, Failure, Outcome, getopt, has, value_of};
 use super::machine::{Machine, now};
 use super::pf::{Parsed, parse, with_numbers};
-use super::state::{Pf, State};
+use super::state::{Pf, RuleSet, State};
 
 /// What wrong usage is answered with; 15 has one letter more.
 fn usage_text(major: u32) -> String {
@@ -207,7 +207,7 @@ pub(crate) fn existing_anchors(pf: &Pf) -> BTreeSet<String> {
 
 fn show_it(call: &mut Call, state: &State, what: &str, anchor: &str, verbose: bool) -> Result<(), Failure> {
     let pf = &state.running.pf;
-    let empty = super::state::RuleSet::default();
+    let empty = RuleSet::default();
     if !anchor.is_empty() && !existing_anchors(pf).contains(anchor) {
         let new_words = state.kept.major >= NETLINK_SINCE;
         match what {
@@ -479,9 +479,10 @@ fn table_command(call: &mut Call, table: &str, command: &str, addresses: &[Strin
 }
 
 /// What pfctl says of a rule file that is not there.
-fn no_such_file(state: &State, file: &str) -> String {
+fn cannot_open(state: &State, file: &str) -> String {
     let place = if state.kept.major >= NETLINK_SINCE { "pushfile: " } else { "" };
-    format!("pfctl: {place}{file}: No such file or directory")
+    let missing = "No such file or directory";
+    format!("pfctl: {place}{file}: {missing}\npfctl: cannot open the main config file!: {missing}")
 }
 
 /// Reads a rule file of the host; includes are read from the root, too.
@@ -515,13 +516,7 @@ fn load(
         match read_rules(&machine, state, file, &given) {
             Some(parsed) => parsed,
             None => {
-                return Err(Failure::new(
-                    1,
-                    format!(
-                        "{}\npfctl: cannot open the main config file!: No such file or directory",
-                        no_such_file(state, file)
-                    ),
-                ));
+                return Err(Failure::new(1, cannot_open(state, file)));
             }
         }
     };
@@ -537,7 +532,7 @@ fn load(
         return Ok(1);
     }
     if parsed.failed {
-        return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
+        return Err(Failure::new(1, NOT_LOADED));
     }
     let what = value_filter(flags);
     if verbose {
@@ -545,29 +540,78 @@ fn load(
             call.say(line);
         }
     }
+    let loads = load_anchors(&machine, state, anchor, &parsed.loads, only_check);
+    for (_, to_error, line) in loads.words.iter().filter(|(only_verbose, ..)| verbose || !only_verbose) {
+        if *to_error {
+            call.warn(line);
+        } else {
+            call.say(line);
+        }
+    }
+    if loads.failed {
+        return Err(Failure::new(1, "pfctl: load anchors"));
+    }
     if only_check {
         return Ok(0);
     }
-    let mut loads = Vec::new();
-    for (name, path) in &parsed.loads {
-        match read_rules(&machine, state, path, &[]) {
-            Some(found) if !found.failed => loads.push((name.clone(), found.main)),
-            Some(found) => {
-                for error in &found.errors {
-                    call.warn(error);
-                }
-                return Err(Failure::new(1, "pfctl: Syntax error in config file: pf rules not loaded"));
-            }
-            None => return Err(Failure::new(1, no_such_file(state, path))),
-        }
-    }
     call.machine.change(|state| {
         apply(&mut state.running.pf, anchor, parsed, what);
-        for (name, rules) in loads {
+        for (name, rules) in loads.anchors {
             state.running.pf.anchors.insert(name, rules);
         }
     })?;
     Ok(0)
+}
+
+const NOT_LOADED: &str = "pfctl: Syntax error in config file: pf rules not loaded";
+/// Files that files load into anchors, which pfctl reads with `-n`, too; those that they load in turn as well.
+const MOST_LOADS: usize = 1000;
+
+/// What `load anchor` comes to.
+#[derive(Default)]
+pub(crate) struct Loads {
+    /// What is said on the way: whether with `-v` only, whether on standard error.
+    words: Vec<(bool, bool, String)>,
+    /// The anchors' rules.
+    pub anchors: Vec<(String, RuleSet)>,
+    /// A file is missing or not valid: nothing at all is loaded.
+    pub failed: bool,
+}
+
+/// Reads what `load anchor` names below an anchor (none: the main rules), one file after the other.
+pub(crate) fn load_anchors(
+    machine: &Machine,
+    state: &State,
+    anchor: &str,
+    named: &[(String, String)],
+    only_check: bool,
+) -> Loads {
+    let below = |anchor: &str, name: &str| if anchor.is_empty() { name.to_owned() } else { format!("{anchor}/{name}") };
+    let mut waiting: VecDeque<(String, String)> =
+        named.iter().map(|(name, path)| (below(anchor, name), path.clone())).collect();
+    let mut loads = Loads::default();
+    while let Some((name, path)) = waiting.pop_front() {
+        loads.words.push((true, true, format!("\nLoading anchor {name} from {path}")));
+        let Some(parsed) = read_rules(machine, state, &path, &[]) else {
+            loads.words.push((false, true, cannot_open(state, &path)));
+            loads.failed = true;
+            return loads;
+        };
+        loads.words.extend(parsed.said.iter().map(|line| (true, false, line.clone())));
+        loads.words.extend(parsed.errors.iter().map(|line| (false, true, line.clone())));
+        if parsed.failed || loads.anchors.len() >= MOST_LOADS {
+            if !only_check {
+                loads.words.push((false, true, NOT_LOADED.to_owned()));
+            }
+            loads.failed = true;
+            return loads;
+        }
+        let rules = parsed.main.scrub.iter().chain(&parsed.main.translation).chain(&parsed.opened);
+        loads.words.extend(rules.map(|line| (true, false, line.clone())));
+        waiting.extend(parsed.loads.iter().map(|(inner, path)| (below(&name, inner), path.clone())));
+        loads.anchors.push((name, parsed.main));
+    }
+    loads
 }
 
 /// -N and -R load only the translation or only the filter rules.

@@ -574,7 +574,11 @@ pub(crate) fn boot_pf(state: &mut State, machine: &Machine) {
     if let Some(parsed) = pfctl::read_rules(machine, state, &rules, &[])
         && !parsed.failed
     {
-        pfctl::apply(&mut state.running.pf, "", parsed, (true, true));
+        let loads = pfctl::load_anchors(machine, state, "", &parsed.loads, false);
+        if !loads.failed {
+            pfctl::apply(&mut state.running.pf, "", parsed, (true, true));
+            state.running.pf.anchors.extend(loads.anchors);
+        }
     }
     state.running.pf.enabled = true;
     state.running.pf.since = super::machine::now();

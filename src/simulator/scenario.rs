@@ -222,6 +222,7 @@ fn files(machine: &Machine, scenario: Scenario) -> io::Result<()> {
         ("/etc/newsyslog.conf", contents::NEWSYSLOG_CONF),
         ("/etc/passwd", contents::PASSWD),
         ("/etc/hosts", "::1\t\t\tlocalhost localhost.my.domain\n127.0.0.1\t\tlocalhost localhost.my.domain\n"),
+        ("/etc/pf.os", "# Fingerprints of operating systems; none are simulated.\n"),
         ("/etc/shells", "/bin/sh\n/bin/csh\n/bin/tcsh\n"),
     ] {
         machine.write(path, text)?;
