@@ -85,6 +85,39 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// What a setting can hold, in words, and an example of the whole line.
+const HOLDS: [(&str, &str, &str); 20] = [
+    ("listen", "a list of addresses with port, each in quotes", "listen = [\"127.0.0.1:8443\"]"),
+    ("user", "a user's name in quotes", "user = \"potconsole\""),
+    ("names", "a list of names, each in quotes", "names = [\"jail1.lan\"]"),
+    (
+        "tls",
+        "the paths of a certificate and of its key",
+        "tls = { certificate = \"/usr/local/etc/ssl/console.pem\", key = \"/usr/local/etc/ssl/console.key\" }",
+    ),
+    ("idle_minutes", "a number of minutes", "idle_minutes = 30"),
+    ("session_hours", "a number of hours", "session_hours = 12"),
+    ("reason_required", "true or false, without quotes", "reason_required = true"),
+    ("confirm_destructive", "\"password\" or \"shell\"", "confirm_destructive = \"shell\""),
+    ("pf_files", "a list of absolute paths, each in quotes", "pf_files = [\"/etc/pf.pots.conf\"]"),
+    ("hooks", "a list of absolute paths, each in quotes", "hooks = [\"/usr/local/libexec/hook.sh\"]"),
+    ("public_keys", "a list of absolute paths, each in quotes", "public_keys = [\"/usr/local/etc/keys/pots.pub\"]"),
+    ("backups", "a number of versions", "backups = 50"),
+    ("refresh_seconds", "a number of seconds", "refresh_seconds = 60"),
+    ("command_seconds", "a number of seconds", "command_seconds = 120"),
+    (
+        "history",
+        "changes, visits and by_itself below a line [history]",
+        "[history]\nvisits = { days = 365, records = 100000 }",
+    ),
+    ("history.changes", DAYS_AND_RECORDS, "[history]\nchanges = { days = 3650, records = 1000000 }"),
+    ("history.visits", DAYS_AND_RECORDS, "[history]\nvisits = { days = 365, records = 100000 }"),
+    ("history.by_itself", DAYS_AND_RECORDS, "[history]\nby_itself = { days = 90, records = 10000 }"),
+    ("syslog", "true or false, without quotes", "syslog = true"),
+    ("feedback_recipient", "one mail address in quotes", "feedback_recipient = \"admin@example.org\""),
+];
+const DAYS_AND_RECORDS: &str = "a number of days and a number of records";
+
 /// Who proves what destroys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -145,6 +178,26 @@ pub enum SettingsError {
         /// Where and why.
         error: String,
     },
+    /// A value is of the wrong kind.
+    #[error("the settings {path}: {name} is {value}, it must be {holds}. For example:\n{example}")]
+    WrongKind {
+        /// The file.
+        path: String,
+        /// The setting.
+        name: &'static str,
+        /// What stands there.
+        value: String,
+        /// What it can hold.
+        holds: &'static str,
+        /// A line that is right.
+        example: &'static str,
+    },
+    /// The file is longer than any settings are.
+    #[error("the settings {path} are longer than a MiB")]
+    TooLong {
+        /// The file.
+        path: String,
+    },
     /// A value is outside its range.
     #[error("the settings {path}: {name} is {value}, it can be {range}")]
     OutOfRange {
@@ -177,15 +230,42 @@ impl Settings {
             return Err(SettingsError::Exposed { path: shown });
         }
         let mut text = String::new();
-        file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > LONGEST {
+            return Err(SettingsError::TooLong { path: shown });
+        }
         Self::parse(&text, &shown)
     }
 
     fn parse(text: &str, path: &str) -> Result<Self, SettingsError> {
-        let settings: Self = toml::from_str(text)
-            .map_err(|error| SettingsError::NotUnderstood { path: path.to_owned(), error: error.to_string() })?;
+        let settings: Self = toml::from_str(text).map_err(|error| {
+            let other = || SettingsError::NotUnderstood { path: path.to_owned(), error: error.to_string() };
+            Self::wrong_kind(text, path).unwrap_or_else(other)
+        })?;
         settings.check(path)?;
         Ok(settings)
+    }
+
+    /// The first setting of a name that is known and of a kind that is not its own.
+    fn wrong_kind(text: &str, path: &str) -> Option<SettingsError> {
+        let all: toml::Table = toml::from_str(text).ok()?;
+        HOLDS.into_iter().find_map(|(name, holds, example)| {
+            let (outer, inner) = name.split_once('.').map_or((name, None), |(outer, inner)| (outer, Some(inner)));
+            let value = all.get(outer)?;
+            let alone = match inner {
+                // Its parts are asked one by one.
+                None if outer == "history" && value.is_table() => return None,
+                None => toml::Table::from_iter([(outer.to_owned(), value.clone())]),
+                Some(inner) => {
+                    let part = toml::Table::from_iter([(inner.to_owned(), value.get(inner)?.clone())]);
+                    toml::Table::from_iter([(outer.to_owned(), part.into())])
+                }
+            };
+            // As text again: a table takes a date for a string.
+            toml::from_str::<Self>(&toml::to_string(&alone).ok()?).err()?;
+            let value = inner.map_or(Some(value), |inner| value.get(inner))?;
+            Some(SettingsError::WrongKind { path: path.to_owned(), name, value: short(value), holds, example })
+        })
     }
 
     fn check(&self, path: &str) -> Result<(), SettingsError> {
@@ -289,6 +369,13 @@ impl Settings {
     }
 }
 
+/// A value as it would stand in the file, at most 60 characters of it, on one line.
+fn short(value: &toml::Value) -> String {
+    let text: String =
+        value.to_string().chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }
+}
+
 fn is_plain_absolute(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
         && !path.chars().any(char::is_control)
@@ -342,6 +429,51 @@ mod tests {
             let error = Settings::parse(text, "f").unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_told_with_what_it_must_be_and_an_example_that_is_right() {
+        let words = |text: &str| Settings::parse(text, "f").unwrap_err().to_string();
+        assert_eq!(
+            words("user = \"www\"\nlisten = \"127.0.0.1:8443\"\n"),
+            "the settings f: listen is \"127.0.0.1:8443\", it must be a list of addresses with port, each in quotes. \
+             For example:\nlisten = [\"127.0.0.1:8443\"]"
+        );
+        let every: Vec<&str> = Settings::default().values().into_iter().map(|(name, _)| name).collect();
+        for name in &every {
+            assert!(HOLDS.iter().any(|(known, ..)| known == name), "{name}");
+        }
+        for (name, holds, example) in HOLDS {
+            Settings::parse(example, "f").unwrap_or_else(|error| panic!("{example}: {error}"));
+            // A date is of no setting's kind.
+            let wrong = match name.split_once('.') {
+                None => format!("{name} = 2026-01-01\n"),
+                Some((table, part)) => format!("[{table}]\n{part} = 2026-01-01\n"),
+            };
+            let told = words(&wrong);
+            assert!(
+                told.contains(&format!("{name} is 2026-01-01, it must be {holds}")) && told.ends_with(example),
+                "{told}"
+            );
+        }
+        for wrong in [
+            "idle_minutes = \"30\"",
+            "names = \"jail1\"",
+            "syslog = \"yes\"",
+            "listen = [\"localhost\"]",
+            "backups = -1",
+        ] {
+            assert!(words(wrong).contains("it must be"), "{}", words(wrong));
+        }
+        assert!(words("listen = [").contains("line 1"), "{}", words("listen = ["));
+    }
+
+    #[test]
+    fn a_settings_file_that_is_too_long_is_not_read_in_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.toml");
+        std::fs::write(&path, format!("{}\nreason_required = true\n", "# \n".repeat(400_000))).unwrap();
+        assert!(matches!(Settings::read(&path, true), Err(SettingsError::TooLong { .. })));
     }
 
     #[test]
