@@ -231,10 +231,28 @@ pub(super) fn log_to_executor() {
 /// have passed its own filter when they arrive at the executor's, as `web`.
 fn noted() -> Targets {
     let chosen = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
-    let filter = chosen.unwrap_or_else(|| {
-        let targets = [("pot_console", LevelFilter::INFO), ("actix_http::h1", LevelFilter::OFF)];
+    chosen.unwrap_or_else(noted_by_default).with_target("web", LevelFilter::TRACE)
+}
+
+fn noted_by_default() -> Targets {
+    Targets::new().with_default(LevelFilter::WARN).with_targets([
+        ("pot_console", LevelFilter::INFO),
         // Requests that cannot be parsed are answered; anyone could fill the log with them.
-        Targets::new().with_default(LevelFilter::WARN).with_targets(targets)
-    });
-    filter.with_target("web", LevelFilter::TRACE)
+        ("actix_http::h1", LevelFilter::OFF),
+        // The text of statements that took more than a second: on a slow host the whole schema, at the first start.
+        ("sqlx::query", LevelFilter::OFF),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn a_first_start_on_a_slow_host_does_not_print_the_schema() {
+        let noted = noted_by_default();
+        assert!(!noted.would_enable("sqlx::query", &Level::WARN));
+        assert!(noted.would_enable("sqlx::pool", &Level::WARN) && noted.would_enable("pot_console::web", &Level::INFO));
+    }
 }

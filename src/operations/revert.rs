@@ -25,8 +25,6 @@ use std::time::{Duration, Instant};
 
 /// What stands before a command that someone has to type.
 pub const AT_THE_MACHINE: &str = "At the machine run: ";
-/// How long one command of a revert may take.
-const TIME: Duration = Duration::from_secs(15);
 /// Why a value is left alone that is neither as the run left it nor as it was.
 const CHANGED_SINCE: &str = "changed by someone else since the run, left alone";
 /// What bridges are called among the things that are put back.
@@ -437,9 +435,9 @@ fn same<'a>(bridges: &'a [Interface], other: &Interface) -> Option<&'a Interface
 /// An answer that came whole and in time; its status may be any.
 fn asked(host: &Host, tool: Tool, args: &[&str]) -> Result<Captured, String> {
     let typed = || crate::process::argv_as_typed(tool, args).join(" ");
-    let answer = host.ask(tool, args, None, TIME).map_err(|error| error.to_string())?;
+    let answer = host.ask(tool, args, None, tool.patience()).map_err(|error| error.to_string())?;
     if answer.timed_out {
-        return Err(format!("{} did not answer within {} s", typed(), TIME.as_secs()));
+        return Err(format!("{} did not answer within {} s", typed(), tool.patience().as_secs()));
     }
     if answer.truncated {
         return Err(format!("the answer of {} is longer than what is read of it", typed()));
@@ -551,12 +549,12 @@ impl Work<'_> {
     fn run(&mut self, what: &'static str, tool: Tool, args: &[&str], stdin: Option<&[u8]>) -> bool {
         let argv = crate::process::argv_as_typed(tool, args);
         (self.say)(Said::Command(&argv));
-        let (status, words) = match self.host.ask(tool, args, stdin, TIME) {
+        let (status, words) = match self.host.ask(tool, args, stdin, tool.patience()) {
             Ok(answer) => {
                 let mut words = super::looking::lines(&answer.stdout);
                 words.extend(super::looking::lines(&answer.stderr));
                 if answer.timed_out {
-                    words.push(format!("did not end within {} s", TIME.as_secs()));
+                    words.push(format!("did not end within {} s", tool.patience().as_secs()));
                 }
                 (answer.status, words)
             }
