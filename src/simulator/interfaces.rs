@@ -42,7 +42,8 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
             _ => {}
         }
     }
-    if let Some(group) = value_of(&flags, 'g') {
+    let group = value_of(&flags, 'g');
+    if let Some(group) = group.filter(|_| !has(&flags, 'a')) {
         let state = call.machine.state()?;
         for interface in visible(&state) {
             if interface.groups.iter().any(|known| known == group) {
@@ -77,7 +78,9 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
     if all {
         let state = call.machine.state()?;
         let family = family_of(rest.first());
-        for interface in visible(&state).filter(selected) {
+        let in_group =
+            |interface: &&Interface| group.is_none_or(|group| interface.groups.iter().any(|one| one == group));
+        for interface in visible(&state).filter(selected).filter(in_group) {
             show(call, &state, interface, family.as_deref(), format);
         }
         return Ok(0);

@@ -679,14 +679,16 @@ pub(crate) fn jls(call: &mut Call) -> Outcome {
         _ => None,
     };
     if json {
-        let items: Vec<serde_json::Value> = jails
+        let text = |text: &str| serde_json::Value::from(text);
+        let items: Vec<String> = jails
             .iter()
             .map(|jail| {
-                serde_json::json!({"jid": jail.jid, "ipv4": if jail.vnet { "" } else { jail.addresses.first().map_or("", String::as_str) },
-                    "hostname": jail.hostname, "path": jail.path, "name": jail.name})
+                let address = if jail.vnet { "" } else { jail.addresses.first().map_or("", String::as_str) };
+                let (address, hostname, path) = (text(address), text(&jail.hostname), text(&jail.path));
+                format!("{{\"jid\":{},\"ipv4\":{address},\"hostname\":{hostname},\"path\":{path}}}", jail.jid)
             })
             .collect();
-        call.say(serde_json::json!({"__version": "2", "jail-information": {"jail": items}}));
+        call.say(format_args!("{{\"__version\": \"2\", \"jail-information\": {{\"jail\": [{}]}}}}", items.join(", ")));
         return Ok(0);
     }
     if !names.is_empty() || has(&flags, 'n') || has(&flags, 's') {
