@@ -331,6 +331,9 @@ fn words_of(command: &str) -> Option<(Vec<String>, String)> {
     Some((words, String::new()))
 }
 
+/// The state of the host that has pots.
+const WITH_POTS: &str = "6-pots";
+
 /// What the replay of one release's records came to.
 #[derive(Default)]
 struct Count {
@@ -344,8 +347,8 @@ fn replay(file: &str, release: &str, rc_conf: &str, also: &[(&str, Agree, &str)]
     let host = Host::like(release, rc_conf);
     let mut count = Count::default();
     for record in records(file) {
-        // That host has pots, made by pot itself from a release's files.
-        if record.state == "6-pots" || record.command.ends_with("(running)") {
+        // That host has pots: a test of its own.
+        if record.state == WITH_POTS || record.command.ends_with("(running)") {
             continue;
         }
         if record.state == "run"
@@ -354,47 +357,59 @@ fn replay(file: &str, release: &str, rc_conf: &str, also: &[(&str, Agree, &str)]
         {
             continue;
         }
-        let command = record.command.as_str();
-        if command == "FILE /etc/pf.conf" && record.status == 0 {
-            assert_eq!(host.read("/etc/pf.conf"), record.out, "{release} {}: {command}", record.state);
+        if record.command == "FILE /etc/pf.conf" && record.status == 0 {
+            assert_eq!(host.read("/etc/pf.conf"), record.out, "{release} {}: {}", record.state, record.command);
             count.same += 1;
             continue;
         }
-        let Some((words, input)) = words_of(command) else { continue };
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let starts = |prefix: &str| command.starts_with(prefix);
-        if LEFT_OUT.iter().chain(not).any(|(prefix, _)| starts(prefix)) {
-            count.left_out += 1;
-            continue;
-        }
-        let Some((status, out, err)) = host.run(&words, &input) else { continue };
-        if (status, &out, &err) == (record.status, &record.out, &record.err) {
-            count.same += 1;
-            continue;
-        }
-        let agree = also.iter().chain(DIFFERENT).find(|(prefix, ..)| starts(prefix)).map(|(_, agree, _)| *agree);
-        let there = |text: &str| !text.trim().is_empty();
-        let shape = status == record.status && there(&err) == there(&record.err);
-        let good = match agree {
-            None => false,
-            Some(Agree::Fields(fields)) => shape && fields(&out) == fields(&record.out),
-            Some(Agree::Shape) => shape && there(&out) == there(&record.out),
-            Some(Agree::FirstError) => shape && err.lines().next() == record.err.lines().next(),
-        };
-        if good {
-            count.agree += 1;
-        } else {
-            count.wrong.push(format!(
-                "{release} {}: {command}\n  FreeBSD   {} {:?} {:?}\n  simulated {status} {out:?} {err:?}",
-                record.state, record.status, record.out, record.err
-            ));
-        }
+        compare(&host, release, &record, also, not, &mut count);
     }
     count
 }
 
+/// Makes a recorded call again, if a simulated tool knows it.
+fn compare(
+    host: &Host,
+    release: &str,
+    record: &Record,
+    also: &[(&str, Agree, &str)],
+    not: &[(&str, &str)],
+    count: &mut Count,
+) {
+    let command = record.command.as_str();
+    let Some((words, input)) = words_of(command) else { return };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let starts = |prefix: &str| command.starts_with(prefix);
+    if LEFT_OUT.iter().chain(not).any(|(prefix, _)| starts(prefix)) {
+        count.left_out += 1;
+        return;
+    }
+    let Some((status, out, err)) = host.run(&words, &input) else { return };
+    if (status, &out, &err) == (record.status, &record.out, &record.err) {
+        count.same += 1;
+        return;
+    }
+    let agree = also.iter().chain(DIFFERENT).find(|(prefix, ..)| starts(prefix)).map(|(_, agree, _)| *agree);
+    let there = |text: &str| !text.trim().is_empty();
+    let shape = status == record.status && there(&err) == there(&record.err);
+    let good = match agree {
+        None => false,
+        Some(Agree::Fields(fields)) => shape && fields(&out) == fields(&record.out),
+        Some(Agree::Shape) => shape && there(&out) == there(&record.out),
+        Some(Agree::FirstError) => shape && err.lines().next() == record.err.lines().next(),
+    };
+    if good {
+        count.agree += 1;
+    } else {
+        count.wrong.push(format!(
+            "{release} {}: {command}\n  FreeBSD   {} {:?} {:?}\n  simulated {status} {out:?} {err:?}",
+            record.state, record.status, record.out, record.err
+        ));
+    }
+}
+
 /// Calls compared, by release: fewer means that records or tools went missing.
-const LEAST: [(&str, usize); 2] = [("13.1", 150), ("15.0", 224)];
+const LEAST: [(&str, usize); 3] = [("13.1", 150), ("13.1 with pots", 51), ("15.0", 224)];
 
 fn check(release: &str, count: &Count) {
     let least: BTreeMap<&str, usize> = LEAST.into_iter().collect();
@@ -423,4 +438,122 @@ fn the_simulated_tools_answer_as_freebsd_13_1_did() {
         ("zfs", "the recorded machine had no pool yet"),
     ];
     check("13.1", &replay("transcripts.jsonl", "13.1-RELEASE-p7", "syslogd_flags=\"-ss\"\n", also, not));
+}
+
+/// The records' pots: s1 stopped, v1 and w1 running on the public bridge, made here as pot makes them, in its order.
+fn host_with_pots(records: &[Record]) -> Host {
+    let host = Host::like("13.1-RELEASE-p7", "syslogd_flags=\"-ss\"\n");
+    let call = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (status, out, err) = host.run(&words, "").unwrap_or_else(|| panic!("{line}: no such tool"));
+        assert_eq!(status, 0, "{line}: {out}{err}");
+    };
+    call("pot init");
+    call("zfs create zroot/pot/bases/13.1");
+    for (part, mountpoint) in [("custom", "opt/custom"), ("usr.local", "usr/local")] {
+        call(&format!("zfs create -o mountpoint=/opt/pot/bases/13.1/{mountpoint} zroot/pot/bases/13.1/{part}"));
+    }
+    for dataset in ["13.1", "13.1/custom", "13.1/usr.local"] {
+        call(&format!("zfs snapshot zroot/pot/bases/{dataset}@1795972881"));
+    }
+    for (pot, parts) in
+        [("base-13_1", &[][..]), ("s1", &["custom", "usr.local"]), ("v1", &["custom", "usr.local"]), ("w1", &["m"])]
+    {
+        call(&format!("zfs create zroot/pot/jails/{pot}"));
+        for part in parts {
+            call(&format!("zfs create zroot/pot/jails/{pot}/{part}"));
+        }
+        let folder = format!("/opt/pot/jails/{pot}");
+        for inner in ["conf", "m"] {
+            fs::create_dir_all(host.path(&format!("{folder}/{inner}"))).expect("a folder of the pot");
+        }
+        let own = format!("cat {folder}/conf/pot.conf");
+        let conf = records.iter().find(|record| record.command == own).map_or_else(
+            || "pot.level=0\npot.type=multi\npot.base=13.1\nnetwork_type=inherit\nvnet=false\n",
+            |record| record.out.as_str(),
+        );
+        host.write(&format!("{folder}/conf/pot.conf"), conf);
+        let base = "zroot/pot/bases/13.1";
+        let mounts = match pot {
+            "w1" => String::new(),
+            "base-13_1" => format!("{base} / ro\n{base}/usr.local /usr/local\n{base}/custom /opt/custom\n"),
+            _ => format!(
+                "{base} / ro\nzroot/pot/jails/{pot}/usr.local /usr/local zfs-remount\nzroot/pot/jails/{pot}/custom /opt/custom zfs-remount\n"
+            ),
+        };
+        host.write(&format!("{folder}/conf/fscomp.conf"), &mounts);
+    }
+    for line in ["pot vnet-start", "pot start v1", "pot start w1"] {
+        call(line);
+    }
+    host
+}
+
+fn pot_names(text: &str) -> Vec<String> {
+    pot_lines(text).map(|words| words[0].to_owned()).collect()
+}
+
+fn first_line(text: &str) -> Vec<String> {
+    text.lines().take(1).map(str::to_owned).collect()
+}
+
+fn until_attributes(text: &str) -> Vec<String> {
+    text.lines().take_while(|line| line.trim() != "attributes:").map(str::to_owned).collect()
+}
+
+/// An interface's name; the host's ends of pots' pairs are all alike.
+fn plain_name(name: &str) -> String {
+    let hexadecimal = |rest: &str| rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let pots = name.strip_prefix('p').is_some_and(hexadecimal);
+    if pots || name.starts_with("epair") && name != "epair" { "PAIR".to_owned() } else { name.to_owned() }
+}
+
+fn names_of_interfaces(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = text.split_whitespace().map(plain_name).collect();
+    names.sort();
+    names
+}
+
+fn interfaces_with_pots(text: &str) -> Vec<String> {
+    let plain = |line: String| line.split(' ').map(plain_name).collect::<Vec<_>>().join(" ");
+    let mut lines: Vec<String> = interfaces(text).into_iter().map(plain).collect();
+    lines.sort();
+    lines
+}
+
+fn routes_without_numbers(text: &str) -> Vec<String> {
+    let plain = |word: &str| if word.starts_with("link#") { "link#".to_owned() } else { word.to_owned() };
+    routes(text).iter().map(|line| line.split(' ').map(plain).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn the_simulated_tools_answer_as_a_freebsd_13_1_with_pots_did() {
+    let records: Vec<Record> =
+        records("transcripts.jsonl").into_iter().filter(|record| record.state == WITH_POTS).collect();
+    let host = host_with_pots(&records);
+    // A pot that runs has its own datasets mounted in its root; the simulated one leaves them where they were made.
+    const REMOUNTED: &str = "other sizes; a running pot's own datasets are not mounted anew";
+    const OWN_ENDS: &str =
+        "the simulated pot leaves its end of the pair its name, and makes the pair before the bridge";
+    let also: &[(&str, Agree, &str)] = &[
+        ("zfs list -Hp -t all", Agree::Fields(pot_names), REMOUNTED),
+        ("zfs list -t snapshot", Agree::Fields(pot_names), "other sizes"),
+        ("zfs list", Agree::Fields(pot_names), REMOUNTED),
+        ("ifconfig -l", Agree::Fields(names_of_interfaces), OWN_ENDS),
+        ("ifconfig -g", Agree::Fields(names_of_interfaces), OWN_ENDS),
+        ("ifconfig -a", Agree::Fields(interfaces_with_pots), OWN_ENDS),
+        ("ifconfig bridge0", Agree::Fields(interfaces_with_pots), OWN_ENDS),
+        ("netstat -rn", Agree::Fields(routes_without_numbers), "columns; numbers of links; routes of IPv6"),
+        ("pot info -p nosuch", Agree::Fields(first_line), "pot's own words are not copied"),
+        ("pot info", Agree::Fields(until_attributes), "attributes that nobody reads"),
+    ];
+    let not: &[(&str, &str)] = &[
+        ("rctl", "limits and use of jails are not simulated; nobody reads them"),
+        ("jexec", "what runs inside pots is not simulated"),
+    ];
+    let mut count = Count::default();
+    for record in &records {
+        compare(&host, "13.1 with pots", record, also, not, &mut count);
+    }
+    check("13.1 with pots", &count);
 }
