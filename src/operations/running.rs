@@ -34,8 +34,11 @@ use std::time::{Duration, Instant};
 
 /// How often a waiting run looks for an answer from the command line, and at its clock.
 const GLANCE: Duration = Duration::from_millis(200);
-/// How long the end of verification is waited for after Keep.
-const VERIFY: Duration = Duration::from_secs(30);
+/// How long the end of verification is waited for after Keep: what some forty questions may take, four at a time, each with
+/// its tool's own patience. On a slow host it goes on for minutes, and what was not seen is not as planned.
+const VERIFY: Duration = Duration::from_mins(10);
+/// And how long where the executor is about to end.
+const VERIFY_AT_STOP: Duration = Duration::from_secs(30);
 /// How long a stop of the executor waits for a run.
 const STOP: Duration = Duration::from_secs(90);
 
@@ -232,8 +235,11 @@ impl Runner {
             Decision { answer: Answer::Keep, .. } => {
                 self.no_longer_pending(current);
                 // A verification that hangs is not waited for without end; its probes have time limits of their own.
-                let patience = Instant::now() + VERIFY;
-                while verification.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < patience {
+                let kept = Instant::now();
+                let patience = || {
+                    if locked(&current.inner).course.is_stopping() { VERIFY_AT_STOP } else { VERIFY }
+                };
+                while verification.as_ref().is_some_and(|thread| !thread.is_finished()) && kept.elapsed() < patience() {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 self.conclude(current, draft, &outcomes, &mut watched);
@@ -547,6 +553,12 @@ fn remedy(draft: &Draft, outcomes: &Outcomes, run: &Run) -> String {
     let name = draft.operation.name();
     if outcomes.failure.as_ref().is_some_and(|failure| failure.timed_out) {
         return format!("Find out why it hangs (the output's last lines), then plan {name} again.");
+    }
+    let differs = run.checks.iter().any(|check| check.as_planned == Some(false));
+    if outcomes.failure.is_none() && outcomes.pot_error.is_none() && !differs && !run.checks.is_empty() {
+        return format!(
+            "Nothing was seen to differ, but not everything could be seen. Look at Host, or plan {name} again: what is there already is skipped."
+        );
     }
     if matches!(draft.operation, Operation::DeInit { .. }) {
         return "Mend what the output names (a busy dataset: fstat, umount), then plan de-init again. What is still there is listed above.".to_owned();
