@@ -432,7 +432,7 @@ impl Runner {
             (false, true) => RunState::AsPlanned,
             (false, false) => RunState::Differs,
         };
-        let remedy = (!as_planned).then(|| remedy(draft, outcomes, &run));
+        let remedy = (!as_planned).then(|| remedy(&draft.operation, outcomes, &run.checks));
         let outcome = if as_planned { Outcome::Done } else { Outcome::Failed };
         self.end(current, state, outcome, sentences.join(" "), remedy);
     }
@@ -549,24 +549,45 @@ struct Compared {
     seen_before: Vec<Vec<String>>,
 }
 
-fn remedy(draft: &Draft, outcomes: &Outcomes, run: &Run) -> String {
-    let name = draft.operation.name();
+fn remedy(operation: &Operation, outcomes: &Outcomes, checks: &[Check]) -> String {
+    let name = operation.name();
     if outcomes.failure.as_ref().is_some_and(|failure| failure.timed_out) {
         return format!("Find out why it hangs (the output's last lines), then plan {name} again.");
     }
-    let differs = run.checks.iter().any(|check| check.as_planned == Some(false));
-    if outcomes.failure.is_none() && outcomes.pot_error.is_none() && !differs && !run.checks.is_empty() {
+    let differs = checks.iter().any(|check| check.as_planned == Some(false));
+    if outcomes.failure.is_none() && outcomes.pot_error.is_none() && !differs && !checks.is_empty() {
         return format!(
             "Nothing was seen to differ, but not everything could be seen. Look at Host, or plan {name} again: what is there already is skipped."
         );
     }
-    if matches!(draft.operation, Operation::DeInit { .. }) {
+    if matches!(operation, Operation::DeInit { .. }) {
         return "Mend what the output names (a busy dataset: fstat, umount), then plan de-init again. What is still there is listed above.".to_owned();
     }
     if outcomes.failure.is_none()
-        && run.checks.iter().any(|check| check.title.ends_with("as previewed") && check.as_planned == Some(false))
+        && checks.iter().any(|check| check.title.ends_with("as previewed") && check.as_planned == Some(false))
     {
         return "A file is not quite as previewed: look at its newest version under History.".to_owned();
     }
     format!("Mend what the output names, then plan {name} again: what is there already is skipped.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_mend_what_only_could_not_be_seen() {
+        let check = |as_planned| Check {
+            title: "pf".to_owned(),
+            as_planned,
+            observed: "not looked at in time".to_owned(),
+            before: None,
+            at: None,
+            before_put_back: false,
+        };
+        let operation = Operation::VnetStart { revert_after: None };
+        let said = |checks: &[Check]| remedy(&operation, &Outcomes::default(), checks);
+        assert!(said(&[check(None), check(None)]).starts_with("Nothing was seen to differ"));
+        assert!(said(&[check(None), check(Some(false))]).starts_with("Mend what the output names"));
+    }
 }
