@@ -210,12 +210,12 @@ fn files() -> Vec<(String, Vec<u8>)> {
 
 /// A file of some pieces, mostly in pf's order, now and then with something moved, doubled or lost.
 fn generated(dice: &mut Dice, quarry: &[Vec<u8>]) -> Vec<u8> {
-    let mut chosen: Vec<usize> = (0..1 + dice.below(9)).map(|_| dice.below(PIECES.len())).collect();
+    let mut chosen: Vec<usize> = (0..=dice.below(9)).map(|_| dice.below(PIECES.len())).collect();
     chosen.sort_unstable();
     let mut pieces: Vec<Vec<u8>> = chosen.into_iter().map(|index| PIECES[index].as_bytes().to_vec()).collect();
     if !quarry.is_empty() && dice.below(2) == 0 {
         pieces = quarry[dice.below(quarry.len())].split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-        for _ in 0..1 + dice.below(3) {
+        for _ in 0..=dice.below(3) {
             pieces.insert(dice.below(pieces.len() + 1), PIECES[dice.below(PIECES.len())].as_bytes().to_vec());
         }
     }
