@@ -259,9 +259,8 @@ impl<'q> Matcher<'q> {
             // Samples up to the next hit's line.
             let line_start = hit.map(|at| memrchr(b'\n', &block[..at]).map_or(0, |end| end + 1));
             while next_sample < line_start.unwrap_or(block.len()) {
-                if let Some(header) = line::parse(line_at(block, next_sample))
-                    && next_sample >= done
-                {
+                // A line of pot's that is not looked for tells the year as any other does; one that is, is behind this.
+                if let Some(header) = line::parse(line_at(block, next_sample)) {
                     let own = !self.is_foreign(header.host);
                     marks.push(Mark { stamp: header.stamp, own, hit: None, counted: false });
                 }
@@ -444,6 +443,10 @@ fn walk(
         let from = cursor.filter(|_| found == Some(index));
         let no_later = order.no_later(generation);
         let reference = from.map_or(no_later, |cursor| cursor.reached);
+        if from.is_some() {
+            // Nothing may be left of this file: the next older one is no later all the same.
+            order.read(reference);
+        }
         if found.is_some_and(|found| index < found) || is_before(generation, query) {
             continue;
         }
