@@ -627,6 +627,30 @@ fn lines_of_copied_files_keep_their_years_where_a_page_ends_with_a_file() {
     }
 }
 
+#[test]
+fn lines_of_another_host_at_the_end_of_a_packed_file_keep_their_year_from_page_to_page() {
+    let text = "Jul  4 10:00:00 jail1 pot[1]: pot-start web1\n\
+                Oct 28 10:00:00 jail1 pot[2]: pot-stop web1\n\
+                Nov 14 10:00:00 db2 pot[3]: pot-start web2\n\
+                Dec  1 10:00:00 db2 pot[4]: pot-stop web2\n\
+                Dec 15 10:00:00 db2 pot[5]: pot-start web2\n";
+    let mut log = log_of(&[text], "2021-12-15T11:00:00Z");
+    for packed in [Compression::Plain, Compression::Gzip, Compression::Zstd] {
+        log.files[0].packed = packed;
+        let folder = tempfile::tempdir().unwrap();
+        let (paths, generations) = written(&log, folder.path());
+        let query = Query { hostname: "jail1".to_owned(), ..Query::default() };
+        for limit in 1..=5 {
+            let days: Vec<String> = in_pages(&paths, &generations, &query, limit, u64::MAX)
+                .iter()
+                .map(|seen| seen.time.to_string()[..10].to_owned())
+                .collect();
+            let wanted = ["2021-12-15", "2021-12-01", "2021-11-14", "2021-10-28", "2021-07-04"];
+            assert_eq!(days, wanted, "{packed:?}, pages of {limit}");
+        }
+    }
+}
+
 fn assert_same(program: &[Seen], plainly: &[Seen], what: &str) {
     if program == plainly {
         return;

@@ -645,6 +645,7 @@ fn held(
 ) -> io::Result<ControlFlow<()>> {
     let Reading { file, generation, matcher, reference, order } = reading;
     let mut limit = from.map_or(u64::MAX, |cursor| cursor.offset);
+    let place = limit;
     loop {
         let mut held: VecDeque<Held> = VecDeque::new();
         let mut held_bytes = 0;
@@ -652,6 +653,8 @@ fn held(
         let mut turns = Turns::new(&matcher.query.zone);
         // How many of another host's stand at the end of what is held.
         let mut undated = 0;
+        // Whether the place to go on from was passed, and a line of this host's stands there or behind it.
+        let (mut passed, mut own_behind) = (false, false);
         let mut ends = Ends::default();
         let mut blocks = Forwards::new(decompress(file, generation.compression)?);
         let mut broken = None;
@@ -667,6 +670,8 @@ fn held(
             };
             *bytes += block.len() as u64;
             for Mark { stamp, own, hit, .. } in matcher.marks(base, block, sample_of(generation), true) {
+                passed |= hit.as_ref().is_some_and(|hit| hit.offset >= place);
+                own_behind |= passed && own;
                 let year = own.then(|| turns.own(stamp));
                 if let Some(year) = year {
                     ends.see(year, stamp);
@@ -689,11 +694,13 @@ fn held(
             }
         }
         let next_limit = held.front().map(|held| held.hit.offset);
-        // Whoever goes on with this file was told when its newest line was written.
-        let newest = ends.newest.map(|(year, stamp)| (year, from.map_or(stamp, |_| Stamp::Exact(reference))));
+        // Whoever goes on with this file before its newest line was told when that was written; who goes on behind it, among
+        // lines of other hosts, what it is no later than.
+        let told = from.is_some() && (own_behind || !passed);
+        let newest = ends.newest.map(|(year, stamp)| (year, if told { Stamp::Exact(reference) } else { stamp }));
         let mut years = Years::ending(newest, reference, &matcher.query.zone);
-        let reached = years.newest();
-        for Held { year, stamp, own, hit } in held.into_iter().rev() {
+        for (index, Held { year, stamp, own, hit }) in held.into_iter().rev().enumerate() {
+            let reached = if index < undated { reference } else { years.newest() };
             let Some(time) = years.date(year, stamp, own) else { continue };
             if matcher.in_time(time)
                 && let Some(entry) = matcher.entry(&hit, time, generation.identity, reached)
