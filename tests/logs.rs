@@ -129,7 +129,7 @@ fn generated(seed: u64) -> Log {
     for _ in 0..count {
         let mut text = Vec::new();
         let mut last = time;
-        for _ in 0..1 + dice.below(60) {
+        for _ in 0..=dice.below(60) {
             let before = time;
             // A clock that is set back, but by no day.
             let back = dice.one_in(40).then(|| seconds(dice.below(3_600)));

@@ -334,7 +334,7 @@ fn no_well_formed_message_does_more_than_role_and_proof_of_its_session() {
             Err(refusal) if refusal.kind == *expected => {}
             // What one account may ask for is counted, too.
             Err(refusal) if matches!(command, Command::Run { .. }) && refusal.kind == RefusalKind::Throttled => {
-                paced += 1
+                paced += 1;
             }
             other => panic!("message {n}: {command:?} of {who}: {other:?}, not {expected:?}"),
         }
