@@ -226,3 +226,57 @@ fn answers_that_nobody_takes_are_bounded() {
     eprintln!("{before} KiB before, {most} KiB at most, {} B a page", page.len());
     assert!(most < before + 96 * 1024, "{before} KiB before, {most} KiB at most");
 }
+
+/// What stands between backticks, in order.
+fn in_backticks(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The names of the test functions in a source file.
+fn tests_of(source: &str) -> Vec<&str> {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let is_test =
+        |line: &&str| ["#[test]", "#[tokio::test", "#[actix_web::test"].iter().any(|mark| line.starts_with(mark));
+    let name =
+        |line: &'_ str| line.split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).map(|(name, _)| name.len());
+    (0..lines.len())
+        .filter(|&at| is_test(&lines[at]))
+        // Behind further attributes.
+        .filter_map(|at| lines[at + 1..].iter().take(4).find_map(|line| name(line).map(|length| (*line, length))))
+        .map(|(line, length)| &line.split_once("fn ").unwrap().1[..length])
+        .collect()
+}
+
+#[test]
+fn every_promise_of_the_security_page_names_tests_that_are_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let (mut named, mut wrong) = (0, Vec::new());
+    for tried in page.split("*Tried by:*").skip(1) {
+        // Up to the next promise or paragraph.
+        let end = ["\n- ", "\n\n"].iter().filter_map(|end| tried.find(end)).min().unwrap_or(tried.len());
+        let mut file: Option<(&str, String)> = None;
+        for word in in_backticks(&tried[..end]) {
+            if word.contains('/') {
+                match std::fs::read_to_string(root.join(word)) {
+                    Ok(source) => file = Some((word, source)),
+                    Err(error) => wrong.push(format!("{word}: {error}")),
+                }
+                continue;
+            }
+            named += 1;
+            match &file {
+                Some((_, source)) if tests_of(source).contains(&word) => {}
+                Some((path, _)) => wrong.push(format!("{path} has no test {word}")),
+                None => wrong.push(format!("{word} names no file")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(named > 80, "only {named} tests are named");
+    // No promise goes without.
+    let promises = page.split_once("How that is kept").unwrap().1.split_once("\n## ").unwrap().0;
+    for promise in promises.split("\n- **").skip(1) {
+        assert!(promise.contains("*Tried by:*"), "nothing attacks: {promise}");
+    }
+}

@@ -277,6 +277,26 @@ async fn a_fresh_host_shows_the_way_and_what_is_not_wanted_stays_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_advises_on_temporary_files_of_everybodys_with_a_plan_and_no_finding() {
+    let demo = support::Demo::start("default");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await.replace("&#38;", "&").replace("&amp;", "&").replace("&#39;", "'");
+    for words in ["Temporary files", "Others than root can write to /tmp.", "items=private-tmp", "1 to do", "1 advised"]
+    {
+        assert!(page.contains(words), "{words} is missing in {page}");
+    }
+    let plan = browser.get("/operations/prepare?items=private-tmp").await;
+    assert!(plan.contains("POT_TMP=/var/run/pot") && plan.contains("Prepare this host"), "{plan}");
+    let check = Command::new(CONSOLE).arg("--root").arg(&demo.dir).arg("check").output().unwrap();
+    assert!(check.status.success() && !String::from_utf8_lossy(&check.stdout).contains("POT_TMP"), "{check:?}");
+    let words = ["run", "prepare", "private-tmp"];
+    let ran = Command::new(CONSOLE).arg("--root").arg(&demo.dir).args(words).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let page = read_again(&browser, &page).await;
+    assert!(!page.contains("1 to do") && page.contains("Only root writes to /var/run/pot"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
     let demo = support::Demo::start("busy");
     let browser = Browser::sign_in(&demo).await;

@@ -259,9 +259,8 @@ impl<'q> Matcher<'q> {
             // Samples up to the next hit's line.
             let line_start = hit.map(|at| memrchr(b'\n', &block[..at]).map_or(0, |end| end + 1));
             while next_sample < line_start.unwrap_or(block.len()) {
-                if let Some(header) = line::parse(line_at(block, next_sample))
-                    && next_sample >= done
-                {
+                // A line of pot's that is not looked for tells the year as any other does; one that is, is behind this.
+                if let Some(header) = line::parse(line_at(block, next_sample)) {
                     let own = !self.is_foreign(header.host);
                     marks.push(Mark { stamp: header.stamp, own, hit: None, counted: false });
                 }
@@ -444,6 +443,10 @@ fn walk(
         let from = cursor.filter(|_| found == Some(index));
         let no_later = order.no_later(generation);
         let reference = from.map_or(no_later, |cursor| cursor.reached);
+        if from.is_some() {
+            // Nothing may be left of this file: the next older one is no later all the same.
+            order.read(reference);
+        }
         if found.is_some_and(|found| index < found) || is_before(generation, query) {
             continue;
         }
@@ -642,6 +645,7 @@ fn held(
 ) -> io::Result<ControlFlow<()>> {
     let Reading { file, generation, matcher, reference, order } = reading;
     let mut limit = from.map_or(u64::MAX, |cursor| cursor.offset);
+    let place = limit;
     loop {
         let mut held: VecDeque<Held> = VecDeque::new();
         let mut held_bytes = 0;
@@ -649,6 +653,8 @@ fn held(
         let mut turns = Turns::new(&matcher.query.zone);
         // How many of another host's stand at the end of what is held.
         let mut undated = 0;
+        // Whether the place to go on from was passed, and a line of this host's stands there or behind it.
+        let (mut passed, mut own_behind) = (false, false);
         let mut ends = Ends::default();
         let mut blocks = Forwards::new(decompress(file, generation.compression)?);
         let mut broken = None;
@@ -664,6 +670,8 @@ fn held(
             };
             *bytes += block.len() as u64;
             for Mark { stamp, own, hit, .. } in matcher.marks(base, block, sample_of(generation), true) {
+                passed |= hit.as_ref().is_some_and(|hit| hit.offset >= place);
+                own_behind |= passed && own;
                 let year = own.then(|| turns.own(stamp));
                 if let Some(year) = year {
                     ends.see(year, stamp);
@@ -686,11 +694,13 @@ fn held(
             }
         }
         let next_limit = held.front().map(|held| held.hit.offset);
-        // Whoever goes on with this file was told when its newest line was written.
-        let newest = ends.newest.map(|(year, stamp)| (year, from.map_or(stamp, |_| Stamp::Exact(reference))));
+        // Whoever goes on with this file before its newest line was told when that was written; who goes on behind it, among
+        // lines of other hosts, what it is no later than.
+        let told = from.is_some() && (own_behind || !passed);
+        let newest = ends.newest.map(|(year, stamp)| (year, if told { Stamp::Exact(reference) } else { stamp }));
         let mut years = Years::ending(newest, reference, &matcher.query.zone);
-        let reached = years.newest();
-        for Held { year, stamp, own, hit } in held.into_iter().rev() {
+        for (index, Held { year, stamp, own, hit }) in held.into_iter().rev().enumerate() {
+            let reached = if index < undated { reference } else { years.newest() };
             let Some(time) = years.date(year, stamp, own) else { continue };
             if matcher.in_time(time)
                 && let Some(entry) = matcher.entry(&hit, time, generation.identity, reached)

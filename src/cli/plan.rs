@@ -26,7 +26,7 @@ pub struct Args {
 /// The operations with their options.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(super) enum What {
-    /// Install pot and what the guide advises: install-pot, enable-racct, disable-vtnet-lro, create-group, route-log
+    /// Install pot and what is advised: install-pot, enable-racct, disable-vtnet-lro, create-group, route-log, private-tmp
     Prepare {
         /// The to-dos
         #[arg(required = true)]

@@ -1,7 +1,8 @@
 //! For tests: a host that is initialised with pot's defaults and runs as it should.
 
 use crate::facts::{
-    Dataset, Fact, HostFacts, Interface, Ipv4Address, Machine, Packages, Pf, PfFile, Pool, Pot, Syslog, System, Tunable,
+    Dataset, Fact, HostFacts, Interface, Ipv4Address, Machine, Packages, PathKind, PathState, Pf, PfFile, Pool, Pot,
+    Syslog, System, Tunable,
 };
 use crate::potconf::{Configuration, Document, PARAMETERS};
 use std::collections::BTreeMap;
@@ -51,6 +52,21 @@ pub(super) fn pot(name: &str, network_type: &str, address: &str) -> Pot {
         addresses: address.parse().into_iter().collect(),
         bridge: None,
         running: Some(true),
+    }
+}
+
+/// A folder of root's alone.
+fn private_folder() -> PathState {
+    PathState {
+        kind: PathKind::Folder,
+        uid: 0,
+        gid: 0,
+        mode: 0o700,
+        empty: true,
+        only_root_writes: true,
+        exposed: None,
+        replaceable_in: None,
+        leads_to: None,
     }
 }
 
@@ -110,7 +126,7 @@ pub(super) fn running_host() -> HostFacts {
         rc: known(BTreeMap::from([("pf_enable".into(), "YES".into()), ("syslogd_enable".into(), "YES".into())])),
         packages: known(Packages { pkg: true, pot: Some("0.16.1".into()), potnet: Some("0.5.0".into()) }),
         groups: known(BTreeMap::from([("pot".into(), 1001)])),
-        paths: known(BTreeMap::new()),
+        paths: known(BTreeMap::from([("/var/run/pot".into(), private_folder())])),
         pots: known(vec![pot("web1", "public-bridge", "10.192.0.3"), pot("build", "alias", "192.168.178.21")]),
         private_bridges: known(Vec::new()),
         ..HostFacts::unknown("not asked")

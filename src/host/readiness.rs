@@ -6,7 +6,10 @@
 use super::wanted::Wanted;
 use crate::facts::{Fact, HostFacts, Interface, Pool, RACCT, Tunable, VTNET_LRO, telling};
 use crate::potconf::Configuration;
-use crate::rules::{Finding, LogRoute, NextBoot, Severity, is_yes, log_route, missing_logs, next_boot};
+use crate::process::harmless;
+use crate::rules::{
+    self, Finding, LogRoute, NextBoot, Severity, Temporary, is_yes, log_route, missing_logs, next_boot,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +27,8 @@ pub enum Preparation {
     CreateGroup,
     /// pot's facility into /var/log/pot.log, rotated by newsyslog.
     RouteLog,
+    /// POT_TMP a folder that only root can write, [`rules::PRIVATE_TMP`].
+    PrivateTmp,
 }
 
 /// Where a paragraph of the guide stands on this host.
@@ -205,6 +210,7 @@ pub fn readiness(facts: &HostFacts, configuration: &Configuration, set_aside: &[
         racct(facts),
         vtnet(facts),
         group(facts, &wanted),
+        tmp(facts, configuration),
         log(facts, &wanted),
         pf(facts),
         ipfw(facts),
@@ -520,6 +526,41 @@ fn group(facts: &HostFacts, wanted: &Wanted) -> Row {
     }
 }
 
+fn tmp(facts: &HostFacts, configuration: &Configuration) -> Row {
+    let row = Row::new("tmp", "Temporary files", false, &facts.paths).detail(format!(
+        "vnet-start writes pf rules to POT_TMP, start and stop the states and process numbers of pots, as root and under \
+         fixed names. pot's default is /tmp, where every local user can make a link of such a name first: root then writes \
+         to what the link names. The plan makes {} for root alone and sets POT_TMP. No pot may run meanwhile: pot stop \
+         looks for a pot's state in the folder that POT_TMP names.",
+        rules::PRIVATE_TMP
+    ));
+    let unknown = |row: Row, why: String| Row { state: RowState::Unknown, why, ..row };
+    let values = |folder: &str| vec![("POT_TMP", harmless(folder).into_owned())];
+    let (row, who) = match Temporary::of(configuration, facts) {
+        Temporary::Uncertain => return unknown(row, "The value of POT_TMP is not certain.".to_owned()),
+        Temporary::Unseen(_) if facts.paths.get().is_none() => return row.unknown(&facts.paths),
+        Temporary::Unseen(folder) => {
+            let why = format!("Who can write to {} was not looked at.", harmless(folder));
+            return unknown(Row { values: values(folder), ..row }, why);
+        }
+        Temporary::Private(folder) => {
+            return Row { values: values(folder), ..row }.ready(format!("Only root writes to {}", harmless(folder)));
+        }
+        Temporary::Open(folder, who) => (Row { values: values(folder), ..row }, harmless(&who).into_owned()),
+    };
+    let why = format!(
+        "{who} root writes pf rules and states of pots there under fixed names: a link could lead it elsewhere."
+    );
+    if pot_installed(facts) == Some(false) {
+        return Row { waits: true, ..row.open("pot's package brings pot.conf, where POT_TMP is set.", None) };
+    }
+    match configuration.setting("POT_TMP").reason {
+        Some(reason) => row
+            .open(format!("{why} The console cannot set POT_TMP: {reason}. Change that line in a text editor."), None),
+        None => row.open(why, Some(Preparation::PrivateTmp)),
+    }
+}
+
 fn log(facts: &HostFacts, wanted: &Wanted) -> Row {
     let row = Row::new("log", "Activity log", false, &facts.syslog).detail(
         "pot reports each call to syslogd. A stock FreeBSD keeps of that facility only what is urgent, so pot's lines go \
@@ -634,8 +675,11 @@ mod tests {
     use super::*;
     use crate::facts::{Packages, PathKind, PathState};
 
+    /// In order, POT_TMP included: pot's default is a folder of everybody's.
+    const OWN: &str = "POT_TMP=/var/run/pot\n";
+
     fn rows(facts: &HostFacts) -> Vec<Row> {
-        readiness(facts, &configuration(""), &[])
+        readiness(facts, &configuration(OWN), &[])
     }
 
     fn row(facts: &HostFacts, id: &str) -> Row {
@@ -648,7 +692,7 @@ mod tests {
         for row in &rows {
             assert_eq!(row.state, RowState::Ready, "{}: {}", row.id, row.why);
         }
-        assert_eq!(Counts::of(&rows), Counts { ready: 12, total: 12, needed: 0, advised: 0, reboot: 0, unknown: 0 });
+        assert_eq!(Counts::of(&rows), Counts { ready: 13, total: 13, needed: 0, advised: 0, reboot: 0, unknown: 0 });
     }
 
     #[test]
@@ -713,7 +757,7 @@ mod tests {
             packages: known(Packages { pkg: true, ..Packages::default() }),
             ..running_host()
         };
-        let rows = readiness(&facts, &configuration(""), &[Preparation::EnableRacct, Preparation::InstallPot]);
+        let rows = readiness(&facts, &configuration(OWN), &[Preparation::EnableRacct, Preparation::InstallPot]);
         assert_eq!(rows.iter().filter(|row| row.set_aside).map(|row| row.id).collect::<Vec<_>>(), ["racct"]);
         assert_eq!(Counts::of(&rows).advised, 0);
         assert_eq!(Counts::of(&rows).needed, 1);
@@ -840,6 +884,50 @@ mod tests {
         assert_eq!(row(&facts, "pot").state, RowState::Ready);
         facts.packages = Fact::unknown("pkg: not found", "pkg");
         assert_eq!(row(&facts, "pot").state, RowState::Ready);
+    }
+
+    #[test]
+    fn temporary_files_where_everybody_writes_are_advised_against_and_never_a_finding() {
+        let state = |kind: PathKind, mode: u32| PathState {
+            kind,
+            uid: 0,
+            gid: 0,
+            mode,
+            empty: true,
+            only_root_writes: mode & 0o022 == 0,
+            exposed: None,
+            replaceable_in: None,
+            leads_to: None,
+        };
+        let on = |own: &str, path: &str, state: PathState| {
+            let mut facts = running_host();
+            facts.paths.value.as_mut().unwrap().insert(path.to_owned(), state);
+            let rows = readiness(&facts, &configuration(own), &[]);
+            (rows.into_iter().find(|row| row.id == "tmp").unwrap(), facts)
+        };
+        for own in ["", "POT_TMP=\n", "POT_TMP=/tmp\n"] {
+            let (tmp, facts) = on(own, "/tmp", state(PathKind::Folder, 0o1777));
+            assert!(tmp.is_open() && !tmp.needed, "{own}: {tmp:?}");
+            assert_eq!((tmp.action, tmp.values[0].1.as_str()), (Some(Preparation::PrivateTmp), "/tmp"));
+            let configuration = configuration(own);
+            let findings = rules::check(&rules::Subject::new(&configuration).on(Some(&facts)));
+            assert!(!findings.iter().any(|finding| finding.concerns(&["POT_TMP"])), "{findings:?}");
+        }
+        for (kind, mode) in [(PathKind::Folder, 0o700), (PathKind::Folder, 0o755), (PathKind::Absent, 0)] {
+            let (tmp, _) = on(OWN, "/var/run/pot", state(kind, mode));
+            assert_eq!(tmp.state, RowState::Ready, "{kind:?} {mode:o}: {}", tmp.why);
+        }
+        let unknown = [
+            on("POT_TMP=$(mktemp -d)\n", "/tmp", state(PathKind::Folder, 0o1777)).0,
+            on("POT_TMP=/srv/tmp\n", "/tmp", state(PathKind::Folder, 0o1777)).0,
+        ];
+        assert!(unknown.iter().all(|row| row.state == RowState::Unknown && row.action.is_none()), "{unknown:?}");
+        // Nothing to set it in yet: what comes first is said.
+        let mut bare = running_host();
+        bare.packages = known(Packages { pkg: true, pot: None, potnet: None });
+        bare.paths.value.as_mut().unwrap().insert("/tmp".into(), state(PathKind::Folder, 0o1777));
+        let tmp = readiness(&bare, &configuration(""), &[]).into_iter().find(|row| row.id == "tmp").unwrap();
+        assert!(tmp.waits && tmp.action.is_none() && tmp.why.contains("package"), "{tmp:?}");
     }
 
     #[test]

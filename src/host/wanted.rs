@@ -15,7 +15,7 @@ pub struct Wanted {
     pub fs_root: Option<String>,
     /// POT_CACHE.
     pub cache: Option<String>,
-    /// POT_TMP.
+    /// The folder for temporary files: POT_TMP, or what counts where that is empty.
     pub tmp: Option<String>,
     /// POT_GROUP.
     pub group: Option<String>,
@@ -44,7 +44,7 @@ impl Wanted {
             zfs_root: text("POT_ZFS_ROOT"),
             fs_root: text("POT_FS_ROOT"),
             cache: text("POT_CACHE"),
-            tmp: text("POT_TMP"),
+            tmp: crate::rules::tmp_in_force(configuration).map(str::to_owned),
             group: text("POT_GROUP"),
             facility: text("POT_LOG_FACILITY").map(|word| crate::facility::received(&word).to_owned()),
             network: text("POT_NETWORK").and_then(|value| value.parse().ok()),

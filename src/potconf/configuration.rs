@@ -49,8 +49,9 @@ pub struct Setting {
     pub deprecated: bool,
 }
 
-/// A change of one parameter.
+/// A change of one parameter. The web process sends it: nothing may ride along.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Edit {
     /// Which one.
     pub name: Name,

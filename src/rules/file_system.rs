@@ -3,14 +3,18 @@
 use super::Finding;
 use super::limits::{self, is_at_or_below};
 use super::view::{View, enumerated, plural, size};
-use crate::facts::{Dataset, PathKind, PathState};
+use crate::facts::{Dataset, HostFacts, PathKind, PathState};
 use crate::layout::SHARED_FOLDERS;
+use crate::potconf::{Configuration, Source};
 
 const ZFS_ROOT: &str = "POT_ZFS_ROOT";
 const FS_ROOT: &str = "POT_FS_ROOT";
 const CACHE: &str = "POT_CACHE";
 const TMP: &str = "POT_TMP";
 const GROUP: &str = "POT_GROUP";
+
+/// What pot takes for temporary files unless told otherwise.
+const EVERYBODYS: &str = SHARED_FOLDERS[0];
 
 fn datasets<'a>(view: &View<'a>) -> Option<&'a [Dataset]> {
     view.facts?.datasets.get().map(Vec::as_slice)
@@ -298,11 +302,25 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// POT_TMP can be written by every user, or made by any: vnet-start.sh writes its rules there as root under a fixed name
-/// (`pot_pf_nat_rules`), which any local user can race. The default is not blamed.
-pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
-    let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
-    let known = state(view, folder);
+/// Where pot's temporary files belong: rules, locks, states and process numbers of pots, all small and void after a boot.
+/// rc.d/cleanvar empties such a folder at boot and leaves it; where /var/run itself is new, root alone can make it again
+/// (`_is_pot_tmp_dir`). No other than root can write there or above.
+pub const PRIVATE_TMP: &str = "/var/run/pot";
+
+/// The folder that pot's scripts take: POT_TMP, or /tmp where it is empty (`${POT_TMP:-/tmp}`). None: it is not certain.
+/// Where pot's files set none (pot is not installed yet) its default counts, as it will.
+pub fn tmp_in_force(configuration: &Configuration) -> Option<&str> {
+    match configuration.value(TMP) {
+        Some("") => Some(EVERYBODYS),
+        None if configuration.setting(TMP).source == Source::Unset => Some(EVERYBODYS),
+        value => value,
+    }
+}
+
+/// How others than root can write what root takes for its own temporary files in `folder`, as a sentence. None: only root
+/// can. `known` is what stands there, where that was looked at. vnet-start.sh writes `pot_pf_nat_rules` there,
+/// set-status.sh `pot_status_NAME`, start.sh `pot_main_pid_NAME`: fixed names, that a local user can make links of first.
+fn tmp_is_open(folder: &str, known: Option<&PathState>) -> Option<String> {
     // A link is judged by what it leads to.
     let really = known.map_or(folder, |known| known.real_path(folder));
     let writable = known.is_some_and(|known| {
@@ -310,24 +328,60 @@ pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
         known.real_kind() == PathKind::Folder && (mode & 0o022 != 0 || (uid != 0 && !known.only_root_writes))
     });
     let absent = known.is_none_or(|known| known.real_kind() == PathKind::Absent);
-    let who = if writable || SHARED_FOLDERS.contains(&really) {
-        format!("Others than root can write to {folder}.")
-    } else if let Some(shared) = SHARED_FOLDERS.iter().find(|shared| absent && is_at_or_below(really, shared)) {
-        format!("Every user can write to {shared}, and so make {folder} before root does.")
-    } else {
-        return Vec::new();
-    };
-    vec![
-        Finding::warning(
-            "shared-tmp",
-            &[TMP],
-            format!(
-                "{who} `pot vnet-start` writes pf rules there as root under a fixed name, which a local user could replace. \
-                 Take a folder of root's own."
-            ),
-        )
-        .mended_by(TMP, "/var/run/pot"),
-    ]
+    if writable || SHARED_FOLDERS.contains(&really) {
+        return Some(format!("Others than root can write to {folder}."));
+    }
+    let shared = SHARED_FOLDERS.iter().find(|shared| absent && is_at_or_below(really, shared))?;
+    Some(format!("Every user can write to {shared}, and so make {folder} before root does."))
+}
+
+/// Who can write to the folder that pot takes for temporary files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Temporary<'a> {
+    /// Which folder it is is not certain.
+    Uncertain,
+    /// Nobody has looked at it.
+    Unseen(&'a str),
+    /// Others than root; how, as a sentence.
+    Open(&'a str, String),
+    /// Only root.
+    Private(&'a str),
+}
+
+impl<'a> Temporary<'a> {
+    /// On this host, with this configuration.
+    pub fn of(configuration: &'a Configuration, facts: &HostFacts) -> Self {
+        let Some(folder) = tmp_in_force(configuration) else { return Self::Uncertain };
+        let Some(known) = facts.paths.get().and_then(|paths| paths.get(folder)) else { return Self::Unseen(folder) };
+        match tmp_is_open(folder, Some(known)) {
+            Some(who) => Self::Open(folder, who),
+            None => Self::Private(folder),
+        }
+    }
+}
+
+/// Pots that run, or may: with another POT_TMP pot does not find their states (`pot_status_NAME`), and `pot stop` refuses
+/// them. None: that is not known.
+pub fn pots_in_the_way(facts: &HostFacts) -> Option<Vec<&str>> {
+    let pots = facts.pots.get()?;
+    Some(pots.iter().filter(|pot| pot.running != Some(false)).map(|pot| pot.name.as_str()).collect())
+}
+
+/// POT_TMP is open to others, see [`tmp_is_open`]. The default is not blamed: Host advises on it.
+pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
+    let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
+    let Some(who) = tmp_is_open(folder, state(view, folder)) else { return Vec::new() };
+    let finding = Finding::warning(
+        "shared-tmp",
+        &[TMP],
+        format!(
+            "{who} `pot vnet-start` writes pf rules there as root under a fixed name, which a local user could replace. \
+             Take a folder of root's own, while no pot runs: `pot stop` looks for a pot's state in the folder that POT_TMP names."
+        ),
+    );
+    // Without a host it is for who asks to know.
+    let still = view.facts.is_none_or(|facts| pots_in_the_way(facts).is_some_and(|pots| pots.is_empty()));
+    vec![if still { finding.mended_by(TMP, PRIVATE_TMP) } else { finding }]
 }
 
 /// POT_TMP is not there yet, or is no folder (`_is_pot_tmp_dir` creates it).
@@ -396,9 +450,10 @@ pub(super) fn group_missing(view: &View<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::{PRIVATE_TMP, tmp_in_force, tmp_is_open};
     use crate::facts::{Dataset, Fact, HostFacts, PathKind, PathState, Pool};
     use crate::rules::example::{
-        absent, at, codes, dataset, file, folder, found, found_on, healthy, host, link, mends, the,
+        absent, at, codes, configuration, dataset, file, folder, found, found_on, healthy, host, link, mends, pot, the,
     };
     use crate::rules::{Finding, Severity};
 
@@ -518,7 +573,7 @@ mod tests {
     fn temporary_files_belong_where_only_root_writes() {
         let finding = only("shared-tmp", found("POT_TMP=/var/tmp\n"));
         assert_eq!(finding.severity, Severity::Warning);
-        assert_eq!(mends(&finding, "POT_TMP"), Some("/var/run/pot"));
+        assert_eq!(mends(&finding, "POT_TMP"), Some(PRIVATE_TMP));
         only("shared-tmp", found_on(&with_path("/srv/tmp", folder(0o777, true)), "POT_TMP=/srv/tmp\n"));
         // Whoever makes a folder there first owns it; one that root has made is safe.
         for path in ["/tmp/pot", "/var/tmp/pot"] {
@@ -532,6 +587,37 @@ mod tests {
         let missing = found_on(&with_path("/srv/tmp", absent()), "POT_TMP=/srv/tmp\n");
         assert_eq!(only("tmp-missing", missing).severity, Severity::Notice);
         only("folder-is-none", found_on(&with_path("/srv/tmp", file(0o600, true)), "POT_TMP=/srv/tmp\n"));
+    }
+
+    #[test]
+    fn another_folder_for_temporary_files_is_no_button_while_pots_run() {
+        for (running, mended) in [(Some(false), true), (Some(true), false), (None, false)] {
+            let facts = host(|facts| {
+                let pots = facts.pots.value.as_mut().unwrap();
+                pots.push(crate::facts::Pot { running, ..pot("web1", "public-bridge", "10.192.0.3") });
+            });
+            let finding = only("shared-tmp", found_on(&facts, "POT_TMP=/var/tmp\n"));
+            assert_eq!(finding.fix.is_some(), mended, "{running:?}");
+            assert!(finding.message.contains("while no pot runs"), "{finding:?}");
+        }
+        let unknown = host(|facts| facts.pots = Fact::unknown("no", "test"));
+        assert_eq!(only("shared-tmp", found_on(&unknown, "POT_TMP=/var/tmp\n")).fix, None);
+    }
+
+    #[test]
+    fn the_folder_in_force_is_pots_own_default_where_none_is_named_and_is_not_guessed() {
+        for (own, folder) in [
+            ("", Some("/tmp")),
+            ("POT_TMP=\n", Some("/tmp")),
+            ("POT_TMP=/var/run/pot\n", Some("/var/run/pot")),
+            ("POT_TMP=$(mktemp -d)\n", None),
+            ("unset POT_TMP\n", None),
+        ] {
+            assert_eq!(tmp_in_force(&configuration(own)), folder, "{own}");
+        }
+        assert!(tmp_is_open("/tmp", Some(&folder(0o1777, false))).is_some());
+        assert_eq!(tmp_is_open(PRIVATE_TMP, Some(&absent())), None, "only root can make it");
+        assert_eq!(tmp_is_open(PRIVATE_TMP, Some(&folder(0o755, true))), None);
     }
 
     #[test]

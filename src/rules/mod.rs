@@ -34,6 +34,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use view::{View, grouped};
 
+pub use file_system::{PRIVATE_TMP, Temporary, pots_in_the_way, tmp_in_force};
 pub use finding::{Finding, Fix, Severity, errors_brought};
 pub use log_route::{LogRoute, log_route, missing_logs};
 pub use nat::{Nat, NatRule};

@@ -96,13 +96,14 @@ pub(crate) fn boot(state: &mut State, machine: &Machine) -> std::io::Result<()> 
     machine.write("/var/run/simulated-boot-id", &text)
 }
 
+/// As rc.d/cleanvar does it: files and sockets go, folders stay.
 fn clear_folder(machine: &Machine, folder: &str) -> std::io::Result<()> {
-    let folder = machine.path(folder);
-    fs::create_dir_all(&folder)?;
-    for entry in fs::read_dir(&folder)?.flatten() {
+    let here = machine.path(folder);
+    fs::create_dir_all(&here)?;
+    for entry in fs::read_dir(&here)?.flatten() {
         let path = entry.path();
         if path.is_dir() && !path.is_symlink() {
-            fs::remove_dir_all(path)?;
+            clear_folder(machine, &format!("{folder}/{}", entry.file_name().to_string_lossy()))?;
         } else {
             fs::remove_file(path)?;
         }

@@ -640,6 +640,7 @@ fn options_of(operation: &Operation) -> OptionsView {
                 (Preparation::DisableVtnetLro, "Turn off LRO of vtnet"),
                 (Preparation::CreateGroup, "Make the group of pot"),
                 (Preparation::RouteLog, "Write pot's activity to /var/log/pot.log"),
+                (Preparation::PrivateTmp, "Give pot a folder of root's alone for temporary files"),
             ]
             .into_iter()
             .map(|(item, label)| choice(serde_json::to_value(item), label, items.contains(&item)))

@@ -1,13 +1,15 @@
 //! A web process that was broken into: it says what it likes on the socket.
 
-use crate::permissions::forbidden_to_viewers;
+use crate::permissions::one_of_each;
 use crate::rig::{PASSWORD, Rig, Wire, edit, kind, many, save};
 use pot_console::executor::End;
 use pot_console::executor::protocol::{Command, ExportFormat, MAX_REQUEST, Message, Reply, Request, VERSION};
+use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Reported, Role};
 use pot_console::operations::plan::Operation;
 use pot_console::refusal::{Refusal, RefusalKind};
 use pot_console::secret::Secret;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -61,60 +63,290 @@ fn malformed(dice: &mut Dice, token: Option<&Secret>) -> Vec<u8> {
     }
 }
 
+/// All nodes of a value, as JSON pointers, but itself; those that `wanted` takes.
+fn nodes(value: &Value, at: &str, wanted: &dyn Fn(&Value) -> bool, found: &mut Vec<String>) {
+    let mut inner: Vec<(String, &Value)> = Vec::new();
+    match value {
+        Value::Object(fields) => inner.extend(fields.iter().map(|(name, value)| (format!("{at}/{name}"), value))),
+        Value::Array(items) => {
+            inner.extend(items.iter().enumerate().map(|(index, value)| (format!("{at}/{index}"), value)));
+        }
+        _ => {}
+    }
+    for (place, value) in inner {
+        if wanted(value) {
+            found.push(place.clone());
+        }
+        nodes(value, &place, wanted, found);
+    }
+}
+
+/// Fields of commands that may be left out.
+const MAY_BE_MISSING: [&str; 8] =
+    ["file", "reason", "password", "confirm_text", "before", "name", "reply_to", "pf_file"];
+const MARK: &str = "\"@number@\"";
+
+/// A good request of any command, broken in one place: what is wrong with it, and the bytes as they are sent. Each is
+/// broken by how it is made, whatever the decoder thinks of it.
+fn broken_in_one_place(
+    dice: &mut Dice,
+    commands: &[Command],
+    n: usize,
+    token: Option<&Secret>,
+) -> (&'static str, Vec<u8>) {
+    let command = commands[n % commands.len()].clone();
+    let request = Request {
+        version: VERSION,
+        id: n as u64,
+        token: token.cloned(),
+        known: Vec::new(),
+        follows: false,
+        reported: Reported { address: Some("10.0.0.66".to_owned()), browser: None },
+        command,
+    };
+    let mut value = serde_json::to_value(&request).unwrap();
+    let good = serde_json::to_vec(&request).unwrap();
+    let any = |value: &Value, wanted: &dyn Fn(&Value) -> bool, dice: &mut Dice| {
+        let mut found = Vec::new();
+        nodes(value, "", wanted, &mut found);
+        found.swap_remove(dice.roll(found.len()))
+    };
+    let framed = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+    let announced = |length: usize, bytes: &[u8]| [&u32::try_from(length).unwrap().to_be_bytes()[..], bytes].concat();
+    match dice.roll(11) {
+        0 => {
+            let at = any(&value, &|_| true, dice);
+            let mut odd = Value::Array(Vec::new());
+            for _ in 0..3 + dice.roll(200) {
+                odd = Value::Array(vec![odd]);
+            }
+            *value.pointer_mut(&at).unwrap() = odd;
+            ("lists in lists", framed(&serde_json::to_vec(&value).unwrap()))
+        }
+        1 => {
+            let at = any(&value, &|_| true, dice);
+            *value.pointer_mut(&at).unwrap() = [json!(-1.5), json!({ "": {} })][dice.roll(2)].clone();
+            ("another type", framed(&serde_json::to_vec(&value).unwrap()))
+        }
+        2 => {
+            let at = any(&value, &Value::is_number, dice);
+            *value.pointer_mut(&at).unwrap() = json!("@number@");
+            let digits = "9".repeat(5_000);
+            let numbers = ["18446744073709551616", "1e400", "-9223372036854775809", "0x10", "1.0", "NaN", &digits];
+            let number = numbers[dice.roll(numbers.len())];
+            let text = serde_json::to_string(&value).unwrap().replace(MARK, number);
+            ("a huge or strange number", framed(text.as_bytes()))
+        }
+        3 => {
+            let mut objects = vec![String::new()];
+            nodes(&value, "", &Value::is_object, &mut objects);
+            let at = objects.swap_remove(dice.roll(objects.len()));
+            let field = ["actor", "role", "path", "argv", ""][dice.roll(5)];
+            value.pointer_mut(&at).unwrap().as_object_mut().unwrap().insert(field.to_owned(), json!("anna"));
+            ("a field more", framed(&serde_json::to_vec(&value).unwrap()))
+        }
+        4 => {
+            let command = value["command"].as_object().unwrap();
+            let wanted = |name: &&String| !MAY_BE_MISSING.contains(&name.as_str());
+            let names: Vec<String> = command.keys().filter(wanted).cloned().collect();
+            match dice.roll(names.len() + 3) {
+                0 => value.as_object_mut().unwrap().remove("version"),
+                1 => value.as_object_mut().unwrap().remove("id"),
+                2 => value.as_object_mut().unwrap().remove("command"),
+                at => value["command"].as_object_mut().unwrap().remove(&names[at - 3]),
+            };
+            ("a field less", framed(&serde_json::to_vec(&value).unwrap()))
+        }
+        5 => {
+            let text = String::from_utf8(good).unwrap();
+            let twice = match dice.roll(2) {
+                0 => text.replacen('{', "{\"version\":1,", 1),
+                _ => text.replacen("\"command\":{", "\"command\":{\"command\":\"greeting\",", 1),
+            };
+            ("a field twice", framed(twice.as_bytes()))
+        }
+        6 => {
+            let command = ["shell", "SESSION", "session ", "", "../session", "ready\u{0}"][dice.roll(6)];
+            value["command"]["command"] = json!(command);
+            ("an unknown command", framed(&serde_json::to_vec(&value).unwrap()))
+        }
+        7 => ("cut", framed(&good[..dice.roll(good.len())])),
+        8 => {
+            let more = 1 + dice.roll(MAX_REQUEST - good.len());
+            ("longer than it is", announced(good.len() + more, &good))
+        }
+        9 => ("shorter than it is", announced(dice.roll(good.len()), &good)),
+        _ => {
+            let mut bytes = good;
+            match dice.roll(3) {
+                0 => bytes.push([b'}', b'x', 0, b'"'][dice.roll(4)]),
+                1 => bytes[0] = [b'[', b'"', 0, 0xff][dice.roll(4)],
+                // Inside of the first word.
+                _ => bytes[2] = [0xff, 0, b'"', b'\n', 0xc0][dice.roll(5)],
+            }
+            ("a wrong byte", framed(&bytes))
+        }
+    }
+}
+
 #[test]
 fn no_broken_message_runs_or_writes_anything_or_ends_the_executor() {
     let rig = Rig::new();
     let viewer = rig.sign_in("vera");
     crate::main_path::until("the first look at the host", || rig.layout.private().join("watched.json").exists());
     let before = rig.state_of_the_host();
+    let commands = one_of_each();
     let mut dice = Dice(1);
-    let total = many(5_000, 100_000);
-    let mut start = 0;
+    let total = many(1_200, 100_000);
+    let (mut start, mut sent) = (0, BTreeMap::<&str, usize>::new());
+    let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let descriptors = open();
     for n in 0..total {
         if n == total / 5 {
             start = memory();
         }
+        let token = (n % 3 > 0).then_some(&viewer);
+        let (what, bytes) = match n % 2 {
+            0 => ("noise and frames", malformed(&mut dice, token)),
+            _ => broken_in_one_place(&mut dice, &commands, n / 2, token),
+        };
+        *sent.entry(what).or_default() += 1;
         let mut wire = rig.connect();
-        wire.send_raw(&malformed(&mut dice, (n % 2 == 0).then_some(&viewer)));
+        if n % 7 == 0 {
+            // With a descriptor besides. The executor may have hung up already.
+            let (kept, given) = std::os::unix::net::UnixStream::pair().unwrap();
+            let _ = pot_console::platform::send_with_fd(&wire.socket, &bytes, Some(std::os::fd::AsFd::as_fd(&given)));
+            *sent.entry("with a descriptor").or_default() += 1;
+            drop((kept, given));
+        } else {
+            wire.send_raw(&bytes);
+        }
         // A half message is only known to be one when the other side has gone.
         let _ = wire.socket.shutdown(std::net::Shutdown::Write);
-        while wire.receive().is_some() {}
-        assert!(matches!(wire.end(), End::Dropped(_)), "message {n} was taken");
+        while let Some(message) = wire.receive() {
+            let answered = matches!(message, Message::Reply { .. });
+            assert!(!answered || what == "noise and frames", "message {n}, {what}, is answered: {message:?}");
+        }
+        assert!(matches!(wire.end(), End::Dropped(_)), "message {n}, {what}, was taken");
     }
     let grown = memory() - start;
+    println!("{sent:?}, memory grew by {grown} KiB");
+    assert_eq!(sent.values().sum::<usize>(), total + sent["with a descriptor"]);
+    assert!(sent.len() == 13 && sent.values().all(|count| *count >= total / 100), "each kind is tried: {sent:?}");
     assert!(grown < 48 << 10, "memory grew by {grown} KiB");
+    assert!(open() < descriptors + 20, "{} descriptors, {descriptors} before", open());
     assert_eq!(rig.state_of_the_host(), before);
-    only_refusals_were_recorded(&rig);
+    only_refusals_were_recorded(&rig, 0);
     assert!(matches!(rig.connect().ask(Some(&viewer), Command::Session {}), Ok(Reply::Session(_))));
 }
 
+/// Who may give a command, written down a second time: nothing here is taken from the table that it is held against.
+/// None: needs no session.
+fn needs(command: &Command) -> Option<Role> {
+    let value = serde_json::to_value(command).unwrap();
+    let is = |field: &str| value[field] == json!(true);
+    match value["command"].as_str().unwrap() {
+        "greeting" | "journal-after" | "ready" | "sign-in" | "set-up" => None,
+        "accounts" | "add-account" | "set-role" | "set-disabled" => Some(Role::Admin),
+        "save" if is("accept_errors") => Some(Role::Admin),
+        "save" | "run" | "abort" | "keep-nonce" | "keep" | "put-back" | "set-aside" | "checkpoint" => {
+            Some(Role::Operator)
+        }
+        "feedback" if is("send") => Some(Role::Operator),
+        _ => Some(Role::Viewer),
+    }
+}
+
+/// Commands that want a password given within the last minutes.
+fn wants_a_fresh_proof(command: &Command) -> bool {
+    matches!(command, Command::AddAccount { .. } | Command::SetRole { .. } | Command::SetDisabled { .. })
+}
+
 #[test]
-fn no_well_formed_message_does_more_than_the_role_of_its_session() {
+fn no_well_formed_message_does_more_than_role_and_proof_of_its_session() {
     let rig = Rig::new();
-    let viewer = rig.sign_in("vera");
-    crate::main_path::until("the first look at the host", || rig.layout.private().join("watched.json").exists());
-    let before = rig.state_of_the_host();
-    let commands = forbidden_to_viewers();
-    let total = many(1_000, 10_000);
     let mut wire = rig.connect();
-    let mut start = 0;
+    let (vera, olaf, anna) = (rig.sign_in("vera"), rig.sign_in("olaf"), rig.sign_in("anna"));
+    // Sessions of people who were more, or somebody at all, a moment ago.
+    let account = |name: &str, role| Command::AddAccount { name: name.into(), role, password: Secret(PASSWORD.into()) };
+    wire.ask(Some(&anna), account("paul", Role::Admin)).unwrap();
+    wire.ask(Some(&anna), account("dora", Role::Admin)).unwrap();
+    let (paul, dora, gone) = (rig.sign_in("paul"), rig.sign_in("dora"), rig.sign_in("anna"));
+    wire.ask(Some(&anna), Command::SetRole { name: "paul".into(), role: Role::Viewer }).unwrap();
+    wire.ask(Some(&anna), Command::SetDisabled { name: "dora".into(), disabled: true }).unwrap();
+    wire.ask(Some(&gone), Command::SignOut {}).unwrap();
+    let de_init = Operation::DeInit { stop_pots: true, minimal: false, pf_file: None };
+    let mut plan = |token: &Secret, operation: &Operation| match wire
+        .ask(Some(token), Command::Plan { operation: operation.clone() })
+    {
+        Ok(Reply::Plan(plan)) => plan,
+        other => panic!("{other:?}"),
+    };
+    let route_log = Operation::Prepare { items: vec![Preparation::RouteLog] };
+    let (destroys, operators, prepares) = (plan(&anna, &de_init), plan(&olaf, &de_init), plan(&anna, &route_log));
+    let run = |plan: u64, digest| Command::Run { plan, digest, password: None, confirm_text: None, reason: None };
+    rig.executor.forget_fresh_proofs();
+    crate::main_path::until("the first look at the host", || rig.layout.private().join("watched.json").exists());
+    let (before, recorded) = (rig.state_of_the_host(), rig.records().len());
+
+    let mut forbidden: Vec<(&str, Option<Secret>, Command, RefusalKind)> = Vec::new();
+    for command in one_of_each() {
+        let Some(needed) = needs(&command) else { continue };
+        let mut add = |who, token: &Secret, kind| forbidden.push((who, Some(token.clone()), command.clone(), kind));
+        add("an invented token", &Secret("A".repeat(43)), RefusalKind::SignInNeeded);
+        add("no token at all", &Secret("../../etc/passwd".into()), RefusalKind::SignInNeeded);
+        add("who signed out", &gone, RefusalKind::SignInNeeded);
+        add("who is disabled", &dora, RefusalKind::SignInNeeded);
+        if needed > Role::Viewer {
+            add("a viewer", &vera, RefusalKind::Forbidden);
+            add("who is a viewer by now", &paul, RefusalKind::Forbidden);
+        }
+        if needed > Role::Operator {
+            add("an operator", &olaf, RefusalKind::Forbidden);
+        }
+        if wants_a_fresh_proof(&command) {
+            add("an admin without proof", &anna, RefusalKind::ProofNeeded);
+        }
+        forbidden.push(("nobody", None, command, RefusalKind::SignInNeeded));
+    }
+    let of_plans = [
+        ("an admin without proof", &anna, run(destroys.id, destroys.digest), RefusalKind::ProofNeeded),
+        ("an admin without proof", &anna, run(prepares.id, prepares.digest), RefusalKind::ProofNeeded),
+        ("an operator", &olaf, run(operators.id, operators.digest), RefusalKind::Forbidden),
+        ("a viewer", &vera, run(destroys.id, destroys.digest), RefusalKind::Forbidden),
+        ("another's plan", &olaf, run(prepares.id, prepares.digest), RefusalKind::NotFound),
+        ("another's plan", &anna, run(operators.id, operators.digest), RefusalKind::NotFound),
+        ("another digest", &anna, run(prepares.id, destroys.digest), RefusalKind::ProofNeeded),
+        ("no such plan", &anna, run(u64::MAX, destroys.digest), RefusalKind::NotFound),
+    ];
+    forbidden.extend(of_plans.map(|(who, token, command, kind)| (who, Some(token.clone()), command, kind)));
+
+    let total = many(600, 10_000);
+    assert!(forbidden.len() < total, "each of {} is tried", forbidden.len());
+    let (mut start, mut sent, mut paced) = (0, BTreeMap::<&str, usize>::new(), 0);
     for n in 0..total {
         if n == total / 5 {
             start = memory();
         }
-        let token = match n % 3 {
-            0 => None,
-            1 => Some(viewer.clone()),
-            _ => Some(Secret(format!("{n:A>43}"))),
-        };
+        let (who, token, command, expected) = &forbidden[n % forbidden.len()];
         let reported = Reported { address: Some(format!("10.0.{}.{}", n / 250, n % 250)), browser: None };
-        let command = commands[n % commands.len()].clone();
-        assert!(wire.ask_from(token.as_ref(), reported, command.clone()).is_err(), "{command:?}");
+        match wire.ask_from(token.as_ref(), reported, command.clone()) {
+            Err(refusal) if refusal.kind == *expected => {}
+            // What one account may ask for is counted, too.
+            Err(refusal) if matches!(command, Command::Run { .. }) && refusal.kind == RefusalKind::Throttled => {
+                paced += 1;
+            }
+            other => panic!("message {n}: {command:?} of {who}: {other:?}, not {expected:?}"),
+        }
+        *sent.entry(who).or_default() += 1;
     }
     let grown = memory() - start;
+    println!("{} rows, {sent:?}, {paced} paced, memory grew by {grown} KiB", forbidden.len());
+    assert_eq!(sent.values().sum::<usize>(), total);
+    assert!(paced < total / 10, "{paced}");
     assert!(grown < 48 << 10, "memory grew by {grown} KiB");
     assert_eq!(rig.state_of_the_host(), before);
-    only_refusals_were_recorded(&rig);
+    only_refusals_were_recorded(&rig, recorded);
 }
 
 #[test]
@@ -525,7 +757,8 @@ fn no_byte_string_makes_the_server_panic_or_run_anything() {
     assert!(rig.connect().ask(Some(&viewer), Command::Session {}).is_ok());
 }
 
-fn only_refusals_were_recorded(rig: &Rig) {
+/// Beside the first `before` records, made until then.
+fn only_refusals_were_recorded(rig: &Rig, before: usize) {
     let allowed = BTreeSet::from([
         Action::Refusal,
         Action::SignIn,
@@ -534,7 +767,7 @@ fn only_refusals_were_recorded(rig: &Rig) {
         Action::Account,
         Action::Process,
     ]);
-    let records = rig.records();
+    let records = rig.records().split_off(before);
     for record in &records {
         assert!(allowed.contains(&record.entry.action), "{record:?}");
     }

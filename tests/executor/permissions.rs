@@ -110,12 +110,6 @@ fn place(command: &Command) -> usize {
     }
 }
 
-/// Commands that need more than a viewer.
-pub fn forbidden_to_viewers() -> Vec<Command> {
-    let too_high = |command: &Command| matches!(row(command).who, Who::AtLeast(role) if role > Role::Viewer);
-    one_of_each().into_iter().filter(too_high).collect()
-}
-
 #[test]
 fn whatever_is_asked_for_without_the_right_to_it_is_refused_changes_nothing_and_is_in_the_history() {
     let rig = Rig::new();

@@ -10,6 +10,7 @@ use crate::operations::rc_conf::{self, Stands};
 use crate::operations::syslogd_flags::{self, opens};
 use crate::potconf::{Configuration, Document, PARAMETERS};
 use crate::process::Tool;
+use crate::rules::{Finding, PRIVATE_TMP, Subject, check, limits};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -130,6 +131,7 @@ impl Made {
             managed: BTreeMap::from([
                 (ManagedFile::RcConf, file("/etc/rc.conf", &self.rc)),
                 (ManagedFile::PfConf, file("/etc/pf.conf", &self.pf)),
+                (ManagedFile::PotConf, file("/usr/local/etc/pot/pot.conf", &self.pot_conf)),
             ]),
             before_init: self.before.clone(),
             ..HostFiles::default()
@@ -137,26 +139,36 @@ impl Made {
     }
 
     pub(super) fn plan(&self, facts: &HostFacts, operation: &Operation) -> Draft {
+        self.with(facts, &[], &|_| None, |inputs| match operation {
+            Operation::Init { .. } => init(operation, inputs),
+            Operation::VnetStart { .. } => super::vnet_start(operation, inputs),
+            Operation::Prepare { .. } => super::prepare(operation, inputs),
+            _ => clean_up(operation, inputs),
+        })
+    }
+
+    fn with<T>(
+        &self,
+        facts: &HostFacts,
+        findings: &[Finding],
+        path_state: &dyn Fn(&str) -> Option<PathState>,
+        plan: impl FnOnce(&Inputs<'_>) -> T,
+    ) -> T {
         let configuration = self.configuration();
-        let inputs = Inputs {
+        plan(&Inputs {
             facts,
             configuration: &configuration,
             files: &self.files(),
-            findings: &[],
+            findings,
             against_limit: None,
             against_places: &[],
-            path_state: &|_| None,
+            path_state,
             pot_says: &[],
             snapshots: &|_| Fact::unknown("not asked", ""),
             pf_test: &|_| PfTest::Valid,
             pkg_preview: &|| Ok(Vec::new()),
             pf_expand: &|_| Err(Untested::Other("not asked".to_owned())),
-        };
-        match operation {
-            Operation::Init { .. } => init(operation, &inputs),
-            Operation::VnetStart { .. } => super::vnet_start(operation, &inputs),
-            _ => clean_up(operation, &inputs),
-        }
+        })
     }
 
     /// Makes the plan and does what it says. False when it is blocked: then nothing is done.
@@ -532,4 +544,179 @@ proptest! {
         host.run(&cleaned());
         prop_assert!(!opens(&flags, &host.flags(), None), "from {} to {} by {:?}", flags, host.flags(), events);
     }
+}
+
+/// Values for the places that pot.conf names, near to each other.
+fn place_line() -> impl Strategy<Value = String> {
+    let name = prop_oneof![4 => Just("POT_TMP"), 1 => Just("POT_CACHE"), 1 => Just("POT_FS_ROOT")];
+    let value = prop::sample::select(vec![
+        "/tmp",
+        "/tmp",
+        "/var/tmp",
+        "/var/run/pot",
+        "/var/run/pot/cache",
+        "/var/run",
+        "/srv/shared",
+        "/srv/own",
+        "/srv/link",
+        "/tmp/pot",
+        "",
+        "$(mktemp -d)",
+    ]);
+    let form = prop::sample::select(vec!["N=V\n", "N=V\n", "N=V # ours\n", "# N=V\n", "export N=V\n", "N=V\r\n"]);
+    (name, value, form).prop_map(|(name, value, form)| form.replace('N', name).replace('V', value))
+}
+
+/// What stands at a path of these hosts; `own` is what stands at [`PRIVATE_TMP`].
+fn place_state(path: &str, own: &PathState) -> PathState {
+    let state = |kind, mode: u32, open: bool| PathState {
+        kind,
+        uid: 0,
+        gid: 0,
+        mode,
+        empty: true,
+        only_root_writes: !open,
+        exposed: open.then(|| path.to_owned()),
+        replaceable_in: None,
+        leads_to: None,
+    };
+    let open = |kind, mode| state(kind, mode, true);
+    match path {
+        "/tmp" | "/var/tmp" => open(PathKind::Folder, 0o1777),
+        "/srv/shared" => open(PathKind::Folder, 0o777),
+        "/srv/own" => state(PathKind::Folder, 0o755, false),
+        "/srv/link" => PathState {
+            leads_to: Some(crate::facts::LeadsTo {
+                path: "/tmp".to_owned(),
+                kind: PathKind::Folder,
+                uid: 0,
+                mode: 0o1777,
+                refused: None,
+            }),
+            ..open(PathKind::Link, 0o755)
+        },
+        "/tmp/pot" => open(PathKind::Absent, 0),
+        PRIVATE_TMP => own.clone(),
+        _ => state(PathKind::Absent, 0, false),
+    }
+}
+
+fn what_is_there() -> impl Strategy<Value = PathState> {
+    let kind = prop::sample::select(vec![PathKind::Absent, PathKind::Absent, PathKind::Folder, PathKind::File]);
+    (kind, prop::sample::select(vec![0o700, 0o755, 0o777])).prop_map(|(kind, mode)| PathState {
+        kind,
+        uid: 0,
+        gid: 0,
+        mode,
+        empty: true,
+        only_root_writes: mode & 0o022 == 0,
+        exposed: None,
+        replaceable_in: None,
+        leads_to: None,
+    })
+}
+
+#[test]
+fn the_advice_on_temporary_files_is_followed_and_nothing_else_is_wrong_then() {
+    let cases = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 20_000 } else { 400 };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let (followed, refused) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let strategy = (
+        proptest::collection::vec(place_line(), 0..3),
+        what_is_there(),
+        proptest::option::weighted(0.2, proptest::option::of(any::<bool>())),
+        any::<bool>(),
+    );
+    let outcome = runner.run(&strategy, |(lines, own, runs, initialised)| {
+        let host = Made { pot_conf: lines.concat(), initialised, ..Made::new(&rc_with("syslogd_flags=\"-s\"\n")) };
+        let facts_of = |host: &Made, own: &PathState| {
+            let mut facts = host.facts();
+            let configuration = host.configuration();
+            let named = crate::host::GatherInput::new(&configuration, &[]).paths;
+            let all = facts.paths.value.as_mut().unwrap();
+            all.extend(named.into_iter().map(|path| (path.clone(), place_state(&path, own))));
+            if let Some(running) = runs {
+                let pot = crate::facts::Pot {
+                    name: "web1".into(),
+                    kind: "multi".into(),
+                    network_type: "inherit".into(),
+                    addresses: Vec::new(),
+                    bridge: None,
+                    running,
+                };
+                facts.pots.value.as_mut().unwrap().push(pot);
+            }
+            facts
+        };
+        let judged = |host: &Made, facts: &HostFacts, own: &PathState| {
+            let configuration = host.configuration();
+            let findings = check(&Subject::new(&configuration).on(Some(facts)));
+            let row =
+                crate::host::readiness(facts, &configuration, &[]).into_iter().find(|row| row.id == "tmp").unwrap();
+            let look = |path: &str| Some(place_state(path, own));
+            let limit = limits::check_all(&configuration).is_ok()
+                && limits::check_places(&configuration, &["POT_TMP"], &look).is_empty();
+            let network = Operation::VnetStart { revert_after: Some(60) };
+            let blocked: Vec<_> = [init_with(true), network]
+                .iter()
+                .map(|operation| {
+                    host.with(facts, &findings, &look, |inputs| match operation {
+                        Operation::Init { .. } => init(operation, inputs),
+                        _ => super::vnet_start(operation, inputs),
+                    })
+                })
+                .flat_map(|draft| draft.blockers)
+                .map(|blocker| blocker.problem)
+                .collect();
+            (findings, row, limit, blocked)
+        };
+        let facts = facts_of(&host, &own);
+        let (findings, row, limit, blocked) = judged(&host, &facts, &own);
+        let operation = Operation::Prepare { items: vec![crate::host::Preparation::PrivateTmp] };
+        let look = |path: &str| Some(place_state(path, &own));
+        let draft = host.with(&facts, &findings, &look, |inputs| super::prepare(&operation, inputs));
+        if !draft.blockers.is_empty() {
+            prop_assert!(draft.blockers.iter().all(|one| !one.remedy.is_empty()), "{:#?}", draft.blockers);
+            refused.set(refused.get() + 1);
+            return Ok(());
+        }
+        if draft.nothing_to_do {
+            prop_assert_eq!(row.state, crate::host::RowState::Ready, "{}", row.why);
+            return Ok(());
+        }
+        prop_assert!(row.is_open(), "{:?} is planned for and not advised", row);
+        prop_assert!(runs.is_none_or(|running| running == Some(false)), "planned while web1 runs or may");
+        followed.set(followed.get() + 1);
+        let mut after = host.clone();
+        let made = PathState {
+            kind: PathKind::Folder,
+            mode: if own.kind == PathKind::Folder { own.mode } else { 0o700 },
+            ..own
+        };
+        for action in draft.steps.iter().flat_map(|step| &step.actions) {
+            match action {
+                Action::Write { file: ManagedFile::PotConf, content, .. } => {
+                    after.pot_conf = String::from_utf8(content.clone()).unwrap();
+                }
+                Action::PrivateFolder(path) => prop_assert_eq!(path, PRIVATE_TMP),
+                Action::Folder(_) | Action::Backup(ManagedFile::PotConf) | Action::NoPotRuns => {}
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+        let (now, row, limit_now, blocked_now) = judged(&after, &facts_of(&after, &made), &made);
+        prop_assert_eq!(row.state, crate::host::RowState::Ready, "{}: {}", after.pot_conf, row.why);
+        for finding in &now {
+            let stood = findings.iter().any(|old| old.code == finding.code && old.parameters == finding.parameters);
+            prop_assert!(stood, "came with the advice: {:#?}\n{}", finding, after.pot_conf);
+        }
+        prop_assert!(limit_now || !limit, "against a limit now: {}", after.pot_conf);
+        for problem in &blocked_now {
+            prop_assert!(blocked.contains(problem), "blocks now: {}\n{}", problem, after.pot_conf);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    println!("{} followed, {} refused", followed.get(), refused.get());
+    assert!(followed.get() > cases / 10 && refused.get() > cases / 20, "{} {}", followed.get(), refused.get());
 }

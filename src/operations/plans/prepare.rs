@@ -3,13 +3,15 @@
 use super::{NOTHING_CHOSEN, needs, needs_file};
 use crate::digest::Digest;
 use crate::facility;
-use crate::facts::{RACCT, VTNET_LRO};
-use crate::host::Preparation;
+use crate::facts::{PathKind, RACCT, VTNET_LRO};
 use crate::host::parse::{loader, syslog::main_file};
+use crate::host::{Preparation, pot_installed};
 use crate::operations::draft::{self, Action, Command, Draft, Expect, Inputs, PlannedStep};
 use crate::operations::plan::{ManagedFile, Operation, Preview, StepState};
 use crate::operations::{loader_conf, log_routing};
-use crate::process::Tool;
+use crate::potconf::{Configuration, Document, Edit, Name};
+use crate::process::{Tool, harmless};
+use crate::rules::{Finding, PRIVATE_TMP, Subject, Temporary, limits, pots_in_the_way};
 
 /// Plans the chosen to-dos. Anything but [`Operation::Prepare`] gives a plan that is blocked.
 pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
@@ -33,6 +35,7 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
             Preparation::DisableVtnetLro => loader = tunable(&mut draft, inputs, &loader, VTNET_LRO),
             Preparation::CreateGroup => group(&mut draft, inputs, items.contains(&Preparation::InstallPot)),
             Preparation::RouteLog => route_log(&mut draft, inputs),
+            Preparation::PrivateTmp => private_tmp(&mut draft, inputs),
         }
         let changes =
             draft.steps.get(before..).unwrap_or_default().iter().any(|step| step.step.state != StepState::Done);
@@ -44,6 +47,7 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
                 Preparation::DisableVtnetLro => "turns off LRO of vtnet at the next boot",
                 Preparation::CreateGroup => "makes the group",
                 Preparation::RouteLog => "writes pot's activity to a log",
+                Preparation::PrivateTmp => "gives pot a folder of root's alone for temporary files",
             });
         }
     }
@@ -192,6 +196,121 @@ fn group(draft: &mut Draft, inputs: &Inputs<'_>, with_package: bool) {
             .act(Action::Run(Command::new(Tool::Pw, &["groupadd", &name]))),
     };
     draft.step(step.expect(Expect::Group(name)));
+}
+
+/// POT_TMP becomes a folder that only root can write. What follows from the value is looked at as if it stood already: the
+/// limits, and the findings.
+fn private_tmp(draft: &mut Draft, inputs: &Inputs<'_>) {
+    if pot_installed(inputs.facts) != Some(true) {
+        draft.block(
+            "POT_TMP is set in pot.conf, which comes with pot.",
+            "Install pot first, then plan this.",
+            Some("POT_TMP"),
+        );
+        return;
+    }
+    needs(draft, &inputs.facts.paths, "What stands at pot's paths");
+    needs(draft, &inputs.facts.pots, "Which pots run");
+    needs_file(draft, inputs, ManagedFile::PotConf);
+    let configuration = inputs.configuration;
+    let now = match Temporary::of(configuration, inputs.facts) {
+        Temporary::Open(now, _) => now,
+        Temporary::Private(now) => {
+            draft.step(PlannedStep::new(format!("POT_TMP {now}"), StepState::Done, "only root writes there"));
+            return;
+        }
+        Temporary::Uncertain => {
+            let remedy = "Write it in pot.conf as one plain line.";
+            draft.block("The value of POT_TMP is not certain.", remedy, Some("POT_TMP"));
+            return;
+        }
+        Temporary::Unseen(now) => {
+            // Where nothing could be looked at it is said above.
+            if inputs.facts.paths.get().is_some() {
+                let problem = format!("Who can write to POT_TMP {} was not looked at.", harmless(now));
+                draft.block(problem, "Give it an absolute folder.", Some("POT_TMP"));
+            }
+            return;
+        }
+    };
+    draft.basis.push(format!("POT_TMP {now} {:?}", inputs.facts.paths.get().and_then(|paths| paths.get(now))));
+    if let Some(running) = pots_in_the_way(inputs.facts).filter(|pots| !pots.is_empty()) {
+        draft.block(
+            format!(
+                "{} {}, or may: pot keeps the states of pots in {now}, and with another POT_TMP pot stop refuses them.",
+                running.join(", "),
+                if running.len() == 1 { "runs" } else { "run" }
+            ),
+            "Stop all pots, then plan this; or leave it out.",
+            Some("POT_TMP"),
+        );
+    }
+    let old = inputs.files.bytes(ManagedFile::PotConf);
+    let edited = Name::try_from("POT_TMP")
+        .map_err(|error| error.to_string())
+        .and_then(|name| {
+            // From the very bytes that are written over.
+            let own = Document::parse(old).map_err(|error| error.to_string())?;
+            let before = Configuration::new(configuration.default_document().clone(), own);
+            before.apply(&[Edit::set(name, PRIVATE_TMP)]).map_err(|error| error.to_string())
+        })
+        .map(|own| (own.bytes().to_vec(), Configuration::new(configuration.default_document().clone(), own)));
+    let (text, after) = match edited {
+        Ok(edited) => edited,
+        Err(why) => {
+            draft.block(
+                format!("POT_TMP cannot be set here: {why}."),
+                "Change that line in a text editor.",
+                Some("POT_TMP"),
+            );
+            return;
+        }
+    };
+    let there = (inputs.path_state)(PRIVATE_TMP);
+    let there = there.as_ref();
+    let alone =
+        there.is_some_and(|state| state.only_root_writes && matches!(state.kind, PathKind::Absent | PathKind::Folder));
+    let against = limits::check_all(&after).err();
+    let against = against.or_else(|| limits::check_places(&after, &["POT_TMP"], inputs.path_state).into_iter().next());
+    let otherwise = "Make a folder that only root can write, and set POT_TMP to it.";
+    if !alone {
+        let why = match there {
+            None => "could not be looked at",
+            Some(_) => "is there, and is not a folder that only root can write",
+        };
+        draft.block(format!("{PRIVATE_TMP} {why}."), otherwise, Some("POT_TMP"));
+    } else if let Some(against) = against {
+        draft.block(format!("pot.conf would be against a limit: {against}."), otherwise, Some(&against.parameter));
+    } else if let Some(found) = brought(inputs, &after) {
+        draft.block(format!("With POT_TMP={PRIVATE_TMP}: {}", found.message), otherwise, Some("POT_TMP"));
+    }
+    let made = there.is_some_and(|state| state.kind == PathKind::Folder);
+    let mut step = if made {
+        PlannedStep::new(format!("POT_TMP {PRIVATE_TMP}"), StepState::Done, "is there, only root writes there")
+    } else {
+        PlannedStep::new(format!("POT_TMP {PRIVATE_TMP}"), StepState::WillBeCreated, "is made for root alone, mode 700")
+            .act(Action::PrivateFolder(PRIVATE_TMP.to_owned()))
+    };
+    step = step.expect(Expect::Folder { path: PRIVATE_TMP.to_owned(), group: None, mode: (!made).then_some(0o700) });
+    draft.step(step);
+    draft.step(
+        PlannedStep::new("pots", StepState::WillRun, format!("none may run: their states are in {now}"))
+            .act(Action::NoPotRuns),
+    );
+    write(draft, inputs, ManagedFile::PotConf, text, &format!("POT_TMP={PRIVATE_TMP}"));
+}
+
+/// The first finding that a configuration has and the present one has not, on this host with [`PRIVATE_TMP`] made.
+fn brought(inputs: &Inputs<'_>, after: &Configuration) -> Option<Finding> {
+    let mut facts = inputs.facts.clone();
+    if let (Some(paths), Some(mut state)) = (facts.paths.value.as_mut(), (inputs.path_state)(PRIVATE_TMP)) {
+        state.kind = PathKind::Folder;
+        paths.insert(PRIVATE_TMP.to_owned(), state);
+    }
+    let stood = |finding: &Finding| {
+        inputs.findings.iter().any(|other| other.code == finding.code && other.parameters == finding.parameters)
+    };
+    crate::rules::check(&Subject::new(after).on(Some(&facts))).into_iter().find(|finding| !stood(finding))
 }
 
 /// What has to be in the files so that syslogd writes pot's facility to pot's log, and newsyslog rotates it.

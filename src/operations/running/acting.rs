@@ -9,12 +9,13 @@ use crate::operations::before_init::Note;
 use crate::operations::current::Current;
 use crate::operations::current::locked;
 use crate::operations::draft::{Action, Command, Draft, Good, HostFiles, first_trouble};
-use crate::operations::plan::{ManagedFile, RunEventKind, StepProgress, Stream};
+use crate::operations::plan::{ManagedFile, Operation, RunEventKind, StepProgress, Stream};
 use crate::operations::recognise;
 use crate::operations::recorder::{changed_parameters, changes_in_words};
 use crate::operations::runner::{Runner, act_of};
 use crate::platform::crash_point;
 use crate::process::{self, Cancel, Ending, Limits, OutputLine, Tool};
+use crate::rules::pots_in_the_way;
 use jiff::Timestamp;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -128,7 +129,10 @@ impl<'a> Acting<'a> {
                     Failure::because(format!("What syslogd_flags said before could not be kept: {error}"))
                 })
             }
-            Action::NoPotRuns => self.no_pot_runs(),
+            Action::NoPotRuns => self.no_pot_runs(match draft.operation {
+                Operation::Prepare { .. } => "POT_TMP stays as it is.",
+                _ => "pot de-init is not started.",
+            }),
             Action::RemoveFsRoot(path) => self.remove_fs_root(path),
         }
     }
@@ -266,18 +270,16 @@ impl<'a> Acting<'a> {
         }
     }
 
-    /// pot does not notice running pots: the last look before it starts is ours.
-    fn no_pot_runs(&self) -> Result<(), Failure> {
+    /// pot does not notice running pots: the last look before it starts, or reads another folder, is ours.
+    fn no_pot_runs(&self, so: &str) -> Result<(), Failure> {
         let look = self.runner.host.look(None).map_err(|refusal| Failure::because(refusal.message))?;
-        let Some(pots) = look.facts.pots.get() else {
-            return Err(Failure::because("Whether pots run could not be seen. pot de-init is not started."));
+        let Some(running) = pots_in_the_way(&look.facts) else {
+            return Err(Failure::because(format!("Whether pots run could not be seen. {so}")));
         };
-        let running: Vec<&str> =
-            pots.iter().filter(|pot| pot.running != Some(false)).map(|pot| pot.name.as_str()).collect();
         if running.is_empty() {
             return Ok(());
         }
-        Err(Failure::because(format!("Still running: {}. pot de-init is not started.", running.join(", "))))
+        Err(Failure::because(format!("Still running: {}. {so}", running.join(", "))))
     }
 
     /// Removes what pot itself put there and nothing else: no folder is emptied, links are not followed.

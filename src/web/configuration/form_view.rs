@@ -208,7 +208,14 @@ impl FormView {
 
 #[cfg(test)]
 mod tests {
+    use super::super::effects::few;
+    use super::super::findings::{fix_all, problem};
     use super::*;
+    use crate::executor::protocol::ConfigurationView;
+    use crate::facts::HostFacts;
+    use crate::potconf::{Configuration, Document, PARAMETERS};
+    use crate::rules::Finding;
+    use std::net::IpAddr;
 
     fn remark(message: &str) -> FindingView {
         problem("POT_NETWORK", message)
