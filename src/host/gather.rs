@@ -2,7 +2,7 @@
 
 use super::parse;
 use super::probe::{Places, Probe, failure, probe, read};
-use super::wanted::Wanted;
+use super::wanted::{self, Wanted};
 use crate::digest::Digest;
 use crate::facts::{
     Dataset, Fact, HostFacts, LeadsTo, Machine, Packages, PathKind, PathState, Pf, PfFallback, PfFile, PfTest, Pot,
@@ -12,7 +12,7 @@ use crate::files::{FileError, HostPath, Place};
 use crate::layout::Layout;
 use crate::potconf::Configuration;
 use crate::process::{Cancel, Ending, Limits, Stream, Tool, Tools, argv_as_typed, stream};
-use crate::rules::is_yes;
+use crate::rules::{is_yes, limits::places};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -78,18 +78,13 @@ impl GatherInput {
     pub fn new(configuration: &Configuration, pf_files: &[String]) -> Self {
         let wanted = Wanted::of(configuration);
         let mut paths = vec![POT_PROGRAM.to_owned()];
-        paths.extend(wanted.fs_root.iter().cloned());
         paths.extend(
             wanted
                 .fs_root
                 .iter()
                 .flat_map(|root| ["jails", "bases", "fscomp", "bridges"].map(|part| format!("{root}/{part}"))),
         );
-        paths.extend(wanted.cache.iter().cloned());
-        paths.extend(wanted.tmp.iter().cloned());
-        for name in ["POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"] {
-            paths.extend(configuration.value(name).map(str::to_owned));
-        }
+        paths.extend(places().into_iter().filter_map(|name| wanted::text(configuration, name)));
         paths.retain(|path| path.starts_with('/'));
         Self {
             pot_zfs_root: wanted.zfs_root.unwrap_or_default(),

@@ -14,5 +14,5 @@ mod shell;
 pub use configuration::{Configuration, Edit, EditAction, EditError, Setting, Source};
 pub use document::{Assignment, CommandRun, Document, LARGEST, Oddity, ParseError, SyntaxProblem, Value, Variable};
 pub use name::{Name, NotAName, extra_interface};
-pub use parameters::{Group, Kind, PARAMETERS, Parameter, parameter};
+pub use parameters::{Empty, Group, Kind, PARAMETERS, Parameter, Reading, parameter};
 pub use potnet::PotnetAnswer;

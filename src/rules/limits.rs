@@ -6,7 +6,7 @@
 
 use crate::facts::{PathKind, PathState};
 use crate::layout::{SHARED_FOLDERS, remedy_for_open};
-use crate::potconf::{Configuration, Kind, Name, Source, parameter};
+use crate::potconf::{Configuration, Empty, Kind, Name, PARAMETERS, Source, parameter};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -248,35 +248,33 @@ pub fn grammar(name: &str) -> Option<&'static str> {
     if Name::try_from(name).is_ok_and(|name| name.extra_interface().is_some()) {
         return Some("an IPv4 or IPv6 network such as `10.0.20.0/24`, or empty");
     }
-    Some(match name {
-        "POT_CACHE" | "POT_FS_ROOT" => "an absolute folder of letters, digits and `._+-`, not one of the system's",
-        "POT_TMP" => {
+    let known = parameter(name)?;
+    Some(match known.kind {
+        Kind::Dataset => "a dataset below a pool: letters, digits and `_.:-` between slashes",
+        Kind::Folder => "an absolute folder of letters, digits and `._+-`, not one of the system's",
+        Kind::TemporaryFolder => {
             "an absolute folder of letters, digits and `._+-`, not one of the system's but `/tmp` and `/var/tmp`, or empty"
         }
-        _ => match parameter(name)?.kind {
-            Kind::Dataset => "a dataset below a pool: letters, digits and `_.:-` between slashes",
-            Kind::Folder => "an absolute folder",
-            Kind::Text | Kind::Group => "a group's name: letters, digits and `_.-`, at most 31",
-            Kind::Suffix => "letters, digits and `._-`, at most 32, at least one",
-            Kind::Number => "a decimal number of at most 5 digits",
-            Kind::Network => "an IPv4 or IPv6 network such as `10.192.0.0/10`, not larger than a `/8`",
-            Kind::Netmask => "an IPv4 netmask such as `255.192.0.0`, not shorter than `255.0.0.0`",
-            Kind::Address if parameter(name)?.default.is_empty() => "an IPv4 or IPv6 address, or empty",
-            Kind::Address => "an IPv4 or IPv6 address",
-            Kind::Interface => "an interface: a letter, then letters, digits and `_.-`, at most 15",
-            Kind::InterfaceList => {
-                "interfaces separated by blanks, each a small letter, then small letters, digits and `_`, at most 15"
-            }
-            Kind::Stack => "`ipv4`, `ipv6` or `dual`",
-            Kind::Boolean => "`yes`, `true`, `on`, `no`, `false` or `off`",
-            Kind::NetworkList => "networks or addresses separated by blanks",
-            Kind::ExecutablePath | Kind::FilePath => {
-                "an absolute file name of letters, digits and `._+-`, or empty; it and every folder above belong to root alone; \
-                 a new one is one that root's settings name"
-            }
-            Kind::Facility => "a facility of syslog.conf(5)",
-            Kind::PotName => "a pot's name: letters, digits, `_` and `-`, at most 63",
-        },
+        Kind::Text | Kind::Group => "a group's name: letters, digits and `_.-`, at most 31",
+        Kind::Suffix => "letters, digits and `._-`, at most 32, at least one",
+        Kind::Number => "a decimal number of at most 5 digits",
+        Kind::Network => "an IPv4 or IPv6 network such as `10.192.0.0/10`, not larger than a `/8`",
+        Kind::Netmask => "an IPv4 netmask such as `255.192.0.0`, not shorter than `255.0.0.0`",
+        Kind::Address if known.default.is_empty() => "an IPv4 or IPv6 address, or empty",
+        Kind::Address => "an IPv4 or IPv6 address",
+        Kind::Interface => "an interface: a letter, then letters, digits and `_.-`, at most 15",
+        Kind::InterfaceList => {
+            "interfaces separated by blanks, each a small letter, then small letters, digits and `_`, at most 15"
+        }
+        Kind::Stack => "`ipv4`, `ipv6` or `dual`",
+        Kind::Boolean => "`yes`, `true`, `on`, `no`, `false` or `off`",
+        Kind::NetworkList => "networks or addresses separated by blanks",
+        Kind::ExecutablePath | Kind::FilePath => {
+            "an absolute file name of letters, digits and `._+-`, or empty; it and every folder above belong to root alone; \
+             a new one is one that root's settings name"
+        }
+        Kind::Facility => "a facility of syslog.conf(5)",
+        Kind::PotName => "a pot's name: letters, digits, `_` and `-`, at most 63",
     })
 }
 
@@ -295,10 +293,9 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
         return Err("pot has no such parameter, and root's shell could obey it".to_owned());
     };
     if value.is_empty() {
-        return if may_be_empty(parameter.name) {
-            Ok(())
-        } else {
-            Err("pot has no fallback for an empty one".to_owned())
+        return match parameter.empty {
+            Empty::Off | Empty::Means(_) => Ok(()),
+            Empty::Refused => Err("pot has no fallback for an empty one".to_owned()),
         };
     }
     match parameter.kind {
@@ -306,7 +303,7 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
             Some(problem) => Err(problem),
             None => Ok(()),
         },
-        Kind::Folder => folder(value, parameter.name == "POT_TMP"),
+        Kind::Folder | Kind::TemporaryFolder => folder(value, parameter.kind),
         Kind::ExecutablePath | Kind::FilePath => path(value),
         Kind::Text | Kind::Group => word(value, 31, |byte| byte.is_ascii_alphanumeric() || byte == b'_', "_.-"),
         Kind::PotName => word(value, 63, |byte| byte.is_ascii_alphanumeric() || byte == b'_', "_-"),
@@ -326,22 +323,6 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
         Kind::Facility if crate::facility::named(value).is_some() => Ok(()),
         Kind::Facility => Err("it is not a facility of syslog.conf(5)".to_owned()),
     }
-}
-
-/// Empty is allowed where pot's own default is empty, where its scripts say what counts instead (`${POT_TMP:-/tmp}`),
-/// and for the deprecated DNS pot, which is then not there.
-fn may_be_empty(name: &str) -> bool {
-    parameter(name).is_some_and(|parameter| parameter.default.is_empty())
-        || matches!(
-            name,
-            "POT_TMP"
-                | "POT_GROUP"
-                | "POT_HOSTNAME_MAX_LENGTH"
-                | "POT_NETWORK_STACK"
-                | "POT_ISOLATE_VNET_POTS"
-                | "POT_DNS_NAME"
-                | "POT_DNS_IP"
-        )
 }
 
 /// What pot's `_normalize_true_false` makes of a value; none when it knows no such word.
@@ -541,13 +522,14 @@ pub(super) fn is_at_or_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || folder == "/"
 }
 
-fn folder(value: &str, temporary: bool) -> Result<(), String> {
+fn folder(value: &str, kind: Kind) -> Result<(), String> {
     path(value)?;
-    open_to_pot(value, temporary)
+    open_to_pot(value, kind)
 }
 
 /// Whether pot may have this very folder, whatever name led there.
-fn open_to_pot(value: &str, temporary: bool) -> Result<(), String> {
+fn open_to_pot(value: &str, kind: Kind) -> Result<(), String> {
+    let temporary = kind == Kind::TemporaryFolder;
     if let Some(tree) = CLOSED_TREES.iter().find(|tree| is_at_or_below(value, tree)) {
         return Err(format!("`{tree}` belongs to the system, with all that is below"));
     }
@@ -572,9 +554,9 @@ fn open_to_pot(value: &str, temporary: bool) -> Result<(), String> {
 /// # Errors
 /// [`Against`] for the first value that is where it must not be.
 pub fn check_together(configuration: &Configuration) -> Result<(), Against> {
-    let Some(root) = configuration.value("POT_FS_ROOT") else { return Ok(()) };
+    let Some(root) = configuration.value(FS_ROOT) else { return Ok(()) };
     let inside = kept_for_pots(root);
-    for name in ["POT_TMP", "POT_CACHE", "POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"] {
+    for name in places().into_iter().filter(|name| *name != FS_ROOT) {
         let Some(value) = configuration.value(name) else { continue };
         if let Some(folder) = inside.iter().find(|folder| is_at_or_below(value, folder)) {
             return Err(among_pots(name, value, folder));
@@ -596,11 +578,13 @@ fn among_pots(name: &str, value: &str, folder: &str) -> Against {
     }
 }
 
-/// The parameters whose values must be files that only root can change: root runs the one and trusts the other.
-pub const TRUSTED_FILES: [&str; 2] = ["POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_DEFAULT_SIGNATURE_PUBKEY"];
+/// The parameter that names the folder in which pots live, and in which nothing else may.
+const FS_ROOT: &str = "POT_FS_ROOT";
 
-/// The parameters whose values name a place on the host where root writes, mounts, runs or trusts something.
-pub const PLACES: [&str; 5] = ["POT_FS_ROOT", "POT_CACHE", "POT_TMP", TRUSTED_FILES[0], TRUSTED_FILES[1]];
+/// The parameters whose values name a place on the host, see [`Kind::is_place`].
+pub fn places() -> Vec<&'static str> {
+    PARAMETERS.iter().filter(|known| known.kind.is_place()).map(|known| known.name).collect()
+}
 
 /// Looks at a path of the host; none when it could not be looked at.
 pub type Look<'a> = &'a dyn Fn(&str) -> Option<PathState>;
@@ -614,13 +598,14 @@ pub type Look<'a> = &'a dyn Fn(&str) -> Option<PathState>;
 /// # Errors
 /// [`Against`], also when nothing is known about the path: then it cannot be trusted.
 pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
-    if !PLACES.contains(&name) || path.is_empty() {
-        return Ok(());
-    }
+    let kind = match parameter(name) {
+        Some(known) if known.kind.is_place() && !path.is_empty() => known.kind,
+        _ => return Ok(()),
+    };
     let judged = match state {
         None => Err("what stands there could not be looked at".to_owned()),
-        Some(state) if TRUSTED_FILES.contains(&name) => trusted_file(state),
-        Some(state) => own_folder(state, name == "POT_TMP"),
+        Some(state) if kind.is_trusted_file() => trusted_file(state),
+        Some(state) => own_folder(state, kind),
     };
     judged.map_err(|rule| Against { parameter: name.to_owned(), value: path.to_owned(), rule })
 }
@@ -641,13 +626,13 @@ fn trusted_file(state: &PathState) -> Result<(), String> {
     })
 }
 
-fn own_folder(state: &PathState, temporary: bool) -> Result<(), String> {
+fn own_folder(state: &PathState, kind: Kind) -> Result<(), String> {
+    let temporary = kind == Kind::TemporaryFolder;
     if !temporary && state.kind == PathKind::Link {
         return Err("that is a symbolic link, and `pot init` would change the folder it points to".to_owned());
     }
     if let Some(end) = &state.leads_to {
-        open_to_pot(&end.path, temporary)
-            .map_err(|rule| format!("it really is `{}`: {rule}", shown_path(&end.path)))?;
+        open_to_pot(&end.path, kind).map_err(|rule| format!("it really is `{}`: {rule}", shown_path(&end.path)))?;
     }
     let open = if temporary { state.replaceable_in.as_deref() } else { state.exposed.as_deref() };
     if open.is_some() || (!temporary && !state.only_root_writes) {
@@ -672,12 +657,12 @@ fn shown_path(path: &str) -> String {
     path.chars().take(LONGEST_PATH).flat_map(char::escape_debug).collect()
 }
 
-/// The limits on the places that some of [`PLACES`] name, and on how they stand to each other where they really are.
+/// The limits on the places that some of [`places`] name, and on how they stand to each other where they really are.
 /// Values against their own grammar are left to [`check`]; those that are not certain to who uses them.
 pub fn check_places(configuration: &Configuration, names: &[&str], look: Look<'_>) -> Vec<Against> {
     let real = |path: &str| look(path).map_or_else(|| path.to_owned(), |state| state.real_path(path).to_owned());
     let value = |name: &str| configuration.value(name).filter(|value| !value.is_empty() && check(name, value).is_ok());
-    let root = value("POT_FS_ROOT");
+    let root = value(FS_ROOT);
     let inside: Vec<String> = root.iter().flat_map(|root| kept_for_pots(&real(root))).collect();
     names
         .iter()
@@ -693,12 +678,12 @@ pub fn check_places(configuration: &Configuration, names: &[&str], look: Look<'_
         .collect()
 }
 
-/// Those of [`PLACES`] that are other ones in `new` than in `old`; all of them when POT_FS_ROOT is, which is what the
+/// Those of [`places`] that are other ones in `new` than in `old`; all of them when POT_FS_ROOT is, which is what the
 /// others must not lie in.
 pub fn changed_places(old: &Configuration, new: &Configuration) -> Vec<&'static str> {
     let changed = |name: &str| is_changed(old, new, name);
-    let all = changed("POT_FS_ROOT");
-    PLACES.into_iter().filter(|name| all || changed(name)).collect()
+    let all = changed(FS_ROOT);
+    places().into_iter().filter(|name| all || changed(name)).collect()
 }
 
 fn is_changed(old: &Configuration, new: &Configuration, name: &str) -> bool {
@@ -725,9 +710,13 @@ pub struct Named<'a> {
 /// # Errors
 /// [`Against`] for the first one that is new and not named.
 pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -> Result<(), Against> {
-    for (name, allowed, setting) in
-        [(TRUSTED_FILES[0], named.hooks, "hooks"), (TRUSTED_FILES[1], named.public_keys, "public_keys")]
-    {
+    for known in PARAMETERS {
+        let name = known.name;
+        let (allowed, setting) = match known.kind {
+            Kind::ExecutablePath => (named.hooks, "hooks"),
+            Kind::FilePath => (named.public_keys, "public_keys"),
+            _ => continue,
+        };
         let now = new.setting(name);
         let may_be = match &now.value {
             Some(value) => value.is_empty() || allowed.contains(value),
@@ -808,7 +797,6 @@ pub fn check_all(configuration: &Configuration) -> Result<(), Against> {
 mod tests {
     use super::super::example::{absent, configuration, file, folder, link};
     use super::*;
-    use crate::potconf::PARAMETERS;
     use std::path::Path;
 
     fn passes(name: &str, values: &[&str]) {
@@ -831,6 +819,16 @@ mod tests {
         for known in PARAMETERS {
             passes(known.name, &[known.default]);
             assert!(grammar(known.name).is_some(), "{}", known.name);
+        }
+    }
+
+    #[test]
+    fn every_limit_is_explained_in_the_documentation() {
+        let rows =
+            include_str!("../../docs/limits.md").lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+        let explained: Vec<&str> = rows.flat_map(|names| names.split('`')).collect();
+        for known in PARAMETERS {
+            assert!(explained.contains(&known.name), "{} has no row in docs/limits.md", known.name);
         }
     }
 
@@ -1011,7 +1009,7 @@ mod tests {
     /// The places that a configuration names, each in the given state.
     fn places(own: &str, states: &[(&str, PathState)]) -> Vec<String> {
         let look = |path: &str| states.iter().find(|(known, _)| *known == path).map(|(_, state)| state.clone());
-        let all = check_places(&configuration(own), &PLACES, &look);
+        let all = check_places(&configuration(own), &super::places(), &look);
         all.into_iter().map(|against| against.to_string()).collect()
     }
 
@@ -1025,7 +1023,7 @@ mod tests {
 
     #[test]
     fn what_root_runs_must_be_roots_alone() {
-        for name in TRUSTED_FILES {
+        for name in PARAMETERS.iter().filter(|known| known.kind.is_trusted_file()).map(|known| known.name) {
             let own = format!("{name}=/usr/local/etc/hook\n");
             let with = |state| places(&own, &with_usual(("/usr/local/etc/hook", state)));
             assert_eq!(with(file(0o755, true)), Vec::<String>::new());
