@@ -1,4 +1,8 @@
 //! What pot.conf can say: every parameter of pot with its default, its age and who reads it.
+//!
+//! A new parameter is a row in [`PARAMETERS`], one in `docs/limits.md`, a line in the simulated host's pot.default.conf, and
+//! its use in `rules/uses.rs`; tests miss whichever is not there. A value of a new sort is a [`Kind`], which limits and
+//! tests match without a catch-all.
 
 use serde::{Deserialize, Serialize};
 

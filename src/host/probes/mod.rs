@@ -1,4 +1,7 @@
 //! The probes: a row for each fact, with what is asked for it, and how all are asked side by side.
+//!
+//! A new fact is a row in `facts::host`, one in [`PROBES`], and what the simulated host answers; a row of readiness shows
+//! it. What takes more than one question has a file of its own here.
 
 mod files;
 mod folder;
@@ -22,7 +25,7 @@ pub use time_zone::time_zone;
 pub use zfs::snapshots;
 
 use super::parse;
-use super::wanted::{self, Wanted};
+use super::state::wanted::{self, Wanted};
 use crate::facts::{Fact, HostFacts, POT_PROGRAM, RACCT, VTNET_LRO};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, PARAMETERS};

@@ -63,7 +63,7 @@ impl Wanted {
 }
 
 /// A value as [`Wanted`] has it: none when it is empty or not certain.
-pub(super) fn text(configuration: &Configuration, name: &str) -> Option<String> {
+pub(in crate::host) fn text(configuration: &Configuration, name: &str) -> Option<String> {
     let value = match configuration.value(name) {
         Some(value) => value,
         None if configuration.setting(name).source == Source::Unset => parameter(name)?.default,
