@@ -2,36 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
 
+use pot_console::potconf::PARAMETERS;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-const DEFAULTS: &str = "\
-POT_ZFS_ROOT=zroot/pot
-POT_FS_ROOT=/opt/pot
-POT_CACHE=/var/cache/pot
-POT_TMP=/tmp
-POT_GROUP=pot
-POT_MKTEMP_SUFFIX=.XXXXXXXX
-POT_HOSTNAME_MAX_LENGTH=64
-POT_NETWORK=10.192.0.0/10
-POT_NETMASK=255.192.0.0
-POT_GATEWAY=10.192.0.1
-POT_EXTIF=em0
-POT_EXTRA_EXTIF=
-POT_EXTIF_ADDR=
-POT_NETWORK_STACK=ipv4
-POT_DNS_NAME=dns
-POT_DNS_IP=10.192.0.2
-POT_ISOLATE_VNET_POTS=false
-POT_EXPORT_PORTS_PF_RULES_HOOK=
-POT_DEFAULT_SIGNATURE_PUBKEY=
-POT_VPN_EXTIF=
-POT_VPN_NETWORKS=
-POT_LOG_FACILITY=local2
-";
+/// pot.default.conf.
+fn defaults() -> String {
+    PARAMETERS.iter().map(|known| format!("{}={}\n", known.name, known.default)).collect()
+}
 
 /// A folder with pot's two files, and no host around it.
 struct Files {
@@ -41,7 +22,7 @@ struct Files {
 impl Files {
     fn new(own: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("pot.default.conf"), DEFAULTS).unwrap();
+        fs::write(folder.path().join("pot.default.conf"), defaults()).unwrap();
         fs::write(folder.path().join("pot.conf"), own).unwrap();
         Self { folder }
     }
@@ -185,7 +166,7 @@ fn without_a_pot_conf_the_defaults_in_force_are_shown_and_checked() {
     assert_eq!(answer(&files.run(&["--format", "json", "check", "--offline"]))["missing"], true);
     assert_eq!(answer(&files.run(&["--format", "json", "conf", "show"]))["missing"], true);
     // A default that does not work is found all the same.
-    let defaults = DEFAULTS.replace("POT_GATEWAY=10.192.0.1", "POT_GATEWAY=1.1.1.1");
+    let defaults = defaults().replace("POT_GATEWAY=10.192.0.1", "POT_GATEWAY=1.1.1.1");
     fs::write(files.folder.path().join("pot.default.conf"), defaults).unwrap();
     assert_eq!(status(&files.run(&["check", "--offline"])), 1);
 }

@@ -128,7 +128,7 @@ fn print(
         }
     }
     writeln!(out, "\nSources")?;
-    for asked in host::everything_asked(facts) {
+    for asked in facts.everything_asked() {
         let error = asked.error.map_or_else(String::new, |error| format!(": {error}"));
         let slow = if asked.is_slow() { " (slow)" } else { "" };
         writeln!(out, "  {:<20}{:>6} ms{slow}  {}{error}", asked.about, asked.took_ms, asked.source)?;

@@ -3,6 +3,10 @@
 //! Every source is a [`Fact`]: its value or its error, with the evidence and its age. "zpool: not found" is a
 //! fact, too.
 
+mod host;
+
+pub use host::{Asked, HostFacts, heading};
+
 use crate::digest::Digest;
 use ipnet::{IpNet, Ipv4Net};
 use jiff::Timestamp;
@@ -65,109 +69,6 @@ impl<T> Fact<T> {
 
 /// From how many milliseconds on an answer is called slow.
 pub const SLOW_MS: u64 = 5000;
-
-/// Everything that the probes know about one host at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostFacts {
-    /// When the last probe ended.
-    pub at: Timestamp,
-    /// Whether the host is simulated.
-    pub simulated: bool,
-    /// Name and versions.
-    pub system: Fact<System>,
-    /// What it runs on, since when, and as whom the console asks.
-    pub machine: Fact<Machine>,
-    /// `kern.features.vimage`: VNET is in the kernel.
-    pub vimage: Fact<bool>,
-    /// `kern.racct.enable`, now and at the next boot.
-    pub racct: Fact<Tunable>,
-    /// `hw.vtnet.lro_disable`, now and at the next boot.
-    pub vtnet_lro_disable: Fact<Tunable>,
-    /// `net.inet.ip.forwarding`.
-    pub forwarding: Fact<bool>,
-    /// `net.link.bridge.member_ifaddrs` where the kernel has it (FreeBSD 15, once if_bridge is loaded).
-    pub bridge_member_addresses: Fact<Option<bool>>,
-    /// ZFS pools.
-    pub pools: Fact<Vec<Pool>>,
-    /// ZFS datasets of all pools.
-    pub datasets: Fact<Vec<Dataset>>,
-    /// Network interfaces in the host's order.
-    pub interfaces: Fact<Vec<Interface>>,
-    /// The IPv4 routes.
-    pub routes: Fact<Vec<Route>>,
-    /// Name servers of /etc/resolv.conf.
-    pub resolvers: Fact<Vec<IpAddr>>,
-    /// The state of pf in the kernel.
-    pub pf: Fact<Pf>,
-    /// pf's configuration file.
-    pub pf_file: Fact<PfFile>,
-    /// Whether ipfw is enabled.
-    pub ipfw: Fact<bool>,
-    /// Where syslogd writes what.
-    pub syslog: Fact<Syslog>,
-    /// rc variables that matter here, as `sysrc -n` gives them (defaults included).
-    pub rc: Fact<BTreeMap<String, String>>,
-    /// Packages and pkg itself.
-    pub packages: Fact<Packages>,
-    /// Groups by name, with gid.
-    pub groups: Fact<BTreeMap<String, u32>>,
-    /// The paths that pot.conf and the defaults name, by path.
-    pub paths: Fact<BTreeMap<String, PathState>>,
-    /// The pots below `POT_FS_ROOT/jails`.
-    pub pots: Fact<Vec<Pot>>,
-    /// The private bridges below `POT_FS_ROOT/bridges`.
-    pub private_bridges: Fact<Vec<PrivateBridge>>,
-    /// Digests of the files that the history watches, by path.
-    pub files: Fact<BTreeMap<String, Option<Digest>>>,
-}
-
-impl HostFacts {
-    /// Whether if_bridge(4) takes an interface that has an address as a member; none when that is not known. FreeBSD 15
-    /// does unless `net.link.bridge.member_ifaddrs` was set to 0 (`if_bridge.c` begins with 1, and the variable comes
-    /// with the module, so that it is unknown before), 16 never does (bridge(4), release notes).
-    pub fn bridges_take_addresses(&self) -> Option<bool> {
-        match self.system.get()?.version()?.0 {
-            ..15 => Some(true),
-            15 => Some(*self.bridge_member_addresses.get()? != Some(false)),
-            _ => Some(false),
-        }
-    }
-
-    /// Facts of a host that was not asked anything: each source says `why`. A start for tests and for tools that
-    /// know a few facts only.
-    pub fn unknown(why: &str) -> Self {
-        fn fact<T>(why: &str) -> Fact<T> {
-            Fact::unknown(why, "")
-        }
-        Self {
-            at: Timestamp::now(),
-            simulated: false,
-            system: fact(why),
-            machine: fact(why),
-            vimage: fact(why),
-            racct: fact(why),
-            vtnet_lro_disable: fact(why),
-            forwarding: fact(why),
-            bridge_member_addresses: fact(why),
-            pools: fact(why),
-            datasets: fact(why),
-            interfaces: fact(why),
-            routes: fact(why),
-            resolvers: fact(why),
-            pf: fact(why),
-            pf_file: fact(why),
-            ipfw: fact(why),
-            syslog: fact(why),
-            rc: fact(why),
-            packages: fact(why),
-            groups: fact(why),
-            paths: fact(why),
-            pots: fact(why),
-            private_bridges: fact(why),
-            files: fact(why),
-        }
-    }
-}
 
 /// What the host runs on. What a source does not tell is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,6 +135,9 @@ impl Tunable {
 pub const RACCT: &str = "kern.racct.enable";
 /// The tunable `hw.vtnet.lro_disable` of the guide's "Known issue" with vtnet.
 pub const VTNET_LRO: &str = "hw.vtnet.lro_disable";
+
+/// pot's program, as its package installs it: a key of [`HostFacts::paths`].
+pub const POT_PROGRAM: &str = "/usr/local/bin/pot";
 
 /// A ZFS pool. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -572,6 +476,11 @@ pub struct LeadsTo {
 }
 
 impl PathState {
+    /// Whether anything is there.
+    pub fn is_there(&self) -> bool {
+        self.kind != PathKind::Absent
+    }
+
     /// What stands where the path really leads.
     pub fn real_kind(&self) -> PathKind {
         self.leads_to.as_ref().map_or(self.kind, |end| end.kind)

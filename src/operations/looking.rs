@@ -110,7 +110,7 @@ impl Host {
         let files = self.files(&pf_path, &main);
         let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
         let against_limit = limits::check_all(&configuration).err().map(|against| against.to_string());
-        let against_places = limits::check_places(&configuration, &limits::PLACES, &|path| {
+        let against_places = limits::check_places(&configuration, &limits::places(), &|path| {
             facts.paths.get().and_then(|paths| paths.get(path)).cloned()
         });
         let pot_says = self.pot_says();

@@ -177,7 +177,7 @@ impl Runner {
             Operation::CleanUp { .. } => plans::clean_up(operation, inputs),
             Operation::Restore { .. } => plans::restore(operation, inputs, version.as_deref().unwrap_or_default()),
         });
-        if let Some(slow) = crate::host::slow_in_words(&look.facts) {
+        if let Some(slow) = look.facts.slow_in_words() {
             draft.warnings.push(format!("This host answers slowly: {slow}. It is busy, or has much to list."));
         }
         draft.proof = (self.settings.proof)(operation);

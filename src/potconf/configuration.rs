@@ -1,7 +1,8 @@
 //! The default file and pot.conf as sh reads them one after the other, and edits of the latter.
 
 use super::document::{Certainty, Document, File, Outcome, ParseError, State, Variable};
-use super::parameters::{Name, PARAMETERS, extra_interface, parameter};
+use super::name::{Name, extra_interface};
+use super::parameters::{PARAMETERS, parameter};
 use super::potnet;
 use super::shell::{self, Assigned, Ran};
 use serde::{Deserialize, Serialize};

@@ -6,11 +6,13 @@
 
 mod configuration;
 mod document;
+mod name;
 mod parameters;
 pub mod potnet;
 mod shell;
 
 pub use configuration::{Configuration, Edit, EditAction, EditError, Setting, Source};
 pub use document::{Assignment, CommandRun, Document, LARGEST, Oddity, ParseError, SyntaxProblem, Value, Variable};
-pub use parameters::{Group, Kind, Name, NotAName, PARAMETERS, Parameter, extra_interface, parameter};
+pub use name::{Name, NotAName, extra_interface};
+pub use parameters::{Empty, Group, Kind, PARAMETERS, Parameter, Reading, parameter};
 pub use potnet::PotnetAnswer;

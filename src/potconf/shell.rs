@@ -14,7 +14,7 @@
 mod names;
 mod words;
 
-use super::parameters::is_name;
+use super::name::is_name;
 pub(super) use names::is_special_variable;
 use names::{CLOSING, COMPOUNDS, KORN, is_builtin, is_reserved};
 use std::ops::Range;

@@ -6,7 +6,7 @@
 use super::example::{absent, at, configuration, dataset, file, folder, healthy, interface, pot, route};
 use super::{Finding, Severity, Subject, check};
 use crate::facts::{Fact, HostFacts, PrivateBridge};
-use crate::potconf::{Configuration, Edit, Name};
+use crate::potconf::{Configuration, Edit, Kind, Name, PARAMETERS, parameter};
 use ipnet::Ipv4Net;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -60,72 +60,60 @@ const INTERFACES: &[&str] = &["em0", "em9", "vlan20", "bridge0", "tun0", "tailsc
 const LISTS: &[&str] =
     &["vlan20", "vlan20 vlan30", "em0 vlan20", "vlan20 vlan20", "vlan20  em0", "STACK", "em0.20", "wg0", ""];
 
+/// Values good and bad: by the parameter where it meets others in a way of its own, else by its kind.
 fn values(name: &str) -> Vec<&'static str> {
     match name {
-        "POT_NETWORK" | "POT_NETWORK_vlan20" | "POT_NETWORK_vlan30" | "POT_NETWORK_em0" | "POT_NETWROK" => {
-            NETWORKS.to_vec()
-        }
-        "POT_GATEWAY" | "POT_DNS_IP" | "POT_GATWAY" => ADDRESSES.to_vec(),
-        "POT_EXTIF_ADDR" => vec!["192.168.178.20", "192.168.178.21", "10.0.20.4", "fd00::1", "x", ""],
-        "POT_NETMASK" => MASKS.to_vec(),
-        "POT_EXTIF" | "POT_VPN_EXTIF" => INTERFACES.to_vec(),
-        "POT_EXTRA_EXTIF" => LISTS.to_vec(),
-        "POT_VPN_NETWORKS" => {
+        "POT_NETWROK" => return values("POT_NETWORK"),
+        "POT_GATWAY" => return values("POT_GATEWAY"),
+        "POT_NETWORK_STAK" => return values("POT_NETWORK_STACK"),
+        "POT_EXTIF_ADDR" => return vec!["192.168.178.20", "192.168.178.21", "10.0.20.4", "fd00::1", "x", ""],
+        "POT_CACHE" => return vec!["/var/cache/pot", "/opt/pot", "/opt/pot/jails/x", "/srv/cache", "/opt", ""],
+        _ => {}
+    }
+    match parameter(name).map_or(Kind::Network, |known| known.kind) {
+        Kind::Network => NETWORKS.to_vec(),
+        Kind::Address => ADDRESSES.to_vec(),
+        Kind::Netmask => MASKS.to_vec(),
+        Kind::Interface => INTERFACES.to_vec(),
+        Kind::InterfaceList => LISTS.to_vec(),
+        Kind::NetworkList => {
             vec!["192.168.0.0/16", "10.200.0.0/24 10.8.0.0/24", "10.8.0.1", "home", "10.8.0.9/24", ""]
         }
-        "POT_ZFS_ROOT" => vec!["zroot/pot", "tank/pot", "zroot/old", "zroot", "zroot/ROOT/default", ""],
-        "POT_FS_ROOT" => vec!["/opt/pot", "/srv/pot", "opt/pot", "/etc", "/var/cache/pot", "/opt/old", ""],
-        "POT_CACHE" => vec!["/var/cache/pot", "/opt/pot", "/opt/pot/jails/x", "/srv/cache", "/opt", ""],
-        "POT_TMP" => vec!["/tmp", "/var/tmp", "/var/run/pot", "/tmp/pot", "/opt/pot", "/srv/shared", ""],
-        "POT_GROUP" => vec!["pot", "jails", "0", "a b", ""],
-        "POT_NETWORK_STACK" | "POT_NETWORK_STAK" => vec!["ipv4", "dual", "ipv6", "IPv6", "both", ""],
-        "POT_LOG_FACILITY" => vec!["local2", "LOCAL2", "kern", "mark", "console", "local9", "Local3 ", ""],
-        "POT_MKTEMP_SUFFIX" => vec![".XXXXXXXX", ".XX", ".tmp", ""],
-        "POT_HOSTNAME_MAX_LENGTH" => vec!["64", "0", "many"],
-        "POT_ISOLATE_VNET_POTS" => vec!["yes", "1", "FALSE"],
-        "POT_DNS_NAME" => vec!["dns", "named", "web1", ""],
-        _ => vec!["/usr/local/etc/hook", "/nowhere", "hook", ""],
+        Kind::Dataset => vec!["zroot/pot", "tank/pot", "zroot/old", "zroot", "zroot/ROOT/default", ""],
+        Kind::Folder => vec!["/opt/pot", "/srv/pot", "opt/pot", "/etc", "/var/cache/pot", "/opt/old", ""],
+        Kind::TemporaryFolder => vec!["/tmp", "/var/tmp", "/var/run/pot", "/tmp/pot", "/opt/pot", "/srv/shared", ""],
+        Kind::Text | Kind::Group => vec!["pot", "jails", "0", "a b", ""],
+        Kind::Stack => vec!["ipv4", "dual", "ipv6", "IPv6", "both", ""],
+        Kind::Facility => vec!["local2", "LOCAL2", "kern", "mark", "console", "local9", "Local3 ", ""],
+        Kind::Suffix => vec![".XXXXXXXX", ".XX", ".tmp", ""],
+        Kind::Number => vec!["64", "0", "many"],
+        Kind::Boolean => vec!["yes", "1", "FALSE"],
+        Kind::PotName => vec!["dns", "named", "web1", ""],
+        Kind::ExecutablePath | Kind::FilePath => vec!["/usr/local/etc/hook", "/nowhere", "hook", ""],
     }
 }
 
-const NAMES: &[&str] = &[
-    "POT_NETWORK",
-    "POT_NETWORK",
-    "POT_GATEWAY",
-    "POT_GATEWAY",
-    "POT_NETMASK",
-    "POT_NETMASK",
-    "POT_DNS_IP",
-    "POT_DNS_NAME",
-    "POT_EXTIF",
-    "POT_EXTIF",
-    "POT_EXTIF_ADDR",
-    "POT_EXTRA_EXTIF",
-    "POT_NETWORK_vlan20",
-    "POT_NETWORK_vlan30",
-    "POT_NETWORK_em0",
-    "POT_NETWROK",
-    "POT_GATWAY",
-    "POT_NETWORK_STACK",
-    "POT_NETWORK_STAK",
-    "POT_VPN_EXTIF",
-    "POT_VPN_NETWORKS",
-    "POT_ZFS_ROOT",
-    "POT_FS_ROOT",
-    "POT_CACHE",
-    "POT_TMP",
-    "POT_GROUP",
-    "POT_LOG_FACILITY",
-    "POT_MKTEMP_SUFFIX",
-    "POT_HOSTNAME_MAX_LENGTH",
-    "POT_ISOLATE_VNET_POTS",
-    "POT_EXPORT_PORTS_PF_RULES_HOOK",
-    "POT_DEFAULT_SIGNATURE_PUBKEY",
-];
+/// Every parameter, those that most often meet each other once more, networks of extra interfaces, and misspelt names.
+fn names() -> Vec<&'static str> {
+    const MORE: [&str; 10] = [
+        "POT_NETWORK",
+        "POT_GATEWAY",
+        "POT_NETMASK",
+        "POT_EXTIF",
+        "POT_NETWORK_vlan20",
+        "POT_NETWORK_vlan30",
+        "POT_NETWORK_em0",
+        "POT_NETWROK",
+        "POT_GATWAY",
+        "POT_NETWORK_STAK",
+    ];
+    PARAMETERS.iter().map(|known| known.name).chain(MORE).collect()
+}
 
 /// A line of pot.conf: an assignment written in one of many ways, or something around one.
 fn line() -> impl Strategy<Value = String> {
-    let assignment = prop::sample::select(NAMES).prop_flat_map(|name| (Just(name), prop::sample::select(values(name))));
+    let assignment =
+        prop::sample::select(names()).prop_flat_map(|name| (Just(name), prop::sample::select(values(name))));
     let form = prop::sample::select(vec![
         "N=V\n",
         "N=V\n",

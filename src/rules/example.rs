@@ -74,7 +74,6 @@ pub(super) fn healthy() -> HostFacts {
             },
             "test",
         ),
-        machine: Fact::unknown("not asked", "test"),
         vimage: Fact::known(true, "test"),
         racct: Fact::known(Tunable { running: Some("0".to_owned()), next_boot: None, set_in: None }, "test"),
         vtnet_lro_disable: Fact::known(Tunable::default(), "test"),
@@ -140,6 +139,7 @@ pub(super) fn healthy() -> HostFacts {
         pots: Fact::known(Vec::new(), "test"),
         private_bridges: Fact::known(Vec::new(), "test"),
         files: Fact::known(BTreeMap::new(), "test"),
+        ..HostFacts::unknown("not asked")
     }
 }
 

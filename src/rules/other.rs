@@ -7,11 +7,11 @@ use super::next_boot::{NextBoot, next_boot};
 use super::view::{View, enumerated, plural};
 use crate::facility;
 use crate::facts::{PathKind, PathState, telling};
+use crate::potconf::{Kind, PARAMETERS};
 
 const FACILITY: &str = "POT_LOG_FACILITY";
 const SUFFIX: &str = "POT_MKTEMP_SUFFIX";
 const HOSTNAME: &str = "POT_HOSTNAME_MAX_LENGTH";
-const ISOLATE: &str = "POT_ISOLATE_VNET_POTS";
 const HOOK: &str = "POT_EXPORT_PORTS_PF_RULES_HOOK";
 const PUBKEY: &str = "POT_DEFAULT_SIGNATURE_PUBKEY";
 
@@ -132,15 +132,18 @@ pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
 
 /// A boolean that `_normalize_true_false` does not know: pot takes it for no without saying so.
 pub(super) fn boolean_unknown(view: &View<'_>) -> Vec<Finding> {
-    let Some(value) = view.text(ISOLATE).filter(|value| limits::boolean(value).is_none()) else { return Vec::new() };
-    vec![Finding::error(
-        "boolean-unknown",
-        &[ISOLATE],
-        format!(
-            "POT_ISOLATE_VNET_POTS `{}` is none of yes, true, on, no, false and off. pot takes it for no without saying so.",
-            value.escape_debug()
-        ),
-    )]
+    PARAMETERS
+        .iter()
+        .filter(|known| known.kind == Kind::Boolean)
+        .filter_map(|known| {
+            let name = known.name;
+            let value = view.text(name).filter(|value| limits::boolean(value).is_none())?.escape_debug();
+            let message = format!(
+                "{name} `{value}` is none of yes, true, on, no, false and off. pot takes it for no without saying so."
+            );
+            Some(Finding::error("boolean-unknown", &[name], message))
+        })
+        .collect()
 }
 
 fn state<'a>(view: &View<'a>, path: &str) -> Option<&'a PathState> {

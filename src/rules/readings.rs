@@ -4,7 +4,7 @@ use super::limits;
 use super::log_route::{LogRoute, log_route};
 use super::view::{View, enumerated, first_address, grouped, plural, size};
 use crate::facts::{PathKind, PathState};
-use crate::potconf::Source;
+use crate::potconf::{Parameter, Reading, Source, parameter};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -13,11 +13,9 @@ use std::net::Ipv4Addr;
 pub(super) fn of(view: &View<'_>) -> BTreeMap<String, String> {
     let mut readings = BTreeMap::new();
     for setting in view.settings() {
-        if crate::potconf::parameter(&setting.name).is_none() {
-            continue;
-        }
+        let Some(known) = parameter(&setting.name) else { continue };
         let reading = match setting.value.as_deref() {
-            Some(value) => of_value(view, &setting.name, value),
+            Some(value) => of_value(view, known, value),
             None if setting.source == Source::Unset => Some("Set in neither file".to_owned()),
             None => Some("Computed by sh at every call, so its value is not known here".to_owned()),
         };
@@ -37,26 +35,34 @@ pub(super) fn of(view: &View<'_>) -> BTreeMap<String, String> {
     readings
 }
 
-fn of_value(view: &View<'_>, name: &str, value: &str) -> Option<String> {
-    match name {
+fn of_value(view: &View<'_>, known: &Parameter, value: &str) -> Option<String> {
+    let words = match known.reading {
+        Reading::Computed => return computed(view, known, value),
+        Reading::Switch { on, .. } if limits::boolean(value) == Some(true) => on,
+        Reading::Switch { off, .. } => off,
+        Reading::Choice(choices) => choices.iter().find(|(choice, _)| *choice == value).or(choices.first())?.1,
+        Reading::Given { none, .. } if value.is_empty() => none,
+        Reading::Given { some, .. } => some,
+    };
+    Some(words.to_owned())
+}
+
+/// Of the parameters whose row has no words for it.
+fn computed(view: &View<'_>, known: &Parameter, value: &str) -> Option<String> {
+    match known.name {
         "POT_ZFS_ROOT" => dataset(view, value),
         "POT_FS_ROOT" => folder(view, value, value_of(view, "POT_ZFS_ROOT")),
         "POT_CACHE" => folder(view, value, value_of(view, "POT_ZFS_ROOT").map(|root| format!("{root}/cache"))),
-        "POT_TMP" => temporary(view, value),
-        "POT_GROUP" => group(view, if value.is_empty() { "pot" } else { value }),
+        "POT_TMP" => temporary(view, known.counting(value)),
+        "POT_GROUP" => group(view, known.counting(value)),
         "POT_EXTIF" => interface(view, value),
         "POT_EXTIF_ADDR" => nat_address(view, value),
-        "POT_NETWORK_STACK" => Some(stack(value)),
         "POT_NETWORK" => network(view, value),
         "POT_NETMASK" => netmask(view, value),
         "POT_GATEWAY" => gateway(view, value),
         "POT_EXTRA_EXTIF" => Some(extra_interfaces(view)),
-        "POT_ISOLATE_VNET_POTS" => Some(match limits::boolean(value) {
-            Some(true) => "On: pots on one bridge do not reach each other".to_owned(),
-            Some(false) | None => "Off: pots on one bridge reach each other".to_owned(),
-        }),
         "POT_VPN_EXTIF" => Some(vpn_interface(view, value)),
-        "POT_VPN_NETWORKS" => Some(match view.list(name).len() {
+        "POT_VPN_NETWORKS" => Some(match view.list(known.name).len() {
             0 => "Empty: no rule for a VPN".to_owned(),
             count => format!("{count} {} behind the VPN", plural(count, "network", "networks")),
         }),
@@ -64,19 +70,13 @@ fn of_value(view: &View<'_>, name: &str, value: &str) -> Option<String> {
         "POT_DNS_IP" => dns_address(view, value),
         "POT_LOG_FACILITY" => facility(view, value),
         "POT_HOSTNAME_MAX_LENGTH" => {
-            let length = if value.is_empty() { "64" } else { value };
+            let length = known.counting(value);
             Some(format!("At most {length} {}", plural(usize::from(length != "1"), "characters", "character")))
         }
         "POT_MKTEMP_SUFFIX" => {
             let random = value.len() - value.trim_end_matches('X').len();
             Some(format!("{random} random {}", plural(random, "character", "characters")))
         }
-        "POT_EXPORT_PORTS_PF_RULES_HOOK" if value.is_empty() => Some("Empty: pot writes them itself".to_owned()),
-        "POT_EXPORT_PORTS_PF_RULES_HOOK" => Some("Run by root for every pot with exported ports".to_owned()),
-        "POT_DEFAULT_SIGNATURE_PUBKEY" if value.is_empty() => {
-            Some("Empty: signatures are checked only on request".to_owned())
-        }
-        "POT_DEFAULT_SIGNATURE_PUBKEY" => Some("Every imported image must be signed with its key".to_owned()),
         _ => None,
     }
 }
@@ -121,7 +121,6 @@ fn folder(view: &View<'_>, value: &str, dataset: Option<String>) -> Option<Strin
 }
 
 fn temporary(view: &View<'_>, value: &str) -> Option<String> {
-    let value = if value.is_empty() { "/tmp" } else { value };
     Some(match state(view, value)?.kind {
         PathKind::Absent => "No such folder yet; pot creates it".to_owned(),
         PathKind::Folder => "Exists".to_owned(),
@@ -162,15 +161,6 @@ fn nat_address(view: &View<'_>, value: &str) -> Option<String> {
         [only] => format!("Empty: {}, the only address of {}", only.address(), known.name),
         [first, ..] => format!("Empty: {}, the first address of {}", first.address(), known.name),
     })
-}
-
-fn stack(value: &str) -> String {
-    match value {
-        "ipv6" => "New pots get IPv6 only, unless told otherwise",
-        "dual" => "New pots get IPv4 and IPv6, unless told otherwise",
-        _ => "New pots get IPv4 only, unless told otherwise",
-    }
-    .to_owned()
 }
 
 fn network(view: &View<'_>, value: &str) -> Option<String> {

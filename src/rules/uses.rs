@@ -5,7 +5,7 @@
 //! shell run or write besides shows as a complaint, a missing or wrong note, or a file too many.
 
 use super::limits;
-use crate::potconf::PARAMETERS;
+use crate::potconf::{Kind, PARAMETERS, parameter};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -195,26 +195,26 @@ fn check_uses(changed: &[(&str, &str)]) -> Result<(), String> {
     Ok(())
 }
 
-/// Good values of each parameter, from which hostile ones are made.
+/// Good values of a parameter, from which hostile ones are made: they follow from its kind.
 fn samples(name: &str) -> &'static [&'static str] {
-    match name {
-        "POT_ZFS_ROOT" => &["zroot/pot", "tank/a-b/c_d.e:f"],
-        "POT_FS_ROOT" | "POT_CACHE" => &["/opt/pot", "/srv/p+t/x_y-z.1"],
-        "POT_TMP" => &["/tmp", "/var/run/pot", ""],
-        "POT_GROUP" => &["pot", "1002", "_pot.x-y"],
-        "POT_EXTIF" | "POT_VPN_EXTIF" => &["em0", "vm-public", "em0.20"],
-        "POT_EXTIF_ADDR" | "POT_GATEWAY" | "POT_DNS_IP" => &["10.192.0.1", "fd00::1"],
-        "POT_NETWORK_STACK" => &["ipv4", "ipv6", "dual"],
-        "POT_NETWORK" | "POT_NETWORK_vlan20" => &["10.192.0.0/10", "fd00::/64"],
-        "POT_NETMASK" => &["255.192.0.0"],
-        "POT_EXTRA_EXTIF" => &["vlan20 vlan30", "a_1", ""],
-        "POT_ISOLATE_VNET_POTS" => &["false", "YES"],
-        "POT_VPN_NETWORKS" => &["192.168.0.0/24 10.0.0.0/8", "10.8.0.1"],
-        "POT_DNS_NAME" => &["dns", "my_dns-1"],
-        "POT_LOG_FACILITY" => &["local2", "daemon"],
-        "POT_HOSTNAME_MAX_LENGTH" => &["64", "255"],
-        "POT_MKTEMP_SUFFIX" => &[".XXXXXXXX", "_x-XXXXXX"],
-        _ => &["", "/usr/local/etc/pot/file.pub"],
+    match parameter(name).map_or(Kind::Network, |known| known.kind) {
+        Kind::Dataset => &["zroot/pot", "tank/a-b/c_d.e:f"],
+        Kind::Folder => &["/opt/pot", "/srv/p+t/x_y-z.1"],
+        Kind::TemporaryFolder => &["/tmp", "/var/run/pot", ""],
+        Kind::Text | Kind::Group => &["pot", "1002", "_pot.x-y"],
+        Kind::Interface => &["em0", "vm-public", "em0.20"],
+        Kind::Address => &["10.192.0.1", "fd00::1"],
+        Kind::Stack => &["ipv4", "ipv6", "dual"],
+        Kind::Network => &["10.192.0.0/10", "fd00::/64"],
+        Kind::Netmask => &["255.192.0.0"],
+        Kind::InterfaceList => &["vlan20 vlan30", "a_1", ""],
+        Kind::Boolean => &["false", "YES"],
+        Kind::NetworkList => &["192.168.0.0/24 10.0.0.0/8", "10.8.0.1"],
+        Kind::PotName => &["dns", "my_dns-1"],
+        Kind::Facility => &["local2", "daemon"],
+        Kind::Number => &["64", "255"],
+        Kind::Suffix => &[".XXXXXXXX", "_x-XXXXXX"],
+        Kind::ExecutablePath | Kind::FilePath => &["", "/usr/local/etc/pot/file.pub"],
     }
 }
 
@@ -270,6 +270,15 @@ const HOSTILE: &[&str] = &[
     "::",
     " vlan9",
 ];
+
+#[test]
+fn every_parameter_is_used_as_pot_uses_it() {
+    for known in PARAMETERS {
+        let uses = USES.match_indices(known.name).map(|(at, name)| USES[at + name.len()..].chars().next());
+        let whole = uses.flatten().any(|next| next != '_' && !next.is_ascii_alphanumeric());
+        assert!(whole, "no use of {} is rebuilt here", known.name);
+    }
+}
 
 #[test]
 fn good_values_pass_and_are_data_everywhere() {

@@ -10,9 +10,9 @@ use super::guard::{Form, Visitor};
 use super::known::{Known, waiting};
 use super::layout::{self, Clock, Entry, Frame, Time, counted};
 use crate::executor::protocol::{Command, Reply};
-use crate::facts::{Dataset, HostFacts, PrivateBridge};
+use crate::facts::{Asked, Dataset, HostFacts, PrivateBridge};
 use crate::host::Preparation;
-use crate::host::{self, Asked, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
+use crate::host::{self, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Stage as RecordStage};
 use crate::potconf::Source;
 use crate::rules::{Finding, Severity};
@@ -312,7 +312,7 @@ fn head(visitor: &Visitor, known: &Known, back: &'static str) -> Head {
         sub: sub(&known.facts, clock),
         read: clock.time(&known.facts.at),
         ago: clock.ago(&known.facts.at),
-        slow: host::slow_in_words(&known.facts),
+        slow: known.facts.slow_in_words(),
         reload: known.refreshing,
         back,
     }
@@ -804,5 +804,5 @@ fn is_change(entry: &record::Entry) -> bool {
 }
 
 fn asked<'a>(facts: &'a HostFacts, clock: &Clock) -> Vec<AskedRow<'a>> {
-    host::everything_asked(facts).into_iter().map(|asked| AskedRow { at: clock.time(&asked.at), asked }).collect()
+    facts.everything_asked().into_iter().map(|asked| AskedRow { at: clock.time(&asked.at), asked }).collect()
 }

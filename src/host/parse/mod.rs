@@ -13,6 +13,19 @@ pub mod pots;
 pub mod syslog;
 pub mod zfs;
 
+/// A variable of the kernel that is a switch; none when the kernel has no such variable.
+///
+/// # Errors
+/// It is neither 0 nor 1.
+pub fn switch(name: &str, value: Option<&str>) -> Result<Option<bool>, String> {
+    match value {
+        None => Ok(None),
+        Some("0") => Ok(Some(false)),
+        Some("1") => Ok(Some(true)),
+        Some(other) => Err(format!("{name} is neither 0 nor 1: {other}")),
+    }
+}
+
 /// A line for an error message: control characters made harmless, at most 80 characters.
 fn quote(line: &str) -> String {
     let mut short: String =

@@ -1,7 +1,7 @@
 //! The parser's lower half: blanks, redirections with their here-documents, words and what is expanded in them.
 
 use super::{HereDocument, Parsed, Parser, Prefix, Until, Word, is_meta};
-use crate::potconf::parameters::is_name;
+use crate::potconf::name::is_name;
 
 impl Parser<'_> {
     // --- redirections ------------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ impl Wanted {
     }
 }
 
-fn text(configuration: &Configuration, name: &str) -> Option<String> {
+/// A value as [`Wanted`] has it: none when it is empty or not certain.
+pub(in crate::host) fn text(configuration: &Configuration, name: &str) -> Option<String> {
     let value = match configuration.value(name) {
         Some(value) => value,
         None if configuration.setting(name).source == Source::Unset => parameter(name)?.default,

@@ -60,6 +60,8 @@ pub(super) struct Probe<'a> {
     at: Timestamp,
     started: Instant,
     trail: Vec<(String, String)>,
+    /// The tools that its row names; none for one without a row.
+    only: Option<&'static [Tool]>,
 }
 
 /// Runs a probe and makes a fact of what it found.
@@ -68,7 +70,8 @@ pub(super) fn probe<T>(
     tools: &Tools,
     ask: impl FnOnce(&mut Probe<'_>) -> Result<T, String>,
 ) -> Fact<T> {
-    let mut probe = Probe { layout, tools, at: Timestamp::now(), started: Instant::now(), trail: Vec::new() };
+    let mut probe =
+        Probe { layout, tools, at: Timestamp::now(), started: Instant::now(), trail: Vec::new(), only: None };
     let result = ask(&mut probe);
     let (value, error) = match result {
         Ok(value) => (Some(value), None),
@@ -95,6 +98,12 @@ impl Probe<'_> {
         self.layout
     }
 
+    /// Names the tools that it asks, no others.
+    pub(super) fn only(&mut self, tools: &'static [Tool]) -> &mut Self {
+        self.only = Some(tools);
+        self
+    }
+
     /// Runs a tool; any exit status is an answer.
     pub(super) fn ask(&mut self, tool: Tool, args: &[&str]) -> Result<Captured, String> {
         self.ask_with(tool, args, None)
@@ -102,6 +111,7 @@ impl Probe<'_> {
 
     /// The same with something on its standard input.
     pub(super) fn ask_with(&mut self, tool: Tool, args: &[&str], stdin: Option<&[u8]>) -> Result<Captured, String> {
+        debug_assert!(self.only.is_none_or(|tools| tools.contains(&tool)), "{tool:?} is not in the row of this probe");
         let typed = argv_as_typed(tool, args).join(" ");
         let time = tool.patience();
         let limits = Limits { time, total_bytes: ANSWER, ..Limits::default() };

@@ -4,7 +4,9 @@
 //! so.
 
 use super::wanted::Wanted;
-use crate::facts::{Fact, HostFacts, Interface, Pool, RACCT, Tunable, VTNET_LRO, telling};
+use crate::facts::{
+    Fact, HostFacts, Interface, POT_PROGRAM, PathState, Pool, RACCT, Tunable, VTNET_LRO, heading, telling,
+};
 use crate::potconf::Configuration;
 use crate::process::harmless;
 use crate::rules::{
@@ -79,14 +81,6 @@ impl Evidence {
     /// A fact's source and words.
     pub fn of<T>(fact: &Fact<T>) -> Self {
         Self { source: fact.source.clone(), text: fact.evidence.clone(), at: Some(fact.at), took_ms: fact.took_ms }
-    }
-}
-
-/// See [`Evidence::heading`].
-pub(super) fn heading<'a>(source: &'a str, words: &str) -> &'a str {
-    match source.split_once("; ") {
-        Some((first, _)) if words.starts_with(first) => "",
-        _ => source,
     }
 }
 
@@ -392,7 +386,7 @@ fn vimage(facts: &HostFacts) -> Row {
 
 /// Whether pot is there, as package or by hand; none when that is not known.
 pub fn pot_installed(facts: &HostFacts) -> Option<bool> {
-    let by_hand = facts.paths.get().and_then(|paths| paths.get(super::POT_PROGRAM)).map(super::is_there);
+    let by_hand = facts.paths.get().and_then(|paths| paths.get(POT_PROGRAM)).map(PathState::is_there);
     match (facts.packages.get().map(|packages| packages.pot.is_some()), by_hand) {
         (Some(true), _) | (_, Some(true)) => Some(true),
         (Some(false), _) | (None, Some(false)) => Some(false),
@@ -880,7 +874,7 @@ mod tests {
             replaceable_in: None,
             leads_to: None,
         };
-        facts.paths.value.as_mut().unwrap().insert(super::super::POT_PROGRAM.into(), program);
+        facts.paths.value.as_mut().unwrap().insert(POT_PROGRAM.into(), program);
         assert_eq!(row(&facts, "pot").state, RowState::Ready);
         facts.packages = Fact::unknown("pkg: not found", "pkg");
         assert_eq!(row(&facts, "pot").state, RowState::Ready);
