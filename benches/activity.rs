@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use pot_console::activity::{Generation, Query, histogram, newest};
+use pot_console::activity::{Budget, Generation, Query, histogram, newest};
 use pot_console::executor::protocol::Compression;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -104,7 +104,14 @@ fn best(runs: u32, mut work: impl FnMut()) -> Duration {
 fn first_page(plain: &Path, size: u64) {
     let generations = generation(plain, Compression::Plain);
     let taken = best(5, || {
-        let (entries, next, _) = newest(&generations, &mut opening(plain), &Query::default(), None, 100, 0);
+        let (entries, next, _) = newest(
+            &generations,
+            &mut opening(plain),
+            &Query::default(),
+            None,
+            100,
+            Budget { packed_for_more: 0, ..Budget::UNBOUNDED },
+        );
         assert!(entries.len() == 100 && next.is_some());
     });
     println!("{size:>5} MiB  newest 100 entries          {:>9.2} ms", ms(taken));
@@ -113,7 +120,8 @@ fn first_page(plain: &Path, size: u64) {
 fn rare_text(plain: &Path, size: u64) {
     let generations = generation(plain, Compression::Plain);
     let query = Query { text: Some(RARE.to_owned()), ..Query::default() };
-    let ours = best(3, || assert_eq!(histogram(&generations, &mut opening(plain), &query, 60).0.total, 3));
+    let ours =
+        best(3, || assert_eq!(histogram(&generations, &mut opening(plain), &query, 60, Budget::UNBOUNDED).0.total, 3));
     let grep = best(3, || {
         let output = Command::new("grep").args(["-c", "-F", RARE]).arg(plain).output().expect("grep");
         assert_eq!(output.stdout, b"3\n");
@@ -128,7 +136,9 @@ fn rare_text(plain: &Path, size: u64) {
 
 fn all_lines(plain: &Path, size: u64) {
     let generations = generation(plain, Compression::Plain);
-    let ours = best(3, || assert!(histogram(&generations, &mut opening(plain), &Query::default(), 60).0.total > 100));
+    let ours = best(3, || {
+        assert!(histogram(&generations, &mut opening(plain), &Query::default(), 60, Budget::UNBOUNDED).0.total > 100);
+    });
     let grep = best(3, || {
         assert!(Command::new("grep").args(["-c", "-F", "pot["]).arg(plain).output().expect("grep").status.success());
     });
@@ -146,7 +156,8 @@ fn packed(plain: &Path, size: u64, program: &str, ending: &str, compression: Com
     assert!(Command::new(program).arg("-c").arg(plain).stdout(out).status().expect("the compressor").success());
     let generations = generation(&path, compression);
     let query = Query { text: Some(RARE.to_owned()), ..Query::default() };
-    let ours = best(3, || assert_eq!(histogram(&generations, &mut opening(&path), &query, 60).0.total, 3));
+    let ours =
+        best(3, || assert_eq!(histogram(&generations, &mut opening(&path), &query, 60, Budget::UNBOUNDED).0.total, 3));
     let theirs = best(3, || {
         let status =
             Command::new(program).arg("-dc").arg(&path).stdout(Stdio::null()).status().expect("the decompressor");

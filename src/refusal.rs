@@ -60,6 +60,8 @@ pub enum RefusalKind {
     Busy,
     /// No such plan, run, backup …, or it is used up or too old.
     NotFound,
+    /// There was one, and it is not kept any more.
+    Gone,
     /// The journal could not be written, or there is no room for the new file: nothing was changed.
     NotRecorded,
     /// A file of the host is not what it must be, and has to be mended at the machine.

@@ -101,6 +101,7 @@ if (live) {
     const ended = source.readyState === EventSource.CLOSED;
     state.textContent = ended ? "this has ended: reload the page" : "connection lost, trying again";
   });
+  source.addEventListener("gap", () => { state.textContent = "too much was logged meanwhile to tell it here: reload the page"; });
   source.addEventListener("entry", (event) => {
     list.insertAdjacentHTML("afterbegin", event.data);
     while (list.childElementCount > 1000) list.lastElementChild.remove();

@@ -687,6 +687,86 @@ async fn what_the_command_line_does_stands_in_live_lines_and_history_at_once() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_run_that_is_not_kept_any_more_says_so_and_leads_to_the_history() {
+    let console = console();
+    let browser = admin(&console).await;
+    let command = std::process::Command::new(support::program())
+        .args(["run", "init", "--acknowledge", "--reason", "At the terminal", "--root"])
+        .arg(&console.dir)
+        .output()
+        .unwrap();
+    assert!(command.status.success(), "{command:?}");
+    // As if many had followed and it had been pruned.
+    let runs = console.path("/var/db/pot-console/root/runs");
+    std::fs::create_dir(runs.join("7")).unwrap();
+    std::fs::remove_dir_all(runs.join("1")).unwrap();
+    for address in ["/runs/1", "/runs/1/output"] {
+        let page = browser.get(address).await;
+        assert_eq!(page.status, StatusCode::GONE, "{}", page.text);
+        assert!(page.has("The output of run 1 is not kept any more; the history has what it did."), "{}", page.text);
+        assert!(page.has("href=\"/history?run=1\""), "{}", page.text);
+    }
+    let leads = browser.get("/history?run=1").await;
+    assert_eq!(leads.status, StatusCode::SEE_OTHER, "{}", leads.text);
+    let act = browser.get(&leads.location.unwrap()).await;
+    assert!(act.has("At the terminal") && act.has("pot init"), "{}", act.text);
+    assert!(browser.get("/history?run=12").await.has("The history has nothing of run 12"));
+    // One that never was is not said to have gone.
+    let never = browser.get("/runs/12").await;
+    assert_eq!(never.status, StatusCode::NOT_FOUND);
+    assert!(never.has("There is no run 12."), "{}", never.text);
+    assert_eq!(browser.get("/runs").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_search_through_more_log_than_is_read_at_once_says_how_far_it_looked_and_goes_on() {
+    if std::env::var_os("POT_CONSOLE_LONG").is_none() {
+        // A gigabyte is unpacked in all; the words are tried in `src/web/activity.rs`, the budget in `src/activity/tests.rs`.
+        return;
+    }
+    let console = console();
+    let browser = admin(&console).await;
+    // 300 MiB of other programs' lines, packed to some KiB, and an old call of pot behind them.
+    let log = |number: u32| console.path(&format!("/var/log/pot.log.{number}.zst"));
+    for number in 0..20 {
+        let _ = std::fs::remove_file(console.path(&format!("/var/log/pot.log.{number}.bz2")));
+    }
+    let line = "Nov 23 20:20:46 simulated sshd[7]: nothing of interest to anybody who looks for pots in here\n";
+    let packed = |text: &mut dyn FnMut(&mut dyn std::io::Write), number: u32| {
+        let mut child = std::process::Command::new("zstd")
+            .args(["-q", "-o"])
+            .arg(log(number))
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        text(child.stdin.as_mut().unwrap());
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    };
+    let block = line.repeat((1 << 20) / line.len());
+    packed(&mut |out| (0..300).for_each(|_| out.write_all(block.as_bytes()).unwrap()), 0);
+    packed(&mut |out| out.write_all(b"Nov 22 20:20:46 simulated pot[7]: pot-start needle\n").unwrap(), 1);
+
+    let counts = browser.get("/activity/counts?text=needle").await;
+    assert!(counts.has("No line from ") && counts.has(" on; older ones were not counted."), "{}", counts.text);
+    let mut address = "/activity?text=needle".to_owned();
+    let mut found = None;
+    for page_number in 0..4 {
+        let page = browser.get(&address).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        if page.has("<b class=\"mono\">start</b>") {
+            found = Some(page_number);
+            break;
+        }
+        assert!(page.has("Looked back to ") && page.has("; nothing found yet"), "{}", page.text);
+        assert!(!page.has("No line matches"), "{}", page.text);
+        let (before, _) = page.text.split_once("\">Go on</a>").expect("the way on");
+        address = before.rsplit_once("href=\"").unwrap().1.replace("&#38;", "&");
+    }
+    assert!(found.is_some_and(|pages| pages > 0), "{address}");
+}
+
+#[tokio::test]
 async fn feedback_is_stored_and_shown_for_copying() {
     let console = console();
     let browser = admin(&console).await;

@@ -10,7 +10,7 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use pot_console::activity::{Cursor, Entry, Generation, Query, each, histogram, newest};
+use pot_console::activity::{Budget, Cursor, Entry, Generation, Query, each, histogram, newest};
 use pot_console::executor::protocol::Compression;
 use std::fs::File;
 use std::io::Write as _;
@@ -522,11 +522,13 @@ fn compare(seed: u64, folder: &Path, counted: &mut Counted) {
 
         let limit = if dice.one_in(8) { 1 + dice.below(5) } else { 6 + dice.below(60) };
         let limit = usize::try_from(limit).unwrap();
-        let most_packed = if dice.one_in(2) { u64::MAX } else { dice.below(3_000) };
-        let paged = in_pages(&paths, &generations, &query, limit, most_packed);
-        assert_same(&paged, &expected, &format!("log {seed}, pages of {limit}, {most_packed} packed, {query:?}"));
+        let packed_for_more = if dice.one_in(2) { u64::MAX } else { dice.below(3_000) };
+        let text = if dice.one_in(2) { u64::MAX } else { 1 + dice.below(20_000) };
+        let budget = Budget { text, packed_for_more, ..Budget::UNBOUNDED };
+        let paged = in_pages(&paths, &generations, &query, limit, budget);
+        assert_same(&paged, &expected, &format!("log {seed}, pages of {limit}, {budget:?}, {query:?}"));
 
-        let (counts, summary) = histogram(&generations, &mut open, &query, 7);
+        let (counts, summary) = histogram(&generations, &mut open, &query, 7, Budget::UNBOUNDED);
         assert!(summary.problems.is_empty(), "log {seed}: {:?}", summary.problems);
         assert_eq!(counts.total, expected.len() as u64, "log {seed}: counted, {query:?}");
         assert_eq!(counts.bars.iter().sum::<u64>(), counts.total, "log {seed}: in bars, {query:?}");
@@ -534,16 +536,18 @@ fn compare(seed: u64, folder: &Path, counted: &mut Counted) {
 }
 
 /// Every page after the other, as their links lead.
-fn in_pages(paths: &[PathBuf], generations: &[Generation], query: &Query, limit: usize, most_packed: u64) -> Vec<Seen> {
+fn in_pages(paths: &[PathBuf], generations: &[Generation], query: &Query, limit: usize, budget: Budget) -> Vec<Seen> {
     let mut open = |index: usize| File::open(&paths[index]).map_err(|error| error.to_string());
     let (mut paged, mut cursor) = (Vec::new(), None::<Cursor>);
     loop {
-        let (page, next, summary) = newest(generations, &mut open, query, cursor, limit, most_packed);
+        let (page, next, summary) = newest(generations, &mut open, query, cursor, limit, budget);
         assert!(summary.problems.is_empty() && page.len() <= limit, "{:?}", summary.problems);
         paged.extend(page.iter().map(as_seen));
         let Some(next) = next else { return paged };
-        assert!(!page.is_empty() && paged.len() < 100_000, "a page without entries, or ever the same, goes on");
-        cursor = Some(next.to_string().parse().unwrap());
+        let link = next.to_string();
+        let is_further = cursor.as_ref().is_none_or(|before| before.to_string() != link);
+        assert!(is_further && paged.len() < 100_000, "a page that leads to itself");
+        cursor = Some(link.parse().unwrap());
     }
 }
 
@@ -596,12 +600,12 @@ fn a_command_of_years_ago_has_its_year_although_only_other_commands_were_logged_
         let folder = tempfile::tempdir().unwrap();
         let (paths, generations) = written(&log, folder.path());
         let query = Query { command: Some("list".to_owned()), hostname: "jail1".to_owned(), ..Query::default() };
-        let found = in_pages(&paths, &generations, &query, 10, u64::MAX);
+        let found = in_pages(&paths, &generations, &query, 10, Budget::UNBOUNDED);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].time.to_string(), "2023-01-16T10:00:00Z", "{packed:?}");
         let mut open = |index: usize| File::open(&paths[index]).map_err(|error| error.to_string());
         let year = Query { since: Some("2024-01-01T00:00:00Z".parse().unwrap()), ..query };
-        assert_eq!(histogram(&generations, &mut open, &year, 3).0.total, 0, "{packed:?}: none this year");
+        assert_eq!(histogram(&generations, &mut open, &year, 3, Budget::UNBOUNDED).0.total, 0, "{packed:?}: none this year");
     }
 }
 
@@ -617,7 +621,7 @@ fn lines_of_copied_files_keep_their_years_where_a_page_ends_with_a_file() {
         let (paths, generations) = written(&log, folder.path());
         let query = Query { hostname: "jail1".to_owned(), ..Query::default() };
         let years = |limit| -> Vec<String> {
-            let all = in_pages(&paths, &generations, &query, limit, u64::MAX);
+            let all = in_pages(&paths, &generations, &query, limit, Budget::UNBOUNDED);
             all.iter().map(|seen| seen.time.to_string()[..7].to_owned()).collect()
         };
         let whole = years(100);
@@ -641,7 +645,7 @@ fn lines_of_another_host_at_the_end_of_a_packed_file_keep_their_year_from_page_t
         let (paths, generations) = written(&log, folder.path());
         let query = Query { hostname: "jail1".to_owned(), ..Query::default() };
         for limit in 1..=5 {
-            let days: Vec<String> = in_pages(&paths, &generations, &query, limit, u64::MAX)
+            let days: Vec<String> = in_pages(&paths, &generations, &query, limit, Budget::UNBOUNDED)
                 .iter()
                 .map(|seen| seen.time.to_string()[..10].to_owned())
                 .collect();

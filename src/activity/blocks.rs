@@ -76,15 +76,29 @@ pub(super) struct Backwards<'a> {
     carry: Vec<u8>,
     buffer: Vec<u8>,
     next_size: usize,
+    /// Bytes that were read of the file and not asked about yet.
+    read: u64,
+    /// The most that is read for one block.
+    most: u64,
 }
 
 impl<'a> Backwards<'a> {
-    pub(super) fn new(file: &'a File, end: u64) -> Self {
-        Self { file, position: end, carry: Vec::new(), buffer: Vec::new(), next_size: FIRST_BLOCK }
+    /// `most`: bytes without any line that an entry may begin with, after which the file is given up.
+    pub(super) fn new(file: &'a File, end: u64, most: u64) -> Self {
+        Self { file, position: end, carry: Vec::new(), buffer: Vec::new(), next_size: FIRST_BLOCK, read: 0, most }
+    }
+
+    /// How much of the file was read since this was asked last.
+    pub(super) fn take_read(&mut self) -> u64 {
+        std::mem::take(&mut self.read)
     }
 
     /// The next older block and its offset in the file; `None` at the file's beginning.
+    ///
+    /// # Errors
+    /// The file cannot be read, or there is too much of it without a line that syslogd wrote.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+        let end = self.position;
         loop {
             if self.position == 0 {
                 if self.carry.is_empty() {
@@ -99,6 +113,7 @@ impl<'a> Backwards<'a> {
             let start = self.position - size as u64;
             self.buffer.resize(size, 0);
             read_all_at(self.file, &mut self.buffer, start)?;
+            self.read += size as u64;
             self.buffer.append(&mut self.carry);
             self.position = start;
             if start == 0 {
@@ -108,6 +123,10 @@ impl<'a> Backwards<'a> {
                 Some(edge) => {
                     self.carry.extend_from_slice(&self.buffer[..edge]);
                     return Ok(Some((start + edge as u64, &self.buffer[edge..])));
+                }
+                None if end - start > self.most => {
+                    let words = format!("{} of it hold no line that syslogd wrote", in_words(end - start));
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, words));
                 }
                 None => {
                     // No entry begins here: all of it belongs to one that begins earlier.
@@ -132,6 +151,11 @@ fn first_entry_after_line_end(buffer: &[u8]) -> Option<usize> {
             return Some(at);
         }
     }
+}
+
+/// A number of bytes, for people.
+pub(super) fn in_words(bytes: u64) -> String {
+    if bytes < 1 << 20 { format!("{bytes} bytes") } else { format!("{} MiB", bytes >> 20) }
 }
 
 /// `read_exact_at` that takes a file which was truncated meanwhile: the missing part is left as NUL bytes.
@@ -164,14 +188,29 @@ pub(super) struct Forwards<R> {
     ended: bool,
     /// Why the stream ended before its end; told after what was read until then.
     broken: Option<io::Error>,
+    /// Bytes that were read of the stream.
+    read: u64,
+    /// The most that is read of it.
+    most: u64,
 }
 
 impl<R: Read> Forwards<R> {
-    pub(super) fn new(stream: R) -> Self {
-        Self { stream, buffer: Vec::new(), used: 0, offset: 0, left_out: 0, ended: false, broken: None }
+    /// `most`: bytes after which the stream is given up.
+    pub(super) fn new(stream: R, most: u64) -> Self {
+        Self { stream, buffer: Vec::new(), used: 0, offset: 0, left_out: 0, ended: false, broken: None, read: 0, most }
     }
 
-    /// The next block and its offset in the stream; `None` at its end.
+    /// How much of the stream was read.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Whether the stream holds more than is read of it. Asked at its end.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.read > self.most
+    }
+
+    /// The next block and its offset in the stream; `None` at its end, or when it was given up.
     ///
     /// # Errors
     /// Of the stream, after all that could be read of it.
@@ -181,6 +220,9 @@ impl<R: Read> Forwards<R> {
         (self.used, self.left_out) = (0, 0);
         loop {
             self.fill();
+            if self.is_given_up() {
+                return Ok(None);
+            }
             if self.buffer.is_empty() {
                 return self.broken.take().map_or(Ok(None), Err);
             }
@@ -199,14 +241,16 @@ impl<R: Read> Forwards<R> {
     }
 
     fn fill(&mut self) {
-        while !self.ended && self.buffer.len() < BLOCK {
+        while !self.ended && self.buffer.len() < BLOCK && !self.is_given_up() {
             let wanted = (BLOCK - self.buffer.len()).max(64 << 10);
             self.buffer.reserve_exact(wanted);
+            let held = self.buffer.len();
             // Decompressors give little at a time: this fills no more than that with zeros first.
             match (&mut self.stream).take(wanted as u64).read_to_end(&mut self.buffer) {
                 Ok(read) => self.ended = read < wanted,
                 Err(error) => (self.ended, self.broken) = (true, Some(error)),
             }
+            self.read += (self.buffer.len() - held) as u64;
         }
     }
 

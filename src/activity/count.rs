@@ -1,10 +1,12 @@
-//! Counts over time: the whole log is read, but nothing of it is kept.
+//! Counts over time: all of the log is read as far as the budget goes, but nothing of it is kept.
 
 use super::blocks::{Forwards, decompress};
+use super::budget::{Budget, Meter};
 use super::clock::{Turns, Years};
 use super::line::Stamp;
 use super::read::{
-    Ends, Generation, Matcher, Open, Order, Query, Reading, Summary, dated_backwards, is_before, sample_of, with_file,
+    Ended, Ends, Generation, Matcher, Open, Order, Query, Reading, Summary, dated_backwards, given_up, is_before,
+    sample_of, with_file,
 };
 use crate::executor::protocol::Compression;
 use jiff::Timestamp;
@@ -25,6 +27,8 @@ pub struct Histogram {
     pub bars: Vec<u64>,
     /// All lines of the query in that time.
     pub total: u64,
+    /// Lines from this time on were counted, older ones were not: there was too much to read. None: all were.
+    pub counted_from: Option<Timestamp>,
 }
 
 impl Histogram {
@@ -36,9 +40,18 @@ impl Histogram {
     }
 }
 
-/// Counts the query's lines in at most `bars` equal parts of its time (without a beginning: of all that is there).
-pub fn histogram(generations: &[Generation], open: &mut Open<'_>, query: &Query, bars: usize) -> (Histogram, Summary) {
+/// Counts the query's lines in at most `bars` equal parts of its time (without a beginning: of all that is there), from
+/// the newest on until the budget is used up.
+pub fn histogram(
+    generations: &[Generation],
+    open: &mut Open<'_>,
+    query: &Query,
+    bars: usize,
+    budget: Budget,
+) -> (Histogram, Summary) {
     let mut summary = Summary::default();
+    let mut meter = Meter::new(budget);
+    let mut counted_from = None;
     let matcher = Matcher::new(query);
     let newest = generations.iter().filter_map(|generation| generation.modified).max();
     let mut tally = Tally::new(query, newest, bars.max(1));
@@ -48,28 +61,37 @@ pub fn histogram(generations: &[Generation], open: &mut Open<'_>, query: &Query,
         if is_before(generation, query) {
             continue;
         }
+        if meter.is_used_up() {
+            counted_from = Some(reference);
+            break;
+        }
         let counted = with_file(generation, index, open, |file| {
             let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
             if generation.compression == Compression::Plain {
-                dated_backwards(reading, u64::MAX, false, &mut summary.bytes, &mut |mark, time, _| {
+                dated_backwards(reading, u64::MAX, false, &mut meter, &mut |mark, time, _| {
                     if mark.counted && matcher.in_time(time) {
                         tally.count(time, 1);
                     }
                     ControlFlow::Continue(())
                 })
-                .map(drop)
             } else {
-                count_forwards(reading, &mut summary.bytes, &mut tally)
+                count_forwards(reading, &mut meter, &mut tally)
             }
         });
-        if let Err(error) = counted {
-            summary.problems.push(error);
+        match counted {
+            Ok(Ended::Whole | Ended::Enough) => {}
+            Ok(Ended::UsedUp(stop)) => {
+                counted_from = Some(stop.map_or(reference, |stop| stop.back_to));
+                break;
+            }
+            Err(error) => summary.problems.push(error),
         }
     }
-    (tally.histogram(), summary)
+    summary.bytes = meter.spent();
+    (Histogram { counted_from, ..tally.histogram() }, summary)
 }
 
-fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> io::Result<()> {
+fn count_forwards(reading: Reading<'_>, meter: &mut Meter, tally: &mut Tally) -> io::Result<Ended> {
     let Reading { file, generation, matcher, reference, order } = reading;
     // The year is known only at the end. Per minute, so that memory is bounded by the time that the file covers;
     // where a bar or the time asked for begins or ends, per second.
@@ -79,15 +101,15 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
     let mut undated: BTreeMap<i64, (DateTime, u64)> = BTreeMap::new();
     let mut turns = Turns::new(&matcher.query.zone);
     let mut ends = Ends::default();
-    let mut blocks = Forwards::new(decompress(file, generation.compression)?);
+    let (room, before) = (meter.room(), tally.clone());
+    let mut blocks = Forwards::new(decompress(file, generation.compression)?, room);
     // What stands before a damage is counted, as it is listed.
     let ended = loop {
         let (base, block) = match blocks.next() {
             Ok(Some(found)) => found,
-            Ok(None) => break Ok(()),
+            Ok(None) => break Ok(Ended::Whole),
             Err(error) => break Err(error),
         };
-        *bytes += block.len() as u64;
         for mark in matcher.marks(base, block, sample_of(generation), false) {
             let year = mark.own.then(|| turns.own(mark.stamp));
             if let Some(year) = year {
@@ -114,6 +136,12 @@ fn count_forwards(reading: Reading<'_>, bytes: &mut u64, tally: &mut Tally) -> i
             }
         }
     };
+    meter.count(blocks.read());
+    if blocks.is_given_up() {
+        // Of a file all is counted or nothing.
+        *tally = before;
+        return given_up(meter, room, None);
+    }
     let mut years = Years::ending(ends.newest, reference, &matcher.query.zone);
     let undated = undated.into_values().map(|(stamp, lines)| (None, Stamp::Yearless(stamp), false, lines));
     let counted = counted.into_iter().map(|((year, _, own), (stamp, lines))| (Some(year), stamp, own, lines));
@@ -143,6 +171,7 @@ fn edge(since: i64, until: i64, bars: usize, index: usize) -> i64 {
 }
 
 /// Counts in the making.
+#[derive(Clone)]
 enum Tally {
     /// The time is known beforehand.
     Fixed { since: i64, until: i64, counts: Vec<u64> },
@@ -222,6 +251,6 @@ impl Tally {
         };
         let time = |second, otherwise| Timestamp::from_second(second).unwrap_or(otherwise);
         let (since, until) = (time(since, Timestamp::MIN), time(until, Timestamp::MAX));
-        Histogram { since, until, total: bars.iter().sum(), bars }
+        Histogram { since, until, total: bars.iter().sum(), bars, counted_from: None }
     }
 }

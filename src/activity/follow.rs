@@ -1,9 +1,10 @@
 //! What is appended to a log, through its rotations.
 
 use super::blocks::{LONGEST_LINE, last_entry};
+use super::budget::Budget;
 use super::clock::Dating;
 use super::line;
-use super::read::{Entry, Generation, Matcher, Open, Query, ReadError, each, line_at};
+use super::read::{Entry, Generation, Matcher, Open, Query, ReadError, line_at, walk};
 use crate::executor::protocol::Compression;
 use jiff::Timestamp;
 use memchr::memrchr;
@@ -61,8 +62,21 @@ impl std::str::FromStr for Told {
     }
 }
 
+/// Most entries of one packed file that are held to be told oldest first.
+const MOST_HELD: usize = 20_000;
+
+/// Whether what was logged meanwhile was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// All of it, or as much as was wanted.
+    Told,
+    /// It was more than the budget: the rest of it is left out.
+    TooMuch,
+}
+
 /// Hands out, in parts and oldest first, what was logged after `told` in the files that are no longer the live one,
-/// which is the first of `generations`; each part with how far that tells. Several rotations may lie between.
+/// which is the first of `generations`; each part with how far that tells. Several rotations may lie between; the budget
+/// is for all of them.
 ///
 /// # Errors
 /// A file cannot be read, or is not the one that was listed any more: the list is made anew then.
@@ -71,11 +85,13 @@ pub fn missed(
     open: &mut Open<'_>,
     query: &Query,
     told: Told,
+    budget: Budget,
     sink: &mut dyn FnMut(Vec<Entry>, Told) -> ControlFlow<()>,
-) -> Result<(), ReadError> {
+) -> Result<Missed, ReadError> {
+    let mut left = budget.text;
     let seconds = |generation: &Generation| generation.modified.map(Timestamp::as_second);
     let files = generations.iter().map(|generation| (generation.identity, generation.modified));
-    let Some(place) = told.place_in(files) else { return Ok(()) };
+    let Some(place) = told.place_in(files) else { return Ok(Missed::Told) };
     for (index, generation) in generations.iter().enumerate().take(place + 1).skip(1).rev() {
         let from = if index == place { told.offset } else { 0 };
         let done = |offset| Told { identity: generation.identity, offset, written: seconds(generation) };
@@ -93,7 +109,11 @@ pub fn missed(
                     break;
                 }
                 if sink(entries, done(follower.offset)).is_break() {
-                    return Ok(());
+                    return Ok(Missed::Told);
+                }
+                left = left.saturating_sub(follower.offset.abs_diff(before));
+                if left == 0 {
+                    return Ok(Missed::TooMuch);
                 }
             }
         } else {
@@ -101,23 +121,33 @@ pub fn missed(
             let one = std::slice::from_ref(generation);
             let mut file = Some(file);
             let mut again = |_| file.take().map_or_else(|| open(index), Ok);
-            let summary = each(one, &mut again, query, None, &mut |entry| {
+            let (mut wanted, mut more) = (|_: &Generation| true, false);
+            let room = Budget { text: left, packed: left, ..budget };
+            let summary = walk(one, &mut again, query, None, room, &mut wanted, &mut |entry| {
                 if entry.cursor.offset < from {
+                    return ControlFlow::Break(());
+                }
+                more = entries.len() == MOST_HELD;
+                if more {
                     return ControlFlow::Break(());
                 }
                 entries.push(entry);
                 ControlFlow::Continue(())
             });
+            left = left.saturating_sub(summary.bytes);
+            if more || summary.left_off.is_some() || left == 0 {
+                return Ok(Missed::TooMuch);
+            }
             if let Some(error) = summary.problems.into_iter().next() {
                 return Err(error);
             }
             entries.reverse();
             if sink(entries, done(u64::MAX)).is_break() {
-                return Ok(());
+                return Ok(Missed::Told);
             }
         }
     }
-    Ok(())
+    Ok(Missed::Told)
 }
 
 /// Follows a file: what is appended, from where the last look ended.

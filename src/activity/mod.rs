@@ -1,9 +1,10 @@
 //! Activity: what pot did, from syslog.
 //!
 //! Runs in the unprivileged process on descriptors that the executor opened. Nothing is loaded whole: plain files
-//! are read backwards in blocks, compressed ones stream. What a line says is not proof: any local user can write it.
+//! are read backwards in blocks, compressed ones stream; pages and counts have a [`Budget`]. What a line says is not proof: any local user can write it.
 
 mod blocks;
+mod budget;
 mod clock;
 mod count;
 mod follow;
@@ -14,6 +15,9 @@ mod read;
 mod tests;
 pub mod text;
 
+pub use budget::Budget;
 pub use count::{Histogram, histogram};
-pub use follow::{Follower, Told, missed};
-pub use read::{Cursor, Entry, Generation, Open, Query, ReadError, Summary, each, newest, parse_time, written_time};
+pub use follow::{Follower, Missed, Told, missed};
+pub use read::{
+    Cursor, Entry, Generation, LeftOff, Open, Query, ReadError, Summary, each, newest, parse_time, written_time,
+};

@@ -1,6 +1,7 @@
 //! Entries of a log and its rotated generations, newest first: pages and exports.
 
-use super::blocks::{Backwards, Forwards, LONGEST_TEXT, MOST_CONTINUATIONS, decompress};
+use super::blocks::{Backwards, Forwards, LONGEST_TEXT, MOST_CONTINUATIONS, decompress, in_words};
+use super::budget::{Budget, Meter};
 use super::clock::{Dating, Turns, Years};
 use super::line::{self, Header, Stamp};
 use super::meaning::{self, Call};
@@ -126,18 +127,21 @@ pub struct Entry {
 pub struct Cursor {
     /// The file's device and inode.
     pub identity: (u64, u64),
-    /// The line's offset in the (decompressed) file.
+    /// The line's offset in the (decompressed) file; [`u64::MAX`]: behind all of its lines.
     pub offset: u64,
     /// The line's time: the way back when the file is gone.
     pub time: Timestamp,
     /// What older lines are no later than: this host's last line up to here, in a compressed file its newest.
     pub reached: Timestamp,
+    /// The place before was lost with its file: what is later than this was handed out, and is found again from here on.
+    pub lost: Option<Timestamp>,
 }
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (time, reached) = (self.time.as_millisecond(), self.reached.as_second());
-        write!(f, "{}.{}.{}.{time}.{reached}", self.identity.0, self.identity.1, self.offset)
+        write!(f, "{}.{}.{}.{time}.{reached}", self.identity.0, self.identity.1, self.offset)?;
+        self.lost.map_or(Ok(()), |lost| write!(f, ".{}", lost.as_millisecond()))
     }
 }
 
@@ -150,6 +154,11 @@ impl std::str::FromStr for Cursor {
         let (identity, offset) = ((number()?, number()?), number()?);
         let mut number = || i64::try_from(next()?).map_err(|_| ReadError::Cursor);
         let (time, reached) = (number()?, number()?);
+        let lost = match parts.next().transpose()?.map(i64::try_from) {
+            None => None,
+            Some(Ok(lost)) => Some(Timestamp::from_millisecond(lost).map_err(|_| ReadError::Cursor)?),
+            Some(Err(_)) => return Err(ReadError::Cursor),
+        };
         if parts.next().is_some() {
             return Err(ReadError::Cursor);
         }
@@ -158,6 +167,7 @@ impl std::str::FromStr for Cursor {
             offset,
             time: Timestamp::from_millisecond(time).map_err(|_| ReadError::Cursor)?,
             reached: Timestamp::from_second(reached).map_err(|_| ReadError::Cursor)?,
+            lost,
         })
     }
 }
@@ -188,7 +198,18 @@ pub struct Summary {
     pub bytes: u64,
     /// Files that could not be read to the end, with the reason.
     pub problems: Vec<ReadError>,
-    /// The file before which a page ended early.
+    /// Where the reading ended before all was read.
+    pub left_off: Option<LeftOff>,
+}
+
+/// Where a reading ended before all was read, and goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOff {
+    /// Behind this place: no entry before it is missing, none behind it was handed out.
+    pub cursor: Cursor,
+    /// The time back to which the log was looked through.
+    pub back_to: Timestamp,
+    /// The packed file that a page which has entries leaves to the next one; none: the budget is used up.
     pub unread: Option<String>,
 }
 
@@ -351,7 +372,7 @@ impl<'q> Matcher<'q> {
             changes,
             message,
             times: hit.times,
-            cursor: Cursor { identity, offset: hit.offset, time, reached },
+            cursor: Cursor { identity, offset: hit.offset, time, reached, lost: None },
         })
     }
 
@@ -405,34 +426,40 @@ pub fn each(
     cursor: Option<Cursor>,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
 ) -> Summary {
-    walk(generations, open, query, cursor, &mut |_| true, sink)
+    walk(generations, open, query, cursor, Budget::UNBOUNDED, &mut |_| true, sink)
 }
 
-/// The same, as long as each further file is wanted.
-fn walk(
+/// The same, as long as the budget lasts and each further file is wanted.
+pub(super) fn walk(
     generations: &[Generation],
     open: &mut Open<'_>,
     query: &Query,
     cursor: Option<Cursor>,
+    budget: Budget,
     wanted: &mut dyn FnMut(&Generation) -> bool,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
 ) -> Summary {
     let mut summary = Summary::default();
+    let mut meter = Meter::new(budget);
     let matcher = Matcher::new(query);
     let found = cursor.and_then(|cursor| {
         let index = generations.iter().position(|generation| generation.identity == cursor.identity)?;
         holds(&generations[index], index, open, cursor, &query.zone).then_some(index)
     });
     // The file was rotated away or compressed since: go on after the same line, or by time.
-    let mut missed = cursor.filter(|_| found.is_none());
+    let mut missed = cursor.and_then(|cursor| match (cursor.lost, found) {
+        (Some(lost), _) => Some((lost, None)),
+        (None, None) => Some((cursor.time, Some(cursor.offset))),
+        (None, Some(_)) => None,
+    });
     let mut sink = |entry: Entry| {
-        if let Some(cursor) = missed {
-            let (time, place) = (entry.time.as_millisecond(), cursor.time.as_millisecond());
-            if time == place && entry.cursor.offset == cursor.offset {
+        if let Some((place, offset)) = missed {
+            let (time, place) = (entry.time.as_millisecond(), place.as_millisecond());
+            if time == place && offset == Some(entry.cursor.offset) {
                 missed = None;
                 return ControlFlow::Continue(());
             }
-            if time >= place {
+            if time > place || time == place && offset.is_some_and(|offset| entry.cursor.offset > offset) {
                 return ControlFlow::Continue(());
             }
         }
@@ -450,30 +477,91 @@ fn walk(
         if found.is_some_and(|found| index < found) || is_before(generation, query) {
             continue;
         }
-        if !wanted(generation) {
-            summary.unread = Some(generation.path.clone());
+        let before = Stop {
+            at: from.unwrap_or(Cursor {
+                identity: generation.identity,
+                offset: u64::MAX,
+                time: reference,
+                reached: reference,
+                lost: None,
+            }),
+            back_to: reference,
+        };
+        if meter.is_used_up() {
+            summary.left_off = Some(before.left_off(None));
             break;
         }
+        if !wanted(generation) {
+            summary.left_off = Some(before.left_off(Some(generation.path.clone())));
+            break;
+        }
+        let from = from.filter(|from| from.offset != u64::MAX);
         let read = with_file(generation, index, open, |file| {
             let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
             if generation.compression == Compression::Plain {
-                backwards(reading, from, &mut summary.bytes, &mut sink)
+                backwards(reading, from, &mut meter, &mut sink)
             } else {
-                held(reading, from, &mut summary.bytes, &mut sink)
+                held(reading, from, &mut meter, &mut sink)
             }
         });
         match read {
-            Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => break,
+            Ok(Ended::Whole) => {}
+            Ok(Ended::Enough) => break,
+            Ok(Ended::UsedUp(stop)) => {
+                summary.left_off = Some(stop.unwrap_or(before).left_off(None));
+                break;
+            }
             Err(error) => summary.problems.push(error),
         }
     }
+    if let Some(left) = &mut summary.left_off {
+        left.cursor.lost = missed.map(|(place, _)| place);
+    }
+    summary.bytes = meter.spent();
     summary
+}
+
+/// How reading a file ended.
+pub(super) enum Ended {
+    /// All was read that is to be read of it.
+    Whole,
+    /// Whoever takes the entries wants no more.
+    Enough,
+    /// The budget is used up: here; none: nothing of the file counts as read.
+    UsedUp(Option<Stop>),
+}
+
+/// A place in a file where the budget was used up.
+pub(super) struct Stop {
+    at: Cursor,
+    /// The time back to which the log was looked through.
+    pub(super) back_to: Timestamp,
+}
+
+impl Stop {
+    fn left_off(self, unread: Option<String>) -> LeftOff {
+        LeftOff { cursor: self.at, back_to: self.back_to, unread }
+    }
+}
+
+/// Of a packed file that was given up after `room` bytes: whether another reading has more room for it, or none has.
+///
+/// # Errors
+/// None has.
+pub(super) fn given_up(meter: &Meter, room: u64, stop: Option<Stop>) -> io::Result<Ended> {
+    if room < meter.most() {
+        return Ok(Ended::UsedUp(stop));
+    }
+    let words = format!(
+        "it holds more than {} of text, which is not unpacked for a page; an export holds all of it",
+        in_words(meter.most())
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidData, words))
 }
 
 /// Whether the file is the one that the cursor was given out for: numbers of removed files are used again.
 fn holds(generation: &Generation, index: usize, open: &mut Open<'_>, cursor: Cursor, zone: &TimeZone) -> bool {
-    if generation.compression != Compression::Plain {
+    if generation.compression != Compression::Plain || cursor.offset == u64::MAX {
         return generation.modified.is_none_or(|modified| with_slack(modified) >= cursor.time);
     }
     let mut line = [0; 512];
@@ -557,12 +645,12 @@ pub(super) fn with_file<T>(
 fn backwards(
     reading: Reading<'_>,
     from: Option<Cursor>,
-    bytes: &mut u64,
+    meter: &mut Meter,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
-) -> io::Result<ControlFlow<()>> {
+) -> io::Result<Ended> {
     let (matcher, identity) = (reading.matcher, reading.generation.identity);
     let end = from.map_or(u64::MAX, |cursor| cursor.offset);
-    dated_backwards(reading, end, true, bytes, &mut |mark, time, reached| {
+    dated_backwards(reading, end, true, meter, &mut |mark, time, reached| {
         let hit = mark.hit.filter(|_| matcher.in_time(time));
         match hit.and_then(|hit| matcher.entry(&hit, time, identity, reached)) {
             Some(entry) => sink(entry),
@@ -572,36 +660,53 @@ fn backwards(
 }
 
 /// Hands out the marks of a plain file before `end`, the last one first, each with its time and with what older lines are
-/// no later than, until `take` breaks. `keep`: with their lines.
+/// no later than, until `take` breaks or the budget is used up. `keep`: with their lines.
 pub(super) fn dated_backwards(
     reading: Reading<'_>,
     end: u64,
     keep: bool,
-    bytes: &mut u64,
+    meter: &mut Meter,
     take: &mut dyn FnMut(Mark, Timestamp, Timestamp) -> ControlFlow<()>,
-) -> io::Result<ControlFlow<()>> {
+) -> io::Result<Ended> {
     let Reading { file, generation, matcher, reference, order } = reading;
     let sample = sample_of(generation);
     let mut dating = Dating::backwards_from(reference, matcher.query.zone.clone());
-    let mut blocks = Backwards::new(file, end.min(generation.size));
-    while let Some((base, block)) = blocks.next()? {
-        *bytes += block.len() as u64;
+    let mut blocks = Backwards::new(file, end.min(generation.size), meter.most());
+    loop {
+        let found = blocks.next().map(|block| {
+            block.map(|(base, text)| {
+                let first =
+                    line::parse(line_at(text, 0)).map(|header| (header.stamp, !matcher.is_foreign(header.host)));
+                (base, first, matcher.marks(base, text, sample, keep))
+            })
+        });
+        meter.count(blocks.take_read());
+        let Some((base, first, marks)) = found? else { break };
         let mut before = Before::new(matcher.query);
-        for mark in matcher.marks(base, block, sample, keep).into_iter().rev() {
+        for mark in marks.into_iter().rev() {
             let Some(time) = dating.date(mark.stamp, mark.own) else { continue };
             if mark.own {
                 order.read(time);
                 before.look(time);
             }
             if take(mark, time, dating.reached()).is_break() {
-                return Ok(ControlFlow::Break(()));
+                return Ok(Ended::Enough);
             }
         }
         if before.all() {
             break;
         }
+        // The block's first line is found again by its time.
+        if base > 0
+            && meter.is_used_up()
+            && let Some(time) = first.and_then(|(stamp, own)| dating.clone().date(stamp, own))
+        {
+            let reached = dating.reached();
+            let at = Cursor { identity: generation.identity, offset: base, time, reached, lost: None };
+            return Ok(Ended::UsedUp(Some(Stop { at, back_to: reached })));
+        }
     }
-    Ok(ControlFlow::Continue(()))
+    Ok(Ended::Whole)
 }
 
 /// Whether a whole block is older than what is looked for, clocks that were set included. A single line is not enough
@@ -640,13 +745,16 @@ struct Held {
 fn held(
     reading: Reading<'_>,
     from: Option<Cursor>,
-    bytes: &mut u64,
+    meter: &mut Meter,
     sink: &mut dyn FnMut(Entry) -> ControlFlow<()>,
-) -> io::Result<ControlFlow<()>> {
+) -> io::Result<Ended> {
     let Reading { file, generation, matcher, reference, order } = reading;
     let mut limit = from.map_or(u64::MAX, |cursor| cursor.offset);
     let place = limit;
+    // Where the last time through ended.
+    let mut stop: Option<Stop> = None;
     loop {
+        let room = meter.room();
         let mut held: VecDeque<Held> = VecDeque::new();
         let mut held_bytes = 0;
         let mut dropped = false;
@@ -656,7 +764,7 @@ fn held(
         // Whether the place to go on from was passed, and a line of this host's stands there or behind it.
         let (mut passed, mut own_behind) = (false, false);
         let mut ends = Ends::default();
-        let mut blocks = Forwards::new(decompress(file, generation.compression)?);
+        let mut blocks = Forwards::new(decompress(file, generation.compression)?, room);
         let mut broken = None;
         loop {
             let (base, block) = match blocks.next() {
@@ -668,7 +776,6 @@ fn held(
                     break;
                 }
             };
-            *bytes += block.len() as u64;
             for Mark { stamp, own, hit, .. } in matcher.marks(base, block, sample_of(generation), true) {
                 passed |= hit.as_ref().is_some_and(|hit| hit.offset >= place);
                 own_behind |= passed && own;
@@ -693,29 +800,46 @@ fn held(
                 }
             }
         }
+        let size = blocks.read();
+        meter.count(size);
+        if blocks.is_given_up() {
+            return given_up(meter, room, stop);
+        }
         let next_limit = held.front().map(|held| held.hit.offset);
         // Whoever goes on with this file before its newest line was told when that was written; who goes on behind it, among
         // lines of other hosts, what it is no later than.
         let told = from.is_some() && (own_behind || !passed);
         let newest = ends.newest.map(|(year, stamp)| (year, if told { Stamp::Exact(reference) } else { stamp }));
         let mut years = Years::ending(newest, reference, &matcher.query.zone);
+        let mut reached = years.newest();
+        let (mut oldest, mut back_to) = (reached, reached);
         for (index, Held { year, stamp, own, hit }) in held.into_iter().rev().enumerate() {
-            let reached = if index < undated { reference } else { years.newest() };
+            reached = if index < undated { reference } else { years.newest() };
             let Some(time) = years.date(year, stamp, own) else { continue };
+            oldest = time;
+            back_to = if own { time } else { back_to };
             if matcher.in_time(time)
                 && let Some(entry) = matcher.entry(&hit, time, generation.identity, reached)
                 && sink(entry).is_break()
             {
-                return Ok(ControlFlow::Break(()));
+                return Ok(Ended::Enough);
             }
         }
         if let Some(time) = ends.oldest.and_then(|(year, stamp)| years.date(Some(year), stamp, true)) {
             order.read(time);
         }
         match (next_limit, broken) {
-            (Some(next), _) if dropped => limit = next,
+            (Some(next), _) if dropped => {
+                limit = next;
+                let at = Cursor { identity: generation.identity, offset: next, time: oldest, reached, lost: None };
+                stop = Some(Stop { at, back_to });
+                // Once more from its beginning: only if it can be read to its end.
+                if meter.is_used_up() || meter.room() < size {
+                    return Ok(Ended::UsedUp(stop));
+                }
+            }
             (_, Some(error)) => return Err(error),
-            (_, None) => return Ok(ControlFlow::Continue(())),
+            (_, None) => return Ok(Ended::Whole),
         }
     }
 }
@@ -736,15 +860,16 @@ impl Ends {
 
 /// One page, newest first, and where the next one begins.
 ///
-/// A compressed file is read from its beginning whatever is wanted of it. A page that has entries goes no further than
-/// `most_packed` bytes of such files: the next page reads on, and the summary names the file.
+/// A compressed file is read from its beginning whatever is wanted of it. A page that has entries goes no further than the
+/// budget's `packed_for_more`, and one that has none no further than its `text`: the next page reads on, and the summary
+/// says where this one left off.
 pub fn newest(
     generations: &[Generation],
     open: &mut Open<'_>,
     query: &Query,
     cursor: Option<Cursor>,
     limit: usize,
-    most_packed: u64,
+    budget: Budget,
 ) -> (Vec<Entry>, Option<Cursor>, Summary) {
     let mut entries: Vec<Entry> = Vec::new();
     let any = Cell::new(false);
@@ -754,9 +879,9 @@ pub fn newest(
         if generation.compression != Compression::Plain {
             packed += generation.size;
         }
-        packed <= most_packed || !any.get()
+        packed <= budget.packed_for_more || !any.get()
     };
-    let summary = walk(generations, open, query, cursor, &mut wanted, &mut |entry| {
+    let summary = walk(generations, open, query, cursor, budget, &mut wanted, &mut |entry| {
         if entries.len() == limit {
             more = true;
             return ControlFlow::Break(());
@@ -765,7 +890,10 @@ pub fn newest(
         any.set(true);
         ControlFlow::Continue(())
     });
-    let next = entries.last().filter(|_| more || summary.unread.is_some()).map(|entry| entry.cursor);
+    let next = match &summary.left_off {
+        Some(left) => Some(left.cursor),
+        None => entries.last().filter(|_| more).map(|entry| entry.cursor),
+    };
     (entries, next, summary)
 }
 

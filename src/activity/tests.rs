@@ -236,7 +236,7 @@ fn lines_of_other_hosts_have_the_year_of_their_place() {
             assert_eq!(dated(&log.all(&text)), few, "{round} {compression:?}: few of them");
             let (mut pages, mut cursor) = (Vec::new(), None);
             for _ in 0..=truth.len() / 7 {
-                let (page, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 7, u64::MAX);
+                let (page, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 7, Budget::UNBOUNDED);
                 pages.extend(dated(&page));
                 cursor = next.map(|next| next.to_string().parse().unwrap());
                 if cursor.is_none() {
@@ -250,7 +250,7 @@ fn lines_of_other_hosts_have_the_year_of_their_place() {
                 };
                 let ranged = Query { since: Some(begin(year)), until: Some(begin(year + 1)), ..query.clone() };
                 let wanted = truth.iter().filter(|(time, _)| ranged.since <= Some(*time) && Some(*time) < ranged.until);
-                let (counts, _) = histogram(&log.generations, &mut log.open(), &ranged, 12);
+                let (counts, _) = histogram(&log.generations, &mut log.open(), &ranged, 12, Budget::UNBOUNDED);
                 assert_eq!(counts.total, wanted.count() as u64, "{round} {compression:?}: counted in {year}");
             }
         }
@@ -277,7 +277,8 @@ fn pages_join_to_the_whole_across_generations() {
     let mut seen = Vec::new();
     let mut cursor: Option<Cursor> = None;
     for _ in 0..200 {
-        let (entries, next, _) = newest(&written.generations, &mut written.open(), &query, cursor, 37, u64::MAX);
+        let (entries, next, _) =
+            newest(&written.generations, &mut written.open(), &query, cursor, 37, Budget::UNBOUNDED);
         seen.extend(told(&entries));
         match next {
             Some(next) => cursor = Some(next.to_string().parse().unwrap()),
@@ -286,15 +287,15 @@ fn pages_join_to_the_whole_across_generations() {
     }
     assert_eq!(seen, truth);
     // A file that was rotated away meanwhile: the page goes on by time.
-    let gone = Cursor { identity: (9, 9), offset: 5, time: middle, reached: middle };
-    let (entries, _, _) = newest(&written.generations, &mut written.open(), &query, Some(gone), 1, u64::MAX);
+    let gone = Cursor { identity: (9, 9), offset: 5, time: middle, reached: middle, lost: None };
+    let (entries, _, _) = newest(&written.generations, &mut written.open(), &query, Some(gone), 1, Budget::UNBOUNDED);
     assert!(entries[0].time < middle);
     // Time ranges and counts agree with the list.
     let since = middle.checked_sub(Span::new().hours(1)).unwrap();
     let ranged = Query { since: Some(since), until: Some(end), ..Query::default() };
     let wanted = truth.iter().filter(|line| line.time >= since && line.time < end).count();
     assert_eq!(written.all(&ranged).len(), wanted);
-    let (counts, _) = histogram(&written.generations, &mut written.open(), &Query::default(), 60);
+    let (counts, _) = histogram(&written.generations, &mut written.open(), &Query::default(), 60, Budget::UNBOUNDED);
     assert_eq!(counts.total, truth.len() as u64);
     assert_eq!(counts.bars.iter().sum::<u64>(), counts.total);
 }
@@ -331,7 +332,7 @@ fn matching_lines_are_as_many_as_grep_counts() {
             let counted: usize = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
             let query = Query { text: Some(needle.to_owned()), ..Query::default() };
             assert_eq!(log.all(&query).len(), counted, "{program} {needle}");
-            let (histogram, _) = histogram(&log.generations, &mut log.open(), &query, 10);
+            let (histogram, _) = histogram(&log.generations, &mut log.open(), &query, 10, Budget::UNBOUNDED);
             assert_eq!(histogram.total, counted as u64, "{program} {needle}");
         }
     }
@@ -403,7 +404,7 @@ fn a_line_with_a_long_header_is_listed_as_it_is_counted() {
     let text = format!("<150>1 2026-11-23T20:20:46Z h pot 1 - [a b=\"{}\"] pot-stop b\n", "x".repeat(20_000));
     for compression in BOTH {
         let log = written(&[(text.as_bytes(), at("2026-11-23T20:20:49Z"), compression)]);
-        let (counts, _) = histogram(&log.generations, &mut log.open(), &Query::default(), 60);
+        let (counts, _) = histogram(&log.generations, &mut log.open(), &Query::default(), 60, Budget::UNBOUNDED);
         let entries = log.all(&Query::default());
         assert_eq!(
             (entries[0].message.as_str(), entries.len() as u64),
@@ -430,7 +431,7 @@ fn a_forged_stamp_of_another_host_neither_hides_nor_misdates_older_lines() {
         let mut seen = Vec::new();
         let mut cursor = None;
         loop {
-            let (entries, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 1, u64::MAX);
+            let (entries, next, _) = newest(&log.generations, &mut log.open(), &query, cursor, 1, Budget::UNBOUNDED);
             seen.extend(entries.iter().map(|entry| entry.time.to_string()));
             let Some(next) = next else { break };
             cursor = Some(next.to_string().parse().unwrap());
@@ -472,13 +473,15 @@ fn a_page_goes_on_where_it_ended_when_the_file_was_compressed_meanwhile() {
     let names = |entries: &[Entry]| entries.iter().map(|entry| entry.pot.clone().unwrap()).collect::<Vec<_>>();
     let wanted: Vec<_> = (0..40).rev().map(|n| format!("a{n}")).collect();
     let before = written(&[(text.as_bytes(), end, Compression::Plain)]);
-    let (first, next, _) = newest(&before.generations, &mut before.open(), &Query::default(), None, 15, u64::MAX);
+    let (first, next, _) =
+        newest(&before.generations, &mut before.open(), &Query::default(), None, 15, Budget::UNBOUNDED);
     let new = b"Nov 23 20:20:49 h pot: pot-start new\n";
     let mut after = written(&[(new, end, Compression::Plain), (text.as_bytes(), end, Compression::Bzip2)]);
     // The new file has the number of the removed one, or one of its own.
     for live in [(1, 0), (1, 7)] {
         after.generations[0].identity = live;
-        let (rest, _, _) = newest(&after.generations, &mut after.open(), &Query::default(), next, 100, u64::MAX);
+        let (rest, _, _) =
+            newest(&after.generations, &mut after.open(), &Query::default(), next, 100, Budget::UNBOUNDED);
         assert_eq!([names(&first), names(&rest)].concat(), wanted, "{live:?}");
     }
 }
@@ -510,10 +513,12 @@ fn a_page_with_entries_leaves_large_packed_files_to_the_next_one_and_none_is_lef
     let sizes: Vec<u64> = log.generations.iter().map(|generation| generation.size).collect();
     for (most, first) in [(0, 50), (sizes[1], 100), (sizes[1] + sizes[2], 150), (u64::MAX, 200)] {
         let (mut seen, mut cursor, mut lengths) = (Vec::new(), None, Vec::new());
+        let budget = Budget { packed_for_more: most, ..Budget::UNBOUNDED };
         for _ in 0..10 {
             let (page, next, summary) =
-                newest(&log.generations, &mut log.open(), &Query::default(), cursor, 1000, most);
-            assert_eq!(next.is_some(), summary.unread.is_some(), "{summary:?}");
+                newest(&log.generations, &mut log.open(), &Query::default(), cursor, 1000, budget);
+            let unread = summary.left_off.as_ref().and_then(|left| left.unread.as_ref());
+            assert_eq!(next.is_some(), unread.is_some(), "{summary:?}");
             lengths.push(page.len());
             seen.extend(page);
             cursor = next;
@@ -522,6 +527,221 @@ fn a_page_with_entries_leaves_large_packed_files_to_the_next_one_and_none_is_lef
             }
         }
         assert_eq!((lengths[0], seen == all), (first, true), "{lengths:?}");
+    }
+}
+
+/// Pages that go on where the last one left off, each with this budget, and what each of them read.
+fn in_parts(log: &Written, query: &Query, limit: usize, budget: Budget) -> (Vec<Entry>, Vec<u64>, Vec<String>) {
+    let (mut seen, mut read, mut problems, mut cursor) = (Vec::new(), Vec::new(), Vec::new(), None);
+    loop {
+        let (entries, next, summary) = newest(&log.generations, &mut log.open(), query, cursor, limit, budget);
+        if let Some(left) = &summary.left_off {
+            assert_eq!(next, Some(left.cursor));
+            assert!(entries.iter().all(|entry| entry.foreign || entry.time >= left.back_to), "{left:?}");
+        }
+        seen.extend(entries);
+        read.push(summary.bytes);
+        problems.extend(summary.problems.iter().map(ToString::to_string));
+        assert!(read.len() < 5_000, "it does not get on");
+        let Some(next) = next else { return (seen, read, problems) };
+        cursor = Some(next.to_string().parse().unwrap());
+    }
+}
+
+const ALL: [Compression; 5] =
+    [Compression::Plain, Compression::Gzip, Compression::Bzip2, Compression::Xz, Compression::Zstd];
+
+#[test]
+fn whoever_presses_go_on_sees_each_line_once_wherever_the_last_page_stopped() {
+    let long = std::env::var_os("POT_CONSOLE_LONG").is_some();
+    for seed in 0..if long { 200 } else { 3 } {
+        let mut random = Random(0x51_7cc1 + seed * 7919);
+        let mut end = at("2026-03-02T10:00:00Z");
+        let mut files = Vec::new();
+        for _ in 0..4 {
+            // Plain files of one block up to several, and the turn of a year in some.
+            let lines = [40, 900, 3_500][usize::try_from(random.below(3)).unwrap()];
+            let share = 2 + random.below(300);
+            let step = 1 + random.below(2_000);
+            let (text, truth) = log(&mut random, lines, share, end, step, &TimeZone::UTC);
+            let packing = ALL[usize::try_from(random.below(5)).unwrap()];
+            files.push((text, end, packing));
+            end = truth.first().map_or(end, |line| line.time).checked_sub(Span::new().seconds(7_000_000)).unwrap();
+        }
+        let files: Vec<_> = files.iter().map(|(text, end, packing)| (text.as_slice(), *end, *packing)).collect();
+        let log = written(&files);
+        let whole: u64 = files.iter().map(|(text, ..)| text.len() as u64).sum();
+        for query in [
+            Query::default(),
+            Query { text: Some("web7".to_owned()), ..Query::default() },
+            Query { command: Some("init".to_owned()), ..Query::default() },
+            Query { text: Some("no such text".to_owned()), ..Query::default() },
+            Query { until: Some(at("2026-01-20T00:00:00Z")), hostname: "jail1".to_owned(), ..Query::default() },
+        ] {
+            let all = log.all(&query);
+            for text in [1, 100_000, 400_000] {
+                let limit = usize::try_from(1 + random.below(40)).unwrap();
+                let budget = Budget { text, packed: u64::MAX, packed_for_more: random.below(4_000) };
+                let (seen, read, problems) = in_parts(&log, &query, limit, budget);
+                assert!(seen == all, "seed {seed}, {text} bytes: {} and {} lines", seen.len(), all.len());
+                assert!(problems.is_empty(), "{problems:?}");
+                // What one page reads: its budget and a block, or a packed file whole.
+                let most = files.iter().map(|(text, ..)| text.len() as u64).max().unwrap().max(1 << 20) + text;
+                assert!(read.iter().all(|read| *read <= most), "{read:?}");
+                // And with nothing found, no more pages than it takes.
+                assert!(
+                    !all.is_empty() || read.len() as u64 <= 2 + 4 + 2 * whole / text.clamp(65_536, whole),
+                    "{read:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_goes_on_from_a_file_that_is_gone_sees_no_line_again_however_far_the_way_back_is() {
+    let end = at("2026-03-02T10:00:00Z");
+    let mut random = Random(97);
+    let (new, truth) = log(&mut random, 3_000, 3, end, 30, &TimeZone::UTC);
+    let middle = truth[0].time.checked_sub(Span::new().seconds(11)).unwrap();
+    let (old, _) = log(&mut random, 900, 3, middle, 30, &TimeZone::UTC);
+    for packing in BOTH {
+        let log = written(&[(b"", end, packing), (&new, end, packing), (&old, middle, packing)]);
+        let all = log.all(&Query::default());
+        // Where the reading left off stands in no file any more.
+        let place = &all[700];
+        let gone = Cursor { identity: (9, 9), ..place.cursor };
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), Some(gone), 0);
+        while let Some(from) = cursor {
+            let budget = Budget { text: 70_000, packed: u64::MAX, packed_for_more: 0 };
+            let (entries, next, _) =
+                newest(&log.generations, &mut log.open(), &Query::default(), Some(from), 50, budget);
+            seen.extend(entries);
+            cursor = next.map(|next| next.to_string().parse().unwrap());
+            pages += 1;
+            assert!(pages < 200, "it does not get on");
+        }
+        // Of the very second in which it left off some may come again, none is lost.
+        let later = |entry: &&Entry| entry.time < place.time;
+        let not_earlier = |entry: &&Entry| entry.time <= place.time;
+        let range = all.iter().filter(later).count()..=all.iter().filter(not_earlier).count();
+        assert!(all.ends_with(&seen) && range.contains(&seen.len()), "{packing:?}: {} of {range:?}", seen.len());
+    }
+}
+
+#[test]
+fn a_packed_file_of_more_lines_than_are_held_goes_on_in_its_middle() {
+    let end = at("2026-03-02T10:00:00Z");
+    let (text, truth) = log(&mut Random(23), 24_000, 1, end, 3, &TimeZone::UTC);
+    let log = written(&[(b"", end, Compression::Plain), (&text, end, Compression::Zstd)]);
+    let size = text.len() as u64;
+    // Only the oldest lines are asked for: what stands before them is unpacked once for each twenty thousand.
+    let query = Query { until: Some(truth[2_000].time), ..Query::default() };
+    let all = log.all(&query);
+    assert!(all.len() > 1_900);
+    for budget in [size / 2, 2 * size] {
+        let budget = Budget { text: budget, packed: size, packed_for_more: 0 };
+        let (seen, read, problems) = in_parts(&log, &query, 10_000, budget);
+        assert!(seen == all && problems.is_empty(), "{problems:?}");
+        assert_eq!(read.len() > 1, budget.text < size, "{read:?}");
+        assert!(read.iter().all(|read| *read <= budget.text.max(size)), "{read:?}");
+    }
+}
+
+#[test]
+fn a_search_that_finds_little_reads_no_more_than_its_budget_at_once() {
+    let end = at("2026-11-23T20:20:49Z");
+    let noise = "Nov 23 20:00:00 h sshd[7]: nothing of interest to anybody who looks for pots here\n".repeat(40_000);
+    let wanted = "Nov 20 20:00:00 h pot[7]: pot-start needle\n".to_owned() + &noise[..1_000];
+    let packings = [Compression::Plain, Compression::Gzip, Compression::Xz, Compression::Zstd, Compression::Plain];
+    let mut files: Vec<_> = packings.iter().map(|how| (noise.as_bytes(), end, *how)).collect();
+    // What unpacks to more than any log holds, and has neither lines nor an end worth waiting for.
+    let bomb = vec![b'z'; 40 << 20];
+    files.push((&bomb, end, Compression::Gzip));
+    files.push((&bomb, end, Compression::Plain));
+    files.push((wanted.as_bytes(), end, Compression::Bzip2));
+    let log = written(&files);
+    let query = Query { text: Some("needle".to_owned()), ..Query::default() };
+    let size = noise.len() as u64;
+    let budget = Budget { text: 4 << 20, packed: 8 << 20, packed_for_more: 0 };
+    assert!(size > 3 << 20 && size < budget.text);
+    let (seen, read, problems) = in_parts(&log, &query, 100, budget);
+    assert_eq!(seen.iter().map(|entry| entry.pot.as_deref()).collect::<Vec<_>>(), [Some("needle")]);
+    let most = budget.packed + (2 << 20);
+    assert!(read.iter().all(|read| *read <= most), "{read:?}");
+    assert!(read.len() > 4 && problems.len() == 2, "{read:?} {problems:?}");
+    assert!(problems[0].contains(".5.gz: it holds more than 8 MiB of text"), "{problems:?}");
+    assert!(problems[1].contains(".6: ") && problems[1].contains("no line that syslogd wrote"), "{problems:?}");
+    let (counts, counted) = histogram(&log.generations, &mut log.open(), &query, 60, budget);
+    assert!(counted.bytes <= most && counts.total == 0 && counts.counted_from.is_some(), "{counts:?}");
+}
+
+#[test]
+fn counts_that_end_early_say_from_when_on_they_hold() {
+    for (number, packing) in ALL.into_iter().enumerate() {
+        let mut random = Random(61 + number as u64);
+        let end = at("2026-03-02T10:00:00Z");
+        let (new, truth) = log(&mut random, 2_500, 3, end, 30, &TimeZone::UTC);
+        let middle = truth[0].time.checked_sub(Span::new().seconds(11)).unwrap();
+        let (old, mut lines) = log(&mut random, 2_500, 3, middle, 90, &TimeZone::UTC);
+        lines.extend(truth);
+        let log = written(&[(&new, end, packing), (&old, middle, packing)]);
+        let since = lines[500].time;
+        for query in [Query::default(), Query { since: Some(since), ..Query::default() }] {
+            let mut ends = Vec::new();
+            for text in [1, 80_000, 250_000, 300_000, 5_000_000] {
+                let budget = Budget { text, packed: u64::MAX, packed_for_more: 0 };
+                let (counts, summary) = histogram(&log.generations, &mut log.open(), &query, 60, budget);
+                assert_eq!(counts.total, counts.bars.iter().sum::<u64>());
+                let from = counts.counted_from.unwrap_or(query.since.unwrap_or(Timestamp::MIN));
+                let later = lines.iter().filter(|line| line.time > from).count() as u64;
+                let not_earlier = lines.iter().filter(|line| line.time >= from).count() as u64;
+                assert!(
+                    (later..=not_earlier).contains(&counts.total),
+                    "{packing:?} {text}: {} counted, {later} to {not_earlier} from {from} on; {summary:?}",
+                    counts.total
+                );
+                ends.push(counts.counted_from.is_some());
+            }
+            assert!(ends[0] && !ends[4], "{packing:?}: {ends:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_back_after_very_much_was_logged_is_told_that_there_is_a_gap() {
+    let end = at("2026-11-23T20:20:49Z");
+    let line = |number: u32| format!("Nov 23 20:20:46 h pot[{number}]: pot-start web{number}\n");
+    let many: String = (0..21_000).map(line).collect();
+    let files =
+        [(b"".as_slice(), Compression::Plain), (many.as_bytes(), Compression::Plain), (b"", Compression::Plain)];
+    for packing in BOTH {
+        let mut files: Vec<_> = files.iter().map(|(text, how)| (*text, end, *how)).collect();
+        files[1].2 = packing;
+        let mut log = written(&files);
+        for (generation, path) in log.generations.iter_mut().zip(&log.paths) {
+            let metadata = std::fs::metadata(path).unwrap();
+            generation.identity = (metadata.dev(), metadata.ino());
+        }
+        let told = Told { identity: log.generations[2].identity, offset: 0, written: None };
+        let tell = |text: u64| {
+            let (mut most, mut seen) = (0, 0);
+            let budget = Budget { text, packed: u64::MAX, packed_for_more: 0 };
+            let mut open = log.open();
+            let found =
+                missed(&log.generations, &mut |index| open(index), &Query::default(), told, budget, &mut |some, _| {
+                    most = most.max(some.len());
+                    seen += some.len();
+                    ControlFlow::Continue(())
+                });
+            (found.unwrap(), seen, most)
+        };
+        // Held in memory to be turned round, a packed file's are at most so many.
+        let (found, seen, most) = tell(u64::MAX);
+        assert!(most <= 20_000, "{packing:?}: {most}");
+        assert_eq!(found == Missed::Told, seen == 21_000, "{packing:?}");
+        let (found, seen, _) = tell(300_000);
+        assert!(found == Missed::TooMuch && seen < 15_000, "{packing:?}: {found:?} {seen}");
     }
 }
 
@@ -560,12 +780,17 @@ fn each_bar_counts_what_the_list_shows_between_its_edges() {
             let since = end.checked_sub(Span::new().seconds(before)).unwrap();
             let until = length.map(|length: i64| since.checked_add(Span::new().seconds(length)).unwrap());
             let query = Query { since: Some(since), until, zone: zone.clone(), ..Query::default() };
-            let (counts, _) = histogram(&log.generations, &mut log.open(), &query, 60);
+            let (counts, _) = histogram(&log.generations, &mut log.open(), &query, 60, Budget::UNBOUNDED);
             assert_eq!(counts.total, log.all(&query).len() as u64, "{compression:?} {before}");
             assert_bars(&counts, &older, until.is_none());
         }
-        let (counts, _) =
-            histogram(&log.generations, &mut log.open(), &Query { zone: zone.clone(), ..Query::default() }, 60);
+        let (counts, _) = histogram(
+            &log.generations,
+            &mut log.open(),
+            &Query { zone: zone.clone(), ..Query::default() },
+            60,
+            Budget::UNBOUNDED,
+        );
         assert_eq!(counts.total, older.len() as u64);
         assert_bars(&counts, &older, false);
     }
@@ -618,7 +843,7 @@ fn what_stands_before_a_damage_is_listed_and_counted() {
             ControlFlow::Continue(())
         });
         listed.reverse();
-        let (counts, counted) = histogram(&log.generations, &mut log.open(), &Query::default(), 20);
+        let (counts, counted) = histogram(&log.generations, &mut log.open(), &Query::default(), 20, Budget::UNBOUNDED);
         assert!(!summary.problems.is_empty() && !counted.problems.is_empty(), "{program}");
         assert_eq!(counts.total, listed.len() as u64, "{program}");
         // The last line, cut off in its middle, is told or not as its beginning allows.
@@ -678,7 +903,8 @@ fn what_was_logged_between_two_looks_is_found_in_all_files_since() {
         let mut open = |index: usize| File::open(at(names[index])).map_err(|error| error.to_string());
         let mut seen = Vec::new();
         let mut reached = told;
-        missed(&generations, &mut open, &Query::default(), told, &mut |entries, told| {
+        let unbounded = Budget::UNBOUNDED;
+        missed(&generations, &mut open, &Query::default(), told, unbounded, &mut |entries, told| {
             seen.extend(entries.into_iter().filter_map(|entry| entry.pot));
             reached = told;
             ControlFlow::Continue(())
@@ -686,7 +912,7 @@ fn what_was_logged_between_two_looks_is_found_in_all_files_since() {
         .unwrap();
         assert_eq!(seen, ["web3", "web4", "web5"], "packed: {packed}");
         // Nothing comes twice from there.
-        missed(&generations, &mut open, &Query::default(), reached, &mut |entries, _| {
+        missed(&generations, &mut open, &Query::default(), reached, unbounded, &mut |entries, _| {
             assert_eq!(entries, []);
             ControlFlow::Continue(())
         })

@@ -132,7 +132,7 @@ impl Executor {
         self.watching.gather_facts();
         loop {
             self.watching.look_for_outside_changes();
-            self.watching.prune_history_daily();
+            self.watching.prune_daily();
             self.evidence.write_counted(false);
             self.evidence.tell();
             self.watching.tell_of_runs();

@@ -134,9 +134,15 @@ impl Watching {
         }
     }
 
-    /// The number of the newest run, 0 when there is none.
-    pub(super) fn newest_run(&self) -> u64 {
-        self.engine.runs(None, 1).ok().and_then(|runs| runs.first().map(|run| run.id)).unwrap_or(0)
+    /// The number of the newest run, 0 when there is none; none: not known.
+    fn newest_run(&self) -> Option<u64> {
+        match self.engine.newest_run() {
+            Ok(newest) => Some(newest.unwrap_or(0)),
+            Err(refusal) => {
+                tracing::error!("{refusal}");
+                None
+            }
+        }
     }
 
     fn watched_path(&self) -> PathBuf {
@@ -273,7 +279,7 @@ impl Watching {
         }
         // Only a look at all of them has seen everything that the runs have left.
         if watched.len() == WATCHED.len() {
-            known.run = self.newest_run();
+            known.run = self.newest_run().unwrap_or(known.run);
         }
         if known != before {
             self.write_known(&known);
@@ -283,7 +289,7 @@ impl Watching {
     /// The files that runs after number `since` may have changed, each with the newest run and its operation.
     fn changed_by_runs_since(&self, since: u64) -> BTreeMap<String, (u64, &'static str)> {
         let mut files = BTreeMap::new();
-        for id in (since + 1..=self.newest_run()).rev().take(RUNS_LOOKED_AT) {
+        for id in (since + 1..=self.newest_run().unwrap_or(since)).rev().take(RUNS_LOOKED_AT) {
             let Ok(run) = self.engine.run_state(id) else { continue };
             let mut paths: Vec<String> = run.plan.diffs.iter().map(|diff| diff.file.clone()).collect();
             if matches!(run.plan.operation, Operation::Init { .. } | Operation::DeInit { .. }) {
@@ -319,8 +325,8 @@ impl Watching {
         self.evidence.journal().last().map_or(0, |(last, _)| last)
     }
 
-    /// Once a day.
-    pub(super) fn prune_history_daily(&self) {
+    /// Once a day: what is too old of the history and of the runs' output.
+    pub(super) fn prune_daily(&self) {
         let is_young = |last| Timestamp::now().duration_since(last).unsigned_abs() < DAY;
         if self.known().pruned.is_some_and(is_young) {
             return;
@@ -331,6 +337,7 @@ impl Watching {
         // The whole journal is read before anything of it goes: no save waits for that.
         drop(lock);
         self.prune_history();
+        self.engine.prune_runs();
     }
 
     /// Records how these settings differ from those that were in force last, also before the console was stopped:

@@ -154,5 +154,7 @@ pub(super) fn each_line<B>(
         }
         end += count;
         unread -= count as u64;
+        #[cfg(test)]
+        super::tests::BYTES_READ.with(|read| read.set(read.get() + count as u64));
     }
 }

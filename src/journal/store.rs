@@ -119,8 +119,17 @@ struct State {
     /// By the sequence number they begin with, the last one open in `tail`.
     segments: Vec<u64>,
     tail: Tail,
+    intents: Intents,
     /// Places in closed segments, read when first needed.
     marks: BTreeMap<u64, Vec<u64>>,
+}
+
+impl State {
+    /// The segment that holds record `sequence`; none when it was pruned.
+    fn segment_of(&self, sequence: u64) -> Option<u64> {
+        let at = self.segments.partition_point(|first| *first <= sequence);
+        at.checked_sub(1).and_then(|at| self.segments.get(at)).copied()
+    }
 }
 
 /// The newest segment.
@@ -196,13 +205,15 @@ impl Journal {
             begin_segment(dir, &Segment { journal: Uuid::now_v7(), first: 1, previous: GENESIS })?;
             found = vec![1];
         }
-        let newest = found.last().copied().unwrap_or(1);
-        let (tail, id) = Tail::open(dir, newest)?;
-        let unfinished = unfinished(dir, &found, &tail)?;
+        // Reading two segments takes its time, and whoever appends waits for the lock. What comes meanwhile is read below.
         drop(locked);
+        let newest = found.last().copied().unwrap_or(1);
+        let mut intents = Intents::before(dir, newest, &found)?;
+        let (tail, id) = Tail::open(dir, newest, &mut intents)?;
+        let unfinished = intents.read(dir)?;
 
         let mut opening = Opening { unfinished, problem: tail.problem.clone(), ..Opening::default() };
-        let state = State { id, segments: found, tail, marks: BTreeMap::new() };
+        let state = State { id, segments: found, tail, intents, marks: BTreeMap::new() };
         let journal =
             Self { dir: dir.to_owned(), head: head.to_owned(), segment_bytes: bytes, lock, state: Mutex::new(state) };
         {
@@ -357,6 +368,7 @@ impl Journal {
     /// # Errors
     /// A record that should be there is not, or cannot be understood.
     pub fn after(&self, after: u64, limit: usize) -> Result<(Vec<Record>, Vec<Digest>), JournalError> {
+        self.learn_places(after.saturating_add(1));
         let mut state = self.state();
         self.look(&mut state)?;
         self.read_after(&mut state, after, limit)
@@ -482,11 +494,12 @@ impl Journal {
         self.state().id
     }
 
-    /// Intents without an outcome as of now, in order.
+    /// Intents without an outcome as of now, in order. Reads what was appended since the last look, and those intents:
+    /// it may be asked often, however large the journal is.
     pub fn unfinished(&self) -> Result<Vec<Record>, JournalError> {
         let mut state = self.state();
         self.look(&mut state)?;
-        unfinished(&self.dir, &state.segments, &state.tail)
+        state.intents.read(&self.dir)
     }
 
     /// A sentence when the journal was found rolled back or replaced, by whichever process, until that is
@@ -554,12 +567,12 @@ impl Journal {
     /// the next time.
     fn look(&self, state: &mut State) -> Result<(), JournalError> {
         loop {
-            state.tail.read_on(&self.dir)?;
+            state.tail.read_on(&self.dir, &mut state.intents)?;
             let next = segment_path(&self.dir, state.tail.next);
             if state.tail.first == state.tail.next || !next.exists() {
                 return Ok(());
             }
-            let (tail, id) = Tail::open(&self.dir, state.tail.next)?;
+            let (tail, id) = Tail::open(&self.dir, state.tail.next, &mut state.intents)?;
             let old = std::mem::replace(&mut state.tail, tail);
             state.marks.insert(old.first, old.marks);
             state.segments.push(state.tail.first);
@@ -622,7 +635,9 @@ impl Journal {
                 format!("the journal's segments are gone from {}: records 1 to {last} are missing", self.dir.display());
             return Err(JournalError::Broken(Problem::new(Some(last), ProblemKind::Missing, text)));
         };
-        (state.tail, state.id) = Tail::open(&self.dir, newest)?;
+        let mut intents = Intents::before(&self.dir, newest, found)?;
+        (state.tail, state.id) = Tail::open(&self.dir, newest, &mut intents)?;
+        state.intents = intents;
         state.segments = found.to_vec();
         state.marks.clear();
         Ok(())
@@ -655,6 +670,12 @@ impl Journal {
             return Err(system("writing", &path)(error));
         }
         tail.mark();
+        let stands = Stands { segment: tail.first, offset: tail.length, length: line.len() - 1 };
+        match (record.entry.stage, record.entry.intent) {
+            (Stage::Intent, _) => state.intents.begun(record.sequence, stands),
+            (Stage::Outcome, Some(intent)) => state.intents.ended(intent),
+            (Stage::Outcome | Stage::Event, _) => {}
+        }
         tail.last_at = tail.length;
         tail.length += line.len() as u64;
         tail.next += 1;
@@ -662,10 +683,24 @@ impl Journal {
         Ok(record)
     }
 
+    /// Learns the places in the closed segment of record `sequence`, before anybody has to wait for that: all of it is read,
+    /// once. What cannot be read is told by whoever reads the record.
+    fn learn_places(&self, sequence: u64) {
+        let first = {
+            let state = self.state();
+            let first = state.segment_of(sequence).filter(|first| *first != state.tail.first);
+            first.filter(|first| !state.marks.contains_key(first))
+        };
+        if let Some(first) = first
+            && let Ok(marks) = marks_of(&self.dir, first)
+        {
+            self.state().marks.insert(first, marks);
+        }
+    }
+
     /// Where to look for record `sequence`: a segment and an offset at or before it.
     fn place(&self, state: &mut State, sequence: u64) -> Result<Place, JournalError> {
-        let at = state.segments.partition_point(|first| *first <= sequence);
-        let first = at.checked_sub(1).and_then(|at| state.segments.get(at)).copied();
+        let first = state.segment_of(sequence);
         let first = first.ok_or_else(|| JournalError::Broken(Problem::missing(sequence, None)))?;
         let path = segment_path(&self.dir, first);
         let (marks, end) = if first == state.tail.first {
@@ -675,19 +710,7 @@ impl Journal {
             let end = file.metadata().map_err(system("examining", &path))?.len();
             let marks = match state.marks.entry(first) {
                 btree_map::Entry::Occupied(known) => known.into_mut(),
-                btree_map::Entry::Vacant(unknown) => {
-                    let mut marks = Vec::new();
-                    let mut lines = 0;
-                    each_line(&file, 0, end, |offset, _| {
-                        if lines > 0 && (lines - 1) % MARK_EVERY == 0 {
-                            marks.push(offset);
-                        }
-                        lines += 1;
-                        ControlFlow::<()>::Continue(())
-                    })
-                    .map_err(system("reading", &path))?;
-                    unknown.insert(marks)
-                }
+                btree_map::Entry::Vacant(unknown) => unknown.insert(marks_of(&self.dir, first)?),
             };
             (&*marks, end)
         };
@@ -738,6 +761,7 @@ impl Exclusive<'_> {
         std::fs::remove_file(&path).map_err(system("pruning", &path))?;
         self.state.segments.remove(0);
         self.state.marks.remove(&first);
+        self.state.intents.forget(first);
         Ok(())
     }
 }
@@ -756,7 +780,8 @@ struct Place {
 }
 
 impl Tail {
-    fn open(dir: &Path, first: u64) -> Result<(Self, Uuid), JournalError> {
+    /// Opens the segment that begins with record `first` and reads it; `intents` learns of those in it.
+    fn open(dir: &Path, first: u64, intents: &mut Intents) -> Result<(Self, Uuid), JournalError> {
         let path = segment_path(dir, first);
         let file = File::options()
             .read(true)
@@ -784,17 +809,19 @@ impl Tail {
         });
         let mut tail =
             Self { file, first, length, next: first, hash, record_hash, last_at: 0, marks: Vec::new(), problem };
-        tail.read_on(dir)?;
+        tail.read_on(dir, intents)?;
         Ok((tail, id))
     }
 
     /// Takes note of complete lines behind those that are known.
-    fn read_on(&mut self, dir: &Path) -> Result<(), JournalError> {
+    fn read_on(&mut self, dir: &Path, intents: &mut Intents) -> Result<(), JournalError> {
         let path = segment_path(dir, self.first);
         let end = self.file.metadata().map_err(system("examining", &path))?.len();
         if end < self.length {
             // Someone cut it: what was known no longer holds.
-            *self = Self::open(dir, self.first)?.0;
+            let found = segments(dir).map_err(system("listing", dir))?;
+            *intents = Intents::before(dir, self.first, &found)?;
+            *self = Self::open(dir, self.first, intents)?.0;
             return Ok(());
         }
         if end == self.length {
@@ -806,6 +833,7 @@ impl Tail {
             let problem = match Line::parse(line) {
                 None => Some(Problem::malformed(self.next)),
                 Some(line) => {
+                    intents.note(self.first, offset, &line);
                     let problem = match line.sequence() {
                         Some(sequence) if sequence == self.next => {
                             (!line.follows(&self.hash)).then(|| Problem::changed(self.next))
@@ -862,28 +890,106 @@ fn begin_segment(dir: &Path, segment: &Segment) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Intents of the two newest segments that have no outcome. An intent is closed within its run or at the next start,
-/// long before 64 MiB of further records.
-fn unfinished(dir: &Path, segments: &[u64], tail: &Tail) -> Result<Vec<Record>, JournalError> {
-    let mut open = BTreeMap::new();
-    for first in segments.iter().rev().take(2).rev() {
-        let path = segment_path(dir, *first);
-        let file = platform::open_for_reading(&path).map_err(system("reading", &path))?;
-        let end =
-            if *first == tail.first { tail.length } else { file.metadata().map_err(system("examining", &path))?.len() };
-        each_line(&file, 0, end, |_, line| {
+/// The offsets of every so many records of a closed segment.
+fn marks_of(dir: &Path, first: u64) -> Result<Vec<u64>, JournalError> {
+    let path = segment_path(dir, first);
+    let file = platform::open_for_reading(&path).map_err(system("reading", &path))?;
+    let end = file.metadata().map_err(system("examining", &path))?.len();
+    let mut marks = Vec::new();
+    let mut lines = 0;
+    each_line(&file, 0, end, |offset, _| {
+        if lines > 0 && (lines - 1) % MARK_EVERY == 0 {
+            marks.push(offset);
+        }
+        lines += 1;
+        ControlFlow::<()>::Continue(())
+    })
+    .map_err(system("reading", &path))?;
+    Ok(marks)
+}
+
+/// Where the intents stand that have no outcome, by sequence number. They are noted as lines are read and written, so
+/// that nobody has to look through a segment for them.
+#[derive(Debug, Default)]
+struct Intents(BTreeMap<u64, Stands>);
+
+/// A line's place: segment, offset, and length without its newline.
+#[derive(Debug, Clone, Copy)]
+struct Stands {
+    segment: u64,
+    offset: u64,
+    length: usize,
+}
+
+impl Intents {
+    /// Those of the segment before `newest`, whose own are noted as it is read. An intent is closed within its run or at
+    /// the next start, long before 64 MiB of further records.
+    fn before(dir: &Path, newest: u64, segments: &[u64]) -> Result<Self, JournalError> {
+        let mut intents = Self::default();
+        let Some(first) = segments.iter().copied().filter(|first| *first < newest).max() else { return Ok(intents) };
+        let path = segment_path(dir, first);
+        let file = match platform::open_for_reading(&path) {
+            Ok(file) => file,
+            // Another process has pruned meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(intents),
+            Err(error) => return Err(system("reading", &path)(error)),
+        };
+        let end = file.metadata().map_err(system("examining", &path))?.len();
+        each_line(&file, 0, end, |offset, line| {
             if let Some(line) = Line::parse(line) {
-                match stage(line.json) {
-                    Some(Staged::Intent) => drop(open.insert(line.sequence().unwrap_or(0), line.json.to_vec())),
-                    Some(Staged::Outcome(intent)) => drop(open.remove(&intent)),
-                    None => {}
-                }
+                intents.note(first, offset, &line);
             }
             ControlFlow::<()>::Continue(())
         })
         .map_err(system("reading", &path))?;
+        Ok(intents)
     }
-    Ok(open.into_values().filter_map(|json| serde_json::from_slice(&json).ok()).collect())
+
+    /// Takes note of what a line begins or ends.
+    fn note(&mut self, segment: u64, offset: u64, line: &Line<'_>) {
+        match stage(line.json) {
+            Some(Staged::Intent) => {
+                self.begun(line.sequence().unwrap_or(0), Stands { segment, offset, length: line.text.len() });
+            }
+            Some(Staged::Outcome(intent)) => self.ended(intent),
+            None => {}
+        }
+    }
+
+    fn begun(&mut self, intent: u64, stands: Stands) {
+        self.0.insert(intent, stands);
+    }
+
+    fn ended(&mut self, intent: u64) {
+        self.0.remove(&intent);
+    }
+
+    /// A segment was pruned.
+    fn forget(&mut self, segment: u64) {
+        self.0.retain(|_, stands| stands.segment != segment);
+    }
+
+    /// The records, in order. What another process has pruned, or someone has overwritten, is left out.
+    fn read(&self, dir: &Path) -> Result<Vec<Record>, JournalError> {
+        let mut records = Vec::new();
+        for (sequence, stands) in &self.0 {
+            let path = segment_path(dir, stands.segment);
+            let file = match platform::open_for_reading(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(system("reading", &path)(error)),
+            };
+            let mut line = vec![0; stands.length];
+            match file.read_exact_at(&mut line, stands.offset) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+                Err(error) => return Err(system("reading", &path)(error)),
+            }
+            let record = Line::parse(&line).and_then(|line| line.record());
+            records.extend(record.filter(|record| record.sequence == *sequence));
+        }
+        Ok(records)
+    }
 }
 
 /// What the beginning of a record's line says of its stage.

@@ -141,6 +141,94 @@ fn an_intent_is_unfinished_until_its_outcome_is_recorded() {
     assert!(journal.unfinished().unwrap().is_empty());
 }
 
+thread_local! {
+    /// Bytes that this thread has read of segments, line by line.
+    pub(super) static BYTES_READ: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// What `look` reads of segments.
+fn bytes_read(look: impl FnOnce()) -> u64 {
+    let before = BYTES_READ.get();
+    look();
+    BYTES_READ.get() - before
+}
+
+/// Root asks each minute whether something was left unfinished; what it appends meanwhile waits for that.
+#[test]
+fn the_minutes_look_reads_what_was_appended_however_large_the_history_is() {
+    for records in [20, 800] {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            Journal::open_with_segments(&dir.path().join("journal"), &dir.path().join("log/head"), 128 << 10).unwrap().0
+        };
+        let journal = open();
+        let left = journal.append(staged(Stage::Intent, None)).unwrap().sequence;
+        for number in 0..records {
+            journal.append(entry(&format!("number {number}"))).unwrap();
+        }
+        let seen = || journal.unfinished().unwrap().iter().map(|record| record.sequence).collect::<Vec<_>>();
+        let read = bytes_read(|| assert_eq!(seen(), [left]));
+        assert_eq!(read, 0, "{records} records: nothing was appended, nothing is read");
+        // What the command line appends is read once.
+        let other = open();
+        let second = other.append(staged(Stage::Intent, None)).unwrap().sequence;
+        let newest = segment_path(journal.dir(), newest(&journal));
+        let text = std::fs::read(&newest).unwrap();
+        let last = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap().len() as u64 + 1;
+        let read = bytes_read(|| assert_eq!(seen(), [left, second]));
+        assert_eq!(read, last, "{records} records: one was appended, one is read");
+        let read = bytes_read(|| {
+            journal.append(staged(Stage::Outcome, Some(left))).unwrap();
+            assert_eq!(seen(), [second]);
+        });
+        assert_eq!(read, 0, "{records} records: what is appended here is known here");
+    }
+}
+
+/// Three processes append to one journal, of small segments; now and then the newest file is replaced by a copy of it.
+#[test]
+fn each_process_knows_what_is_unfinished_whoever_began_and_ended_it() {
+    let mut random = 0x9e37_79b9_u64;
+    let mut below = |limit: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % limit
+    };
+    let place = Place::new();
+    let journals = [place.open().0, place.open().0, place.open().0];
+    let mut open: Vec<u64> = Vec::new();
+    for step in 0..400 {
+        let journal = &journals[usize::try_from(below(3)).unwrap()];
+        match below(4) {
+            0 => open.push(journal.append(staged(Stage::Intent, None)).unwrap().sequence),
+            1 if !open.is_empty() => {
+                let intent = open.remove(usize::try_from(below(open.len() as u64)).unwrap());
+                journal.append(staged(Stage::Outcome, Some(intent))).unwrap();
+            }
+            _ => drop(journal.append(entry("something else")).unwrap()),
+        }
+        if below(40) == 0 {
+            // What stands in older segments than the one before is not looked for again in a journal that was replaced.
+            for intent in open.drain(..) {
+                journal.append(staged(Stage::Outcome, Some(intent))).unwrap();
+            }
+            let path = segment_path(&place.path(), newest(journal));
+            let copy = path.with_extension("copy");
+            std::fs::copy(&path, &copy).unwrap();
+            std::fs::rename(&copy, &path).unwrap();
+            for journal in &journals {
+                journal.append(entry("found again")).unwrap();
+            }
+        }
+        for (number, journal) in journals.iter().enumerate() {
+            let seen: Vec<u64> = journal.unfinished().unwrap().iter().map(|record| record.sequence).collect();
+            assert_eq!(seen, open, "step {step}, process {number}");
+        }
+    }
+    assert!(segments(&place.path()).unwrap().len() > 10);
+}
+
 #[test]
 fn a_torn_last_line_is_set_aside_and_recorded() {
     let place = Place::with_records(5);

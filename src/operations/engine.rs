@@ -17,7 +17,7 @@ use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
 pub use super::runner::{EngineSettings, FromRoot, Notify, console};
 use super::runner::{Runner, act_of, failed, not_found};
 use super::running::{Held, Restart};
-use super::runs::StoredRun;
+use super::runs::{MOST_KEPT, StoredRun};
 use crate::digest::Digest;
 use crate::files::{self, Busy, Expected, FileError, Lock};
 use crate::host::Preparation;
@@ -312,6 +312,10 @@ impl Engine {
             }
             _ => None,
         };
+        if self.runner.runs.numbers().is_ok_and(|numbers| numbers.len() > MOST_KEPT) {
+            // Where no service runs, nobody does it daily.
+            self.prune_runs();
+        }
         let id = self.runner.runs.begin().map_err(failed)?;
         let Begun { stored, pending, events } =
             match self.begin(id, &plan, &draft, look, actor, reported, reason, before) {
@@ -470,16 +474,35 @@ impl Engine {
     /// # Errors
     /// The store cannot be read.
     pub fn runs(&self, before: Option<u64>, limit: usize) -> Result<Vec<Run>, Refusal> {
-        Ok(self
-            .runner
-            .runs
-            .numbers()
-            .into_iter()
+        let numbers = self.runner.runs.numbers().map_err(failed)?;
+        Ok(numbers
+            .iter()
+            .copied()
             .filter(|number| before.is_none_or(|before| *number < before))
             // A folder whose run.json is not written yet is a run that has not begun.
             .filter_map(|number| self.runner.run_state(number).ok())
             .take(limit)
             .collect())
+    }
+
+    /// The highest number of a run; none when nothing has run yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn newest_run(&self) -> Result<Option<u64>, Refusal> {
+        Ok(self.runs(None, 1)?.first().map(|run| run.id))
+    }
+
+    /// Takes away the output of runs that are too old; the history keeps what they did. Takes no lock: what goes has ended.
+    pub fn prune_runs(&self) {
+        let runner = &self.runner;
+        let is_active = |id| self.active().is_some_and(|(active, _)| active == id);
+        let is_needed = |id| is_active(id) || self.is_open(id) || locked(&runner.left_alone).contains(&id);
+        match runner.runs.prune(runner.settings.clock.wall(), &is_needed) {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!("the output of {gone} runs was dropped by age"),
+            Err(error) => tracing::error!("old runs were not pruned: {error}"),
+        }
     }
 
     /// Events of a run after `after`, and whether no more will come.

@@ -206,7 +206,7 @@ impl Runner {
         locked(&self.current).as_ref().map(|current| (current.id(), current.state()))
     }
 
-    /// One run.
+    /// One run; a refusal says whether there is none of that number, it is not kept any more, or it cannot be read.
     pub(super) fn run_state(&self, id: u64) -> Result<Run, Refusal> {
         if let Some(current) = locked(&self.current).as_ref().filter(|current| current.id() == id) {
             return Ok(current.view(&self.settings.clock));
@@ -215,7 +215,14 @@ impl Runner {
         if let Some(owed) = locked(&self.owed).iter().find(|owed| owed.stored.run.id == id) {
             return Ok(owed.stored.run.clone());
         }
-        self.runs.read(id).map(|stored| stored.run).map_err(|_| not_found(format!("There is no run {id}.")))
+        self.runs.read(id).map(|stored| stored.run).map_err(|error| match error {
+            FileError::Missing(_) if self.runs.is_pruned(id) => Refusal::new(
+                RefusalKind::Gone,
+                format!("The output of run {id} is not kept any more; the history has what it did."),
+            ),
+            FileError::Missing(_) => not_found(format!("There is no run {id}.")),
+            error => failed(error),
+        })
     }
 
     /// The run, when it is this process that carries it out.

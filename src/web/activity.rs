@@ -5,7 +5,10 @@ use super::connection::{PATIENCE, hand_on};
 use super::error::Fault;
 use super::guard::Visitor;
 use super::layout::{self, Clock, Entry as Place, Frame, Pages};
-use crate::activity::{self, Cursor, Entry, Follower, Generation, Histogram, Query, Summary, Told, line, meaning};
+use super::turns::Turns;
+use crate::activity::{
+    self, Budget, Cursor, Entry, Follower, Generation, Histogram, LeftOff, Missed, Query, Summary, Told, line, meaning,
+};
 use crate::audit::Act;
 use crate::audit::csv_field;
 use crate::executor::protocol::{Command, Compression, LogFileView, Reply};
@@ -19,18 +22,19 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 
 /// Entries on one page.
 const PAGE: usize = 100;
-/// Bytes of compressed files that are read for a page that has entries already: some tenths of a second.
-const MOST_PACKED: u64 = 1 << 20;
+/// What is looked at for one page, for counts, and for a follower who comes back: one or two seconds' worth of text,
+/// whether it was found packed or not, so that nobody waits long for a turn behind a log of gigabytes. A single packed file
+/// may hold twice as much. A page that has entries leaves packed files of more than some tenths of a second to the next.
+const AT_ONCE: Budget = Budget { text: 256 << 20, packed: 512 << 20, packed_for_more: 1 << 20 };
 /// Bars of the histogram.
 const BARS: usize = 60;
 /// How often an appended line is looked for while someone follows, one fstat(2) each time; the more follow, the more
@@ -45,12 +49,12 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 static READINGS: Semaphore = Semaphore::const_new(4);
 /// Counts go through the whole log: pages do not wait behind them.
 static COUNTS: Semaphore = Semaphore::const_new(2);
-/// Readings and counts of one session at a time.
-const PER_SESSION: usize = 2;
-/// The turns of those who read or wait to.
-static SESSIONS: Mutex<BTreeMap<String, Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
+/// Readings and counts of one session at a time: however much it asks for, the others have their turns.
+static READINGS_OF_ONE: Turns = Turns::new(2);
 /// An export lasts as long as its reader is slow. Those beyond are refused.
 static EXPORTS: Semaphore = Semaphore::const_new(4);
+/// Exports of one session at a time: whoever takes their time with theirs leaves some to the others.
+static EXPORTS_OF_ONE: Turns = Turns::new(2);
 /// Each follower holds a descriptor, and a thread while it looks.
 const MOST_FOLLOWERS: usize = 256;
 static FOLLOWERS: Semaphore = Semaphore::const_new(MOST_FOLLOWERS);
@@ -223,7 +227,7 @@ async fn reading_in<T: Send + 'static>(
     done.map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
 }
 
-/// A turn at reading. Everyone waits for their own first: however much one session asks for, the others have theirs.
+/// A turn at reading, among those of the session and among all.
 struct Turn {
     _own: OwnedSemaphorePermit,
     _all: SemaphorePermit<'static>,
@@ -231,19 +235,10 @@ struct Turn {
 
 impl Turn {
     async fn of(visitor: &Visitor, all: &'static Semaphore) -> Result<Self, Fault> {
-        let own = {
-            let mut sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
-            sessions.retain(|_, turns| turns.strong_count() > 0);
-            let known = sessions.get(&visitor.session.id).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let turns = Arc::new(Semaphore::new(PER_SESSION));
-                sessions.insert(visitor.session.id.clone(), Arc::downgrade(&turns));
-                turns
-            })
-        };
         let unexpected = |error: tokio::sync::AcquireError| Fault::Unexpected(error.to_string());
+        // One's own first: whoever waits for that holds up nobody.
         Ok(Self {
-            _own: own.acquire_owned().await.map_err(unexpected)?,
+            _own: READINGS_OF_ONE.take(&visitor.session.id).await.map_err(unexpected)?,
             _all: all.acquire().await.map_err(unexpected)?,
         })
     }
@@ -251,10 +246,12 @@ impl Turn {
 
 /// A turn, or the words that all are taken.
 fn turn_of(turns: &'static Semaphore, what: &str) -> Result<SemaphorePermit<'static>, Fault> {
-    turns.try_acquire().map_err(|_| {
-        let words = format!("Too many {what} at once. Try again when one of them has ended.");
-        Refusal::new(RefusalKind::Throttled, words).into()
-    })
+    turns.try_acquire().map_err(|_| too_many(what))
+}
+
+fn too_many(what: &str) -> Fault {
+    let words = format!("Too many {what} at once. Try again when one of them has ended.");
+    Refusal::new(RefusalKind::Throttled, words).into()
 }
 
 /// `templates/activity/activity.html`.
@@ -269,6 +266,7 @@ struct Page {
     files: usize,
     days: Vec<Day>,
     pages: Pages,
+    further: Option<Further>,
     problems: Vec<String>,
     following: bool,
     counts: Option<Counts>,
@@ -310,6 +308,18 @@ impl Absent {
         })
     }
 }
+
+/// `templates/activity/further.html`: how far back a page looked that did not come to the log's end, and where it goes on.
+#[derive(Template)]
+#[template(path = "activity/further.html")]
+struct Further {
+    back_to: layout::Time,
+    found_any: bool,
+    address: String,
+}
+
+/// The template escapes what it shows.
+impl askama::filters::HtmlSafe for Further {}
 
 struct Addresses {
     this: String,
@@ -383,9 +393,10 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
     let generations = if wrong.is_none() { log.generations.clone() } else { Vec::new() };
     let (entries, next, summary) = {
         let query = query.clone();
-        reading(&visitor, move |open| activity::newest(&generations, open, &query, cursor, PAGE, MOST_PACKED)).await?
+        reading(&visitor, move |open| activity::newest(&generations, open, &query, cursor, PAGE, AT_ONCE)).await?
     };
-    let counted = filters.counts == "1" && wrong.is_none();
+    let following = filters.follow == "1" && cursor.is_none() && wrong.is_none();
+    let counted = filters.counts == "1" && wrong.is_none() && (following || !entries.is_empty());
     let counts = if counted { Some(count(&visitor, &filters, &log, query).await?) } else { None };
     let live = log.generations.first().filter(|generation| is_live(generation));
     let told = live.map_or_else(String::new, |live| {
@@ -395,8 +406,17 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
     let clock = visitor.clock().clone();
     let runs = runs_of(&visitor, &entries).await?;
     let absent = Absent::why(&visitor, &log).await?;
-    let following = filters.follow == "1" && cursor.is_none() && wrong.is_none();
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let older = next.map(|next| filters.address("/activity", &[("before", &next.to_string())]));
+    let used_up = summary.left_off.as_ref().filter(|left| left.unread.is_none());
+    let (further, older) = match used_up {
+        Some(LeftOff { back_to, .. }) => {
+            let further = |address| Further { back_to: clock.moment(back_to), found_any: !entries.is_empty(), address };
+            (older.map(further), None)
+        }
+        None => (None, older),
+    };
+    let unread = summary.left_off.as_ref().and_then(|left| left.unread.as_ref());
     let page = Page {
         frame: visitor.frame(Place::Activity, Place::Activity.label()),
         facility: log.facility,
@@ -407,9 +427,10 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
         pages: Pages {
             label: "Activity",
             newer: cursor.map(|_| filters.address("/activity", &[])),
-            older: next.map(|next| filters.address("/activity", &[("before", &next.to_string())])),
-            position: summary.unread.as_ref().map_or_else(String::new, |path| format!("Older lines are in {path}.")),
+            older,
+            position: unread.map_or_else(String::new, |path| format!("Older lines are in {path}.")),
         },
+        further,
         problems: problems(&summary),
         following,
         counts,
@@ -505,6 +526,8 @@ struct Counts {
     bars: Vec<Bar>,
     total: String,
     highest: String,
+    /// Where the counting ended, and how wide the part before it is drawn.
+    counted_from: Option<(layout::Time, usize)>,
     since: layout::Time,
     until: layout::Time,
     problems: Vec<String>,
@@ -526,13 +549,18 @@ async fn count(visitor: &Visitor, filters: &Filters, log: &Log, query: Query) ->
     let generations = log.generations.clone();
     let turn = Turn::of(visitor, &COUNTS).await?;
     let (histogram, summary) =
-        reading_in(visitor, turn, move |open| activity::histogram(&generations, open, &query, BARS)).await?;
+        reading_in(visitor, turn, move |open| activity::histogram(&generations, open, &query, BARS, AT_ONCE)).await?;
     Ok(drawn(&histogram, &summary, filters, visitor.clock()))
 }
 
 fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Clock) -> Counts {
     let highest = histogram.bars.iter().copied().max().unwrap_or_default();
     let drawn = histogram.bars.iter().enumerate().filter(|(_, count)| **count > 0);
+    let total = layout::counted(usize::try_from(histogram.total).unwrap_or(usize::MAX), "line", "lines");
+    let counted_from = histogram.counted_from.map(|from| {
+        let before = (0..histogram.bars.len()).filter(|&index| histogram.edge(index + 1) <= from).count();
+        (clock.moment(&from), before * 10)
+    });
     Counts {
         width: histogram.bars.len() * 10,
         bars: drawn
@@ -540,6 +568,8 @@ fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Cl
                 // A single line must be seen beside a thousand.
                 let height = (lines * 44 / highest.max(1)).max(2);
                 let (from, to) = (histogram.edge(index), histogram.edge(index + 1));
+                // Of the bar in which the counting ended only the later part is known.
+                let from = histogram.counted_from.filter(|at| from < *at && *at < to).unwrap_or(from);
                 // The last bar of a time without end holds what is stamped later, too.
                 let is_open = index + 1 == histogram.bars.len() && filters.until.is_empty();
                 let written = |time| activity::written_time(time, clock.zone());
@@ -561,7 +591,11 @@ fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Cl
                 }
             })
             .collect(),
-        total: layout::counted(usize::try_from(histogram.total).unwrap_or(usize::MAX), "line", "lines"),
+        total: match &counted_from {
+            Some((from, _)) => format!("{total} from {} on", from.text()),
+            None => total,
+        },
+        counted_from,
         highest: layout::grouped(highest),
         since: clock.moment(&histogram.since),
         until: clock.moment(&histogram.until),
@@ -701,11 +735,12 @@ async fn send_missed(
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
     let turn = Turn::of(visitor, &READINGS).await?;
+    let (followed, live) = (sender.clone(), generations.first().map(|generation| generation.identity));
     let (begin, query, asking, sender) = (*told, query.clone(), visitor.clone(), sender.clone());
     let runtime = tokio::runtime::Handle::current();
     let (reached, read) = reading_in(visitor, turn, move |open| {
         let mut reached = begin;
-        let read = activity::missed(&generations, open, &query, begin, &mut |entries, told| {
+        let read = activity::missed(&generations, open, &query, begin, AT_ONCE, &mut |entries, told| {
             let runs = runtime.block_on(runs_of(&asking, &entries)).unwrap_or_default();
             for chunk in events_of(entries, told, asking.clock(), &runs) {
                 let sent = runtime.block_on(tokio::time::timeout(PATIENCE, sender.send(chunk)));
@@ -720,7 +755,14 @@ async fn send_missed(
     })
     .await?;
     *told = reached;
-    read.map_err(|error| Fault::Unexpected(format!("following the log: {error}")))
+    let read = read.map_err(|error| Fault::Unexpected(format!("following the log: {error}")))?;
+    if let (Missed::TooMuch, Some(live)) = (read, live) {
+        // The stream goes on with the live file, also when it is broken off and begun again. The page says that there is
+        // a gap.
+        *told = Told { identity: live, offset: 0, written: None };
+        hand_on(&followed, format!("event: gap\nid: {told}\ndata: too much was logged meanwhile\n\n")).await;
+    }
+    Ok(())
 }
 
 /// Sends what was appended, and gives the follower back.
@@ -783,7 +825,8 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
     let format = filters.format.clone();
     let log = log(&visitor).await?;
     let query = filters.query(&log.zone, &log.hostname)?;
-    let turn = turn_of(&EXPORTS, "exports run")?;
+    let own = EXPORTS_OF_ONE.try_take(&visitor.session.id).ok_or_else(|| too_many("exports of yours run"))?;
+    let turn = (own, turn_of(&EXPORTS, "exports run")?);
     let (sender, receiver) = mpsc::channel::<Bytes>(16);
     let complete = Arc::new(AtomicBool::new(false));
     let completed = complete.clone();
@@ -903,6 +946,7 @@ mod tests {
             until: "2026-11-23T00:00:07Z".parse().unwrap(),
             bars: vec![1, 0, 2],
             total: 3,
+            counted_from: None,
         };
         let filters = Filters { since: "7s".into(), ..Filters::default() };
         let counts = drawn(&histogram, &Summary::default(), &filters, &Clock::now_in(TimeZone::UTC));
@@ -915,6 +959,41 @@ mod tests {
                 (20, "/activity?since=2026-11-23%2000%3A00%3A05"),
             ]
         );
+    }
+
+    #[test]
+    fn what_was_not_looked_through_is_said_with_how_far_back_it_was() {
+        let clock = Clock::now_in(TimeZone::UTC);
+        let back_to: Timestamp = "2024-03-12T10:20:30Z".parse().unwrap();
+        let said = |found_any| {
+            let address = "/activity?text=a%26b&before=1.2.3.4.5".to_owned();
+            Further { back_to: clock.moment(&back_to), found_any, address }.render().unwrap()
+        };
+        let (nothing, some) = (said(false), said(true));
+        assert!(nothing.contains("Looked back to ") && nothing.contains("; nothing found yet."), "{nothing}");
+        assert!(nothing.contains("2024-03-12T10:20:30Z") && nothing.contains(">Go on</a>"), "{nothing}");
+        assert!(nothing.contains("href=\"/activity?text=a%26b&#38;before=1.2.3.4.5\""), "{nothing}");
+        assert!(some.contains("Looked back to ") && !some.contains("nothing"), "{some}");
+        // A number never passes for the whole.
+        let histogram = |bars: Vec<u64>, counted_from| Histogram {
+            since: "2024-03-12T10:00:00Z".parse().unwrap(),
+            until: "2024-03-12T11:00:00Z".parse().unwrap(),
+            total: bars.iter().sum(),
+            bars,
+            counted_from,
+        };
+        let drawn = |bars, from| {
+            let counts = drawn(&histogram(bars, from), &Summary::default(), &Filters::default(), &clock);
+            (counts.bars.iter().map(|bar| bar.address.clone()).collect::<Vec<_>>(), counts.render().unwrap())
+        };
+        let (_, whole) = drawn(vec![0, 1, 2], None);
+        assert!(whole.contains("<span>3 lines</span>") && !whole.contains("older"), "{whole}");
+        let (bars, part) = drawn(vec![0, 1, 2], Some(back_to));
+        assert!(part.contains("3 lines from ") && part.contains("older lines are not in these numbers"), "{part}");
+        assert!(part.contains("class=\"uncounted\" x=\"0\" y=\"0\" width=\"10\""), "{part}");
+        assert!(bars[0].contains("since=2024-03-12%2010%3A20%3A30&"), "the part of the bar that was counted: {bars:?}");
+        let (_, none) = drawn(vec![0, 0, 0], Some(back_to));
+        assert!(none.contains("No line from ") && none.contains("older ones were not counted"), "{none}");
     }
 
     #[test]

@@ -28,7 +28,7 @@ use super::error::Fault;
 use crate::platform;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 /// The connection that a request came over.
 #[derive(Debug, Clone, Copy)]
@@ -170,14 +170,9 @@ pub fn is_ending(request: &HttpRequest) -> bool {
     request.conn_data::<Arc<Open>>().is_some_and(|open| open.ending.load(Ordering::Relaxed))
 }
 
-/// Requests of one session that are worked on at a time; the others wait. A browser asks for some at once.
-const AT_ONCE: usize = 6;
-
 /// All open connections.
 #[derive(Debug, Default)]
 pub struct Connections {
-    /// The turns of sessions that have requests under way.
-    turns: Mutex<BTreeMap<String, Weak<Semaphore>>>,
     next: AtomicU64,
     /// By number, which is by age.
     open: Mutex<BTreeMap<u64, Weak<Open>>>,
@@ -208,22 +203,6 @@ impl Connections {
         all.insert(open.connection.number, Arc::downgrade(&open));
         Self::keep_shares(&mut all);
         open
-    }
-
-    /// Waits for this session's turn to have another request worked on. The page that it makes, and what it is made of,
-    /// are in memory until then: one session's are not to be those of all its connections.
-    pub async fn turn(&self, session: &str) -> Option<OwnedSemaphorePermit> {
-        let turns = {
-            let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            all.retain(|_, turns| turns.strong_count() > 0);
-            let known = all.get(session).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let turns = Arc::new(Semaphore::new(AT_ONCE));
-                all.insert(session.to_owned(), Arc::downgrade(&turns));
-                turns
-            })
-        };
-        turns.acquire_owned().await.ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Weak<Open>>> {

@@ -71,6 +71,7 @@ impl Fault {
             405 => "Not done here",
             408 => "Too slow",
             409 => "Something changed meanwhile",
+            410 => "Not kept any more",
             413 => "Too large",
             421 => "Another name",
             422 => "That cannot be taken",
@@ -137,6 +138,7 @@ impl ResponseError for Fault {
                 RefusalKind::Forbidden | RefusalKind::ProofNeeded => StatusCode::FORBIDDEN,
                 RefusalKind::Conflict => StatusCode::CONFLICT,
                 RefusalKind::NotFound => StatusCode::NOT_FOUND,
+                RefusalKind::Gone => StatusCode::GONE,
                 RefusalKind::Busy | RefusalKind::NotRecorded | RefusalKind::Unreadable => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }

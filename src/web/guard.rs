@@ -169,7 +169,7 @@ impl FromRequest for Visitor {
             }
             // Asked for twice for one request (the error page after its page), it has its turn already.
             if takes_a_turn(request.method(), request.path()) && !request.extensions().contains::<Turn>() {
-                let turn = Turn(state.connections.turn(&session.id).await);
+                let turn = Turn(state.turns.take(&session.id).await.ok());
                 request.extensions_mut().insert(turn);
             }
             let greeting = state.greeting().await?;

@@ -63,6 +63,8 @@ struct Filters {
     before: Option<u64>,
     /// The act that is shown open.
     open: Option<u64>,
+    /// The run whose act is wanted.
+    run: Option<u64>,
     format: String,
 }
 
@@ -362,7 +364,20 @@ fn trouble(error: crate::audit::StoreError) -> Fault {
 }
 
 async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
-    list(&visitor, filters.into_inner(), None).await
+    let Some(run) = filters.run else { return list(&visitor, filters.into_inner(), None).await };
+    let acts = visitor.state().history.up_to_date().await.run(run).await.map_err(trouble)?;
+    match acts.first().map(|act| act.record.sequence) {
+        // The page that begins with it.
+        Some(sequence) => {
+            let before = sequence.saturating_add(1);
+            Ok(layout::see_other(&format!("/history?tab=all&before={before}&open={sequence}#r{sequence}")))
+        }
+        None => {
+            let words =
+                format!("The history has nothing of run {run}: there was none, or its records were dropped by age.");
+            list(&visitor, filters.into_inner(), Some(Notice::attention(words))).await
+        }
+    }
 }
 
 async fn list(visitor: &Visitor, filters: Filters, notice: Option<Notice>) -> Result<HttpResponse, Fault> {

@@ -27,6 +27,7 @@ mod runs;
 mod server;
 mod settings;
 mod sign_in;
+mod turns;
 
 use crate::audit::Projection;
 use crate::client::Client;
@@ -45,6 +46,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use turns::Turns;
 
 /// What the executor hands over beside the descriptors.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -107,6 +109,11 @@ fn routes(cfg: &mut ServiceConfig) {
         .default_service(route().to(guard::not_found));
 }
 
+/// Requests of one session that are worked on at a time; the others wait. A browser asks for some at once. The page that a
+/// request makes, and what it is made of, are in memory until it is sent: one session's are not to be those of all its
+/// connections.
+const REQUESTS_AT_ONCE: usize = 6;
+
 /// What the whole process shares.
 pub struct State {
     /// The way to the executor.
@@ -117,6 +124,8 @@ pub struct State {
     pub stopping: watch::Receiver<bool>,
     /// All open connections.
     pub connections: Connections,
+    /// Each session's turns at having requests worked on.
+    turns: Turns,
     /// The journal's projection, for reading.
     pub history: Projection,
     /// Checks of the whole history.
@@ -137,6 +146,7 @@ impl State {
             start,
             stopping,
             connections: Connections::default(),
+            turns: Turns::new(REQUESTS_AT_ONCE),
             history,
             checks: history::Checks::default(),
             kept_forms: sign_in::KeptForms::default(),

@@ -100,6 +100,15 @@ struct Page {
     last: u64,
 }
 
+/// `templates/runs/gone.html`: a run whose output is not kept any more.
+#[derive(Template)]
+#[template(path = "runs/gone.html")]
+struct Gone {
+    frame: Frame,
+    run: u64,
+    message: String,
+}
+
 /// `templates/runs/_parts.html`: what changes while it runs.
 #[derive(Template)]
 #[template(path = "runs/_parts.html")]
@@ -299,7 +308,15 @@ fn frame(visitor: &Visitor, shown: &Shown) -> Frame {
 }
 
 async fn show(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fault> {
-    page(&visitor, *run, StatusCode::OK, None).await
+    or_gone(&visitor, *run, page(&visitor, *run, StatusCode::OK, None).await)
+}
+
+/// The page, or the way to the history where that is all that is left of a run.
+fn or_gone(visitor: &Visitor, run: u64, page: Result<HttpResponse, Fault>) -> Result<HttpResponse, Fault> {
+    let Err(fault) = page else { return page };
+    let Some(refusal) = fault.refusal(RefusalKind::Gone) else { return Err(fault) };
+    let frame = visitor.frame(Entry::Operations, format!("Run {run}"));
+    layout::page(StatusCode::GONE, &Gone { frame, run, message: refusal.message.clone() })
 }
 
 async fn page(visitor: &Visitor, run: u64, status: StatusCode, notice: Option<Notice>) -> Result<HttpResponse, Fault> {
@@ -491,7 +508,10 @@ fn as_stream(visitor: &Visitor, events: &[RunEvent]) -> String {
 
 /// The whole output as text.
 async fn output(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fault> {
-    let run = run_of(&visitor, *run).await?;
+    let run = match run_of(&visitor, *run).await {
+        Ok(run) => run,
+        Err(fault) => return or_gone(&visitor, *run, Err(fault)),
+    };
     let (events, _) = all_events(&visitor, run.id).await?;
     let mut text = String::new();
     for line in events.iter().filter_map(|event| line(&visitor, event)) {

@@ -9,6 +9,7 @@ use pot_console::operations::plan::{ManagedFile, Operation};
 use pot_console::refusal::RefusalKind;
 use pot_console::secret::Secret;
 use pot_console::settings::Settings;
+use pot_console::simulator::set_fault;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -185,19 +186,47 @@ fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference()
     }
 }
 
+const INIT: Operation = Operation::Init {
+    place_anchors: true,
+    merge_syslogd_flags: true,
+    minimal: false,
+    leave_syslogd: false,
+    leave_pf: false,
+    pf_file: None,
+};
+
+#[test]
+fn a_command_that_hangs_is_ended_after_the_time_that_root_sets_while_the_console_runs() {
+    let rig = Rig::new();
+    let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
+    set_fault(rig.layout.root(), "pot:init hang".parse().unwrap()).unwrap();
+    let Reply::Plan(plan) = wire.ask(Some(&token), Command::Plan { operation: INIT }).unwrap() else { panic!() };
+    // The plan was made before: what holds when it runs counts.
+    rig.executor.replace_settings(Settings { command_seconds: 5, ..Settings::default() });
+    let command = Command::Run {
+        plan: plan.id,
+        digest: plan.digest,
+        password: None,
+        confirm_text: plan.confirm_text.clone(),
+        reason: None,
+    };
+    let Reply::Started { run } = wire.ask(Some(&token), command).unwrap() else { panic!() };
+    let mut summary = String::new();
+    until("the run's end", || match wire.ask(Some(&token), Command::RunState { run }).unwrap() {
+        Reply::Run(run) => {
+            summary.clone_from(&run.summary);
+            run.state.is_final()
+        }
+        other => panic!("{other:?}"),
+    });
+    assert!(summary.contains("did not end within 5 s"), "{summary}");
+}
+
 #[test]
 fn an_operation_is_planned_confirmed_run_and_recorded() {
     let rig = Rig::new();
     let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
-    let operation = Operation::Init {
-        place_anchors: true,
-        merge_syslogd_flags: true,
-        minimal: false,
-        leave_syslogd: false,
-        leave_pf: false,
-        pf_file: None,
-    };
-    let Reply::Plan(plan) = wire.ask(Some(&token), Command::Plan { operation }).unwrap() else { panic!() };
+    let Reply::Plan(plan) = wire.ask(Some(&token), Command::Plan { operation: INIT }).unwrap() else { panic!() };
     assert!(plan.blockers.is_empty(), "{:?}", plan.blockers);
     let command = |digest| Command::Run {
         plan: plan.id,

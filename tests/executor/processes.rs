@@ -442,7 +442,8 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     });
     drop(local);
     assert_eq!(certificate(&address), first);
-    std::fs::write(&settings, "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\nidle_minutes = 10\n").unwrap();
+    let text = "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\nidle_minutes = 10\ncommand_seconds = 5\n";
+    std::fs::write(&settings, text).unwrap();
     std::fs::remove_dir_all(layout.private().join("tls")).unwrap();
     serve.signal(Signal::SIGHUP);
     let mut connections = 0;
@@ -465,6 +466,9 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     else {
         panic!()
     };
+    let taken =
+        |entry: &Entry| entry.action == Action::Settings && entry.message.contains("command_seconds from 120 to 5");
+    assert!(records.iter().any(|record| taken(&record.entry)), "how long a command may take is not said to be taken");
     for (shown, named) in [(&first, "localhost"), (&second, "127.0.0.1")] {
         let told = |entry: &Entry| entry.object == "certificate" && entry.message.ends_with(shown.as_str());
         assert!(records.iter().any(|record| told(&record.entry) && record.entry.message.contains(named)));

@@ -53,8 +53,16 @@ impl<'a> Restart<'a> {
             }
         };
         let waits = pending.as_ref().map(|pending| pending.run);
-        for id in self.runner.runs.numbers() {
-            if self.owes(id) {
+        let numbers = match self.runner.runs.numbers() {
+            Ok(numbers) => numbers,
+            // What has died is found at the next look.
+            Err(error) => {
+                tracing::error!("{error}");
+                Arc::default()
+            }
+        };
+        for &id in numbers.iter() {
+            if self.owes(id) || self.runner.runs.has_ended(id) {
                 continue;
             }
             match self.runner.runs.read(id) {
@@ -127,8 +135,8 @@ impl<'a> Restart<'a> {
         if self.runner.active().is_some() {
             return;
         }
-        let newest =
-            self.runner.runs.numbers().first().copied().filter(|id| !self.owes(*id) && !self.is_left_alone(*id));
+        let numbers = self.runner.runs.numbers().unwrap_or_default();
+        let newest = numbers.first().copied().filter(|id| !self.owes(*id) && !self.is_left_alone(*id));
         let newest = newest.and_then(|id| self.runner.runs.read(id).ok());
         let left = newest.is_some_and(|stored| !stored.run.state.is_final());
         let owed = !locked(&self.runner.owed).is_empty();
