@@ -3,6 +3,8 @@
 //!
 //! `cargo test --test borders roots_process -- --nocapture` prints, by module, the lines that root's process can run.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its source fails")]
+
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

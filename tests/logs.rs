@@ -605,7 +605,11 @@ fn a_command_of_years_ago_has_its_year_although_only_other_commands_were_logged_
         assert_eq!(found[0].time.to_string(), "2023-01-16T10:00:00Z", "{packed:?}");
         let mut open = |index: usize| File::open(&paths[index]).map_err(|error| error.to_string());
         let year = Query { since: Some("2024-01-01T00:00:00Z".parse().unwrap()), ..query };
-        assert_eq!(histogram(&generations, &mut open, &year, 3, Budget::UNBOUNDED).0.total, 0, "{packed:?}: none this year");
+        assert_eq!(
+            histogram(&generations, &mut open, &year, 3, Budget::UNBOUNDED).0.total,
+            0,
+            "{packed:?}: none this year"
+        );
     }
 }
 

@@ -320,8 +320,13 @@ fn a_name_that_is_no_account_takes_as_long_as_one_that_is_and_is_not_written_dow
     let mut wire = rig.connect();
     let names = ["vera", "my secret typed into the wrong field"];
     let mut best = [Duration::MAX; 2];
-    // In turns, for other tests take the processor now and then; from other addresses, for the throttle.
-    for n in 0..4 {
+    let alike = |[known, unknown]: [Duration; 2]| unknown * 3 > known && known * 3 > unknown;
+    // In turns, for other tests take the processor now and then: the more so, the more turns; from other addresses, for
+    // the throttle.
+    for n in 0..40 {
+        if n >= 4 && alike(best) {
+            break;
+        }
         for (which, name) in names.into_iter().enumerate() {
             let reported = Reported { address: Some(format!("10.{n}.{which}.1")), browser: None };
             let start = Instant::now();
@@ -330,8 +335,7 @@ fn a_name_that_is_no_account_takes_as_long_as_one_that_is_and_is_not_written_dow
             best[which] = best[which].min(start.elapsed());
         }
     }
-    let [known, unknown] = best;
-    assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} against {unknown:?}");
+    assert!(alike(best), "known and unknown: {best:?}");
     assert!(!serde_json::to_string(&rig.records()).unwrap().contains("wrong field"));
 }
 
