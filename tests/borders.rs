@@ -442,11 +442,6 @@ const CIRCLES: &[(&str, &[&str], &str)] = &[
         &["interfaces", "kernel", "rc"],
         "a kernel whose modules make interfaces, and an rc that loads modules: so it is on the host that is played",
     ),
-    (
-        "web",
-        &["configuration", "guard", "sign_in"],
-        "a form that outlives its session is answered by the gate with the page that it came from",
-    ),
 ];
 
 #[test]

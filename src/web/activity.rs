@@ -3,9 +3,9 @@
 
 use super::connection::{PATIENCE, hand_on};
 use super::error::Fault;
-use super::guard::Visitor;
 use super::layout::{self, Clock, Entry as Place, Frame, Pages};
 use super::turns::Turns;
+use super::visitor::Visitor;
 use crate::activity::{
     self, Budget, Cursor, Entry, Follower, Generation, Histogram, LeftOff, Missed, Query, Summary, Told, line, meaning,
 };

@@ -2,8 +2,8 @@
 //! sent only when that is ticked, which takes an operator.
 
 use super::error::{Fault, with_retry};
-use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Notice};
+use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, Reply};
 use crate::refusal::RefusalKind;
 use actix_web::http::StatusCode;

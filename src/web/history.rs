@@ -7,8 +7,8 @@ mod way_back;
 pub(crate) use checking::Checks;
 
 use super::error::Fault;
-use super::guard::Visitor;
 use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages};
+use super::visitor::Visitor;
 use crate::activity::parse_time;
 use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
 use crate::diff::{Diff, Line, Side};

@@ -6,9 +6,9 @@
 //! look again, and reloads itself once they are there.
 
 use super::error::Fault;
-use super::guard::{Form, Visitor};
 use super::known::{Known, waiting};
 use super::layout::{self, Clock, Entry, Frame, Time, counted};
+use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, Reply};
 use crate::facts::{Asked, Dataset, HostFacts, PrivateBridge};
 use crate::host::Preparation;

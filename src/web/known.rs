@@ -1,8 +1,8 @@
 //! What pages about the host are made from, and what they say while it is not known.
 
 use super::error::Fault;
-use super::guard::Visitor;
 use super::layout::{self, Entry, Frame, Notice};
+use super::visitor::Visitor;
 use crate::executor::protocol::{Command, Reply};
 use crate::facts::{Fact, HostFacts};
 use crate::host::{self, PotState, Preparation};

@@ -2,7 +2,7 @@
 //! none; it asks the executor for everything and decides nothing.
 //!
 //! A page is one file with its `routes`, its templates in the folder of the same name below `templates/`. Handlers take
-//! a [`guard::Visitor`] (who is signed in; through it they ask the executor) and a [`guard::Form`] (what was posted) and
+//! a [`visitor::Visitor`] (who is signed in; through it they ask the executor) and a [`visitor::Form`] (what was posted) and
 //! return `Result<HttpResponse, Fault>`. [`guard::guard`] has checked host, origin and form token before, and
 //! turns a [`error::Fault`] into a page or a fragment after.
 
@@ -13,6 +13,7 @@ mod error_page;
 pub mod escape;
 pub mod guard;
 pub mod layout;
+pub mod visitor;
 
 mod activity;
 mod configuration;

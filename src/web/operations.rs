@@ -1,8 +1,8 @@
 //! /operations and /operations/NAME: what can be done to this host. GET shows the executor's plan, POST starts it.
 
 use super::error::{Fault, with_retry};
-use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
+use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, Reply};
 use crate::facts::Dataset;

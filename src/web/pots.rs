@@ -1,9 +1,9 @@
 //! The pots of this host, as its files and jls(8) tell. pot itself is asked nothing, so this works while pot does not.
 
 use super::error::Fault;
-use super::guard::Visitor;
 use super::known::{Known, missing, waiting};
 use super::layout::{self, Entry, Frame, Time};
+use super::visitor::Visitor;
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge};
 use crate::host::{PotState, Wanted, size};
 use actix_web::http::StatusCode;

@@ -7,9 +7,9 @@
 
 use super::connection::hand_on;
 use super::error::{Fault, with_retry};
-use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
+use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, Reply};
 use crate::journal::record::Role;
 use crate::operations::plan::{

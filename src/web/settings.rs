@@ -1,8 +1,8 @@
 //! Settings: one's own password and session, and the accounts for admins.
 
 use super::error::{Fault, with_retry};
-use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
+use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{AccountView, Command, Reply, SessionView};
 use crate::journal::record::Role;
 use crate::refusal::{Refusal, RefusalKind};

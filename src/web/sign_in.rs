@@ -4,8 +4,8 @@ use super::State;
 use super::configuration;
 use super::connection::Connection;
 use super::error::{Fault, with_retry};
-use super::guard::{self, Form, Visitor, state_of};
 use super::layout::{self, Frame, Notice, query_value, see_other};
+use super::visitor::{self, Form, Visitor, state_of};
 use crate::client::Sender;
 use crate::executor::protocol::{Command, MOST_KNOWN, Reply};
 use crate::refusal::{Refusal, RefusalKind};
@@ -175,16 +175,16 @@ async fn sign_in_page(
 
 /// A frame whose forms are bound to the token that the browser holds, or to a new random one that it is to hold.
 async fn frame_with_token(request: &HttpRequest, title: &str) -> Result<(Frame, Option<Secret>), Fault> {
-    let mut frame = guard::bare_frame(request, title).await?;
-    let held = guard::cookie(request.headers(), state_of(request)?.cookie_name());
+    let mut frame = visitor::bare_frame(request, title).await?;
+    let held = visitor::cookie(request.headers(), state_of(request)?.cookie_name());
     let (token, fresh) = match held {
         Some(token) => (token, None),
         None => {
-            let token = guard::random_token()?;
+            let token = visitor::random_token()?;
             (token.clone(), Some(token))
         }
     };
-    frame.csrf = guard::csrf_for(&token);
+    frame.csrf = visitor::csrf_for(&token);
     Ok((frame, fresh))
 }
 
@@ -245,7 +245,7 @@ impl Known {
 
 async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Result<HttpResponse, Fault> {
     let state = state_of(&request)?;
-    let reported = guard::reported(&request, &connection);
+    let reported = visitor::reported(&request, &connection);
     let name = form.text("name").unwrap_or_default().to_owned();
     let password = Secret(form.get("password").unwrap_or_default().to_owned());
     let next = local(form.get("next"));
@@ -255,7 +255,7 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
         return sign_in_page(&request, StatusCode::UNPROCESSABLE_ENTITY, next, name, carry, problem, None).await;
     }
     // A session that this browser still holds ends here: one browser, one session.
-    let held = guard::session_cookie(request.headers(), state.cookie_name());
+    let held = visitor::session_cookie(request.headers(), state.cookie_name());
     let browser = Known::of(&request, &state);
     let sender = Sender { known: &browser.0, ..Sender::default() };
     match state.client.ask_as(sender, &reported, Command::SignIn { name: name.clone(), password }).await {
@@ -309,7 +309,7 @@ async fn set_up_page(
 
 async fn set_up(request: HttpRequest, connection: Connection, form: Form) -> Result<HttpResponse, Fault> {
     let state = state_of(&request)?;
-    let reported = guard::reported(&request, &connection);
+    let reported = visitor::reported(&request, &connection);
     let name = form.text("name").unwrap_or_default().to_owned();
     let password = form.get("password").unwrap_or_default().to_owned();
     if form.get("repeated") != Some(password.as_str()) {
@@ -372,7 +372,7 @@ fn path_of(address: &str) -> Option<&str> {
 /// The posted form as the sign-in page carries it on, without what must not stand in a page. Empty: nothing to carry.
 fn carried(form: &Form) -> String {
     const SECRET: [&str; 8] =
-        [guard::CSRF_FIELD, "password", "repeated", "code", "old", "new", "nonce", "confirm_text"];
+        [visitor::CSRF_FIELD, "password", "repeated", "code", "old", "new", "nonce", "confirm_text"];
     let fields: Vec<_> = form.0.iter().filter(|(name, _)| !SECRET.contains(&name.as_str())).collect();
     if fields.is_empty() { String::new() } else { serde_json::to_string(&fields).unwrap_or_default() }
 }
@@ -404,7 +404,7 @@ impl KeptForms {
         if size > Self::LARGEST {
             return Ok(None);
         }
-        let id = guard::random_token()?.0.clone();
+        let id = visitor::random_token()?.0.clone();
         let Ok(mut kept) = self.0.lock() else { return Ok(None) };
         kept.retain(|one| one.at.elapsed() < Self::LONGEST);
         while kept.len() >= Self::MOST {

@@ -8,7 +8,7 @@ use crate::potconf::{
     extra_interface, parameter,
 };
 use crate::rules::{Finding, Fix, Severity, limits};
-use crate::web::guard::Form;
+use crate::web::visitor::Form;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Prefix of the hidden field that keeps the value a field was made with.

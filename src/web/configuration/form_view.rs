@@ -285,7 +285,7 @@ mod tests {
         };
         facts.pots = Fact::known((0..5).map(pot).collect(), "test");
         let context = context("", Some(facts));
-        let form = crate::web::guard::Form(vec![("POT_NETWORK".to_owned(), "10.200.0.0/16".to_owned())]);
+        let form = crate::web::visitor::Form(vec![("POT_NETWORK".to_owned(), "10.200.0.0/16".to_owned())]);
         let edits = FormEdits::of_form(&form, &context.configuration);
         let form = FormView::build(&context, &edits, true, true, &BTreeSet::new());
         assert!(form.effects.iter().any(|words| words.starts_with("p0, p1, p2 and 2 more keep")), "{:?}", form.effects);

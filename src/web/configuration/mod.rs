@@ -10,8 +10,8 @@ mod form_view;
 mod versions;
 
 use super::error::Fault;
-use super::guard::{Form, Visitor};
 use super::layout::{self, Entry, Frame, Notice, see_other};
+use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, Reply};
 use crate::journal::record::{Change, Role};

@@ -1,0 +1,365 @@
+//! Who sent a request, what they posted, and how a form is bound to a session.
+
+use super::connection::{self, Connection};
+use super::error::Fault;
+use super::layout::{Clock, Entry, Frame, Notice, Who};
+use super::{State, presence};
+use crate::client::Sender;
+use crate::executor::protocol::{Command, Greeting, Reply, SessionView};
+use crate::facts::HostFacts;
+use crate::journal::record::{Reported, Role};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::secret::Secret;
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// The hidden field that proves a form to be this console's.
+pub const CSRF_FIELD: &str = "csrf";
+
+/// Someone who is signed in: what handlers get, and through which they ask the executor.
+#[derive(Clone)]
+pub struct Visitor {
+    token: Secret,
+    /// Whether a page asked by itself: see [`super::presence`].
+    follows: bool,
+    /// Their session.
+    pub session: SessionView,
+    /// What their side says about itself.
+    pub reported: Reported,
+    /// The host.
+    pub greeting: Arc<Greeting>,
+    /// The connection that the request came over.
+    pub connection: Connection,
+    clock: Clock,
+    state: web::Data<State>,
+}
+
+impl Visitor {
+    /// Who sent a request.
+    ///
+    /// # Errors
+    /// [`Fault::SignIn`] when nobody is signed in.
+    pub async fn of(request: &HttpRequest) -> Result<Self, Fault> {
+        Self::extract(request).await
+    }
+
+    /// Asks the executor in the name of this session.
+    pub async fn ask(&self, command: Command) -> Result<Reply, Refusal> {
+        self.state.client.ask_as(self.sender(), &self.reported, command).await
+    }
+
+    fn sender(&self) -> Sender<'_> {
+        Sender { token: Some(&self.token), known: &[], follows: self.follows }
+    }
+
+    /// Opens one generation of pot's log.
+    pub async fn open_log(&self, generation: u32) -> Result<(std::fs::File, u64), Refusal> {
+        self.state.client.open_log(self.sender(), &self.reported, generation).await
+    }
+
+    /// What the whole process shares.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The frame of a page.
+    pub fn frame(&self, current: Entry, title: impl Into<String>) -> Frame {
+        Frame {
+            title: title.into(),
+            current,
+            greeting: Arc::clone(&self.greeting),
+            who: Some(Who { name: self.session.name.clone(), role: self.session.role }),
+            csrf: csrf_for(&self.token),
+            clock: self.clock.clone(),
+            counts: Vec::new(),
+            notice: None,
+        }
+    }
+
+    /// Times in the host's zone.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether their role may do what this one may. A courtesy of pages: the executor decides.
+    pub fn may(&self, role: Role) -> bool {
+        self.session.role >= role
+    }
+
+    /// What is known about the host; none until the first gathering ended.
+    pub async fn facts(&self) -> Result<Option<Box<HostFacts>>, Fault> {
+        match self.ask(Command::Facts { refresh: false }).await? {
+            Reply::Facts { facts, .. } => {
+                self.state.remember_zone(facts.as_deref());
+                Ok(facts)
+            }
+            _ => Err(Fault::other_reply()),
+        }
+    }
+
+    /// The browser's address, when the connection still tells.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.connection.peer.map(|peer| unmapped(peer.ip()))
+    }
+}
+
+/// An IPv4 address that came in over an IPv6 socket is still an IPv4 address.
+fn unmapped(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+impl FromRequest for Visitor {
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Fault>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let state = state_of(&request)?;
+            let token = session_cookie(request.headers(), state.cookie_name()).ok_or(Fault::SignIn)?;
+            let connection = Connection::of(&request)
+                .ok_or_else(|| Fault::Unexpected("this connection was not counted".to_owned()))?;
+            let reported = reported(&request, &connection);
+            let follows = !presence::is_a_person(&request);
+            let sender = Sender { token: Some(&token), known: &[], follows };
+            let session = match state.client.ask_as(sender, &reported, Command::Session {}).await {
+                Ok(Reply::Session(session)) => session,
+                Ok(_) => return Err(Fault::other_reply()),
+                Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
+                Err(refusal) => return Err(Fault::Refused(refusal)),
+            };
+            if let Some(open) = connection::open(&request) {
+                state.connections.belongs_to(&open, &session.id);
+            }
+            // Asked for twice for one request (the error page after its page), it has its turn already.
+            if takes_a_turn(request.method(), request.path()) && !request.extensions().contains::<Turn>() {
+                let turn = Turn(state.turns.take(&session.id).await.ok());
+                request.extensions_mut().insert(turn);
+            }
+            let greeting = state.greeting().await?;
+            let mut visitor = Self {
+                token,
+                follows,
+                session,
+                reported,
+                greeting,
+                connection,
+                clock: state.clock(),
+                state: state.clone(),
+            };
+            if !state.knows_zone() {
+                // Best effort: without facts, times are shown in UTC and say so.
+                let _ = visitor.facts().await;
+                visitor.clock = state.clock();
+            }
+            request.extensions_mut().insert(visitor.clone());
+            Ok(visitor)
+        })
+    }
+}
+
+/// Whether a request waits for a turn of its session: pages do. What is done (forms), and a run with the way to keep it
+/// or put it back, never wait behind pages that hang on a slow disk.
+fn takes_a_turn(method: &Method, path: &str) -> bool {
+    *method == Method::GET && !path.starts_with("/runs/")
+}
+
+/// A request's turn among those of its session, kept as long as it is worked on.
+struct Turn(#[allow(dead_code, reason = "what it does is to be kept")] Option<OwnedSemaphorePermit>);
+
+/// The process's state, as handlers and extractors get at it.
+pub fn state_of(request: &HttpRequest) -> Result<web::Data<State>, Fault> {
+    request
+        .app_data::<web::Data<State>>()
+        .cloned()
+        .ok_or_else(|| Fault::Unexpected("the server was set up without its state".to_owned()))
+}
+
+/// What the browser's side says about itself.
+pub fn reported(request: &HttpRequest, connection: &Connection) -> Reported {
+    let browser = request.headers().get(header::USER_AGENT).map(|value| {
+        String::from_utf8_lossy(value.as_bytes()).chars().filter(|letter| !letter.is_control()).take(200).collect()
+    });
+    Reported { address: connection.peer.map(|peer| unmapped(peer.ip()).to_string()), browser }
+}
+
+/// Bytes in a session's token, and in one that only binds the sign-in form to a browser.
+const SESSION_BYTES: usize = 32;
+
+const FORM_BYTES: usize = SESSION_BYTES + 1;
+
+/// The session's token as the browser sent it, not one from [`random_token`]: to ask the executor for a session that
+/// never was would be a refusal in the history.
+pub fn session_cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+    cookie(headers, name)
+        .filter(|token| URL_SAFE_NO_PAD.decode(&token.0).is_ok_and(|bytes| bytes.len() == SESSION_BYTES))
+}
+
+/// The token that the browser sent, base64url of a session's 32 bytes or of a form's 33, or nothing.
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+    headers
+        .get_all(header::COOKIE)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+        .filter(|value| {
+            URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| matches!(bytes.len(), SESSION_BYTES | FORM_BYTES))
+        })
+        .map(|value| Secret(value.to_owned()))
+}
+
+/// 33 random bytes as base64url: what a browser holds before anyone has signed in, so that the sign-in form, too, is
+/// bound to it. By its length it is no session's.
+pub fn random_token() -> Result<Secret, Fault> {
+    let mut bytes = [0; FORM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| Fault::Unexpected(format!("no random bytes: {error}")))?;
+    Ok(Secret(URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// What forms carry: derived from the token, so it needs no memory and outlives a restart; one way, so it tells
+/// nothing about the token; masked anew each time, so that compression cannot be used to guess it.
+pub fn csrf_for(token: &Secret) -> String {
+    let mut mask = [0; 32];
+    // Without random bytes the mask is zero, which only loses the masking.
+    let _ = getrandom::fill(&mut mask);
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&mask);
+    for (byte, (mask, proof)) in bytes[32..].iter_mut().zip(mask.iter().zip(csrf_proof(token))) {
+        *byte = mask ^ proof;
+    }
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn csrf_proof(token: &Secret) -> [u8; 32] {
+    Sha256::new().chain_update(b"pot-console form\0").chain_update(token.0.as_bytes()).finalize().into()
+}
+
+pub(super) fn csrf_holds(token: &Secret, given: &str) -> bool {
+    let Ok(bytes) = URL_SAFE_NO_PAD.decode(given) else { return false };
+    let Some((mask, masked)) = bytes.split_at_checked(32) else { return false };
+    let unmasked: Vec<u8> = mask.iter().zip(masked).map(|(mask, masked)| mask ^ masked).collect();
+    masked.len() == 32 && bool::from(unmasked.ct_eq(&csrf_proof(token)[..]))
+}
+
+/// A posted form: names and values in order, the same name several times where a list is meant.
+#[derive(Debug, Clone, Default)]
+pub struct Form(pub Vec<(String, String)>);
+
+impl Form {
+    /// The last value of that name: a checkbox after its hidden "unchecked" value wins.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of that name in order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether there is such a field at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The last value of that name without blanks around it; none when it is missing or empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).map(str::trim).filter(|text| !text.is_empty())
+    }
+}
+
+impl FromRequest for Form {
+    type Error = Fault;
+    type Future = std::future::Ready<Result<Self, Fault>>;
+
+    /// The guard has read the form already.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(
+            request.extensions().get::<Self>().cloned().ok_or_else(|| Fault::Invalid("There is no form.".to_owned())),
+        )
+    }
+}
+
+/// The frame of a page that is shown without a session.
+pub async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Frame, Fault> {
+    let state = state_of(request)?;
+    let greeting = state.greeting().await.unwrap_or_else(|_| {
+        Arc::new(Greeting {
+            hostname: "pot-console".to_owned(),
+            simulated: false,
+            set_up_needed: false,
+            reason_required: false,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pot_conf: String::new(),
+            alarm: None,
+        })
+    });
+    Ok(Frame {
+        title: title.to_owned(),
+        current: Entry::Elsewhere,
+        greeting,
+        who: None,
+        csrf: String::new(),
+        clock: state.clock(),
+        counts: Vec::new(),
+        notice: None::<Notice>,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_form_of_another_session_is_not_taken() {
+        let (mine, other) = (random_token().unwrap(), random_token().unwrap());
+        assert!(csrf_holds(&mine, &csrf_for(&mine)));
+        assert!(!csrf_holds(&other, &csrf_for(&mine)));
+        assert!(!csrf_holds(&mine, ""));
+        assert!(!csrf_holds(&mine, "AAAA"));
+        assert_ne!(csrf_for(&mine), csrf_for(&mine), "masked anew each time");
+    }
+
+    #[test]
+    fn only_a_token_of_the_right_form_counts_as_a_cookie() {
+        let token = random_token().unwrap();
+        let line = format!("other=1; pot-console={}", token.0);
+        let mut map = HeaderMap::new();
+        map.insert(header::COOKIE, HeaderValue::from_str(&line).unwrap());
+        assert_eq!(cookie(&map, "pot-console"), Some(token));
+        assert_eq!(session_cookie(&map, "pot-console"), None, "what binds the sign-in form is no session");
+        assert_eq!(cookie(&headers(&[("cookie", "pot-console=short")]), "pot-console"), None);
+    }
+
+    #[test]
+    fn keeping_a_change_never_waits_behind_pages() {
+        for (method, path) in [(Method::POST, "/runs/3/keep"), (Method::GET, "/runs/3"), (Method::POST, "/settings")] {
+            assert!(!takes_a_turn(&method, path), "{path}");
+        }
+        assert!(takes_a_turn(&Method::GET, "/activity"));
+    }
+
+    #[test]
+    fn a_checked_box_wins_over_its_hidden_field() {
+        let form = Form(vec![("A".into(), "false".into()), ("A".into(), "true".into())]);
+        assert_eq!(form.get("A"), Some("true"));
+        assert_eq!(form.all("A").count(), 2);
+    }
+}
