@@ -6,7 +6,7 @@ use super::facts_cache::FactsCache;
 use super::paces::Paces;
 use super::permissions;
 use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView};
-use super::requester::{Asking, console, sentence};
+use super::requester::{Requester, console, sentence};
 use crate::accounts::name::AccountName;
 use crate::accounts::password::{self, Hasher, StoredHash};
 use crate::accounts::session::{
@@ -145,7 +145,7 @@ impl Authentication {
         Ok(Some(code))
     }
 
-    pub(super) fn sign_in(&self, asking: &Asking, name: &str, password: &Secret) -> Result<Reply, Refusal> {
+    pub(super) fn sign_in(&self, requester: &Requester, name: &str, password: &Secret) -> Result<Reply, Refusal> {
         let account = match AccountName::parse(name) {
             Ok(name) => self.accounts.find(&name)?,
             Err(_) => None,
@@ -154,20 +154,20 @@ impl Authentication {
         // The same key for every name that no account can have: they cannot fill the memory either.
         let key = AccountName::parse(name).map_or_else(|_| String::new(), String::from);
         let tried = Tried { name: &key, exists: account.is_some() };
-        let place = place(asking, account.as_ref());
+        let place = place(requester, account.as_ref());
         self.admit_try(tried, &place)?;
 
         let usable = account.as_ref().filter(|account| !account.disabled);
         if !self.hasher.matches(usable.map(|account| &account.hash), &password.0) {
-            self.note_failure(asking, &shown, tried, &place);
+            self.note_failure(requester, &shown, tried, &place);
             return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
         }
         let Some(account) = account else {
             return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
         };
         lock(&self.throttle).succeeded(&key, &place);
-        self.paces.take(asking, account.name.as_str(), &permissions::SIGN_IN)?;
-        self.begin_session(asking, &account, Method::Password)
+        self.paces.take(requester, account.name.as_str(), &permissions::SIGN_IN)?;
+        self.begin_session(requester, &account, Method::Password)
     }
 
     /// Whether one of these proofs is of a browser that signed in to this account before.
@@ -179,10 +179,10 @@ impl Authentication {
         })
     }
 
-    fn begin_session(&self, asking: &Asking, account: &Account, method: Method) -> Result<Reply, Refusal> {
+    fn begin_session(&self, requester: &Requester, account: &Account, method: Method) -> Result<Reply, Refusal> {
         let no_randomness = |error: NoRandomness| Refusal::new(RefusalKind::Failed, format!("{error}."));
-        let address = address_key(asking.reported.address.as_deref());
-        let held = asking.known.iter().find(|digest| account.browsers.contains(digest)).copied();
+        let address = address_key(requester.reported.address.as_deref());
+        let held = requester.known.iter().find(|digest| account.browsers.contains(digest)).copied();
         let known = if held.is_some() { None } else { Some(Secret(random_token().map_err(no_randomness)?)) };
         let browser = held.or_else(|| known.as_ref().and_then(|token| token_digest(&token.0)));
         // On a full disk one can still sign in, to look and to mend: the sign-in itself is recorded or refused below.
@@ -194,7 +194,7 @@ impl Authentication {
             .begin(account.name.clone(), method, previous, account.credential(), Instant::now())
             .map_err(no_randomness)?;
         let token = Secret(token);
-        let mut entry = asking.event(
+        let mut entry = requester.event(
             Action::SignIn,
             account.name.as_str(),
             Outcome::Done,
@@ -235,7 +235,7 @@ impl Authentication {
 
     pub(super) fn set_up(
         &self,
-        asking: &Asking,
+        requester: &Requester,
         code: &Secret,
         name: &str,
         password: &Secret,
@@ -251,12 +251,12 @@ impl Authentication {
         let given = Digest::of(plain_code(&code.0).as_bytes());
         let right = lock(&self.setup_code).is_some_and(|wanted| bool::from(given.as_bytes().ct_eq(wanted.as_bytes())));
         if !right {
-            self.record_wrong(asking, "set-up code", "set-up");
+            self.record_wrong(requester, "set-up code", "set-up");
             return Err(wrong());
         }
         let account = self.new_account(name, Role::Admin, password)?;
         let name = account.name.clone();
-        let mut draft = asking.event(
+        let mut draft = requester.event(
             Action::Account,
             name.as_str(),
             Outcome::Done,
@@ -272,52 +272,52 @@ impl Authentication {
         draft.changes = vec![Change { name: "role".to_owned(), from: None, to: Some(Role::Admin.to_string()) }];
         self.recorded(draft, || self.accounts.add_first(account.clone()).map_err(Refusal::from))?;
         *lock(&self.setup_code) = None;
-        self.begin_session(asking, &account, Method::SetupCode)
+        self.begin_session(requester, &account, Method::SetupCode)
     }
 
-    pub(super) fn sign_out(&self, asking: &Asking) -> Result<Reply, Refusal> {
-        if let Some(key) = &asking.session {
+    pub(super) fn sign_out(&self, requester: &Requester) -> Result<Reply, Refusal> {
+        if let Some(key) = &requester.session {
             lock(&self.sessions).end(key);
-            let message = format!("{} signed out.", asking.actor.name);
-            self.evidence.append(asking.event(Action::SignOut, &asking.actor.name, Outcome::Done, message))?;
+            let message = format!("{} signed out.", requester.actor.name);
+            self.evidence.append(requester.event(Action::SignOut, &requester.actor.name, Outcome::Done, message))?;
         }
         Ok(Reply::Done {})
     }
 
-    pub(super) fn session(&self, asking: &Asking) -> Result<Reply, Refusal> {
-        match (&asking.session, asking.role) {
+    pub(super) fn session(&self, requester: &Requester) -> Result<Reply, Refusal> {
+        match (&requester.session, requester.role) {
             (Some(key), Some(role)) => Ok(Reply::Session(self.session_view(key, role)?)),
             _ => Err(Refusal::new(RefusalKind::SignInNeeded, "There is no session at the command line.")),
         }
     }
 
-    pub(super) fn prove(&self, asking: &Asking, password: &Secret) -> Result<Reply, Refusal> {
-        self.check_own_password(asking, password)?;
-        let message = format!("{} gave the password again.", asking.actor.name);
-        self.evidence.append(asking.event(Action::SignIn, &asking.actor.name, Outcome::Done, message))?;
-        if let Some(key) = &asking.session {
+    pub(super) fn prove(&self, requester: &Requester, password: &Secret) -> Result<Reply, Refusal> {
+        self.check_own_password(requester, password)?;
+        let message = format!("{} gave the password again.", requester.actor.name);
+        self.evidence.append(requester.event(Action::SignIn, &requester.actor.name, Outcome::Done, message))?;
+        if let Some(key) = &requester.session {
             lock(&self.sessions).prove(key, Instant::now());
         }
-        self.session(asking)
+        self.session(requester)
     }
 
     /// Whether `password` is that of the account that asks; slowed down like a sign-in.
-    pub(super) fn check_own_password(&self, asking: &Asking, password: &Secret) -> Result<(), Refusal> {
-        let name = AccountName::parse(&asking.actor.name)
+    pub(super) fn check_own_password(&self, requester: &Requester, password: &Secret) -> Result<(), Refusal> {
+        let name = AccountName::parse(&requester.actor.name)
             .map_err(|_| Refusal::new(RefusalKind::WrongPassword, "There is no password at the command line."))?;
         let account = self.accounts.find(&name)?.filter(|account| !account.disabled);
         let tried = Tried { name: name.as_str(), exists: true };
         // Who is signed in has the session's tries, whatever others guess.
-        let place = asking
+        let place = requester
             .session
             .as_ref()
-            .map_or_else(|| place(asking, account.as_ref()), |session| Place::Session(session.hex()));
+            .map_or_else(|| place(requester, account.as_ref()), |session| Place::Session(session.hex()));
         self.admit_try(tried, &place)?;
         if self.hasher.matches(account.as_ref().map(|account| &account.hash), &password.0) {
             lock(&self.throttle).succeeded(name.as_str(), &place);
             return Ok(());
         }
-        self.note_failure(asking, name.as_str(), tried, &place);
+        self.note_failure(requester, name.as_str(), tried, &place);
         Err(Refusal::new(RefusalKind::WrongPassword, "The password is wrong.").on("password"))
     }
 
@@ -331,28 +331,28 @@ impl Authentication {
         Err(Refusal::new(RefusalKind::Throttled, words))
     }
 
-    fn note_failure(&self, asking: &Asking, shown: &str, tried: Tried<'_>, place: &Place) {
+    fn note_failure(&self, requester: &Requester, shown: &str, tried: Tried<'_>, place: &Place) {
         let slowed = lock(&self.throttle).failed(tried, place, Instant::now());
-        self.record_wrong(asking, "password", shown);
+        self.record_wrong(requester, "password", shown);
         if slowed {
             let from = match place {
                 Place::Browser(_) => "a browser that signed in before",
                 Place::Session(_) => "a session",
                 Place::Known(_) | Place::Elsewhere(_) => {
-                    asking.reported.address.as_deref().unwrap_or("an unknown address")
+                    requester.reported.address.as_deref().unwrap_or("an unknown address")
                 }
             };
             let message = format!("Tries for {shown} from {from} are slowed down from now on.");
-            let mut entry = asking.event(Action::Throttle, shown, Outcome::Done, message);
+            let mut entry = requester.event(Action::Throttle, shown, Outcome::Done, message);
             entry.actor = console();
             // Counted like refusals: whoever invents names and addresses is slowed down anew with each.
             self.evidence.refused("throttle", entry);
         }
     }
 
-    fn record_wrong(&self, asking: &Asking, what: &str, shown: &str) {
+    fn record_wrong(&self, requester: &Requester, what: &str, shown: &str) {
         let message = format!("A wrong {what} was given for {shown}.");
-        self.evidence.refused("sign-in", asking.event(Action::SignIn, shown, Outcome::Refused, message));
+        self.evidence.refused("sign-in", requester.event(Action::SignIn, shown, Outcome::Refused, message));
     }
 
     /// Ends all sessions, because the journal was rolled back while they lasted.
@@ -410,14 +410,14 @@ impl Authentication {
 
     pub(super) fn add_account(
         &self,
-        asking: &Asking,
+        requester: &Requester,
         name: &str,
         role: Role,
         password: &Secret,
     ) -> Result<Reply, Refusal> {
         let account = self.new_account(name, role, password)?;
         let name = account.name.clone();
-        let mut draft = asking.event(
+        let mut draft = requester.event(
             Action::Account,
             name.as_str(),
             Outcome::Done,
@@ -428,10 +428,10 @@ impl Authentication {
         Ok(Reply::Done {})
     }
 
-    pub(super) fn set_role(&self, asking: &Asking, name: &str, role: Role) -> Result<Reply, Refusal> {
+    pub(super) fn set_role(&self, requester: &Requester, name: &str, role: Role) -> Result<Reply, Refusal> {
         let name = self.existing(name)?;
         let before = name.role;
-        let mut draft = asking.event(
+        let mut draft = requester.event(
             Action::Account,
             name.name.as_str(),
             Outcome::Done,
@@ -445,10 +445,10 @@ impl Authentication {
         Ok(Reply::Done {})
     }
 
-    pub(super) fn set_disabled(&self, asking: &Asking, name: &str, disabled: bool) -> Result<Reply, Refusal> {
+    pub(super) fn set_disabled(&self, requester: &Requester, name: &str, disabled: bool) -> Result<Reply, Refusal> {
         let account = self.existing(name)?;
         let word = if disabled { "disabled" } else { "enabled" };
-        let mut draft = asking.event(
+        let mut draft = requester.event(
             Action::Account,
             account.name.as_str(),
             Outcome::Done,
@@ -468,24 +468,24 @@ impl Authentication {
         Ok(Reply::Done {})
     }
 
-    pub(super) fn change_password(&self, asking: &Asking, old: &Secret, new: &Secret) -> Result<Reply, Refusal> {
-        self.check_own_password(asking, old).map_err(|refusal| refusal.on("old"))?;
-        let name = account_name(&asking.actor.name)?;
-        self.write_password(asking, &name, new)?;
+    pub(super) fn change_password(&self, requester: &Requester, old: &Secret, new: &Secret) -> Result<Reply, Refusal> {
+        self.check_own_password(requester, old).map_err(|refusal| refusal.on("old"))?;
+        let name = account_name(&requester.actor.name)?;
+        self.write_password(requester, &name, new)?;
         let account = self.existing(name.as_str())?;
         let mut sessions = lock(&self.sessions);
-        sessions.end_all_of(&name, asking.session.as_ref());
-        if let Some(key) = &asking.session {
+        sessions.end_all_of(&name, requester.session.as_ref());
+        if let Some(key) = &requester.session {
             sessions.set_credential(key, account.credential());
         }
         Ok(Reply::Done {})
     }
 
     /// Gives an account a new password: its owner's after the old one, or root's at the command line.
-    pub(super) fn write_password(&self, asking: &Asking, name: &AccountName, new: &Secret) -> Result<(), Refusal> {
+    pub(super) fn write_password(&self, requester: &Requester, name: &AccountName, new: &Secret) -> Result<(), Refusal> {
         let hash = self.new_hash(name.as_str(), new, "new")?;
         let message = format!("The password of {name} was changed; its other sessions ended.");
-        let draft = asking.event(Action::Account, name.as_str(), Outcome::Done, message);
+        let draft = requester.event(Action::Account, name.as_str(), Outcome::Done, message);
         self.recorded(draft, || {
             self.accounts.update(name, |account| account.hash = hash).map(drop).map_err(Refusal::from)
         })
@@ -518,10 +518,10 @@ impl Authentication {
 }
 
 /// Where someone comes from who signs in.
-fn place(asking: &Asking, account: Option<&Account>) -> Place {
-    let address = address_key(asking.reported.address.as_deref());
+fn place(requester: &Requester, account: Option<&Account>) -> Place {
+    let address = address_key(requester.reported.address.as_deref());
     let Some(account) = account else { return Place::Elsewhere(address) };
-    match asking.known.iter().find(|digest| account.browsers.contains(digest)) {
+    match requester.known.iter().find(|digest| account.browsers.contains(digest)) {
         Some(digest) => Place::Browser(digest.hex()),
         None if account.addresses.contains(&address) => Place::Known(address),
         None => Place::Elsewhere(address),

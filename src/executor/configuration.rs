@@ -5,7 +5,7 @@ use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
 use super::managed::{Files, ManagedFiles, Versions};
 use super::protocol::{ConfigurationView, Reply, ReviewView};
-use super::requester::{Asking, free_text, sentence};
+use super::requester::{Requester, free_text, sentence};
 use super::watch::Watching;
 use crate::diff::Diff;
 use crate::digest::Digest;
@@ -116,11 +116,11 @@ impl PotConf {
         }))
     }
 
-    pub(super) fn review(&self, asking: &Asking, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
+    pub(super) fn review(&self, requester: &Requester, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
         self.within_limits(edits)?;
-        self.watching.look_before_judging(asking);
+        self.watching.look_before_judging(requester);
         let files = self.managed.read_configuration()?;
-        let outlook = self.outlook(asking, &files, edits)?;
+        let outlook = self.outlook(requester, &files, edits)?;
         let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &outlook));
         Ok(Reply::Review(ReviewView {
             diff: outlook.diff,
@@ -134,7 +134,7 @@ impl PotConf {
     /// intent → backup → replace → outcome.
     pub(super) fn save(
         &self,
-        asking: &Asking,
+        requester: &Requester,
         base: &Digest,
         edits: &[Edit],
         reason: Option<&str>,
@@ -142,18 +142,18 @@ impl PotConf {
     ) -> Result<Reply, Refusal> {
         let reason = self.reason(reason, accept_errors)?;
         self.within_limits(edits)?;
-        self.watching.look_before_judging(asking);
+        self.watching.look_before_judging(requester);
         // A run takes longer than anyone waits, and one that waits to be kept is not overtaken.
         nothing_runs(&self.engine)?;
         let _line = lock(&self.line);
-        let who = format!("{}: saving pot.conf", asking.actor.name);
+        let who = format!("{}: saving pot.conf", requester.actor.name);
         let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
         // Under the lock, for a run of another process may have ended meanwhile and wait to be kept.
         nothing_runs(&self.engine)?;
         self.watching.look_under_lock(&[ManagedFile::PotConf]);
 
         let files = self.managed.read_configuration()?;
-        let outlook = self.outlook(asking, &files, edits)?;
+        let outlook = self.outlook(requester, &files, edits)?;
         let before = files.digest();
         if before != *base {
             let conflict = self.conflict(&files, base, edits, &outlook);
@@ -183,7 +183,7 @@ impl PotConf {
         let path = self.layout.pot_conf();
         let shown = self.layout.shown(&path);
         let message = saved_message(&outlook, accept_errors);
-        let mut entry = asking.event(Action::Configuration, shown.as_str(), Outcome::Done, message);
+        let mut entry = requester.event(Action::Configuration, shown.as_str(), Outcome::Done, message);
         entry.changes.clone_from(&outlook.changes);
         entry.diff = Some(outlook.diff.clone());
         entry.before = files.exists.then_some(before);
@@ -265,18 +265,18 @@ impl PotConf {
 
     /// The places that a change makes others, where they really are, and a hook or key that root did not choose. What
     /// stands as it stood blocks no change.
-    fn within_places(&self, asking: &Asking, old: &Configuration, new: &Configuration) -> Result<(), Against> {
+    fn within_places(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), Against> {
         let changed = limits::changed_places(old, new);
         let look = |path: &str| path_state(&self.layout, path).ok();
         if let Some(against) = limits::check_places(new, &changed, &look).into_iter().next() {
             return Err(against);
         }
-        self.chosen_by_root(asking, old, new)
+        self.chosen_by_root(requester, old, new)
     }
 
     /// Who sits at root's terminal chooses any hook and key; others one that root's settings name.
-    fn chosen_by_root(&self, asking: &Asking, old: &Configuration, new: &Configuration) -> Result<(), Against> {
-        if asking.terminal {
+    fn chosen_by_root(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), Against> {
+        if requester.terminal {
             return Ok(());
         }
         let settings = self.settings.get();
@@ -284,16 +284,16 @@ impl PotConf {
     }
 
     /// The same for a kept version of pot.conf that is to be written back.
-    pub(super) fn version_chosen_by_root(&self, asking: &Asking, version: &Digest) -> Result<(), Refusal> {
+    pub(super) fn version_chosen_by_root(&self, requester: &Requester, version: &Digest) -> Result<(), Refusal> {
         let now = self.managed.read_configuration()?.configuration;
         let bytes = self.managed.backups().read(ManagedFile::PotConf.name(), version)?;
         // What cannot be read as a configuration is not written back at all, as the plan says.
         let Ok(own) = Document::parse(&bytes) else { return Ok(()) };
         let restored = Configuration::new(now.default_document().clone(), own);
-        self.chosen_by_root(asking, &now, &restored).map_err(against_limit)
+        self.chosen_by_root(requester, &now, &restored).map_err(against_limit)
     }
 
-    fn outlook(&self, asking: &Asking, files: &Files, edits: &[Edit]) -> Result<Outlook, Refusal> {
+    fn outlook(&self, requester: &Requester, files: &Files, edits: &[Edit]) -> Result<Outlook, Refusal> {
         let old = &files.configuration;
         let new = old.apply(edits)?;
         let after = Configuration::new(old.default_document().clone(), new.clone());
@@ -303,11 +303,11 @@ impl PotConf {
         {
             return Err(against_limit(against));
         }
-        self.within_places(asking, old, &after).map_err(against_limit)?;
+        self.within_places(requester, old, &after).map_err(against_limit)?;
         let shown = self.layout.shown(&self.layout.pot_conf());
         let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
         let facts = self.facts.get();
-        let admin: Option<IpAddr> = asking.reported.address.as_deref().and_then(|text| text.parse().ok());
+        let admin: Option<IpAddr> = requester.reported.address.as_deref().and_then(|text| text.parse().ok());
         let judge =
             |configuration: &Configuration| rules::check(&Subject { configuration, facts: facts.as_deref(), admin });
         let findings = judge(&after);

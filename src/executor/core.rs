@@ -11,7 +11,7 @@ use super::outbox::Answer;
 use super::paces::Paces;
 use super::permissions::{self, Row, Who};
 use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request};
-use super::requester::{Asking, admit_proof, admit_role};
+use super::requester::{Requester, admit_proof, admit_role};
 use super::running::Runs;
 use super::watch::Watching;
 use crate::accounts::session::{Lifetimes, token_digest};
@@ -113,40 +113,40 @@ impl Executor {
 
     /// Answers one request of the web process.
     pub fn answer(self: &Arc<Self>, request: Request) -> Answer {
-        let asking = self.identify(&request);
-        self.answer_as(&asking, request.command)
+        let requester = self.identify(&request);
+        self.answer_as(&requester, request.command)
     }
 
-    pub(super) fn answer_as(self: &Arc<Self>, asking: &Asking, command: Command) -> Answer {
+    pub(super) fn answer_as(self: &Arc<Self>, requester: &Requester, command: Command) -> Answer {
         let row = permissions::row(&command);
-        let operation = self.operation_meant(asking, &command);
-        let meant = self.meant(asking, &command);
+        let operation = self.operation_meant(requester, &command);
+        let meant = self.meant(requester, &command);
         // Who signs in is known, and counted, once the password was right.
-        let admitted = Self::admit(asking, &row).and_then(|()| match row.who {
-            Who::AtLeast(_) => self.paces.take(asking, &asking.actor.name, &row),
+        let admitted = Self::admit(requester, &row).and_then(|()| match row.who {
+            Who::AtLeast(_) => self.paces.take(requester, &requester.actor.name, &row),
             Who::WebProcess | Who::Anyone => Ok(()),
         });
         if let Err(refusal) = admitted {
-            self.record_refusal(asking, row.name, operation, meant, &refusal);
+            self.record_refusal(requester, row.name, operation, meant, &refusal);
             return (Err(refusal), None);
         }
-        let (result, descriptor) = self.dispatch(asking, command);
+        let (result, descriptor) = self.dispatch(requester, command);
         if let Err(refusal) = &result {
             // Whoever lost a race tries again: nothing but the refusal is written, which is counted by itself.
             if matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::Busy) {
-                self.paces.give_back(&asking.actor.name, &row);
+                self.paces.give_back(&requester.actor.name, &row);
             }
             if row.changes {
-                self.record_refusal(asking, row.name, operation, meant, refusal);
+                self.record_refusal(requester, row.name, operation, meant, refusal);
             }
         }
         (result.map(Box::new), descriptor)
     }
 
     /// Who is asking: the token says it, nothing else. A person who does something keeps the session.
-    fn identify(&self, request: &Request) -> Asking {
+    fn identify(&self, request: &Request) -> Requester {
         let known = request.known.iter().take(MOST_KNOWN).filter_map(|token| token_digest(&token.0)).collect();
-        let nobody = Asking::nobody(request.reported.clone(), known);
+        let nobody = Requester::nobody(request.reported.clone(), known);
         let session = request.token.as_ref().and_then(|token| self.authentication.session_of(token));
         let Some((key, actor, role, fresh)) = session else {
             return nobody;
@@ -154,7 +154,7 @@ impl Executor {
         if !request.follows {
             self.authentication.note_use(&key);
         }
-        Asking { actor, session: Some(key), role: Some(role), fresh, ..nobody }
+        Requester { actor, session: Some(key), role: Some(role), fresh, ..nobody }
     }
 
     /// Whose turn a request takes while it waits, and the role it comes with. It is judged anew when it is answered.
@@ -175,17 +175,17 @@ impl Executor {
     }
 
     /// The one look into the table.
-    fn admit(asking: &Asking, row: &Row) -> Result<(), Refusal> {
+    fn admit(requester: &Requester, row: &Row) -> Result<(), Refusal> {
         match row.who {
             Who::WebProcess | Who::Anyone => Ok(()),
             Who::AtLeast(needed) => {
-                admit_role(asking, needed)?;
-                admit_proof(asking, row.proof)
+                admit_role(requester, needed)?;
+                admit_proof(requester, row.proof)
             }
         }
     }
 
-    fn dispatch(self: &Arc<Self>, asking: &Asking, command: Command) -> (Result<Reply, Refusal>, Option<OwnedFd>) {
+    fn dispatch(self: &Arc<Self>, requester: &Requester, command: Command) -> (Result<Reply, Refusal>, Option<OwnedFd>) {
         use Command as C;
         let result = match command {
             C::OpenLog { generation } => {
@@ -201,17 +201,17 @@ impl Executor {
                 Ok(Reply::Done {})
             }
 
-            C::SignIn { name, password } => self.authentication.sign_in(asking, &name, &password),
-            C::SetUp { code, name, password } => self.authentication.set_up(asking, &code, &name, &password),
-            C::SignOut {} => self.authentication.sign_out(asking),
-            C::Session {} => self.authentication.session(asking),
-            C::Prove { password } => self.authentication.prove(asking, &password),
+            C::SignIn { name, password } => self.authentication.sign_in(requester, &name, &password),
+            C::SetUp { code, name, password } => self.authentication.set_up(requester, &code, &name, &password),
+            C::SignOut {} => self.authentication.sign_out(requester),
+            C::Session {} => self.authentication.session(requester),
+            C::Prove { password } => self.authentication.prove(requester, &password),
 
             C::Accounts {} => self.authentication.list_accounts(),
-            C::AddAccount { name, role, password } => self.authentication.add_account(asking, &name, role, &password),
-            C::SetRole { name, role } => self.authentication.set_role(asking, &name, role),
-            C::SetDisabled { name, disabled } => self.authentication.set_disabled(asking, &name, disabled),
-            C::ChangePassword { old, new } => self.authentication.change_password(asking, &old, &new),
+            C::AddAccount { name, role, password } => self.authentication.add_account(requester, &name, role, &password),
+            C::SetRole { name, role } => self.authentication.set_role(requester, &name, role),
+            C::SetDisabled { name, disabled } => self.authentication.set_disabled(requester, &name, disabled),
+            C::ChangePassword { old, new } => self.authentication.change_password(requester, &old, &new),
 
             C::Configuration {} => self.pot_conf.configuration(),
             C::Facts { refresh } => self.watching.read_facts(refresh),
@@ -220,44 +220,44 @@ impl Executor {
             C::File { file } => self.watching.managed.read_managed(file),
             C::LogFiles {} => self.watching.log_files(),
 
-            C::Review { base, edits } => self.pot_conf.review(asking, &base, &edits),
+            C::Review { base, edits } => self.pot_conf.review(requester, &base, &edits),
             C::Save { base, edits, reason, accept_errors } => {
-                self.pot_conf.save(asking, &base, &edits, reason.as_deref(), accept_errors)
+                self.pot_conf.save(requester, &base, &edits, reason.as_deref(), accept_errors)
             }
 
-            C::Plan { operation } => self.runs.plan(asking, operation),
+            C::Plan { operation } => self.runs.plan(requester, operation),
             C::Run { plan, digest, password, confirm_text, reason } => {
-                self.runs.run(asking, plan, digest, password.as_ref(), confirm_text.as_deref(), reason.as_deref())
+                self.runs.run(requester, plan, digest, password.as_ref(), confirm_text.as_deref(), reason.as_deref())
             }
             C::Runs { before, limit } => self.runs.runs(before, limit),
             C::RunState { run } => self.runs.run_state(run),
             C::RunEvents { run, after, limit } => self.runs.run_events(run, after, limit),
-            C::Abort { run } => self.runs.abort(asking, run),
+            C::Abort { run } => self.runs.abort(requester, run),
             C::KeepNonce { run, accepted_ms, connection } => self.runs.keep_nonce(run, accepted_ms, connection),
             C::Keep { run, nonce, accepted_ms, connection } => {
-                self.runs.keep(asking, run, &nonce, accepted_ms, connection)
+                self.runs.keep(requester, run, &nonce, accepted_ms, connection)
             }
-            C::PutBack { run } => self.runs.put_back(asking, run),
-            C::SetAside { item, aside } => self.runs.set_aside(asking, item, aside),
+            C::PutBack { run } => self.runs.put_back(requester, run),
+            C::SetAside { item, aside } => self.runs.set_aside(requester, item, aside),
             C::Feedback { wrong, missing, usability, name, reply_to, send } => self.runs.feedback(
-                asking,
+                requester,
                 crate::operations::feedback::Given { wrong, missing, usability, name, reply_to },
                 send,
             ),
 
             C::VerifyJournal {} => self.evidence.verify_journal(),
-            C::Checkpoint {} => self.evidence.checkpoint(asking),
-            C::RecordExport { format, filter } => self.evidence.record_export(asking, format, &filter),
+            C::Checkpoint {} => self.evidence.checkpoint(requester),
+            C::RecordExport { format, filter } => self.evidence.record_export(requester, format, &filter),
         };
         (result, None)
     }
 
     /// The operation that a command is about, for the record of its refusal.
-    fn operation_meant(&self, asking: &Asking, command: &Command) -> Option<&'static str> {
+    fn operation_meant(&self, requester: &Requester, command: &Command) -> Option<&'static str> {
         match command {
             Command::Plan { operation } => Some(operation.name()),
             Command::Run { plan, .. } => {
-                self.watching.engine.plan_view(&asking.session_name(), *plan).map(|plan| plan.operation.name())
+                self.watching.engine.plan_view(&requester.session_name(), *plan).map(|plan| plan.operation.name())
             }
             Command::Abort { run } | Command::Keep { run, .. } | Command::PutBack { run } => {
                 self.watching.engine.run_state(*run).ok().map(|run| run.plan.operation.name())
@@ -267,11 +267,11 @@ impl Executor {
     }
 
     /// What a command would set, for the record of its refusal.
-    fn meant(&self, asking: &Asking, command: &Command) -> Meant {
+    fn meant(&self, requester: &Requester, command: &Command) -> Meant {
         const MOST: usize = 50;
         const LONGEST: usize = 200;
         let mut meant = Meant::default();
-        if asking.role.is_none() {
+        if requester.role.is_none() {
             return meant;
         }
         let account = |name: &str| self.authentication.known_account(name);
@@ -318,7 +318,7 @@ impl Executor {
     /// A refusal goes into the journal; floods are counted there instead of filling it.
     pub(super) fn record_refusal(
         &self,
-        asking: &Asking,
+        requester: &Requester,
         command: &'static str,
         operation: Option<&'static str>,
         meant: Meant,
@@ -348,7 +348,7 @@ impl Executor {
         if let Some(Err(_)) = files {
             values.clear();
         }
-        let mut entry = asking.event(Action::Refusal, operation.unwrap_or(command), Outcome::Refused, message);
+        let mut entry = requester.event(Action::Refusal, operation.unwrap_or(command), Outcome::Refused, message);
         entry.changes = values;
         self.evidence.refused(command, entry);
     }
@@ -356,9 +356,9 @@ impl Executor {
     /// A message that is not one of the protocol's: the connection is dropped and this recorded.
     pub(super) fn record_broken_message(&self, why: &str) {
         tracing::warn!("the web process sent {why}; its connection is dropped");
-        let asking = Asking::nobody(Reported::default(), Vec::new());
+        let requester = Requester::nobody(Reported::default(), Vec::new());
         let message = format!("A message of the web process was not understood ({why}); its connection was closed.");
-        self.evidence.refused("message", asking.event(Action::Refusal, "message", Outcome::Refused, message));
+        self.evidence.refused("message", requester.event(Action::Refusal, "message", Outcome::Refused, message));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::outbox::Hints;
 use super::protocol::{ExportFormat, Reply, VerifyView};
-use super::requester::{Asking, console, free_text};
+use super::requester::{Requester, console, free_text};
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
 use crate::operations::recorder::Recorder;
@@ -346,14 +346,14 @@ impl Evidence {
         Ok(Reply::Verified(self.verify()?))
     }
 
-    pub(super) fn checkpoint(&self, asking: &Asking) -> Result<Reply, Refusal> {
+    pub(super) fn checkpoint(&self, requester: &Requester) -> Result<Reply, Refusal> {
         let text = self.sign_checkpoint()?;
         let message = "A checkpoint of the history was made. It proves something once it is held on another machine.";
-        self.append(asking.event(Action::Journal, "checkpoint", Outcome::Done, message.to_owned()))?;
+        self.append(requester.event(Action::Journal, "checkpoint", Outcome::Done, message.to_owned()))?;
         Ok(Reply::Checkpoint { text })
     }
 
-    pub(super) fn record_export(&self, asking: &Asking, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
+    pub(super) fn record_export(&self, requester: &Requester, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
         let filter = free_text(Some(filter), 500, "filter")?;
         let name = match format {
             ExportFormat::Csv => "csv",
@@ -362,7 +362,7 @@ impl Evidence {
         };
         let of = filter.map_or_else(|| "all of it".to_owned(), |filter| format!("filter {filter}"));
         let message = format!("The history was exported as {name} ({of}).");
-        self.append(asking.event(Action::Export, name, Outcome::Done, message))?;
+        self.append(requester.event(Action::Export, name, Outcome::Done, message))?;
         Ok(Reply::Done {})
     }
 

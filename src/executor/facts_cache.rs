@@ -2,7 +2,7 @@
 
 use super::common::lock;
 use super::evidence::Pace;
-use super::requester::Asking;
+use super::requester::Requester;
 use crate::facts::HostFacts;
 use crate::journal::record::Role;
 use crate::layout::Layout;
@@ -74,8 +74,8 @@ impl FactsCache {
     }
 
     /// Those who may only look make plans at a pace that leaves the host to those who work on it.
-    pub(super) fn pace_previews(&self, asking: &Asking) -> Result<(), Refusal> {
-        if asking.role == Some(Role::Viewer) && !lock(&self.previews).take(Instant::now()) {
+    pub(super) fn pace_previews(&self, requester: &Requester) -> Result<(), Refusal> {
+        if requester.role == Some(Role::Viewer) && !lock(&self.previews).take(Instant::now()) {
             let words =
                 "Each plan looks at the whole host, so they are made one in five seconds. Try again in a moment.";
             return Err(Refusal::new(RefusalKind::Throttled, words));

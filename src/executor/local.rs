@@ -3,7 +3,7 @@
 use super::approval;
 use super::core::{Executor, Meant};
 use super::protocol::{Command, Reply};
-use super::requester::Asking;
+use super::requester::Requester;
 use super::start::StartError;
 use crate::accounts::name::AccountName;
 use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
@@ -21,7 +21,7 @@ use std::time::Duration;
 /// An executor for one command of root's.
 pub struct Local {
     executor: Arc<Executor>,
-    asking: Asking,
+    requester: Requester,
 }
 
 /// A part of the journal as it stands.
@@ -57,7 +57,7 @@ impl Local {
         let settings = Settings::read(&layout.settings(), false)?;
         let (executor, opening) = Executor::open(layout, settings)?;
         executor.watching.close_what_died(&opening);
-        let asking = Asking {
+        let requester = Requester {
             actor: command_line_actor(),
             reported: Reported::default(),
             session: None,
@@ -66,7 +66,7 @@ impl Local {
             fresh: true,
             terminal: true,
         };
-        Ok(Self { executor, asking })
+        Ok(Self { executor, requester })
     }
 
     /// Asks as root at the machine's own command line.

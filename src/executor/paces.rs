@@ -3,7 +3,7 @@
 use super::common::lock;
 use super::evidence::Pace;
 use super::permissions::Row;
-use super::requester::Asking;
+use super::requester::Requester;
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -15,8 +15,8 @@ pub(super) struct Paces(Mutex<HashMap<(String, &'static str), Pace>>);
 
 impl Paces {
     /// Counts what leaves traces, each account by itself; the terminal is root's.
-    pub(super) fn take(&self, asking: &Asking, account: &str, row: &Row) -> Result<(), Refusal> {
-        let Some(often) = row.often.filter(|_| !asking.terminal) else { return Ok(()) };
+    pub(super) fn take(&self, requester: &Requester, account: &str, row: &Row) -> Result<(), Refusal> {
+        let Some(often) = row.often.filter(|_| !requester.terminal) else { return Ok(()) };
         let mut paces = lock(&self.0);
         let pace =
             paces.entry((account.to_owned(), row.name)).or_insert_with(|| Pace::new((often.at_once, often.each)));

@@ -9,7 +9,7 @@ use crate::refusal::{Refusal, RefusalKind};
 
 /// Who is asking, as far as the executor knows.
 #[derive(Debug, Clone)]
-pub(super) struct Asking {
+pub(super) struct Requester {
     pub actor: Actor,
     pub reported: Reported,
     pub session: Option<SessionKey>,
@@ -21,7 +21,7 @@ pub(super) struct Asking {
     pub terminal: bool,
 }
 
-impl Asking {
+impl Requester {
     /// What tells this asker's plans and nonces from another's.
     pub fn session_name(&self) -> String {
         match &self.session {
@@ -60,7 +60,7 @@ fn nobody() -> Actor {
     Actor { name: "nobody".to_owned(), role: None, method: Method::None, session: None, claimed: None }
 }
 
-impl Asking {
+impl Requester {
     /// Nobody that is known, with what their side says about itself.
     pub(super) fn nobody(reported: Reported, known: Vec<Digest>) -> Self {
         Self {
@@ -75,8 +75,8 @@ impl Asking {
     }
 }
 
-pub(super) fn admit_role(asking: &Asking, needed: Role) -> Result<(), Refusal> {
-    match asking.role {
+pub(super) fn admit_role(requester: &Requester, needed: Role) -> Result<(), Refusal> {
+    match requester.role {
         None => Err(Refusal::new(RefusalKind::SignInNeeded, "Sign in first, or again: there is no such session.")),
         Some(role) if role < needed => {
             Err(Refusal::new(RefusalKind::Forbidden, format!("This takes the role {needed}; yours is {role}.")))
@@ -87,8 +87,8 @@ pub(super) fn admit_role(asking: &Asking, needed: Role) -> Result<(), Refusal> {
 
 /// Whether a proof that needs nothing but the session is there. What takes a password now or a terminal is
 /// checked where the plan is known.
-pub(super) fn admit_proof(asking: &Asking, proof: ProofNeeded) -> Result<(), Refusal> {
-    if proof == ProofNeeded::Fresh && !asking.fresh && !asking.terminal {
+pub(super) fn admit_proof(requester: &Requester, proof: ProofNeeded) -> Result<(), Refusal> {
+    if proof == ProofNeeded::Fresh && !requester.fresh && !requester.terminal {
         return Err(Refusal::new(
             RefusalKind::ProofNeeded,
             "Give your password again first: this needs one from the last five minutes.",

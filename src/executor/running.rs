@@ -6,7 +6,7 @@ use super::common::{SettingsInForce, lock};
 use super::configuration::{PotConf, nothing_runs};
 use super::permissions::{self, Who};
 use super::protocol::Reply;
-use super::requester::{Asking, admit_proof, admit_role, free_text};
+use super::requester::{Requester, admit_proof, admit_role, free_text};
 use super::watch::Watching;
 use crate::digest::Digest;
 use crate::host::Preparation;
@@ -51,15 +51,15 @@ impl Runs {
         }
     }
 
-    pub(super) fn plan(&self, asking: &Asking, operation: Operation) -> Result<Reply, Refusal> {
+    pub(super) fn plan(&self, requester: &Requester, operation: Operation) -> Result<Reply, Refusal> {
         if let Operation::Restore { backup, file: ManagedFile::PotConf } = &operation {
-            self.pot_conf.version_chosen_by_root(asking, backup)?;
+            self.pot_conf.version_chosen_by_root(requester, backup)?;
         }
-        self.watching.facts.pace_previews(asking)?;
-        let plan = self.engine.plan(&asking.session_name(), &asking.reported, operation)?;
+        self.watching.facts.pace_previews(requester)?;
+        let plan = self.engine.plan(&requester.session_name(), &requester.reported, operation)?;
         // Root is asked only about what the asker may run: who may only look must not have plans written to the disk.
         let shell = self.settings.get().confirm_destructive == ConfirmDestructive::Shell;
-        if permissions::operation(&plan.operation, shell).who.admits(asking.role) {
+        if permissions::operation(&plan.operation, shell).who.admits(requester.role) {
             approval::offer(&self.layout, &plan)?;
         }
         Ok(Reply::Plan(Box::new(plan)))
@@ -68,14 +68,14 @@ impl Runs {
     /// Role and proof of the plan's own row, then the engine, which checks session, age, digest and facts.
     pub(super) fn run(
         &self,
-        asking: &Asking,
+        requester: &Requester,
         plan: u64,
         digest: Digest,
         password: Option<&Secret>,
         confirm_text: Option<&str>,
         reason: Option<&str>,
     ) -> Result<Reply, Refusal> {
-        let session = asking.session_name();
+        let session = requester.session_name();
         // Of another's plan nothing is told, and no proof is used up for it.
         let Some(kept) = self.engine.plan_view(&session, plan) else {
             let words =
@@ -85,18 +85,18 @@ impl Runs {
         let shell = self.settings.get().confirm_destructive == ConfirmDestructive::Shell;
         let row = permissions::operation(&kept.operation, shell);
         if let Who::AtLeast(role) = row.who {
-            admit_role(asking, role)?;
+            admit_role(requester, role)?;
         }
         let reason = self.pot_conf.reason(reason, false)?;
-        if !asking.terminal {
+        if !requester.terminal {
             match row.proof.max(kept.proof) {
                 ProofNeeded::None => {}
-                ProofNeeded::Fresh => admit_proof(asking, ProofNeeded::Fresh)?,
+                ProofNeeded::Fresh => admit_proof(requester, ProofNeeded::Fresh)?,
                 ProofNeeded::OneTime => {
                     let words = "Give your password again: this needs it now, for exactly this plan.";
                     let password =
                         password.ok_or_else(|| Refusal::new(RefusalKind::ProofNeeded, words).on("password"))?;
-                    self.authentication.check_own_password(asking, password)?;
+                    self.authentication.check_own_password(requester, password)?;
                 }
                 ProofNeeded::Shell => {
                     // Root's word serves once: it is not used up by a try that could not succeed.
@@ -111,12 +111,12 @@ impl Runs {
             }
         }
         // What someone did to a file up to now is not taken for the run's doing.
-        self.watching.look_before_judging(asking);
+        self.watching.look_before_judging(requester);
         self.watching.look_for_outside_changes();
         let run = self.engine.run(
             &session,
-            &asking.actor,
-            &asking.reported,
+            &requester.actor,
+            &requester.reported,
             plan,
             &digest,
             confirm_text,
@@ -153,8 +153,8 @@ impl Runs {
         Ok(Reply::RunEvents { events, ended })
     }
 
-    pub(super) fn abort(&self, asking: &Asking, run: u64) -> Result<Reply, Refusal> {
-        self.engine.abort(run, &asking.actor, &asking.reported)?;
+    pub(super) fn abort(&self, requester: &Requester, run: u64) -> Result<Reply, Refusal> {
+        self.engine.abort(run, &requester.actor, &requester.reported)?;
         Ok(Reply::Done {})
     }
 
@@ -164,34 +164,34 @@ impl Runs {
 
     pub(super) fn keep(
         &self,
-        asking: &Asking,
+        requester: &Requester,
         run: u64,
         nonce: &Secret,
         accepted_ms: i64,
         connection: u64,
     ) -> Result<Reply, Refusal> {
-        self.engine.keep(run, nonce, accepted_ms, connection, &asking.actor, &asking.reported)?;
+        self.engine.keep(run, nonce, accepted_ms, connection, &requester.actor, &requester.reported)?;
         Ok(Reply::Done {})
     }
 
-    pub(super) fn put_back(&self, asking: &Asking, run: u64) -> Result<Reply, Refusal> {
-        self.engine.put_back(run, &asking.actor, &asking.reported)?;
+    pub(super) fn put_back(&self, requester: &Requester, run: u64) -> Result<Reply, Refusal> {
+        self.engine.put_back(run, &requester.actor, &requester.reported)?;
         Ok(Reply::Done {})
     }
 
-    pub(super) fn set_aside(&self, asking: &Asking, item: Preparation, aside: bool) -> Result<Reply, Refusal> {
+    pub(super) fn set_aside(&self, requester: &Requester, item: Preparation, aside: bool) -> Result<Reply, Refusal> {
         let _line = lock(&self.aside);
-        self.engine.set_aside(item, aside, &asking.actor, &asking.reported)?;
+        self.engine.set_aside(item, aside, &requester.actor, &requester.reported)?;
         Ok(Reply::Done {})
     }
 
-    pub(super) fn feedback(&self, asking: &Asking, given: Given, send: bool) -> Result<Reply, Refusal> {
+    pub(super) fn feedback(&self, requester: &Requester, given: Given, send: bool) -> Result<Reply, Refusal> {
         for (field, text) in [("wrong", &given.wrong), ("missing", &given.missing), ("usability", &given.usability)] {
             free_text(Some(text), LONGEST_ANSWER, field)?;
         }
         free_text(given.name.as_deref(), 200, "name")?;
         free_text(given.reply_to.as_deref(), 200, "reply_to")?;
-        let stored = feedback::store(&self.engine, given, send, &asking.actor, &asking.reported)?;
+        let stored = feedback::store(&self.engine, given, send, &requester.actor, &requester.reported)?;
         Ok(Reply::FeedbackStored {
             sent: stored.sent,
             answer: stored.answer,

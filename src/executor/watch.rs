@@ -9,7 +9,7 @@ use super::evidence::{Evidence, own};
 use super::facts_cache::FactsCache;
 use super::managed::ManagedFiles;
 use super::outbox::Hints;
-use super::requester::Asking;
+use super::requester::Requester;
 use crate::diff::{Diff, Side};
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError, HostPath, Lock};
@@ -116,8 +116,8 @@ pub(super) struct Watching {
 
 impl Watching {
     /// Nobody gathers facts for a command line; one that judges looks once, before it takes any lock.
-    pub(super) fn look_before_judging(&self, asking: &Asking) {
-        if asking.terminal && self.facts.get().is_none() {
+    pub(super) fn look_before_judging(&self, requester: &Requester) {
+        if requester.terminal && self.facts.get().is_none() {
             self.gather_facts();
         }
     }
