@@ -324,10 +324,10 @@ fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exi
     let files = Files::read(&layout)?;
     let base = files.configuration.own().digest();
     if change.dry_run {
-        return match outlook(&layout, &files, edits)? {
-            Ok(outlook) => {
-                report(global, &layout, None, outlook.digest, None, &outlook.diff, &outlook.findings)?;
-                Ok(if outlook.has_new_errors && !change.force { Exit::Refused } else { Exit::Done })
+        return match preview(&layout, &files, edits)? {
+            Ok(preview) => {
+                report(global, &layout, None, preview.digest, None, &preview.diff, &preview.findings)?;
+                Ok(if preview.has_new_errors && !change.force { Exit::Refused } else { Exit::Done })
             }
             Err(refusal) => refuse(global, &refusal),
         };
@@ -350,7 +350,7 @@ fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exi
 }
 
 /// What saving would write.
-struct Outlook {
+struct ChangePreview {
     diff: Diff,
     digest: Digest,
     findings: Vec<Finding>,
@@ -359,7 +359,7 @@ struct Outlook {
 }
 
 /// What saving these edits would write, or why it would be refused. Asks the host, writes nothing.
-fn outlook(layout: &Layout, files: &Files, edits: &[Edit]) -> anyhow::Result<Result<Outlook, Refusal>> {
+fn preview(layout: &Layout, files: &Files, edits: &[Edit]) -> anyhow::Result<Result<ChangePreview, Refusal>> {
     let refused = |kind, error: &dyn std::fmt::Display, field: Option<&str>| {
         let refusal = Refusal::new(kind, format!("{error}."));
         Ok(Err(match field {
@@ -398,7 +398,7 @@ fn outlook(layout: &Layout, files: &Files, edits: &[Edit]) -> anyhow::Result<Res
     let standing = self::findings(old, Some(&facts));
     let touched = |name: &str| edits.iter().any(|edit| edit.name.as_str() == name);
     let has_new_errors = rules::errors_brought(&standing, &findings, touched).next().is_some();
-    Ok(Ok(Outlook { diff, digest, findings, has_new_errors }))
+    Ok(Ok(ChangePreview { diff, digest, findings, has_new_errors }))
 }
 
 /// Says what was written, or would be. `record` is none when nothing was.

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SEARCHED: u64 = 5000;
 
 /// What edits would make of the file.
-struct Outlook {
+struct SavePreview {
     new: Document,
     diff: Diff,
     changes: Vec<Change>,
@@ -120,11 +120,11 @@ impl PotConf {
         self.within_limits(edits)?;
         self.watching.look_before_judging(requester);
         let files = self.managed.read_configuration()?;
-        let outlook = self.outlook(requester, &files, edits)?;
-        let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &outlook));
+        let preview = self.outlook(requester, &files, edits)?;
+        let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &preview));
         Ok(Reply::Review(ReviewView {
-            diff: outlook.diff,
-            findings: outlook.findings,
+            diff: preview.diff,
+            findings: preview.findings,
             digest: files.digest(),
             conflict,
         }))
@@ -153,10 +153,10 @@ impl PotConf {
         self.watching.look_under_lock(&[ManagedFile::PotConf]);
 
         let files = self.managed.read_configuration()?;
-        let outlook = self.outlook(requester, &files, edits)?;
+        let preview = self.outlook(requester, &files, edits)?;
         let before = files.digest();
         if before != *base {
-            let conflict = self.conflict(&files, base, edits, &outlook);
+            let conflict = self.conflict(&files, base, edits, &preview);
             let mut refusal = Refusal::new(
                 RefusalKind::Conflict,
                 "pot.conf was changed since you opened it. Nothing was written; look at your changes on the new file.",
@@ -164,30 +164,30 @@ impl PotConf {
             refusal.conflict = Some(Box::new(conflict));
             return Err(refusal);
         }
-        if outlook.new.bytes() == files.configuration.own().bytes() {
-            return Ok(Reply::Saved { digest: before, record: 0, diff: outlook.diff });
+        if preview.new.bytes() == files.configuration.own().bytes() {
+            return Ok(Reply::Saved { digest: before, record: 0, diff: preview.diff });
         }
-        if !outlook.errors.is_empty() && !accept_errors {
+        if !preview.errors.is_empty() && !accept_errors {
             let mut refusal = Refusal::new(
                 RefusalKind::Findings,
                 format!(
                     "Nothing was written: {}",
-                    outlook.errors.first().map_or("there are errors.", |error| error.message.as_str())
+                    preview.errors.first().map_or("there are errors.", |error| error.message.as_str())
                 ),
             );
-            refusal.field = outlook.errors.first().and_then(|error| error.parameters.first().cloned());
-            refusal.findings = outlook.errors;
+            refusal.field = preview.errors.first().and_then(|error| error.parameters.first().cloned());
+            refusal.findings = preview.errors;
             return Err(refusal);
         }
 
         let path = self.layout.pot_conf();
         let shown = self.layout.shown(&path);
-        let message = saved_message(&outlook, accept_errors);
+        let message = saved_message(&preview, accept_errors);
         let mut entry = requester.event(Action::Configuration, shown.as_str(), Outcome::Done, message);
-        entry.changes.clone_from(&outlook.changes);
-        entry.diff = Some(outlook.diff.clone());
+        entry.changes.clone_from(&preview.changes);
+        entry.diff = Some(preview.diff.clone());
         entry.before = files.exists.then_some(before);
-        entry.after = Some(outlook.new.digest());
+        entry.after = Some(preview.new.digest());
         entry.reason = reason;
         let mut intent = entry.clone();
         intent.stage = Stage::Intent;
@@ -196,7 +196,7 @@ impl PotConf {
         let intent = self.evidence.append(intent)?.sequence;
         crash_point("save-intended");
 
-        let written = self.write_managed(ManagedFile::PotConf, &path, &files, &outlook.new, intent);
+        let written = self.write_managed(ManagedFile::PotConf, &path, &files, &preview.new, intent);
         crash_point("save-written");
         let mut outcome = entry;
         outcome.stage = Stage::Outcome;
@@ -209,10 +209,10 @@ impl PotConf {
         let record = self.evidence.append_outcome(outcome).unwrap_or(intent);
         crash_point("save-recorded");
         written?;
-        self.versions.remember(outlook.new.bytes());
-        self.watching.note_known(&path, outlook.new.bytes());
+        self.versions.remember(preview.new.bytes());
+        self.watching.note_known(&path, preview.new.bytes());
         self.facts.outdate();
-        Ok(Reply::Saved { digest: outlook.new.digest(), record, diff: outlook.diff })
+        Ok(Reply::Saved { digest: preview.new.digest(), record, diff: preview.diff })
     }
 
     fn write_managed(
@@ -293,7 +293,7 @@ impl PotConf {
         self.chosen_by_root(requester, &now, &restored).map_err(against_limit)
     }
 
-    fn outlook(&self, requester: &Requester, files: &Files, edits: &[Edit]) -> Result<Outlook, Refusal> {
+    fn preview(&self, requester: &Requester, files: &Files, edits: &[Edit]) -> Result<SavePreview, Refusal> {
         let old = &files.configuration;
         let new = old.apply(edits)?;
         let after = Configuration::new(old.default_document().clone(), new.clone());
@@ -321,10 +321,10 @@ impl PotConf {
                 (from != to).then(|| Change { name: name.to_owned(), from, to })
             })
             .collect();
-        Ok(Outlook { new, diff, changes, findings, errors })
+        Ok(SavePreview { new, diff, changes, findings, errors })
     }
 
-    fn conflict(&self, files: &Files, base: &Digest, edits: &[Edit], outlook: &Outlook) -> Conflict {
+    fn conflict(&self, files: &Files, base: &Digest, edits: &[Edit], preview: &SavePreview) -> Conflict {
         let now = &files.configuration;
         let base_document = self.versions.find(&self.layout, base).and_then(|bytes| Document::parse(&bytes).ok());
         let before = base_document.map(|document| Configuration::new(now.default_document().clone(), document));
@@ -349,7 +349,7 @@ impl PotConf {
             fitting: edits.len().saturating_sub(colliding.len()),
             colliding,
             digest: files.digest(),
-            diff: outlook.diff.clone(),
+            diff: preview.diff.clone(),
         }
     }
 
@@ -374,8 +374,8 @@ fn against_limit(against: Against) -> Refusal {
     Refusal::new(RefusalKind::Limit, words).on(against.parameter)
 }
 
-fn saved_message(outlook: &Outlook, accept_errors: bool) -> String {
-    let changed: Vec<String> = outlook
+fn saved_message(preview: &SavePreview, accept_errors: bool) -> String {
+    let changed: Vec<String> = preview
         .changes
         .iter()
         .map(|change| {
@@ -384,7 +384,7 @@ fn saved_message(outlook: &Outlook, accept_errors: bool) -> String {
         })
         .collect();
     let what = if changed.is_empty() { "its text".to_owned() } else { changed.join(", ") };
-    let errors = outlook.errors.len();
+    let errors = preview.errors.len();
     if accept_errors && errors > 0 {
         let findings = if errors == 1 { "error finding" } else { "error findings" };
         format!("pot.conf: changed {what}, in spite of {errors} {findings}.")
