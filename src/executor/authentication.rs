@@ -3,7 +3,7 @@
 use super::common::lock;
 use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
-use super::paces::Paces;
+use super::rate_limiters::RateLimiters;
 use super::permissions;
 use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView};
 use super::requester::{Requester, console, sentence};
@@ -55,7 +55,7 @@ pub(super) struct Authentication {
     /// Digest of the one-time set-up code, while there is one.
     setup_code: Mutex<Option<Digest>>,
     evidence: Arc<Evidence>,
-    paces: Arc<Paces>,
+    paces: Arc<RateLimiters>,
     /// No password is the host's name.
     facts: Arc<FactsCache>,
 }
@@ -65,7 +65,7 @@ impl Authentication {
         layout: &Layout,
         lifetimes: Lifetimes,
         evidence: Arc<Evidence>,
-        paces: Arc<Paces>,
+        paces: Arc<RateLimiters>,
         facts: Arc<FactsCache>,
     ) -> Self {
         Self {

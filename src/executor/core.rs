@@ -8,7 +8,7 @@ use super::common::SettingsInForce;
 use super::configuration::PotConf;
 use super::evidence::Evidence;
 use super::outbox::Answer;
-use super::paces::Paces;
+use super::rate_limiters::RateLimiters;
 use super::permissions::{self, Row, Who};
 use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request};
 use super::requester::{Requester, admit_proof, admit_role};
@@ -40,7 +40,7 @@ pub struct Executor {
     pub(super) pot_conf: Arc<PotConf>,
     pub(super) runs: Runs,
     pub(super) evidence: Arc<Evidence>,
-    pub(super) paces: Arc<Paces>,
+    pub(super) paces: Arc<RateLimiters>,
 }
 
 pub(super) fn lifetimes(settings: &Settings) -> Lifetimes {

@@ -29,7 +29,7 @@ const MOST_RECORDS: u32 = 1000;
 pub(super) struct Evidence {
     journal: Journal,
     keys: std::path::PathBuf,
-    floods: Mutex<Floods>,
+    refusals: Mutex<RefusalCounter>,
     /// What was found broken when the journal was opened.
     problem: Option<String>,
     hints: Arc<Hints>,
@@ -37,14 +37,14 @@ pub(super) struct Evidence {
 }
 
 /// A pace: so many at once, and then one each so often.
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     most: u32,
     each: Duration,
     left: u32,
     counted: Option<Instant>,
 }
 
-impl Pace {
+impl RateLimiter {
     pub(super) const fn new((most, each): (u32, Duration)) -> Self {
         Self { most, each, left: most, counted: None }
     }
@@ -64,16 +64,16 @@ impl Pace {
     }
 }
 
-impl Pace {
+impl RateLimiter {
     /// What was taken came to nothing.
     pub(super) fn give_back(&mut self) {
         self.left = self.left.saturating_add(1).min(self.most);
     }
 }
 
-struct Floods {
+struct RefusalCounter {
     kinds: HashMap<(String, String, String), Window>,
-    in_all: Pace,
+    in_all: RateLimiter,
     unwritten: Unwritten,
     unwritten_since: Option<Instant>,
 }
@@ -112,11 +112,11 @@ impl Unwritten {
     }
 }
 
-impl Default for Floods {
+impl Default for RefusalCounter {
     fn default() -> Self {
         Self {
             kinds: HashMap::new(),
-            in_all: Pace::new(WRITTEN_IN_ALL),
+            in_all: RateLimiter::new(WRITTEN_IN_ALL),
             unwritten: Unwritten::default(),
             unwritten_since: None,
         }
@@ -129,7 +129,7 @@ struct Window {
     count: u32,
 }
 
-impl Floods {
+impl RefusalCounter {
     /// Whether this one is to be written; else it is counted.
     fn admit(&mut self, kind: (String, String, String), now: Instant) -> bool {
         if !self.kinds.contains_key(&kind) && self.kinds.len() >= MOST_KINDS {
@@ -173,7 +173,7 @@ impl Floods {
 impl Evidence {
     pub(super) fn new(journal: Journal, opening: &Opening, keys: std::path::PathBuf, hints: Arc<Hints>) -> Self {
         let problem = opening.problem.as_ref().map(|problem| format!("The history is not sound: {problem}."));
-        let evidence = Self { journal, keys, floods: Mutex::default(), problem, hints, verifying: Mutex::default() };
+        let evidence = Self { journal, keys, refusals: Mutex::default(), problem, hints, verifying: Mutex::default() };
         evidence.tell();
         evidence
     }
@@ -212,8 +212,8 @@ impl Evidence {
             entry.reported.address.clone().unwrap_or_default(),
         );
         let (write, counted) = {
-            let mut floods = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
-            (floods.admit(kind, now), floods.take_count(now, false))
+            let mut refusals = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
+            (refusals.admit(kind, now), refusals.take_count(now, false))
         };
         if let Some(count) = counted {
             self.write_count(&count);
@@ -427,59 +427,59 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted_and_not_written() {
-        let (mut floods, start) = (Floods::default(), Instant::now());
+        let (mut refusals, start) = (RefusalCounter::default(), Instant::now());
         let mut written = 0;
         let mut counted = 0;
         for second in 0..600u32 {
             for _ in 0..100 {
                 let now = start + Duration::from_secs(u64::from(second));
-                written += u32::from(floods.admit(kind(0), now));
-                counted += floods.take_count(now, false).map_or(0, |unwritten| unwritten.count);
+                written += u32::from(refusals.admit(kind(0), now));
+                counted += refusals.take_count(now, false).map_or(0, |unwritten| unwritten.count);
             }
         }
         assert_eq!(written, WRITTEN_EACH);
-        counted += floods.take_count(start + Duration::from_mins(10), true).map_or(0, |unwritten| unwritten.count);
+        counted += refusals.take_count(start + Duration::from_mins(10), true).map_or(0, |unwritten| unwritten.count);
         assert_eq!(counted + u64::from(written), 60_000);
     }
 
     #[test]
     fn a_counted_flood_names_where_it_came_from() {
-        let (mut floods, now) = (Floods::default(), Instant::now());
+        let (mut refusals, now) = (RefusalCounter::default(), Instant::now());
         for n in 0..100 {
             let kind = ("sign-in".to_owned(), "nobody".to_owned(), format!("10.0.0.{}", n % 2));
-            floods.admit(kind, now);
+            refusals.admit(kind, now);
         }
-        let counted = floods.take_count(now, true).unwrap();
+        let counted = refusals.take_count(now, true).unwrap();
         assert_eq!(counted.message(), "80 more refusals within a minute, from 10.0.0.0, 10.0.0.1.");
         for n in 0..100_000 {
-            floods.admit(("sign-in".to_owned(), "nobody".to_owned(), format!("a{n}")), now);
+            refusals.admit(("sign-in".to_owned(), "nobody".to_owned(), format!("a{n}")), now);
         }
-        let counted = floods.take_count(now, true).unwrap();
+        let counted = refusals.take_count(now, true).unwrap();
         assert!(counted.message().ends_with(", other addresses.") && counted.message().len() < 200);
     }
 
     #[test]
     fn single_refusals_are_each_written() {
-        let (mut floods, start) = (Floods::default(), Instant::now());
+        let (mut refusals, start) = (RefusalCounter::default(), Instant::now());
         for minute in 0..100u64 {
             for n in 0..5 {
-                assert!(floods.admit(kind(n), start + Duration::from_mins(minute)));
+                assert!(refusals.admit(kind(n), start + Duration::from_mins(minute)));
             }
         }
-        assert_eq!(floods.take_count(start + FORGET, true), None);
+        assert_eq!(refusals.take_count(start + FORGET, true), None);
     }
 
     #[test]
     fn inventing_addresses_does_not_fill_the_history() {
-        let (mut floods, start) = (Floods::default(), Instant::now());
+        let (mut refusals, start) = (RefusalCounter::default(), Instant::now());
         let mut written = 0;
         // An hour of ten new askers each second.
         for second in 0..3_600u64 {
             let now = start + Duration::from_secs(second);
             for n in 0..10 {
-                written += u32::from(floods.admit(kind(u32::try_from(second * 10 + n).unwrap()), now));
+                written += u32::from(refusals.admit(kind(u32::try_from(second * 10 + n).unwrap()), now));
             }
-            floods.take_count(now, false);
+            refusals.take_count(now, false);
         }
         assert!(written > WRITTEN_IN_ALL.0, "{written}");
         assert!(written <= 1024 + 60 * 10, "{written}");
@@ -487,9 +487,9 @@ mod tests {
 
     #[test]
     fn many_kinds_of_refusals_take_bounded_memory() {
-        let (mut floods, start) = (Floods::default(), Instant::now());
-        let written = (0..10_000).filter(|n| floods.admit(kind(*n), start)).count();
+        let (mut refusals, start) = (RefusalCounter::default(), Instant::now());
+        let written = (0..10_000).filter(|n| refusals.admit(kind(*n), start)).count();
         assert_eq!(written, MOST_KINDS);
-        assert!(floods.kinds.len() <= MOST_KINDS);
+        assert!(refusals.kinds.len() <= MOST_KINDS);
     }
 }

@@ -1,7 +1,7 @@
 //! The facts as they were gathered last, and who wants new ones.
 
 use super::common::lock;
-use super::evidence::Pace;
+use super::evidence::RateLimiter;
 use super::requester::Requester;
 use crate::facts::HostFacts;
 use crate::journal::record::Role;
@@ -21,7 +21,7 @@ pub(super) struct FactsCache {
     layout: Layout,
     pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
-    previews: Mutex<Pace>,
+    previews: Mutex<RateLimiter>,
 }
 
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl FactsCache {
             layout: layout.clone(),
             state: Mutex::default(),
             changed: Condvar::new(),
-            previews: Mutex::new(Pace::new(PREVIEWS)),
+            previews: Mutex::new(RateLimiter::new(PREVIEWS)),
         }
     }
 

@@ -21,7 +21,7 @@ pub mod local;
 pub(crate) mod logs;
 mod managed;
 mod outbox;
-mod paces;
+mod rate_limiters;
 pub mod permissions;
 pub mod processes;
 pub mod protocol;

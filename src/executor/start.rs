@@ -9,7 +9,7 @@ use super::facts::Woken;
 use super::facts_cache::FactsCache;
 use super::managed::ManagedFiles;
 use super::outbox::Hints;
-use super::paces::Paces;
+use super::rate_limiters::RateLimiters;
 use super::permissions;
 use super::running::Runs;
 use super::watch::Watching;
@@ -74,7 +74,7 @@ impl Executor {
             EngineSettings { proof: proof_table(&settings), ..settings_of_engine },
         )?;
         let facts = Arc::new(FactsCache::of(layout));
-        let paces = Arc::new(Paces::default());
+        let paces = Arc::new(RateLimiters::default());
         let authentication = Arc::new(Authentication::new(
             layout,
             lifetimes,

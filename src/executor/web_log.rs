@@ -6,7 +6,7 @@
 //! marked as the web process's words, and no more of them than the pace allows. The pipe is read to its end however
 //! much comes, so that nothing waits for a log line.
 
-use super::evidence::Pace;
+use super::evidence::RateLimiter;
 use crate::process::{Splitter, Stream};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const LINES: (u32, Duration) = (100, Duration::from_secs(1));
 
 /// Reads until the web process has ended, and hands on what may be logged.
 pub(crate) fn read(mut pipe: impl Read, mut log: impl FnMut(tracing::Level, &str)) {
-    let mut pace = Pace::new(LINES);
+    let mut pace = RateLimiter::new(LINES);
     let mut left_out = 0_u64;
     let mut splitter = Splitter::new(Stream::Err, LINE);
     let mut buffer = [0; 4 << 10];

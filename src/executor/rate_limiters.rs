@@ -1,7 +1,7 @@
 //! What each account still may do of what leaves traces.
 
 use super::common::lock;
-use super::evidence::Pace;
+use super::evidence::RateLimiter;
 use super::permissions::Row;
 use super::requester::Requester;
 use crate::refusal::{Refusal, RefusalKind};
@@ -11,15 +11,15 @@ use std::time::Instant;
 
 /// By account and command.
 #[derive(Default)]
-pub(super) struct Paces(Mutex<HashMap<(String, &'static str), Pace>>);
+pub(super) struct RateLimiters(Mutex<HashMap<(String, &'static str), RateLimiter>>);
 
-impl Paces {
+impl RateLimiters {
     /// Counts what leaves traces, each account by itself; the terminal is root's.
     pub(super) fn take(&self, requester: &Requester, account: &str, row: &Row) -> Result<(), Refusal> {
         let Some(often) = row.often.filter(|_| !requester.terminal) else { return Ok(()) };
         let mut paces = lock(&self.0);
         let pace =
-            paces.entry((account.to_owned(), row.name)).or_insert_with(|| Pace::new((often.at_once, often.each)));
+            paces.entry((account.to_owned(), row.name)).or_insert_with(|| RateLimiter::new((often.at_once, often.each)));
         if pace.take(Instant::now()) {
             return Ok(());
         }
