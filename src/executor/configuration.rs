@@ -18,7 +18,7 @@ use crate::operations::plan::{ManagedFile, RunState};
 use crate::platform::crash_point;
 use crate::potconf::{Configuration, Document, Edit, EditAction, EditError};
 use crate::refusal::{Collision, Conflict, Refusal, RefusalKind};
-use crate::rules::limits::{self, Against, Named};
+use crate::rules::limits::{self, LimitViolation, Named};
 use crate::rules::{self, Finding, Subject};
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -265,7 +265,7 @@ impl PotConf {
 
     /// The places that a change makes others, where they really are, and a hook or key that root did not choose. What
     /// stands as it stood blocks no change.
-    fn within_places(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), Against> {
+    fn within_places(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), LimitViolation> {
         let changed = limits::changed_places(old, new);
         let look = |path: &str| path_state(&self.layout, path).ok();
         if let Some(against) = limits::check_places(new, &changed, &look).into_iter().next() {
@@ -275,7 +275,7 @@ impl PotConf {
     }
 
     /// Who sits at root's terminal chooses any hook and key; others one that root's settings name.
-    fn chosen_by_root(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), Against> {
+    fn chosen_by_root(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), LimitViolation> {
         if requester.terminal {
             return Ok(());
         }
@@ -369,7 +369,7 @@ impl PotConf {
 }
 
 /// A value against a limit, on its field.
-fn against_limit(against: Against) -> Refusal {
+fn against_limit(against: LimitViolation) -> Refusal {
     let words = sentence(&against.to_string());
     Refusal::new(RefusalKind::Limit, words).on(against.parameter)
 }

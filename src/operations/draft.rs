@@ -109,7 +109,7 @@ pub struct Inputs<'a> {
     /// The first value against a limit, in words.
     pub against_limit: Option<&'a str>,
     /// Parameters whose place on this host is against a limit: they block what uses them.
-    pub against_places: &'a [limits::Against],
+    pub against_places: &'a [limits::LimitViolation],
     /// What stands at a path of the host, where it can be looked at.
     pub path_state: &'a dyn Fn(&str) -> Option<PathState>,
     /// What `pot config -q -g NAME` answered: parameter, and the answer or why there is none.
@@ -508,7 +508,7 @@ impl Draft {
         }
         // Destroying datasets goes by their names: nothing is written at a place, and it is the way out of a bad one.
         let goes_by_names = matches!(self.operation, Operation::DeInit { stop_pots: false, .. });
-        let used = |against: &&limits::Against| !goes_by_names && parameters.contains(&against.parameter.as_str());
+        let used = |against: &&limits::LimitViolation| !goes_by_names && parameters.contains(&against.parameter.as_str());
         for against in inputs.against_places.iter().filter(used) {
             self.block(
                 format!("{against}."),

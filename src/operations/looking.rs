@@ -43,7 +43,7 @@ pub struct Look {
     pub files: HostFiles,
     findings: Vec<Finding>,
     against_limit: Option<String>,
-    against_places: Vec<limits::Against>,
+    against_places: Vec<limits::LimitViolation>,
     pot_says: Vec<(String, Result<String, String>)>,
 }
 

@@ -16,5 +16,5 @@ pub(super) use tables::steers_pot;
 pub use together::{
     Look, Named, changed_places, check_all, check_named, check_place, check_places, check_together, places,
 };
-pub use values::{Against, boolean, check, grammar};
+pub use values::{LimitViolation, boolean, check, grammar};
 pub(super) use values::{dataset_problem, split};

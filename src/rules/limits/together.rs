@@ -2,7 +2,7 @@
 
 use super::paths::{is_at_or_below, own_folder, shown_path, trusted_file};
 use super::tables::steers_pot;
-use super::values::{Against, check};
+use super::values::{LimitViolation, check};
 use crate::facts::PathState;
 use crate::potconf::{Configuration, Kind, PARAMETERS, Source, parameter};
 
@@ -10,8 +10,8 @@ use crate::potconf::{Configuration, Kind, PARAMETERS, Source, parameter};
 /// pot has uid 0 outside, too, so that ownership says nothing there.
 ///
 /// # Errors
-/// [`Against`] for the first value that is where it must not be.
-pub fn check_together(configuration: &Configuration) -> Result<(), Against> {
+/// [`LimitViolation`] for the first value that is where it must not be.
+pub fn check_together(configuration: &Configuration) -> Result<(), LimitViolation> {
     let Some(root) = configuration.value(FS_ROOT) else { return Ok(()) };
     let inside = kept_for_pots(root);
     for name in places().into_iter().filter(|name| *name != FS_ROOT) {
@@ -28,8 +28,8 @@ fn kept_for_pots(root: &str) -> [String; 3] {
     ["jails", "bases", "fscomp"].map(|part| format!("{root}/{part}"))
 }
 
-fn among_pots(name: &str, value: &str, folder: &str) -> Against {
-    Against {
+fn among_pots(name: &str, value: &str, folder: &str) -> LimitViolation {
+    LimitViolation {
         parameter: name.to_owned(),
         value: value.to_owned(),
         rule: format!("pots can write below `{}`", shown_path(folder)),
@@ -54,8 +54,8 @@ pub type Look<'a> = &'a dyn Fn(&str) -> Option<PathState>;
 /// place. Other parameters name no place.
 ///
 /// # Errors
-/// [`Against`], also when nothing is known about the path: then it cannot be trusted.
-pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<(), Against> {
+/// [`LimitViolation`], also when nothing is known about the path: then it cannot be trusted.
+pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<(), LimitViolation> {
     let kind = match parameter(name) {
         Some(known) if known.kind.is_place() && !path.is_empty() => known.kind,
         _ => return Ok(()),
@@ -65,12 +65,12 @@ pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<
         Some(state) if kind.is_trusted_file() => trusted_file(state),
         Some(state) => own_folder(state, kind),
     };
-    judged.map_err(|rule| Against { parameter: name.to_owned(), value: path.to_owned(), rule })
+    judged.map_err(|rule| LimitViolation { parameter: name.to_owned(), value: path.to_owned(), rule })
 }
 
 /// The limits on the places that some of [`places`] name, and on how they stand to each other where they really are.
 /// Values against their own grammar are left to [`check`]; those that are not certain to who uses them.
-pub fn check_places(configuration: &Configuration, names: &[&str], look: Look<'_>) -> Vec<Against> {
+pub fn check_places(configuration: &Configuration, names: &[&str], look: Look<'_>) -> Vec<LimitViolation> {
     let real = |path: &str| look(path).map_or_else(|| path.to_owned(), |state| state.real_path(path).to_owned());
     let value = |name: &str| configuration.value(name).filter(|value| !value.is_empty() && check(name, value).is_ok());
     let root = value(FS_ROOT);
@@ -119,8 +119,8 @@ pub struct Named<'a> {
 /// default, or none. Any program of root's will do as a hook otherwise: `/bin/sh`, fed what `pot start` writes.
 ///
 /// # Errors
-/// [`Against`] for the first one that is new and not named.
-pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -> Result<(), Against> {
+/// [`LimitViolation`] for the first one that is new and not named.
+pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -> Result<(), LimitViolation> {
     for known in PARAMETERS {
         let name = known.name;
         let (allowed, setting) = match known.kind {
@@ -134,7 +134,7 @@ pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -
             None => now.source == Source::Unset,
         };
         if is_changed(old, new, name) && now.source != Source::Default && !may_be {
-            return Err(Against {
+            return Err(LimitViolation {
                 parameter: name.to_owned(),
                 value: now.value.or(now.raw).unwrap_or_default(),
                 rule: format!(
@@ -153,7 +153,7 @@ pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -
 ///
 /// # Errors
 /// The first value that is against a limit.
-pub fn check_all(configuration: &Configuration) -> Result<(), Against> {
+pub fn check_all(configuration: &Configuration) -> Result<(), LimitViolation> {
     for setting in configuration.settings() {
         let Some(value) = setting.value.as_deref() else { continue };
         if setting.source == Source::Unset {
@@ -162,7 +162,7 @@ pub fn check_all(configuration: &Configuration) -> Result<(), Against> {
         if setting.since.is_some() || crate::potconf::extra_interface(&setting.name).is_some() {
             check(&setting.name, value)?;
         } else if steers_pot(&setting.name) {
-            return Err(Against {
+            return Err(LimitViolation {
                 parameter: setting.name,
                 value: value.to_owned(),
                 rule: "it is no parameter, but sh or pot's scripts obey it".to_owned(),

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 /// A value against a limit: which parameter, which value, which rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{parameter} cannot be {}: {rule}", shown(value))]
-pub struct Against {
+pub struct LimitViolation {
     /// The parameter.
     pub parameter: String,
     /// The value that it should not get.
@@ -41,10 +41,10 @@ const LONGEST_DATASET: usize = 128;
 /// pot's scripts make of it.
 ///
 /// # Errors
-/// [`Against`], naming parameter, value and rule. A name that pot does not know is refused, too: `PATH`, `EXIT` or
+/// [`LimitViolation`], naming parameter, value and rule. A name that pot does not know is refused, too: `PATH`, `EXIT` or
 /// `SED` in a file that root's shell sources would be obeyed.
-pub fn check(name: &str, value: &str) -> Result<(), Against> {
-    judge(name, value).map_err(|rule| Against { parameter: name.to_owned(), value: value.to_owned(), rule })
+pub fn check(name: &str, value: &str) -> Result<(), LimitViolation> {
+    judge(name, value).map_err(|rule| LimitViolation { parameter: name.to_owned(), value: value.to_owned(), rule })
 }
 
 /// The grammar of a parameter's value, for people.
