@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 /// How far a log was told to someone who follows it. Written as text it is where a stream goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct StreamPosition {
     /// Device and inode of the file that was followed.
     pub identity: (u64, u64),
     /// What was told of it, in bytes from its beginning.
@@ -25,7 +25,7 @@ pub struct Told {
     pub written: Option<i64>,
 }
 
-impl Told {
+impl StreamPosition {
     /// Where the file stands among generations, newest first, by what each is and when it was last changed. Packed
     /// since, it is another file that was last changed when that one was.
     pub fn place_in(
@@ -40,14 +40,14 @@ impl Told {
     }
 }
 
-impl std::fmt::Display for Told {
+impl std::fmt::Display for StreamPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let written = self.written.unwrap_or(i64::MIN);
         write!(f, "{}.{}.{}.{written}", self.identity.0, self.identity.1, self.offset)
     }
 }
 
-impl std::str::FromStr for Told {
+impl std::str::FromStr for StreamPosition {
     type Err = ReadError;
     fn from_str(text: &str) -> Result<Self, ReadError> {
         let mut parts = text.split('.');
@@ -69,7 +69,7 @@ const MOST_HELD: usize = 20_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missed {
     /// All of it, or as much as was wanted.
-    Told,
+    StreamPosition,
     /// It was more than the budget: the rest of it is left out.
     TooMuch,
 }
@@ -84,17 +84,17 @@ pub fn missed(
     generations: &[Generation],
     open: &mut Open<'_>,
     query: &Query,
-    told: Told,
+    told: StreamPosition,
     budget: Budget,
-    sink: &mut dyn FnMut(Vec<Entry>, Told) -> ControlFlow<()>,
+    sink: &mut dyn FnMut(Vec<Entry>, StreamPosition) -> ControlFlow<()>,
 ) -> Result<Missed, ReadError> {
     let mut left = budget.text;
     let seconds = |generation: &Generation| generation.modified.map(Timestamp::as_second);
     let files = generations.iter().map(|generation| (generation.identity, generation.modified));
-    let Some(place) = told.place_in(files) else { return Ok(Missed::Told) };
+    let Some(place) = told.place_in(files) else { return Ok(Missed::StreamPosition) };
     for (index, generation) in generations.iter().enumerate().take(place + 1).skip(1).rev() {
         let from = if index == place { told.offset } else { 0 };
-        let done = |offset| Told { identity: generation.identity, offset, written: seconds(generation) };
+        let done = |offset| StreamPosition { identity: generation.identity, offset, written: seconds(generation) };
         let file = open(index).map_err(|error| ReadError::File { path: generation.path.clone(), error })?;
         let failed = |error: io::Error| ReadError::File { path: generation.path.clone(), error: error.to_string() };
         if generation.compression == Compression::Plain {
@@ -109,7 +109,7 @@ pub fn missed(
                     break;
                 }
                 if sink(entries, done(follower.offset)).is_break() {
-                    return Ok(Missed::Told);
+                    return Ok(Missed::StreamPosition);
                 }
                 left = left.saturating_sub(follower.offset.abs_diff(before));
                 if left == 0 {
@@ -143,11 +143,11 @@ pub fn missed(
             }
             entries.reverse();
             if sink(entries, done(u64::MAX)).is_break() {
-                return Ok(Missed::Told);
+                return Ok(Missed::StreamPosition);
             }
         }
     }
-    Ok(Missed::Told)
+    Ok(Missed::StreamPosition)
 }
 
 /// Follows a file: what is appended, from where the last look ended.
@@ -179,8 +179,8 @@ impl Follower {
     }
 
     /// How far it was told.
-    pub fn told(&self) -> Told {
-        Told { identity: self.identity, offset: self.offset, written: self.written }
+    pub fn told(&self) -> StreamPosition {
+        StreamPosition { identity: self.identity, offset: self.offset, written: self.written }
     }
 
     /// Entries of whole lines that were appended since the last call, oldest first, at most about a thousand.

@@ -17,7 +17,7 @@ pub mod text;
 
 pub use budget::Budget;
 pub use count::{Histogram, histogram};
-pub use follow::{Follower, Missed, Told, missed};
+pub use follow::{Follower, Missed, StreamPosition, missed};
 pub use read::{
     Cursor, Entry, Generation, LeftOff, Open, Query, ReadError, Summary, each, newest, parse_time, written_time,
 };

@@ -723,7 +723,7 @@ fn whoever_comes_back_after_very_much_was_logged_is_told_that_there_is_a_gap() {
             let metadata = std::fs::metadata(path).unwrap();
             generation.identity = (metadata.dev(), metadata.ino());
         }
-        let told = Told { identity: log.generations[2].identity, offset: 0, written: None };
+        let told = StreamPosition { identity: log.generations[2].identity, offset: 0, written: None };
         let tell = |text: u64| {
             let (mut most, mut seen) = (0, 0);
             let budget = Budget { text, packed: u64::MAX, packed_for_more: 0 };
@@ -739,7 +739,7 @@ fn whoever_comes_back_after_very_much_was_logged_is_told_that_there_is_a_gap() {
         // Held in memory to be turned round, a packed file's are at most so many.
         let (found, seen, most) = tell(u64::MAX);
         assert!(most <= 20_000, "{packing:?}: {most}");
-        assert_eq!(found == Missed::Told, seen == 21_000, "{packing:?}");
+        assert_eq!(found == Missed::StreamPosition, seen == 21_000, "{packing:?}");
         let (found, seen, _) = tell(300_000);
         assert!(found == Missed::TooMuch && seen < 15_000, "{packing:?}: {found:?} {seen}");
     }
@@ -868,7 +868,7 @@ fn what_was_logged_between_two_looks_is_found_in_all_files_since() {
         live.write_all((line(1) + &line(2)).as_bytes()).unwrap();
         let mut follower = Follower::at(File::open(at("pot.log")).unwrap(), 0).unwrap();
         assert_eq!(follower.poll(&Query::default()).unwrap().len(), 2);
-        let told: Told = follower.told().to_string().parse().unwrap();
+        let told: StreamPosition = follower.told().to_string().parse().unwrap();
         assert_eq!(told, follower.told());
         // Then three lines and three rotations.
         live.write_all(line(3).as_bytes()).unwrap();

@@ -5,7 +5,7 @@
 
 use super::output::complain;
 use super::{Exit, Format, Global};
-use crate::activity::{self, Entry, Follower, Generation, Query, Told, parse_time};
+use crate::activity::{self, Entry, Follower, Generation, Query, StreamPosition, parse_time};
 use crate::executor::logs::{self, rotated};
 use crate::executor::protocol::Compression;
 use crate::host::{self, GatherInput};
@@ -226,7 +226,7 @@ fn print(out: &mut dyn Write, entry: &Entry, format: Format, zone: &TimeZone) ->
 /// This process opens them (it may, as root); the reader is unprivileged and ends when the name stands for another file.
 fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
     let path = layout.on_disk(live);
-    let mut last: Option<Told> = None;
+    let mut last: Option<StreamPosition> = None;
     let mut waited = Instant::now();
     loop {
         let file = match platform::open_for_reading(&path) {
@@ -254,13 +254,13 @@ fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
             return Ok(Exit::Done);
         }
         let then = again.metadata().with_context(|| format!("looking at {live}"))?;
-        last = Some(Told { identity: (then.dev(), then.ino()), offset: then.len(), written: Some(then.mtime()) });
+        last = Some(StreamPosition { identity: (then.dev(), then.ino()), offset: then.len(), written: Some(then.mtime()) });
         waited = Instant::now();
     }
 }
 
 /// The generations between the live file and the one that was read to its end before, oldest first.
-fn between(layout: &Layout, live: &str, newest: (u64, u64), told: Told) -> Vec<logs::Generation> {
+fn between(layout: &Layout, live: &str, newest: (u64, u64), told: StreamPosition) -> Vec<logs::Generation> {
     let mut generations = rotated(layout, live);
     let end = told.place_in(generations.iter().map(|generation| (generation.view.identity, generation.view.modified)));
     generations.truncate(end.unwrap_or(0));

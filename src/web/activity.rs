@@ -7,7 +7,7 @@ use super::layout::{self, Clock, Entry as Place, Frame, Pages};
 use super::turns::Turns;
 use super::visitor::Visitor;
 use crate::activity::{
-    self, Budget, Cursor, Entry, Follower, Generation, Histogram, LeftOff, Missed, Query, Summary, Told, line, meaning,
+    self, Budget, Cursor, Entry, Follower, Generation, Histogram, LeftOff, Missed, Query, Summary, StreamPosition, line, meaning,
 };
 use crate::audit::Act;
 use crate::audit::csv_field;
@@ -401,7 +401,7 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
     let live = log.generations.first().filter(|generation| is_live(generation));
     let told = live.map_or_else(String::new, |live| {
         let written = live.modified.map(Timestamp::as_second);
-        Told { identity: live.identity, offset: live.size, written }.to_string()
+        StreamPosition { identity: live.identity, offset: live.size, written }.to_string()
     });
     let clock = visitor.clock().clone();
     let runs = runs_of(&visitor, &entries).await?;
@@ -613,7 +613,7 @@ async fn counts(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
 async fn events(visitor: Visitor, filters: web::Query<Filters>, request: HttpRequest) -> Result<HttpResponse, Fault> {
     // A browser that connects again says what it has; a page says how far it was read.
     let last = request.headers().get("Last-Event-ID").and_then(|told| told.to_str().ok());
-    let told: Option<Told> = last.or(Some(filters.from.as_str())).and_then(|told| told.parse().ok());
+    let told: Option<StreamPosition> = last.or(Some(filters.from.as_str())).and_then(|told| told.parse().ok());
     let log = log(&visitor).await?;
     let query = filters.query(&log.zone, &log.hostname)?;
     let turn = turn_of(&FOLLOWERS, "pages follow the log")?;
@@ -650,7 +650,7 @@ fn chunks(
 async fn follow(
     visitor: &Visitor,
     query: &Query,
-    mut told: Option<Told>,
+    mut told: Option<StreamPosition>,
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
     let mut stopping = visitor.state().stopping.clone();
@@ -731,7 +731,7 @@ async fn send_missed(
     visitor: &Visitor,
     generations: Vec<Generation>,
     query: &Query,
-    told: &mut Told,
+    told: &mut StreamPosition,
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
     let turn = Turn::of(visitor, &READINGS).await?;
@@ -759,7 +759,7 @@ async fn send_missed(
     if let (Missed::TooMuch, Some(live)) = (read, live) {
         // The stream goes on with the live file, also when it is broken off and begun again. The page says that there is
         // a gap.
-        *told = Told { identity: live, offset: 0, written: None };
+        *told = StreamPosition { identity: live, offset: 0, written: None };
         hand_on(&followed, format!("event: gap\nid: {told}\ndata: too much was logged meanwhile\n\n")).await;
     }
     Ok(())
@@ -797,9 +797,9 @@ async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> 
 
 /// One event an entry, each with where the stream goes on when it is broken off behind it: at the next entry, behind the
 /// last one where `told` says.
-fn events_of(entries: Vec<Entry>, told: Told, clock: &Clock, runs: &[Act]) -> impl Iterator<Item = Bytes> {
-    let next = entries.iter().skip(1).map(|entry| Told { offset: entry.cursor.offset, ..told });
-    let ids: Vec<Told> = next.chain([told]).collect();
+fn events_of(entries: Vec<Entry>, told: StreamPosition, clock: &Clock, runs: &[Act]) -> impl Iterator<Item = Bytes> {
+    let next = entries.iter().skip(1).map(|entry| StreamPosition { offset: entry.cursor.offset, ..told });
+    let ids: Vec<StreamPosition> = next.chain([told]).collect();
     entries.into_iter().zip(ids).map(move |(entry, id)| {
         let run = run_of(&entry, runs);
         let line = Line { entry, clock: clock.clone(), fresh: true, run };
@@ -1013,7 +1013,7 @@ mod tests {
         assert_eq!(events.len(), 4);
         for (number, event) in events.iter().enumerate() {
             let text = std::str::from_utf8(event).unwrap();
-            let id: Told = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().parse().unwrap();
+            let id: StreamPosition = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().parse().unwrap();
             let pots: Vec<_> = rest(id.offset).0.into_iter().filter_map(|entry| entry.pot).collect();
             let wanted: Vec<_> = (number + 1..4).map(|number| format!("web{number}")).collect();
             assert_eq!(pots, wanted, "after {text}");
