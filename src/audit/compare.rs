@@ -197,7 +197,7 @@ impl Store {
 
     /// What is wrong with the tables themselves: a page finds its rows by indexes and words, which may be told to leave
     /// some out.
-    async fn ill_made(&self) -> Result<Vec<String>, StoreError> {
+    async fn schema_problems(&self) -> Result<Vec<String>, StoreError> {
         type Part = (String, String, Option<String>);
         let parts = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name";
         let as_made = Self::open(Path::new(":memory:")).await?;
@@ -391,7 +391,7 @@ pub struct Comparison {
     open: OpenBlock,
     ended: Option<Ended>,
     /// What is wrong with the tables themselves, looked for meanwhile.
-    ill_made: JoinHandle<Result<Vec<String>, StoreError>>,
+    schema_problems: JoinHandle<Result<Vec<String>, StoreError>>,
     found: Differences,
 }
 
@@ -416,7 +416,7 @@ impl Comparison {
             last: 0,
             open: OpenBlock::default(),
             ended: None,
-            ill_made: tokio::spawn(async move { tables.ill_made().await }),
+            schema_problems: tokio::spawn(async move { tables.ill_made().await }),
             found,
         })
     }
