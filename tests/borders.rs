@@ -436,13 +436,11 @@ fn collect(folder: &Path, below: &Path, texts: &mut BTreeMap<String, String>) {
 }
 
 /// Circles that are known, and why they stand.
-const CIRCLES: &[(&str, &[&str], &str)] = &[
-    (
-        "simulator",
-        &["interfaces", "kernel", "rc"],
-        "a kernel whose modules make interfaces, and an rc that loads modules: so it is on the host that is played",
-    ),
-];
+const CIRCLES: &[(&str, &[&str], &str)] = &[(
+    "simulator",
+    &["interfaces", "kernel", "rc"],
+    "a kernel whose modules make interfaces, and an rc that loads modules: so it is on the host that is played",
+)];
 
 #[test]
 fn the_borders_hold() {

@@ -416,7 +416,7 @@ impl Comparison {
             last: 0,
             open: OpenBlock::default(),
             ended: None,
-            schema_problems: tokio::spawn(async move { tables.ill_made().await }),
+            schema_problems: tokio::spawn(async move { tables.schema_problems().await }),
             found,
         })
     }
@@ -459,7 +459,7 @@ impl Comparison {
     pub async fn end(mut self) -> Result<Differences, StoreError> {
         self.found.add_all(std::mem::take(&mut self.open).compare(&self.store, self.held).await?);
         self.found.add_all(self.store.outside(self.first, self.last, self.held).await?);
-        match self.ill_made.await {
+        match self.schema_problems.await {
             Ok(found) => self.found.add_all(found?),
             Err(error) => self.found.add_all(vec![format!("the tables of the database could not be checked: {error}")]),
         }
@@ -603,7 +603,7 @@ mod tests {
         let (store, _folder) = store().await;
         let (records, hashes) = a_day();
         store.append(&records, &hashes).await.unwrap();
-        assert_eq!(store.ill_made().await.unwrap(), Vec::<String>::new());
+        assert_eq!(store.schema_problems().await.unwrap(), Vec::<String>::new());
         for tampering in [
             "DROP INDEX record_changes",
             "CREATE TRIGGER hide AFTER INSERT ON record BEGIN DELETE FROM record WHERE actor = 'anna'; END",
@@ -618,10 +618,10 @@ mod tests {
              PRAGMA writable_schema = reset",
         ] {
             sqlx::raw_sql(tampering).execute(&store.pool).await.unwrap();
-            assert!(!store.ill_made().await.unwrap().is_empty(), "{tampering}");
+            assert!(!store.schema_problems().await.unwrap().is_empty(), "{tampering}");
             store.clear().await.unwrap();
             store.append(&records, &hashes).await.unwrap();
-            assert_eq!(store.ill_made().await.unwrap(), Vec::<String>::new(), "{tampering}");
+            assert_eq!(store.schema_problems().await.unwrap(), Vec::<String>::new(), "{tampering}");
         }
     }
 

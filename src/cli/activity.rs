@@ -254,7 +254,11 @@ fn follow(layout: &Layout, live: &str) -> anyhow::Result<Exit> {
             return Ok(Exit::Done);
         }
         let then = again.metadata().with_context(|| format!("looking at {live}"))?;
-        last = Some(StreamPosition { identity: (then.dev(), then.ino()), offset: then.len(), written: Some(then.mtime()) });
+        last = Some(StreamPosition {
+            identity: (then.dev(), then.ino()),
+            offset: then.len(),
+            written: Some(then.mtime()),
+        });
         waited = Instant::now();
     }
 }

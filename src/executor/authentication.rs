@@ -3,9 +3,9 @@
 use super::common::lock;
 use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
-use super::rate_limiters::RateLimiters;
 use super::permissions;
 use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView};
+use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, console, sentence};
 use crate::accounts::name::AccountName;
 use crate::accounts::password::{self, Hasher, StoredHash};
@@ -482,7 +482,12 @@ impl Authentication {
     }
 
     /// Gives an account a new password: its owner's after the old one, or root's at the command line.
-    pub(super) fn write_password(&self, requester: &Requester, name: &AccountName, new: &Secret) -> Result<(), Refusal> {
+    pub(super) fn write_password(
+        &self,
+        requester: &Requester,
+        name: &AccountName,
+        new: &Secret,
+    ) -> Result<(), Refusal> {
         let hash = self.new_hash(name.as_str(), new, "new")?;
         let message = format!("The password of {name} was changed; its other sessions ended.");
         let draft = requester.event(Action::Account, name.as_str(), Outcome::Done, message);

@@ -83,7 +83,7 @@ pub(super) struct PotConf {
     evidence: Arc<Evidence>,
     versions: Versions,
     /// Saves of this process stand in line here before they compete for the lock on disk.
-    line: Mutex<()>,
+    save_queue: Mutex<()>,
 }
 
 impl PotConf {
@@ -97,7 +97,7 @@ impl PotConf {
             evidence: Arc::clone(&watching.evidence),
             watching: Arc::clone(watching),
             versions: Versions::default(),
-            line: Mutex::new(()),
+            save_queue: Mutex::new(()),
         }
     }
 
@@ -120,7 +120,7 @@ impl PotConf {
         self.within_limits(edits)?;
         self.watching.look_before_judging(requester);
         let files = self.managed.read_configuration()?;
-        let preview = self.outlook(requester, &files, edits)?;
+        let preview = self.preview(requester, &files, edits)?;
         let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &preview));
         Ok(Reply::Review(ReviewView {
             diff: preview.diff,
@@ -145,7 +145,7 @@ impl PotConf {
         self.watching.look_before_judging(requester);
         // A run takes longer than anyone waits, and one that waits to be kept is not overtaken.
         nothing_runs(&self.engine)?;
-        let _line = lock(&self.line);
+        let _line = lock(&self.save_queue);
         let who = format!("{}: saving pot.conf", requester.actor.name);
         let _lock = Lock::acquire(&self.layout, &who, PATIENCE)?;
         // Under the lock, for a run of another process may have ended meanwhile and wait to be kept.
@@ -153,7 +153,7 @@ impl PotConf {
         self.watching.look_under_lock(&[ManagedFile::PotConf]);
 
         let files = self.managed.read_configuration()?;
-        let preview = self.outlook(requester, &files, edits)?;
+        let preview = self.preview(requester, &files, edits)?;
         let before = files.digest();
         if before != *base {
             let conflict = self.conflict(&files, base, edits, &preview);
@@ -265,7 +265,12 @@ impl PotConf {
 
     /// The places that a change makes others, where they really are, and a hook or key that root did not choose. What
     /// stands as it stood blocks no change.
-    fn within_places(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), LimitViolation> {
+    fn within_places(
+        &self,
+        requester: &Requester,
+        old: &Configuration,
+        new: &Configuration,
+    ) -> Result<(), LimitViolation> {
         let changed = limits::changed_places(old, new);
         let look = |path: &str| path_state(&self.layout, path).ok();
         if let Some(against) = limits::check_places(new, &changed, &look).into_iter().next() {
@@ -275,7 +280,12 @@ impl PotConf {
     }
 
     /// Who sits at root's terminal chooses any hook and key; others one that root's settings name.
-    fn chosen_by_root(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), LimitViolation> {
+    fn chosen_by_root(
+        &self,
+        requester: &Requester,
+        old: &Configuration,
+        new: &Configuration,
+    ) -> Result<(), LimitViolation> {
         if requester.terminal {
             return Ok(());
         }

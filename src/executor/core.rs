@@ -8,9 +8,9 @@ use super::common::SettingsInForce;
 use super::configuration::PotConf;
 use super::evidence::Evidence;
 use super::outbox::Answer;
-use super::rate_limiters::RateLimiters;
 use super::permissions::{self, Row, Who};
 use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request};
+use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, admit_proof, admit_role};
 use super::running::Runs;
 use super::watch::Watching;
@@ -185,7 +185,11 @@ impl Executor {
         }
     }
 
-    fn dispatch(self: &Arc<Self>, requester: &Requester, command: Command) -> (Result<Reply, Refusal>, Option<OwnedFd>) {
+    fn dispatch(
+        self: &Arc<Self>,
+        requester: &Requester,
+        command: Command,
+    ) -> (Result<Reply, Refusal>, Option<OwnedFd>) {
         use Command as C;
         let result = match command {
             C::OpenLog { generation } => {
@@ -208,7 +212,9 @@ impl Executor {
             C::Prove { password } => self.authentication.prove(requester, &password),
 
             C::Accounts {} => self.authentication.list_accounts(),
-            C::AddAccount { name, role, password } => self.authentication.add_account(requester, &name, role, &password),
+            C::AddAccount { name, role, password } => {
+                self.authentication.add_account(requester, &name, role, &password)
+            }
             C::SetRole { name, role } => self.authentication.set_role(requester, &name, role),
             C::SetDisabled { name, disabled } => self.authentication.set_disabled(requester, &name, disabled),
             C::ChangePassword { old, new } => self.authentication.change_password(requester, &old, &new),

@@ -212,7 +212,7 @@ impl Evidence {
             entry.reported.address.clone().unwrap_or_default(),
         );
         let (write, counted) = {
-            let mut refusals = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
             (refusals.admit(kind, now), refusals.take_count(now, false))
         };
         if let Some(count) = counted {
@@ -225,7 +225,7 @@ impl Evidence {
 
     /// Writes the count of refusals that were not written one by one: once a minute, and at the end.
     pub(super) fn write_counted(&self, at_once: bool) {
-        let counted = self.floods.lock().unwrap_or_else(PoisonError::into_inner).take_count(Instant::now(), at_once);
+        let counted = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).take_count(Instant::now(), at_once);
         if let Some(count) = counted {
             self.write_count(&count);
         }
@@ -353,7 +353,12 @@ impl Evidence {
         Ok(Reply::Checkpoint { text })
     }
 
-    pub(super) fn record_export(&self, requester: &Requester, format: ExportFormat, filter: &str) -> Result<Reply, Refusal> {
+    pub(super) fn record_export(
+        &self,
+        requester: &Requester,
+        format: ExportFormat,
+        filter: &str,
+    ) -> Result<Reply, Refusal> {
         let filter = free_text(Some(filter), 500, "filter")?;
         let name = match format {
             ExportFormat::Csv => "csv",

@@ -77,7 +77,7 @@ impl Local {
         if matches!(command, Command::Facts { .. }) {
             self.executor.present_facts();
         }
-        self.executor.answer_as(&self.asking, command).0.map(|reply| *reply)
+        self.executor.answer_as(&self.requester, command).0.map(|reply| *reply)
     }
 
     /// Gives an account a new password without the old one: root's right.
@@ -87,7 +87,7 @@ impl Local {
     pub fn set_password(&mut self, name: &str, password: &Secret) -> Result<(), Refusal> {
         let name = AccountName::parse(name)
             .map_err(|error| Refusal::new(RefusalKind::Limit, format!("{error}.")).on("name"))?;
-        self.executor.authentication.write_password(&self.asking, &name, password)
+        self.executor.authentication.write_password(&self.requester, &name, password)
     }
 
     /// Keeps what a run changed: root's word at the command line needs no nonce.
@@ -95,10 +95,10 @@ impl Local {
     /// # Errors
     /// The run does not wait to be kept; the refusal is recorded.
     pub fn keep(&mut self, run: u64) -> Result<(), Refusal> {
-        let kept = self.executor.watching.engine.keep_from_command_line(run, &self.asking.actor);
+        let kept = self.executor.watching.engine.keep_from_command_line(run, &self.requester.actor);
         if let Err(refusal) = &kept {
             let operation = self.executor.watching.engine.run_state(run).ok().map(|run| run.plan.operation.name());
-            self.executor.record_refusal(&self.asking, "keep", operation, Meant::default(), refusal);
+            self.executor.record_refusal(&self.requester, "keep", operation, Meant::default(), refusal);
         }
         kept
     }
@@ -122,7 +122,7 @@ impl Local {
     /// # Errors
     /// It could not be recorded; then it must not be done.
     pub fn record(&self, action: Action, object: &str, message: String) -> Result<u64, Refusal> {
-        let record = self.executor.evidence.append(self.asking.event(action, object, Outcome::Done, message))?;
+        let record = self.executor.evidence.append(self.requester.event(action, object, Outcome::Done, message))?;
         Ok(record.sequence)
     }
 
@@ -133,8 +133,8 @@ impl Local {
     pub fn approve(&mut self, code: &str, plan: &Plan) -> Result<(), Refusal> {
         let name = plan.operation.name();
         let message = format!("The plan of {name} ({}) was approved in a terminal.", plan.digest);
-        self.executor.evidence.append(self.asking.event(Action::SignIn, name, Outcome::Done, message))?;
-        approval::approve(&self.executor.watching.layout, code, plan, &self.asking.actor)
+        self.executor.evidence.append(self.requester.event(Action::SignIn, name, Outcome::Done, message))?;
+        approval::approve(&self.executor.watching.layout, code, plan, &self.requester.actor)
     }
 
     /// The engine of operations, for whoever must end it in order.

@@ -18,8 +18,9 @@ impl RateLimiters {
     pub(super) fn take(&self, requester: &Requester, account: &str, row: &Row) -> Result<(), Refusal> {
         let Some(often) = row.often.filter(|_| !requester.terminal) else { return Ok(()) };
         let mut paces = lock(&self.0);
-        let pace =
-            paces.entry((account.to_owned(), row.name)).or_insert_with(|| RateLimiter::new((often.at_once, often.each)));
+        let pace = paces
+            .entry((account.to_owned(), row.name))
+            .or_insert_with(|| RateLimiter::new((often.at_once, often.each)));
         if pace.take(Instant::now()) {
             return Ok(());
         }

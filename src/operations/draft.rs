@@ -125,7 +125,7 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    /// A parameter's value; empty when it is not set or not certain ([`Draft::uses`] blocks for the latter).
+    /// A parameter's value; empty when it is not set or not certain ([`PlanDraft::uses`] blocks for the latter).
     pub fn value(&self, name: &str) -> String {
         self.configuration.value(name).unwrap_or_default().trim().to_owned()
     }
@@ -410,7 +410,7 @@ impl PlannedStep {
 
 /// A plan before the executor gives it number, time and digest.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct PlanDraft {
     /// What is planned.
     pub operation: Operation,
     /// See [`super::plan::Plan`].
@@ -457,7 +457,7 @@ pub struct Draft {
     pub basis: Vec<String>,
 }
 
-impl Draft {
+impl PlanDraft {
     /// An empty one.
     pub fn new(operation: &Operation) -> Self {
         Self {
@@ -508,7 +508,8 @@ impl Draft {
         }
         // Destroying datasets goes by their names: nothing is written at a place, and it is the way out of a bad one.
         let goes_by_names = matches!(self.operation, Operation::DeInit { stop_pots: false, .. });
-        let used = |against: &&limits::LimitViolation| !goes_by_names && parameters.contains(&against.parameter.as_str());
+        let used =
+            |against: &&limits::LimitViolation| !goes_by_names && parameters.contains(&against.parameter.as_str());
         for against in inputs.against_places.iter().filter(used) {
             self.block(
                 format!("{against}."),
@@ -612,7 +613,7 @@ impl Draft {
 }
 
 /// What verification looks at.
-pub struct Seen<'a> {
+pub struct Observations<'a> {
     /// The host.
     pub facts: &'a HostFacts,
     /// The managed files.
@@ -656,7 +657,7 @@ impl Expect {
     }
 
     /// Whether it is as planned (none: that could not be seen), and what was seen.
-    pub fn look(&self, seen: &Seen<'_>) -> (Option<bool>, String) {
+    pub fn look(&self, seen: &Observations<'_>) -> (Option<bool>, String) {
         let facts = seen.facts;
         match self {
             Self::Dataset { name, mountpoint, mounted } => {
@@ -848,7 +849,7 @@ impl Expect {
     }
 
     /// The check with what was seen before.
-    pub fn check(&self, seen: &Seen<'_>, before: Option<String>) -> Check {
+    pub fn check(&self, seen: &Observations<'_>, before: Option<String>) -> Check {
         let (as_planned, observed) = self.look(seen);
         let at = Some(jiff::Timestamp::now());
         Check { title: self.title(), as_planned, observed, before, at, before_put_back: false }

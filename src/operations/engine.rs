@@ -8,8 +8,8 @@ use super::clock::SinceBoot;
 use super::course::Answer;
 use super::current::locked;
 use super::current::{Current, Proof, does_not_wait};
-use super::draft::Draft;
-use super::looking::{Host, Look};
+use super::draft::PlanDraft;
+use super::looking::{Host, HostSnapshot};
 use super::pf_conf;
 use super::plan::{ACKNOWLEDGED, Blocker, ManagedFile, Operation, Plan, ProofNeeded, Run, RunEvent, RunState};
 use super::recorder::Recorder;
@@ -196,7 +196,7 @@ impl Engine {
     }
 
     /// The draft as people see it.
-    fn named(&self, draft: &Draft, look: &Look) -> Plan {
+    fn named(&self, draft: &PlanDraft, look: &HostSnapshot) -> Plan {
         Plan {
             id: 0,
             digest: draft.digest(),
@@ -293,8 +293,8 @@ impl Engine {
         &self,
         lock: Lock,
         plan: Plan,
-        draft: Draft,
-        look: &Look,
+        draft: PlanDraft,
+        look: &HostSnapshot,
         actor: &Actor,
         reported: &Reported,
         reason: Option<&str>,
@@ -352,8 +352,8 @@ impl Engine {
         &self,
         id: u64,
         plan: &Plan,
-        draft: &Draft,
-        look: &Look,
+        draft: &PlanDraft,
+        look: &HostSnapshot,
         actor: &Actor,
         reported: &Reported,
         reason: Option<&str>,
@@ -431,7 +431,7 @@ impl Engine {
     }
 
     /// pf's file and what it names, as they stand.
-    fn pf_files_now(&self, look: &Look) -> Result<Vec<SavedFile>, Refusal> {
+    fn pf_files_now(&self, look: &HostSnapshot) -> Result<Vec<SavedFile>, Refusal> {
         let unknown = look.files.managed.get(&ManagedFile::PfConf).and_then(|file| file.unknown.as_deref());
         if let Some(why) = unknown {
             return Err(Refusal::new(
@@ -640,7 +640,7 @@ pub fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
 
 /// The route to POT_NETWORK goes to the bridge: whoever sits in it is cut off for certain. It depends on who asks, so it
 /// is no part of the draft, which is the same for everybody.
-fn whoever_asks_is_cut_off(draft: &Draft, look: &Look, reported: &Reported) -> Option<Blocker> {
+fn whoever_asks_is_cut_off(draft: &PlanDraft, look: &HostSnapshot, reported: &Reported) -> Option<Blocker> {
     let Operation::VnetStart { .. } = draft.operation else { return None };
     let network = look.configuration.value("POT_NETWORK").and_then(|value| value.parse::<Ipv4Net>().ok())?;
     match Host::reported_address(reported.address.as_deref()) {

@@ -1,7 +1,7 @@
 //! Looking at the host: everything that plans are made from and runs are judged by, read afresh.
 
 use super::before_init::BeforeInit;
-use super::draft::{Expanded, HostFile, HostFiles, Inputs, PfTest, Seen, Untested};
+use super::draft::{Expanded, HostFile, HostFiles, Inputs, Observations, PfTest, Untested};
 use super::log_routing;
 use super::plan::ManagedFile;
 use crate::facts::{Fact, HostFacts, Snapshots};
@@ -34,7 +34,7 @@ pub struct Host {
 }
 
 /// Everything that was read at one time.
-pub struct Look {
+pub struct HostSnapshot {
     /// The host.
     pub facts: HostFacts,
     /// Both files.
@@ -83,7 +83,7 @@ impl Host {
     ///
     /// # Errors
     /// pot's configuration could not be read, or there is no such pf file.
-    pub fn look(&self, pf_file: Option<u32>) -> Result<Look, Refusal> {
+    pub fn look(&self, pf_file: Option<u32>) -> Result<HostSnapshot, Refusal> {
         self.refresh_tools();
         let configuration = self.configuration()?;
         let pf_files = self.pf_files.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -114,7 +114,7 @@ impl Host {
             facts.paths.get().and_then(|paths| paths.get(path)).cloned()
         });
         let pot_says = self.pot_says();
-        Ok(Look { facts, configuration, files, findings, against_limit, against_places, pot_says })
+        Ok(HostSnapshot { facts, configuration, files, findings, against_limit, against_places, pot_says })
     }
 
     /// pot.conf and the default file as they stand.
@@ -364,7 +364,7 @@ impl Host {
     }
 }
 
-impl Look {
+impl HostSnapshot {
     /// As plan functions take it.
     pub fn with_inputs<T>(&self, host: &Host, plan: impl FnOnce(&Inputs<'_>) -> T) -> T {
         plan(&Inputs {
@@ -389,8 +389,8 @@ impl Look {
     }
 
     /// As checks take it.
-    pub fn seen(&self, ping: Option<(bool, String)>) -> Seen<'_> {
-        Seen { facts: &self.facts, files: &self.files, ping }
+    pub fn seen(&self, ping: Option<(bool, String)>) -> Observations<'_> {
+        Observations { facts: &self.facts, files: &self.files, ping }
     }
 }
 

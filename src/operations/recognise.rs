@@ -1,11 +1,11 @@
 //! Steps of a plan recognised in pot's output, so that they tick off while it runs. Only for showing: what counts is
 //! what verification sees.
 
-use super::draft::Draft;
+use super::draft::PlanDraft;
 use super::plan::StepProgress;
 
 /// What a line says about the plan's steps: the one it is about runs, the one that ran before it is done.
-pub fn line(draft: &Draft, text: &str) -> Vec<(usize, StepProgress)> {
+pub fn line(draft: &PlanDraft, text: &str) -> Vec<(usize, StepProgress)> {
     // zfs, cp and the like speak without a level; so does pot now and then.
     let words = text.trim_start_matches(['#', '=', '>', ' ']);
     let about =
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn datasets_tick_off_in_the_order_of_the_output() {
-        let mut draft = Draft::new(&Operation::VnetStart { revert_after: None });
+        let mut draft = PlanDraft::new(&Operation::VnetStart { revert_after: None });
         for name in ["zroot/pot", "zroot/pot/bases", "zroot/pot/jails"] {
             draft.step(PlannedStep::new(name, StepState::WillBeCreated, "").mark(&["creating", name]));
         }

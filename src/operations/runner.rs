@@ -2,8 +2,8 @@
 
 use super::clock::Clock;
 use super::current::{Current, Owed, locked};
-use super::draft::Draft;
-use super::looking::{Host, Look};
+use super::draft::PlanDraft;
+use super::looking::{Host, HostSnapshot};
 use super::plan::{Operation, ProofNeeded, Run, RunState};
 use super::plans;
 use super::recorder::Recorder;
@@ -155,7 +155,7 @@ impl Runner {
     }
 
     /// Looks at the host and drafts.
-    pub(super) fn draft(&self, operation: &Operation) -> Result<(Draft, Look), Refusal> {
+    pub(super) fn draft(&self, operation: &Operation) -> Result<(PlanDraft, HostSnapshot), Refusal> {
         let pf_file = match operation {
             Operation::Init { pf_file, .. } | Operation::DeInit { pf_file, .. } => *pf_file,
             _ => None,

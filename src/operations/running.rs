@@ -17,7 +17,7 @@ use super::course::{Answer, Course, Decision};
 use super::current::Current;
 use super::current::locked;
 use super::current::{Inner, Owed};
-use super::draft::{Draft, Expect, HostFiles, counted};
+use super::draft::{Expect, HostFiles, PlanDraft, counted};
 use super::plan::{Check, Operation, Run, RunEventKind, RunState, StepProgress, Stream};
 use super::plans;
 use super::revert::{self, NetworkState, Pending};
@@ -200,7 +200,7 @@ impl Runner {
     pub(super) fn carry_out(
         self: &Arc<Self>,
         current: &Arc<Current>,
-        draft: Draft,
+        draft: PlanDraft,
         files_before: HostFiles,
         seen_before: Vec<Vec<String>>,
         pending: Option<Pending>,
@@ -348,7 +348,7 @@ impl Runner {
     }
 
     /// Says of everything that the plan expects and that was not looked at that it was not: it is not taken for right.
-    fn not_seen(&self, current: &Current, draft: &Draft, why: &str) {
+    fn not_seen(&self, current: &Current, draft: &PlanDraft, why: &str) {
         for expect in draft.steps.iter().flat_map(|step| &step.expects) {
             let title = expect.title();
             if locked(&current.inner).stored.run.checks.iter().any(|check| check.title == title) {
@@ -367,7 +367,7 @@ impl Runner {
     }
 
     /// How a run ended that needs no putting back: compared with its plan.
-    fn conclude(&self, current: &Current, draft: &Draft, outcomes: &Outcomes, watched: &mut Watched) {
+    fn conclude(&self, current: &Current, draft: &PlanDraft, outcomes: &Outcomes, watched: &mut Watched) {
         self.not_seen(current, draft, "not looked at in time");
         watched.look(&self.host);
         let run = current.view(&self.settings.clock);
@@ -438,7 +438,7 @@ impl Runner {
     }
 
     /// What of the datasets is there, after something went wrong.
-    fn what_stands(draft: &Draft, run: &Run) -> Option<String> {
+    fn what_stands(draft: &PlanDraft, run: &Run) -> Option<String> {
         let titles: Vec<String> = draft
             .steps
             .iter()
@@ -544,7 +544,7 @@ fn is_closed(records: &[Record]) -> bool {
 
 /// What verification compares with.
 struct Compared {
-    draft: Draft,
+    draft: PlanDraft,
     /// What was seen before the run, for each step's checks.
     seen_before: Vec<Vec<String>>,
 }

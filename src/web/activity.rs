@@ -7,7 +7,8 @@ use super::layout::{self, Clock, Entry as Place, Frame, Pages};
 use super::turns::Turns;
 use super::visitor::Visitor;
 use crate::activity::{
-    self, Budget, Cursor, Entry, Follower, Generation, Histogram, LeftOff, Missed, Query, Summary, StreamPosition, line, meaning,
+    self, Budget, Cursor, Entry, Follower, Generation, Histogram, LeftOff, Missed, Query, StreamPosition, Summary,
+    line, meaning,
 };
 use crate::audit::Act;
 use crate::audit::csv_field;

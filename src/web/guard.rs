@@ -15,7 +15,6 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _, web};
-use sha2::Digest as _;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -7,7 +7,9 @@ use super::{NOTHING_CHOSEN, needs, needs_file, needs_plain_flags, needs_plain_rc
 use crate::digest::Digest;
 use crate::facts::{Fact, Interface, PathKind};
 use crate::operations::before_init::FLAGS;
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble};
+use crate::operations::draft::{
+    Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, counted, first_trouble,
+};
 use crate::operations::plan::{Leftover, ManagedFile, Operation, ProofNeeded, StepState};
 use crate::operations::syslogd_flags::{self, Before, GivenBack};
 use crate::operations::{pf_conf, rc_conf};
@@ -213,8 +215,8 @@ fn bridges<'a>(inputs: &'a Inputs<'_>) -> Vec<&'a Interface> {
 
 /// Plans taking things away. Without an item it lists what there is. Anything but [`Operation::CleanUp`] gives a plan
 /// that is blocked.
-pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
-    let mut draft = Draft::new(operation);
+pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
+    let mut draft = PlanDraft::new(operation);
     let Operation::CleanUp { items } = operation else {
         draft.block("This is no plan for cleaning up.", "", None);
         return draft;
@@ -288,13 +290,13 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
 }
 
 /// A step that cannot be planned because nobody knows what there is.
-fn unknown<T>(draft: &mut Draft, item: Leftover, fact: &Fact<T>, what: &str) {
+fn unknown<T>(draft: &mut PlanDraft, item: Leftover, fact: &Fact<T>, what: &str) {
     needs(draft, fact, what);
     draft.step(PlannedStep::new(name(item), StepState::Blocks, unseen(fact)));
 }
 
 /// What init took away is given back.
-fn flags(draft: &mut Draft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
+fn flags(draft: &mut PlanDraft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
     let Some((now, given)) = flags_left(inputs) else {
         return unknown(draft, Leftover::SyslogdFlags, &inputs.facts.rc, "rc.conf");
     };
@@ -345,7 +347,7 @@ fn flags(draft: &mut Draft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
     draft.warnings.push("syslogd takes its flags when it is restarted: service syslogd restart".to_owned());
 }
 
-fn pot_enable(draft: &mut Draft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
+fn pot_enable(draft: &mut PlanDraft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
     if inputs.facts.rc.get().is_none() {
         return unknown(draft, Leftover::PotEnable, &inputs.facts.rc, "rc.conf");
     }
@@ -361,7 +363,7 @@ fn pot_enable(draft: &mut Draft, inputs: &Inputs<'_>, rc: &mut Vec<u8>) {
     );
 }
 
-fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, initialised: bool) {
+fn bridge(draft: &mut PlanDraft, inputs: &Inputs<'_>, initialised: bool) {
     if inputs.facts.interfaces.get().is_none() {
         return unknown(draft, Leftover::Bridge, &inputs.facts.interfaces, "The list of interfaces");
     }
@@ -387,7 +389,7 @@ fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, initialised: bool) {
     }
 }
 
-fn nat_rules(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn nat_rules(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     if inputs.facts.pf.get().is_none() {
         return unknown(draft, Leftover::NatRules, &inputs.facts.pf, "The state of pf");
     }
@@ -399,7 +401,7 @@ fn nat_rules(draft: &mut Draft, inputs: &Inputs<'_>) {
 }
 
 /// Offered only where the file gives the rules that are loaded ([`reload`]).
-fn pf_rules(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn pf_rules(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     let path = inputs.files.path(ManagedFile::PfConf);
     let text = inputs.files.bytes(ManagedFile::PfConf);
     draft.basis.push(format!(
@@ -418,7 +420,7 @@ fn pf_rules(draft: &mut Draft, inputs: &Inputs<'_>) {
     draft.step(step.act(Action::Run(Command::new(Tool::Pfctl, &["-f", path]))).expect(Expect::NoAnchorsCalled));
 }
 
-fn fs_root(draft: &mut Draft, inputs: &Inputs<'_>, initialised: bool) {
+fn fs_root(draft: &mut PlanDraft, inputs: &Inputs<'_>, initialised: bool) {
     if inputs.facts.paths.get().is_none() {
         return unknown(draft, Leftover::FsRoot, &inputs.facts.paths, "What stands at pot's paths");
     }

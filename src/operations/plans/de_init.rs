@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::facts::{Dataset, Fact, Pot, Snapshots};
 use crate::host::size;
 use crate::operations::draft::{
-    Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble, is_at_or_below,
+    Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, counted, first_trouble, is_at_or_below,
 };
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, StepState};
@@ -19,8 +19,8 @@ use crate::rules::next_boot_with;
 const PARAMETERS: [&str; 3] = ["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_LOG_FACILITY"];
 
 /// Plans `pot de-init`. Anything but [`Operation::DeInit`] gives a plan that is blocked.
-pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
-    let mut draft = Draft::new(operation);
+pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
+    let mut draft = PlanDraft::new(operation);
     let Operation::DeInit { stop_pots, minimal, pf_file } = *operation else {
         draft.block("This is no plan for pot de-init.", "", None);
         return draft;
@@ -184,7 +184,7 @@ fn listed_snapshot(name: &str) -> Dataset {
 }
 
 /// A held snapshot stops `zfs destroy -r` half way.
-fn held(draft: &mut Draft, snapshots: &Fact<Snapshots>) {
+fn held(draft: &mut PlanDraft, snapshots: &Fact<Snapshots>) {
     needs(draft, snapshots, "The snapshots that would be destroyed");
     if snapshots.is_slow() {
         draft.warnings.push(format!("Counting the snapshots took {} s on this host.", snapshots.took_ms / 1000));
@@ -203,7 +203,7 @@ fn held(draft: &mut Draft, snapshots: &Fact<Snapshots>) {
 }
 
 /// Running pots: stopped by the console when that was chosen, else they block.
-fn stop(draft: &mut Draft, pots: &[Pot], stop_pots: bool) {
+fn stop(draft: &mut PlanDraft, pots: &[Pot], stop_pots: bool) {
     for pot in pots {
         draft.basis.push(format!("pot {} {:?}", pot.name, pot.running));
     }
@@ -250,7 +250,7 @@ fn stop(draft: &mut Draft, pots: &[Pot], stop_pots: bool) {
 }
 
 /// The dataset must be pot's own before it is destroyed.
-fn ownership(draft: &mut Draft, inputs: &Inputs<'_>, own: &Dataset, all: &[Dataset], destroyed: &[Dataset]) {
+fn ownership(draft: &mut PlanDraft, inputs: &Inputs<'_>, own: &Dataset, all: &[Dataset], destroyed: &[Dataset]) {
     let root = &own.name;
     let fs_root = inputs.value("POT_FS_ROOT");
     let not_pots = "Look at it first: zfs list -r. This console destroys only what pot made.";

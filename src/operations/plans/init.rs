@@ -10,7 +10,7 @@ use super::{
 };
 use crate::digest::Digest;
 use crate::facts::{Dataset, PathKind};
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
+use crate::operations::draft::{Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, first_trouble};
 use crate::operations::pf_conf::{self, Placement};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::operations::rc_conf::Stands;
@@ -50,8 +50,8 @@ struct Options {
 }
 
 /// Plans `pot init`. Anything but [`Operation::Init`] gives a plan that is blocked.
-pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
-    let mut draft = Draft::new(operation);
+pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
+    let mut draft = PlanDraft::new(operation);
     let Operation::Init { place_anchors, merge_syslogd_flags, minimal, leave_syslogd, leave_pf, pf_file } = *operation
     else {
         draft.block("This is no plan for pot init.", "", None);
@@ -96,7 +96,7 @@ pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     draft
 }
 
-fn all_done(draft: &Draft) -> bool {
+fn all_done(draft: &PlanDraft) -> bool {
     draft.steps.iter().all(|step| matches!(step.step.state, StepState::Done | StepState::WillRun))
 }
 
@@ -129,7 +129,7 @@ fn summary(created: usize, mounted: usize, pool: &str, pf_lines: usize, pf_path:
 }
 
 /// The group that will own POT_FS_ROOT.
-fn group(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn group(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     let group = inputs.value("POT_GROUP");
     needs(draft, &inputs.facts.groups, "The list of groups");
     if inputs.facts.groups.get().is_none() {
@@ -152,7 +152,7 @@ fn group(draft: &mut Draft, inputs: &Inputs<'_>) {
 }
 
 /// Pool and the five datasets. Gives back how many will be created, and how many mounted that are there.
-fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> (usize, usize) {
+fn datasets(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> (usize, usize) {
     let root = inputs.value("POT_ZFS_ROOT");
     let fs_root = inputs.value("POT_FS_ROOT");
     let cache = inputs.value("POT_CACHE");
@@ -255,7 +255,7 @@ fn datasets(draft: &mut Draft, inputs: &Inputs<'_>) -> (usize, usize) {
 }
 
 /// A dataset that is there and not mounted: pot mounts it (`zfs mount`), all but the cache, which it takes for done.
-fn not_mounted(draft: &mut Draft, dataset: &Dataset, is_cache: bool) -> PlannedStep {
+fn not_mounted(draft: &mut PlanDraft, dataset: &Dataset, is_cache: bool) -> PlannedStep {
     let title = format!("dataset {}", dataset.name);
     if dataset.locked {
         draft.block(
@@ -282,7 +282,7 @@ fn not_mounted(draft: &mut Draft, dataset: &Dataset, is_cache: bool) -> PlannedS
 }
 
 /// POT_FS_ROOT, POT_TMP and the folders for logs.
-fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
+fn folders(draft: &mut PlanDraft, inputs: &Inputs<'_>, options: Options) {
     let fs_root = inputs.value("POT_FS_ROOT");
     let group = inputs.value("POT_GROUP");
     needs(draft, &inputs.facts.paths, "What stands at pot's paths");
@@ -339,7 +339,7 @@ fn folders(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) {
 }
 
 /// The network as pot will judge it, but before any dataset is made.
-fn network(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn network(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     let before = draft.blockers.len();
     needs_interfaces(draft, inputs);
     let network: Option<Ipv4Net> = inputs.parsed("POT_NETWORK");
@@ -390,7 +390,7 @@ fn network(draft: &mut Draft, inputs: &Inputs<'_>) {
 }
 
 /// pf.conf. Gives back the number of lines added.
-fn pf(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> usize {
+fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>, options: Options) -> usize {
     let path = inputs.files.path(ManagedFile::PfConf).to_owned();
     if options.leave_pf {
         draft.step(PlannedStep::new(
@@ -553,7 +553,7 @@ impl Syslogd {
     }
 }
 
-fn syslogd(draft: &mut Draft, inputs: &Inputs<'_>, options: Options) -> (Syslogd, PlannedStep) {
+fn syslogd(draft: &mut PlanDraft, inputs: &Inputs<'_>, options: Options) -> (Syslogd, PlannedStep) {
     const NAME: &str = before_init::FLAGS;
     if options.leave_syslogd {
         let step = PlannedStep::new(NAME, StepState::Done, "left alone, as asked: syslogd takes no lines from pots");

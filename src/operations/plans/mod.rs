@@ -16,7 +16,7 @@ pub use prepare::prepare;
 pub use restore::restore;
 pub use vnet_start::vnet_start;
 
-use super::draft::{Action, Command, Draft, Expect, Inputs, Override, PfTest, PlannedStep, Untested};
+use super::draft::{Action, Command, Expect, Inputs, Override, PfTest, PlanDraft, PlannedStep, Untested};
 use super::plan::{ManagedFile, StepState};
 use super::{before_init, rc_conf};
 use crate::facts::{PathKind, Pf};
@@ -31,7 +31,7 @@ pub(super) const NOTHING_CHOSEN: &str = "Nothing is chosen.";
 pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];
 
 /// Blocks when pot is not installed: neither as a package nor by other means.
-fn needs_pot(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn needs_pot(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     match pot_installed(inputs.facts) {
         Some(true) => {}
         Some(false) => draft.block("pot is not installed on this host.", "Prepare the host first.", None),
@@ -41,7 +41,7 @@ fn needs_pot(draft: &mut Draft, inputs: &Inputs<'_>) {
 
 /// POT_TMP: pot makes it where it is missing, open to everybody; here it is a step of its own, for root alone. An
 /// existing one is left as it is: it may be /tmp.
-fn temporary_folder(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn temporary_folder(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     let tmp = inputs.value("POT_TMP");
     if tmp.is_empty() {
         // pot takes /tmp then (`${POT_TMP:-/tmp}`).
@@ -120,7 +120,7 @@ fn next_boot(inputs: &Inputs<'_>) -> String {
 }
 
 /// Blocks when a fact that the plan stands on is not known.
-fn needs<T>(draft: &mut Draft, fact: &crate::facts::Fact<T>, what: &str) {
+fn needs<T>(draft: &mut PlanDraft, fact: &crate::facts::Fact<T>, what: &str) {
     if fact.get().is_none() {
         draft.block(
             format!("{what} could not be read: {}.", fact.error.as_deref().unwrap_or("no answer")),
@@ -131,7 +131,7 @@ fn needs<T>(draft: &mut Draft, fact: &crate::facts::Fact<T>, what: &str) {
 }
 
 /// Blocks when a file that the plan reads or writes is one that the console does neither with.
-fn needs_file(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile) {
+fn needs_file(draft: &mut PlanDraft, inputs: &Inputs<'_>, file: ManagedFile) {
     if let Some(why) = inputs.files.unknown(file) {
         let path = inputs.files.path(file);
         // What is wrong with a link names it and says what to do.
@@ -147,7 +147,7 @@ fn where_it_leads(inputs: &Inputs<'_>, file: ManagedFile) -> String {
 
 /// Blocks when it cannot be said beforehand what sysrc(8) makes of `name` with this value: another file has the last word
 /// (sysrc would write there, or to no effect), or the line in rc.conf is more than a plain value.
-fn needs_plain_rc(draft: &mut Draft, inputs: &Inputs<'_>, name: &str, value: &str, otherwise: &str) {
+fn needs_plain_rc(draft: &mut PlanDraft, inputs: &Inputs<'_>, name: &str, value: &str, otherwise: &str) {
     let path = inputs.files.path(ManagedFile::RcConf);
     match inputs.files.overrides(name) {
         Some(Override::Sets(other)) => {
@@ -179,7 +179,7 @@ fn needs_plain_rc(draft: &mut Draft, inputs: &Inputs<'_>, name: &str, value: &st
 
 /// Blocks when syslogd_flags in rc.conf are more than plain text: what the shell computes is left alone, for nothing
 /// that the console could write would be the same. `now` is what sysrc made of it.
-fn needs_plain_flags(draft: &mut Draft, inputs: &Inputs<'_>, now: &str, otherwise: &str) {
+fn needs_plain_flags(draft: &mut PlanDraft, inputs: &Inputs<'_>, now: &str, otherwise: &str) {
     let path = inputs.files.path(ManagedFile::RcConf);
     let plain = match rc_conf::stands(inputs.files.bytes(ManagedFile::RcConf), before_init::FLAGS) {
         rc_conf::Stands::Absent => true,
@@ -196,7 +196,7 @@ fn needs_plain_flags(draft: &mut Draft, inputs: &Inputs<'_>, now: &str, otherwis
 }
 
 /// Interface problems: POT_EXTIF, POT_EXTIF_ADDR, POT_EXTRA_EXTIF against the interfaces that exist.
-fn needs_interfaces(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn needs_interfaces(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     needs(draft, &inputs.facts.interfaces, "The list of interfaces");
     let Some(interfaces) = inputs.facts.interfaces.get() else { return };
     let external = inputs.value("POT_EXTIF");

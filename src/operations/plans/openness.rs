@@ -4,7 +4,7 @@
 use super::{clean_up, init};
 use crate::facts::{Dataset, Fact, HostFacts, Interface, Ipv4Address, Packages, PathKind, PathState, Pf, Pool, Syslog};
 use crate::operations::before_init::{BeforeInit, Copy, FLAGS, Note};
-use crate::operations::draft::{Action, Draft, HostFile, HostFiles, Inputs, PfTest, Untested};
+use crate::operations::draft::{Action, HostFile, HostFiles, Inputs, PfTest, PlanDraft, Untested};
 use crate::operations::plan::{Leftover, ManagedFile, Operation, StepState};
 use crate::operations::rc_conf::{self, Stands};
 use crate::operations::syslogd_flags::{self, opens};
@@ -138,7 +138,7 @@ impl Made {
         }
     }
 
-    pub(super) fn plan(&self, facts: &HostFacts, operation: &Operation) -> Draft {
+    pub(super) fn plan(&self, facts: &HostFacts, operation: &Operation) -> PlanDraft {
         self.with(facts, &[], &|_| None, |inputs| match operation {
             Operation::Init { .. } => init(operation, inputs),
             Operation::VnetStart { .. } => super::vnet_start(operation, inputs),

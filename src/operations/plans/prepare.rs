@@ -6,7 +6,7 @@ use crate::facility;
 use crate::facts::{PathKind, RACCT, VTNET_LRO};
 use crate::host::parse::{loader, syslog::main_file};
 use crate::host::{Preparation, pot_installed};
-use crate::operations::draft::{self, Action, Command, Draft, Expect, Inputs, PlannedStep};
+use crate::operations::draft::{self, Action, Command, Expect, Inputs, PlanDraft, PlannedStep};
 use crate::operations::plan::{ManagedFile, Operation, Preview, StepState};
 use crate::operations::{loader_conf, log_routing};
 use crate::potconf::{Configuration, Document, Edit, Name};
@@ -14,8 +14,8 @@ use crate::process::{Tool, harmless};
 use crate::rules::{Finding, PRIVATE_TMP, Subject, Temporary, limits, pots_in_the_way};
 
 /// Plans the chosen to-dos. Anything but [`Operation::Prepare`] gives a plan that is blocked.
-pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
-    let mut draft = Draft::new(operation);
+pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
+    let mut draft = PlanDraft::new(operation);
     let Operation::Prepare { items } = operation else {
         draft.block("This is no plan for preparing the host.", "", None);
         return draft;
@@ -74,7 +74,7 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
     draft
 }
 
-fn install(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn install(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     needs(draft, &inputs.facts.packages, "The list of packages");
     let Some(packages) = inputs.facts.packages.get() else { return };
     if let (Some(pot), Some(_)) = (&packages.pot, &packages.potnet) {
@@ -123,7 +123,7 @@ fn install(draft: &mut Draft, inputs: &Inputs<'_>) {
     );
 }
 
-fn tunable(draft: &mut Draft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> Vec<u8> {
+fn tunable(draft: &mut PlanDraft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> Vec<u8> {
     let title = format!("{name} in loader.conf");
     let path = inputs.files.path(ManagedFile::LoaderConf);
     let Some(fact) = draft::tunable(inputs.facts, name) else { return text.to_vec() };
@@ -179,7 +179,7 @@ fn tunable(draft: &mut Draft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> V
     new
 }
 
-fn group(draft: &mut Draft, inputs: &Inputs<'_>, with_package: bool) {
+fn group(draft: &mut PlanDraft, inputs: &Inputs<'_>, with_package: bool) {
     needs(draft, &inputs.facts.groups, "The list of groups");
     let name = match inputs.value("POT_GROUP") {
         empty if empty.is_empty() => "pot".to_owned(),
@@ -200,7 +200,7 @@ fn group(draft: &mut Draft, inputs: &Inputs<'_>, with_package: bool) {
 
 /// POT_TMP becomes a folder that only root can write. What follows from the value is looked at as if it stood already: the
 /// limits, and the findings.
-fn private_tmp(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn private_tmp(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     if pot_installed(inputs.facts) != Some(true) {
         draft.block(
             "POT_TMP is set in pot.conf, which comes with pot.",
@@ -314,7 +314,7 @@ fn brought(inputs: &Inputs<'_>, after: &Configuration) -> Option<Finding> {
 }
 
 /// What has to be in the files so that syslogd writes pot's facility to pot's log, and newsyslog rotates it.
-fn route_log(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn route_log(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     needs(draft, &inputs.facts.syslog, "syslogd's configuration");
     needs(draft, &inputs.facts.system, "The host's name");
     draft.uses(inputs, &["POT_LOG_FACILITY"]);
@@ -457,7 +457,7 @@ fn route_log(draft: &mut Draft, inputs: &Inputs<'_>) {
 }
 
 /// The log is rotated once: by the console's file, unless another names it.
-fn rotation(draft: &mut Draft, inputs: &Inputs<'_>, old_rotation: bool) {
+fn rotation(draft: &mut PlanDraft, inputs: &Inputs<'_>, old_rotation: bool) {
     let files = inputs.files;
     let other = files.rotation.iter().find(|(path, text)| {
         path != log_routing::ROTATION
@@ -491,7 +491,7 @@ fn rotation(draft: &mut Draft, inputs: &Inputs<'_>, old_rotation: bool) {
 }
 
 /// A file is written as previewed, a version kept before.
-fn write(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile, new: Vec<u8>, detail: &str) {
+fn write(draft: &mut PlanDraft, inputs: &Inputs<'_>, file: ManagedFile, new: Vec<u8>, detail: &str) {
     needs_file(draft, inputs, file);
     let old = inputs.files.bytes(file);
     let path = inputs.files.path(file).to_owned();
@@ -516,7 +516,7 @@ fn write(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile, new: Vec<u8>
 }
 
 /// What an earlier version of the console wrote goes: it stands under the new name.
-fn remove(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile) {
+fn remove(draft: &mut PlanDraft, inputs: &Inputs<'_>, file: ManagedFile) {
     needs_file(draft, inputs, file);
     let old = inputs.files.bytes(file);
     let path = inputs.files.path(file).to_owned();

@@ -2,7 +2,7 @@
 
 use super::{judged_later, judging_step, module_step, needs, needs_file, next_boot};
 use crate::digest::Digest;
-use crate::operations::draft::{Action, Draft, Expect, Inputs, PfTest, PlannedStep, first_trouble};
+use crate::operations::draft::{Action, Expect, Inputs, PfTest, PlanDraft, PlannedStep, first_trouble};
 use crate::operations::log_routing;
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::potconf::{Configuration, Document};
@@ -10,8 +10,8 @@ use crate::rules::limits;
 
 /// Plans writing `bytes`, the kept version that the operation names. Anything but [`Operation::Restore`] gives a plan
 /// that is blocked.
-pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draft {
-    let mut draft = Draft::new(operation);
+pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> PlanDraft {
+    let mut draft = PlanDraft::new(operation);
     let Operation::Restore { file, backup } = *operation else {
         draft.block("This is no plan for writing a version back.", "", None);
         return draft;
@@ -66,7 +66,7 @@ pub fn restore(operation: &Operation, inputs: &Inputs<'_>, bytes: &[u8]) -> Draf
 }
 
 /// pf's file is judged before it is written: by the plan, or where pf is not loaded by the run.
-fn pf_conf(draft: &mut Draft, inputs: &Inputs<'_>, path: &str, bytes: &[u8]) {
+fn pf_conf(draft: &mut PlanDraft, inputs: &Inputs<'_>, path: &str, bytes: &[u8]) {
     // It says which file pf reads.
     needs(draft, &inputs.facts.rc, "rc.conf");
     let same = inputs.files.exists(ManagedFile::PfConf) && inputs.files.bytes(ManagedFile::PfConf) == bytes;
@@ -88,7 +88,7 @@ fn pf_conf(draft: &mut Draft, inputs: &Inputs<'_>, path: &str, bytes: &[u8]) {
 }
 
 /// What an earlier version of the console wrote stands under another name now: both would write, or rotate, twice.
-fn twice(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile, bytes: &[u8]) {
+fn twice(draft: &mut PlanDraft, inputs: &Inputs<'_>, file: ManagedFile, bytes: &[u8]) {
     let (own, ours) = match file {
         ManagedFile::SyslogConf => (ManagedFile::LogRule, log_routing::is_our_rule(bytes)),
         _ => (ManagedFile::LogRotation, log_routing::is_our_rotation(bytes)),
@@ -106,7 +106,7 @@ fn twice(draft: &mut Draft, inputs: &Inputs<'_>, file: ManagedFile, bytes: &[u8]
 }
 
 /// pot.conf's limits hold for versions as for edits.
-fn pot_conf(draft: &mut Draft, inputs: &Inputs<'_>, bytes: &[u8]) {
+fn pot_conf(draft: &mut PlanDraft, inputs: &Inputs<'_>, bytes: &[u8]) {
     let own = match Document::parse(bytes) {
         Ok(own) => own,
         Err(error) => {

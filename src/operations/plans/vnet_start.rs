@@ -9,7 +9,9 @@ use super::{
 };
 use crate::digest::Digest;
 use crate::facts::{Interface, Pf, pots_outside};
-use crate::operations::draft::{Action, Command, Draft, Expect, Inputs, PfTest, PlannedStep, counted, first_trouble};
+use crate::operations::draft::{
+    Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, counted, first_trouble,
+};
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::process::Tool;
@@ -35,8 +37,8 @@ const PARAMETERS: [&str; 11] = [
 pub const REVERT_AFTER: std::ops::RangeInclusive<u16> = 10..=600;
 
 /// Plans `pot vnet-start`. Anything but [`Operation::VnetStart`] gives a plan that is blocked.
-pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> Draft {
-    let mut draft = Draft::new(operation);
+pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
+    let mut draft = PlanDraft::new(operation);
     let Operation::VnetStart { revert_after } = *operation else {
         draft.block("This is no plan for pot vnet-start.", "", None);
         return draft;
@@ -127,7 +129,7 @@ fn run_step(command: Command) -> PlannedStep {
     .act(Action::Run(command))
 }
 
-fn initialised(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn initialised(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     let root = inputs.value("POT_ZFS_ROOT");
     needs(draft, &inputs.facts.datasets, "The list of datasets");
     // vnet-start itself does not ask. But it is init that puts the anchors into pf's file: without them the NAT rules are
@@ -145,7 +147,7 @@ fn initialised(draft: &mut Draft, inputs: &Inputs<'_>) {
 }
 
 /// The route to POT_NETWORK goes to the bridge: nothing that this host needs may lie in it.
-fn routes(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
+fn routes(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
     needs(draft, &inputs.facts.routes, "The routing table");
     needs(draft, &inputs.facts.resolvers, "The list of name servers");
     let network = network.trunc();
@@ -228,7 +230,7 @@ fn gateway_bridge<'a>(inputs: &'a Inputs<'_>, gateway: Ipv4Addr) -> Option<&'a I
 
 /// Public bridges of an earlier POT_NETWORK, which vnet-start alone would leave beside the new one. Gives the pots whose
 /// addresses lie outside of the present one.
-fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) -> Vec<String> {
+fn old_bridges(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) -> Vec<String> {
     needs(draft, &inputs.facts.pots, "The list of pots");
     let pots = inputs.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
     let outside = pots_outside(pots, network);
@@ -293,7 +295,7 @@ fn old_bridges(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway
     outside.into_iter().map(str::to_owned).collect()
 }
 
-fn forwarding(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn forwarding(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     needs(draft, &inputs.facts.forwarding, "net.inet.ip.forwarding");
     let on = inputs.facts.forwarding.get().copied().unwrap_or_default();
     let (state, detail) = if on {
@@ -310,7 +312,7 @@ fn forwarding(draft: &mut Draft, inputs: &Inputs<'_>) {
     );
 }
 
-fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
+fn bridge(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
     let prefix = network.prefix_len();
     let (state, detail) = match gateway_bridge(inputs, gateway) {
         Some(bridge) => {
@@ -344,7 +346,7 @@ fn bridge(draft: &mut Draft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv
 }
 
 /// Everything about pf. Gives back whether it is turned on.
-fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
+fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
     let path = inputs.files.path(ManagedFile::PfConf).to_owned();
     needs_file(draft, inputs, ManagedFile::PfConf);
     let text = inputs.files.bytes(ManagedFile::PfConf);
@@ -481,7 +483,7 @@ fn pf(draft: &mut Draft, inputs: &Inputs<'_>) -> bool {
 
 /// Rules that were loaded by hand are lost by a reload, and cannot come back: `pfctl -sr` prints expanded, optimised
 /// rules without options.
-fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, text: &[u8]) {
+fn differing_rules(draft: &mut PlanDraft, inputs: &Inputs<'_>, pf: &Pf, path: &str, text: &[u8]) {
     let (file, kernel) = match rules_beside_pots(inputs, pf, text) {
         Ok(both) => both,
         Err(why) => {
@@ -506,7 +508,7 @@ fn differing_rules(draft: &mut Draft, inputs: &Inputs<'_>, pf: &Pf, path: &str, 
 }
 
 /// POT_EXTIF becomes a member of a bridge, for IPv6.
-fn ipv6_bridge(draft: &mut Draft, inputs: &Inputs<'_>) {
+fn ipv6_bridge(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     let external = inputs.value("POT_EXTIF");
     needs(draft, &inputs.facts.bridge_member_addresses, "net.link.bridge.member_ifaddrs");
     let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::journal::record::Outcome;
 use crate::operations::before_init::Note;
 use crate::operations::current::Current;
 use crate::operations::current::locked;
-use crate::operations::draft::{Action, Command, Draft, Good, HostFiles, first_trouble};
+use crate::operations::draft::{Action, Command, Good, HostFiles, PlanDraft, first_trouble};
 use crate::operations::plan::{ManagedFile, Operation, RunEventKind, StepProgress, Stream};
 use crate::operations::recognise;
 use crate::operations::recorder::{changed_parameters, changes_in_words};
@@ -67,7 +67,7 @@ impl<'a> Acting<'a> {
     }
 
     /// Carries out the actions in order, up to the first that fails.
-    pub(super) fn act(&self, draft: &Draft, files_before: &HostFiles, watched: &mut Watched) -> Outcomes {
+    pub(super) fn act(&self, draft: &PlanDraft, files_before: &HostFiles, watched: &mut Watched) -> Outcomes {
         let mut outcomes = Outcomes::default();
         for (index, planned) in draft.steps.iter().enumerate() {
             if planned.actions.is_empty() {
@@ -101,7 +101,7 @@ impl<'a> Acting<'a> {
 
     fn one(
         &self,
-        draft: &Draft,
+        draft: &PlanDraft,
         action: &Action,
         files_before: &HostFiles,
         outcomes: &mut Outcomes,
@@ -324,7 +324,7 @@ impl<'a> Acting<'a> {
         Ok(())
     }
 
-    fn command(&self, draft: &Draft, command: &Command, outcomes: &mut Outcomes) -> Result<(), Failure> {
+    fn command(&self, draft: &PlanDraft, command: &Command, outcomes: &mut Outcomes) -> Result<(), Failure> {
         let argv = command.argv();
         // From here on an abort is refused or heeded, never half of both.
         if !self.runner.moves(self.current, |course, _| course.command(command.abortable)) {

@@ -2,7 +2,7 @@
 
 use crate::digest::Digest;
 use crate::files::FileError;
-use crate::operations::draft::{Action, Draft, HostFiles};
+use crate::operations::draft::{Action, HostFiles, PlanDraft};
 use crate::operations::looking::Host;
 use crate::operations::plan::{ManagedFile, Operation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ pub(super) struct Watched {
 
 impl Watched {
     /// As they stood when the run was about to start.
-    pub(super) fn new(draft: &Draft, before: &HostFiles) -> Self {
+    pub(super) fn new(draft: &PlanDraft, before: &HostFiles) -> Self {
         let files = before.managed.iter().map(|(file, found)| {
             let seen = match found.bytes.as_deref() {
                 _ if found.unknown.is_some() => Seen::Nothing,
@@ -86,7 +86,7 @@ impl Watched {
 }
 
 /// Whether the run itself may write the file: with an action of its own, or by a command of pot's or pkg's.
-fn may_write(draft: &Draft, file: ManagedFile, path: &str) -> bool {
+fn may_write(draft: &PlanDraft, file: ManagedFile, path: &str) -> bool {
     let planned = draft.diffs.iter().any(|diff| diff.file == path);
     let written = draft
         .steps

@@ -6,7 +6,7 @@ use crate::journal::record::{Action as Act, Actor, Outcome, Record, Reported, St
 use crate::operations::course::{Answer, Course, Decision};
 use crate::operations::current::locked;
 use crate::operations::current::{Current, does_not_wait, too_late};
-use crate::operations::draft::{Draft, Expect, PlannedStep, counted};
+use crate::operations::draft::{Expect, PlanDraft, PlannedStep, counted};
 use crate::operations::plan::{Operation, RunEventKind, RunState, StepProgress, StepState};
 use crate::operations::revert::{self, Pending, Said};
 use crate::operations::runner::{Runner, console};
@@ -451,7 +451,7 @@ impl<'a> Restart<'a> {
     }
 
     /// Compares the host with what a plan made now would expect.
-    fn look_again(&self, current: &Current, operation: &Operation) -> Result<Draft, Refusal> {
+    fn look_again(&self, current: &Current, operation: &Operation) -> Result<PlanDraft, Refusal> {
         let (draft, look) = self.runner.draft(operation)?;
         let seen = look.seen(None);
         for expect in draft.steps.iter().flat_map(|step| &step.expects) {
@@ -490,7 +490,7 @@ fn kept_by(known: &[Record]) -> Option<String> {
 }
 
 /// "3 of 5 datasets exist", or how many steps are done.
-fn found_at_restart(draft: &Draft) -> String {
+fn found_at_restart(draft: &PlanDraft) -> String {
     let datasets: Vec<&PlannedStep> = draft
         .steps
         .iter()

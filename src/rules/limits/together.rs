@@ -45,7 +45,7 @@ pub fn places() -> Vec<&'static str> {
 }
 
 /// Looks at a path of the host; none when it could not be looked at.
-pub type Look<'a> = &'a dyn Fn(&str) -> Option<PathState>;
+pub type PathLookup<'a> = &'a dyn Fn(&str) -> Option<PathState>;
 
 /// The limit on the place that a parameter names, wherever links lead: the hook and the public key must be regular
 /// files, they and every folder above root's alone. `POT_FS_ROOT` and `POT_CACHE` must be no links, which root's
@@ -70,7 +70,7 @@ pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<
 
 /// The limits on the places that some of [`places`] name, and on how they stand to each other where they really are.
 /// Values against their own grammar are left to [`check`]; those that are not certain to who uses them.
-pub fn check_places(configuration: &Configuration, names: &[&str], look: Look<'_>) -> Vec<LimitViolation> {
+pub fn check_places(configuration: &Configuration, names: &[&str], look: PathLookup<'_>) -> Vec<LimitViolation> {
     let real = |path: &str| look(path).map_or_else(|| path.to_owned(), |state| state.real_path(path).to_owned());
     let value = |name: &str| configuration.value(name).filter(|value| !value.is_empty() && check(name, value).is_ok());
     let root = value(FS_ROOT);
