@@ -12,7 +12,7 @@ from facts import TOOLS, facts_in_those_words
 from places import DESK, PARAMETERS, PORT, POT_CONF, PROGRAM, SETTINGS, STATE
 
 # Seconds that a page, a command, a run and a start of the machine may take: an emulated one is thirty times slower.
-PATIENCE = 600
+PATIENCE = 1800
 
 # What pot's network is made of, in words that are the same on two machines in the same state. pf that is not loaded
 # filters nothing, as one that is off does.
