@@ -318,6 +318,33 @@ async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
     assert!(browser.get("/readiness").await.contains("Ready"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn pots_that_are_not_known_are_not_said_to_be_none() {
+    let demo = support::Demo::start("busy");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    let jails = demo.path("/opt/pot/jails");
+    std::fs::create_dir_all(jails.join("later/conf")).unwrap();
+    std::fs::copy(jails.join("web1/conf/pot.conf"), jails.join("later/conf/pot.conf")).unwrap();
+    let early = browser.client.get(format!("{}/pots/later", demo.url)).send().await.unwrap();
+    assert_eq!(early.status().as_u16(), 404);
+    let early = early.text().await.unwrap();
+    assert!(early.contains("There was no such pot when this host was last read, "), "{early}");
+    let page = read_again(&browser, &page).await;
+    assert!(browser.get("/pots/later").await.contains("/activity?pot=later"));
+
+    // A folder where pot's file should be: it cannot be read.
+    std::fs::remove_file(jails.join("later/conf/pot.conf")).unwrap();
+    std::fs::create_dir(jails.join("later/conf/pot.conf")).unwrap();
+    read_again(&browser, &page).await;
+    let pots = browser.get("/pots").await;
+    assert!(pots.contains("Not known") && pots.contains("/opt/pot/jails/later/conf/pot.conf"), "{pots}");
+    assert!(!pots.contains("No pots below"), "{pots}");
+    let one = browser.client.get(format!("{}/pots/web1", demo.url)).send().await.unwrap();
+    assert_eq!(one.status().as_u16(), 503);
+    assert!(one.text().await.unwrap().contains("pots are not known: "));
+}
+
 /// Reads the host again, and the page once that is done.
 async fn read_again(browser: &Browser, page: &str) -> String {
     let (_, mut page) = browser.post("/refresh", page, &[("back", "/")]).await;

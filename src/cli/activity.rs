@@ -8,7 +8,7 @@ use super::{Exit, Format, Global};
 use crate::activity::{self, Entry, Follower, Generation, Query, StreamPosition, parse_time};
 use crate::executor::logs::{self, rotated};
 use crate::executor::protocol::Compression;
-use crate::host::{self, GatherInput};
+use crate::host;
 use crate::layout::Layout;
 use crate::platform;
 use crate::potconf::{Configuration, Document};
@@ -154,19 +154,17 @@ impl Log {
             Document::parse(&bytes).with_context(|| format!("reading {}", path.display()))
         };
         let configuration = Configuration::new(document(&layout.default_conf())?, document(&layout.pot_conf())?);
-        let facts = host::gather(layout, &Tools::find(layout), &GatherInput::new(&configuration, &[]));
+        let (system, syslog) = host::system_and_syslog(layout, &Tools::find(layout));
         let word = configuration.value("POT_LOG_FACILITY").filter(|word| !word.is_empty()).unwrap_or("local2");
         let facility = crate::facility::received(word).to_owned();
-        let syslog = facts
-            .syslog
-            .get()
-            .with_context(|| facts.syslog.error.clone().unwrap_or_else(|| "reading syslog.conf".to_owned()))?;
+        let syslog =
+            syslog.get().with_context(|| syslog.error.clone().unwrap_or_else(|| "reading syslog.conf".to_owned()))?;
         let live = match log_route(syslog, &facility) {
             LogRoute::File(file) => Some(file.to_owned()),
             LogRoute::Missing(files) => files.first().map(|file| (*file).to_owned()),
             LogRoute::Elsewhere(_) | LogRoute::Nowhere => None,
         };
-        let system = facts.system.get();
+        let system = system.get();
         Ok(Self {
             live,
             facility,

@@ -7,7 +7,7 @@ pub mod parse;
 mod probes;
 mod state;
 
-pub use probes::{GatherInput, gather, path_state, pf_rules_path, snapshots, time_zone};
+pub use probes::{GatherInput, gather, path_state, pf_rules_path, snapshots, system_and_syslog, time_zone};
 pub use state::{
     Anchors, Counts, Drift, Evidence, PotState, Preparation, Remedy, Row, RowState, Stage, Wanted, configuration_row,
     pot_installed, pot_state, readiness, size,

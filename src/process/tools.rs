@@ -105,12 +105,26 @@ impl Tool {
     /// `sysrc`, `pot`, `pkg` and `service` are shell scripts or read a data base; ZFS lists what a large host has.
     pub const fn patience(self) -> Duration {
         match self {
-            Self::Sysrc | Self::Pot | Self::Pkg | Self::Service => Duration::from_mins(1),
+            Self::Sysrc => SYSRC_VARIABLE.saturating_mul(4),
+            Self::Pot | Self::Pkg | Self::Service => Duration::from_mins(1),
             Self::Zfs | Self::Zpool => Duration::from_secs(30),
             _ => Duration::from_secs(15),
         }
     }
+
+    /// The same for this question of all: `sysrc` looks up one variable after the other.
+    pub fn patience_for(self, args: &[&str]) -> Duration {
+        let names = args.iter().filter(|arg| !arg.starts_with('-')).count();
+        match self {
+            Self::Sysrc => self.patience().max(SYSRC_VARIABLE.saturating_mul(u32::try_from(names).unwrap_or(u32::MAX))),
+            _ => self.patience(),
+        }
+    }
 }
+
+/// How long `sysrc` may take for each variable: half a second of work on an emulated processor, which had thirty times
+/// as much to do besides when it was measured.
+const SYSRC_VARIABLE: Duration = Duration::from_secs(15);
 
 /// A command as one would type it, for pages and the history.
 pub fn argv_as_typed(tool: Tool, args: &[&str]) -> Vec<String> {
@@ -176,4 +190,18 @@ impl Tools {
 
 fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_of_many_rc_variables_may_take_a_slow_host_longer_than_one() {
+        let names: Vec<String> = (0..13).map(|number| format!("name{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(Tool::Sysrc.patience_for(&["-n", "pf_rules"]), Duration::from_mins(1));
+        assert_eq!(Tool::Sysrc.patience_for(&names), Duration::from_secs(13 * 15));
+        assert_eq!(Tool::Ifconfig.patience_for(&names), Tool::Ifconfig.patience());
+    }
 }

@@ -70,6 +70,8 @@ impl<'a> PotLine<'a> {
 #[template(path = "pots/pots.html")]
 struct ListPage<'a> {
     frame: Frame,
+    /// Whether the pots could be read at all.
+    known: bool,
     lines: Vec<PotLine<'a>>,
     running: usize,
     network: String,
@@ -89,6 +91,7 @@ async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let clock = visitor.clock();
     let page = ListPage {
         frame: visitor.frame(Entry::Host, "Pots").with_notice(notice),
+        known: known.facts.pots.get().is_some(),
         running: pots.iter().filter(|pot| pot.running == Some(true)).count(),
         network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         outside: lines.iter().any(|line| line.outside),
@@ -120,15 +123,28 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state();
     let wanted = Wanted::of(&known.configuration);
-    let pot =
-        known.facts.pots.get().and_then(|pots| pots.iter().find(|pot| pot.name == *name)).ok_or(Fault::NotFound)?;
+    let clock = visitor.clock();
+    let pot = match known.facts.pots.get() {
+        Some(pots) => pots.iter().find(|pot| pot.name == *name).ok_or_else(|| {
+            let ago = clock.ago(&known.facts.at);
+            let words = format!(
+                "There was no such pot when this host was last read, {ago}. If it was made since, read the host again \
+                 on the page of pots."
+            );
+            Fault::Unfit(StatusCode::NOT_FOUND, words)
+        })?,
+        None => {
+            let why = known.facts.pots.error.as_deref().unwrap_or("they were not read");
+            let words = format!("This host's pots are not known: {why}.");
+            return Err(Fault::Unfit(StatusCode::SERVICE_UNAVAILABLE, words));
+        }
+    };
     let top = format!("{}/jails/{}", wanted.zfs_root.as_deref().unwrap_or_default(), pot.name);
     let is_its = |dataset: &&Dataset| {
         dataset.name.strip_prefix(&top).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@']))
     };
     let datasets = known.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
     let bridges = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
-    let clock = visitor.clock();
     let page = PotPage {
         frame: visitor.frame(Entry::Host, pot.name.clone()),
         about: about(&pot.network_type),

@@ -26,7 +26,7 @@ pub use zfs::snapshots;
 
 use super::parse;
 use super::state::wanted::{self, Wanted};
-use crate::facts::{Fact, HostFacts, POT_PROGRAM, RACCT, VTNET_LRO};
+use crate::facts::{Fact, HostFacts, POT_PROGRAM, RACCT, Syslog, System, VTNET_LRO};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, PARAMETERS};
 use crate::process::{Tool, Tools};
@@ -232,6 +232,15 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
     pots::hidden(&facts.datasets, &input.pot_zfs_root, &mut facts.pots);
     facts.at = Timestamp::now();
     facts
+}
+
+/// Who the host is and where its syslogd writes, alone: for whoever reads pot's log and needs nothing else of the host.
+/// Of rc.conf it asks for one variable; all of them take a slow host a minute.
+pub fn system_and_syslog(layout: &Layout, tools: &Tools) -> (Fact<System>, Fact<Syslog>) {
+    let flags = probe(layout, tools, |probe| {
+        Ok(probe.rc("syslogd_flags")?.map(|flags| ("syslogd_flags".to_owned(), flags)).into_iter().collect())
+    });
+    (probe(layout, tools, system::system), probe(layout, tools, |probe| syslog::syslog(probe, &flags)))
 }
 
 /// Asks with a thread each, of which a few are at work at one time.

@@ -113,7 +113,7 @@ impl Probe<'_> {
     pub(super) fn ask_with(&mut self, tool: Tool, args: &[&str], stdin: Option<&[u8]>) -> Result<Captured, String> {
         debug_assert!(self.only.is_none_or(|tools| tools.contains(&tool)), "{tool:?} is not in the row of this probe");
         let typed = argv_as_typed(tool, args).join(" ");
-        let time = tool.patience();
+        let time = tool.patience_for(args);
         let limits = Limits { time, total_bytes: ANSWER, ..Limits::default() };
         let answer = match capture(self.tools, tool, args, stdin, &limits) {
             Ok(answer) => answer,

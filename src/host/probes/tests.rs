@@ -215,6 +215,24 @@ fn syslog_reads_included_files_and_names_those_that_do_not_exist() {
 }
 
 #[test]
+fn the_log_is_found_on_a_host_too_slow_to_tell_anything_else() {
+    let host = Host::new();
+    host.tool("bin/hostname", "echo jail1.lan");
+    host.tool("bin/freebsd-version", "echo 15.0-RELEASE");
+    // One variable comes in time, more do not; nothing else comes at all.
+    host.tool("usr/sbin/sysrc", "[ \"$*\" = '-n syslogd_flags' ] && echo '-s' || kill -KILL $$");
+    for tool in ["sbin/zfs", "sbin/zpool", "sbin/pfctl", "sbin/ifconfig", "usr/sbin/pkg"] {
+        host.tool(tool, &format!("touch {}/asked; kill -KILL $$", host.dir.path().display()));
+    }
+    host.file("etc/syslog.conf", "local2.*\t/var/log/pot.log\n");
+    let layout = Layout::new(host.dir.path(), None);
+    let (system, syslog) = system_and_syslog(&layout, &Tools::find(&layout));
+    assert_eq!(syslog.value.unwrap().files["local2"], ["/var/log/pot.log"]);
+    assert_eq!(system.value.unwrap().hostname, "jail1.lan");
+    assert!(!host.dir.path().join("asked").exists(), "others were asked for it");
+}
+
+#[test]
 fn a_pf_conf_on_freebsd_15_without_pf_is_not_judged_at_all() {
     let host = Host::new();
     host.tool(
