@@ -29,6 +29,36 @@
 //! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //!
+//! A **save** from top to bottom: `web::configuration` takes the form → [`client`] asks → `executor::server` reads the
+//! message → `executor::core` looks into `executor::permissions` → `executor::configuration` applies the edits to the text
+//! that it reads, judges it with [`rules`], records the intent in [`journal`], replaces the file through [`files`], records
+//! the outcome. A **run**: the same way to `executor::running`, then [`operations`]: `engine` plans and takes the lock,
+//! `running` carries out, looks again, waits for Keep, puts back. A **log line**: syslogd writes it, `executor::logs` opens
+//! the file and passes the descriptor on, [`activity`] reads it in the web process, `web::activity` shows it.
+//!
+//! Words of the code, one for one thing (pages say it in plain English, which may differ):
+//!
+//! | word | what it is |
+//! |---|---|
+//! | requester | who asks the executor: account, session, role, proofs |
+//! | actor | who did something, as the history has it |
+//! | fact, facts | what was seen of the host, each known or not known with the reason |
+//! | snapshot | facts and files read at one moment for one plan |
+//! | configuration | pot.conf over pot.default.conf, read |
+//! | finding, fix | what a rule says of a configuration; the edits that would end it |
+//! | limit, violation | what no one may write; a value that stands against it |
+//! | plan, draft | what is shown and confirmed; the same with its actions and checks |
+//! | run | a plan being carried out, or that was |
+//! | keep, put back | the answers to a change that waits; reverting is putting back by itself |
+//! | restore | to write a kept version of a file again |
+//! | version | a file's earlier content that is kept |
+//! | intent, outcome | the records before and after a change |
+//! | projection | the history in SQLite, made from the journal |
+//! | generation | the live log or one rotated file of it |
+//! | managed file | one that the console writes: pot.conf, pf.conf, rc.conf … |
+//! | place | where a path really leads, and who can change the way there |
+//! | rate limiter, turn, share | how often one may; who is next; how much one may hold |
+//!
 //! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`
 //! may use rules and do I/O: data and its gathering are two subjects. `process` and `layout` stand below `host`
 //! because probes, operations and the executor all run commands, and there is one way to do so.

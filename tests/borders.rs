@@ -458,9 +458,9 @@ fn the_borders_hold() {
     assert_eq!(tree.of_the_system(), none, "only platform has unsafe code and tells systems apart");
 }
 
-/// What root's process can run, by top-level module.
+/// What root's process can run, by top-level module, as `docs/security.md` has it.
 #[test]
-fn roots_process_runs_nothing_of_the_web_side() {
+fn roots_process_runs_nothing_of_the_web_side_and_the_documents_say_what() {
     let tree = Tree::own();
     let mut modules: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let closure = tree.closure(&[&["executor", "processes"], &["executor", "local"]]);
@@ -475,6 +475,14 @@ fn roots_process_runs_nothing_of_the_web_side() {
     for (name, (files, lines)) in &modules {
         println!("{name:<16} {lines:>6} lines in {files} files");
     }
+    let page = std::fs::read_to_string("docs/security.md").unwrap();
+    let said = page.split("## What root runs").nth(1).and_then(|rest| rest.split("in all").nth(1)).unwrap_or_default();
+    let said: BTreeSet<&str> = said
+        .split_once(":\n")
+        .and_then(|(_, rest)| rest.split_once('.'))
+        .map(|(list, _)| list.split(',').map(str::trim).collect())
+        .unwrap_or_default();
+    assert_eq!(said, modules.keys().copied().collect(), "docs/security.md names what root runs");
     for outside in ["web", "audit", "activity", "client", "simulator"] {
         assert!(!modules.contains_key(outside), "root's process runs {outside}");
     }
