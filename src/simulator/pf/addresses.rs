@@ -274,6 +274,7 @@ pub(super) fn look_up(state: &State, read: ReadFile<'_>, text: &str) -> Result<V
     let (name, bits) = match text.split_once('/') {
         Some((name, mask)) => match mask.parse::<i64>() {
             Ok(bits @ 0..=128) => (name, u8::try_from(bits).ok()),
+            _ if state.kept.major < 15 => return Err(vec![format!("invalid netmask '/{mask}'")]),
             Ok(bits) => {
                 let why = if bits < 0 { "too small" } else { "too large" };
                 return Err(vec![format!("netmask is {why}: /{mask}")]);

@@ -9,6 +9,12 @@ const MOST_RULES: usize = 50_000;
 /// Messages about the combinations of one rule.
 const MOST_MESSAGES: usize = 1_000;
 
+/// The lists of a rule in the order that its combinations go through them, the last one first: interfaces, protocols,
+/// types of ICMP, sources (3), destinations (4), their ports (5, 6), systems (7), users, groups.
+const ORDER: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+/// Before 15 a source's ports and systems come right behind it.
+const ORDER_BEFORE_15: [usize; 10] = [0, 1, 2, 3, 5, 7, 4, 6, 8, 9];
+
 /// A list's items, or nothing once.
 fn each<T: Clone>(items: &[T]) -> Vec<Option<T>> {
     if items.is_empty() { vec![None] } else { items.iter().cloned().map(Some).collect() }
@@ -26,46 +32,53 @@ impl Parser<'_> {
     /// Adds the rules that a rule stands for.
     pub fn spread(&mut self, rule: Rule) -> Taken<()> {
         let mut state = Spread { added: 0, spoiled: false, messages: 0 };
-        let (users, groups) = (each(&rule.users), each(&rule.groups));
-        for on in each(&rule.on) {
-            for protocol in each(&rule.protocols) {
-                for icmp in each(&rule.icmp) {
-                    for from in each(&rule.from) {
-                        for to in each(&rule.to) {
-                            for from_port in each(&rule.from_ports) {
-                                for to_port in each(&rule.to_ports) {
-                                    for system in each(&rule.systems) {
-                                        for user in &users {
-                                            for group in &groups {
-                                                let one = One {
-                                                    rule: &rule,
-                                                    direction: rule.direction,
-                                                    family: rule.family,
-                                                    on: on.clone().unwrap_or_default(),
-                                                    protocol: protocol.unwrap_or_default(),
-                                                    icmp,
-                                                    from: from.clone(),
-                                                    to: to.clone(),
-                                                    from_port,
-                                                    to_port,
-                                                    system: system.as_deref(),
-                                                    user: *user,
-                                                    group: *group,
-                                                    number: 0,
-                                                    nat: rule.nat.clone(),
-                                                    rdr: rule.rdr.clone(),
-                                                    route: rule.route.clone(),
-                                                };
-                                                self.add(one, &mut state)?;
-                                            }
-                                        }
-                                    }
-                                }
-                            }
-                        }
-                    }
+        let (interfaces, protocols, icmp) = (each(&rule.on), each(&rule.protocols), each(&rule.icmp));
+        let (from, to) = (each(&rule.from), each(&rule.to));
+        let (from_ports, to_ports) = (each(&rule.from_ports), each(&rule.to_ports));
+        let (systems, users, groups) = (each(&rule.systems), each(&rule.users), each(&rule.groups));
+        let sizes = [
+            interfaces.len(),
+            protocols.len(),
+            icmp.len(),
+            from.len(),
+            to.len(),
+            from_ports.len(),
+            to_ports.len(),
+            systems.len(),
+            users.len(),
+            groups.len(),
+        ];
+        let order = if self.major >= 15 { ORDER } else { ORDER_BEFORE_15 };
+        let mut at = [0; 10];
+        'combinations: loop {
+            let one = One {
+                rule: &rule,
+                direction: rule.direction,
+                family: rule.family,
+                on: interfaces[at[0]].clone().unwrap_or_default(),
+                protocol: protocols[at[1]].unwrap_or_default(),
+                icmp: icmp[at[2]],
+                from: from[at[3]].clone(),
+                to: to[at[4]].clone(),
+                from_port: from_ports[at[5]],
+                to_port: to_ports[at[6]],
+                system: systems[at[7]].as_deref(),
+                user: users[at[8]],
+                group: groups[at[9]],
+                number: 0,
+                nat: rule.nat.clone(),
+                rdr: rule.rdr.clone(),
+                route: rule.route.clone(),
+            };
+            self.add(one, &mut state)?;
+            for list in order.into_iter().rev() {
+                at[list] += 1;
+                if at[list] < sizes[list] {
+                    continue 'combinations;
                 }
+                at[list] = 0;
             }
+            break;
         }
         if state.added == 0 {
             self.complain("rule expands to no valid combination");
@@ -102,17 +115,17 @@ impl Parser<'_> {
         let width = one.to_port.map_or(0, |port| port.last.saturating_sub(port.first));
         match one.rule.action {
             Action::Nat => messages.extend(one.rdr.as_mut().and_then(nat_ports)),
-            Action::Rdr => messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width))),
+            Action::Rdr => messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width, self.major))),
             Action::Binat => {}
             _ => {
                 messages.extend(one.nat.as_mut().and_then(nat_ports));
-                messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width)));
+                messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width, self.major)));
             }
         }
         if one.rule.action != Action::Binat {
             let route = one.route.as_mut().map(|(_, route)| route);
             for redirect in [route, one.nat.as_mut(), one.rdr.as_mut()].into_iter().flatten() {
-                messages.extend(choose(redirect, self.major));
+                messages.extend(choose(redirect));
             }
         }
         let binat = one.rule.nat.as_ref().is_some_and(|nat| nat.binat) && one.rule.action.is_modern();
@@ -222,7 +235,7 @@ impl One<'_> {
 }
 
 /// The ports of `nat`, when it names none or keeps those of the packets.
-fn nat_ports(redirect: &mut Redirect) -> Option<String> {
+pub(super) fn nat_ports(redirect: &mut Redirect) -> Option<String> {
     let ports = &mut redirect.ports;
     if (ports.first, ports.last) == (0, 0) {
         (ports.first, ports.last) = NAT_PORTS;
@@ -248,11 +261,11 @@ fn nat_ports(redirect: &mut Redirect) -> Option<String> {
 }
 
 /// The ports of `rdr`; `width` is how many more the rule is for.
-fn rdr_ports(redirect: &mut Redirect, width: u16) -> Option<String> {
+fn rdr_ports(redirect: &mut Redirect, width: u16, major: u32) -> Option<String> {
     let ports = &mut redirect.ports;
     if ports.open {
         ports.last = ports.first.wrapping_add(width);
-    } else if ports.range && ports.first > ports.last {
+    } else if ports.range && ports.first > ports.last && major >= 15 {
         return Some("invalid rdr-to port range".to_owned());
     }
     if redirect.options.static_port {
@@ -264,16 +277,21 @@ fn rdr_ports(redirect: &mut Redirect, width: u16) -> Option<String> {
     None
 }
 
-/// How an address is chosen, and what that allows.
-fn choose(redirect: &mut Redirect, major: u32) -> Option<String> {
+/// How an address is chosen when the rule does not say it.
+pub(super) fn choose_usual(redirect: &mut Redirect) {
     let several = redirect.hosts.len() > 1;
-    let first = redirect.hosts.first()?;
-    let table = matches!(first.address, Address::Table(_));
-    let options = &mut redirect.options;
-    if options.choice == Choice::None && (several || table || first.is_many()) {
-        options.choice = Choice::RoundRobin;
+    let Some(first) = redirect.hosts.first() else { return };
+    if redirect.options.choice == Choice::None
+        && (several || matches!(first.address, Address::Table(_)) || first.is_many())
+    {
+        redirect.options.choice = Choice::RoundRobin;
     }
-    if matches!(options.choice, Choice::None | Choice::Bitmask) {
+}
+
+/// How an address is chosen, and what that allows; before 15 `Parser::check_pool` has seen to it.
+fn choose(redirect: &mut Redirect) -> Option<String> {
+    choose_usual(redirect);
+    if matches!(redirect.options.choice, Choice::None | Choice::Bitmask) {
         for host in &redirect.hosts {
             match &host.address {
                 Address::Table(_) => return Some("tables are not supported by pool type".to_owned()),
@@ -284,14 +302,8 @@ fn choose(redirect: &mut Redirect, major: u32) -> Option<String> {
             }
         }
     }
-    if several && redirect.options.choice != Choice::RoundRobin {
-        return Some(if major >= 15 {
-            "r.route.opts must be PF_POOL_ROUNDROBIN".to_owned()
-        } else {
-            "only round-robin valid for multiple redirection addresses".to_owned()
-        });
-    }
-    None
+    (redirect.hosts.len() > 1 && redirect.options.choice != Choice::RoundRobin)
+        .then(|| "r.route.opts must be PF_POOL_ROUNDROBIN".to_owned())
 }
 
 fn binat_problems(one: &One<'_>) -> Vec<String> {

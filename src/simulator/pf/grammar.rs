@@ -92,6 +92,8 @@ const DEEPEST_LIST: usize = 500;
 /// Anchors in braces in anchors in braces.
 pub(super) const DEEPEST_ANCHOR: usize = 64;
 const OVERFLOW: &str = "yacc stack overflow";
+/// Tables' names are shorter than this.
+const TABLE_NAME: usize = 32;
 
 pub(super) struct Parser<'a> {
     pub state: &'a State,
@@ -499,7 +501,8 @@ impl<'a> Parser<'a> {
     fn load(&mut self) -> Taken<()> {
         self.shift();
         self.expect("anchor")?;
-        let anchor = self.anchor_name()?;
+        // Before 15 any words are taken for the name, and nothing is asked of it.
+        let anchor = if self.major >= 15 { self.anchor_name()? } else { Some(self.texts()?) };
         self.expect("from")?;
         let path = self.texts()?;
         self.complete()?;
@@ -779,7 +782,9 @@ impl<'a> Parser<'a> {
     /// `table <NAME> options { addresses }`
     fn table(&mut self) -> Taken<()> {
         self.shift();
-        let name = self.table_name()?;
+        self.expect_sign(b'<')?;
+        let name = self.text()?;
+        self.expect_sign(b'>')?;
         let mut options = String::new();
         let mut shown = String::new();
         let mut addresses = Vec::new();
@@ -831,6 +836,9 @@ impl<'a> Parser<'a> {
             }
         }
         self.complete()?;
+        if name.len() >= TABLE_NAME {
+            return self.refuse(format_args!("table name too long, max {} chars", TABLE_NAME - 1));
+        }
         for file in sources.into_iter().flatten() {
             addresses.extend(self.table_file(&file)?);
         }
@@ -873,7 +881,7 @@ impl<'a> Parser<'a> {
         self.expect_sign(b'<')?;
         let name = self.text()?;
         self.expect_sign(b'>')?;
-        if name.len() >= 32 {
+        if name.len() >= TABLE_NAME {
             return self.refuse(format_args!("table name '{name}' too long"));
         }
         Ok(name)

@@ -483,7 +483,9 @@ impl Parser<'_> {
             self.complain("flags only apply to tcp");
         }
         if !rule.systems.is_empty() {
-            self.complain("OS fingerprinting only apply to tcp");
+            let anchor = rule.nameless || !rule.anchor.is_empty();
+            let apply = if anchor { "applies" } else { "apply" };
+            self.complain(format_args!("OS fingerprinting only {apply} to tcp"));
         }
         Err(Refused)
     }

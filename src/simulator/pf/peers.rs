@@ -105,7 +105,7 @@ impl Parser<'_> {
                 log.all = true;
             } else if self.major >= 15 && self.key("matches") {
                 log.matches = true;
-            } else if self.key("user") {
+            } else if self.key("user") || self.major < 15 && self.key("group") {
                 log.user = true;
             } else {
                 self.expect("to")?;
@@ -249,7 +249,8 @@ impl Parser<'_> {
         Ok(Some(hosts))
     }
 
-    /// The hosts up to the closing brace; none when `any` is among them.
+    /// The hosts up to the closing brace; none: any. Since 15 an `any` among them stands for the whole list, before it
+    /// only counts when it is alone.
     pub fn host_items(&mut self) -> Taken<Option<Vec<Host>>> {
         let mut any = false;
         let hosts = self.braced(|parser| {
@@ -257,7 +258,7 @@ impl Parser<'_> {
             any |= hosts.is_none();
             Ok(hosts.unwrap_or_default())
         })?;
-        Ok(if any { None } else { Some(hosts) })
+        Ok(if any && (self.major >= 15 || hosts.is_empty()) { None } else { Some(hosts) })
     }
 
     fn look_up(&mut self, text: &str) -> Taken<Vec<Host>> {

@@ -294,7 +294,8 @@ impl One<'_> {
                 say(self.from_port.is_some(), &format!("src port only applies to {ports}"));
                 say(self.to_port.is_some(), &format!("dst port only applies to {ports}"));
                 let first = self.rdr.as_ref().map_or(0, |rdr| rdr.ports.first);
-                say(first != 0, &format!("rdr port only applies to {ports}"));
+                let place = if major >= 15 { "rdr" } else { "rpool" };
+                say(first != 0, &format!("{place} port only applies to {ports}"));
             }
             say(
                 self.to_port.is_some_and(|port| !matches!(port.operator, "=" | ":")),
@@ -328,8 +329,8 @@ impl One<'_> {
             );
         }
         say(
-            rule.allow_opts && !matches!(rule.action, Action::Pass | Action::Match),
-            if major >= 14 {
+            rule.allow_opts && rule.action != Action::Pass && (major < 15 || rule.action != Action::Match),
+            if major >= 15 {
                 "allow-opts can only be specified for pass or match rules"
             } else {
                 "allow-opts can only be specified for pass rules"
@@ -344,12 +345,19 @@ impl One<'_> {
             "return-rst can only be applied to TCP rules",
         );
         say(states.max_src_nodes != 0 && !states.per_rule, "max-src-nodes requires 'source-track rule'");
-        say(rule.action != Action::Pass && keep != Keep::No, "keep state is great, but only for pass rules");
+        say(
+            rule.action != Action::Pass && keep != Keep::No,
+            if major >= 14 {
+                "keep state is great, but only for pass rules"
+            } else {
+                "keep state on block rules doesn't make sense"
+            },
+        );
         say(
             states.sloppy && matches!(keep, Keep::Modulate | Keep::Synproxy),
             "sloppy state matching cannot be used with synproxy state or modulate state",
         );
-        if keep == Keep::Synproxy && self.direction != Direction::In {
+        if keep == Keep::Synproxy && self.direction != Direction::In && major >= 15 {
             warnings.push("warning: synproxy used for inbound rules only, ignored for outbound");
         }
         let routed = self.route.is_some();
@@ -373,7 +381,7 @@ impl One<'_> {
             say(self.direction == Direction::Both, "nat-to and rdr-to require a direction");
         }
         let sticky = self.route.as_ref().is_some_and(|(_, route)| route.options.sticky);
-        say(sticky && keep == Keep::No, "'sticky-address' requires 'keep state'");
+        say(sticky && keep == Keep::No && major >= 15, "'sticky-address' requires 'keep state'");
         (found, warnings)
     }
 
@@ -781,6 +789,17 @@ impl Redirect {
 }
 
 impl PoolOptions {
+    /// The name of an option that only nat can have, if it was given.
+    pub fn only_of_nat(&self) -> Option<&'static str> {
+        if self.static_port {
+            Some("static-port")
+        } else if self.map_e.0 != 0 {
+            Some("map-e-portset")
+        } else {
+            None
+        }
+    }
+
     fn choice_text(&self) -> String {
         let mut text = match &self.choice {
             Choice::None => String::new(),

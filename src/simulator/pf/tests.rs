@@ -352,6 +352,151 @@ fn ports_are_shown_as_numbers_when_asked() {
     );
 }
 
+/// What 14 says of a line, without its place.
+fn told_by_14(line: &str) -> Vec<String> {
+    let found = read_by(14, &format!("{line}\n")).errors;
+    found.iter().map(|line| line.trim_start_matches("/etc/pf.conf:1: ").to_owned()).collect()
+}
+
+fn filter_of(major: u32, text: &str) -> Vec<String> {
+    let found = read_by(major, text);
+    assert_eq!(found.errors, Vec::<String>::new(), "{major}: {text}");
+    found.main.filter
+}
+
+const TWICE: [&str; 2] = ["skipping rule due to errors", "rule expands to no valid combination"];
+
+#[test]
+fn any_among_other_hosts_is_left_out_before_15() {
+    let text = "pass from { any, 10.0.0.1 }\n";
+    assert_eq!(filter_of(14, text), ["pass inet from 10.0.0.1 to any flags S/SA keep state"]);
+    assert_eq!(filter_of(15, text), ["pass all flags S/SA keep state"]);
+    for release in RELEASES {
+        assert_eq!(filter_of(release, "pass from { any }\n"), ["pass all flags S/SA keep state"]);
+    }
+}
+
+#[test]
+fn lists_are_taken_apart_in_another_order_before_15() {
+    let text = "pass proto tcp from 10.0.0.9 port { 22, 80 } to { 10.0.0.1, 10.0.0.2 }\n";
+    for (release, order) in [(14, ["ssh 1", "ssh 2", "http 1", "http 2"]), (15, ["ssh 1", "http 1", "ssh 2", "http 2"])]
+    {
+        let expected = order.map(|pair| {
+            let (port, last) = pair.split_once(' ').unwrap();
+            format!("pass inet proto tcp from 10.0.0.9 port = {port} to 10.0.0.{last} flags S/SA keep state")
+        });
+        assert_eq!(filter_of(release, text), expected);
+    }
+}
+
+#[test]
+fn log_of_a_group_is_taken_before_15() {
+    let text = "pass log (group)\n";
+    assert_eq!(filter_of(14, text), filter_of(14, "pass log (user)\n"));
+    assert_eq!(errors(text), [syntax_error(1)]);
+}
+
+#[test]
+fn the_name_of_an_anchor_to_load_may_be_any_words_before_15() {
+    for name in ["_own", "a b", "\"\""] {
+        let text = format!("load anchor {name} from \"/etc/x\"\n");
+        assert!(!read_by(14, &text).failed, "{text}");
+        assert!(parsed(&text).failed, "{text}");
+    }
+    assert_eq!(read_by(14, "load anchor a b from \"/etc/x\"\n").loads, [("a b".to_owned(), "/etc/x".to_owned())]);
+    assert_eq!(told_by_14("load anchor from \"/etc/x\""), ["syntax error"]);
+}
+
+#[test]
+fn options_of_an_address_may_stand_without_one_before_15() {
+    assert_eq!(told_by_14("no nat on em0 all sticky-address"), Vec::<String>::new());
+    assert_eq!(told_by_14("no nat on em0 all static-port"), ["the 'static-port' option is only valid with nat rules"]);
+    assert_eq!(told_by_14("nat on em0 all random"), ["translation rule requires '-> address'"]);
+    assert_eq!(errors("no nat on em0 all sticky-address\n"), [syntax_error(1)]);
+}
+
+#[test]
+fn only_round_robin_goes_through_tables_and_interfaces_before_15() {
+    for (text, message) in [
+        ("nat on em0 inet all -> <t> source-hash", "tables are only supported in round-robin redirection pools"),
+        ("nat on em0 inet all -> (em0) random", "interface (em0) is only supported in round-robin redirection pools"),
+        ("pass in route-to (em0 <t>) random inet all", "tables are only supported in round-robin routing pools"),
+    ] {
+        assert_eq!(told_by_14(text), [message], "{text}");
+        assert_eq!(errors(&format!("{text}\n")), Vec::<String>::new(), "{text}");
+    }
+    assert_eq!(
+        told_by_14("nat on em0 all -> { 192.0.2.1 192.0.2.2 } random"),
+        ["only round-robin valid for multiple redirection addresses"]
+    );
+    assert_eq!(
+        told_by_14("pass in route-to { (em0 10.0.0.1), (em0 10.0.0.2) } bitmask all"),
+        ["r.rpool.opts must be PF_POOL_ROUNDROBIN"]
+    );
+    assert_eq!(
+        told_by_14("rdr on em0 inet proto tcp to port 80 -> 10.0.0.1 static-port"),
+        ["the 'static-port' option is only valid with nat rules"]
+    );
+    assert_eq!(told_by_14("nat on em0 inet all -> <t>"), Vec::<String>::new(), "round-robin is what it does");
+}
+
+#[test]
+fn a_range_of_ports_that_runs_backwards_is_taken_in_rdr_before_15() {
+    let text = "rdr on em0 inet proto tcp to port 80 -> 10.0.0.1 port 90:80";
+    assert_eq!(told_by_14(text), Vec::<String>::new());
+    assert!(errors(&format!("{text}\n"))[0].contains("invalid rdr-to port range"));
+}
+
+#[test]
+fn an_interface_alone_in_brackets_is_no_route() {
+    for release in RELEASES {
+        assert_eq!(read_by(release, "pass in route-to (em0) all\n").errors, [syntax_error(1)], "{release}");
+        assert!(!read_by(release, "pass in route-to em0 inet all\n").failed, "{release}");
+    }
+}
+
+#[test]
+fn routes_of_both_families_are_refused_before_15() {
+    let text = "pass in on em0 route-to { (em0 10.0.0.1), (em0 fe80::1) } all";
+    assert_eq!(told_by_14(text), ["all pool addresses must be in the same address family"]);
+    assert_eq!(errors(&format!("{text}\n")), Vec::<String>::new());
+}
+
+#[test]
+fn match_rules_with_allow_opts_are_refused_before_15() {
+    assert_eq!(
+        told_by_14("match in all allow-opts"),
+        ["allow-opts can only be specified for pass rules", TWICE[0], TWICE[1]]
+    );
+    assert_eq!(errors("match in all allow-opts\n"), Vec::<String>::new());
+}
+
+#[test]
+fn what_only_15_warns_of_is_silent_before() {
+    for text in [
+        "pass out proto tcp all synproxy state",
+        "pass in route-to { (em0 10.0.0.1), (em0 10.0.0.2) } sticky-address all no state",
+    ] {
+        assert_eq!(told_by_14(text), Vec::<String>::new(), "{text}");
+        assert!(!errors(&format!("{text}\n")).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn messages_are_in_the_words_of_their_release() {
+    assert_eq!(told_by_14("pass from 10.0.0.1/129")[0], "invalid netmask '/129'");
+    assert_eq!(errors("pass from 10.0.0.1/129\n")[0], "netmask is too large: /129");
+    let text = "rdr on em0 inet all -> 10.0.0.1 port 80";
+    assert_eq!(told_by_14(text)[0], "rpool port only applies to tcp/udp/sctp");
+    assert_eq!(errors(&format!("{text}\n"))[0], "/etc/pf.conf:1: rdr port only applies to tcp/udp/sctp");
+    let long = format!("table <{}> persist", "t".repeat(32));
+    let system = "anchor \"a\" proto udp from any os \"Linux\"";
+    assert_eq!(told_by_14(&long), ["table name too long, max 31 chars"]);
+    assert_eq!(errors(&format!("{long}\n")), ["/etc/pf.conf:1: table name too long, max 31 chars"]);
+    assert_eq!(told_by_14(system), ["OS fingerprinting only applies to tcp"]);
+    assert_eq!(told_by_14(&system.replace("anchor \"a\"", "pass")), ["OS fingerprinting only apply to tcp"]);
+}
+
 /// A generator that is the same each time.
 struct Dice(u64);
 

@@ -1,6 +1,7 @@
 //! Where packets are sent: nat, rdr, binat, their anchors, the addresses behind `->`, routes.
 
 use super::addresses::{Address, Family, Host, decide_family, keep_family};
+use super::expand::{choose_usual, nat_ports};
 use super::grammar::{Parser, Refused, Section, Taken};
 use super::lexer::Token;
 use super::peers::INTERFACE_NAME;
@@ -17,31 +18,45 @@ impl Parser<'_> {
             _ => return Ok(None),
         };
         self.shift();
-        let hosts = self.one_or_braced(|parser| {
-            if !parser.sign(b'(') {
-                let name = parser.text()?;
-                if name.len() >= INTERFACE_NAME {
-                    return parser.refuse("interface name too long");
+        // The family of the first host, once there is one.
+        let mut family: Option<Option<Family>> = None;
+        let mut hosts = self.one_or_braced(|parser| {
+            let hosts = parser.route_host()?;
+            if parser.major < 15 {
+                let its = hosts.first().and_then(|host| host.family);
+                let first = family.map_or(its, |first| first.or(its));
+                family = Some(first);
+                if first != its {
+                    return parser.refuse("all pool addresses must be in the same address family");
                 }
-                return Ok(vec![Host { interface: Some(name), ..Host::new(Address::None) }]);
-            }
-            let name = parser.text()?;
-            let mut hosts = if parser.major < 15 && parser.is_sign(b')') {
-                vec![Host::new(Address::None)]
-            } else {
-                parser.host()?
-            };
-            parser.expect_sign(b')')?;
-            if name.len() >= INTERFACE_NAME {
-                return parser.refuse("interface name too long");
-            }
-            for host in &mut hosts {
-                host.interface = Some(name.clone());
             }
             Ok(hosts)
         })?;
+        if let (Some(first), Some(Some(family))) = (hosts.first_mut(), family) {
+            first.family = Some(family);
+        }
         let options = self.pool_options()?;
         Ok(Some((kind, Redirect { hosts, options, ..Redirect::default() })))
+    }
+
+    /// An interface, or `(INTERFACE HOST)`.
+    fn route_host(&mut self) -> Taken<Vec<Host>> {
+        let alone = !self.sign(b'(');
+        let name = self.text()?;
+        let mut hosts = if alone {
+            vec![Host::new(Address::None)]
+        } else {
+            let hosts = self.host()?;
+            self.expect_sign(b')')?;
+            hosts
+        };
+        if name.len() >= INTERFACE_NAME {
+            return self.refuse("interface name too long");
+        }
+        for host in &mut hosts {
+            host.interface = Some(name.clone());
+        }
+        Ok(hosts)
     }
 
     /// Addresses with `port …` and options, as behind `->`.
@@ -213,6 +228,8 @@ impl Parser<'_> {
         } else {
             None
         };
+        // Before 15 the options of an address may stand without one.
+        let loose = if target.is_none() && self.major < 15 { self.pool_options()? } else { PoolOptions::default() };
         self.complete()?;
         self.enter(Section::Translation)?;
         if rule.family.is_none() {
@@ -222,17 +239,57 @@ impl Parser<'_> {
         self.check_tags(&rule)?;
         match (no, target) {
             (true, Some(_)) => return self.refuse("translation rule with 'no' does not need '->'"),
-            (true, None) => {}
+            (true, None) => {
+                if let Some(option) = loose.only_of_nat() {
+                    return self.refuse(format_args!("the '{option}' option is only valid with nat rules"));
+                }
+            }
             (false, None) => return self.refuse("translation rule requires '-> address'"),
             (false, Some(mut target)) => {
                 if target.options.ipv6_next_hop {
                     return self.refuse("The prefer-ipv6-nexthop option can't be used for nat/rdr/binat pools");
                 }
                 self.settle(&mut target, &mut rule.family)?;
+                if self.major < 15 {
+                    self.check_pool(&mut target, false)?;
+                    let wrong = match target.options.only_of_nat() {
+                        Some(option) if !nat => Some(format!("the '{option}' option is only valid with nat rules")),
+                        _ if nat => nat_ports(&mut target),
+                        _ => None,
+                    };
+                    if let Some(wrong) = wrong {
+                        return self.refuse(wrong);
+                    }
+                }
                 rule.rdr = Some(target);
             }
         }
         self.spread(rule)
+    }
+
+    /// What 13 and 14 ask of several addresses, before they make single rules: only round-robin goes through those of a
+    /// table or of an interface.
+    fn check_pool(&mut self, redirect: &mut Redirect, route: bool) -> Taken<()> {
+        choose_usual(redirect);
+        if redirect.options.choice == Choice::RoundRobin {
+            return Ok(());
+        }
+        let pools = if route { "routing pools" } else { "redirection pools" };
+        if redirect.hosts.iter().any(|host| matches!(host.address, Address::Table(_))) {
+            return self.refuse(format_args!("tables are only supported in round-robin {pools}"));
+        }
+        for host in &redirect.hosts {
+            if let Address::Interface { name, .. } = &host.address
+                && host.is_many()
+            {
+                return self.refuse(format_args!("interface ({name}) is only supported in round-robin {pools}"));
+            }
+        }
+        match redirect.hosts.len() {
+            0 | 1 => Ok(()),
+            _ if route => self.refuse("r.rpool.opts must be PF_POOL_ROUNDROBIN"),
+            _ => self.refuse("only round-robin valid for multiple redirection addresses"),
+        }
     }
 
     /// binat: one address for another, both ways.
@@ -409,6 +466,9 @@ impl Parser<'_> {
             if route.hosts.is_empty() {
                 return self.refuse("no routing address with matching address family found.");
             }
+        }
+        if self.major < 15 {
+            self.check_pool(&mut route, true)?;
         }
         rule.route = Some((kind, route));
         Ok(())
