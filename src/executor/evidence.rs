@@ -3,7 +3,7 @@
 use super::outbox::Hints;
 use super::protocol::{ExportFormat, Reply, VerifyView};
 use super::requester::{Requester, console, free_text};
-use crate::journal::record::{Action, Entry, Outcome, Record, Reported, Stage};
+use crate::journal::record::{Action, Entry, Outcome, Record, Reported};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
 use crate::operations::recorder::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
@@ -404,22 +404,7 @@ fn not_recorded(error: &JournalError) -> Refusal {
 
 /// An event of the executor itself.
 pub(super) fn own(action: Action, object: &str, outcome: Outcome, message: String) -> Entry {
-    Entry {
-        stage: Stage::Event,
-        intent: None,
-        actor: console(),
-        reported: Reported::default(),
-        action,
-        object: object.to_owned(),
-        changes: Vec::new(),
-        diff: None,
-        before: None,
-        after: None,
-        reason: None,
-        outcome: Some(outcome),
-        message,
-        run: None,
-    }
+    Entry { outcome: Some(outcome), ..Entry::event(console(), Reported::default(), action, object, message) }
 }
 
 #[cfg(test)]

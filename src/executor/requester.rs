@@ -2,7 +2,7 @@
 
 use crate::accounts::session::SessionKey;
 use crate::digest::Digest;
-use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role, Stage};
+use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role};
 use crate::operations::plan::ProofNeeded;
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
@@ -33,20 +33,8 @@ impl Requester {
     /// An event about this asker.
     pub fn event(&self, action: Action, object: impl Into<String>, outcome: Outcome, message: String) -> Entry {
         Entry {
-            stage: Stage::Event,
-            intent: None,
-            actor: self.actor.clone(),
-            reported: self.reported.clone(),
-            action,
-            object: object.into(),
-            changes: Vec::new(),
-            diff: None,
-            before: None,
-            after: None,
-            reason: None,
             outcome: Some(outcome),
-            message,
-            run: None,
+            ..Entry::event(self.actor.clone(), self.reported.clone(), action, object, message)
         }
     }
 }

@@ -188,6 +188,28 @@ pub struct Entry {
     pub run: Option<u64>,
 }
 
+impl Entry {
+    /// An event, complete in itself: nothing changed, nothing said of how it ended. The rest is set by who knows it.
+    pub fn event(actor: Actor, reported: Reported, action: Action, object: impl Into<String>, message: String) -> Self {
+        Self {
+            stage: Stage::Event,
+            intent: None,
+            actor,
+            reported,
+            action,
+            object: object.into(),
+            changes: Vec::new(),
+            diff: None,
+            before: None,
+            after: None,
+            reason: None,
+            outcome: None,
+            message,
+            run: None,
+        }
+    }
+}
+
 /// An entry in its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "OnOneLevel")]

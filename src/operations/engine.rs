@@ -602,7 +602,7 @@ impl Engine {
             serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         let message =
             if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
-        let mut entry = Runner::entry(Act::Readiness, &name, actor, reported, message);
+        let mut entry = Entry::event(actor.clone(), reported.clone(), Act::Readiness, &name, message);
         entry.outcome = Some(Outcome::Done);
         self.runner.record(entry)?;
         let path = self.runner.host.layout.private().join("set-aside.json");

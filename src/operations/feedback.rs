@@ -5,7 +5,7 @@ use super::looking::lines;
 pub use super::runner::RECIPIENT;
 use super::runner::{Runner, failed};
 use crate::files::{self, Expected};
-use crate::journal::record::{Action as Act, Actor, Outcome, Reported};
+use crate::journal::record::{Action as Act, Actor, Entry, Outcome, Reported};
 use crate::layout::Layout;
 use crate::process::{ProcessError, Tool};
 use crate::refusal::{Refusal, RefusalKind};
@@ -166,7 +166,13 @@ pub fn store(engine: &Engine, given: Given, send: bool, actor: &Actor, reported:
         files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ())
     };
     write(&kept).map_err(failed)?;
-    let mut entry = Runner::entry(Act::Feedback, "feedback", actor, reported, "Feedback on pot was stored.".to_owned());
+    let mut entry = Entry::event(
+        actor.clone(),
+        reported.clone(),
+        Act::Feedback,
+        "feedback",
+        "Feedback on pot was stored.".to_owned(),
+    );
     entry.outcome = Some(Outcome::Done);
     runner.record(entry)?;
     if send {
@@ -195,7 +201,7 @@ pub fn store(engine: &Engine, given: Given, send: bool, actor: &Actor, reported:
         } else {
             format!("Feedback on pot could not be handed to the mailer: {}", kept.answer)
         };
-        let mut entry = Runner::entry(Act::Feedback, "feedback", actor, reported, message);
+        let mut entry = Entry::event(actor.clone(), reported.clone(), Act::Feedback, "feedback", message);
         entry.outcome = Some(if sent { Outcome::Done } else { Outcome::Failed });
         let _ = runner.record(entry);
     }

@@ -10,7 +10,7 @@ use super::recorder::Recorder;
 use super::revert::Pending;
 use super::runs::Runs;
 use crate::files::{Backups, FileError};
-use crate::journal::record::{Action as Act, Actor, Entry, Method, Outcome, Record, Reported, Stage};
+use crate::journal::record::{Action as Act, Actor, Entry, Method, Outcome, Record, Reported};
 use crate::layout::Layout;
 use crate::process::{Limits, Tools};
 use crate::refusal::{Refusal, RefusalKind};
@@ -234,26 +234,6 @@ impl Runner {
             .ok_or_else(|| not_found(format!("Run {id} is not under way.")))
     }
 
-    /// An entry that is complete in itself.
-    pub(super) fn entry(action: Act, object: &str, actor: &Actor, reported: &Reported, message: String) -> Entry {
-        Entry {
-            stage: Stage::Event,
-            intent: None,
-            actor: actor.clone(),
-            reported: reported.clone(),
-            action,
-            object: object.to_owned(),
-            changes: Vec::new(),
-            diff: None,
-            before: None,
-            after: None,
-            reason: None,
-            outcome: None,
-            message,
-            run: None,
-        }
-    }
-
     pub(super) fn event(
         &self,
         action: Act,
@@ -262,7 +242,7 @@ impl Runner {
         reported: &Reported,
         message: String,
     ) -> Result<Record, Refusal> {
-        let mut entry = Self::entry(action, &current.operation_name(), actor, reported, message);
+        let mut entry = Entry::event(actor.clone(), reported.clone(), action, current.operation_name(), message);
         entry.run = Some(current.id());
         entry.outcome = Some(Outcome::Done);
         self.record(entry)

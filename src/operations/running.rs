@@ -522,18 +522,9 @@ fn outcome_of(
     Entry {
         stage: Stage::Outcome,
         intent: Some(intent),
-        actor: actor.clone(),
-        reported: reported.clone(),
-        action: act_of(operation),
-        object: operation.name().to_owned(),
-        changes: Vec::new(),
-        diff: None,
-        before: None,
-        after: None,
-        reason: None,
         outcome: Some(outcome),
-        message,
         run: Some(run),
+        ..Entry::event(actor.clone(), reported.clone(), act_of(operation), operation.name(), message)
     }
 }
 

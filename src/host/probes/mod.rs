@@ -55,8 +55,8 @@ impl<T> Source<T> {
             Self::Command(tool, args, parse) => parse(&probe.answer(*tool, args)?),
             Self::Sysctl(name, parse) => parse(name, probe.sysctl(name)?.as_deref()),
             Self::File(path, parse) => parse(&probe.read(path)?.unwrap_or_default()),
-            Self::Several(tools, ask) => ask(probe.only(tools), host.input),
-            Self::After(tools, ask) => ask(probe.only(tools), host.input, facts),
+            Self::Several(tools, ask) => ask(probe.limited_to(tools), host.input),
+            Self::After(tools, ask) => ask(probe.limited_to(tools), host.input, facts),
         })
     }
 

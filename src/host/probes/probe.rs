@@ -99,7 +99,7 @@ impl Probe<'_> {
     }
 
     /// Names the tools that it asks, no others.
-    pub(super) fn only(&mut self, tools: &'static [Tool]) -> &mut Self {
+    pub(super) fn limited_to(&mut self, tools: &'static [Tool]) -> &mut Self {
         self.only = Some(tools);
         self
     }

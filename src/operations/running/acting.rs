@@ -4,7 +4,7 @@ use super::others::Watched;
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError};
-use crate::journal::record::Outcome;
+use crate::journal::record::{Entry, Outcome};
 use crate::operations::before_init::Note;
 use crate::operations::current::Current;
 use crate::operations::current::locked;
@@ -178,11 +178,11 @@ impl<'a> Acting<'a> {
         };
         let values = changes_in_words(&changes);
         let values = if values.is_empty() { values } else { format!(": {values}") };
-        let mut entry = Runner::entry(
+        let mut entry = Entry::event(
+            self.current.actor.clone(),
+            self.current.reported.clone(),
             act_of(&locked(&self.current.inner).stored.run.plan.operation),
             path,
-            &self.current.actor,
-            &self.current.reported,
             format!("{path} was written by run {}{values}.", self.current.id),
         );
         entry.changes = changes;
@@ -235,11 +235,11 @@ impl<'a> Acting<'a> {
         std::fs::remove_file(&here.real)
             .map_err(|error| Failure::because(format!("{path} could not be removed: {error}")))?;
         self.runner.words(self.current, format!("{path} is removed."));
-        let mut entry = Runner::entry(
+        let mut entry = Entry::event(
+            self.current.actor.clone(),
+            self.current.reported.clone(),
             act_of(&locked(&self.current.inner).stored.run.plan.operation),
             path,
-            &self.current.actor,
-            &self.current.reported,
             format!("{path} was removed by run {}.", self.current.id),
         );
         entry.run = Some(self.current.id);

@@ -2,7 +2,7 @@
 
 use super::{Held, STOP, is_closed, outcome_of};
 use crate::files::{FileError, Lock};
-use crate::journal::record::{Action as Act, Actor, Outcome, Record, Reported, Stage};
+use crate::journal::record::{Action as Act, Actor, Entry, Outcome, Record, Reported, Stage};
 use crate::operations::course::{Answer, Course, Decision};
 use crate::operations::current::locked;
 use crate::operations::current::{Current, does_not_wait, too_late};
@@ -363,7 +363,7 @@ impl<'a> Restart<'a> {
     }
 
     fn record_lost(&self, message: String) {
-        let mut entry = Runner::entry(Act::Revert, "vnet-start", &console(), &Reported::default(), message);
+        let mut entry = Entry::event(console(), Reported::default(), Act::Revert, "vnet-start", message);
         entry.outcome = Some(Outcome::Failed);
         if let Err(refusal) = self.runner.record(entry) {
             tracing::error!("{refusal}");
