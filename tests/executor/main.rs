@@ -7,9 +7,11 @@
 
 mod child;
 mod crash;
+mod earlier_files;
 mod hostile;
 mod idle;
 mod main_path;
+mod make_earlier_files;
 mod permissions;
 mod places;
 mod processes;

@@ -17,13 +17,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// A started binary; killed when the test fails.
-struct Started {
-    child: Child,
+pub struct Started {
+    pub child: Child,
     lines: mpsc::Receiver<String>,
 }
 
 impl Started {
-    fn new(args: &[&str]) -> Self {
+    pub fn new(args: &[&str]) -> Self {
         Self::of(Path::new(env!("CARGO_BIN_EXE_pot-console")), args)
     }
 
@@ -48,7 +48,7 @@ impl Started {
         }
     }
 
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         let line = self.line_with("pot-console listening on ");
         line.rsplit_once("://").unwrap().1.to_owned()
     }
@@ -57,7 +57,7 @@ impl Started {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 

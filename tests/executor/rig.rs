@@ -37,7 +37,7 @@ pub struct Rig {
     pub layout: Layout,
     pub executor: Arc<Executor>,
     watch: Option<JoinHandle<()>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Rig {
@@ -55,9 +55,27 @@ impl Rig {
                 local.ask(Command::AddAccount { name: name.to_owned(), role, password }).unwrap();
             }
         }
-        let (executor, opening) = Executor::open(&layout, Settings::default()).unwrap();
+        Self::open(layout, Settings::default(), dir)
+    }
+
+    /// On a host that has accounts.
+    pub fn open(layout: Layout, settings: Settings, dir: tempfile::TempDir) -> Self {
+        let (executor, opening) = Executor::open(&layout, settings).unwrap();
         let watch = executor.begin_serving(&opening).unwrap();
-        Self { layout, executor, watch: Some(watch), _dir: dir }
+        Self { layout, executor, watch: Some(watch), dir }
+    }
+
+    /// Ends serving and hands over the folder of the host.
+    pub fn end(mut self) -> tempfile::TempDir {
+        self.stop();
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
+    fn stop(&mut self) {
+        self.executor.end_serving();
+        if let Some(watch) = self.watch.take() {
+            let _ = watch.join();
+        }
     }
 
     /// A new connection, served by a thread of its own.
@@ -143,10 +161,7 @@ fn collect(dir: &Path, files: &mut Vec<(std::path::PathBuf, Digest)>) {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        self.executor.end_serving();
-        if let Some(watch) = self.watch.take() {
-            let _ = watch.join();
-        }
+        self.stop();
     }
 }
 
