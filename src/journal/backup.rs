@@ -6,8 +6,9 @@
 
 use super::chain::{segment_path, segments};
 use super::checkpoint::PRUNED;
-use super::store::{JournalError, create_private, system};
+use super::error::{JournalError, system};
 use super::verify::{VerifyReport, verify_parts};
+use super::write::create_private;
 use crate::digest::Digest;
 use crate::files;
 use jiff::Timestamp;

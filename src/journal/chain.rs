@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// What stands before the first line of a journal.
 pub(super) const GENESIS: Digest = Digest::from_bytes([0; 32]);
-/// Longest line that is read: far above what is ever written ([`super::store::LONGEST`]).
+/// Longest line that is read: far above what is ever written ([`super::write::LONGEST`]).
 const LONGEST_LINE: usize = 64 << 20;
 /// Hash and blank before the JSON.
 const PREFIX: usize = 65;

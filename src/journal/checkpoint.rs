@@ -1,7 +1,9 @@
 //! Signed statements "record N has this hash", to be kept on another machine: with one, a journal whose end was cut
 //! off or written anew is found out, even when root did it.
 
-use super::store::{Journal, JournalError, create_private};
+use super::error::JournalError;
+use super::store::Journal;
+use super::write::create_private;
 use crate::digest::Digest;
 use crate::files;
 use base64::Engine as _;

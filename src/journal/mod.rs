@@ -6,24 +6,35 @@
 //! zero bytes for the very first), and is a link of the chain like any other; every further line is one
 //! [`record::Record`].
 
+mod append;
 mod backup;
+mod catch_up;
 mod chain;
 mod checkpoint;
 mod ends;
+mod error;
 mod head;
+mod intents;
+mod open;
 mod problem;
 mod prune;
+mod read;
 pub mod record;
 mod store;
+mod tail;
 mod verify;
+mod write;
 
 pub use backup::{BackupReport, check_backup, restore_backup, write_backup};
+pub use catch_up::RolledBack;
 pub use chain::Line;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
 pub use ends::{Ended, Ends};
+pub use error::JournalError;
+pub use open::Opening;
 pub use problem::{Problem, ProblemKind};
 pub use prune::{Keep, Kind, Pruned, Retention};
-pub use store::{Journal, JournalError, Opening, RolledBack};
+pub use store::Journal;
 pub use verify::{VerifyReport, verify, verify_unpacked};
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use super::chain::{Line, each_line, segment_path};
 use super::checkpoint::{Checkpoint, CheckpointKey, leave_pruned};
+use super::error::{JournalError, system};
 use super::record::{Action, Method};
-use super::store::{Journal, JournalError, own_entry, system};
+use super::store::Journal;
 use super::verify::verify;
+use super::write::own_entry;
 use crate::digest::Digest;
 use crate::platform::{self, crash_point};
 use jiff::Timestamp;

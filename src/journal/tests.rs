@@ -3,7 +3,7 @@
 use super::chain::{segment_path, segments};
 use super::head::Head;
 use super::record::{Action, Entry, Method, Stage};
-use super::store::own_entry;
+use super::write::own_entry;
 use super::*;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
