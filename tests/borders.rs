@@ -435,24 +435,13 @@ fn collect(folder: &Path, below: &Path, texts: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Circles that are known, and why they stand.
-const CIRCLES: &[(&str, &[&str], &str)] = &[(
-    "simulator",
-    &["interfaces", "kernel", "rc"],
-    "a kernel whose modules make interfaces, and an rc that loads modules: so it is on the host that is played",
-)];
-
 #[test]
 fn the_borders_hold() {
     let tree = Tree::own();
     let none = [""; 0];
     assert_eq!(tree.map_problems(), none, "the map in src/lib.rs names every module");
     assert_eq!(tree.upward(), none, "no module uses one above it");
-    let known: BTreeSet<(String, Vec<String>)> = CIRCLES
-        .iter()
-        .map(|(top, files, _)| ((*top).to_owned(), files.iter().map(ToString::to_string).collect()))
-        .collect();
-    assert_eq!(tree.circles(), known, "files need each other only where that is said");
+    assert_eq!(tree.circles(), BTreeSet::new(), "no files of a module need each other in a circle");
     assert_eq!(tree.foreign_crates(), none, "root's side names no crate of the web side");
     assert_eq!(tree.of_the_simulator(), none, "only demo and simulate know the simulated host");
     assert_eq!(tree.of_the_system(), none, "only platform has unsafe code and tells systems apart");

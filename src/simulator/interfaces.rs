@@ -145,7 +145,7 @@ fn load_bridges(state: &mut State) {
             state.running.modules.push(module.to_owned());
         }
     }
-    super::kernel::bridge_sysctls(state);
+    super::modules::bridge_sysctls(state);
 }
 
 /// Makes an interface; the name that it got.

@@ -14,6 +14,7 @@ mod inhabitants;
 mod interfaces;
 mod kernel;
 mod machine;
+mod modules;
 mod packages;
 mod pf;
 mod pfctl;
@@ -113,9 +114,9 @@ const TOOLS: &[(&str, &str, Tool)] = &[
     ("sbin", "ping", interfaces::ping),
     ("sbin", "pfctl", pfctl::pfctl),
     ("sbin", "sysctl", kernel::sysctl),
-    ("sbin", "kldload", kernel::kldload),
-    ("sbin", "kldstat", kernel::kldstat),
-    ("sbin", "kldunload", kernel::kldunload),
+    ("sbin", "kldload", modules::kldload),
+    ("sbin", "kldstat", modules::kldstat),
+    ("sbin", "kldunload", modules::kldunload),
     ("sbin", "shutdown", kernel::shutdown),
     ("sbin", "reboot", kernel::shutdown),
     ("sbin", "mount", small::mount),

@@ -569,7 +569,7 @@ pub(crate) fn boot_pf(state: &mut State, machine: &Machine) {
     if !is_yes(value(machine, "pf_enable").as_deref()) {
         return;
     }
-    super::kernel::load_module(state, machine, "pf");
+    super::modules::load_module(state, machine, "pf");
     let rules = value(machine, "pf_rules").unwrap_or_else(|| "/etc/pf.conf".to_owned());
     if let Some(parsed) = pfctl::read_rules(machine, state, &rules, &[])
         && !parsed.failed

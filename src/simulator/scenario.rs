@@ -9,6 +9,7 @@ use std::path::Path;
 use super::clock;
 use super::kernel;
 use super::machine::{MARKER, Machine};
+use super::modules;
 use super::state::{Card, Kept, Package, Packages, Pool, State};
 use super::{Scenario, TOOLS, contents, history, inhabitants};
 
@@ -61,7 +62,7 @@ pub(crate) fn build(machine: &Machine, scenario: Scenario, program: &Path) -> io
     for folder in ["tmp", "var/tmp"] {
         fs::set_permissions(machine.root().join(folder), fs::Permissions::from_mode(0o1777))?;
     }
-    kernel::make_null_device(machine, "/dev/null", 0o666);
+    modules::make_null_device(machine, "/dev/null", 0o666);
     clock::set_up(machine)?;
     clock::of(machine);
     machine.store(&State { kept: kept(scenario), ..State::default() })?;
