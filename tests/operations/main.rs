@@ -1,0 +1,17 @@
+//! Operations on a simulated host: planned, run, verified, kept or put back, with faults switched on.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod anchors;
+mod bench;
+mod command_line;
+mod de_init;
+mod init;
+mod network;
+mod places;
+mod plans;
+mod prepare;
+mod put_back;
+mod restart;
+mod results;
+mod temporary;
