@@ -5,6 +5,11 @@
 //! JSON as it stands. The first line of a segment names the journal and the last hash of the segment before (32
 //! zero bytes for the very first), and is a link of the chain like any other; every further line is one
 //! [`record::Record`].
+//!
+//! From the bottom up: `record` is what is said, `chain` its bytes; `tail` and `intents` are what is known of the file;
+//! `store` is the journal as processes share it, `read` hands out of it, `write` adds a line, `catch_up` looks whether it
+//! is still what was written, `append` and `open` are what others call. `verify`, `checkpoint`, `prune` and `backup` look
+//! at the whole.
 
 mod append;
 mod backup;

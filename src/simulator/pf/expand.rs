@@ -1,8 +1,10 @@
 //! A rule with lists stands for one rule for each combination of what they hold: made here, checked, and printed.
 
+use super::super::state::State;
 use super::addresses::{self, Address, Host};
-use super::grammar::{Parser, Taken};
 use super::rules::{Action, Choice, Direction, NAT_PORTS, One, PoolPorts, Redirect, Rule};
+use super::sheets::Sheets;
+use super::tokens::{Taken, Tokens};
 
 /// Rules in one file. pfctl has no such limit, only the machine's memory and patience.
 const MOST_RULES: usize = 50_000;
@@ -28,9 +30,9 @@ struct Spread {
     messages: usize,
 }
 
-impl Parser<'_> {
+impl Sheets {
     /// Adds the rules that a rule stands for.
-    pub fn spread(&mut self, rule: Rule) -> Taken<()> {
+    pub fn spread(&mut self, tokens: &mut Tokens<'_>, rule: Rule) -> Taken<()> {
         let mut state = Spread { added: 0, spoiled: false, messages: 0 };
         let (interfaces, protocols, icmp) = (each(&rule.on), each(&rule.protocols), each(&rule.icmp));
         let (from, to) = (each(&rule.from), each(&rule.to));
@@ -48,7 +50,7 @@ impl Parser<'_> {
             users.len(),
             groups.len(),
         ];
-        let order = if self.major >= 15 { ORDER } else { ORDER_BEFORE_15 };
+        let order = if tokens.major >= 15 { ORDER } else { ORDER_BEFORE_15 };
         let mut at = [0; 10];
         'combinations: loop {
             let one = One {
@@ -70,7 +72,7 @@ impl Parser<'_> {
                 rdr: rule.rdr.clone(),
                 route: rule.route.clone(),
             };
-            self.add(one, &mut state)?;
+            self.add(tokens, one, &mut state)?;
             for list in order.into_iter().rev() {
                 at[list] += 1;
                 if at[list] < sizes[list] {
@@ -81,7 +83,7 @@ impl Parser<'_> {
             break;
         }
         if state.added == 0 {
-            self.complain("rule expands to no valid combination");
+            tokens.complain("rule expands to no valid combination");
         }
         self.call(&rule);
         Ok(())
@@ -96,14 +98,14 @@ impl Parser<'_> {
     }
 
     /// One combination.
-    fn add(&mut self, mut one: One<'_>, state: &mut Spread) -> Taken<()> {
-        if !one.suit(self) {
+    fn add(&mut self, tokens: &mut Tokens<'_>, mut one: One<'_>, state: &mut Spread) -> Taken<()> {
+        if !one.suit(tokens.state) {
             return Ok(());
         }
         let mut messages = Vec::new();
         for host in [&one.from, &one.to].into_iter().flatten() {
             if host.mask_is_too_long(one.family) {
-                self.mention(format!("netmask {} invalid for IPv4 address", host.bits()));
+                tokens.mention(format!("netmask {} invalid for IPv4 address", host.bits()));
                 state.spoiled = true;
             }
         }
@@ -115,11 +117,11 @@ impl Parser<'_> {
         let width = one.to_port.map_or(0, |port| port.last.saturating_sub(port.first));
         match one.rule.action {
             Action::Nat => messages.extend(one.rdr.as_mut().and_then(nat_ports)),
-            Action::Rdr => messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width, self.major))),
+            Action::Rdr => messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width, tokens.major))),
             Action::Binat => {}
             _ => {
                 messages.extend(one.nat.as_mut().and_then(nat_ports));
-                messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width, self.major)));
+                messages.extend(one.rdr.as_mut().and_then(|rdr| rdr_ports(rdr, width, tokens.major)));
             }
         }
         if one.rule.action != Action::Binat {
@@ -135,36 +137,36 @@ impl Parser<'_> {
         }
         state.spoiled |= !messages.is_empty();
         for text in messages {
-            self.complain(text);
+            tokens.complain(text);
         }
-        let (problems, warnings) = one.problems(self.major);
+        let (problems, warnings) = one.problems(tokens.major);
         let wrong = !problems.is_empty();
         for text in problems {
-            self.complain(text);
+            tokens.complain(text);
         }
         for text in warnings {
-            self.lexer.note(text);
+            tokens.lexer.note(text);
         }
         if wrong || state.spoiled {
-            self.complain("skipping rule due to errors");
+            tokens.complain("skipping rule due to errors");
             state.messages += 1;
             if state.messages > MOST_MESSAGES {
-                return self.give_up("more errors in one rule than the simulated pfctl tells");
+                return tokens.give_up("more errors in one rule than the simulated pfctl tells");
             }
             return Ok(());
         }
         state.added += 1;
         if binat {
-            self.keep(one.clone())?;
-            return self.keep(back(one));
+            self.keep(tokens, one.clone())?;
+            return self.keep(tokens, back(one));
         }
-        self.keep(one)
+        self.keep(tokens, one)
     }
 
-    fn keep(&mut self, mut one: One<'_>) -> Taken<()> {
+    fn keep(&mut self, tokens: &mut Tokens<'_>, mut one: One<'_>) -> Taken<()> {
         self.count += 1;
         if self.count > MOST_RULES {
-            return self.give_up("more rules than the simulated pfctl takes");
+            return tokens.give_up("more rules than the simulated pfctl takes");
         }
         let inside = self.closed.take();
         let sheet = self.sheet();
@@ -209,7 +211,7 @@ impl Action {
 
 impl One<'_> {
     /// Whether families and interfaces go together; fills in the family and the interface that follow from the hosts.
-    fn suit(&mut self, parser: &Parser<'_>) -> bool {
+    fn suit(&mut self, state: &State) -> bool {
         let family = |host: &Option<Host>| host.as_ref().and_then(|host| host.family);
         let scope = |host: &Option<Host>| host.as_ref().map_or(0, |host| host.scope);
         let (from, to) = (family(&self.from), family(&self.to));
@@ -221,13 +223,13 @@ impl One<'_> {
         if scopes[0] != 0 && scopes[1] != 0 && scopes[0] != scopes[1] {
             return false;
         }
-        let own = addresses::index_of(parser.state, &self.on.name);
+        let own = addresses::index_of(state, &self.on.name);
         if !self.on.name.is_empty() && scopes.iter().any(|scope| *scope != 0 && *scope != own) {
             return false;
         }
         self.family = self.family.or(from).or(to);
         if self.on.name.is_empty() {
-            let named = scopes.iter().find_map(|scope| addresses::name_of(parser.state, *scope));
+            let named = scopes.iter().find_map(|scope| addresses::name_of(state, *scope));
             self.on.name = named.unwrap_or_default();
         }
         true
@@ -288,7 +290,7 @@ pub(super) fn choose_usual(redirect: &mut Redirect) {
     }
 }
 
-/// How an address is chosen, and what that allows; before 15 `Parser::check_pool` has seen to it.
+/// How an address is chosen, and what that allows; before 15 `redirect::check_pool` has seen to it.
 fn choose(redirect: &mut Redirect) -> Option<String> {
     choose_usual(redirect);
     if matches!(redirect.options.choice, Choice::None | Choice::Bitmask) {

@@ -1,10 +1,11 @@
 //! pf.conf(5) as the simulated pfctl reads it: complete in syntax, order and what pfctl itself refuses, by release
 //! (13, 14, 15).
 //!
-//! `lexer` makes tokens of bytes, `grammar` statements of tokens (with the order of sections and how reading goes on
-//! after an error); `filter`, `scrub`, `translate`, `queues` and `ethernet` are its rules, `peers`, `options` and `states`
-//! what rules have in common; `expand` makes single rules of lists; `rules` checks and prints them; `addresses` and
-//! `names` know hosts and words.
+//! `lexer` makes tokens of bytes, `tokens` is what all read them with (and how reading goes on after an error), `grammar`
+//! makes statements of them, in the order of sections; `set`, `table`, `filter`, `scrub`, `translate`, `queues` and
+//! `ethernet` are the statements, `peers`, `options`, `states` and `redirect` what rules have in common; `expand` makes
+//! single rules of lists, for one of the `sheets`; `rules` checks and prints them; `addresses` and `names` know hosts and
+//! words.
 //!
 //! Taken, but not modelled: the optimizer, which puts rules in another order and gathers addresses into tables of its
 //! own (rules are printed as written); ALTQ and Ethernet rules beyond their grammar; keys of `source-hash`; names in DNS
@@ -21,9 +22,14 @@ mod names;
 mod options;
 mod peers;
 mod queues;
+mod redirect;
 mod rules;
 mod scrub;
+mod set;
+mod sheets;
 mod states;
+mod table;
+mod tokens;
 mod translate;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use super::super::call::{Call, Failure, Outcome, getopt, has};
 use super::super::datasets::{is_below, parent_of};
+use super::super::machine::Machine;
 use super::super::state::State;
 use super::complaints::{open_error, option_error, usage};
 
@@ -100,12 +101,7 @@ pub(super) fn destroy(call: &mut Call, args: &[String]) -> Outcome {
     outcome
 }
 
-fn destroy_one(
-    state: &mut State,
-    machine: &super::super::machine::Machine,
-    victim: &str,
-    force: bool,
-) -> Result<(), String> {
+fn destroy_one(state: &mut State, machine: &Machine, victim: &str, force: bool) -> Result<(), String> {
     let io = |error: std::io::Error| format!("cannot destroy '{victim}': {error}");
     let Some(dataset) = state.dataset(victim) else { return Ok(()) };
     if dataset.is_snapshot() {
@@ -145,7 +141,7 @@ fn destroy_one(
 
 fn destroy_snapshot(
     state: &mut State,
-    machine: &super::super::machine::Machine,
+    machine: &Machine,
     filesystem: &str,
     snapshot: &str,
     recursive: bool,

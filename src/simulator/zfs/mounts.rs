@@ -2,13 +2,14 @@
 
 use super::super::call::{Call, Failure, Outcome, getopt, has};
 use super::super::datasets::is_below;
+use super::super::machine::Machine;
 use super::super::state::State;
 use super::complaints::{open_error, option_error, usage};
 
 /// Changes a property; what was mounted at or below the dataset is unmounted before and mounted again after.
 pub(super) fn change_mounts(
     state: &mut State,
-    machine: &super::super::machine::Machine,
+    machine: &Machine,
     name: &str,
     change: impl FnOnce(&mut State),
 ) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! Values and tables as both tools print them.
 
 use super::super::call::Call;
+use super::super::clock;
 use super::super::datasets::{Value, human};
 
 /// Prints a value as `list` and `get` do.
@@ -10,7 +11,7 @@ pub(super) fn shown(value: &Value, exact: bool) -> String {
         Value::Bytes(bytes) if exact => bytes.to_string(),
         Value::Bytes(bytes) => human(*bytes),
         Value::Time(time) if exact => time.to_string(),
-        Value::Time(time) => super::super::clock::at(*time).strftime("%a %b %e %H:%M %Y").to_string(),
+        Value::Time(time) => clock::at(*time).strftime("%a %b %e %H:%M %Y").to_string(),
     }
 }
 
