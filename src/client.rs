@@ -5,7 +5,9 @@
 //! [`Client::closed`] resolves: without an executor there is nothing to serve.
 
 use crate::executor::frame;
-use crate::executor::protocol::{Command, Hint, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION};
+use crate::executor::protocol::{
+    Answer, Command, Hint, LogOpened, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION,
+};
 use crate::journal::record::Reported;
 use crate::platform;
 use crate::refusal::{Refusal, RefusalKind};
@@ -21,8 +23,8 @@ use tokio::sync::{oneshot, watch};
 /// Questions that wait to be written; beyond it the asker is told to come back.
 const MOST_WAITING: usize = 256;
 
-/// One answer, with the descriptor that came along.
-type Answer = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
+/// What came for one question, with the descriptor that came along.
+type Arrived = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
 
 /// What a browser sent that tells the executor who asks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,7 +56,7 @@ struct Shared {
     closed: watch::Receiver<bool>,
 }
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>;
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Arrived>>>>;
 
 impl Client {
     /// Starts the two threads. The socket must be blocking.
@@ -89,8 +91,13 @@ impl Client {
     /// Asks and waits for the answer.
     ///
     /// # Errors
-    /// The executor's refusal, or [`RefusalKind::Failed`] when the executor is gone.
-    pub async fn ask(&self, token: Option<&Secret>, reported: &Reported, command: Command) -> Result<Reply, Refusal> {
+    /// The executor's refusal, or [`RefusalKind::Failed`] when the executor is gone or answers another question.
+    pub async fn ask<A: Answer>(
+        &self,
+        token: Option<&Secret>,
+        reported: &Reported,
+        command: Command,
+    ) -> Result<A, Refusal> {
         self.ask_as(token.into(), reported, command).await
     }
 
@@ -98,8 +105,13 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::ask`].
-    pub async fn ask_as(&self, from: Sender<'_>, reported: &Reported, command: Command) -> Result<Reply, Refusal> {
-        self.exchange(from, reported, command).await.map(|(reply, _)| reply)
+    pub async fn ask_as<A: Answer>(
+        &self,
+        from: Sender<'_>,
+        reported: &Reported,
+        command: Command,
+    ) -> Result<A, Refusal> {
+        A::expect(self.exchange(from, reported, command).await?.0)
     }
 
     /// Opens one generation of pot's log: the file and its size when it was opened.
@@ -112,10 +124,11 @@ impl Client {
         reported: &Reported,
         generation: u32,
     ) -> Result<(File, u64), Refusal> {
-        match self.exchange(from.into(), reported, Command::OpenLog { generation }).await? {
-            (Reply::LogOpened { size }, Some(descriptor)) => Ok((File::from(descriptor), size)),
-            _ => Err(Refusal::new(RefusalKind::Failed, "The executor sent no open file.")),
-        }
+        let (reply, descriptor) = self.exchange(from.into(), reported, Command::OpenLog { generation }).await?;
+        let LogOpened { size } = Answer::expect(reply)?;
+        let descriptor =
+            descriptor.ok_or_else(|| Refusal::new(RefusalKind::Failed, "The executor sent no open file."))?;
+        Ok((File::from(descriptor), size))
     }
 
     /// What grew, as far as it is known.
@@ -183,7 +196,7 @@ fn gone() -> Refusal {
     Refusal::new(RefusalKind::Failed, "The executor is gone; the console is restarting. Try again in a moment.")
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Arrived>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

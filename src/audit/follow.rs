@@ -4,8 +4,7 @@ use super::compare::{Comparison, Differences};
 use super::error::StoreError;
 use super::store::Store;
 use crate::client::Client;
-use crate::digest::Digest;
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, Records};
 use crate::journal::record::{Action, Method, Record, Reported};
 use crate::refusal::Refusal;
 use std::path::{Path, PathBuf};
@@ -64,24 +63,10 @@ pub enum FollowError {
     /// SQLite.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Not the answer to the question.
-    #[error("the executor gave an answer to another question")]
-    OtherReply,
 }
 
-struct Batch {
-    records: Vec<Record>,
-    hashes: Vec<Digest>,
-    last: u64,
-    first: u64,
-}
-
-async fn batch(client: &Client, after: u64) -> Result<Batch, FollowError> {
-    let command = Command::JournalAfter { after, limit: BATCH };
-    match client.ask(None, &Reported::default(), command).await? {
-        Reply::Records { records, last, hashes, first } => Ok(Batch { records, hashes, last, first }),
-        _ => Err(FollowError::OtherReply),
-    }
+async fn batch(client: &Client, after: u64) -> Result<Records, Refusal> {
+    client.ask(None, &Reported::default(), Command::JournalAfter { after, limit: BATCH }).await
 }
 
 /// Takes in what is new until the projection holds what the journal holds. A journal that is not the one that was

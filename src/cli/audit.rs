@@ -13,7 +13,7 @@ use crate::activity::parse_time;
 use crate::audit::{Act, CSV_HEAD, DATABASE, Filter, csv_line, json_line};
 use crate::executor::head_path;
 use crate::executor::local::Local;
-use crate::executor::protocol::{Command, ExportFormat, Reply};
+use crate::executor::protocol::{Command, ExportFormat, Records, SignedCheckpoint};
 use crate::journal::record::{Action, Method, Outcome, Record, Stage};
 use crate::journal::{
     BackupReport, Checkpoint, CheckpointKey, Ends, VerifyReport, check_backup, restore_backup, verify, verify_unpacked,
@@ -21,7 +21,7 @@ use crate::journal::{
 };
 use crate::layout::Layout;
 use crate::process::harmless;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::Refusal;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -222,19 +222,8 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// A part of the journal as the command line asks for it.
-struct Part {
-    records: Vec<Record>,
-    /// The first and last record of the whole journal.
-    first: u64,
-    last: u64,
-}
-
-fn part(local: &mut Local, after: u64, limit: u64) -> Result<Part, Refusal> {
-    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    match local.ask(Command::JournalAfter { after, limit })? {
-        Reply::Records { records, first, last, .. } => Ok(Part { records, first, last }),
-        _ => Err(Refusal::new(RefusalKind::Failed, "The executor gave another answer than was asked for.")),
-    }
+fn part(local: &mut Local, after: u64, limit: u64) -> Result<Records, Refusal> {
+    local.ask(Command::JournalAfter { after, limit: u32::try_from(limit).unwrap_or(u32::MAX) })
 }
 
 /// Acts of the filter from the newest back, at most `limit`, and where to go on.
@@ -649,7 +638,7 @@ fn export(global: &Global, filters: &Filters, form: Option<Form>) -> anyhow::Res
         Form::Jsonl => ExportFormat::Jsonl,
     };
     let mut local = Local::open(&global.layout())?;
-    if let Err(refusal) = local.ask(Command::RecordExport { format, filter: filters.in_words() }) {
+    if let Err(refusal) = local.ask::<()>(Command::RecordExport { format, filter: filters.in_words() }) {
         return Ok(refused(&refusal));
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -757,8 +746,7 @@ fn rebuild(global: &Global) -> anyhow::Result<Exit> {
 fn checkpoint(global: &Global, file: Option<&Path>) -> anyhow::Result<Exit> {
     let mut local = Local::open(&global.layout())?;
     let text = match local.ask(Command::Checkpoint {}) {
-        Ok(Reply::Checkpoint { text }) => text,
-        Ok(_) => bail!("the executor gave another answer than was asked for"),
+        Ok(SignedCheckpoint { text }) => text,
         Err(refusal) => return Ok(refused(&refusal)),
     };
     let Checkpoint { sequence, key, .. } = Checkpoint::parse(&text).context("reading the checkpoint that was made")?;

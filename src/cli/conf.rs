@@ -9,9 +9,9 @@ use super::{Exit, Format, Global};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::local::Local;
-use crate::executor::protocol::{BackupView, Command, Reply};
+use crate::executor::protocol::{BackupView, Command, FileView, Saved, Started};
 use crate::layout::Layout;
-use crate::operations::plan::{ManagedFile, Operation, Run, RunState};
+use crate::operations::plan::{ManagedFile, Operation, Plan, Run, RunState};
 use crate::potconf::{Configuration, Edit, EditAction, Group, Name, Setting, Source, parameter};
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
@@ -340,11 +340,10 @@ fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exi
     let reason = given.or(change.force.then_some(FORCED)).map(str::to_owned);
     let command = Command::Save { base, edits: edits.to_vec(), reason, accept_errors: change.force };
     match local.ask(command) {
-        Ok(Reply::Saved { digest, record, diff }) => {
+        Ok(Saved { digest, record, diff }) => {
             report(global, &layout, Some(record), digest, given, &diff, &[])?;
             Ok(Exit::Done)
         }
-        Ok(_) => refuse(global, &misfit()),
         Err(refusal) => refuse(global, &refusal),
     }
 }
@@ -495,10 +494,7 @@ fn unreachable(error: &dyn std::fmt::Display) -> anyhow::Result<Exit> {
 
 /// The kept versions of pot.conf.
 fn kept(local: &mut Local) -> Result<Vec<BackupView>, Refusal> {
-    match local.ask(Command::Backups { file: Some(ManagedFile::PotConf) })? {
-        Reply::Backups { backups } => Ok(backups),
-        _ => Ok(Vec::new()),
-    }
+    local.ask(Command::Backups { file: Some(ManagedFile::PotConf) })
 }
 
 fn backups(global: &Global) -> anyhow::Result<Exit> {
@@ -578,16 +574,10 @@ fn restore(global: &Global, wanted: &str, dry_run: bool, reason: Option<String>)
     }
 }
 
-fn misfit() -> Refusal {
-    Refusal::new(RefusalKind::Malformed, "The executor gave an answer that does not fit.")
-}
-
 /// The bytes of a backup of pot.conf.
 fn content(local: &mut Local, digest: Digest) -> Result<Vec<u8>, Refusal> {
-    match local.ask(Command::Backup { file: ManagedFile::PotConf, digest })? {
-        Reply::File { bytes, .. } => Ok(bytes),
-        _ => Err(misfit()),
-    }
+    let FileView { bytes, .. } = local.ask(Command::Backup { file: ManagedFile::PotConf, digest })?;
+    Ok(bytes)
 }
 
 /// What was changed since a backup was kept.
@@ -617,17 +607,17 @@ fn changes_since(global: &Global, wanted: &str) -> anyhow::Result<Exit> {
 
 /// Plans, runs and waits for the end.
 fn carry_out(local: &mut Local, operation: Operation, reason: Option<String>) -> Result<Run, Refusal> {
-    let Reply::Plan(plan) = local.ask(Command::Plan { operation })? else { return Err(misfit()) };
+    let plan: Plan = local.ask(Command::Plan { operation })?;
     if let Some(blocker) = plan.blockers.first() {
         return Err(Refusal::new(RefusalKind::Limit, format!("{} {}", blocker.problem, blocker.remedy)));
     }
     let confirm_text = plan.confirm_text.clone();
     let command = Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text, reason };
-    let Reply::Started { run } = local.ask(command)? else { return Err(misfit()) };
+    let Started { run } = local.ask(command)?;
     loop {
-        let Reply::Run(state) = local.ask(Command::RunState { run })? else { return Err(misfit()) };
+        let state: Run = local.ask(Command::RunState { run })?;
         if state.ended.is_some() {
-            return Ok(*state);
+            return Ok(state);
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -6,7 +6,7 @@ use crate::accounts::session::random_code;
 use crate::executor::Executor;
 use crate::executor::local::Local;
 use crate::executor::processes::Supervisor;
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{AccountView, Command};
 use crate::journal::record::Role;
 use crate::layout::Layout;
 use crate::platform::Signals;
@@ -155,15 +155,12 @@ fn password(file: Option<&Path>) -> anyhow::Result<(Secret, String)> {
 fn set_admin(layout: &Layout, password: &Secret) -> anyhow::Result<()> {
     let mut local = Local::open(layout)?;
     // Asked first: a refusal would be the first record of every new host's history.
-    let known = match local.ask(Command::Accounts {})? {
-        Reply::Accounts { accounts } => accounts.iter().any(|account| account.name == ADMIN),
-        _ => false,
-    };
-    if known {
+    let accounts: Vec<AccountView> = local.ask(Command::Accounts {})?;
+    if accounts.iter().any(|account| account.name == ADMIN) {
         local.set_password(ADMIN, password)?;
     } else {
         let add = Command::AddAccount { name: ADMIN.to_owned(), role: Role::Admin, password: password.clone() };
-        local.ask(add)?;
+        local.ask::<()>(add)?;
     }
     Ok(())
 }

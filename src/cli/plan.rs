@@ -5,7 +5,7 @@ use super::user::refused;
 use super::{Exit, Format, Global};
 use crate::digest::Digest;
 use crate::executor::local::Local;
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::Command;
 use crate::host::Preparation;
 use crate::operations::plan::{Leftover, ManagedFile, Operation, Plan};
 use crate::operations::plan_text;
@@ -139,13 +139,7 @@ fn place_of(global: &Global, file: Option<&str>) -> anyhow::Result<Option<u32>> 
 
 /// Asks for a plan.
 pub(super) fn ask(local: &mut Local, operation: Operation) -> Result<Plan, Refusal> {
-    match local.ask(Command::Plan { operation })? {
-        Reply::Plan(plan) => Ok(*plan),
-        _ => Err(Refusal::new(
-            crate::refusal::RefusalKind::Malformed,
-            "The executor gave an answer to another question.",
-        )),
-    }
+    local.ask(Command::Plan { operation })
 }
 
 /// Runs the command.

@@ -8,7 +8,7 @@ use super::plan::{What, ask};
 use super::user::refused;
 use super::{Exit, Format, Global};
 use crate::executor::local::Local;
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, RunEvents, Started};
 use crate::operations::plan::{Run, RunEvent, RunEventKind, RunState, shell_words};
 use crate::operations::plan_text;
 use crate::refusal::Refusal;
@@ -63,7 +63,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 /// Keeps or puts back, and waits for how it ends: another process may be the one that does it.
 fn answer(global: &Global, run: u64, keep: bool) -> anyhow::Result<Exit> {
     let mut local = Local::open(&global.layout())?;
-    let result = if keep { local.keep(run) } else { local.ask(Command::PutBack { run }).map(|_| ()) };
+    let result = if keep { local.keep(run) } else { local.ask(Command::PutBack { run }) };
     if let Err(refusal) = result {
         return Ok(refused(&refusal));
     }
@@ -109,8 +109,7 @@ fn operation(global: &Global, what: &What, args: &Args) -> anyhow::Result<Exit> 
     let command =
         Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text, reason: args.reason.clone() };
     let run = match local.ask(command) {
-        Ok(Reply::Started { run }) => run,
-        Ok(_) => anyhow::bail!("the executor gave an answer to another question"),
+        Ok(Started { run }) => run,
         Err(refusal) => return Ok(refused(&refusal)),
     };
     let engine = local.engine();
@@ -154,7 +153,7 @@ fn follow(global: &Global, local: &mut Local, run: u64) -> anyhow::Result<Exit> 
         }
         let result = match answer.swap(ASKED, Ordering::Relaxed) {
             KEEP => local.keep(run),
-            PUT_BACK => local.ask(Command::PutBack { run }).map(|_| ()),
+            PUT_BACK => local.ask(Command::PutBack { run }),
             UNASKED => {
                 answer.store(UNASKED, Ordering::Relaxed);
                 Ok(())
@@ -220,17 +219,12 @@ fn line(event: &RunEvent) -> String {
 }
 
 fn events(local: &mut Local, run: u64, after: u64) -> anyhow::Result<(Vec<RunEvent>, bool)> {
-    match local.ask(Command::RunEvents { run, after, limit: 2000 }).map_err(said)? {
-        Reply::RunEvents { events, ended } => Ok((events, ended)),
-        _ => anyhow::bail!("the executor gave an answer to another question"),
-    }
+    let RunEvents { events, ended } = local.ask(Command::RunEvents { run, after, limit: 2000 }).map_err(said)?;
+    Ok((events, ended))
 }
 
 fn state(local: &mut Local, run: u64) -> anyhow::Result<Run> {
-    match local.ask(Command::RunState { run }).map_err(said)? {
-        Reply::Run(run) => Ok(*run),
-        _ => anyhow::bail!("the executor gave an answer to another question"),
-    }
+    local.ask(Command::RunState { run }).map_err(said)
 }
 
 fn said(refusal: Refusal) -> anyhow::Error {

@@ -4,7 +4,7 @@
 
 use super::{Exit, Format, Global};
 use crate::executor::local::Local;
-use crate::executor::protocol::{AccountView, Command, Reply};
+use crate::executor::protocol::{AccountView, Command};
 use crate::journal::record::Role;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
@@ -87,23 +87,22 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let mut local = Local::open(&global.layout())?;
     let done = match args.what {
         What::List => {
-            return match local.ask(Command::Accounts {}) {
-                Ok(Reply::Accounts { accounts }) => list(global, &accounts),
-                Ok(_) => bail!("the executor gave another answer than was asked for"),
+            return match local.ask::<Vec<AccountView>>(Command::Accounts {}) {
+                Ok(accounts) => list(global, &accounts),
                 Err(refusal) => Ok(refused(&refusal)),
             };
         }
         What::Add { name, role, password_file } => {
             let password = new_password(&name, password_file.as_deref())?;
-            local.ask(Command::AddAccount { name, role: role.into(), password }).map(drop)
+            local.ask(Command::AddAccount { name, role: role.into(), password })
         }
         What::Passwd { name, password_file } => {
             let password = new_password(&name, password_file.as_deref())?;
             local.set_password(&name, &password)
         }
-        What::Role { name, role } => local.ask(Command::SetRole { name, role: role.into() }).map(drop),
-        What::Disable { name } => local.ask(Command::SetDisabled { name, disabled: true }).map(drop),
-        What::Enable { name } => local.ask(Command::SetDisabled { name, disabled: false }).map(drop),
+        What::Role { name, role } => local.ask(Command::SetRole { name, role: role.into() }),
+        What::Disable { name } => local.ask(Command::SetDisabled { name, disabled: true }),
+        What::Enable { name } => local.ask(Command::SetDisabled { name, disabled: false }),
     };
     Ok(done.map_or_else(|refusal| refused(&refusal), |()| Exit::Done))
 }

@@ -4,7 +4,7 @@ use super::common::lock;
 use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
 use super::permissions;
-use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView};
+use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView, SignedIn};
 use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, console, sentence};
 use crate::accounts::name::AccountName;
@@ -212,7 +212,7 @@ impl Authentication {
             return Err(refusal);
         }
         let session = self.session_view(&key, account.role)?;
-        Ok(Reply::SignedIn { token, known, session })
+        Ok(Reply::SignedIn(SignedIn { token, known, session }))
     }
 
     fn session_view(&self, key: &SessionKey, role: Role) -> Result<SessionView, Refusal> {

@@ -4,7 +4,7 @@ use super::common::{SettingsInForce, lock};
 use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
 use super::managed::{Files, ManagedFiles, Versions};
-use super::protocol::{ConfigurationView, Reply, ReviewView};
+use super::protocol::{ConfigurationView, Reply, ReviewView, Saved};
 use super::requester::{Requester, free_text, sentence};
 use super::watch::Watching;
 use crate::diff::Diff;
@@ -165,7 +165,7 @@ impl PotConf {
             return Err(refusal);
         }
         if preview.new.bytes() == files.configuration.own().bytes() {
-            return Ok(Reply::Saved { digest: before, record: 0, diff: preview.diff });
+            return Ok(Reply::Saved(Saved { digest: before, record: 0, diff: preview.diff }));
         }
         if !preview.errors.is_empty() && !accept_errors {
             let mut refusal = Refusal::new(
@@ -212,7 +212,7 @@ impl PotConf {
         self.versions.remember(preview.new.bytes());
         self.watching.note_known(&path, preview.new.bytes());
         self.facts.outdate();
-        Ok(Reply::Saved { digest: preview.new.digest(), record, diff: preview.diff })
+        Ok(Reply::Saved(Saved { digest: preview.new.digest(), record, diff: preview.diff }))
     }
 
     fn write_managed(

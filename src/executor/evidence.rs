@@ -1,7 +1,7 @@
 //! The journal as the executor uses it: append, read, and count floods of refusals instead of writing them all.
 
 use super::outbox::Hints;
-use super::protocol::{ExportFormat, Reply, VerifyView};
+use super::protocol::{ExportFormat, Records, Reply, SignedCheckpoint, VerifyView};
 use super::requester::{Requester, console, free_text};
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported};
 use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
@@ -262,7 +262,7 @@ impl Evidence {
             .journal
             .last()
             .map_err(|error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}.")))?;
-        Ok(Reply::Records { records, last, hashes, first: self.journal.first() })
+        Ok(Reply::Records(Records { records, last, hashes, first: self.journal.first() }))
     }
 
     /// The newest `count` records, newest first.
@@ -350,7 +350,7 @@ impl Evidence {
         let text = self.sign_checkpoint()?;
         let message = "A checkpoint of the history was made. It proves something once it is held on another machine.";
         self.append(requester.event(Action::Journal, "checkpoint", Outcome::Done, message.to_owned()))?;
-        Ok(Reply::Checkpoint { text })
+        Ok(Reply::Checkpoint(SignedCheckpoint { text }))
     }
 
     pub(super) fn record_export(

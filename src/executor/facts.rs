@@ -9,7 +9,7 @@
 
 use super::common::lock;
 use super::facts_cache::REST;
-use super::protocol::Reply;
+use super::protocol::{FactsView, Reply};
 use super::watch::Watching;
 use crate::facts::HostFacts;
 use crate::host::{GatherInput, gather, pf_rules_path};
@@ -38,7 +38,7 @@ impl Watching {
             self.facts.changed.notify_all();
         }
         let facts = facts.map(|facts| Box::new(HostFacts::clone(&facts)));
-        Ok(Reply::Facts { facts, refreshing, set_aside: self.engine.set_aside_items() })
+        Ok(Reply::Facts(FactsView { facts, refreshing, set_aside: self.engine.set_aside_items() }))
     }
 
     /// Gathers facts now and keeps them.

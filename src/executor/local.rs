@@ -2,7 +2,7 @@
 
 use super::approval;
 use super::core::{Executor, Meant};
-use super::protocol::{Command, Reply};
+use super::protocol::{Answer, Command};
 use super::requester::Requester;
 use super::start::StartError;
 use crate::accounts::name::AccountName;
@@ -72,12 +72,12 @@ impl Local {
     /// Asks as root at the machine's own command line.
     ///
     /// # Errors
-    /// The executor's refusal; it is recorded like any other.
-    pub fn ask(&mut self, command: Command) -> Result<Reply, Refusal> {
+    /// The executor's refusal; it is recorded like any other. [`RefusalKind::Failed`] when it answers another question.
+    pub fn ask<A: Answer>(&mut self, command: Command) -> Result<A, Refusal> {
         if matches!(command, Command::Facts { .. }) {
             self.executor.present_facts();
         }
-        self.executor.answer_as(&self.requester, command).0.map(|reply| *reply)
+        self.executor.answer_as(&self.requester, command).0.and_then(|reply| A::expect(*reply))
     }
 
     /// Gives an account a new password without the old one: root's right.

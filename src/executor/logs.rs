@@ -1,6 +1,6 @@
 //! pot's log: which files, and opening one. No byte of a log is parsed on this side: the descriptor is passed on.
 
-use super::protocol::{Compression, LogFileView, Reply};
+use super::protocol::{Compression, LogFileView, LogFiles, LogOpened, Reply};
 use super::watch::Watching;
 use crate::files::HostPath;
 use crate::layout::Layout;
@@ -38,12 +38,12 @@ impl Watching {
     pub(super) fn log_files(&self) -> Result<Reply, Refusal> {
         let facts = self.facts.get();
         let system = facts.as_ref().and_then(|facts| facts.system.get().cloned());
-        Ok(Reply::LogFiles {
+        Ok(Reply::LogFiles(LogFiles {
             facility: self.facility(),
             files: self.generations().into_iter().map(|generation| generation.view).collect(),
             time_zone: system.as_ref().map_or_else(|| "UTC".to_owned(), |system| system.time_zone.clone()),
             hostname: self.facts.hostname(),
-        })
+        }))
     }
 
     pub(super) fn open_log(&self, generation: u32) -> Result<(Reply, OwnedFd), Refusal> {
@@ -72,7 +72,7 @@ impl Watching {
             );
             return Err(Refusal::new(RefusalKind::Forbidden, words));
         }
-        Ok((Reply::LogOpened { size: found.size() }, file.into()))
+        Ok((Reply::LogOpened(LogOpened { size: found.size() }), file.into()))
     }
 
     fn facility(&self) -> String {

@@ -2,7 +2,7 @@
 
 use super::common::{SettingsInForce, lock};
 use super::facts_cache::FactsCache;
-use super::protocol::{BackupView, Reply};
+use super::protocol::{BackupView, FileView, Reply};
 use super::requester::sentence;
 use crate::digest::Digest;
 use crate::files::{Backups, FileError, HostPath};
@@ -167,7 +167,7 @@ impl ManagedFiles {
 
     pub(super) fn read_managed(&self, file: ManagedFile) -> Result<Reply, Refusal> {
         let bytes = self.managed_place(file)?.read(LONGEST)?;
-        Ok(Reply::File { digest: Digest::of(&bytes), bytes, path: self.host_path(file) })
+        Ok(Reply::File(FileView { digest: Digest::of(&bytes), bytes, path: self.host_path(file) }))
     }
 
     pub(super) fn list_backups(&self, file: Option<ManagedFile>) -> Result<Reply, Refusal> {
@@ -203,6 +203,6 @@ impl ManagedFiles {
         if bytes.len() as u64 > LONGEST {
             return Err(Refusal::new(RefusalKind::Limit, "This version is too large to be shown."));
         }
-        Ok(Reply::File { digest: *digest, bytes, path: self.host_path(file) })
+        Ok(Reply::File(FileView { digest: *digest, bytes, path: self.host_path(file) }))
     }
 }

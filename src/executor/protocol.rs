@@ -12,7 +12,7 @@ use crate::host::Preparation;
 use crate::journal::record::{Record, Reported, Role};
 use crate::operations::plan::{ManagedFile, Operation, Plan, Run, RunEvent};
 use crate::potconf::Edit;
-use crate::refusal::{Conflict, Refusal};
+use crate::refusal::{Conflict, Refusal, RefusalKind};
 use crate::rules::Finding;
 use crate::secret::Secret;
 use jiff::Timestamp;
@@ -341,26 +341,9 @@ pub enum Reply {
     /// For `Greeting`.
     Greeting(Greeting),
     /// For `JournalAfter`: records in order and the journal's identity (it changes when the journal is begun anew).
-    Records {
-        /// In order.
-        records: Vec<Record>,
-        /// The journal's last sequence number.
-        last: u64,
-        /// The hash of each record, in the same order.
-        hashes: Vec<Digest>,
-        /// The lowest sequence number that is still kept (1 unless pruned).
-        first: u64,
-    },
+    Records(Records),
     /// For `SignIn` and `SetUp`.
-    SignedIn {
-        /// The session's token, for the cookie.
-        token: Secret,
-        /// A proof that this browser signed in, for a cookie that outlives the session; none when it carries one.
-        #[serde(default)]
-        known: Option<Secret>,
-        /// Who.
-        session: SessionView,
-    },
+    SignedIn(SignedIn),
     /// For `Session` and `Prove`.
     Session(SessionView),
     /// For `Accounts`.
@@ -371,63 +354,26 @@ pub enum Reply {
     /// For `Configuration`.
     Configuration(ConfigurationView),
     /// For `Facts`; none until the first gathering ended.
-    Facts {
-        /// The cached facts.
-        facts: Option<Box<HostFacts>>,
-        /// Whether a gathering is under way.
-        refreshing: bool,
-        /// Advised to-dos that were set aside.
-        set_aside: Vec<Preparation>,
-    },
+    Facts(FactsView),
     /// For `Backups`.
     Backups {
         /// Newest first.
         backups: Vec<BackupView>,
     },
     /// For `Backup` and `File`.
-    File {
-        /// Its bytes.
-        #[serde(with = "bytes_as_base64")]
-        bytes: Vec<u8>,
-        /// Its path on the host, for showing.
-        path: String,
-        /// Its digest.
-        digest: Digest,
-    },
+    File(FileView),
     /// For `LogFiles`.
-    LogFiles {
-        /// The facility that pot logs to.
-        facility: String,
-        /// Live file first, then rotated ones, newest first; empty when syslogd writes it nowhere.
-        files: Vec<LogFileView>,
-        /// The host's time zone name.
-        time_zone: String,
-        /// The host's name, to tell foreign lines.
-        hostname: String,
-    },
+    LogFiles(LogFiles),
     /// For `OpenLog`; the descriptor travels beside it.
-    LogOpened {
-        /// The file's size in bytes when it was opened.
-        size: u64,
-    },
+    LogOpened(LogOpened),
     /// For `Review`.
     Review(ReviewView),
     /// For `Save`.
-    Saved {
-        /// The digest of the new file.
-        digest: Digest,
-        /// The record's sequence number.
-        record: u64,
-        /// What was written; empty when nothing differed.
-        diff: Diff,
-    },
+    Saved(Saved),
     /// For `Plan`.
     Plan(Box<Plan>),
     /// For `Run`.
-    Started {
-        /// The run's number.
-        run: u64,
-    },
+    Started(Started),
     /// For `Runs`.
     Runs {
         /// Newest first.
@@ -436,35 +382,192 @@ pub enum Reply {
     /// For `RunState`.
     Run(Box<Run>),
     /// For `RunEvents`.
-    RunEvents {
-        /// In order.
-        events: Vec<RunEvent>,
-        /// Whether the run has ended and no event follows.
-        ended: bool,
-    },
+    RunEvents(RunEvents),
     /// For `KeepNonce`.
-    Nonce {
-        /// To be sent back with `Keep` on another connection.
-        nonce: Secret,
-    },
+    Nonce(Nonce),
     /// For `Feedback`.
-    FeedbackStored {
-        /// Whether the mailer took it; none when it was not asked to.
-        sent: Option<bool>,
-        /// The mailer's answer, or why there is none.
-        answer: String,
-        /// The whole text, for copying.
-        text: String,
-        /// The recipient.
-        recipient: String,
-    },
+    FeedbackStored(FeedbackStored),
     /// For `VerifyJournal`.
     Verified(VerifyView),
     /// For `Checkpoint`: a text to keep on another machine.
-    Checkpoint {
-        /// The signed checkpoint, JSON.
-        text: String,
-    },
+    Checkpoint(SignedCheckpoint),
+}
+
+/// What a command is answered with: who asks names it, and gets it or a refusal.
+pub trait Answer: Sized {
+    /// The answer in a reply; none when the reply answers another question.
+    fn in_reply(reply: Reply) -> Option<Self>;
+
+    /// The answer in a reply.
+    ///
+    /// # Errors
+    /// The reply answers another question, which is a fault of the program: both sides are one binary.
+    fn expect(reply: Reply) -> Result<Self, Refusal> {
+        Self::in_reply(reply)
+            .ok_or_else(|| Refusal::new(RefusalKind::Failed, "The executor gave an answer to another question."))
+    }
+}
+
+/// One line an answer: its type, the reply that carries it, and how it is taken out.
+macro_rules! answers {
+    ($($answer:ty: $reply:pat => $taken:expr;)*) => {
+        $(impl Answer for $answer {
+            fn in_reply(reply: Reply) -> Option<Self> {
+                match reply {
+                    $reply => Some($taken),
+                    _ => None,
+                }
+            }
+        })*
+    };
+}
+
+answers! {
+    (): Reply::Done {} => ();
+    Greeting: Reply::Greeting(answer) => answer;
+    Records: Reply::Records(answer) => answer;
+    SignedIn: Reply::SignedIn(answer) => answer;
+    SessionView: Reply::Session(answer) => answer;
+    ConfigurationView: Reply::Configuration(answer) => answer;
+    FactsView: Reply::Facts(answer) => answer;
+    FileView: Reply::File(answer) => answer;
+    LogFiles: Reply::LogFiles(answer) => answer;
+    LogOpened: Reply::LogOpened(answer) => answer;
+    ReviewView: Reply::Review(answer) => answer;
+    Saved: Reply::Saved(answer) => answer;
+    Plan: Reply::Plan(answer) => *answer;
+    Started: Reply::Started(answer) => answer;
+    Run: Reply::Run(answer) => *answer;
+    RunEvents: Reply::RunEvents(answer) => answer;
+    Nonce: Reply::Nonce(answer) => answer;
+    FeedbackStored: Reply::FeedbackStored(answer) => answer;
+    VerifyView: Reply::Verified(answer) => answer;
+    SignedCheckpoint: Reply::Checkpoint(answer) => answer;
+    Vec<AccountView>: Reply::Accounts { accounts } => accounts;
+    Vec<BackupView>: Reply::Backups { backups } => backups;
+    Vec<Run>: Reply::Runs { runs } => runs;
+}
+
+/// Records in order, and how far the journal goes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Records {
+    /// In order.
+    pub records: Vec<Record>,
+    /// The journal's last sequence number.
+    pub last: u64,
+    /// The hash of each record, in the same order.
+    pub hashes: Vec<Digest>,
+    /// The lowest sequence number that is still kept (1 unless pruned).
+    pub first: u64,
+}
+
+/// A session that was begun.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// The session's token, for the cookie.
+    pub token: Secret,
+    /// A proof that this browser signed in, for a cookie that outlives the session; none when it carries one.
+    #[serde(default)]
+    pub known: Option<Secret>,
+    /// Who.
+    pub session: SessionView,
+}
+
+/// What is known about the host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FactsView {
+    /// The cached facts.
+    pub facts: Option<Box<HostFacts>>,
+    /// Whether a gathering is under way.
+    pub refreshing: bool,
+    /// Advised to-dos that were set aside.
+    pub set_aside: Vec<Preparation>,
+}
+
+/// A file's content.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FileView {
+    /// Its bytes.
+    #[serde(with = "bytes_as_base64")]
+    pub bytes: Vec<u8>,
+    /// Its path on the host, for showing.
+    pub path: String,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// The log that pot writes to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogFiles {
+    /// The facility that pot logs to.
+    pub facility: String,
+    /// Live file first, then rotated ones, newest first; empty when syslogd writes it nowhere.
+    pub files: Vec<LogFileView>,
+    /// The host's time zone name.
+    pub time_zone: String,
+    /// The host's name, to tell foreign lines.
+    pub hostname: String,
+}
+
+/// A log that was opened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogOpened {
+    /// The file's size in bytes when it was opened.
+    pub size: u64,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Saved {
+    /// The digest of the new file.
+    pub digest: Digest,
+    /// The record's sequence number.
+    pub record: u64,
+    /// What was written; empty when nothing differed.
+    pub diff: Diff,
+}
+
+/// A run that was started.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Started {
+    /// The run's number.
+    pub run: u64,
+}
+
+/// Events of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunEvents {
+    /// In order.
+    pub events: Vec<RunEvent>,
+    /// Whether the run has ended and no event follows.
+    pub ended: bool,
+}
+
+/// A nonce for `Keep`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Nonce {
+    /// To be sent back with `Keep` on another connection.
+    pub nonce: Secret,
+}
+
+/// What became of feedback.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FeedbackStored {
+    /// Whether the mailer took it; none when it was not asked to.
+    pub sent: Option<bool>,
+    /// The mailer's answer, or why there is none.
+    pub answer: String,
+    /// The whole text, for copying.
+    pub text: String,
+    /// The recipient.
+    pub recipient: String,
+}
+
+/// A checkpoint, as text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignedCheckpoint {
+    /// The signed checkpoint, JSON.
+    pub text: String,
 }
 
 /// For a page before anyone is signed in.
@@ -620,4 +723,58 @@ pub struct VerifyView {
     /// Outcomes of acts that had ended already: the first outcome counts.
     #[serde(default)]
     pub repeated: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn answers() -> Vec<Value> {
+        let digest = Digest::of(b"");
+        let diff = json!({ "file": "/usr/local/etc/pot/pot.conf", "hunks": [] });
+        let session = json!({
+            "name": "anna", "role": "admin", "proved": "2026-01-01T00:00:00Z", "fresh": true,
+            "expires": "2026-01-02T00:00:00Z", "previous_sign_in": null, "id": "01234567"
+        });
+        vec![
+            json!({ "reply": "done" }),
+            json!({ "reply": "records", "records": [], "last": 7, "hashes": [digest], "first": 1 }),
+            json!({ "reply": "signed-in", "token": "t", "known": "k", "session": session }),
+            json!({ "reply": "accounts", "accounts": [] }),
+            json!({ "reply": "facts", "facts": null, "refreshing": true, "set_aside": [] }),
+            json!({ "reply": "backups", "backups": [] }),
+            json!({ "reply": "file", "bytes": "UE9U", "path": "/etc/pf.conf", "digest": digest }),
+            json!({ "reply": "log-files", "facility": "local2", "files": [], "time_zone": "UTC", "hostname": "host" }),
+            json!({ "reply": "log-opened", "size": 12 }),
+            json!({ "reply": "saved", "digest": digest, "record": 9, "diff": diff }),
+            json!({ "reply": "started", "run": 3 }),
+            json!({ "reply": "runs", "runs": [] }),
+            json!({ "reply": "run-events", "events": [], "ended": false }),
+            json!({ "reply": "nonce", "nonce": "n" }),
+            json!({
+                "reply": "feedback-stored", "sent": false, "answer": "no mailer", "text": "…",
+                "recipient": "root@example.org"
+            }),
+            json!({ "reply": "checkpoint", "text": "{}" }),
+        ]
+    }
+
+    #[test]
+    fn answers_look_on_the_wire_as_they_always_did() {
+        for answer in answers() {
+            let read: Reply =
+                serde_json::from_value(answer.clone()).unwrap_or_else(|error| panic!("{answer}: {error}"));
+            assert_eq!(serde_json::to_value(&read).unwrap(), answer);
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_refused_in_words() {
+        let refusal = Saved::expect(Reply::Done {}).unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::Failed);
+        assert_eq!(refusal.message, "The executor gave an answer to another question.");
+        <()>::expect(Reply::Done {}).unwrap();
+        assert_eq!(Started::expect(Reply::Started(Started { run: 3 })).unwrap().run, 3);
+    }
 }

@@ -5,7 +5,7 @@ use super::authentication::Authentication;
 use super::common::{SettingsInForce, lock};
 use super::configuration::{PotConf, nothing_runs};
 use super::permissions::{self, Who};
-use super::protocol::Reply;
+use super::protocol::{FeedbackStored, Nonce, Reply, RunEvents, Started};
 use super::requester::{Requester, admit_proof, admit_role, free_text};
 use super::watch::Watching;
 use crate::digest::Digest;
@@ -123,7 +123,7 @@ impl Runs {
             reason.as_deref(),
         )?;
         self.look_again_after(run);
-        Ok(Reply::Started { run })
+        Ok(Reply::Started(Started { run }))
     }
 
     /// When the run has ended the facts are old.
@@ -150,7 +150,7 @@ impl Runs {
 
     pub(super) fn run_events(&self, run: u64, after: u64, limit: u32) -> Result<Reply, Refusal> {
         let (events, ended) = self.engine.events(run, after, limit.clamp(1, MOST_EVENTS) as usize)?;
-        Ok(Reply::RunEvents { events, ended })
+        Ok(Reply::RunEvents(RunEvents { events, ended }))
     }
 
     pub(super) fn abort(&self, requester: &Requester, run: u64) -> Result<Reply, Refusal> {
@@ -159,7 +159,7 @@ impl Runs {
     }
 
     pub(super) fn keep_nonce(&self, run: u64, accepted_ms: i64, connection: u64) -> Result<Reply, Refusal> {
-        Ok(Reply::Nonce { nonce: self.engine.keep_nonce(run, accepted_ms, connection)? })
+        Ok(Reply::Nonce(Nonce { nonce: self.engine.keep_nonce(run, accepted_ms, connection)? }))
     }
 
     pub(super) fn keep(
@@ -192,11 +192,11 @@ impl Runs {
         free_text(given.name.as_deref(), 200, "name")?;
         free_text(given.reply_to.as_deref(), 200, "reply_to")?;
         let stored = feedback::store(&self.engine, given, send, &requester.actor, &requester.reported)?;
-        Ok(Reply::FeedbackStored {
+        Ok(Reply::FeedbackStored(FeedbackStored {
             sent: stored.sent,
             answer: stored.answer,
             text: stored.text,
             recipient: stored.recipient,
-        })
+        }))
     }
 }

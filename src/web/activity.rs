@@ -12,7 +12,7 @@ use crate::activity::{
 };
 use crate::audit::Act;
 use crate::audit::csv_field;
-use crate::executor::protocol::{Command, Compression, LogFileView, Reply};
+use crate::executor::protocol::{Command, Compression, LogFileView, LogFiles};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::rules::{LogRoute, log_route};
 use actix_web::http::StatusCode;
@@ -172,15 +172,13 @@ struct Log {
 }
 
 async fn log(visitor: &Visitor) -> Result<Log, Fault> {
-    match visitor.ask(Command::LogFiles {}).await? {
-        Reply::LogFiles { facility, files, time_zone, hostname } => Ok(Log {
-            facility,
-            generations: files.into_iter().map(generation).collect(),
-            zone: TimeZone::get(&time_zone).unwrap_or(TimeZone::UTC),
-            hostname,
-        }),
-        _ => Err(Fault::other_reply()),
-    }
+    let LogFiles { facility, files, time_zone, hostname } = visitor.ask(Command::LogFiles {}).await?;
+    Ok(Log {
+        facility,
+        generations: files.into_iter().map(generation).collect(),
+        zone: TimeZone::get(&time_zone).unwrap_or(TimeZone::UTC),
+        hostname,
+    })
 }
 
 fn generation(file: LogFileView) -> Generation {

@@ -35,11 +35,6 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The executor answered with a reply of another kind: a fault of the program.
-    pub fn other_reply() -> Self {
-        Self::Unexpected("the executor gave an answer to another question".to_owned())
-    }
-
     /// The refusal, if it is one of this kind.
     pub fn refusal(&self, kind: RefusalKind) -> Option<&Refusal> {
         match self {

@@ -4,7 +4,7 @@
 use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Notice};
 use super::visitor::{Form, Visitor};
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, FeedbackStored};
 use crate::refusal::RefusalKind;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -76,7 +76,7 @@ async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
         send: given.send,
     };
     match visitor.ask(command).await {
-        Ok(Reply::FeedbackStored { sent, answer, text, recipient }) => {
+        Ok(FeedbackStored { sent, answer, text, recipient }) => {
             let notice = match sent {
                 None => Notice::done("Stored on this host. Nothing was sent."),
                 Some(true) => Notice::done(format!("Stored, and handed to this host's mailer. {answer}")),
@@ -94,7 +94,6 @@ async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
             let stored = Stored { text, recipient, mailto };
             page(&visitor, StatusCode::OK, Given::default(), Some(stored), Some(notice))
         }
-        Ok(_) => Err(Fault::other_reply()),
         Err(refusal)
             if matches!(
                 refusal.kind,

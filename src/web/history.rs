@@ -13,7 +13,7 @@ use crate::activity::parse_time;
 use crate::audit::{Act, CSV_HEAD, Cursor, Filter, ParameterChange, csv_line, json_line};
 use crate::diff::{Diff, Line, Side};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, ExportFormat, Reply};
+use crate::executor::protocol::{Command, ExportFormat, SignedCheckpoint};
 use crate::journal::record::{Action, Method, Outcome, Stage};
 use crate::operations::plan::ManagedFile;
 use crate::potconf::{Name, PARAMETERS};
@@ -539,13 +539,11 @@ async fn parameter(visitor: Visitor, name: web::Path<String>, at: web::Query<Bef
 }
 
 async fn checkpoint(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    match visitor.ask(Command::Checkpoint {}).await? {
-        Reply::Checkpoint { text } => Ok(HttpResponse::Ok()
-            .insert_header((CONTENT_TYPE, "application/json"))
-            .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"pot-console-checkpoint.json\""))
-            .body(text)),
-        _ => Err(Fault::other_reply()),
-    }
+    let SignedCheckpoint { text } = visitor.ask(Command::Checkpoint {}).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"pot-console-checkpoint.json\""))
+        .body(text))
 }
 
 /// The filtered acts as a file, oldest first, streamed. That it was exported is recorded before.
@@ -558,7 +556,7 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
     };
     let filter = filters.filter(&visitor)?;
     let described: String = filters.in_words().chars().take(500).collect();
-    visitor.ask(Command::RecordExport { format, filter: described }).await?;
+    visitor.ask::<()>(Command::RecordExport { format, filter: described }).await?;
     let acts = visitor.state().history.up_to_date().await.stream(&filter);
     let head = match format {
         ExportFormat::Csv => CSV_HEAD,

@@ -9,12 +9,13 @@ use super::error::Fault;
 use super::known::{Known, waiting};
 use super::layout::{self, Clock, Entry, Frame, Time, counted};
 use super::visitor::{Form, Visitor};
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, FactsView, Records};
 use crate::facts::{Asked, Dataset, HostFacts, PrivateBridge};
 use crate::host::Preparation;
 use crate::host::{self, Counts, Drift, Evidence, PotState, Remedy, Row, RowState, Stage, Wanted, size};
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Stage as RecordStage};
 use crate::potconf::Source;
+use crate::refusal::Refusal;
 use crate::rules::{Finding, Severity};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -247,10 +248,8 @@ async fn show_readiness(visitor: Visitor) -> Result<HttpResponse, Fault> {
 
 /// Starts a new gathering. The page that follows reloads itself until it is there.
 async fn refresh(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
-    match visitor.ask(Command::Facts { refresh: true }).await? {
-        Reply::Facts { .. } => Ok(layout::see_other(back(&form))),
-        _ => Err(Fault::other_reply()),
-    }
+    visitor.ask::<FactsView>(Command::Facts { refresh: true }).await?;
+    Ok(layout::see_other(back(&form)))
 }
 
 /// Sets an advised to-do aside, or takes it up again; the executor records it.
@@ -264,10 +263,8 @@ async fn set_aside(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> 
         Some("false") => false,
         _ => return Err(Fault::Invalid("Say whether it is wanted.".to_owned())),
     };
-    match visitor.ask(Command::SetAside { item, aside }).await? {
-        Reply::Done {} => Ok(layout::see_other(back(&form))),
-        _ => Err(Fault::other_reply()),
-    }
+    visitor.ask::<()>(Command::SetAside { item, aside }).await?;
+    Ok(layout::see_other(back(&form)))
 }
 
 /// The page that a form came from: one of ours, never an address that someone typed.
@@ -771,16 +768,12 @@ async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
     (shown, since.map(|at| clock.moment(&at)))
 }
 
-async fn newest(visitor: &Visitor) -> Result<Vec<Record>, Fault> {
-    let ask = async |after: u64, limit: u32| {
-        let command = Command::JournalAfter { after, limit };
-        match visitor.state().client.ask(None, &Reported::default(), command).await? {
-            Reply::Records { records, last, .. } => Ok((records, last)),
-            _ => Err(Fault::other_reply()),
-        }
+async fn newest(visitor: &Visitor) -> Result<Vec<Record>, Refusal> {
+    let ask = async |after: u64, limit: u32| -> Result<Records, Refusal> {
+        visitor.state().client.ask(None, &Reported::default(), Command::JournalAfter { after, limit }).await
     };
-    let (_, last) = ask(u64::MAX - 1, 1).await?;
-    Ok(ask(last.saturating_sub(u64::from(LOOKED_AT)), LOOKED_AT).await?.0)
+    let last = ask(u64::MAX - 1, 1).await?.last;
+    Ok(ask(last.saturating_sub(u64::from(LOOKED_AT)), LOOKED_AT).await?.records)
 }
 
 /// Comings and goings are for the history; here stands what changed the host or the console.

@@ -3,7 +3,7 @@
 use super::error::Fault;
 use super::layout::{self, Entry, Frame, Notice};
 use super::visitor::Visitor;
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, ConfigurationView, FactsView};
 use crate::facts::{Fact, HostFacts};
 use crate::host::{self, PotState, Preparation};
 use crate::potconf::{Configuration, Document};
@@ -35,15 +35,11 @@ pub(super) struct Known {
 impl Known {
     /// Asks the executor; none while the first gathering is still under way.
     pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
-        let Reply::Facts { facts, refreshing, set_aside } = visitor.ask(Command::Facts { refresh: false }).await?
-        else {
-            return Err(Fault::other_reply());
-        };
+        let FactsView { facts, refreshing, set_aside } = visitor.ask(Command::Facts { refresh: false }).await?;
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
-        let (files, unreadable) = match visitor.ask(Command::Configuration {}).await {
-            Ok(Reply::Configuration(files)) => (Some(files), None),
-            Ok(_) => return Err(Fault::other_reply()),
+        let (files, unreadable) = match visitor.ask::<ConfigurationView>(Command::Configuration {}).await {
+            Ok(files) => (Some(files), None),
             // What is known of the host is shown all the same.
             Err(refusal) if refusal.kind == RefusalKind::Unreadable => (None, Some(refusal.message)),
             Err(refusal) => return Err(refusal.into()),

@@ -32,7 +32,7 @@ mod turns;
 
 use crate::audit::Projection;
 use crate::client::Client;
-use crate::executor::protocol::{Command, Greeting, Reply};
+use crate::executor::protocol::{Command, Greeting};
 use crate::facts::HostFacts;
 use crate::journal::record::Reported;
 use actix_web::web::{ServiceConfig, route};
@@ -172,16 +172,11 @@ impl State {
         {
             return Ok(Arc::clone(greeting));
         }
-        match self.client.ask(None, &Reported::default(), Command::Greeting {}).await? {
-            Reply::Greeting(greeting) => {
-                let greeting = Arc::new(greeting);
-                if let Ok(mut kept) = self.greeting.lock() {
-                    *kept = Some((Instant::now(), Arc::clone(&greeting)));
-                }
-                Ok(greeting)
-            }
-            _ => Err(Fault::other_reply()),
+        let greeting = Arc::new(self.client.ask(None, &Reported::default(), Command::Greeting {}).await?);
+        if let Ok(mut kept) = self.greeting.lock() {
+            *kept = Some((Instant::now(), Arc::clone(&greeting)));
         }
+        Ok(greeting)
     }
 
     /// Forgets the greeting, after something that changes it.

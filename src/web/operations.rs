@@ -4,7 +4,7 @@ use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, ConfigurationView, SessionView, Started};
 use crate::facts::Dataset;
 use crate::host::Preparation;
 use crate::host::{PotState, Stage, pot_state, size};
@@ -114,11 +114,8 @@ pub fn with_active(frame: Frame, runs: &[Run]) -> Frame {
 }
 
 /// The newest runs.
-pub async fn runs(visitor: &Visitor, before: Option<u64>, limit: u32) -> Result<Vec<Run>, Fault> {
-    match visitor.ask(Command::Runs { before, limit }).await? {
-        Reply::Runs { runs } => Ok(runs),
-        _ => Err(Fault::other_reply()),
-    }
+pub async fn runs(visitor: &Visitor, before: Option<u64>, limit: u32) -> Result<Vec<Run>, Refusal> {
+    visitor.ask(Command::Runs { before, limit }).await
 }
 
 async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
@@ -142,9 +139,7 @@ async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
 }
 
 async fn configuration(visitor: &Visitor) -> Result<Configuration, Fault> {
-    let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
-        return Err(Fault::other_reply());
-    };
+    let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
     let document = |bytes: &[u8], path: &str| {
         Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} could not be read: {error}.")))
     };
@@ -472,11 +467,8 @@ async fn show(request: HttpRequest, visitor: Visitor, name: web::Path<String>) -
     }
 }
 
-async fn plan(visitor: &Visitor, operation: Operation) -> Result<Plan, Fault> {
-    match visitor.ask(Command::Plan { operation }).await? {
-        Reply::Plan(plan) => Ok(*plan),
-        _ => Err(Fault::other_reply()),
-    }
+async fn plan(visitor: &Visitor, operation: Operation) -> Result<Plan, Refusal> {
+    visitor.ask(Command::Plan { operation }).await
 }
 
 /// What was given with a try that did not start.
@@ -723,7 +715,7 @@ async fn start(visitor: Visitor, name: web::Path<String>, form: Form) -> Result<
     let one_time = form.text("proof") == Some("one-time");
     let started = async {
         if let Some(password) = password.clone().filter(|_| !one_time) {
-            visitor.ask(Command::Prove { password }).await?;
+            visitor.ask::<SessionView>(Command::Prove { password }).await?;
         }
         let command = Command::Run {
             plan: plan_number,
@@ -735,8 +727,7 @@ async fn start(visitor: Visitor, name: web::Path<String>, form: Form) -> Result<
         visitor.ask(command).await
     };
     match started.await {
-        Ok(Reply::Started { run }) => Ok(layout::see_other(&format!("/runs/{run}"))),
-        Ok(_) => Err(Fault::other_reply()),
+        Ok(Started { run }) => Ok(layout::see_other(&format!("/runs/{run}"))),
         Err(refusal) => refused(&visitor, &name, operation, reason, typed, refusal).await,
     }
 }

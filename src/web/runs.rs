@@ -10,7 +10,7 @@ use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
 use super::visitor::{Form, Visitor};
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, Nonce, RunEvents};
 use crate::journal::record::Role;
 use crate::operations::plan::{
     Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words,
@@ -216,10 +216,7 @@ impl Shown {
 }
 
 async fn run_of(visitor: &Visitor, run: u64) -> Result<Run, Fault> {
-    match visitor.ask(Command::RunState { run }).await? {
-        Reply::Run(run) => Ok(*run),
-        _ => Err(Fault::other_reply()),
-    }
+    Ok(visitor.ask(Command::RunState { run }).await?)
 }
 
 async fn shown(visitor: &Visitor, run: Run) -> Shown {
@@ -235,8 +232,7 @@ async fn shown(visitor: &Visitor, run: Run) -> Shown {
             connection: visitor.connection.number,
         };
         match visitor.ask(command).await {
-            Ok(Reply::Nonce { nonce: given }) => nonce = Some(given.0.clone()),
-            Ok(_) => {}
+            Ok(Nonce { nonce: given }) => nonce = Some(given.0.clone()),
             Err(_) => old_connection = true,
         }
     }
@@ -340,10 +336,7 @@ async fn all_events(visitor: &Visitor, run: u64) -> Result<(Vec<RunEvent>, u64),
     let mut all = Vec::new();
     let mut after = 0;
     loop {
-        let Reply::RunEvents { events, .. } = visitor.ask(Command::RunEvents { run, after, limit: BATCH }).await?
-        else {
-            return Err(Fault::other_reply());
-        };
+        let RunEvents { events, .. } = visitor.ask(Command::RunEvents { run, after, limit: BATCH }).await?;
         let Some(last) = events.last() else { return Ok((all, after)) };
         after = last.number;
         all.extend(events);
@@ -451,9 +444,7 @@ async fn follow(visitor: &Visitor, run: u64, mut after: u64, sender: &mpsc::Send
         return Ok(());
     }
     loop {
-        let Reply::RunEvents { events, ended } = next_events(visitor, run, after).await? else {
-            return Err(Fault::other_reply());
-        };
+        let RunEvents { events, ended } = next_events(visitor, run, after).await?;
         if let Some(last) = events.last() {
             after = last.number;
             said = tokio::time::Instant::now();
@@ -488,7 +479,7 @@ async fn follow(visitor: &Visitor, run: u64, mut after: u64, sender: &mpsc::Send
 
 /// The events after one. All who follow stand in one line for them: however many they are, the executor answers one of
 /// them at a time, and everybody else's questions beside it.
-async fn next_events(visitor: &Visitor, run: u64, after: u64) -> Result<Reply, Fault> {
+async fn next_events(visitor: &Visitor, run: u64, after: u64) -> Result<RunEvents, Fault> {
     let _turn = FOLLOWERS.acquire().await.map_err(|error| Fault::Unexpected(error.to_string()))?;
     Ok(visitor.ask(Command::RunEvents { run, after, limit: FOLLOWED_AT_ONCE }).await?)
 }
@@ -546,9 +537,9 @@ async fn put_back(visitor: Visitor, run: web::Path<u64>, _form: Form) -> Result<
 }
 
 /// The run's page after an answer, or with why it was not taken.
-async fn answer(visitor: &Visitor, run: u64, result: Result<Reply, Refusal>) -> Result<HttpResponse, Fault> {
+async fn answer(visitor: &Visitor, run: u64, result: Result<(), Refusal>) -> Result<HttpResponse, Fault> {
     match result {
-        Ok(_) => Ok(layout::see_other(&format!("/runs/{run}"))),
+        Ok(()) => Ok(layout::see_other(&format!("/runs/{run}"))),
         Err(refusal) if matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::NotFound | RefusalKind::Busy) => {
             let status = actix_web::ResponseError::status_code(&Fault::from(refusal.clone()));
             let page = page(visitor, run, status, Some(Notice::attention(refusal.message))).await?;

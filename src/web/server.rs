@@ -93,7 +93,7 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     let _ = give_handle.send(running.handle());
     // The executor says where the console listens once someone listens.
     actix_web::rt::spawn(async move {
-        if let Err(refusal) = ready.ask(None, &Reported::default(), Command::Ready {}).await {
+        if let Err(refusal) = ready.ask::<()>(None, &Reported::default(), Command::Ready {}).await {
             tracing::warn!("the executor did not take that this process is ready: {refusal}");
         }
     });

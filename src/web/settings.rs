@@ -3,7 +3,7 @@
 use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
 use super::visitor::{Form, Visitor};
-use crate::executor::protocol::{AccountView, Command, Reply, SessionView};
+use crate::executor::protocol::{AccountView, Command, SessionView};
 use crate::journal::record::Role;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -83,18 +83,9 @@ async fn page(
     typed_name: String,
     typed_role: Role,
 ) -> Result<HttpResponse, Fault> {
-    let accounts = if visitor.may(Role::Admin) {
-        match visitor.ask(Command::Accounts {}).await? {
-            Reply::Accounts { accounts } => Some(accounts),
-            _ => return Err(Fault::other_reply()),
-        }
-    } else {
-        None
-    };
+    let accounts = if visitor.may(Role::Admin) { Some(visitor.ask(Command::Accounts {}).await?) } else { None };
     // Asked again: giving the password or changing it has changed the session.
-    let Reply::Session(session) = visitor.ask(Command::Session {}).await? else {
-        return Err(Fault::other_reply());
-    };
+    let session = visitor.ask(Command::Session {}).await?;
     let status = match &problem {
         Some((_, refusal)) => Fault::Refused(refusal.clone()).status_code(),
         None => StatusCode::OK,
@@ -106,13 +97,13 @@ async fn page(
 /// Redirects when it was done, shows the page with the refusal beside its form when it was not.
 async fn answer(
     visitor: &Visitor,
-    result: Result<Reply, Refusal>,
+    result: Result<(), Refusal>,
     form: &'static str,
     done: &str,
     typed: (String, Role),
 ) -> Result<HttpResponse, Fault> {
     match result {
-        Ok(_) => Ok(see_other(&format!("/settings?{done}"))),
+        Ok(()) => Ok(see_other(&format!("/settings?{done}"))),
         Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => Err(Fault::SignIn),
         Err(refusal) => {
             let kind = refusal.kind;
@@ -134,7 +125,7 @@ async fn change_password(visitor: Visitor, form: Form) -> Result<HttpResponse, F
 
 async fn prove(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     let password = Secret(form.get("password").unwrap_or_default().to_owned());
-    let result = visitor.ask(Command::Prove { password }).await;
+    let result = visitor.ask::<SessionView>(Command::Prove { password }).await.map(drop);
     answer(&visitor, result, "prove", "done=proved", (String::new(), Role::Viewer)).await
 }
 

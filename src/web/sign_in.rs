@@ -7,7 +7,7 @@ use super::error::{Fault, with_retry};
 use super::layout::{self, Frame, Notice, query_value, see_other};
 use super::visitor::{self, Form, Visitor, state_of};
 use crate::client::Sender;
-use crate::executor::protocol::{Command, MOST_KNOWN, Reply};
+use crate::executor::protocol::{Command, MOST_KNOWN, SessionView, SignedIn};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::StatusCode;
@@ -259,19 +259,18 @@ async fn sign_in(request: HttpRequest, connection: Connection, form: Form) -> Re
     let browser = Known::of(&request, &state);
     let sender = Sender { known: &browser.0, ..Sender::default() };
     match state.client.ask_as(sender, &reported, Command::SignIn { name: name.clone(), password }).await {
-        Ok(Reply::SignedIn { token, known, session }) => {
+        Ok(SignedIn { token, known, session }) => {
             if let Some(held) = held
-                && state.client.ask(Some(&held), &reported, Command::Session {}).await.is_ok()
+                && state.client.ask::<SessionView>(Some(&held), &reported, Command::Session {}).await.is_ok()
             {
                 // What ends between question and command has ended.
-                let _ = state.client.ask(Some(&held), &reported, Command::SignOut {}).await;
+                let _ = state.client.ask::<()>(Some(&held), &reported, Command::SignOut {}).await;
             }
             let mut response = see_other(&with_kept(&state, &session.id, next, &carry)?);
             set_cookie(&mut response, &state, &token);
             browser.keep(known, &mut response, &state);
             Ok(response)
         }
-        Ok(_) => Err(Fault::other_reply()),
         Err(refusal) => {
             let status = match refusal.kind {
                 RefusalKind::WrongPassword => StatusCode::UNPROCESSABLE_ENTITY,
@@ -322,14 +321,13 @@ async fn set_up(request: HttpRequest, connection: Connection, form: Form) -> Res
         password: Secret(password),
     };
     match state.client.ask(None, &reported, command).await {
-        Ok(Reply::SignedIn { token, known, .. }) => {
+        Ok(SignedIn { token, known, .. }) => {
             state.forget_greeting();
             let mut response = see_other("/");
             set_cookie(&mut response, &state, &token);
             Known::of(&request, &state).keep(known, &mut response, &state);
             Ok(response)
         }
-        Ok(_) => Err(Fault::other_reply()),
         Err(refusal) => {
             let status = match refusal.kind {
                 RefusalKind::WrongPassword | RefusalKind::Limit => StatusCode::UNPROCESSABLE_ENTITY,
@@ -342,7 +340,7 @@ async fn set_up(request: HttpRequest, connection: Connection, form: Form) -> Res
 }
 
 async fn sign_out(request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Fault> {
-    visitor.ask(Command::SignOut {}).await?;
+    visitor.ask::<()>(Command::SignOut {}).await?;
     let mut response = see_other("/sign-in?out");
     drop_cookie(&mut response, &*state_of(&request)?);
     response.headers_mut().insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"storage\""));

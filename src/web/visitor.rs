@@ -5,7 +5,7 @@ use super::error::Fault;
 use super::layout::{Clock, Entry, Frame, Notice, Who};
 use super::{State, presence};
 use crate::client::Sender;
-use crate::executor::protocol::{Command, Greeting, Reply, SessionView};
+use crate::executor::protocol::{Answer, Command, FactsView, Greeting, SessionView};
 use crate::facts::HostFacts;
 use crate::journal::record::{Reported, Role};
 use crate::refusal::{Refusal, RefusalKind};
@@ -55,7 +55,7 @@ impl Visitor {
     }
 
     /// Asks the executor in the name of this session.
-    pub async fn ask(&self, command: Command) -> Result<Reply, Refusal> {
+    pub async fn ask<A: Answer>(&self, command: Command) -> Result<A, Refusal> {
         self.state.client.ask_as(self.sender(), &self.reported, command).await
     }
 
@@ -99,13 +99,9 @@ impl Visitor {
 
     /// What is known about the host; none until the first gathering ended.
     pub async fn facts(&self) -> Result<Option<Box<HostFacts>>, Fault> {
-        match self.ask(Command::Facts { refresh: false }).await? {
-            Reply::Facts { facts, .. } => {
-                self.state.remember_zone(facts.as_deref());
-                Ok(facts)
-            }
-            _ => Err(Fault::other_reply()),
-        }
+        let FactsView { facts, .. } = self.ask(Command::Facts { refresh: false }).await?;
+        self.state.remember_zone(facts.as_deref());
+        Ok(facts)
     }
 
     /// The browser's address, when the connection still tells.
@@ -133,9 +129,8 @@ impl FromRequest for Visitor {
             let reported = reported(&request, &connection);
             let follows = !presence::is_a_person(&request);
             let sender = Sender { token: Some(&token), known: &[], follows };
-            let session = match state.client.ask_as(sender, &reported, Command::Session {}).await {
-                Ok(Reply::Session(session)) => session,
-                Ok(_) => return Err(Fault::other_reply()),
+            let session: SessionView = match state.client.ask_as(sender, &reported, Command::Session {}).await {
+                Ok(session) => session,
                 Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
                 Err(refusal) => return Err(Fault::Refused(refusal)),
             };

@@ -4,9 +4,9 @@
 use crate::rig::{edit, save};
 use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, Reply};
+use pot_console::executor::protocol::{Command, ConfigurationView, Saved, Started};
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{Operation, RunState};
+use pot_console::operations::plan::{Operation, Plan, Run, RunState};
 use pot_console::refusal::RefusalKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
@@ -33,7 +33,7 @@ fn given() -> Option<(Layout, String)> {
 }
 
 fn present(local: &mut Local) -> (Digest, u64) {
-    let Reply::Configuration(view) = local.ask(Command::Configuration {}).unwrap() else { panic!() };
+    let view: ConfigurationView = local.ask(Command::Configuration {}).unwrap();
     let text = String::from_utf8(view.own).unwrap();
     let number = text.lines().rev().find_map(|line| line.strip_prefix("POT_HOSTNAME_MAX_LENGTH=")?.parse().ok());
     (view.digest, number.unwrap_or(0))
@@ -44,7 +44,7 @@ fn saves_a_value() {
     let Some((layout, value)) = given() else { return };
     let mut local = Local::open(&layout).unwrap();
     let (base, _) = present(&mut local);
-    local.ask(save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", &value)])).unwrap();
+    local.ask::<Saved>(save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", &value)])).unwrap();
 }
 
 /// One more, again and again until `value` times have succeeded; conflicts and a busy lock are tried again.
@@ -55,7 +55,7 @@ fn counts_up() {
     let mut left: u32 = value.parse().unwrap();
     while left > 0 {
         let (base, number) = present(&mut local);
-        match local.ask(save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", &(number + 1).to_string())])) {
+        match local.ask::<Saved>(save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", &(number + 1).to_string())])) {
             Ok(_) => left -= 1,
             Err(refusal) => assert!(matches!(refusal.kind, RefusalKind::Conflict | RefusalKind::Busy), "{refusal}"),
         }
@@ -87,17 +87,17 @@ fn starts_the_network_and_puts_it_back() {
     let mut local = Local::open(&layout).unwrap();
     let run = begin(&mut local, Operation::VnetStart { revert_after: Some(600) });
     crate::main_path::until("the wait for an answer", || {
-        let Ok(Reply::Run(run)) = local.ask(Command::RunState { run }) else { panic!() };
+        let run: Run = local.ask(Command::RunState { run }).unwrap();
         assert!(!run.state.is_final(), "{run:?}");
         run.state == RunState::AwaitingKeep
     });
-    local.ask(Command::PutBack { run }).unwrap();
+    local.ask::<()>(Command::PutBack { run }).unwrap();
     assert!(local.wait(run, Duration::from_secs(60)));
 }
 
 fn begin(local: &mut Local, operation: Operation) -> u64 {
-    let Reply::Plan(plan) = local.ask(Command::Plan { operation }).unwrap() else { panic!() };
+    let plan: Plan = local.ask(Command::Plan { operation }).unwrap();
     let command = Command::Run { plan: plan.id, digest: plan.digest, password: None, confirm_text: None, reason: None };
-    let Reply::Started { run } = local.ask(command).unwrap() else { panic!() };
+    let Started { run } = local.ask(command).unwrap();
     run
 }

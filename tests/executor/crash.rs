@@ -5,10 +5,10 @@ use crate::child;
 use crate::rig::{edit, save, simulate};
 use pot_console::executor::Executor;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, Reply};
+use pot_console::executor::protocol::{Command, ConfigurationView, Records, Saved, VerifyView};
 use pot_console::journal::record::{Outcome, Record, Stage};
 use pot_console::layout::Layout;
-use pot_console::operations::plan::RunState;
+use pot_console::operations::plan::{Run, RunState};
 use pot_console::refusal::RefusalKind;
 use pot_console::settings::Settings;
 use std::os::unix::process::ExitStatusExt as _;
@@ -86,16 +86,16 @@ fn after_a_start(layout: &Layout, at: &str) -> Vec<Record> {
     assert!(opening.rolled_back.is_none(), "at {at}: {opening:?}");
     let watch = executor.begin_serving(&opening).unwrap();
     let mut local = Local::open(layout).unwrap();
-    let Reply::Verified(view) = local.ask(Command::VerifyJournal {}).unwrap() else { panic!() };
+    let view: VerifyView = local.ask(Command::VerifyJournal {}).unwrap();
     assert!(view.sound, "at {at}: {view:?}");
     let mut records = Vec::new();
     loop {
         let after = records.last().map_or(0, |record: &Record| record.sequence);
-        match local.ask(Command::JournalAfter { after, limit: 1000 }).unwrap() {
-            Reply::Records { records: some, .. } if some.is_empty() => break,
-            Reply::Records { records: some, .. } => records.extend(some),
-            other => panic!("{other:?}"),
+        let some: Records = local.ask(Command::JournalAfter { after, limit: 1000 }).unwrap();
+        if some.records.is_empty() {
+            break;
         }
+        records.extend(some.records);
     }
     executor.end_serving();
     watch.join().unwrap();
@@ -182,7 +182,7 @@ fn a_death_while_running_is_told_as_interrupted() {
                 .is_some_and(|record| record.entry.outcome == Some(Outcome::Interrupted)),
         );
         let mut local = Local::open(layout).unwrap();
-        let Reply::Runs { runs } = local.ask(Command::Runs { before: None, limit: 50 }).unwrap() else { panic!() };
+        let runs: Vec<Run> = local.ask(Command::Runs { before: None, limit: 50 }).unwrap();
         assert!(runs.iter().all(|run| run.state.is_final()), "at {at}: {runs:?}");
         assert!(strays(layout).is_empty(), "at {at}: {:?}", strays(layout));
     });
@@ -218,9 +218,9 @@ fn a_death_while_putting_back_is_made_good_at_the_next_start() {
         assert!(child::start("runs_init", layout.root(), "", None).wait().unwrap().success());
         layout
     };
-    let state = |layout: &Layout| match Local::open(layout).unwrap().ask(Command::Runs { before: None, limit: 1 }) {
-        Ok(Reply::Runs { runs }) => (runs[0].state, runs[0].last_event),
-        other => panic!("{other:?}"),
+    let state = |layout: &Layout| {
+        let runs: Vec<Run> = Local::open(layout).unwrap().ask(Command::Runs { before: None, limit: 1 }).unwrap();
+        (runs[0].state, runs[0].last_event)
     };
     // Undisturbed: how many events there are, and how many of them when putting back begins.
     let whole = prepare("whole");
@@ -310,8 +310,8 @@ fn with_spoilt_folder(kind: RefusalKind, spoil: impl FnOnce(&Mounted, &std::path
     };
     let names_before = names(&layout);
     let mut local = Local::open(&layout).unwrap();
-    let Reply::Configuration(view) = local.ask(Command::Configuration {}).unwrap() else { panic!() };
-    let refusal = local.ask(save(view.digest, vec![edit("POT_HOSTNAME_MAX_LENGTH", "33")])).unwrap_err();
+    let view: ConfigurationView = local.ask(Command::Configuration {}).unwrap();
+    let refusal = local.ask::<Saved>(save(view.digest, vec![edit("POT_HOSTNAME_MAX_LENGTH", "33")])).unwrap_err();
     assert_eq!(refusal.kind, kind, "{refusal}");
     assert!(refusal.message.contains("pot.conf"), "{refusal}");
     assert_eq!(std::fs::read(layout.pot_conf()).unwrap(), before);
@@ -341,12 +341,12 @@ fn a_full_journal_refuses_the_change_before_it_is_made() {
     let layout = simulate(&dir.path().join("host"));
     let Some(mounted) = Mounted::new(&layout.state(), "size=2m,mode=755") else { return };
     let mut local = Local::open(&layout).unwrap();
-    let Reply::Configuration(view) = local.ask(Command::Configuration {}).unwrap() else { panic!() };
+    let view: ConfigurationView = local.ask(Command::Configuration {}).unwrap();
     let mut filler = std::fs::File::create(layout.state().join("filler")).unwrap();
     while std::io::Write::write_all(&mut filler, &[b'x'; 512]).is_ok() {}
     drop(filler);
     let before = std::fs::read(layout.pot_conf()).unwrap();
-    let refusal = local.ask(save(view.digest, vec![edit("POT_HOSTNAME_MAX_LENGTH", "33")])).unwrap_err();
+    let refusal = local.ask::<Saved>(save(view.digest, vec![edit("POT_HOSTNAME_MAX_LENGTH", "33")])).unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::NotRecorded, "{refusal}");
     assert_eq!(std::fs::read(layout.pot_conf()).unwrap(), before);
     drop(local);

@@ -7,7 +7,7 @@ use crate::rig::{PASSWORD, Rig, kind, simulate};
 use nix::sys::signal::Signal;
 use pot_console::audit::Store;
 use pot_console::digest::Digest;
-use pot_console::executor::protocol::{Command, Reply};
+use pot_console::executor::protocol::{Command, Reply, RunEvents, SignedIn};
 use pot_console::files::Backups;
 use pot_console::journal::{Checkpoint, verify};
 use pot_console::layout::Layout;
@@ -170,7 +170,7 @@ fn accounts_of_an_earlier_version_sign_in_with_their_passwords_and_roles() {
             };
             assert_eq!(kind(ask("another password")), RefusalKind::WrongPassword);
             match ask(text(account, "password")) {
-                Ok(Reply::SignedIn { session, .. }) => {
+                Ok(Reply::SignedIn(SignedIn { session, .. })) => {
                     assert_eq!(account["disabled"], false, "{name} is disabled");
                     assert_eq!(session.role.to_string(), text(account, "role"), "{name}");
                 }
@@ -199,7 +199,7 @@ fn runs_of_an_earlier_version_are_shown_as_they_ended_and_one_that_waited_as_ove
             let awaited =
                 if expected["state"] == "awaiting-keep" { "overtaken-by-reboot" } else { text(expected, "state") };
             assert_eq!(state, awaited, "{found:#?}");
-            let Ok(Reply::RunEvents { events, .. }) =
+            let Ok(Reply::RunEvents(RunEvents { events, .. })) =
                 wire.ask(Some(&token), Command::RunEvents { run, after: 0, limit: 2000 })
             else {
                 panic!("events of run {run}")

@@ -3,7 +3,9 @@
 use crate::permissions::one_of_each;
 use crate::rig::{PASSWORD, Rig, Wire, edit, kind, many, save};
 use pot_console::executor::End;
-use pot_console::executor::protocol::{Command, ExportFormat, MAX_REQUEST, Message, Reply, Request, VERSION};
+use pot_console::executor::protocol::{
+    Command, ExportFormat, FeedbackStored, LogFiles, MAX_REQUEST, Message, Reply, Request, SignedIn, VERSION,
+};
 use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Reported, Role};
 use pot_console::operations::plan::Operation;
@@ -391,7 +393,7 @@ fn open_logs_that_nobody_takes_over_do_not_use_up_the_executors_descriptors() {
     let viewer = rig.sign_in("vera");
     crate::main_path::until(
         "the log's place",
-        || matches!(rig.connect().ask(Some(&viewer), Command::LogFiles {}), Ok(Reply::LogFiles { files, .. }) if !files.is_empty()),
+        || matches!(rig.connect().ask(Some(&viewer), Command::LogFiles {}), Ok(Reply::LogFiles(LogFiles { files, .. })) if !files.is_empty()),
     );
     let before = open();
     let mut deaf = rig.connect();
@@ -538,7 +540,9 @@ fn whoever_shares_an_address_does_not_keep_the_right_person_out() {
         let command = Command::SignIn { name: name.to_owned(), password: Secret(password.to_owned()) };
         wire.ask_from(None, proxy(), command)
     };
-    let Reply::SignedIn { known: Some(known), .. } = try_as(&mut wire, "anna", PASSWORD).unwrap() else { panic!() };
+    let Reply::SignedIn(SignedIn { known: Some(known), .. }) = try_as(&mut wire, "anna", PASSWORD).unwrap() else {
+        panic!()
+    };
     for n in 0..many(30, 1_000) {
         let _ = try_as(&mut wire, "anna", &format!("guess number {n}"));
         let _ = try_as(&mut wire, &format!("name{n}"), "guess");
@@ -546,7 +550,7 @@ fn whoever_shares_an_address_does_not_keep_the_right_person_out() {
     assert_eq!(kind(try_as(&mut wire, "anna", PASSWORD)), RefusalKind::Throttled, "who only has the address waits");
     assert!(try_as(&mut wire, "olaf", PASSWORD).is_ok(), "another account at the same address");
     wire.known = vec![Secret("A".repeat(43)), known.clone()];
-    assert!(matches!(try_as(&mut wire, "anna", PASSWORD), Ok(Reply::SignedIn { known: None, .. })));
+    assert!(matches!(try_as(&mut wire, "anna", PASSWORD), Ok(Reply::SignedIn(SignedIn { known: None, .. }))));
     // It is hers alone, and nothing but tries: it is no session, and another account's tries do not profit.
     assert_eq!(kind(wire.ask(Some(&known), Command::Session {})), RefusalKind::SignInNeeded);
     for n in 0..10 {
@@ -596,7 +600,7 @@ fn signing_in_and_proving_in_a_loop_does_not_fill_the_history() {
     // The session that is there goes on: it proves at its own pace.
     let prove = || Command::Prove { password: Secret(PASSWORD.into()) };
     assert!(wire.ask(Some(&viewer), Command::Session {}).is_err(), "one account has twenty sessions at most");
-    let Reply::SignedIn { token, .. } =
+    let Reply::SignedIn(SignedIn { token, .. }) =
         wire.ask(None, Command::SignIn { name: "olaf".into(), password: Secret(PASSWORD.into()) }).unwrap()
     else {
         panic!()
@@ -623,13 +627,16 @@ fn an_operator_cannot_have_a_third_party_flooded_with_mail() {
     let mails = || std::fs::read_dir(rig.layout.on_disk("/var/spool/simulated-mail")).map_or(0, Iterator::count);
     let stored = || std::fs::read_dir(rig.layout.private().join("feedback")).map_or(0, Iterator::count);
     // Who may only look writes, and it stays on the host.
-    assert!(matches!(wire.ask(Some(&viewer), feedback(false, "slow")), Ok(Reply::FeedbackStored { sent: None, .. })));
+    assert!(matches!(
+        wire.ask(Some(&viewer), feedback(false, "slow")),
+        Ok(Reply::FeedbackStored(FeedbackStored { sent: None, .. }))
+    ));
     assert_eq!(kind(wire.ask(Some(&viewer), feedback(true, "slow"))), RefusalKind::Forbidden);
     assert_eq!((stored(), mails()), (1, 0));
     // As long a text as the form takes is kept, but no mail.
     let long = wire.ask(Some(&operator), feedback(true, &"ü".repeat(10_000))).unwrap();
     assert!(
-        matches!(&long, Reply::FeedbackStored { sent: Some(false), answer, .. } if answer.contains("16 are mailed")),
+        matches!(&long, Reply::FeedbackStored(FeedbackStored { sent: Some(false), answer, .. }) if answer.contains("16 are mailed")),
         "{long:?}"
     );
     for n in 0..60 {
@@ -642,7 +649,7 @@ fn an_operator_cannot_have_a_third_party_flooded_with_mail() {
     let admin = rig.sign_in("anna");
     assert!(matches!(
         wire.ask(Some(&admin), feedback(true, "mine")),
-        Ok(Reply::FeedbackStored { sent: Some(true), .. })
+        Ok(Reply::FeedbackStored(FeedbackStored { sent: Some(true), .. }))
     ));
 }
 
@@ -658,7 +665,7 @@ fn no_way_of_setting_a_password_takes_one_of_the_most_used() {
         let change = Command::ChangePassword { old: Secret(PASSWORD.into()), new: password() };
         assert_eq!(kind(wire.ask(Some(&admin), add.clone())), RefusalKind::Limit, "{used}");
         assert_eq!(kind(wire.ask(Some(&admin), change)), RefusalKind::Limit, "{used}");
-        assert_eq!(kind(local.ask(add)), RefusalKind::Limit, "{used}");
+        assert_eq!(kind(local.ask::<()>(add)), RefusalKind::Limit, "{used}");
         assert_eq!(local.set_password("anna", &password()).unwrap_err().kind, RefusalKind::Limit, "{used}");
     }
     assert!(wire.ask(Some(&admin), Command::Session {}).is_ok(), "her password is the one from before");

@@ -2,7 +2,7 @@
 
 use crate::main_path::until;
 use crate::rig::Rig;
-use pot_console::executor::protocol::{Command, Reply};
+use pot_console::executor::protocol::{Command, FactsView, Reply};
 use pot_console::facts::HostFacts;
 use pot_console::refusal::RefusalKind;
 use pot_console::settings::Settings;
@@ -27,7 +27,7 @@ fn while_nobody_looks_no_program_is_run_and_who_comes_gets_new_facts() {
     let token = rig.sign_in("vera");
     let mut ask = |refresh| -> (Option<Box<HostFacts>>, bool) {
         match wire.ask(Some(&token), Command::Facts { refresh }).unwrap() {
-            Reply::Facts { facts, refreshing, .. } => (facts, refreshing),
+            Reply::Facts(FactsView { facts, refreshing, .. }) => (facts, refreshing),
             other => panic!("{other:?}"),
         }
     };

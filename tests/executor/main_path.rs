@@ -3,7 +3,9 @@
 use crate::rig::{PASSWORD, Rig, edit, kind, save};
 use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, Reply};
+use pot_console::executor::protocol::{
+    Command, FactsView, FileView, LogFiles, Reply, Saved, SessionView, SignedIn, Started,
+};
 use pot_console::journal::record::{Action, Method, Outcome, Reported, Stage};
 use pot_console::operations::plan::{ManagedFile, Operation};
 use pot_console::refusal::RefusalKind;
@@ -24,7 +26,8 @@ fn a_saved_change_is_in_the_file_and_in_the_history_with_who_and_from_where() {
         reason: Some("  because \u{1b}[31m ".into()),
         accept_errors: false,
     };
-    let Reply::Saved { record, digest, diff } = wire.ask_from(Some(&token), reported.clone(), command).unwrap() else {
+    let Reply::Saved(Saved { record, digest, diff }) = wire.ask_from(Some(&token), reported.clone(), command).unwrap()
+    else {
         panic!("not saved")
     };
     assert!(diff.to_string().contains("+POT_HOSTNAME_MAX_LENGTH=60"), "{diff}");
@@ -56,7 +59,9 @@ fn saving_nothing_writes_nothing() {
     let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
     let before = wire.configuration(Some(&token));
     let records = rig.records().len();
-    let Reply::Saved { diff, .. } = wire.ask(Some(&token), save(before.digest, Vec::new())).unwrap() else { panic!() };
+    let Reply::Saved(Saved { diff, .. }) = wire.ask(Some(&token), save(before.digest, Vec::new())).unwrap() else {
+        panic!()
+    };
     assert!(diff.is_empty());
     assert_eq!(rig.records().len(), records);
 }
@@ -142,7 +147,7 @@ fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference()
     let token = rig.sign_in("vera");
     let facts = |wire: &mut crate::rig::Wire, refresh| match wire.ask(Some(&token), Command::Facts { refresh }).unwrap()
     {
-        Reply::Facts { facts, refreshing, .. } => facts.filter(|_| !refreshing),
+        Reply::Facts(FactsView { facts, refreshing, .. }) => facts.filter(|_| !refreshing),
         other => panic!("{other:?}"),
     };
     until("the first look", || facts(&mut wire, false).is_some());
@@ -178,7 +183,7 @@ fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference()
     for record in outside(&rig) {
         for digest in [record.entry.before, record.entry.after].into_iter().flatten() {
             let command = Command::Backup { file: ManagedFile::PotConf, digest };
-            let Ok(Reply::File { bytes, .. }) = wire.ask(Some(&token), command) else {
+            let Ok(Reply::File(FileView { bytes, .. })) = wire.ask(Some(&token), command) else {
                 panic!("{digest} of record {} is not kept", record.sequence)
             };
             assert_eq!(Digest::of(&bytes), digest);
@@ -210,7 +215,7 @@ fn a_command_that_hangs_is_ended_after_the_time_that_root_sets_while_the_console
         confirm_text: plan.confirm_text.clone(),
         reason: None,
     };
-    let Reply::Started { run } = wire.ask(Some(&token), command).unwrap() else { panic!() };
+    let Reply::Started(Started { run }) = wire.ask(Some(&token), command).unwrap() else { panic!() };
     let mut summary = String::new();
     until("the run's end", || match wire.ask(Some(&token), Command::RunState { run }).unwrap() {
         Reply::Run(run) => {
@@ -235,7 +240,7 @@ fn an_operation_is_planned_confirmed_run_and_recorded() {
         confirm_text: plan.confirm_text.clone(),
         reason: None,
     };
-    let Reply::Started { run } = wire.ask(Some(&token), command(plan.digest)).unwrap() else { panic!() };
+    let Reply::Started(Started { run }) = wire.ask(Some(&token), command(plan.digest)).unwrap() else { panic!() };
     until("the run's end", || match wire.ask(Some(&token), Command::RunState { run }).unwrap() {
         Reply::Run(run) => run.state.is_final(),
         other => panic!("{other:?}"),
@@ -301,7 +306,8 @@ fn who_is_signed_in_proves_while_another_guesses_also_after_a_slip() {
     let mut wire = rig.connect();
     let from = |address: &str| Reported { address: Some(address.to_owned()), browser: None };
     let sign_in = |password: &str| Command::SignIn { name: "anna".into(), password: Secret(password.to_owned()) };
-    let Reply::SignedIn { token, .. } = wire.ask_from(None, from("10.9.9.9"), sign_in(PASSWORD)).unwrap() else {
+    let Reply::SignedIn(SignedIn { token, .. }) = wire.ask_from(None, from("10.9.9.9"), sign_in(PASSWORD)).unwrap()
+    else {
         panic!()
     };
     for n in 0..20 {
@@ -344,10 +350,12 @@ fn what_the_command_line_does_to_accounts_counts_at_once_for_who_is_signed_in() 
     let rig = Rig::new();
     let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
     let mut local = Local::open(&rig.layout).unwrap();
-    local.ask(Command::SetRole { name: "olaf".into(), role: pot_console::journal::record::Role::Viewer }).unwrap();
+    local
+        .ask::<()>(Command::SetRole { name: "olaf".into(), role: pot_console::journal::record::Role::Viewer })
+        .unwrap();
     let base = wire.configuration(Some(&token)).digest;
     assert_eq!(kind(wire.ask(Some(&token), save(base, vec![edit("POT_TMP", "/x")]))), RefusalKind::Forbidden);
-    local.ask(Command::SetDisabled { name: "olaf".into(), disabled: true }).unwrap();
+    local.ask::<()>(Command::SetDisabled { name: "olaf".into(), disabled: true }).unwrap();
     assert_eq!(kind(wire.ask(Some(&token), Command::Session {})), RefusalKind::SignInNeeded);
 }
 
@@ -390,9 +398,13 @@ fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
     let token = rig.sign_in("vera");
     let mut wire = rig.connect();
     until("facts", || {
-        matches!(wire.ask(Some(&token), Command::Facts { refresh: false }), Ok(Reply::Facts { facts: Some(_), .. }))
+        matches!(
+            wire.ask(Some(&token), Command::Facts { refresh: false }),
+            Ok(Reply::Facts(FactsView { facts: Some(_), .. }))
+        )
     });
-    let Reply::LogFiles { files, facility, .. } = wire.ask(Some(&token), Command::LogFiles {}).unwrap() else {
+    let Reply::LogFiles(LogFiles { files, facility, .. }) = wire.ask(Some(&token), Command::LogFiles {}).unwrap()
+    else {
         panic!()
     };
     assert_eq!(facility, "local2");
@@ -415,10 +427,10 @@ fn a_log_arrives_as_an_open_descriptor_through_the_real_client() {
         // Many at once: each gets its own answer.
         let mut asked = Vec::new();
         for _ in 0..50 {
-            asked.push(client.ask(Some(&token), &reported, Command::Session {}));
+            asked.push(client.ask::<SessionView>(Some(&token), &reported, Command::Session {}));
         }
         for answer in futures_util::future::join_all(asked).await {
-            assert!(matches!(answer, Ok(Reply::Session(_))));
+            answer.unwrap();
         }
     });
 }
@@ -434,7 +446,7 @@ fn choosing_a_facility_does_not_open_what_root_keeps_from_others() {
     let base = wire.configuration(Some(&olaf)).digest;
     wire.ask(Some(&olaf), save(base, vec![edit("POT_LOG_FACILITY", "auth")])).unwrap();
     until("the log of another facility", || {
-        let Ok(Reply::LogFiles { files, .. }) = wire.ask(Some(&olaf), Command::LogFiles {}) else { panic!() };
+        let Ok(Reply::LogFiles(LogFiles { files, .. })) = wire.ask(Some(&olaf), Command::LogFiles {}) else { panic!() };
         files.first().is_some_and(|file| file.path == "/var/log/auth.log")
     });
     assert_eq!(kind(wire.ask(Some(&olaf), Command::OpenLog { generation: 0 })), RefusalKind::Forbidden);

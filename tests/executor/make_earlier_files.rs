@@ -7,7 +7,9 @@ use nix::sys::signal::Signal;
 use pot_console::diff::Diff;
 use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, ExportFormat, Reply};
+use pot_console::executor::protocol::{
+    Command, ExportFormat, Nonce, Reply, RunEvents, SignedCheckpoint, SignedIn, Started,
+};
 use pot_console::files::Backups;
 use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Reported, Role, Stage};
@@ -150,7 +152,7 @@ impl Anna<'_> {
             confirm_text: plan.confirm_text.clone(),
             reason: Some("to have a run".to_owned()),
         };
-        let Reply::Started { run } = self.ask(command) else { panic!() };
+        let Reply::Started(Started { run }) = self.ask(command) else { panic!() };
         run
     }
 
@@ -184,7 +186,7 @@ fn reported() -> Reported {
 fn sign_in(wire: &mut Wire, name: &str, password: &str) -> Option<Secret> {
     let command = Command::SignIn { name: name.to_owned(), password: Secret(password.to_owned()) };
     match wire.ask_from(None, reported(), command) {
-        Ok(Reply::SignedIn { token, .. }) => Some(token),
+        Ok(Reply::SignedIn(SignedIn { token, .. })) => Some(token),
         _ => None,
     }
 }
@@ -195,10 +197,10 @@ fn visits(rig: &Rig) {
     let mut local = Local::open(&rig.layout).unwrap();
     let add =
         |name: &str, role| Command::AddAccount { name: name.to_owned(), role, password: Secret(PASSWORD.to_owned()) };
-    local.ask(add("gone", Role::Operator)).unwrap();
-    local.ask(add("max.mustermann", Role::Viewer)).unwrap();
-    local.ask(Command::SetDisabled { name: "gone".to_owned(), disabled: true }).unwrap();
-    local.ask(Command::SetRole { name: "max.mustermann".to_owned(), role: Role::Operator }).unwrap();
+    local.ask::<()>(add("gone", Role::Operator)).unwrap();
+    local.ask::<()>(add("max.mustermann", Role::Viewer)).unwrap();
+    local.ask::<()>(Command::SetDisabled { name: "gone".to_owned(), disabled: true }).unwrap();
+    local.ask::<()>(Command::SetRole { name: "max.mustermann".to_owned(), role: Role::Operator }).unwrap();
     let olaf = sign_in(&mut wire, "olaf", PASSWORD).unwrap();
     let new = Secret("the second password".to_owned());
     wire.ask(Some(&olaf), Command::ChangePassword { old: Secret(PASSWORD.to_owned()), new }).unwrap();
@@ -238,7 +240,8 @@ fn runs(rig: &Rig) {
     set_fault(root, "zfs slow 400".parse().unwrap()).unwrap();
     let run = anna.begin(INIT);
     until("pot's first command", || {
-        let Reply::RunEvents { events, .. } = anna.ask(Command::RunEvents { run, after: 0, limit: 2000 }) else {
+        let Reply::RunEvents(RunEvents { events, .. }) = anna.ask(Command::RunEvents { run, after: 0, limit: 2000 })
+        else {
             panic!()
         };
         let is_pots = |argv: &[String]| argv.starts_with(&["pot".to_owned(), "init".to_owned()]);
@@ -257,7 +260,8 @@ fn runs(rig: &Rig) {
     anna.until(run, &[RunState::Reverted]);
     let run = anna.wait_for_an_answer();
     let now = pot_console::platform::since_boot_ms();
-    let Reply::Nonce { nonce, .. } = anna.ask(Command::KeepNonce { run, accepted_ms: now + 5, connection: 2 }) else {
+    let Reply::Nonce(Nonce { nonce }) = anna.ask(Command::KeepNonce { run, accepted_ms: now + 5, connection: 2 })
+    else {
         panic!()
     };
     anna.ask(Command::Keep { run, nonce, accepted_ms: now + 6, connection: 3 });
@@ -391,7 +395,7 @@ fn files_for_the_versions_to_come() {
     let mut wire = rig.connect();
     let token = sign_in(&mut wire, "anna", PASSWORD).unwrap();
     let anna = Anna { rig: &rig, token };
-    let Reply::Checkpoint { text } = anna.ask(Command::Checkpoint {}) else { panic!() };
+    let Reply::Checkpoint(SignedCheckpoint { text }) = anna.ask(Command::Checkpoint {}) else { panic!() };
     let run = anna.wait_for_an_answer();
     let host = folder.join("host");
     std::fs::create_dir_all(host.join(STATE)).unwrap();

@@ -3,7 +3,7 @@
 use crate::rig::{PASSWORD, Rig, edit, kind};
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, row};
-use pot_console::executor::protocol::{Command, ExportFormat, Reply};
+use pot_console::executor::protocol::{Command, ExportFormat, FeedbackStored, Reply, Started};
 use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Role};
 use pot_console::operations::plan::{ManagedFile, Operation, ProofNeeded};
@@ -170,7 +170,7 @@ fn settings_that_are_read_again_hold_for_plans_and_feedback() {
     };
     assert!(matches!(
         wire.ask(Some(&anna), feedback),
-        Ok(Reply::FeedbackStored { recipient, .. }) if recipient == "root@example.org"
+        Ok(Reply::FeedbackStored(FeedbackStored { recipient, .. })) if recipient == "root@example.org"
     ));
     rig.executor.replace_settings(Settings::default());
     assert_eq!(kind(wire.ask(Some(&anna), Command::Plan { operation: named })), RefusalKind::Malformed);
@@ -254,7 +254,8 @@ fn a_plan_serves_once_for_its_session_with_its_digest_and_its_proof() {
     assert_eq!(refusals, 6, "each refusal of run but the wrong password, which has its own record");
 
     wire.ask(Some(&anna), Command::Prove { password: Secret(PASSWORD.into()) }).unwrap();
-    let Reply::Started { run: number } = wire.ask(Some(&anna), run(made.id, made.digest, None)).unwrap() else {
+    let Reply::Started(Started { run: number }) = wire.ask(Some(&anna), run(made.id, made.digest, None)).unwrap()
+    else {
         panic!()
     };
     crate::main_path::until(
@@ -288,7 +289,7 @@ fn a_slip_in_the_typed_name_does_not_use_up_roots_word() {
     assert_eq!(plan.confirm_text.as_deref(), Some("zroot/pot"));
     Local::open(&rig.layout).unwrap().approve(&code, &plan).unwrap();
     assert_eq!(kind(wire.ask(Some(&anna), run("zroot/pto"))), RefusalKind::Limit);
-    let Reply::Started { run } = wire.ask(Some(&anna), run("zroot/pot")).unwrap() else { panic!() };
+    let Reply::Started(Started { run }) = wire.ask(Some(&anna), run("zroot/pot")).unwrap() else { panic!() };
     crate::main_path::until(
         "the run's end",
         || matches!(wire.ask(Some(&anna), Command::RunState { run }), Ok(Reply::Run(run)) if run.state.is_final()),

@@ -2,7 +2,7 @@
 
 use crate::rig::{Rig, edit, kind, save};
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, Reply};
+use pot_console::executor::protocol::{Command, ConfigurationView, FileView, LogFiles, Reply, Saved};
 use pot_console::operations::plan::{ManagedFile, Operation};
 use pot_console::refusal::{Refusal, RefusalKind};
 use pot_console::secret::Secret;
@@ -88,7 +88,7 @@ fn a_hook_or_key_is_one_that_root_named_or_wrote() {
     let Reply::Backups { backups } = backups else { panic!("{backups:?}") };
     let with_hook = backups.iter().map(|backup| backup.digest).find(|digest| {
         let version = Command::Backup { file: ManagedFile::PotConf, digest: *digest };
-        let Ok(Reply::File { bytes, .. }) = rig.connect().ask(Some(&anna), version) else { return false };
+        let Ok(Reply::File(FileView { bytes, .. })) = rig.connect().ask(Some(&anna), version) else { return false };
         String::from_utf8_lossy(&bytes).contains(&format!("{HOOK}={chosen}"))
     });
     let operation = Operation::Restore { backup: with_hook.unwrap(), file: ManagedFile::PotConf };
@@ -96,8 +96,8 @@ fn a_hook_or_key_is_one_that_root_named_or_wrote() {
 
     // root's terminal may choose any that root alone can change.
     let mut terminal = Local::open(&rig.layout).unwrap();
-    let Reply::Configuration(view) = terminal.ask(Command::Configuration {}).unwrap() else { panic!() };
-    assert!(matches!(terminal.ask(save(view.digest, vec![edit(HOOK, "/usr/bin/yes")])), Ok(Reply::Saved { .. })));
+    let view: ConfigurationView = terminal.ask(Command::Configuration {}).unwrap();
+    terminal.ask::<Saved>(save(view.digest, vec![edit(HOOK, "/usr/bin/yes")])).unwrap();
     assert!(matches!(set(&rig, &anna, "POT_LOG_FACILITY", "local5"), Ok(Reply::Saved { .. })));
 }
 
@@ -119,7 +119,7 @@ fn a_rotated_log_that_is_another_name_of_a_file_of_roots_is_not_shown() {
     rig.connect().ask(Some(&anna), Command::Facts { refresh: true }).unwrap();
     crate::main_path::until("the log's files", || {
         let files = rig.connect().ask(Some(&vera), Command::LogFiles {});
-        matches!(files, Ok(Reply::LogFiles { files, .. }) if files.len() == 2)
+        matches!(files, Ok(Reply::LogFiles(LogFiles { files, .. })) if files.len() == 2)
     });
     let open = |generation| rig.connect().ask(Some(&vera), Command::OpenLog { generation });
     assert!(matches!(open(1), Ok(Reply::LogOpened { .. })), "root's own folder");

@@ -5,7 +5,7 @@ use crate::rig::{PASSWORD, simulate};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command as Ask, Reply};
+use pot_console::executor::protocol::{Command as Ask, Records};
 use pot_console::journal::record::{Action, Entry, Outcome, Role};
 use pot_console::layout::Layout;
 use pot_console::secret::Secret;
@@ -330,9 +330,7 @@ fn a_certificate_that_does_not_fit_its_key_is_no_outage() {
     serve.signal(Signal::SIGHUP);
     let mut local = Local::open(&layout).unwrap();
     until("the new one given up", || {
-        let Ok(Reply::Records { records, .. }) = local.ask(Ask::JournalAfter { after: 0, limit: 1000 }) else {
-            panic!()
-        };
+        let Ok(Records { records, .. }) = local.ask(Ask::JournalAfter { after: 0, limit: 1000 }) else { panic!() };
         assert_eq!(connect(), old);
         records.iter().any(|record| {
             record.entry.outcome == Some(Outcome::Refused)
@@ -411,7 +409,7 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     let layout = simulate(&dir.path().join("host"));
     Local::open(&layout)
         .unwrap()
-        .ask(Ask::AddAccount { name: "anna".into(), role: Role::Admin, password: Secret(PASSWORD.into()) })
+        .ask::<()>(Ask::AddAccount { name: "anna".into(), role: Role::Admin, password: Secret(PASSWORD.into()) })
         .unwrap();
     let settings = dir.path().join("settings.toml");
     std::fs::write(&settings, "listen = [\"127.0.0.1:0\"]\nuser = \"nobody\"\n").unwrap();
@@ -434,9 +432,7 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     serve.signal(Signal::SIGHUP);
     let mut local = Local::open(&layout).unwrap();
     until("a record of the settings that were not taken", || {
-        let Ok(Reply::Records { records, .. }) = local.ask(Ask::JournalAfter { after: 0, limit: 1000 }) else {
-            panic!()
-        };
+        let Ok(Records { records, .. }) = local.ask(Ask::JournalAfter { after: 0, limit: 1000 }) else { panic!() };
         let refused = |entry: &Entry| entry.action == Action::Settings && entry.outcome == Some(Outcome::Refused);
         records.iter().any(|record| refused(&record.entry) && record.entry.message.contains("listen"))
     });
@@ -461,8 +457,7 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     assert_ne!(second, first);
     // Announced in the terminal and in the history, so that whoever sees another one knows.
     assert!(serve.line_with("fingerprint").ends_with(&second));
-    let Ok(Reply::Records { records, .. }) =
-        Local::open(&layout).unwrap().ask(Ask::JournalAfter { after: 0, limit: 1000 })
+    let Ok(Records { records, .. }) = Local::open(&layout).unwrap().ask(Ask::JournalAfter { after: 0, limit: 1000 })
     else {
         panic!()
     };

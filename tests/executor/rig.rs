@@ -4,7 +4,9 @@ use pot_console::digest::Digest;
 use pot_console::executor::End;
 use pot_console::executor::Executor;
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, ConfigurationView, Message, Reply, Request, VERSION};
+use pot_console::executor::protocol::{
+    Command, ConfigurationView, Message, Records, Reply, Request, SignedIn, VERSION,
+};
 use pot_console::journal::record::{Record, Reported, Role};
 use pot_console::layout::Layout;
 use pot_console::potconf::{Edit, Name};
@@ -52,7 +54,7 @@ impl Rig {
             let mut local = Local::open(&layout).unwrap();
             for (name, role) in [("anna", Role::Admin), ("olaf", Role::Operator), ("vera", Role::Viewer)] {
                 let password = Secret(PASSWORD.to_owned());
-                local.ask(Command::AddAccount { name: name.to_owned(), role, password }).unwrap();
+                local.ask::<()>(Command::AddAccount { name: name.to_owned(), role, password }).unwrap();
             }
         }
         Self::open(layout, Settings::default(), dir)
@@ -91,7 +93,7 @@ impl Rig {
     pub fn sign_in(&self, name: &str) -> Secret {
         let command = Command::SignIn { name: name.to_owned(), password: Secret(PASSWORD.to_owned()) };
         match self.connect().ask(None, command).unwrap() {
-            Reply::SignedIn { token, .. } => token,
+            Reply::SignedIn(SignedIn { token, .. }) => token,
             other => panic!("{other:?}"),
         }
     }
@@ -102,8 +104,8 @@ impl Rig {
         loop {
             let after = records.last().map_or(0, |record: &Record| record.sequence);
             match wire.ask(None, Command::JournalAfter { after, limit: 1000 }).unwrap() {
-                Reply::Records { records: some, .. } if some.is_empty() => return records,
-                Reply::Records { records: some, .. } => records.extend(some),
+                Reply::Records(Records { records: some, .. }) if some.is_empty() => return records,
+                Reply::Records(Records { records: some, .. }) => records.extend(some),
                 other => panic!("{other:?}"),
             }
         }
@@ -243,7 +245,7 @@ pub fn save(base: Digest, edits: Vec<Edit>) -> Command {
     Command::Save { base, edits, reason: None, accept_errors: false }
 }
 
-pub fn kind(result: Result<Reply, Refusal>) -> RefusalKind {
+pub fn kind<T: std::fmt::Debug>(result: Result<T, Refusal>) -> RefusalKind {
     match result {
         Err(refusal) => refusal.kind,
         Ok(reply) => panic!("not refused: {reply:?}"),

@@ -1,7 +1,7 @@
 //! A simulated host with an engine of operations, and a recorder that keeps what it is told.
 
 use pot_console::executor::local::Local;
-use pot_console::executor::protocol::{Command, Reply};
+use pot_console::executor::protocol::{Command, Records};
 use pot_console::journal::record::{Action, Actor, Entry, Method, Outcome, Record, Reported, Role, Stage};
 use pot_console::layout::Layout;
 use pot_console::operations::clock::{Clock, SinceBoot};
@@ -363,7 +363,7 @@ pub fn waiting_for(bench: &Bench, operation: Operation) -> Run {
 /// The whole history of the command line's journal.
 pub fn journal(bench: &Bench) -> Vec<Record> {
     let mut local = Local::open(&Layout::new(&bench.root, None)).unwrap();
-    let Ok(Reply::Records { records, .. }) = local.ask(Command::JournalAfter { after: 0, limit: 1000 }) else {
+    let Ok(Records { records, .. }) = local.ask(Command::JournalAfter { after: 0, limit: 1000 }) else {
         panic!("no records")
     };
     records

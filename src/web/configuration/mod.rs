@@ -13,7 +13,7 @@ use super::error::Fault;
 use super::layout::{self, Entry, Frame, Notice, see_other};
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, Reply};
+use crate::executor::protocol::{Command, ConfigurationView, Records, ReviewView, Saved};
 use crate::journal::record::{Change, Role};
 use crate::potconf::{Configuration, Document};
 use crate::refusal::{Conflict, Refusal, RefusalKind};
@@ -94,9 +94,7 @@ struct Asked {
 impl PageContext {
     /// Reads the files and what is known of the host.
     async fn load(visitor: &Visitor) -> Result<Self, Fault> {
-        let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
-            return Err(Fault::other_reply());
-        };
+        let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
         let read = |bytes: &[u8], path: &str| {
             Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} cannot be shown: {error}.")))
         };
@@ -265,9 +263,8 @@ async fn conflict_of(
     if base == context.view.digest {
         return Ok(None);
     }
-    match visitor.ask(Command::Review { base, edits: edits.edits() }).await {
-        Ok(Reply::Review(review)) => Ok(review.conflict),
-        Ok(_) => Err(Fault::other_reply()),
+    match visitor.ask::<ReviewView>(Command::Review { base, edits: edits.edits() }).await {
+        Ok(review) => Ok(review.conflict),
         Err(refusal) => match refusal.conflict {
             Some(conflict) => Ok(Some(*conflict)),
             // Edits that are against a limit are named in the page itself.
@@ -346,8 +343,7 @@ async fn save(
         return page(visitor, &context, &edits, step);
     }
     match visitor.ask(Command::Save { base, edits: edits.edits(), reason, accept_errors }).await {
-        Ok(Reply::Saved { record, .. }) => Ok(see_other(&format!("/configuration?saved={record}"))),
-        Ok(_) => Err(Fault::other_reply()),
+        Ok(Saved { record, .. }) => Ok(see_other(&format!("/configuration?saved={record}"))),
         Err(refusal) => not_saved(visitor, edits, refusal, step).await,
     }
 }
@@ -427,8 +423,7 @@ pub(super) fn session_ended() -> Result<HttpResponse, Fault> {
 /// "Saved. POT_NETWORK default → 10.200.0.0/16 and 2 more."
 async fn saved_notice(visitor: &Visitor, record: u64) -> Option<Notice> {
     let ask = Command::JournalAfter { after: record.checked_sub(1)?, limit: 1 };
-    let reply = visitor.state().client.ask(None, &visitor.reported, ask).await.ok()?;
-    let Reply::Records { records, .. } = reply else { return None };
+    let Records { records, .. } = visitor.state().client.ask(None, &visitor.reported, ask).await.ok()?;
     let found = records.into_iter().find(|found| found.sequence == record)?;
     if found.entry.action != crate::journal::record::Action::Configuration {
         return None;

@@ -3,7 +3,7 @@
 use super::{Entry, Fault, Frame, Visitor};
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::executor::protocol::{BackupView, Command, Reply};
+use crate::executor::protocol::{BackupView, Command, ConfigurationView, FileView};
 use crate::operations::plan::ManagedFile;
 use crate::web::layout;
 use actix_web::http::StatusCode;
@@ -42,9 +42,7 @@ struct FilePage {
 }
 
 async fn file(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
-        return Err(Fault::other_reply());
-    };
+    let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
     let mut own = Listing::new(&view.path, &view.own, "L");
     own.exists = view.exists;
     let default = Listing::new(&view.default_path, &view.default, "D");
@@ -77,19 +75,13 @@ impl VersionsPage {
 
 async fn versions(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse, Fault> {
     let file = ManagedFile::PotConf;
-    let Reply::Backups { backups } = visitor.ask(Command::Backups { file: Some(file) }).await? else {
-        return Err(Fault::other_reply());
-    };
+    let backups = visitor.ask(Command::Backups { file: Some(file) }).await?;
     let shown = match &query.show {
         None => None,
         Some(show) => {
             let digest: Digest = Digest::from_hex(show).map_err(|_| Fault::NotFound)?;
-            let Reply::File { bytes: kept, .. } = visitor.ask(Command::Backup { file, digest }).await? else {
-                return Err(Fault::other_reply());
-            };
-            let Reply::Configuration(view) = visitor.ask(Command::Configuration {}).await? else {
-                return Err(Fault::other_reply());
-            };
+            let FileView { bytes: kept, .. } = visitor.ask(Command::Backup { file, digest }).await?;
+            let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
             Some((digest, Diff::between(&view.path, &view.own, &kept)))
         }
     };

@@ -2,7 +2,7 @@
 
 use super::{Fault, Filters, Visitor, list};
 use crate::audit::{FollowError, compare_all};
-use crate::executor::protocol::{Command, Reply, VerifyView};
+use crate::executor::protocol::{Command, VerifyView};
 use crate::web::State;
 use crate::web::layout::{self, Entry as Place, Frame, Notice};
 use actix_web::http::StatusCode;
@@ -138,9 +138,7 @@ fn step(newest: &watch::Receiver<Step>) -> Option<Step> {
 }
 
 async fn check(state: &State, visitor: &Visitor, told: &watch::Sender<Step>) -> Result<Checked, Fault> {
-    let Reply::Verified(view) = visitor.ask(Command::VerifyJournal {}).await? else {
-        return Err(Fault::other_reply());
-    };
+    let view = visitor.ask(Command::VerifyJournal {}).await?;
     let store = state.history.up_to_date().await;
     let rows = |at, of| drop(told.send_replace(Step::Rows(at, of)));
     let difference = match compare_all(&store, &state.client, rows).await {

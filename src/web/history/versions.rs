@@ -2,8 +2,9 @@
 
 use super::Sides;
 use crate::diff::Diff;
-use crate::executor::protocol::{BackupView, Command, Reply};
+use crate::executor::protocol::{BackupView, Command, FileView};
 use crate::operations::plan::ManagedFile;
+use crate::refusal::Refusal;
 use crate::web::error::Fault;
 use crate::web::layout::{self, Entry as Place, Frame};
 use crate::web::visitor::Visitor;
@@ -64,11 +65,8 @@ struct Compared {
     other: String,
 }
 
-async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<BackupView>, Fault> {
-    match visitor.ask(Command::Backups { file }).await? {
-        Reply::Backups { backups } => Ok(backups),
-        _ => Err(Fault::other_reply()),
-    }
+async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<BackupView>, Refusal> {
+    visitor.ask(Command::Backups { file }).await
 }
 
 /// What is kept, by file, with what is compared chosen.
@@ -117,10 +115,8 @@ async fn content(visitor: &Visitor, file: ManagedFile, which: &str) -> Result<(V
         let digest = which.parse().map_err(|_| Fault::Invalid(format!("{which} is no version of {}.", file.name())))?;
         Command::Backup { file, digest }
     };
-    match visitor.ask(command).await? {
-        Reply::File { bytes, path, .. } => Ok((bytes, path)),
-        _ => Err(Fault::other_reply()),
-    }
+    let FileView { bytes, path, .. } = visitor.ask(command).await?;
+    Ok((bytes, path))
 }
 
 pub(super) async fn versions(

@@ -3,7 +3,7 @@
 use super::{Shown, act_of, of_pot_conf};
 use crate::audit::Act;
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, ConfigurationView, Reply, ReviewView};
+use crate::executor::protocol::{Command, ConfigurationView, ReviewView, Saved};
 use crate::potconf::{Configuration, Document, Edit, EditAction, Name, Source};
 use crate::refusal::RefusalKind;
 use crate::rules::Severity;
@@ -37,13 +37,6 @@ struct Undone {
     changed_since: bool,
 }
 
-async fn configuration(visitor: &Visitor) -> Result<ConfigurationView, Fault> {
-    match visitor.ask(Command::Configuration {}).await? {
-        Reply::Configuration(view) => Ok(view),
-        _ => Err(Fault::other_reply()),
-    }
-}
-
 /// The edits that undo an act: each value back to what it was, on the file as it stands today.
 fn inverse(act: &Act) -> Result<Vec<Edit>, Fault> {
     let entry = &act.record.entry;
@@ -68,7 +61,7 @@ async fn page(
 ) -> Result<HttpResponse, Fault> {
     let act = act_of(visitor, record).await?;
     let edits = inverse(&act)?;
-    let view = configuration(visitor).await?;
+    let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
     let today = Document::parse(&view.own).and_then(|own| Ok(Configuration::new(Document::parse(&view.default)?, own)));
     let undone = act
         .record
@@ -82,9 +75,8 @@ async fn page(
             Undone { name: change.name.clone(), changed_since: now != change.to, now, back_to: change.from.clone() }
         })
         .collect();
-    let (review, problem) = match visitor.ask(Command::Review { base: view.digest, edits }).await {
-        Ok(Reply::Review(review)) => (Some(review), problem),
-        Ok(_) => return Err(Fault::other_reply()),
+    let (review, problem) = match visitor.ask::<ReviewView>(Command::Review { base: view.digest, edits }).await {
+        Ok(review) => (Some(review), problem),
         Err(refusal) => (None, Some(problem.unwrap_or(refusal.message))),
     };
     let errors = review
@@ -124,8 +116,7 @@ pub(super) async fn go_back(visitor: Visitor, record: web::Path<u64>, form: Form
     };
     let command = Command::Save { base, edits: inverse(&act)?, reason: given, accept_errors };
     match visitor.ask(command).await {
-        Ok(Reply::Saved { record: saved, .. }) => Ok(layout::see_other(&format!("/history/{saved}"))),
-        Ok(_) => Err(Fault::other_reply()),
+        Ok(Saved { record: saved, .. }) => Ok(layout::see_other(&format!("/history/{saved}"))),
         Err(refusal) => {
             let status = if refusal.kind == RefusalKind::Conflict {
                 StatusCode::CONFLICT
