@@ -2,7 +2,8 @@
 
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::rules::Finding;
+use crate::rules::limits::LimitViolation;
+use crate::rules::{Finding, Unwritable};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,29 @@ impl Refusal {
         self.field = Some(field.into());
         self
     }
+}
+
+impl From<Unwritable> for Refusal {
+    fn from(unwritable: Unwritable) -> Self {
+        let refusal = Self::new(RefusalKind::Limit, sentence(&unwritable.to_string()));
+        match unwritable.parameter() {
+            Some(name) => refusal.on(name),
+            None => refusal,
+        }
+    }
+}
+
+impl From<LimitViolation> for Refusal {
+    fn from(against: LimitViolation) -> Self {
+        Unwritable::from(against).into()
+    }
+}
+
+/// An error's words as a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
 /// What kind of refusal.

@@ -306,6 +306,8 @@ fn a_dry_run_ends_as_the_change_would() {
         (standing, "POT_TMP=/var/run/pot", 0),
         (standing, "POT_LOG_FACILITY=local3", 0),
         ("POT_GATEWAY=1.1.1.1\n", "POT_GATEWAY=1.1.1.2", 1),
+        // Nothing to write: an error that stands is no reason to refuse it.
+        ("POT_GATEWAY=1.1.1.1\n", "POT_GATEWAY=1.1.1.1", 0),
         ("", "POT_NETMASK=255.255.0.0", 1),
         (nested, "POT_TMP=/var/run/pot", 0),
         ("", "POT_CACHE=/opt/pot/jails/cache", 1),

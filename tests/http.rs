@@ -664,6 +664,21 @@ async fn a_runs_events_are_numbered_and_go_on_where_the_browser_stopped() {
 }
 
 #[tokio::test]
+async fn the_way_back_asks_to_accept_no_error_that_stood_before() {
+    let console = console();
+    let browser = admin(&console).await;
+    std::fs::write(pot_conf(&console), read(&pot_conf(&console)) + "POT_LOG_FACILITY=local9\n").unwrap();
+    let saved = browser.configure(&[("POT_HOSTNAME_MAX_LENGTH", "99")], SAVE).await;
+    let location = saved.location.unwrap_or_else(|| panic!("{}", saved.text));
+    let address = format!("/history/{}/revert", location.split_once("saved=").unwrap().1);
+    let back = browser.get(&address).await;
+    assert!(back.has("local9"), "the error that stands is shown: {}", back.text);
+    assert!(!back.has("accept_errors"), "{}", back.text);
+    assert_eq!(browser.post(&address, &back.form(&address)).await.status, StatusCode::SEE_OTHER);
+    assert!(!read(&pot_conf(&console)).contains("=99"));
+}
+
+#[tokio::test]
 async fn what_the_command_line_does_stands_in_live_lines_and_history_at_once() {
     let console = console();
     let browser = admin(&console).await;
@@ -721,7 +736,7 @@ async fn the_page_of_a_run_that_is_not_kept_any_more_says_so_and_leads_to_the_hi
 #[tokio::test]
 async fn a_search_through_more_log_than_is_read_at_once_says_how_far_it_looked_and_goes_on() {
     if std::env::var_os("POT_CONSOLE_LONG").is_none() {
-        // A gigabyte is unpacked in all; the words are tried in `src/web/activity.rs`, the budget in `src/activity/tests.rs`.
+        // A gigabyte is unpacked in all; the words are tried in `src/web/activity/counts.rs`, the budget in `src/activity/tests.rs`.
         return;
     }
     let console = console();

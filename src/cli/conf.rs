@@ -4,18 +4,19 @@
 //! change in the browser.
 
 use super::output::{Style, complain, counted, print, print_json, wrapped};
-use super::pot_conf::{Files, findings, host_facts, of_finding};
+use super::pot_conf::{Files, host_facts, of_finding, silence};
 use super::{Exit, Format, Global};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::local::Local;
 use crate::executor::protocol::{BackupView, Command, FileView, Saved, Started};
+use crate::host::path_state;
 use crate::layout::Layout;
 use crate::operations::plan::{ManagedFile, Operation, Plan, Run, RunState};
-use crate::potconf::{Configuration, Edit, EditAction, Group, Name, Setting, Source, parameter};
+use crate::potconf::{Edit, Group, Name, Setting, Source, parameter};
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::rules::{self, Finding, Severity, limits};
+use crate::rules::{Finding, Review, Severity, Verdict};
 use anyhow::Context as _;
 use serde::Serialize;
 use std::time::Duration;
@@ -324,13 +325,7 @@ fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exi
     let files = Files::read(&layout)?;
     let base = files.configuration.own().digest();
     if change.dry_run {
-        return match preview(&layout, &files, edits)? {
-            Ok(preview) => {
-                report(global, &layout, None, preview.digest, None, &preview.diff, &preview.findings)?;
-                Ok(if preview.has_new_errors && !change.force { Exit::Refused } else { Exit::Done })
-            }
-            Err(refusal) => refuse(global, &refusal),
-        };
+        return dry_run(global, &layout, &files, edits, change.force);
     }
     let mut local = match Local::open(&layout) {
         Ok(local) => local,
@@ -348,56 +343,21 @@ fn apply(global: &Global, edits: &[Edit], change: &Change) -> anyhow::Result<Exi
     }
 }
 
-/// What saving would write.
-struct ChangePreview {
-    diff: Diff,
-    digest: Digest,
-    findings: Vec<Finding>,
-    /// Errors that the edits bring: without --force nothing would be written.
-    has_new_errors: bool,
-}
-
 /// What saving these edits would write, or why it would be refused. Asks the host, writes nothing.
-fn preview(layout: &Layout, files: &Files, edits: &[Edit]) -> anyhow::Result<Result<ChangePreview, Refusal>> {
-    let refused = |kind, error: &dyn std::fmt::Display, field: Option<&str>| {
-        let refusal = Refusal::new(kind, format!("{error}."));
-        Ok(Err(match field {
-            Some(field) => refusal.on(field),
-            None => refusal,
-        }))
+fn dry_run(global: &Global, layout: &Layout, files: &Files, edits: &[Edit], force: bool) -> anyhow::Result<Exit> {
+    let review = match Review::of(&files.configuration, edits) {
+        Ok(review) => review,
+        Err(unwritable) => return refuse(global, &unwritable.into()),
     };
-    for edit in edits {
-        if let EditAction::Set(value) = &edit.action
-            && let Err(against) = limits::check(edit.name.as_str(), value)
-        {
-            return refused(RefusalKind::Limit, &against, Some(edit.name.as_str()));
-        }
+    let facts = host_facts(layout, &review.after)?;
+    if let Err(against) = review.within_places(&|path| path_state(layout, path).ok()) {
+        return refuse(global, &against.into());
     }
-    let old = &files.configuration;
-    let new = match old.apply(edits) {
-        Ok(new) => new,
-        Err(error) => return refused(RefusalKind::Limit, &error, None),
-    };
-    let diff = Diff::between(&layout.shown(&layout.pot_conf()), old.own().bytes(), new.bytes());
-    let digest = new.digest();
-    let after = Configuration::new(old.default_document().clone(), new);
-    let facts = host_facts(layout, &after)?;
-    // What stood so before is named by the findings; here it would only stop its mending.
-    if let Err(against) = limits::check_together(&after)
-        && limits::check_together(old).is_ok()
-    {
-        return refused(RefusalKind::Limit, &against, Some(&against.parameter));
-    }
-    let look = |path: &str| crate::host::path_state(layout, path).ok();
-    let places = limits::check_places(&after, &limits::changed_places(old, &after), &look);
-    if let Some(against) = places.first() {
-        return refused(RefusalKind::Limit, against, Some(&against.parameter));
-    }
-    let findings = findings(&after, Some(&facts));
-    let standing = self::findings(old, Some(&facts));
-    let touched = |name: &str| edits.iter().any(|edit| edit.name.as_str() == name);
-    let has_new_errors = rules::errors_brought(&standing, &findings, touched).next().is_some();
-    Ok(Ok(ChangePreview { diff, digest, findings, has_new_errors }))
+    let Verdict { mut findings, errors } = review.judge(Some(&facts), None);
+    findings.extend(silence(&facts));
+    let diff = review.diff(&layout.shown(&layout.pot_conf()));
+    report(global, layout, None, review.after.own().digest(), None, &diff, &findings)?;
+    Ok(if errors.is_empty() || force { Exit::Done } else { Exit::Refused })
 }
 
 /// Says what was written, or would be. `record` is none when nothing was.
@@ -626,7 +586,7 @@ fn carry_out(local: &mut Local, operation: Operation, reason: Option<String>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::potconf::Document;
+    use crate::potconf::{Configuration, Document};
 
     #[test]
     fn an_assignment_has_a_name_and_a_value() {

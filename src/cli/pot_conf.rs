@@ -68,7 +68,7 @@ pub(super) fn findings(configuration: &Configuration, facts: Option<&HostFacts>)
 }
 
 /// The sources that did not answer, of those that rules need.
-fn silence(facts: &HostFacts) -> Option<Finding> {
+pub(super) fn silence(facts: &HostFacts) -> Option<Finding> {
     let sources = [
         ("interfaces", facts.interfaces.error.as_deref()),
         ("routes", facts.routes.error.as_deref()),

@@ -6,7 +6,7 @@ use super::facts_cache::FactsCache;
 use super::permissions;
 use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView, SignedIn};
 use super::rate_limiters::RateLimiters;
-use super::requester::{Requester, console, sentence};
+use super::requester::{Requester, console};
 use crate::accounts::name::AccountName;
 use crate::accounts::password::{self, Hasher, StoredHash};
 use crate::accounts::session::{
@@ -17,7 +17,7 @@ use crate::accounts::throttle::{Place, Throttle, Tried, address_key};
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Role, Stage};
 use crate::layout::Layout;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{Refusal, RefusalKind, sentence};
 use crate::secret::Secret;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex};

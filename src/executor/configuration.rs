@@ -5,7 +5,7 @@ use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
 use super::managed::{Files, ManagedFiles, Versions};
 use super::protocol::{ConfigurationView, Reply, ReviewView, Saved};
-use super::requester::{Requester, free_text, sentence};
+use super::requester::{Requester, free_text};
 use super::watch::Watching;
 use crate::diff::Diff;
 use crate::digest::Digest;
@@ -16,18 +16,15 @@ use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::plan::{ManagedFile, RunState};
 use crate::platform::crash_point;
-use crate::potconf::{Configuration, Document, Edit, EditAction, EditError};
+use crate::potconf::{Configuration, Document, Edit, EditAction};
 use crate::refusal::{Collision, Conflict, Refusal, RefusalKind};
-use crate::rules::limits::{self, LimitViolation, Named};
-use crate::rules::{self, Finding, Subject};
+use crate::rules::limits::{self, Named};
+use crate::rules::{self, Review, Verdict};
 use jiff::Timestamp;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Most edits in one request: more than a form has fields.
-const MOST_EDITS: usize = 500;
 /// Longest reason in characters.
 pub(super) const LONGEST_REASON: usize = 1000;
 /// How long a change waits for another one to end.
@@ -35,39 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How far back the journal is searched for who wrote a file.
 const SEARCHED: u64 = 5000;
 
-/// What edits would make of the file.
-struct SavePreview {
-    new: Document,
-    diff: Diff,
-    changes: Vec<Change>,
-    findings: Vec<Finding>,
-    /// Error findings that these edits bring, or leave on a parameter that they touch.
-    errors: Vec<Finding>,
-}
-
 impl From<Busy> for Refusal {
     fn from(busy: Busy) -> Self {
         match busy {
             // It begins with a name, which stays as it is.
             Busy::Held { .. } => Self::new(RefusalKind::Busy, format!("{busy}.")),
             Busy::File(error) => error.into(),
-        }
-    }
-}
-
-impl From<EditError> for Refusal {
-    fn from(error: EditError) -> Self {
-        let field = match &error {
-            EditError::ReadOnly { name, .. }
-            | EditError::Unwritable { name, .. }
-            | EditError::Twice { name }
-            | EditError::Unverified { name, .. } => Some(name.as_str().to_owned()),
-            EditError::Unreadable(_) => None,
-        };
-        let refusal = Self::new(RefusalKind::Limit, sentence(&error.to_string()));
-        match field {
-            Some(field) => refusal.on(field),
-            None => refusal,
         }
     }
 }
@@ -117,14 +87,16 @@ impl PotConf {
     }
 
     pub(super) fn review(&self, requester: &Requester, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
-        self.within_limits(edits)?;
+        rules::within_limits(edits)?;
         self.watching.look_before_judging(requester);
         let files = self.managed.read_configuration()?;
-        let preview = self.preview(requester, &files, edits)?;
-        let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, &preview));
+        let (review, verdict) = self.review_of(requester, &files, edits)?;
+        let diff = self.diff(&review);
+        let conflict = (files.digest() != *base).then(|| self.conflict(&files, base, edits, diff.clone()));
         Ok(Reply::Review(ReviewView {
-            diff: preview.diff,
-            findings: preview.findings,
+            diff,
+            findings: verdict.findings,
+            errors: verdict.errors.len(),
             digest: files.digest(),
             conflict,
         }))
@@ -141,7 +113,7 @@ impl PotConf {
         accept_errors: bool,
     ) -> Result<Reply, Refusal> {
         let reason = self.reason(reason, accept_errors)?;
-        self.within_limits(edits)?;
+        rules::within_limits(edits)?;
         self.watching.look_before_judging(requester);
         // A run takes longer than anyone waits, and one that waits to be kept is not overtaken.
         nothing_runs(&self.engine)?;
@@ -153,10 +125,11 @@ impl PotConf {
         self.watching.look_under_lock(&[ManagedFile::PotConf]);
 
         let files = self.managed.read_configuration()?;
-        let preview = self.preview(requester, &files, edits)?;
+        let (review, Verdict { errors, .. }) = self.review_of(requester, &files, edits)?;
+        let diff = self.diff(&review);
         let before = files.digest();
         if before != *base {
-            let conflict = self.conflict(&files, base, edits, &preview);
+            let conflict = self.conflict(&files, base, edits, diff);
             let mut refusal = Refusal::new(
                 RefusalKind::Conflict,
                 "pot.conf was changed since you opened it. Nothing was written; look at your changes on the new file.",
@@ -164,30 +137,29 @@ impl PotConf {
             refusal.conflict = Some(Box::new(conflict));
             return Err(refusal);
         }
-        if preview.new.bytes() == files.configuration.own().bytes() {
-            return Ok(Reply::Saved(Saved { digest: before, record: 0, diff: preview.diff }));
+        if review.writes_nothing() {
+            return Ok(Reply::Saved(Saved { digest: before, record: 0, diff }));
         }
-        if !preview.errors.is_empty() && !accept_errors {
-            let mut refusal = Refusal::new(
-                RefusalKind::Findings,
-                format!(
-                    "Nothing was written: {}",
-                    preview.errors.first().map_or("there are errors.", |error| error.message.as_str())
-                ),
-            );
-            refusal.field = preview.errors.first().and_then(|error| error.parameters.first().cloned());
-            refusal.findings = preview.errors;
+        if let Some(first) = errors.first()
+            && !accept_errors
+        {
+            let mut refusal = Refusal::new(RefusalKind::Findings, format!("Nothing was written: {}", first.message));
+            refusal.field = first.parameters.first().cloned();
+            refusal.findings = errors;
             return Err(refusal);
         }
 
         let path = self.layout.pot_conf();
         let shown = self.layout.shown(&path);
-        let message = saved_message(&preview, accept_errors);
+        let new = review.after.own();
+        let changes: Vec<Change> =
+            review.changed_values().map(|(name, from, to)| Change { name: name.to_owned(), from, to }).collect();
+        let message = saved_message(&changes, errors.len());
         let mut entry = requester.event(Action::Configuration, shown.as_str(), Outcome::Done, message);
-        entry.changes.clone_from(&preview.changes);
-        entry.diff = Some(preview.diff.clone());
+        entry.changes = changes;
+        entry.diff = Some(diff.clone());
         entry.before = files.exists.then_some(before);
-        entry.after = Some(preview.new.digest());
+        entry.after = Some(new.digest());
         entry.reason = reason;
         let mut intent = entry.clone();
         intent.stage = Stage::Intent;
@@ -196,7 +168,7 @@ impl PotConf {
         let intent = self.evidence.append(intent)?.sequence;
         crash_point("save-intended");
 
-        let written = self.write_managed(ManagedFile::PotConf, &path, &files, &preview.new, intent);
+        let written = self.write_managed(ManagedFile::PotConf, &path, &files, new, intent);
         crash_point("save-written");
         let mut outcome = entry;
         outcome.stage = Stage::Outcome;
@@ -209,10 +181,10 @@ impl PotConf {
         let record = self.evidence.append_outcome(outcome).unwrap_or(intent);
         crash_point("save-recorded");
         written?;
-        self.versions.remember(preview.new.bytes());
-        self.watching.note_known(&path, preview.new.bytes());
+        self.versions.remember(new.bytes());
+        self.watching.note_known(&path, new.bytes());
         self.facts.outdate();
-        Ok(Reply::Saved(Saved { digest: preview.new.digest(), record, diff: preview.diff }))
+        Ok(Reply::Saved(Saved { digest: new.digest(), record, diff }))
     }
 
     fn write_managed(
@@ -249,48 +221,14 @@ impl PotConf {
         Ok(reason)
     }
 
-    /// Every value that is to be written is data for every use that pot makes of it. Nothing overrides this.
-    fn within_limits(&self, edits: &[Edit]) -> Result<(), Refusal> {
-        if edits.len() > MOST_EDITS {
-            return Err(Refusal::new(RefusalKind::Limit, format!("At most {MOST_EDITS} parameters change at once.")));
-        }
-        for edit in edits {
-            let EditAction::Set(value) = &edit.action else { continue };
-            let name = edit.name.as_str();
-            limits::check(name, value)
-                .map_err(|against| Refusal::new(RefusalKind::Limit, sentence(&against.to_string())).on(name))?;
-        }
-        Ok(())
-    }
-
-    /// The places that a change makes others, where they really are, and a hook or key that root did not choose. What
-    /// stands as it stood blocks no change.
-    fn within_places(
-        &self,
-        requester: &Requester,
-        old: &Configuration,
-        new: &Configuration,
-    ) -> Result<(), LimitViolation> {
-        let changed = limits::changed_places(old, new);
-        let look = |path: &str| path_state(&self.layout, path).ok();
-        if let Some(against) = limits::check_places(new, &changed, &look).into_iter().next() {
-            return Err(against);
-        }
-        self.chosen_by_root(requester, old, new)
-    }
-
     /// Who sits at root's terminal chooses any hook and key; others one that root's settings name.
-    fn chosen_by_root(
-        &self,
-        requester: &Requester,
-        old: &Configuration,
-        new: &Configuration,
-    ) -> Result<(), LimitViolation> {
+    fn chosen_by_root(&self, requester: &Requester, old: &Configuration, new: &Configuration) -> Result<(), Refusal> {
         if requester.terminal {
             return Ok(());
         }
         let settings = self.settings.get();
-        limits::check_named(old, new, Named { hooks: &settings.hooks, public_keys: &settings.public_keys })
+        limits::check_named(old, new, Named { hooks: &settings.hooks, public_keys: &settings.public_keys })?;
+        Ok(())
     }
 
     /// The same for a kept version of pot.conf that is to be written back.
@@ -299,45 +237,33 @@ impl PotConf {
         let bytes = self.managed.backups().read(ManagedFile::PotConf.name(), version)?;
         // What cannot be read as a configuration is not written back at all, as the plan says.
         let Ok(own) = Document::parse(&bytes) else { return Ok(()) };
-        let restored = Configuration::new(now.default_document().clone(), own);
-        self.chosen_by_root(requester, &now, &restored).map_err(against_limit)
+        let restored = now.with_own(own);
+        self.chosen_by_root(requester, &now, &restored)
     }
 
-    fn preview(&self, requester: &Requester, files: &Files, edits: &[Edit]) -> Result<SavePreview, Refusal> {
-        let old = &files.configuration;
-        let new = old.apply(edits)?;
-        let after = Configuration::new(old.default_document().clone(), new.clone());
-        // What stood so before is named by the findings and stops every run; here it would only stop its mending.
-        if let Err(against) = limits::check_together(&after)
-            && limits::check_together(old).is_ok()
-        {
-            return Err(against_limit(against));
-        }
-        self.within_places(requester, old, &after).map_err(against_limit)?;
-        let shown = self.layout.shown(&self.layout.pot_conf());
-        let diff = Diff::between(&shown, old.own().bytes(), new.bytes());
-        let facts = self.facts.get();
-        let admin: Option<IpAddr> = requester.reported.address.as_deref().and_then(|text| text.parse().ok());
-        let judge =
-            |configuration: &Configuration| rules::check(&Subject { configuration, facts: facts.as_deref(), admin });
-        let findings = judge(&after);
-        let touched = |name: &str| edits.iter().any(|edit| edit.name.as_str() == name);
-        let errors = rules::errors_brought(&judge(old), &findings, touched).cloned().collect();
-        let changes = edits
-            .iter()
-            .map(|edit| edit.name.as_str())
-            .filter_map(|name| {
-                let (from, to) = (old.own_value(name), after.own_value(name));
-                (from != to).then(|| Change { name: name.to_owned(), from, to })
-            })
-            .collect();
-        Ok(SavePreview { new, diff, changes, findings, errors })
+    /// What edits would make of the file in the name of this requester, and what is to be said of it.
+    fn review_of<'a>(
+        &self,
+        requester: &Requester,
+        files: &'a Files,
+        edits: &[Edit],
+    ) -> Result<(Review<'a>, Verdict), Refusal> {
+        let review = Review::of(&files.configuration, edits)?;
+        review.within_places(&|path| path_state(&self.layout, path).ok())?;
+        self.chosen_by_root(requester, &files.configuration, &review.after)?;
+        let admin = requester.reported.address.as_deref().and_then(|text| text.parse().ok());
+        let verdict = review.judge(self.facts.get().as_deref(), admin);
+        Ok((review, verdict))
     }
 
-    fn conflict(&self, files: &Files, base: &Digest, edits: &[Edit], preview: &SavePreview) -> Conflict {
+    fn diff(&self, review: &Review<'_>) -> Diff {
+        review.diff(&self.layout.shown(&self.layout.pot_conf()))
+    }
+
+    fn conflict(&self, files: &Files, base: &Digest, edits: &[Edit], diff: Diff) -> Conflict {
         let now = &files.configuration;
         let base_document = self.versions.find(&self.layout, base).and_then(|bytes| Document::parse(&bytes).ok());
-        let before = base_document.map(|document| Configuration::new(now.default_document().clone(), document));
+        let before = base_document.map(|own| now.with_own(own));
         let colliding: Vec<Collision> = edits
             .iter()
             .filter_map(|edit| {
@@ -359,7 +285,7 @@ impl PotConf {
             fitting: edits.len().saturating_sub(colliding.len()),
             colliding,
             digest: files.digest(),
-            diff: preview.diff.clone(),
+            diff,
         }
     }
 
@@ -378,28 +304,18 @@ impl PotConf {
     }
 }
 
-/// A value against a limit, on its field.
-fn against_limit(against: LimitViolation) -> Refusal {
-    let words = sentence(&against.to_string());
-    Refusal::new(RefusalKind::Limit, words).on(against.parameter)
-}
-
-fn saved_message(preview: &SavePreview, accept_errors: bool) -> String {
-    let changed: Vec<String> = preview
-        .changes
+/// What the record says. Errors that stand in the way were accepted, or nothing would be written.
+fn saved_message(changes: &[Change], errors: usize) -> String {
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
+    let changed: Vec<String> = changes
         .iter()
-        .map(|change| {
-            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
-            format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to))
-        })
+        .map(|change| format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to)))
         .collect();
     let what = if changed.is_empty() { "its text".to_owned() } else { changed.join(", ") };
-    let errors = preview.errors.len();
-    if accept_errors && errors > 0 {
-        let findings = if errors == 1 { "error finding" } else { "error findings" };
-        format!("pot.conf: changed {what}, in spite of {errors} {findings}.")
-    } else {
-        format!("pot.conf: changed {what}.")
+    match errors {
+        0 => format!("pot.conf: changed {what}."),
+        1 => format!("pot.conf: changed {what}, in spite of 1 error finding."),
+        many => format!("pot.conf: changed {what}, in spite of {many} error findings."),
     }
 }
 

@@ -3,7 +3,6 @@
 use super::common::{SettingsInForce, lock};
 use super::facts_cache::FactsCache;
 use super::protocol::{BackupView, FileView, Reply};
-use super::requester::sentence;
 use crate::digest::Digest;
 use crate::files::{Backups, FileError, HostPath};
 use crate::host::parse::syslog::main_file;
@@ -11,7 +10,7 @@ use crate::layout::Layout;
 use crate::operations::log_routing;
 use crate::operations::plan::ManagedFile;
 use crate::potconf::{Configuration, Document, LARGEST};
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{Refusal, RefusalKind, sentence};
 use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt as _;

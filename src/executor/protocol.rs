@@ -653,6 +653,10 @@ pub struct ReviewView {
     pub diff: Diff,
     /// Findings on what would be written.
     pub findings: Vec<Finding>,
+    /// How many of its errors the edits bring, or leave on a parameter that they touch: what is saved only when they are
+    /// accepted.
+    #[serde(default)]
+    pub errors: usize,
     /// The digest of the file as it stands now.
     pub digest: Digest,
     /// When the file is not the one the form was made from.

@@ -106,10 +106,3 @@ pub(super) fn free_text(text: Option<&str>, most: usize, field: &'static str) ->
     }
     Ok(Some(text.lines().map(harmless).collect::<Vec<_>>().join("\n")))
 }
-
-/// An error's words as a sentence.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
-}

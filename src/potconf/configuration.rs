@@ -288,6 +288,12 @@ impl Configuration {
         None
     }
 
+    /// The same defaults below another pot.conf.
+    #[must_use]
+    pub fn with_own(&self, own: Document) -> Self {
+        Self::new(self.default.clone(), own)
+    }
+
     /// The new pot.conf after all edits, read again and verified: exactly the parameters named have changed, exactly
     /// to what was asked for. The same bytes when nothing has to change.
     ///

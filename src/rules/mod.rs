@@ -21,6 +21,7 @@ mod next_boot;
 mod other;
 mod reading;
 mod readings;
+mod review;
 mod spelling;
 #[cfg(test)]
 mod uses;
@@ -29,16 +30,18 @@ mod view;
 use crate::facts::HostFacts;
 use crate::potconf::{Configuration, Edit, Name, PARAMETERS, extra_interface};
 use crate::process::harmless;
+use finding::errors_brought;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use view::{View, grouped};
 
 pub use file_system::{PRIVATE_TMP, Temporary, pots_in_the_way, tmp_in_force};
-pub use finding::{Finding, Fix, Severity, errors_brought};
+pub use finding::{Finding, Fix, Severity};
 pub use log_route::{LogRoute, log_route, missing_logs};
 pub use nat::{Nat, NatRule};
 pub use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
+pub use review::{Review, Unwritable, Verdict, within_limits};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -234,8 +237,7 @@ const TRIED_UP_TO: usize = 64 * 1024;
 /// button that is refused, or that makes things worse, is worse than none.
 fn mends(view: &View<'_>, all: &[Finding], finding: &Finding, fix: &Fix) -> bool {
     let is_editable = |name: &String| view.setting(name).is_none_or(|setting| setting.editable);
-    if !fix.set.iter().all(|(name, value)| limits::check(name, value).is_ok())
-        || !fix.set.keys().chain(&fix.unset).all(is_editable)
+    if !fix.set.keys().chain(&fix.unset).all(is_editable)
         || fix.set.iter().any(|(name, value)| suggests_what_is_taken(view, name, value))
         || view.configuration.own().bytes().len() > TRIED_UP_TO
     {
@@ -244,12 +246,8 @@ fn mends(view: &View<'_>, all: &[Finding], finding: &Finding, fix: &Fix) -> bool
     let set = fix.set.iter().map(|(name, value)| Some(Edit::set(Name::try_from(name.as_str()).ok()?, value.as_str())));
     let unset = fix.unset.iter().map(|name| Some(Edit::unset(Name::try_from(name.as_str()).ok()?)));
     let edits: Option<Vec<Edit>> = set.chain(unset).collect();
-    let Some(own) = edits.and_then(|edits| view.configuration.apply(&edits).ok()) else { return false };
-    let after = Configuration::new(view.configuration.default_document().clone(), own);
-    if limits::check_together(&after).is_err() && limits::check_together(view.configuration).is_ok() {
-        return false;
-    }
-    let left = found(&View::new(&Subject { configuration: &after, facts: view.facts, admin: view.admin }));
+    let Some(review) = edits.and_then(|edits| Review::of(view.configuration, &edits).ok()) else { return false };
+    let left = found(&View::new(&Subject { configuration: &review.after, facts: view.facts, admin: view.admin }));
     let count = |findings: &[Finding]| {
         findings.iter().filter(|other| other.code == finding.code && other.parameters == finding.parameters).count()
     };

@@ -71,6 +71,14 @@ impl Known {
     }
 }
 
+/// Both files as the executor gave them, read.
+pub(super) fn configuration_of(view: &ConfigurationView) -> Result<Configuration, Fault> {
+    let read = |bytes: &[u8], path: &str| {
+        Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} cannot be shown: {error}.")))
+    };
+    Ok(Configuration::new(read(&view.default, &view.default_path)?, read(&view.own, &view.path)?))
+}
+
 /// A file that cannot be a pot.conf gives no values here; the configuration page says why.
 fn read(default: &[u8], own: &[u8]) -> Result<Configuration, Fault> {
     let document = |bytes: &[u8]| {

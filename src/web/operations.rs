@@ -1,6 +1,7 @@
 //! /operations and /operations/NAME: what can be done to this host. GET shows the executor's plan, POST starts it.
 
 use super::error::{Fault, with_retry};
+use super::known::configuration_of;
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
@@ -13,7 +14,7 @@ use crate::operations::plan::{
     ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, ProofNeeded, Run, RunState, Step, StepState, shell_words,
 };
 use crate::operations::plan_text;
-use crate::potconf::{Configuration, Document};
+use crate::potconf::Configuration;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::StatusCode;
@@ -140,10 +141,7 @@ async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
 
 async fn configuration(visitor: &Visitor) -> Result<Configuration, Fault> {
     let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
-    let document = |bytes: &[u8], path: &str| {
-        Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} could not be read: {error}.")))
-    };
-    Ok(Configuration::new(document(&view.default, &view.default_path)?, document(&view.own, &view.path)?))
+    configuration_of(&view)
 }
 
 fn rows(state: Option<&PotState>, may_change: bool) -> Vec<Row> {

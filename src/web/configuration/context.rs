@@ -1,10 +1,11 @@
 //! What the page is made from: both files as they stand and what is known of the host.
 
-use super::form_edits::{Applied, FormEdits};
+use super::form_edits::FormEdits;
 use crate::executor::protocol::ConfigurationView;
 use crate::facts::{HostFacts, Interface};
 use crate::potconf::{Configuration, EditAction, Setting};
-use crate::rules::{self, Finding};
+use crate::rules::{self, Finding, Review};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Both files as they stand and what is known of the host.
@@ -20,26 +21,18 @@ pub struct PageContext {
 }
 
 impl PageContext {
-    /// What the rules find on a configuration, here and now.
-    pub(super) fn findings(&self, configuration: &Configuration) -> Vec<Finding> {
-        rules::check(&self.subject(configuration))
-    }
-
     pub(super) fn subject<'a>(&'a self, configuration: &'a Configuration) -> rules::Subject<'a> {
         rules::Subject::new(configuration).on(self.facts.as_deref()).asked_from(self.admin)
     }
 
-    /// The configuration that a edits would make, and what cannot be written.
-    pub fn with(&self, edits: &FormEdits) -> (Applied, Configuration) {
-        let applied = edits.apply(&self.configuration);
-        let after = Configuration::new(self.configuration.default_document().clone(), applied.document.clone());
-        (applied, after)
+    /// What the edits would make of the file, and per parameter why its new value can never be saved.
+    pub(super) fn review(&self, edits: &FormEdits) -> (Review<'_>, BTreeMap<String, String>) {
+        Review::while_typing(&self.configuration, &edits.edits())
     }
 
-    /// What the rules find on what a edits would make.
+    /// What the rules find on what the edits would make.
     pub fn findings_with(&self, edits: &FormEdits) -> Vec<Finding> {
-        let (_, after) = self.with(edits);
-        self.findings(&after)
+        rules::check(&self.subject(&self.review(edits).0.after))
     }
 
     pub(super) fn interfaces(&self) -> &[Interface] {

@@ -4,8 +4,7 @@
 //! action. So a file that someone else changed meanwhile is not changed back by a form that was open all the time.
 
 use crate::potconf::{
-    Configuration, Document, Edit, EditAction, EditError, Kind, Name, PARAMETERS, Parameter, Setting, Source,
-    extra_interface, parameter,
+    Configuration, Edit, EditAction, Kind, Name, PARAMETERS, Parameter, Setting, Source, extra_interface, parameter,
 };
 use crate::rules::{Finding, Fix, Severity, limits};
 use crate::web::visitor::Form;
@@ -25,14 +24,6 @@ pub struct FormEdits {
     edits: BTreeMap<String, EditAction>,
     /// Fields that were emptied although nothing is there to take away: they show their default.
     emptied: BTreeSet<String>,
-}
-
-/// A edits written into the file, as far as it can be.
-pub struct Applied {
-    /// pot.conf as it would be.
-    pub document: Document,
-    /// Per parameter why its new value can never be saved.
-    pub problems: BTreeMap<String, String>,
 }
 
 impl FormEdits {
@@ -170,46 +161,6 @@ impl FormEdits {
         });
         edits
     }
-
-    /// Writes the edits into pot.conf; what cannot be written is left out and named.
-    pub fn apply(&self, configuration: &Configuration) -> Applied {
-        let mut problems = BTreeMap::new();
-        for (name, action) in &self.edits {
-            if let EditAction::Set(value) = action
-                && let Err(against) = limits::check(name, value)
-            {
-                problems.insert(name.clone(), against.to_string());
-            }
-        }
-        let mut edits = self.edits();
-        loop {
-            match configuration.apply(&edits) {
-                Ok(document) => return Applied { document, problems },
-                Err(error) => {
-                    let named = named(&error).map(|name| name.as_str().to_owned());
-                    let before = edits.len();
-                    edits.retain(|edit| Some(edit.name.as_str()) != named.as_deref());
-                    if edits.len() == before {
-                        // The new text as a whole is refused: nothing of it can be shown.
-                        let all = edits.drain(..).map(|edit| (edit.name.as_str().to_owned(), error.to_string()));
-                        problems.extend(all);
-                    } else if let Some(name) = named {
-                        problems.entry(name).or_insert_with(|| error.to_string());
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn named(error: &EditError) -> Option<&Name> {
-    match error {
-        EditError::ReadOnly { name, .. }
-        | EditError::Unwritable { name, .. }
-        | EditError::Twice { name }
-        | EditError::Unverified { name, .. } => Some(name),
-        EditError::Unreadable(_) => None,
-    }
 }
 
 /// What a form says about one parameter; none when it has no such field.
@@ -256,6 +207,8 @@ fn same(kind: Kind, one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::potconf::Document;
+    use crate::rules::Review;
 
     fn configuration(own: &str) -> Configuration {
         let default =
@@ -324,8 +277,9 @@ mod tests {
     fn a_value_that_root_would_obey_is_named_and_the_others_are_still_shown() {
         let configuration = configuration("");
         let form = form(&[("POT_GATEWAY", "$(reboot)"), ("POT_NETWORK", "10.0.0.0/8")]);
-        let applied = FormEdits::of_form(&form, &configuration).apply(&configuration);
-        assert_eq!(applied.problems.keys().collect::<Vec<_>>(), ["POT_GATEWAY"]);
-        assert!(String::from_utf8_lossy(applied.document.bytes()).contains("POT_NETWORK=10.0.0.0/8"));
+        let edits = FormEdits::of_form(&form, &configuration).edits();
+        let (review, problems) = Review::while_typing(&configuration, &edits);
+        assert_eq!(problems.keys().collect::<Vec<_>>(), ["POT_GATEWAY"]);
+        assert!(String::from_utf8_lossy(review.after.own().bytes()).contains("POT_NETWORK=10.0.0.0/8"));
     }
 }

@@ -4,10 +4,10 @@ use super::context::PageContext;
 use super::controls::{Builder, Control, ExtraRow, GroupView, Other, Row, rules_know};
 use super::effects::effects;
 use super::findings::{FindingView, FixView, digest_of, fix_all};
-use super::form_edits::{Applied, FormEdits};
+use super::form_edits::FormEdits;
 use crate::diff::Diff;
 use crate::potconf::{Setting, Source};
-use crate::rules::{self, Severity};
+use crate::rules::{self, Severity, Verdict};
 use crate::web::layout::{Frame, counted};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,19 +49,20 @@ impl FormView {
         open_all: bool,
         focus: &BTreeSet<String>,
     ) -> Self {
-        let (Applied { document, problems }, after) = context.with(edits);
-        let mut findings = context.findings(&after);
+        let (review, problems) = context.review(edits);
+        let after = &review.after;
+        let Verdict { mut findings, errors: brought } = review.judge(context.facts.as_deref(), context.admin);
         // A value that can never be saved says so itself; the rules' words on the same value would only repeat it.
         findings.retain(|finding| {
             finding.severity != Severity::Error
                 || finding.parameters.len() != 1
                 || !finding.parameters.iter().any(|name| problems.contains_key(name))
         });
-        let readings = rules::readings(&context.subject(&after));
+        let readings = rules::readings(&context.subject(after));
         let mut builder = Builder {
             context,
             edits,
-            after: &after,
+            after,
             findings: &findings,
             problems: &problems,
             readings: &readings,
@@ -74,19 +75,13 @@ impl FormView {
         let loose = builder.loose(&groups, &others);
         let count = |severity| remarks.iter().filter(|remark| remark.severity == severity).count();
         let (errors, warnings, notices) = (count(Severity::Error), count(Severity::Warning), count(Severity::Notice));
-        let brought = if errors == 0 || edits.is_empty() {
-            0
-        } else {
-            let before = context.findings(&context.configuration);
-            rules::errors_brought(&before, &findings, |name| edits.wanted(name).is_some()).count()
-        };
         let settings = context.configuration.settings();
         let own = |setting: &&Setting| setting.source == Source::PotConf && rules_know(&setting.name);
         Self {
-            diff: Diff::between(&context.view.path, context.configuration.own().bytes(), document.bytes()),
+            diff: review.diff(&context.view.path),
             changes: edits.len(),
             fix_all: fix_all(&findings),
-            effects: effects(context, edits, &after),
+            effects: effects(context, edits, after),
             digest: digest_of(&remarks),
             subtitle: Subtitle {
                 set: settings.iter().filter(own).filter(|setting| setting.editable).count(),
@@ -94,7 +89,7 @@ impl FormView {
                 all: settings.iter().filter(|setting| rules_know(&setting.name)).count(),
             },
             errors,
-            brought,
+            brought: brought.len(),
             warnings,
             notices,
             problems,

@@ -10,12 +10,12 @@ mod form_view;
 mod versions;
 
 use super::error::Fault;
+use super::known::configuration_of;
 use super::layout::{self, Entry, Frame, Notice, see_other};
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, ConfigurationView, Records, ReviewView, Saved};
 use crate::journal::record::{Change, Role};
-use crate::potconf::{Configuration, Document};
 use crate::refusal::{Conflict, Refusal, RefusalKind};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
@@ -95,10 +95,7 @@ impl PageContext {
     /// Reads the files and what is known of the host.
     async fn load(visitor: &Visitor) -> Result<Self, Fault> {
         let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
-        let read = |bytes: &[u8], path: &str| {
-            Document::parse(bytes).map_err(|error| Fault::Invalid(format!("{path} cannot be shown: {error}.")))
-        };
-        let configuration = Configuration::new(read(&view.default, &view.default_path)?, read(&view.own, &view.path)?);
+        let configuration = configuration_of(&view)?;
         Ok(Self { configuration, facts: visitor.facts().await?, admin: visitor.address(), view })
     }
 }

@@ -4,10 +4,10 @@ use super::{Shown, act_of, of_pot_conf};
 use crate::audit::Act;
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, ConfigurationView, ReviewView, Saved};
-use crate::potconf::{Configuration, Document, Edit, EditAction, Name, Source};
+use crate::potconf::{Edit, EditAction, Name, Source};
 use crate::refusal::RefusalKind;
-use crate::rules::Severity;
 use crate::web::error::Fault;
+use crate::web::known::configuration_of;
 use crate::web::layout::{self, Entry as Place, Frame};
 use crate::web::visitor::{Form, Visitor};
 use actix_web::http::StatusCode;
@@ -62,14 +62,14 @@ async fn page(
     let act = act_of(visitor, record).await?;
     let edits = inverse(&act)?;
     let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
-    let today = Document::parse(&view.own).and_then(|own| Ok(Configuration::new(Document::parse(&view.default)?, own)));
+    let today = configuration_of(&view).ok();
     let undone = act
         .record
         .entry
         .changes
         .iter()
         .map(|change| {
-            let setting = today.as_ref().ok().map(|today| today.setting(&change.name));
+            let setting = today.as_ref().map(|today| today.setting(&change.name));
             let now =
                 setting.and_then(|setting| (setting.source == Source::PotConf).then_some(setting.value).flatten());
             Undone { name: change.name.clone(), changed_since: now != change.to, now, back_to: change.from.clone() }
@@ -79,9 +79,7 @@ async fn page(
         Ok(review) => (Some(review), problem),
         Err(refusal) => (None, Some(problem.unwrap_or(refusal.message))),
     };
-    let errors = review
-        .as_ref()
-        .map_or(0, |review| review.findings.iter().filter(|finding| finding.severity == Severity::Error).count());
+    let errors = review.as_ref().map_or(0, |review| review.errors);
     let shown = Shown::new(visitor, act, false, format!("/history/{record}"));
     let page = WayBack {
         frame: visitor.frame(Place::History, "The way back"),
