@@ -30,8 +30,8 @@
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //!
 //! A **save** from top to bottom: `web::configuration` takes the form → [`client`] asks → `executor::server` reads the
-//! message → `executor::core` looks into `executor::permissions` → `executor::configuration` applies the edits to the text
-//! that it reads, judges it with [`rules`], records the intent in [`journal`], replaces the file through [`files`], records
+//! message → `executor::core` looks into `executor::permissions` → `executor::configuration` reviews the edits on the text
+//! that it reads with [`rules::Review`], records the intent in [`journal`], replaces the file through [`files`], records
 //! the outcome. A **run**: the same way to `executor::running`, then [`operations`]: `engine` plans and takes the lock,
 //! `running` carries out, looks again, waits for Keep, puts back. A **log line**: syslogd writes it, `executor::logs` opens
 //! the file and passes the descriptor on, [`activity`] reads it in the web process, `web::activity` shows it.
@@ -41,12 +41,14 @@
 //! | word | what it is |
 //! |---|---|
 //! | requester | who asks the executor: account, session, role, proofs |
+//! | command, reply, answer | what the executor is asked; what it sends back; what of it the asker asked for |
 //! | actor | who did something, as the history has it |
 //! | fact, facts | what was seen of the host, each known or not known with the reason |
 //! | snapshot | facts and files read at one moment for one plan |
 //! | configuration | pot.conf over pot.default.conf, read |
 //! | finding, fix | what a rule says of a configuration; the edits that would end it |
 //! | limit, violation | what no one may write; a value that stands against it |
+//! | review, verdict | what edits make of a configuration; what the rules say of that |
 //! | plan, draft | what is shown and confirmed; the same with its actions and checks |
 //! | run | a plan being carried out, or that was |
 //! | keep, put back | the answers to a change that waits; reverting is putting back by itself |

@@ -13,8 +13,7 @@ mod values;
 
 pub(super) use paths::is_at_or_below;
 pub(super) use tables::steers_pot;
-pub use together::{
-    Named, PathLookup, changed_places, check_all, check_named, check_place, check_places, check_together, places,
-};
+pub(super) use together::check_together;
+pub use together::{Named, PathLookup, changed_places, check_all, check_named, check_place, check_places, places};
 pub use values::{LimitViolation, boolean, check, grammar};
 pub(super) use values::{dataset_problem, split};

@@ -11,7 +11,7 @@ use crate::potconf::{Configuration, Kind, PARAMETERS, Source, parameter};
 ///
 /// # Errors
 /// [`LimitViolation`] for the first value that is where it must not be.
-pub fn check_together(configuration: &Configuration) -> Result<(), LimitViolation> {
+pub(in crate::rules) fn check_together(configuration: &Configuration) -> Result<(), LimitViolation> {
     let Some(root) = configuration.value(FS_ROOT) else { return Ok(()) };
     let inside = kept_for_pots(root);
     for name in places().into_iter().filter(|name| *name != FS_ROOT) {
