@@ -384,3 +384,79 @@ async fn inside_a_jail_nothing_is_offered_as_the_way_on() {
     assert!(page.contains("pot cannot run here") && page.contains("runs inside a jail"), "{page}");
     assert!(!page.contains("Plan all"), "{page}");
 }
+
+/// The facts that a page shows: name and words.
+fn facts_on(page: &str) -> Vec<(String, String)> {
+    page.split("data-fact=\"")
+        .skip(1)
+        .map(|rest| {
+            let (name, rest) = rest.split_once('"').unwrap();
+            let words = rest.split_once('>').unwrap().1.split('<').next().unwrap();
+            (name.to_owned(), words.replace("&#39;", "'").replace("&#38;", "&"))
+        })
+        .collect()
+}
+
+/// Looks at every page and at the command line, and holds what they show of one fact against each other.
+async fn no_two_places_differ(demo: &support::Demo, browser: &Browser, when: &str) {
+    const PAGES: [&str; 9] = [
+        "/",
+        "/readiness",
+        "/operations",
+        "/pots",
+        "/configuration",
+        "/operations/init",
+        "/operations/vnet-start",
+        "/operations/de-init",
+        "/operations/clean-up",
+    ];
+    let front = read_again(browser, &browser.known("/").await).await;
+    let mut shown: std::collections::BTreeMap<String, (String, &str)> = std::collections::BTreeMap::new();
+    let mut places = 0;
+    for path in PAGES {
+        let page = if path == "/" { front.clone() } else { browser.get(path).await };
+        for (name, words) in facts_on(&page) {
+            places += 1;
+            let (known, where_) = shown.entry(name.clone()).or_insert_with(|| (words.clone(), path));
+            assert_eq!(*known, words, "{name} {when}: {where_} and {path} differ");
+        }
+    }
+    assert!(shown.len() >= 5 && places > shown.len(), "{when}: {shown:?}");
+    let output =
+        Command::new(CONSOLE).arg("--root").arg(&demo.dir).args(["--format", "json", "facts"]).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let words = answer["state"]["words"].as_object().unwrap();
+    for (name, (on_page, path)) in &shown {
+        // What is left of pot the service alone looks for.
+        if name != "clean-up" && words.contains_key(name) {
+            assert_eq!(words[name], on_page.as_str(), "{name} {when}: {path} and the command line differ");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_several_places_show_of_one_fact_is_the_same_before_and_after_each_operation() {
+    for (scenario, operations) in [
+        ("fresh", &[&["prepare", "install-pot", "enable-racct", "route-log"][..]][..]),
+        (
+            "default",
+            &[&["init"], &["vnet-start", "--no-revert"], &["de-init", "--confirm", "zroot/pot"], &["clean-up"]],
+        ),
+        ("busy", &[&["vnet-start", "--no-revert"], &["init"]]),
+    ] {
+        let demo = support::Demo::start(scenario);
+        let browser = Browser::sign_in(&demo).await;
+        no_two_places_differ(&demo, &browser, &format!("on {scenario}")).await;
+        for operation in operations {
+            let ran = Command::new(CONSOLE)
+                .arg("--root")
+                .arg(&demo.dir)
+                .args(["run", "--acknowledge"])
+                .args(*operation)
+                .output()
+                .unwrap();
+            assert!(ran.status.code().is_some_and(|code| code < 2), "{operation:?} on {scenario}: {ran:?}");
+            no_two_places_differ(&demo, &browser, &format!("on {scenario} after {}", operation[0])).await;
+        }
+    }
+}

@@ -4,10 +4,11 @@
 
 use super::{Exit, Format, Global};
 use crate::facts::HostFacts;
-use crate::host::{self, GatherInput, PotState, Row, RowState};
+use crate::host::{self, GatherInput, HostState, PotState, Row, RowState, StateInput};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
 use crate::process::{Tools, harmless};
+use crate::rules::{self, Subject};
 use anyhow::Context as _;
 use serde::Serialize;
 use std::io::{self, Write as _};
@@ -27,6 +28,7 @@ struct Answer<'a> {
     facts: &'a HostFacts,
     readiness: &'a [Row],
     pot: &'a PotState,
+    state: &'a HostState,
 }
 
 /// Runs the command.
@@ -35,15 +37,25 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let configuration = read(&layout)?;
     // The settings' further pf files only widen what is watched, so they are not needed here.
     let facts = host::gather(&layout, &Tools::find(&layout), &GatherInput::new(&configuration, &[]));
-    let rows = host::readiness(&facts, &configuration, &[]);
-    let state = host::pot_state(&facts, &configuration);
+    let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
+    // What someone set aside is the service's to know.
+    let state = HostState::of(&StateInput {
+        facts: &facts,
+        configuration: &configuration,
+        findings: &findings,
+        has_files: layout.pot_conf().exists() || layout.default_conf().exists(),
+        set_aside: &[],
+        left_drift: &[],
+        leftovers: None,
+        removed: None,
+    });
     let mut out = io::stdout().lock();
     let printed = match global.format {
         Format::Json => {
-            let answer = Answer { facts: &facts, readiness: &rows, pot: &state };
+            let answer = Answer { facts: &facts, readiness: &state.readiness, pot: &state.pot, state: &state };
             serde_json::to_writer_pretty(&mut out, &answer).map_err(io::Error::from).and_then(|()| writeln!(out))
         }
-        Format::Text => print(&mut out, &facts, &rows, &state, args.evidence),
+        Format::Text => print(&mut out, &facts, &state, args.evidence),
     };
     match printed {
         // `facts | head -1` is no failure.
@@ -64,13 +76,8 @@ fn read(layout: &Layout) -> anyhow::Result<Configuration> {
     Ok(Configuration::new(document(&layout.default_conf())?, document(&layout.pot_conf())?))
 }
 
-fn print(
-    out: &mut impl io::Write,
-    facts: &HostFacts,
-    rows: &[Row],
-    state: &PotState,
-    evidence: bool,
-) -> io::Result<()> {
+fn print(out: &mut impl io::Write, facts: &HostFacts, model: &HostState, evidence: bool) -> io::Result<()> {
+    let (rows, state) = (&model.readiness, &model.pot);
     if let Some(system) = facts.system.get() {
         writeln!(out, "{}: FreeBSD {}", system.hostname, system.kernel)?;
     }
@@ -87,14 +94,8 @@ fn print(
             writeln!(out, "  {:<20}{label}: {value}", "")?;
         }
     }
-    let stage = match state.stage {
-        host::Stage::NotInstalled => "not installed",
-        host::Stage::Fresh => "not initialised",
-        host::Stage::Initialised => "initialised",
-        host::Stage::Unknown => "not known",
-    };
     let word = |known: Option<bool>| known.map_or("not known", |known| if known { "yes" } else { "no" });
-    writeln!(out, "\npot: {stage}")?;
+    writeln!(out, "\npot: {}", model.word("pot"))?;
     writeln!(out, "  network up, as pot tells it   {}", word(state.vnet_up_pot))?;
     writeln!(out, "  network up, so that it works  {}", word(state.vnet_up_strict))?;
     let anchors = &state.anchors;
@@ -126,6 +127,14 @@ fn print(
             writeln!(out, "  {}: runs {running}; pot.conf says {configured}", drift.title)?;
             writeln!(out, "    {}", drift.consequence)?;
         }
+    }
+    writeln!(out, "\nOperations")?;
+    for operation in &model.operations {
+        writeln!(out, "  {:<12}{}", operation.name.in_words(), operation.words)?;
+    }
+    if let Some(lead) = &model.lead {
+        writeln!(out, "\nNext: {}", lead.heading)?;
+        writeln!(out, "  {}", harmless(&lead.text))?;
     }
     writeln!(out, "\nSources")?;
     for asked in facts.everything_asked() {

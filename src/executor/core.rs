@@ -244,6 +244,7 @@ impl Executor {
                 self.runs.keep(requester, run, &nonce, accepted_ms, connection)
             }
             C::PutBack { run } => self.runs.put_back(requester, run),
+            C::LeaveDrift { drift, leave } => self.runs.leave_drift(requester, drift, leave),
             C::SetAside { item, aside } => self.runs.set_aside(requester, item, aside),
             C::Feedback { wrong, missing, usability, name, reply_to, send } => self.runs.feedback(
                 requester,

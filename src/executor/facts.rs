@@ -8,7 +8,7 @@
 //! no program.
 
 use super::common::lock;
-use super::facts_cache::REST;
+use super::facts_cache::{Beside, REST};
 use super::protocol::{FactsView, Reply};
 use super::watch::Watching;
 use crate::facts::HostFacts;
@@ -27,18 +27,25 @@ const TURN: Duration = Duration::from_mins(1);
 impl Watching {
     pub(super) fn read_facts(&self, refresh: bool) -> Result<Reply, Refusal> {
         let age = Duration::from_secs(u64::from(self.settings.get().refresh_seconds));
-        let (facts, refreshing) = {
+        let (facts, refreshing, beside) = {
             let mut state = lock(&self.facts.state);
             state.asked = Some(Instant::now());
             let is_old = state.gathered.is_none_or(|gathered| gathered.elapsed() >= age);
             state.wanted |= refresh || is_old || state.outdated;
-            (state.facts.clone(), state.refreshing || state.wanted)
+            (state.facts.clone(), state.refreshing || state.wanted, state.beside.clone())
         };
         if refreshing {
             self.facts.changed.notify_all();
         }
         let facts = facts.map(|facts| Box::new(HostFacts::clone(&facts)));
-        Ok(Reply::Facts(FactsView { facts, refreshing, set_aside: self.engine.set_aside_items() }))
+        Ok(Reply::Facts(FactsView {
+            facts,
+            refreshing,
+            set_aside: self.engine.set_aside_items(),
+            left_drift: self.engine.left_drift(),
+            leftovers: beside.leftovers,
+            removed: beside.removed,
+        }))
     }
 
     /// Gathers facts now and keeps them.
@@ -54,8 +61,10 @@ impl Watching {
         let input = self.gather_input();
         let tools = self.tools.refresh();
         let facts = Arc::new(gather(&self.layout, &tools, &input));
+        let beside = Beside { leftovers: self.engine.leftovers(&facts), removed: self.engine.removed() };
         let count = {
             let mut state = lock(&self.facts.state);
+            state.beside = beside;
             if let Some(file) = facts.pf_file.get() {
                 state.pf_path = Some(file.path.clone());
             }

@@ -7,6 +7,7 @@ use crate::facts::HostFacts;
 use crate::journal::record::Role;
 use crate::layout::Layout;
 use crate::refusal::{Refusal, RefusalKind};
+use jiff::Timestamp;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,9 +25,20 @@ pub(super) struct FactsCache {
     previews: Mutex<RateLimiter>,
 }
 
+/// What is told beside the facts, of the same moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Beside {
+    /// What of pot is left on a host on which it is not initialised; none: it is, or that is not known.
+    pub(super) leftovers: Option<Vec<String>>,
+    /// When pot was removed from here.
+    pub(super) removed: Option<Timestamp>,
+}
+
 #[derive(Default)]
 pub(super) struct State {
     pub(super) facts: Option<Arc<HostFacts>>,
+    /// What goes with them.
+    pub(super) beside: Beside,
     /// When the last look began.
     pub(super) begun: Option<Instant>,
     /// When it ended.

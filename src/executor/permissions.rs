@@ -151,6 +151,7 @@ pub fn row(command: &Command) -> Row {
         C::KeepNonce { .. } => reads("keep-nonce", AtLeast(Operator), Urgent),
         C::Keep { .. } => changes("keep", AtLeast(Operator), NoProof, Urgent, None),
         C::PutBack { .. } => changes("put-back", AtLeast(Operator), NoProof, Urgent, None),
+        C::LeaveDrift { .. } => changes("leave-drift", AtLeast(Operator), NoProof, Change, often(60, 10)),
         C::SetAside { .. } => changes("set-aside", AtLeast(Operator), NoProof, Change, often(60, 10)),
 
         C::Feedback { send: false, .. } => changes("feedback", AtLeast(Viewer), NoProof, Long, often(10, 600)),

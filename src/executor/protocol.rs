@@ -7,7 +7,7 @@
 use crate::bytes_as_base64;
 use crate::diff::Diff;
 use crate::digest::Digest;
-use crate::facts::HostFacts;
+use crate::facts::{HostFacts, LeftDrift};
 use crate::host::Preparation;
 use crate::journal::record::{Record, Reported, Role};
 use crate::operations::plan::{ManagedFile, Operation, Plan, Run, RunEvent};
@@ -253,6 +253,13 @@ pub enum Command {
         /// Which run.
         run: u64,
     },
+    /// Leaves a difference between pot.conf and the host as it is, or takes it up again. Answer: `Done`.
+    LeaveDrift {
+        /// The difference, as it stands.
+        drift: LeftDrift,
+        /// Whether it is known and left.
+        leave: bool,
+    },
     /// Sets an advised to-do aside, or takes it up again. Answer: `Done`.
     SetAside {
         /// Which one.
@@ -482,6 +489,15 @@ pub struct FactsView {
     pub refreshing: bool,
     /// Advised to-dos that were set aside.
     pub set_aside: Vec<Preparation>,
+    /// Differences that someone knows and leaves.
+    #[serde(default)]
+    pub left_drift: Vec<LeftDrift>,
+    /// What of pot is left on a host on which it is not initialised, by title; none: it is, or that is not known.
+    #[serde(default)]
+    pub leftovers: Option<Vec<String>>,
+    /// When pot was removed from here, unless it was initialised again since.
+    #[serde(default)]
+    pub removed: Option<Timestamp>,
 }
 
 /// A file's content.

@@ -9,6 +9,7 @@ use super::protocol::{FeedbackStored, Nonce, Reply, RunEvents, Started};
 use super::requester::{Requester, admit_proof, admit_role, free_text};
 use super::watch::Watching;
 use crate::digest::Digest;
+use crate::facts::LeftDrift;
 use crate::host::Preparation;
 use crate::layout::Layout;
 use crate::operations::engine::{Engine, confirmed};
@@ -182,6 +183,12 @@ impl Runs {
     pub(super) fn set_aside(&self, requester: &Requester, item: Preparation, aside: bool) -> Result<Reply, Refusal> {
         let _line = lock(&self.aside);
         self.engine.set_aside(item, aside, &requester.actor, &requester.reported)?;
+        Ok(Reply::Done {})
+    }
+
+    pub(super) fn leave_drift(&self, requester: &Requester, drift: LeftDrift, leave: bool) -> Result<Reply, Refusal> {
+        let _line = lock(&self.aside);
+        self.engine.leave_drift(drift, leave, &requester.actor, &requester.reported)?;
         Ok(Reply::Done {})
     }
 

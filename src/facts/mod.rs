@@ -564,3 +564,14 @@ pub struct PrivateBridge {
     /// Its gateway.
     pub gateway: Ipv4Addr,
 }
+
+/// A difference that someone knows and leaves: it counts as long as both sides say what they said then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftDrift {
+    /// The difference's name.
+    pub id: String,
+    /// What pot.conf said.
+    pub configured: String,
+    /// What ran.
+    pub running: String,
+}

@@ -9,6 +9,7 @@ mod state;
 
 pub use probes::{GatherInput, gather, path_state, pf_rules_path, snapshots, system_and_syslog, time_zone};
 pub use state::{
-    Anchors, Counts, Drift, Evidence, PotState, Preparation, Remedy, Row, RowState, Stage, Wanted, configuration_row,
-    pot_installed, pot_state, readiness, size,
+    Act, Anchors, Counts, Drift, Evidence, HostState, Lead, Network, Offer, OperationName, OperationState, PotState,
+    Preparation, Remedy, Row, RowState, Stage, Standing, StateInput, Step, StepState, Wanted, pot_installed, readiness,
+    size,
 };

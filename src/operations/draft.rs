@@ -6,9 +6,9 @@ use super::plan::{Blocker, Check, ManagedFile, Operation, Preview, ProofNeeded, 
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::facts::{Dataset, Fact, HostFacts, PathKind, PathState, RACCT, Snapshots, Tunable, VTNET_LRO, telling};
-use crate::potconf::{Configuration, Source};
+use crate::potconf::Configuration;
 use crate::process::Tool;
-use crate::rules::{Finding, Nat, Severity, limits};
+use crate::rules::{Finding, Nat, limits};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -517,17 +517,15 @@ impl PlanDraft {
                 Some(&against.parameter),
             );
         }
-        for &name in parameters {
-            let setting = inputs.configuration.setting(name);
-            if setting.value.is_none() && setting.source != Source::Unset {
-                let line = setting.line.map(|line| format!(" (line {line})")).unwrap_or_default();
-                let reason = setting.reason.unwrap_or_else(|| "it is not a plain text".to_owned());
-                self.block(
-                    format!("{name}{line} is not certain: {reason}."),
-                    "The console runs nothing on a value that only the shell can know: replace it with a plain value.",
-                    Some(name),
-                );
-            }
+        for setting in inputs.configuration.uncertain(parameters) {
+            let name = &setting.name;
+            let line = setting.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            let reason = setting.reason.as_deref().unwrap_or("it is not a plain text");
+            self.block(
+                format!("{name}{line} is not certain: {reason}."),
+                "The console runs nothing on a value that only the shell can know: replace it with a plain value.",
+                Some(name),
+            );
         }
         for (name, answer) in inputs.pot_says {
             let own = inputs.value(name);
@@ -549,15 +547,11 @@ impl PlanDraft {
             }
         }
         for finding in inputs.findings {
-            // Each plan judges pf's file itself, as it will be afterwards: init and de-init may be what mends it.
-            if finding.code == "pf-conf-invalid" {
-                continue;
-            }
             let named = finding.parameters.first().map(String::as_str);
             // The plan has said it in the words of its own check.
             let said = named
                 .is_some_and(|name| self.blockers.iter().any(|blocker| blocker.parameter.as_deref() == Some(name)));
-            if finding.severity == Severity::Error && finding.concerns(parameters) && !said {
+            if finding.stops(parameters) && !said {
                 let remedy = finding.fix.as_ref().map_or_else(
                     || "Change it in the configuration.".to_owned(),
                     |fix| {

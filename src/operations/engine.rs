@@ -19,9 +19,9 @@ use super::runner::{Runner, act_of, failed, not_found};
 use super::running::{Held, Restart};
 use super::runs::{MOST_KEPT, StoredRun};
 use crate::digest::Digest;
-use crate::files::{self, Busy, Expected, FileError, Lock};
-use crate::host::Preparation;
-use crate::journal::record::{Action as Act, Actor, Entry, Outcome, Reported, Stage};
+use crate::facts::HostFacts;
+use crate::files::{self, Busy, FileError, Lock};
+use crate::journal::record::{Actor, Entry, Outcome, Reported, Stage};
 use crate::layout::Layout;
 use crate::process::Tools;
 use crate::refusal::{Refusal, RefusalKind};
@@ -36,6 +36,8 @@ use std::time::{Duration, Instant};
 
 /// How long a plan serves.
 const PLAN_SERVES: Duration = Duration::from_mins(10);
+/// Runs that are asked when pot was removed.
+const RUNS_LOOKED_AT: usize = 200;
 /// Most plans kept at once.
 const MOST_PLANS: usize = 64;
 /// How long a start waits for another change to end.
@@ -493,6 +495,22 @@ impl Engine {
         Ok(self.runs(None, 1)?.first().map(|run| run.id))
     }
 
+    /// What of pot is left on a host on which it is not initialised, by title; none: it is, or that is not known.
+    pub fn leftovers(&self, facts: &HostFacts) -> Option<Vec<String>> {
+        self.runner.host.leftovers(facts)
+    }
+
+    /// When pot was removed by a run from here, unless a later one initialised it.
+    pub fn removed(&self) -> Option<Timestamp> {
+        let numbers = self.runner.runs.numbers().ok()?;
+        let runs = numbers.iter().filter_map(|number| self.runner.run_state(*number).ok());
+        let newest = runs.take(RUNS_LOOKED_AT).find(|run| {
+            matches!(run.plan.operation, Operation::Init { .. } | Operation::DeInit { .. })
+                && run.state == RunState::AsPlanned
+        })?;
+        matches!(newest.plan.operation, Operation::DeInit { .. }).then_some(newest.ended).flatten()
+    }
+
     /// Takes away the output of runs that are too old; the history keeps what they did. Takes no lock: what goes has ended.
     pub fn prune_runs(&self) {
         let runner = &self.runner;
@@ -583,40 +601,6 @@ impl Engine {
             // Nobody waits any more: whoever did has died.
             Ok(lock) => Restart::of(&self.runner).answer_for_the_dead(id, answer, actor, lock),
         }
-    }
-
-    /// Sets an advised to-do aside, or takes it up again.
-    ///
-    /// # Errors
-    /// It could not be recorded or written.
-    pub fn set_aside(&self, item: Preparation, aside: bool, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
-        let mut items = self.set_aside_items();
-        if items.contains(&item) == aside {
-            return Ok(());
-        }
-        items.retain(|one| *one != item);
-        if aside {
-            items.push(item);
-        }
-        let name =
-            serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
-        let message =
-            if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
-        let mut entry = Entry::event(actor.clone(), reported.clone(), Act::Readiness, &name, message);
-        entry.outcome = Some(Outcome::Done);
-        self.runner.record(entry)?;
-        let path = self.runner.host.layout.private().join("set-aside.json");
-        let bytes = super::runs::json(&path, &items).map_err(failed)?;
-        files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ()).map_err(failed)
-    }
-
-    /// To-dos that were set aside.
-    pub fn set_aside_items(&self) -> Vec<Preparation> {
-        let path = self.runner.host.layout.private().join("set-aside.json");
-        files::read_limited(&path, 64 << 10)
-            .ok()
-            .and_then(|bytes| super::runs::from_json(&path, &bytes).ok())
-            .unwrap_or_default()
     }
 }
 

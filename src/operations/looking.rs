@@ -4,6 +4,7 @@ use super::before_init::BeforeInit;
 use super::draft::{Expanded, HostFile, HostFiles, Inputs, Observations, PfTest, Untested};
 use super::log_routing;
 use super::plan::ManagedFile;
+use super::plans;
 use crate::facts::{Fact, HostFacts, Snapshots};
 use crate::files::{FileError, HostPath};
 use crate::host::parse::syslog::main_file;
@@ -88,6 +89,29 @@ impl Host {
         let configuration = self.configuration()?;
         let pf_files = self.pf_files.read().unwrap_or_else(PoisonError::into_inner).clone();
         let facts = gather(&self.layout, &self.tools(), &GatherInput::new(&configuration, &pf_files));
+        Ok(HostSnapshot { pot_says: self.pot_says(), ..self.around(facts, configuration, &pf_files, pf_file)? })
+    }
+
+    /// What of pot is left here, by title; none where pot is in use, or when that is not known.
+    pub(super) fn leftovers(&self, facts: &HostFacts) -> Option<Vec<String>> {
+        let configuration = self.configuration().ok()?;
+        let root = configuration.value("POT_ZFS_ROOT")?.to_owned();
+        if facts.datasets.get()?.iter().any(|dataset| dataset.name == root) {
+            return None;
+        }
+        let pf_files = self.pf_files.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let look = self.around(facts.clone(), configuration, &pf_files, None).ok()?;
+        Some(look.with_inputs(self, plans::leftovers_in_words))
+    }
+
+    /// The files and judgements that belong to these facts.
+    fn around(
+        &self,
+        facts: HostFacts,
+        configuration: Configuration,
+        pf_files: &[String],
+        pf_file: Option<u32>,
+    ) -> Result<HostSnapshot, Refusal> {
         let pf_path = match pf_file {
             Some(place) => {
                 usize::try_from(place).ok().and_then(|place| pf_files.get(place)).cloned().ok_or_else(|| {
@@ -113,8 +137,7 @@ impl Host {
         let against_places = limits::check_places(&configuration, &limits::places(), &|path| {
             facts.paths.get().and_then(|paths| paths.get(path)).cloned()
         });
-        let pot_says = self.pot_says();
-        Ok(HostSnapshot { facts, configuration, files, findings, against_limit, against_places, pot_says })
+        Ok(HostSnapshot { facts, configuration, files, findings, against_limit, against_places, pot_says: Vec::new() })
     }
 
     /// pot.conf and the default file as they stand.

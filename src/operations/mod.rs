@@ -14,6 +14,7 @@ pub mod feedback;
 pub mod loader_conf;
 pub mod log_routing;
 pub mod looking;
+mod noted;
 pub mod pf_conf;
 pub mod plan;
 pub mod plan_text;

@@ -217,6 +217,12 @@ impl Configuration {
         PARAMETERS.iter().map(|parameter| parameter.name).chain(others).map(|name| self.setting(name)).collect()
     }
 
+    /// Those of these parameters that are set, but to a value that only the shell can know.
+    pub fn uncertain(&self, parameters: &[&str]) -> Vec<Setting> {
+        let all = parameters.iter().map(|name| self.setting(name));
+        all.filter(|setting| setting.value.is_none() && setting.source != Source::Unset).collect()
+    }
+
     /// The certain value that sh has after both files; None also when it is not UTF-8.
     pub fn value(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.value_bytes(name)?).ok()

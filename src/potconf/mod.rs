@@ -4,6 +4,7 @@
 //! [`Configuration`] is sh's (never evaluated: what is not certain is read-only), [`potnet`] is potnet's.
 //! [`Document`] keeps every byte. Nothing here does I/O.
 
+pub mod commands;
 mod configuration;
 mod document;
 mod name;

@@ -53,6 +53,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether it stops an operation that reads these parameters. pf's file is judged by each plan as it will be
+    /// afterwards: init and de-init may be what mends it.
+    pub fn stops(&self, parameters: &[&str]) -> bool {
+        self.severity == Severity::Error && self.code != "pf-conf-invalid" && self.concerns(parameters)
+    }
+
     fn new(severity: Severity, code: &str, parameters: &[&str], message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),

@@ -4,8 +4,8 @@ use super::error::Fault;
 use super::layout::{self, Entry, Frame, Notice};
 use super::visitor::Visitor;
 use crate::executor::protocol::{Command, ConfigurationView, FactsView};
-use crate::facts::{Fact, HostFacts};
-use crate::host::{self, PotState, Preparation};
+use crate::facts::{Fact, HostFacts, LeftDrift};
+use crate::host::{HostState, Preparation, StateInput};
 use crate::potconf::{Configuration, Document};
 use crate::refusal::RefusalKind;
 use crate::rules::{self, Finding, Subject};
@@ -29,13 +29,17 @@ pub(super) struct Known {
     /// Whether new facts are being gathered.
     pub(super) refreshing: bool,
     /// Advised to-dos that someone does not want.
-    pub(super) set_aside: Vec<Preparation>,
+    set_aside: Vec<Preparation>,
+    left_drift: Vec<LeftDrift>,
+    leftovers: Option<Vec<String>>,
+    removed: Option<Timestamp>,
 }
 
 impl Known {
     /// Asks the executor; none while the first gathering is still under way.
     pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
-        let FactsView { facts, refreshing, set_aside } = visitor.ask(Command::Facts { refresh: false }).await?;
+        let FactsView { facts, refreshing, set_aside, left_drift, leftovers, removed } =
+            visitor.ask(Command::Facts { refresh: false }).await?;
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
         let (files, unreadable) = match visitor.ask::<ConfigurationView>(Command::Configuration {}).await {
@@ -53,6 +57,9 @@ impl Known {
             modified: files.as_ref().and_then(|files| files.modified),
             refreshing,
             set_aside,
+            left_drift,
+            leftovers,
+            removed,
         }))
     }
 
@@ -62,8 +69,18 @@ impl Known {
         Some(Notice::failed(format!("{words} This page takes pot's defaults instead.")))
     }
 
-    pub(super) fn state(&self) -> PotState {
-        host::pot_state(&self.facts, &self.configuration)
+    /// The one model of this host, on which every page stands.
+    pub(super) fn state(&self, visitor: &Visitor) -> HostState {
+        HostState::of(&StateInput {
+            facts: &self.facts,
+            configuration: &self.configuration,
+            findings: &self.findings(visitor),
+            has_files: self.has_files,
+            set_aside: &self.set_aside,
+            left_drift: &self.left_drift,
+            leftovers: self.leftovers.as_deref(),
+            removed: self.removed,
+        })
     }
 
     pub(super) fn findings(&self, visitor: &Visitor) -> Vec<Finding> {

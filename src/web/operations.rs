@@ -1,20 +1,19 @@
 //! /operations and /operations/NAME: what can be done to this host. GET shows the executor's plan, POST starts it.
 
 use super::error::{Fault, with_retry};
-use super::known::configuration_of;
+use super::known::Known;
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, ConfigurationView, SessionView, Started};
+use crate::executor::protocol::{Command, SessionView, Started};
 use crate::facts::Dataset;
 use crate::host::Preparation;
-use crate::host::{PotState, Stage, pot_state, size};
+use crate::host::{HostState, OperationName, Standing, size};
 use crate::journal::record::Role;
 use crate::operations::plan::{
     ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, ProofNeeded, Run, RunState, Step, StepState, shell_words,
 };
 use crate::operations::plan_text;
-use crate::potconf::Configuration;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::StatusCode;
@@ -35,7 +34,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[template(path = "operations/operations.html")]
 struct List {
     frame: Frame,
-    rows: Vec<Row>,
+    groups: Vec<(&'static str, Vec<Row>)>,
     runs: Vec<RunLine>,
 }
 
@@ -43,9 +42,10 @@ struct List {
 struct Row {
     icon: Icon,
     title: &'static str,
-    address: &'static str,
+    name: &'static str,
     explains: &'static str,
     state: String,
+    quiet: bool,
     button: &'static str,
     main: bool,
 }
@@ -120,108 +120,71 @@ pub async fn runs(visitor: &Visitor, before: Option<u64>, limit: u32) -> Result<
 }
 
 async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let facts = visitor.facts().await?;
-    let (state, notice) = match &facts {
-        Some(facts) => match configuration(&visitor).await {
-            Ok(configuration) => (Some(pot_state(facts, &configuration)), None),
-            // What has run stands here all the same.
-            Err(fault) if fault.refusal(RefusalKind::Unreadable).is_some() => {
-                (None, Some(Notice::failed(fault.to_string())))
-            }
-            Err(fault) => return Err(fault),
-        },
-        None => (None, None),
-    };
+    let known = Known::of(&visitor).await?;
+    let state = known.as_ref().map(|known| known.state(&visitor));
+    let notice = known.as_ref().and_then(Known::notice);
     let runs = runs(&visitor, None, 10).await?;
     let frame = with_active(visitor.frame(Entry::Operations, Entry::Operations.label()), &runs).with_notice(notice);
-    let rows = rows(state.as_ref(), visitor.may(Role::Operator));
+    let groups = groups(state.as_ref(), visitor.may(Role::Operator));
     let runs = runs.into_iter().map(|run| RunLine::of(&visitor, run)).collect();
-    layout::page(StatusCode::OK, &List { frame, rows, runs })
+    layout::page(StatusCode::OK, &List { frame, groups, runs })
 }
 
-async fn configuration(visitor: &Visitor) -> Result<Configuration, Fault> {
-    let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
-    configuration_of(&view)
-}
-
-fn rows(state: Option<&PotState>, may_change: bool) -> Vec<Row> {
-    let todo = Icon::new("todo", "", "quiet");
-    let done = Icon::new("tick", "", "is-good");
-    let stage = state.map(|state| state.stage);
-    let unknown = || "not known yet".to_owned();
-    let button = if may_change { "Plan" } else { "Look" };
-    let initialised = stage == Some(Stage::Initialised);
-    let up = state.and_then(|state| state.vnet_up_strict);
+/// The operations of the guide by group: heading, rows.
+fn groups(state: Option<&HostState>, may_change: bool) -> Vec<(&'static str, Vec<Row>)> {
+    let row = |name: OperationName, title, explains| {
+        let operation = state.and_then(|state| state.operation(name));
+        let standing = operation.map_or(Standing::Unknown, |operation| operation.standing);
+        Row {
+            icon: match standing {
+                Standing::Done => Icon::new("tick", "", "is-good"),
+                Standing::Differs | Standing::Blocked => Icon::new("warn", "", "is-warn"),
+                _ => Icon::new("todo", "", "quiet"),
+            },
+            title,
+            name: name.in_words(),
+            explains,
+            state: operation.map_or_else(|| "not known yet".to_owned(), |operation| operation.words.clone()),
+            quiet: matches!(standing, Standing::Nothing),
+            button: if may_change { "Plan" } else { "Look at the plan" },
+            main: state.is_some_and(|state| state.suggests(name)),
+        }
+    };
     vec![
-        Row {
-            icon: if matches!(stage, Some(Stage::Fresh | Stage::Initialised)) { done } else { todo },
-            title: "Prepare this host",
-            address: "/operations/prepare",
-            explains: "Installs pot, turns on resource limits, has pot's activity written to a log.",
-            state: match stage {
-                Some(Stage::NotInstalled) => "pot is not installed".to_owned(),
-                Some(Stage::Unknown) | None => unknown(),
-                Some(_) => "pot is installed".to_owned(),
-            },
-            button,
-            main: stage == Some(Stage::NotInstalled),
-        },
-        Row {
-            icon: if initialised { done } else { todo },
-            title: "Initialise pot",
-            address: "/operations/init",
-            explains: "`pot init`: datasets, pf's anchors, syslogd.",
-            state: match (stage, state) {
-                (Some(Stage::Initialised), _) => "done".to_owned(),
-                (Some(Stage::Fresh), Some(state)) if !state.datasets.is_empty() => {
-                    format!("in part: {} missing", layout::counted(state.missing_datasets.len(), "dataset", "datasets"))
-                }
-                (Some(Stage::Fresh), _) => "not done".to_owned(),
-                (Some(Stage::NotInstalled), _) => "pot is not installed".to_owned(),
-                _ => unknown(),
-            },
-            button,
-            main: stage == Some(Stage::Fresh),
-        },
-        Row {
-            icon: if up == Some(true) { done } else { todo },
-            title: "Start the virtual network",
-            address: "/operations/vnet-start",
-            explains: "`pot vnet-start`: bridge, NAT, pf. Put back by itself unless you keep it.",
-            state: match up {
-                Some(true) => "runs".to_owned(),
-                Some(false) => "does not run".to_owned(),
-                None => unknown(),
-            },
-            button,
-            main: initialised && up == Some(false),
-        },
-        Row {
-            icon: todo,
-            title: "Clean up what pot left behind",
-            address: "/operations/clean-up",
-            explains: "After removing pot: syslogd_flags, pot_enable, the bridge, NAT rules, its folder.",
-            state: match stage {
-                Some(Stage::Initialised) => "pot is in use".to_owned(),
-                Some(_) => "possible".to_owned(),
-                None => unknown(),
-            },
-            button,
-            main: false,
-        },
-        Row {
-            icon: todo,
-            title: "Remove pot from this host",
-            address: "/operations/de-init",
-            explains: "`pot de-init`: destroys every pot, base and image. There is no undo.",
-            state: match stage {
-                Some(Stage::Initialised) => "pot is in use".to_owned(),
-                Some(_) => "nothing to remove".to_owned(),
-                None => unknown(),
-            },
-            button,
-            main: false,
-        },
+        (
+            "Set up",
+            vec![
+                row(
+                    OperationName::Prepare,
+                    "Prepare this host",
+                    "Installs pot, turns on resource limits, has pot's activity written to a log.",
+                ),
+                row(OperationName::Init, "Initialise pot", "`pot init`: datasets, pf's anchors, syslogd."),
+            ],
+        ),
+        (
+            "Running",
+            vec![row(
+                OperationName::VnetStart,
+                "Start the virtual network",
+                "`pot vnet-start`: bridge, NAT, pf. Put back by itself unless you keep it.",
+            )],
+        ),
+        (
+            "Remove",
+            vec![
+                row(
+                    OperationName::DeInit,
+                    "Remove pot from this host",
+                    "`pot de-init`: destroys every pot, base and image. There is no undo.",
+                ),
+                row(
+                    OperationName::CleanUp,
+                    "Clean up what pot left behind",
+                    "After removing pot: syslogd_flags, pot_enable, the bridge, NAT rules, its folder.",
+                ),
+            ],
+        ),
     ]
 }
 

@@ -73,7 +73,7 @@ struct ListPage<'a> {
     /// Whether the pots could be read at all.
     known: bool,
     lines: Vec<PotLine<'a>>,
-    running: usize,
+    running: String,
     network: String,
     outside: bool,
     read: Time,
@@ -83,16 +83,16 @@ struct ListPage<'a> {
 
 async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
-    let state = known.state();
+    let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);
     let pots = known.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
-    let lines: Vec<_> = pots.iter().map(|pot| PotLine::of(pot, &known.facts, &wanted, &state)).collect();
+    let lines: Vec<_> = pots.iter().map(|pot| PotLine::of(pot, &known.facts, &wanted, &state.pot)).collect();
     let notice = known.facts.pots.error.is_some().then(|| missing(&known.facts.pots));
     let clock = visitor.clock();
     let page = ListPage {
         frame: visitor.frame(Entry::Host, "Pots").with_notice(notice),
         known: known.facts.pots.get().is_some(),
-        running: pots.iter().filter(|pot| pot.running == Some(true)).count(),
+        running: state.word("pots-running").to_owned(),
         network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         outside: lines.iter().any(|line| line.outside),
         lines,
@@ -121,7 +121,7 @@ struct PotPage<'a> {
 
 async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
-    let state = known.state();
+    let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);
     let clock = visitor.clock();
     let pot = match known.facts.pots.get() {
@@ -153,7 +153,7 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
         datasets: datasets.iter().filter(is_its).map(|dataset| (dataset, size(dataset.used))).collect(),
         activity: format!("/activity?pot={}", layout::query_value(&pot.name)),
         file: format!("{}/jails/{}/conf/pot.conf", wanted.fs_root.as_deref().unwrap_or_default(), pot.name),
-        line: PotLine::of(pot, &known.facts, &wanted, &state),
+        line: PotLine::of(pot, &known.facts, &wanted, &state.pot),
         read: clock.time(&known.facts.at),
         ago: clock.ago(&known.facts.at),
     };

@@ -4,6 +4,7 @@ use crate::rig::{PASSWORD, Rig, edit, kind};
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, row};
 use pot_console::executor::protocol::{Command, ExportFormat, FeedbackStored, Reply, Started};
+use pot_console::facts::LeftDrift;
 use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Role};
 use pot_console::operations::plan::{ManagedFile, Operation, ProofNeeded};
@@ -50,6 +51,10 @@ pub fn one_of_each() -> Vec<Command> {
         Command::Keep { run: 1, nonce: secret(), accepted_ms: i64::MAX, connection: 2 },
         Command::PutBack { run: 1 },
         Command::SetAside { item: Preparation::EnableRacct, aside: true },
+        Command::LeaveDrift {
+            drift: LeftDrift { id: "nat".into(), configured: "one".into(), running: "another".into() },
+            leave: true,
+        },
         Command::Feedback {
             wrong: "w".into(),
             missing: "m".into(),
@@ -103,10 +108,11 @@ fn place(command: &Command) -> usize {
         C::Keep { .. } => 29,
         C::PutBack { .. } => 30,
         C::SetAside { .. } => 31,
-        C::Feedback { .. } => 32,
-        C::VerifyJournal {} => 33,
-        C::Checkpoint {} => 34,
-        C::RecordExport { .. } => 35,
+        C::LeaveDrift { .. } => 32,
+        C::Feedback { .. } => 33,
+        C::VerifyJournal {} => 34,
+        C::Checkpoint {} => 35,
+        C::RecordExport { .. } => 36,
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Drift {
     pub consequence: String,
     /// The page that mends it, when one does.
     pub remedy: Option<Remedy>,
+    /// Whether someone knows it and leaves it.
+    pub left: bool,
 }
 
 /// pot on this host.
@@ -258,6 +260,7 @@ impl Host<'_> {
             running: other.to_owned(),
             consequence: format!("pot sees none of the pots in {other}; pot init would begin anew in {root}."),
             remedy: Some(Remedy::Configuration),
+            left: false,
         })
     }
 
@@ -278,6 +281,7 @@ impl Host<'_> {
                     running: format!("{name} is mounted at {}", dataset.mountpoint),
                     consequence: format!("pot takes {name} for invalid and ends every command that needs it."),
                     remedy: Some(Remedy::Configuration),
+                    left: false,
                 });
             }
         }
@@ -301,6 +305,7 @@ impl Host<'_> {
                     key.unwrap_or_default()
                 ),
                 remedy: locked.is_none().then_some(Remedy::Init),
+                left: false,
             });
         }
         found
@@ -335,6 +340,7 @@ impl Host<'_> {
                 }
             },
             remedy: Some(Remedy::VnetStart),
+            left: false,
         })
     }
 
@@ -352,6 +358,7 @@ impl Host<'_> {
                  ifconfig {name} up"
             ),
             remedy: None,
+            left: false,
         })
     }
 
@@ -367,6 +374,7 @@ impl Host<'_> {
                           reaches anything outside."
                 .to_owned(),
             remedy: Some(Remedy::Init),
+            left: false,
         })
     }
 
@@ -383,6 +391,7 @@ impl Host<'_> {
                 .join("; "),
             consequence: "Pots on the one do not reach those on the other.".to_owned(),
             remedy: None,
+            left: false,
         })
     }
 
@@ -409,6 +418,7 @@ impl Host<'_> {
             running: if surplus.is_empty() { "no such rule".to_owned() } else { in_words(&surplus) },
             consequence,
             remedy: Some(Remedy::VnetStart),
+            left: false,
         })
     }
 
@@ -422,6 +432,7 @@ impl Host<'_> {
             running: "off".to_owned(),
             consequence: "No pot reaches anything outside of this host, and nothing filters.".to_owned(),
             remedy: Some(Remedy::VnetStart),
+            left: false,
         })
     }
 
@@ -433,6 +444,7 @@ impl Host<'_> {
             running: "net.inet.ip.forwarding=0".to_owned(),
             consequence: "No packet passes between pots and the outside.".to_owned(),
             remedy: Some(Remedy::VnetStart),
+            left: false,
         })
     }
 
@@ -470,6 +482,7 @@ impl Host<'_> {
             }
             .to_owned(),
             remedy: Some(Remedy::Init),
+            left: false,
         })
     }
 
@@ -487,6 +500,7 @@ impl Host<'_> {
                 "They keep their addresses and have no gateway in the new network.".to_owned()
             },
             remedy: Some(Remedy::Configuration),
+            left: false,
         })
     }
 
@@ -507,6 +521,7 @@ impl Host<'_> {
             running: shortened(&bridges, 6),
             consequence: "The NAT rules do not cover them: their pots do not reach the outside.".to_owned(),
             remedy: Some(Remedy::Configuration),
+            left: false,
         })
     }
 }
@@ -530,6 +545,7 @@ fn rules_not_loaded(anchors: Anchors, valid: Option<bool>) -> Option<Drift> {
             (true, _) => Some(Remedy::VnetStart),
             (false, _) => Some(Remedy::Init),
         },
+        left: false,
     })
 }
 

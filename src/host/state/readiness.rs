@@ -33,6 +33,13 @@ pub enum Preparation {
     PrivateTmp,
 }
 
+impl Preparation {
+    /// Whether it takes effect at the next boot.
+    pub fn at_the_next_boot(self) -> bool {
+        matches!(self, Self::EnableRacct | Self::DisableVtnetLro)
+    }
+}
+
 /// Where a paragraph of the guide stands on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -235,7 +242,8 @@ pub fn configuration_row(findings: &[Finding]) -> Row {
     }
 }
 
-fn counted(number: usize, noun: &str) -> String {
+/// "1 error", "2 errors".
+pub(super) fn counted(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 

@@ -31,6 +31,11 @@ pub fn leftovers(inputs: &Inputs<'_>) -> Vec<Leftover> {
     left(inputs).into_iter().map(|left| left.item).collect()
 }
 
+/// The same by title, for people.
+pub fn leftovers_in_words(inputs: &Inputs<'_>) -> Vec<String> {
+    left(inputs).into_iter().map(|left| left.title).collect()
+}
+
 /// What will be left after de-init: which thing, and what of it.
 pub(super) fn left_behind(inputs: &Inputs<'_>) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = left(inputs).into_iter().map(|left| (left.title, left.detail)).collect();

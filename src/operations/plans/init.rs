@@ -15,26 +15,12 @@ use crate::operations::pf_conf::{self, Placement};
 use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::operations::rc_conf::Stands;
 use crate::operations::{before_init, rc_conf, syslogd_flags};
+use crate::potconf::commands;
 use crate::process::Tool;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
 /// What pot's scripts read of the configuration during init.
-const PARAMETERS: [&str; 12] = [
-    "POT_ZFS_ROOT",
-    "POT_FS_ROOT",
-    "POT_CACHE",
-    "POT_TMP",
-    "POT_GROUP",
-    "POT_EXTIF",
-    "POT_EXTIF_ADDR",
-    "POT_EXTRA_EXTIF",
-    "POT_NETWORK",
-    "POT_NETMASK",
-    "POT_GATEWAY",
-    "POT_LOG_FACILITY",
-];
-
 /// The folders that init makes for syslogd and newsyslog.
 pub const LOG_FOLDERS: [&str; 3] = ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];
 
@@ -88,7 +74,7 @@ pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     let (created, mounted) = datasets(&mut draft, inputs);
     folders(&mut draft, inputs, options);
     draft.step(flags_step);
-    draft.uses(inputs, &PARAMETERS);
+    draft.uses(inputs, &commands::INIT);
 
     draft.nothing_to_do = created == 0 && draft.diffs.is_empty() && all_done(&draft);
     let pool = inputs.value("POT_ZFS_ROOT").split('/').next().unwrap_or_default().to_owned();

@@ -9,7 +9,7 @@ mod prepare;
 mod restore;
 mod vnet_start;
 
-pub use clean_up::{clean_up, leftovers};
+pub use clean_up::{clean_up, leftovers, leftovers_in_words};
 pub use de_init::de_init;
 pub use init::{LOG_FOLDERS, init};
 pub use prepare::prepare;

@@ -14,24 +14,11 @@ use crate::operations::draft::{
 };
 use crate::operations::pf_conf;
 use crate::operations::plan::{ManagedFile, Operation, StepState};
+use crate::potconf::commands;
 use crate::process::Tool;
 use crate::rules::Nat;
 use ipnet::Ipv4Net;
 use std::net::{IpAddr, Ipv4Addr};
-
-const PARAMETERS: [&str; 11] = [
-    "POT_NETWORK",
-    "POT_NETMASK",
-    "POT_GATEWAY",
-    "POT_EXTIF",
-    "POT_EXTIF_ADDR",
-    "POT_EXTRA_EXTIF",
-    "POT_NETWORK_STACK",
-    "POT_VPN_EXTIF",
-    "POT_VPN_NETWORKS",
-    "POT_TMP",
-    "POT_LOG_FACILITY",
-];
 
 /// Shortest and longest time to answer, in seconds.
 pub const REVERT_AFTER: std::ops::RangeInclusive<u16> = 10..=600;
@@ -87,7 +74,7 @@ pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     if ipv6 {
         ipv6_bridge(&mut draft, inputs);
     }
-    let mut used = PARAMETERS.to_vec();
+    let mut used = commands::VNET_START.to_vec();
     let extra: Vec<String> =
         inputs.configuration.list("POT_EXTRA_EXTIF").iter().map(|name| format!("POT_NETWORK_{name}")).collect();
     used.extend(extra.iter().map(String::as_str));

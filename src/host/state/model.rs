@@ -1,0 +1,199 @@
+//! The one model of a host's state: what every page, plan and command says of it is said here.
+//!
+//! Pure: made once from one set of facts, the configuration and its findings. No page judges by itself; two that show the
+//! same thing show the same words, those of [`HostState::word`].
+
+use super::guide::{self, Lead, Step};
+use super::network::{self, Network};
+use super::operations::{self, OperationName, OperationState, Standing};
+use super::pot_state::{PotState, Stage, pot_state};
+use super::readiness::{Counts, Preparation, Row, RowState, configuration_row, counted, readiness};
+use super::wanted::Wanted;
+use crate::facts::{HostFacts, LeftDrift};
+use crate::potconf::Configuration;
+use crate::rules::{Finding, Severity};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the model is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct StateInput<'a> {
+    /// The facts.
+    pub facts: &'a HostFacts,
+    /// pot.conf over pot's default file.
+    pub configuration: &'a Configuration,
+    /// What the rules say of it on this host.
+    pub findings: &'a [Finding],
+    /// Whether either of the two files is there.
+    pub has_files: bool,
+    /// Advised to-dos that someone does not want.
+    pub set_aside: &'a [Preparation],
+    /// Differences that someone knows and leaves.
+    pub left_drift: &'a [LeftDrift],
+    /// What of pot is left on a host on which it is not initialised, by name; none: not looked, or not known.
+    pub leftovers: Option<&'a [String]>,
+    /// When pot was removed from here, unless it was initialised again since.
+    pub removed: Option<Timestamp>,
+}
+
+/// What the parts of the model are made from.
+pub(super) struct Known<'a> {
+    pub(super) facts: &'a HostFacts,
+    pub(super) configuration: &'a Configuration,
+    pub(super) findings: &'a [Finding],
+    pub(super) pot: PotState,
+    pub(super) removed: Option<Timestamp>,
+}
+
+/// A host's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostState {
+    /// The guide's paragraphs and pot.conf, in the guide's order.
+    pub readiness: Vec<Row>,
+    /// How many of them are what.
+    pub counts: Counts,
+    /// pot on this host.
+    pub pot: PotState,
+    /// Whether the pots' network runs.
+    pub network: Network,
+    /// Where each operation stands.
+    pub operations: Vec<OperationState>,
+    /// The way from a bare host to running pots.
+    pub steps: Vec<Step>,
+    /// The one thing to do now.
+    pub lead: Option<Lead>,
+    /// What takes effect at the next boot, by title.
+    pub reboot: Vec<String>,
+    /// When pot was removed from here, unless it was initialised again since.
+    pub removed: Option<Timestamp>,
+    /// Facts in words, by name: what pages show with `data-fact`.
+    pub words: BTreeMap<&'static str, String>,
+}
+
+impl HostState {
+    /// Makes the model.
+    pub fn of(input: &StateInput<'_>) -> Self {
+        let StateInput { facts, configuration, findings, leftovers, removed, .. } = *input;
+        let mut pot = pot_state(facts, configuration);
+        for drift in &mut pot.drift {
+            drift.left = input.left_drift.iter().any(|left| {
+                left.id == drift.id && left.configured == drift.configured && left.running == drift.running
+            });
+        }
+        let rows = rows(input);
+        let counts = Counts::of(&rows);
+        let network = Network::of(&pot);
+        let known = Known { facts, configuration, findings, pot, removed };
+        let operations = operations::operations(&known, &counts, network, leftovers);
+        let steps = guide::steps(&known, &rows, &counts, network);
+        let lead = guide::lead(&known, &rows, &counts, network, leftovers);
+        let reboot =
+            rows.iter().filter(|row| row.awaits_reboot && !row.set_aside).map(|row| row.title.clone()).collect();
+        let words = words(&known, &counts, network, &operations);
+        Self { readiness: rows, counts, pot: known.pot, network, operations, steps, lead, reboot, removed, words }
+    }
+
+    /// A fact in words, by its name.
+    pub fn word(&self, name: &str) -> &str {
+        self.words.get(name).map_or("not known", String::as_str)
+    }
+
+    /// Where an operation stands.
+    pub fn operation(&self, name: OperationName) -> Option<&OperationState> {
+        self.operations.iter().find(|operation| operation.name == name)
+    }
+
+    /// The differences that nobody has said to leave.
+    pub fn open_drift(&self) -> usize {
+        self.pot.drift.iter().filter(|drift| !drift.left).count()
+    }
+
+    /// Whether an operation is what comes next.
+    pub fn suggests(&self, name: OperationName) -> bool {
+        let main = self.lead.as_ref().and_then(|lead| lead.acts.iter().find(|act| act.main));
+        main.is_some_and(|act| act.act.operation() == Some(name))
+            && self.operation(name).is_some_and(|operation| operation.standing != Standing::Blocked)
+    }
+}
+
+/// The rows of readiness with the one for pot.conf, where there is any.
+fn rows(input: &StateInput<'_>) -> Vec<Row> {
+    let mut rows = readiness(input.facts, input.configuration, input.set_aside);
+    if input.has_files {
+        let mut configuration = configuration_row(input.findings);
+        // In the order of the guide: after pot and its settings of the kernel.
+        let place = rows.iter().position(|row| row.id == "group").unwrap_or(rows.len());
+        // The configuration has its own page and its own step of the way.
+        configuration.waits = configuration.state == RowState::ToDo;
+        rows.insert(place, configuration);
+    }
+    rows
+}
+
+fn words(
+    known: &Known<'_>,
+    counts: &Counts,
+    network: Network,
+    operations: &[OperationState],
+) -> BTreeMap<&'static str, String> {
+    let facts = known.facts;
+    let wanted = Wanted::of(known.configuration);
+    let mut words = BTreeMap::new();
+    let mut put = |name: &'static str, value: String| words.insert(name, value);
+    put(
+        "pot",
+        match known.pot.stage {
+            Stage::NotInstalled => "not installed",
+            Stage::Fresh if known.pot.datasets.is_empty() => "not initialised",
+            Stage::Fresh => "initialised in part",
+            Stage::Initialised => "initialised",
+            Stage::Unknown => "not known",
+        }
+        .to_owned(),
+    );
+    put("network", network.in_words().to_owned());
+    put("public-bridge", network::bridge(facts, &known.pot, &wanted));
+    put("nat", network::nat(facts));
+    put("pf", network::pf(facts));
+    put("anchors", network::anchors(&known.pot));
+    put("forwarding", network::forwarding(facts));
+    put("readiness", readiness_in_words(known, counts));
+    put("drift", known.pot.drift.iter().filter(|drift| !drift.left).count().to_string());
+    let count = |severity| known.findings.iter().filter(|finding| finding.severity == severity).count();
+    put("errors", counted(count(Severity::Error), "error"));
+    put("warnings", counted(count(Severity::Warning), "warning"));
+    if let Some(pots) = facts.pots.get() {
+        put("pots", counted(pots.len(), "pot"));
+        let running = pots.iter().filter(|pot| pot.running == Some(true)).count();
+        let unknown = pots.iter().any(|pot| pot.running.is_none());
+        let running =
+            if unknown { "which run is not known".to_owned() } else { format!("{running} of {} run", pots.len()) };
+        put("pots-running", running);
+        put("pots-outside", known.pot.outside.len().to_string());
+    }
+    for operation in operations {
+        put(operation.name.in_words(), operation.words.clone());
+    }
+    words
+}
+
+/// "13 of 14 ready, 1 to do; pot.conf has 2 warnings".
+fn readiness_in_words(known: &Known<'_>, counts: &Counts) -> String {
+    let mut words = format!("{} of {} ready", counts.ready, counts.total);
+    let open = counts.needed + counts.advised;
+    if open > 0 {
+        words.push_str(&format!(", {open} to do"));
+    }
+    if counts.unknown > 0 {
+        words.push_str(&format!(", {} not known", counts.unknown));
+    }
+    if counts.reboot > 0 {
+        words.push_str(", a reboot is outstanding");
+    }
+    let warnings = known.findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    if warnings > 0 {
+        words.push_str(&format!("; pot.conf has {}", counted(warnings, "warning")));
+    }
+    words
+}
