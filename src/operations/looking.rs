@@ -8,7 +8,7 @@ use super::plans;
 use crate::facts::{Fact, HostFacts, Snapshots};
 use crate::files::{FileError, HostPath};
 use crate::host::parse::syslog::main_file;
-use crate::host::{GatherInput, gather, parse, path_state, snapshots};
+use crate::host::{GatherInput, Wanted, gather, parse, path_state, snapshots};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
@@ -95,7 +95,7 @@ impl Host {
     /// What of pot is left here, by title; none where pot is in use, or when that is not known.
     pub(super) fn leftovers(&self, facts: &HostFacts) -> Option<Vec<String>> {
         let configuration = self.configuration().ok()?;
-        let root = configuration.value("POT_ZFS_ROOT")?.to_owned();
+        let root = Wanted::of(&configuration).zfs_root?;
         if facts.datasets.get()?.iter().any(|dataset| dataset.name == root) {
             return None;
         }
