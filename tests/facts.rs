@@ -463,3 +463,42 @@ async fn what_several_places_show_of_one_fact_is_the_same_from_init_to_clean_up(
 async fn what_several_places_show_of_one_fact_is_the_same_on_a_busy_host() {
     places_agree("busy", &[&["vnet-start", "--no-revert"], &["init"]]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_strip_tells_on_every_page_what_nobody_should_overlook_and_nothing_else() {
+    let demo = support::Demo::start("fresh");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    let strip = |page: &str| {
+        let start = page.split("<div id=\"strip\"").nth(1).expect("the strip's place");
+        start.split_once('>').unwrap().1.split("</div>").next().unwrap().to_owned()
+    };
+    assert_eq!(strip(&page), "", "nothing is going on");
+    let unchanged = browser.client.get(format!("{}/strip?have=none&on=/", demo.url)).send().await.unwrap();
+    assert_eq!(unchanged.status().as_u16(), 204);
+
+    let run = |words: &[&str]| {
+        let ran = Command::new(CONSOLE).arg("--root").arg(&demo.dir).arg("run").args(words).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    run(&["prepare", "install-pot", "enable-racct"]);
+    std::fs::write(demo.path("/usr/local/etc/pot/pot.conf"), "POT_DNS_NAME=elsewhere\n").unwrap();
+    let mut told = String::new();
+    for _ in 0..6 {
+        read_again(&browser, &page).await;
+        told = strip(&browser.get("/settings").await);
+        if told.contains("outside of the console") && told.contains("A reboot is outstanding") {
+            break;
+        }
+    }
+    assert!(told.contains("POT_DNS_NAME") && told.contains("kern.racct.enable"), "{told}");
+    for path in ["/", "/configuration", "/operations", "/operations/init", "/activity", "/history", "/pots", "/runs/1"]
+    {
+        assert_eq!(strip(&browser.get(path).await), told, "{path}");
+    }
+    let changed = browser.client.get(format!("{}/strip?have=none&on=/", demo.url)).send().await.unwrap();
+    let version = changed.headers()["x-version"].to_str().unwrap().to_owned();
+    assert!(changed.status() == 200 && changed.text().await.unwrap().contains("A reboot is outstanding"));
+    let again = browser.client.get(format!("{}/strip?have={version}&on=/", demo.url)).send().await.unwrap();
+    assert_eq!(again.status().as_u16(), 204, "told once");
+}

@@ -4,7 +4,7 @@ use super::common::lock;
 use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
 use super::permissions;
-use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView, SignedIn};
+use super::protocol::{AccountView, MOST_KNOWN, Reply, SessionView, SignedIn, Strip};
 use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, console};
 use crate::accounts::name::AccountName;
@@ -230,6 +230,7 @@ impl Authentication {
             expires: session.expires_at,
             previous_sign_in: session.previous_sign_in,
             id: key.short(),
+            strip: Strip::default(),
         })
     }
 

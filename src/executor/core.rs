@@ -111,6 +111,15 @@ impl Executor {
         }))
     }
 
+    fn session(&self, requester: &Requester) -> Result<Reply, Refusal> {
+        let mut reply = self.authentication.session(requester)?;
+        if let Reply::Session(session) = &mut reply {
+            let watching = &self.watching;
+            session.strip = watching.noticed.strip(&session.name, &watching.engine, &watching.facts);
+        }
+        Ok(reply)
+    }
+
     /// Answers one request of the web process.
     pub fn answer(self: &Arc<Self>, request: Request) -> Answer {
         let requester = self.identify(&request);
@@ -208,7 +217,7 @@ impl Executor {
             C::SignIn { name, password } => self.authentication.sign_in(requester, &name, &password),
             C::SetUp { code, name, password } => self.authentication.set_up(requester, &code, &name, &password),
             C::SignOut {} => self.authentication.sign_out(requester),
-            C::Session {} => self.authentication.session(requester),
+            C::Session {} => self.session(requester),
             C::Prove { password } => self.authentication.prove(requester, &password),
 
             C::Accounts {} => self.authentication.list_accounts(),

@@ -30,6 +30,7 @@ mod requester;
 mod running;
 mod server;
 mod start;
+mod strip;
 pub mod tls;
 mod watch;
 pub(crate) mod web_log;

@@ -622,6 +622,48 @@ pub struct SessionView {
     pub previous_sign_in: Option<Timestamp>,
     /// First eight hexadecimal digits of the token's hash.
     pub id: String,
+    /// What stands on every page.
+    #[serde(default)]
+    pub strip: Strip,
+}
+
+/// What stands on every page of someone signed in; nothing when there is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strip {
+    /// A run under way, or one that waits for an answer.
+    pub run: Option<RunUnderWay>,
+    /// The newest change of a watched file that was made outside of the console, for an hour.
+    pub outside: Option<OutsideChange>,
+    /// Settings of the loader that the next boot will have and this one does not.
+    pub reboot: Vec<String>,
+    /// Other people who sent a draft of pot.conf within two minutes, at most eight.
+    pub drafts: Vec<String>,
+}
+
+/// A run under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunUnderWay {
+    /// Its number.
+    pub id: u64,
+    /// Its operation's name.
+    pub operation: String,
+    /// Who started it.
+    pub started_by: String,
+    /// Whether it waits for an answer: keep, or put back.
+    pub waits: bool,
+    /// Until when it must be kept, by the clock on the wall.
+    pub deadline: Option<Timestamp>,
+}
+
+/// A change made outside of the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutsideChange {
+    /// Its record in the history.
+    pub record: u64,
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// What was changed.
+    pub message: String,
 }
 
 /// An account without its secrets.

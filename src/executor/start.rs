@@ -12,6 +12,7 @@ use super::outbox::Hints;
 use super::permissions;
 use super::rate_limiters::RateLimiters;
 use super::running::Runs;
+use super::strip::Noticed;
 use super::watch::Watching;
 use crate::files::{self, FileError};
 use crate::journal::record::{Action, Outcome};
@@ -91,6 +92,7 @@ impl Executor {
             engine,
             evidence: Arc::clone(&evidence),
             hints,
+            noticed: Noticed::default(),
         });
         let pot_conf = Arc::new(PotConf::new(&watching));
         let runs = Runs::new(&watching, &pot_conf, &authentication);

@@ -10,6 +10,7 @@ use super::facts_cache::FactsCache;
 use super::managed::ManagedFiles;
 use super::outbox::Hints;
 use super::requester::Requester;
+use super::strip::Noticed;
 use crate::diff::{Diff, Side};
 use crate::digest::Digest;
 use crate::files::{self, Expected, FileError, HostPath, Lock};
@@ -112,6 +113,7 @@ pub(super) struct Watching {
     pub(super) engine: Arc<Engine>,
     pub(super) evidence: Arc<Evidence>,
     pub(super) hints: Arc<Hints>,
+    pub(super) noticed: Noticed,
 }
 
 impl Watching {
@@ -412,8 +414,9 @@ impl Watching {
         entry.actor.method = Method::None;
         entry.actor.name = "someone outside of the console".to_owned();
         self.say_what(&mut entry, change, "outside of the console");
-        if let Err(refusal) = self.evidence.append(entry) {
-            tracing::error!("a change made outside could not be recorded: {refusal}");
+        match self.evidence.append(entry) {
+            Ok(record) => self.noticed.outside(&record),
+            Err(refusal) => tracing::error!("a change made outside could not be recorded: {refusal}"),
         }
     }
 

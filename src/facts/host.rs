@@ -1,8 +1,8 @@
 //! Everything that is known about one host: a row for each fact.
 
 use super::{
-    Dataset, Fact, Interface, Machine, Packages, PathState, Pf, PfFile, Pool, Pot, PrivateBridge, Route, SLOW_MS,
-    Syslog, System, Tunable,
+    Dataset, Fact, Interface, Machine, Packages, PathState, Pf, PfFile, Pool, Pot, PrivateBridge, RACCT, Route,
+    SLOW_MS, Syslog, System, Tunable, VTNET_LRO,
 };
 use crate::digest::Digest;
 use jiff::Timestamp;
@@ -89,6 +89,16 @@ facts! {
 }
 
 impl HostFacts {
+    /// The loader's settings that the next boot will have and this one does not: LRO of vtnet counts where there is such
+    /// a card.
+    pub fn awaits_reboot(&self) -> Vec<&'static str> {
+        let awaits = |fact: &Fact<Tunable>| fact.get().is_some_and(Tunable::awaits_reboot);
+        let racct = awaits(&self.racct) && self.racct.get().is_some_and(|tunable| tunable.running.is_some());
+        let has_card = self.interfaces.get().is_some_and(|all| all.iter().any(Interface::is_vtnet));
+        let vtnet = awaits(&self.vtnet_lro_disable) && has_card;
+        [(racct, RACCT), (vtnet, VTNET_LRO)].into_iter().filter(|(awaits, _)| *awaits).map(|(_, name)| name).collect()
+    }
+
     /// Whether if_bridge(4) takes an interface that has an address as a member; none when that is not known. FreeBSD 15
     /// does unless `net.link.bridge.member_ifaddrs` was set to 0 (`if_bridge.c` begins with 1, and the variable comes
     /// with the module, so that it is unknown before), 16 never does (bridge(4), release notes).

@@ -121,6 +121,11 @@ pub struct Tunable {
 }
 
 impl Tunable {
+    /// Whether the next boot turns on what is off now.
+    pub fn awaits_reboot(&self) -> bool {
+        self.running.as_deref() != Some("1") && self.next_boot.as_deref() == Some("1")
+    }
+
     /// What the next boot will have, and from where: `1 (/boot/loader.conf.local)`.
     pub fn next_boot_in_words(&self) -> String {
         match (&self.next_boot, &self.set_in) {
@@ -249,6 +254,13 @@ impl Interface {
         !self.is_bridge()
             && !self.is_loopback()
             && !KINDS.iter().any(|kind| is_named_so(kind) || self.groups.iter().any(|group| group == kind))
+    }
+
+    /// Whether it is a card of vtnet(4).
+    pub fn is_vtnet(&self) -> bool {
+        self.name
+            .strip_prefix("vtnet")
+            .is_some_and(|unit| !unit.is_empty() && unit.bytes().all(|digit| digit.is_ascii_digit()))
     }
 
     /// Whether it is a loopback interface.

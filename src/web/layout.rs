@@ -1,6 +1,7 @@
 //! What every page shares: the frame around it, times in the host's zone, icons, differences.
 
 use super::assets;
+use super::strip::StripView;
 use crate::diff::{Diff, Side};
 use crate::executor::protocol::Greeting;
 use crate::journal::record::Role;
@@ -97,6 +98,8 @@ pub struct Frame {
     pub counts: Vec<(Entry, String)>,
     /// One sentence about what the last request did.
     pub notice: Option<Notice>,
+    /// What nobody should overlook; none: nobody is signed in.
+    pub strip: Option<StripView>,
 }
 
 /// One sentence at the head of a page.

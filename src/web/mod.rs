@@ -28,6 +28,7 @@ mod runs;
 mod server;
 mod settings;
 mod sign_in;
+mod strip;
 mod turns;
 
 use crate::audit::Projection;
@@ -107,6 +108,7 @@ fn routes(cfg: &mut ServiceConfig) {
         .configure(history::routes)
         .configure(settings::routes)
         .configure(feedback::routes)
+        .configure(strip::routes)
         .default_service(route().to(guard::not_found));
 }
 

@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 
 /// What pages of this console fetch by themselves while they follow something, by the last part of the address.
-const FOLLOWED: [&str; 3] = ["events", "parts", "probe"];
+const FOLLOWED: [&str; 4] = ["events", "parts", "probe", "strip"];
 
 /// Whether a request is what a person did: a form that was sent, a page that was opened.
 pub fn is_a_person(request: &HttpRequest) -> bool {

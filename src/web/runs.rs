@@ -300,7 +300,10 @@ fn run_title(shown: &Shown) -> String {
 }
 
 fn frame(visitor: &Visitor, shown: &Shown) -> Frame {
-    with_active(visitor.frame(Entry::Operations, run_title(shown)), std::slice::from_ref(&shown.run))
+    let mut frame = with_active(visitor.frame(Entry::Operations, run_title(shown)), std::slice::from_ref(&shown.run));
+    // The page is the run's own.
+    frame.strip = frame.strip.map(|strip| strip.on_run(shown.run.id));
+    frame
 }
 
 async fn show(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fault> {

@@ -3,6 +3,7 @@
 use super::connection::{self, Connection};
 use super::error::Fault;
 use super::layout::{Clock, Entry, Frame, Notice, Who};
+use super::strip::StripView;
 use super::{State, presence};
 use crate::client::Sender;
 use crate::executor::protocol::{Answer, Command, FactsView, Greeting, SessionView};
@@ -84,6 +85,7 @@ impl Visitor {
             clock: self.clock.clone(),
             counts: Vec::new(),
             notice: None,
+            strip: Some(StripView::of(&self.session.strip, self.session.role, &self.clock)),
         }
     }
 
@@ -310,6 +312,7 @@ pub async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Frame, Fau
         clock: state.clock(),
         counts: Vec::new(),
         notice: None::<Notice>,
+        strip: None,
     })
 }
 

@@ -4,9 +4,7 @@
 //! so.
 
 use super::wanted::Wanted;
-use crate::facts::{
-    Fact, HostFacts, Interface, POT_PROGRAM, PathState, Pool, RACCT, Tunable, VTNET_LRO, heading, telling,
-};
+use crate::facts::{Fact, HostFacts, POT_PROGRAM, PathState, Pool, RACCT, Tunable, VTNET_LRO, heading, telling};
 use crate::potconf::Configuration;
 use crate::process::harmless;
 use crate::rules::{
@@ -448,7 +446,9 @@ fn racct(facts: &HostFacts) -> Row {
             "On now, but switched off for the next boot: then nothing keeps a pot from taking all memory and CPU.",
             Some(Preparation::EnableRacct),
         ),
-        (Some(_), Some("1")) => after_reboot(row, "Set for the next boot. Until then nothing limits what a pot takes."),
+        _ if tunable.awaits_reboot() => {
+            after_reboot(row, "Set for the next boot. Until then nothing limits what a pot takes.")
+        }
         (Some(_), _) => {
             row.open("Off: nothing keeps a pot from taking all memory and CPU.", Some(Preparation::EnableRacct))
         }
@@ -474,7 +474,7 @@ fn boot_values(name: &str, tunable: &Tunable) -> Vec<(&'static str, String)> {
 fn vtnet(facts: &HostFacts) -> Row {
     let row = Row::new("vtnet", "Virtual network card", false, &facts.vtnet_lro_disable);
     let Some(interfaces) = facts.interfaces.get() else { return row.unknown(&facts.interfaces) };
-    let cards: Vec<&str> = interfaces.iter().filter(|card| is_vtnet(card)).map(|card| card.name.as_str()).collect();
+    let cards: Vec<&str> = interfaces.iter().filter(|card| card.is_vtnet()).map(|card| card.name.as_str()).collect();
     if cards.is_empty() {
         return Row { title: "Network cards".to_owned(), ..row }
             .ready("No vtnet card, so its known trouble is none here");
@@ -494,19 +494,12 @@ fn vtnet(facts: &HostFacts) -> Row {
             "Receive offload is off now, but on again at the next boot. With this virtual card it makes pots slow.",
             Some(Preparation::DisableVtnetLro),
         ),
-        (_, Some("1")) => after_reboot(row, "Set for the next boot. Until then receive offload makes pots slow."),
+        _ if tunable.awaits_reboot() => after_reboot(row, "Set for the next boot. Until then receive offload makes pots slow."),
         _ => row.open(
             "Receive offload is on. With this virtual card it makes pots slow.",
             Some(Preparation::DisableVtnetLro),
         ),
     }
-}
-
-fn is_vtnet(interface: &Interface) -> bool {
-    interface
-        .name
-        .strip_prefix("vtnet")
-        .is_some_and(|unit| !unit.is_empty() && unit.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 fn group(facts: &HostFacts, wanted: &Wanted) -> Row {
