@@ -26,7 +26,7 @@ impl Parser<'_> {
         options::check_tcp(&mut self.tokens, &rule)?;
         if rule.action == Action::Pass && !given.keep {
             rule.keep = Keep::Plain;
-            given.states = self.defaults.state_defaults.clone().unwrap_or_default();
+            given.states = self.defaults.states.clone().unwrap_or_default();
         }
         let locked = states::take_states(&mut self.tokens, &mut rule, &given.states)?;
         if rule.action == Action::Pass

@@ -48,7 +48,8 @@ impl Order {
 pub(super) struct Defaults {
     /// What `block` alone does.
     pub block: Answer,
-    pub state_defaults: Option<Vec<StateOption>>,
+    /// `set state-defaults`
+    pub states: Option<Vec<StateOption>>,
     pub if_bound: bool,
 }
 
@@ -94,7 +95,7 @@ impl<'a> Parser<'a> {
             tokens: Tokens::new(state, read, file, text, given),
             begun: false,
             order: Order { section: Section::Nothing, required: true },
-            defaults: Defaults { block: Answer::Drop, state_defaults: None, if_bound: false },
+            defaults: Defaults { block: Answer::Drop, states: None, if_bound: false },
             sheets: Sheets::new(),
             queues: Vec::new(),
             parsed: Parsed::default(),

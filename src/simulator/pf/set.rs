@@ -110,10 +110,10 @@ impl Parser<'_> {
                 self.tokens.shift();
                 let options = states::state_options(&mut self.tokens)?;
                 self.tokens.complete()?;
-                if self.defaults.state_defaults.is_some() {
+                if self.defaults.states.is_some() {
                     return self.tokens.refuse("cannot redefine state-defaults");
                 }
-                self.defaults.state_defaults = Some(options);
+                self.defaults.states = Some(options);
             }
             "keepcounters" => self.tokens.shift(),
             "syncookies" => {
