@@ -126,7 +126,7 @@ fn large_file() -> anyhow::Result<bool> {
         let subject = Subject::new(&configuration).on(Some(&facts));
         let findings = rules::check(&subject);
         found = findings.len();
-        anyhow::ensure!(!rules::readings(&subject).is_empty(), "no reading");
+        anyhow::ensure!(!rules::readings::of(&subject).is_empty(), "no reading");
         times.push(start.elapsed());
     }
     times.sort_unstable();

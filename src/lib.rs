@@ -21,6 +21,7 @@
 //! | [`journal`] | the chain: append, verify, checkpoints |
 //! | [`host`] | the probes that gather facts about the host |
 //! | [`refusal`] | why something was not done, in words: what operations and the executor answer with |
+//! | [`plan`] | plans and runs: data that root's side makes and both sides read; how they read for people |
 //! | [`rules`] | findings, limits and readings: pure functions of (configuration, facts) |
 //! | [`facts`] | what is known about a host: data only |
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
@@ -83,6 +84,7 @@ pub mod host;
 pub mod journal;
 pub mod layout;
 pub mod operations;
+pub mod plan;
 pub mod platform;
 pub mod potconf;
 pub mod process;

@@ -468,6 +468,26 @@ impl Tree {
             .collect()
     }
 
+    /// What the web side names that root's side alone runs, and what the messages between them cannot do without.
+    fn across_the_socket(&self) -> Vec<String> {
+        let is_web_side = |file: &Module| {
+            file.first().is_some_and(|top| ["web", "audit", "activity", "client"].contains(&top.as_str()))
+        };
+        let is_roots = |file: &Module| {
+            file.first().is_some_and(|top| ["operations", "accounts", "settings"].contains(&top.as_str()))
+                || file.starts_with(&["host".to_owned(), "probes".to_owned()])
+        };
+        let named = self.needs().filter(|(file, target, _)| is_web_side(file) && is_roots(target));
+        let mut problems: Vec<String> =
+            named.map(|(file, target, line)| format!("{} line {line} uses {}", words(file), words(&target))).collect();
+        let messages = self.closure(&[&["executor", "protocol"]]);
+        let beyond = messages
+            .iter()
+            .filter(|file| is_web_side(file) || is_roots(file) || file.starts_with(&["host".to_owned()]));
+        problems.extend(beyond.map(|file| format!("the messages need {}", words(file))));
+        problems
+    }
+
     fn of_the_system(&self) -> Vec<String> {
         let outside = self.files.iter().filter(|(file, _)| file.first().is_none_or(|top| top != "platform"));
         outside
@@ -533,6 +553,7 @@ fn the_borders_hold() {
     assert_eq!(tree.upward(), none, "no module uses one above it");
     assert_eq!(tree.circles(), BTreeSet::new(), "no files of a module need each other in a circle");
     assert_eq!(tree.foreign_crates(), none, "root's side names no crate of the web side");
+    assert_eq!(tree.across_the_socket(), none, "plans, probes and accounts are root's; messages are data");
     assert_eq!(tree.of_the_simulator(), none, "only demo and simulate know the simulated host");
     assert_eq!(tree.of_the_system(), none, "only platform has unsafe code and tells systems apart");
 }
@@ -601,6 +622,7 @@ fn each_border_is_seen_when_it_is_crossed() {
     assert_eq!(sound.upward(), none);
     assert!(sound.circles().is_empty());
     assert_eq!(sound.foreign_crates(), none);
+    assert_eq!(sound.across_the_socket(), none);
     assert_eq!(sound.of_the_simulator(), none);
     assert_eq!(sound.of_the_system(), none);
 
@@ -619,6 +641,15 @@ fn each_border_is_seen_when_it_is_crossed() {
     assert_eq!(circle.circles(), [("executor".to_owned(), vec!["core".to_owned(), "other".to_owned()])].into());
     for crates in ["use tokio::time;", "fn a() { actix_web::rt::spawn(b) }", "type A = sqlx::Pool;", "use ::rustls;"] {
         assert_eq!(tree(&[("executor/core.rs", crates)]).foreign_crates().len(), 1, "{crates}");
+    }
+    let rooted = [("operations.rs", ""), ("host/mod.rs", "pub mod probes;"), ("host/probes.rs", "")];
+    for crossing in [
+        ("web/page.rs", "fn a() { crate::operations::plan() }"),
+        ("web/page.rs", "use crate::host; fn a() { host::probes::gather() }"),
+        ("executor/protocol.rs", "use crate::operations;"),
+    ] {
+        let crossed = tree(&[rooted.as_slice(), &[crossing]].concat());
+        assert_eq!(crossed.across_the_socket().len(), 1, "{crossing:?}");
     }
     assert_eq!(tree(&[("web/page.rs", "use crate::simulator;")]).of_the_simulator().len(), 1);
     assert_eq!(tree(&[("simulator.rs", "use crate::files;")]).of_the_simulator().len(), 1);

@@ -6,7 +6,7 @@ use super::user::refused;
 use super::{Exit, Global};
 use crate::executor::approval;
 use crate::executor::local::Local;
-use crate::operations::plan::{Plan, StepState};
+use crate::plan::{Plan, StepState};
 use crate::process::harmless;
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};

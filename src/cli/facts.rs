@@ -3,7 +3,7 @@
 //! It asks the tools itself, as whoever runs it: what only root may see is an error beside the others then.
 
 use super::{Exit, Format, Global};
-use crate::facts::HostFacts;
+use crate::facts::{HostFacts, size};
 use crate::host::{self, GatherInput, HostState, PotState, Row, RowState, StateInput};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, Document};
@@ -110,7 +110,7 @@ fn print(out: &mut impl io::Write, facts: &HostFacts, model: &HostState, evidenc
     }
     for dataset in &state.datasets {
         if dataset.kind == "filesystem" {
-            writeln!(out, "  {} {} at {}", dataset.name, host::size(dataset.used), dataset.mountpoint)?;
+            writeln!(out, "  {} {} at {}", dataset.name, size(dataset.used), dataset.mountpoint)?;
         }
     }
     for pot in facts.pots.get().into_iter().flatten() {

@@ -6,9 +6,7 @@ use super::{Exit, Format, Global};
 use crate::digest::Digest;
 use crate::executor::local::Local;
 use crate::executor::protocol::Command;
-use crate::host::Preparation;
-use crate::operations::plan::{Leftover, ManagedFile, Operation, Plan};
-use crate::operations::plan_text;
+use crate::plan::{Leftover, ManagedFile, Operation, Plan, Preparation, text};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use anyhow::bail;
@@ -153,9 +151,9 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     };
     match (global.format, args.commands) {
         (Format::Json, _) => print_json(&plan)?,
-        (Format::Text, _) if lists => print(&plan_text::list(&plan))?,
-        (Format::Text, true) => print(&plan_text::commands(&plan))?,
-        (Format::Text, false) => print(&plan_text::text(&plan))?,
+        (Format::Text, _) if lists => print(&text::list(&plan))?,
+        (Format::Text, true) => print(&text::commands(&plan))?,
+        (Format::Text, false) => print(&text::text(&plan))?,
     }
     // A list was asked for, nothing that could start.
     if lists || plan.can_start() {

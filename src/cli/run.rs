@@ -9,8 +9,8 @@ use super::user::refused;
 use super::{Exit, Format, Global};
 use crate::executor::local::Local;
 use crate::executor::protocol::{Command, RunEvents, Started};
-use crate::operations::plan::{Run, RunEvent, RunEventKind, RunState, shell_words};
-use crate::operations::plan_text;
+use crate::plan::text;
+use crate::plan::{Run, RunEvent, RunEventKind, RunState, shell_words};
 use crate::refusal::Refusal;
 use anyhow::Context as _;
 use nix::sys::signal::{SigSet, Signal};
@@ -96,7 +96,7 @@ fn operation(global: &Global, what: &What, args: &Args) -> anyhow::Result<Exit> 
         Err(refusal) => return Ok(refused(&refusal)),
     };
     if global.format == Format::Text {
-        print(&plan_text::text(&plan))?;
+        print(&text::text(&plan))?;
         print("\n")?;
     }
     if let Some(text) = &plan.acknowledge

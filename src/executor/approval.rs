@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::files::{self, Expected};
 use crate::journal::record::Actor;
 use crate::layout::Layout;
-use crate::operations::plan::Plan;
+use crate::plan::Plan;
 use crate::platform::crash_point;
 use crate::refusal::{Refusal, RefusalKind};
 use serde::{Deserialize, Serialize};

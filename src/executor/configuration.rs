@@ -14,7 +14,7 @@ use crate::host::path_state;
 use crate::journal::record::{Action, Change, Outcome, Stage};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
-use crate::operations::plan::{ManagedFile, RunState};
+use crate::plan::{ManagedFile, RunState};
 use crate::platform::crash_point;
 use crate::potconf::{Configuration, Document, Edit, EditAction};
 use crate::refusal::{Collision, Conflict, Refusal, RefusalKind};

@@ -4,7 +4,7 @@ use super::outbox::Hints;
 use super::protocol::{ExportFormat, Records, Reply, SignedCheckpoint, VerifyView};
 use super::requester::{Requester, console, free_text};
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported};
-use crate::journal::{self, Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention};
+use crate::journal::{Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention, verify};
 use crate::operations::recorder::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::{BTreeSet, HashMap};
@@ -298,7 +298,7 @@ impl Evidence {
         let Ok(_one) = self.verifying.try_lock() else {
             return Err(Refusal::new(RefusalKind::Busy, "The history is being checked already. Wait for that to end."));
         };
-        let report = journal::verify(self.journal.dir(), self.journal.head_path(), None);
+        let report = verify(self.journal.dir(), self.journal.head_path(), None);
         // A journal that was put in another's place is unbroken, too: what was noticed then stands until root clears it.
         let alarm = self.journal.alarm();
         Ok(VerifyView {

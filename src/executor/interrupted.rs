@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::files::{self, Lock};
 use crate::journal::Opening;
 use crate::journal::record::{Action, Entry, Method, Outcome, Record, Stage};
-use crate::operations::plan::ManagedFile;
+use crate::plan::ManagedFile;
 use std::time::Duration;
 
 /// How long a start waits for a change of another process before it leaves unfinished intents alone.

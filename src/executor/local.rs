@@ -10,7 +10,7 @@ use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::feedback::Kept;
-use crate::operations::plan::Plan;
+use crate::plan::Plan;
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;

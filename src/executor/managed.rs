@@ -8,7 +8,7 @@ use crate::files::{Backups, FileError, HostPath};
 use crate::host::parse::syslog::main_file;
 use crate::layout::Layout;
 use crate::operations::log_routing;
-use crate::operations::plan::ManagedFile;
+use crate::plan::ManagedFile;
 use crate::potconf::{Configuration, Document, LARGEST};
 use crate::refusal::{Refusal, RefusalKind, sentence};
 use jiff::Timestamp;

@@ -6,7 +6,7 @@
 
 use super::protocol::Command;
 use crate::journal::record::Role;
-use crate::operations::plan::{Leftover, Operation, ProofNeeded};
+use crate::plan::{Leftover, Operation, ProofNeeded};
 use std::time::Duration;
 
 /// Who may give a command.

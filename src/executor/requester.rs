@@ -3,7 +3,7 @@
 use crate::accounts::session::SessionKey;
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Role};
-use crate::operations::plan::ProofNeeded;
+use crate::plan::ProofNeeded;
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
 

@@ -4,10 +4,10 @@
 use super::common::lock;
 use super::facts_cache::FactsCache;
 use super::protocol::{OutsideChange, RunUnderWay, Strip};
-use crate::host::Preparation;
 use crate::journal::record::{Record, Role};
 use crate::operations::engine::Engine;
-use crate::operations::plan::RunState;
+use crate::plan::Preparation;
+use crate::plan::RunState;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -151,22 +151,19 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The source as a heading; empty when the words name their sources themselves.
-    pub fn heading(&self) -> &str {
-        heading(self.source, self.evidence)
-    }
-
     /// Whether the answer took so long that people should know why they wait.
     pub fn is_slow(&self) -> bool {
         self.took_ms >= SLOW_MS
     }
 }
 
-/// A source as a heading above its words; empty when the words name their sources themselves, as those of several do.
-pub fn heading<'a>(source: &'a str, words: &str) -> &'a str {
-    match source.split_once("; ") {
-        Some((first, _)) if words.starts_with(first) => "",
-        _ => source,
+/// Whether pot is there, as package or by hand; none when that is not known.
+pub fn pot_installed(facts: &HostFacts) -> Option<bool> {
+    let by_hand = facts.paths.get().and_then(|paths| paths.get(super::POT_PROGRAM)).map(PathState::is_there);
+    match (facts.packages.get().map(|packages| packages.pot.is_some()), by_hand) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), _) | (None, Some(false)) => Some(false),
+        (None, None) => None,
     }
 }
 

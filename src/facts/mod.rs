@@ -4,8 +4,12 @@
 //! fact, too.
 
 mod host;
+mod shown;
+mod size;
 
-pub use host::{Asked, HostFacts, heading};
+pub use host::{Asked, HostFacts, pot_installed};
+pub use shown::heading;
+pub use size::size;
 
 use crate::digest::Digest;
 use ipnet::{IpNet, Ipv4Net};

@@ -10,6 +10,5 @@ mod state;
 pub use probes::{GatherInput, gather, path_state, pf_rules_path, snapshots, system_and_syslog, time_zone};
 pub use state::{
     Act, Anchors, Counts, Drift, Evidence, HostState, Lead, Network, Offer, OperationName, OperationState, PotState,
-    Preparation, Remedy, Row, RowState, Stage, Standing, StateInput, Step, StepState, Wanted, pot_installed, readiness,
-    size,
+    Remedy, Row, RowState, Stage, Standing, StateInput, Step, StepState, Wanted, readiness,
 };

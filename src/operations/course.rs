@@ -19,7 +19,7 @@
 //! only one comes there, so that there is one outcome.
 
 use crate::operations::clock::SinceBoot;
-use crate::operations::plan::RunState;
+use crate::plan::RunState;
 use std::time::Duration;
 
 /// What becomes of a change.

@@ -2,9 +2,9 @@
 
 use super::clock::{Clock, SinceBoot};
 use super::course::{Answer, By, Course, NotTaken};
-use super::plan::{Decided, Run, RunEvent, RunEventKind, RunState};
 use super::runs::{Runs, StoredRun};
 use crate::journal::record::{Actor, Entry, Reported};
+use crate::plan::{Decided, Run, RunEvent, RunEventKind, RunState};
 use crate::process::Cancel;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;

@@ -1,15 +1,16 @@
 //! Looking at the host: everything that plans are made from and runs are judged by, read afresh.
 
 use super::before_init::BeforeInit;
-use super::draft::{Expanded, HostFile, HostFiles, Inputs, Observations, PfTest, Untested};
+use super::checks::Observations;
+use super::inputs::{Expanded, HostFile, HostFiles, Inputs, PfTest, Untested};
 use super::log_routing;
-use super::plan::ManagedFile;
 use super::plans;
 use crate::facts::{Fact, HostFacts, Snapshots};
 use crate::files::{FileError, HostPath};
 use crate::host::parse::syslog::main_file;
 use crate::host::{GatherInput, Wanted, gather, parse, path_state, snapshots};
 use crate::layout::Layout;
+use crate::plan::ManagedFile;
 use crate::potconf::{Configuration, Document};
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
 use crate::refusal::{Refusal, RefusalKind};

@@ -2,7 +2,7 @@
 //! what verification sees.
 
 use super::draft::PlanDraft;
-use super::plan::StepProgress;
+use crate::plan::StepProgress;
 
 /// What a line says about the plan's steps: the one it is about runs, the one that ran before it is done.
 pub fn line(draft: &PlanDraft, text: &str) -> Vec<(usize, StepProgress)> {
@@ -39,7 +39,7 @@ fn names(text: &str, word: &str) -> bool {
 mod tests {
     use super::*;
     use crate::operations::draft::PlannedStep;
-    use crate::operations::plan::{Operation, StepState};
+    use crate::plan::{Operation, StepState};
 
     #[test]
     fn datasets_tick_off_in_the_order_of_the_output() {

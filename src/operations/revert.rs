@@ -4,10 +4,9 @@
 //! neither the web process nor a database nor a name server: a handful of commands, each only if the value is still
 //! what the run left, none of which stops the next. Order (DESIGN): pf, bridge member, forwarding, NAT anchor, bridge.
 
+use super::checks::counted;
 use super::clock::{Clock, SinceBoot};
-use super::draft::counted;
 use super::looking::Host;
-use super::plan::PutBackStep;
 use super::runs::{from_json, json};
 use crate::bytes_as_base64;
 use crate::digest::Digest;
@@ -16,6 +15,7 @@ use crate::files::{self, Expected, FileError};
 use crate::host::parse;
 use crate::journal::record::Actor;
 use crate::layout::Layout;
+use crate::plan::PutBackStep;
 use crate::platform;
 use crate::process::{Captured, Tool};
 use jiff::Timestamp;

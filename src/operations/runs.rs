@@ -3,9 +3,9 @@
 //! Any process of root's can read them while another writes; a line that is cut off is no event yet. Numbers count up
 //! and none is given twice. Old runs are pruned ([`Runs::prune`]): the journal keeps what they did, this is their output.
 
-use super::plan::{Operation, Run, RunEvent, RunState};
 use crate::files::{self, Expected, FileError};
 use crate::layout::Layout;
+use crate::plan::{Operation, Run, RunEvent, RunState};
 use crate::platform::crash_point;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -348,7 +348,7 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::operations::plan::{Plan, ProofNeeded};
+    use crate::plan::{Plan, ProofNeeded};
 
     thread_local! {
         /// How often this thread has read a run or listed the folder.

@@ -81,16 +81,6 @@ impl Operation {
             Self::Restore { .. } => "restore",
         }
     }
-
-    /// Files that the commands it runs may write, beside those with a planned difference: pot touches pf.conf and rc.conf
-    /// even where it changes nothing, pot's package brings a pot.conf.
-    pub fn written_by_commands(&self) -> &'static [ManagedFile] {
-        match self {
-            Self::Init { .. } | Self::DeInit { .. } => &[ManagedFile::PfConf, ManagedFile::RcConf],
-            Self::Prepare { .. } => &[ManagedFile::PotConf],
-            Self::VnetStart { .. } | Self::CleanUp { .. } | Self::Restore { .. } => &[],
-        }
-    }
 }
 
 /// A to-do of the readiness page.
@@ -109,6 +99,13 @@ pub enum Preparation {
     RouteLog,
     /// POT_TMP a folder that only root can write, [`crate::rules::PRIVATE_TMP`].
     PrivateTmp,
+}
+
+impl Preparation {
+    /// Whether it takes effect at the next boot.
+    pub fn at_the_next_boot(self) -> bool {
+        matches!(self, Self::EnableRacct | Self::DisableVtnetLro)
+    }
 }
 
 /// Something that pot de-init leaves behind.

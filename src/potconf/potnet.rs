@@ -3,20 +3,14 @@
 //! Followed from potnet 0.5.0's sources and held against the real program by `tests/potnet_oracle.rs`. The released
 //! crate is still 0.4.4, which differs in two ways, both about the deprecated DNS pot; see [`Release`].
 
+mod check;
+
+pub use check::{PotnetAnswer, config_check, config_check_by};
+
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::str::FromStr;
-
-/// What `potnet config-check` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PotnetAnswer {
-    /// Its exit status.
-    pub exit_code: i32,
-    /// The errors on its standard error, in its order and words, without the time and level before them.
-    pub errors: Vec<String>,
-}
 
 /// Which potnet is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,39 +35,6 @@ pub const READS: [&str; 8] = [
     "POT_GATEWAY",
     "POT_DNS_IP",
 ];
-
-/// What `potnet config-check` (0.5.0) answers on these two files. A missing pot.conf counts as an empty one.
-pub fn config_check(default: &[u8], own: &[u8]) -> PotnetAnswer {
-    config_check_by(Release::V0_5_0, default, own)
-}
-
-/// As [`config_check`], by the release named.
-pub fn config_check_by(release: Release, default: &[u8], own: &[u8]) -> PotnetAnswer {
-    let merged = Seen::merged(release, default, own);
-    let complete = merged.zfs_root.is_some()
-        && merged.fs_root.is_some()
-        && merged.extif.is_some()
-        && merged.dns_name.is_some()
-        && (release == Release::V0_5_0 || merged.dns_ip.is_some());
-    let (true, Some(network), Some(netmask), Some(gateway)) =
-        (complete, merged.network, merged.netmask, merged.gateway)
-    else {
-        return PotnetAnswer { exit_code: 1, errors: vec!["Error: System configuration incomplete".to_owned()] };
-    };
-    let mut errors = Vec::new();
-    let outside = !network.contains(&gateway);
-    if outside {
-        errors.push(format!("gateway IP ({gateway}) outside the network range ({network})"));
-    }
-    if let Some(dns) = merged.dns_ip.filter(|dns| !network.contains(dns)) {
-        errors.push(format!("DNS IP ({dns}) outside the network range ({network})"));
-    }
-    let mismatch = network.netmask() != netmask;
-    if mismatch {
-        errors.push(format!("netmask ({netmask}) different from the network one ({network})"));
-    }
-    PotnetAnswer { exit_code: i32::from(outside || mismatch), errors }
-}
 
 /// The values potnet (0.5.0) works with after both files, by name; names without one are missing.
 pub fn values(default: &[u8], own: &[u8]) -> BTreeMap<&'static str, String> {

@@ -1,7 +1,7 @@
 //! Findings, limits and readings: pure functions of (configuration, facts).
 //!
 //! A **finding** ([`check`]) can be overridden by an admin with a reason, a **limit** ([`limits`]) never. A **reading**
-//! ([`mod@readings`]) says what a value means on this host; a page shows it where a finding would stand.
+//! ([`readings`]) says what a value means on this host; a page shows it where a finding would stand.
 //!
 //! Each rule is a small pure function of a [`view::View`]; the file is named after its subject, the doc comment names
 //! its source. A default is not blamed for what it says: only where pot itself would fail with it on this host.
@@ -20,7 +20,7 @@ mod network;
 mod next_boot;
 mod other;
 mod reading;
-mod readings;
+pub mod readings;
 mod review;
 mod spelling;
 #[cfg(test)]
@@ -32,7 +32,7 @@ use crate::potconf::{Configuration, Edit, Name, PARAMETERS, extra_interface};
 use crate::process::harmless;
 use finding::errors_brought;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use view::{View, grouped};
 
@@ -283,11 +283,6 @@ fn place(name: &str) -> (usize, String) {
     (place, if known == name { String::new() } else { name.to_owned() })
 }
 
-/// For each parameter what its value means on this host, in a few words; none for what nothing can be said about.
-pub fn readings(subject: &Subject<'_>) -> BTreeMap<String, String> {
-    readings::of(&View::new(subject))
-}
-
 #[cfg(test)]
 mod tests {
     use super::example::{codes, configuration, found, found_on, healthy, host, the};
@@ -372,7 +367,7 @@ mod tests {
              POT_NETWORK_vlan20=10.0.20.0/24\nPOT_HOSTNAME_MAX_LENGTH=$(getconf HOST_NAME_MAX)\n",
         );
         let facts = healthy();
-        let readings = readings(&Subject::new(&configuration).on(Some(&facts)));
+        let readings = readings::of(&Subject::new(&configuration).on(Some(&facts)));
         let reading = |name: &str| readings.get(name).map(String::as_str);
         assert_eq!(reading("POT_ZFS_ROOT"), Some("Not there yet. pot init creates it; pool zroot has 412 GiB free"));
         assert_eq!(reading("POT_FS_ROOT"), Some("No such folder yet"));
@@ -467,7 +462,7 @@ mod tests {
             found(&own);
             let findings = found_on(&healthy(), &own);
             let configuration = configuration(&own);
-            let _ = readings(&Subject::new(&configuration).on(Some(&healthy())));
+            let _ = readings::of(&Subject::new(&configuration).on(Some(&healthy())));
             let potnet = crate::potconf::potnet::config_check(
                 configuration.default_document().bytes(),
                 configuration.own().bytes(),

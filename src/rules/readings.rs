@@ -1,5 +1,6 @@
 //! Readings: what a value means on this host, in a few words. A page shows it where a finding would stand.
 
+use super::Subject;
 use super::limits;
 use super::log_route::{LogRoute, log_route};
 use super::view::{View, enumerated, first_address, grouped, plural, size};
@@ -9,8 +10,10 @@ use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-/// For each parameter, and each `POT_NETWORK_<interface>` that is set or listed.
-pub(super) fn of(view: &View<'_>) -> BTreeMap<String, String> {
+/// For each parameter what its value means on this host, in a few words, and for each `POT_NETWORK_<interface>` that is
+/// set or listed; none for what nothing can be said about.
+pub fn of(subject: &Subject<'_>) -> BTreeMap<String, String> {
+    let view = &View::new(subject);
     let mut readings = BTreeMap::new();
     for setting in view.settings() {
         let Some(known) = parameter(&setting.name) else { continue };

@@ -15,7 +15,7 @@ use crate::diff::{Diff, Line, Side};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, ExportFormat, SignedCheckpoint};
 use crate::journal::record::{Action, Method, Outcome, Stage};
-use crate::operations::plan::ManagedFile;
+use crate::plan::ManagedFile;
 use crate::potconf::{Name, PARAMETERS};
 use crate::refusal::{Refusal, RefusalKind};
 use actix_web::http::StatusCode;

@@ -10,13 +10,12 @@ use super::known::{Known, waiting};
 use super::layout::{self, Clock, Entry, Frame, Time, counted};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
-use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, PrivateBridge};
-use crate::host::Preparation;
+use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, PrivateBridge, size};
 use crate::host::{
     Act, Drift, Evidence, HostState, Lead, Offer, OperationName, Remedy, Row, RowState, Stage, Step, StepState, Wanted,
-    size,
 };
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Role, Stage as RecordStage};
+use crate::plan::Preparation;
 use crate::refusal::Refusal;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

@@ -6,14 +6,14 @@ use super::layout::{self, Entry, Frame, Icon, Notice, Time};
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, SessionView, Started};
-use crate::facts::Dataset;
-use crate::host::Preparation;
-use crate::host::{HostState, OperationName, Standing, size};
+use crate::facts::{Dataset, size};
+use crate::host::{HostState, OperationName, Standing};
 use crate::journal::record::Role;
-use crate::operations::plan::{
-    ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, ProofNeeded, Run, RunState, Step, StepState, shell_words,
+use crate::plan::text;
+use crate::plan::{
+    ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunState, Step, StepState,
+    shell_words,
 };
-use crate::operations::plan_text;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::StatusCode;
@@ -383,7 +383,7 @@ impl PlanPage {
     }
 
     fn step_state(&self, step: &Step) -> &'static str {
-        plan_text::state(step.state)
+        text::state(step.state)
     }
 
     fn shell(&self, argv: &[String]) -> String {
@@ -422,8 +422,8 @@ async fn show(request: HttpRequest, visitor: Visitor, name: web::Path<String>) -
     let plan = plan(&visitor, operation).await?;
     let plain = |text: String| Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text));
     match options.get("format") {
-        Some("text") => plain(plan_text::text(&plan)),
-        Some("commands") => plain(plan_text::commands(&plan)),
+        Some("text") => plain(text::text(&plan)),
+        Some("commands") => plain(text::commands(&plan)),
         _ => plan_page(&visitor, &name, plan, &Given::default(), StatusCode::OK).await,
     }
 }

@@ -12,9 +12,7 @@ use super::operations::{RunLine, runs, state_of, title, with_active};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, Nonce, RunEvents};
 use crate::journal::record::Role;
-use crate::operations::plan::{
-    Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words,
-};
+use crate::plan::{Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};

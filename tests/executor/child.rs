@@ -6,7 +6,7 @@ use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, ConfigurationView, Saved, Started};
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{Operation, Plan, Run, RunState};
+use pot_console::plan::{Operation, Plan, Run, RunState};
 use pot_console::refusal::RefusalKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};

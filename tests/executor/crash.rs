@@ -8,7 +8,7 @@ use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, ConfigurationView, Records, Saved, VerifyView};
 use pot_console::journal::record::{Outcome, Record, Stage};
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{Run, RunState};
+use pot_console::plan::{Run, RunState};
 use pot_console::refusal::RefusalKind;
 use pot_console::settings::Settings;
 use std::os::unix::process::ExitStatusExt as _;

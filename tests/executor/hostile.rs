@@ -6,9 +6,9 @@ use pot_console::executor::End;
 use pot_console::executor::protocol::{
     Command, ExportFormat, FeedbackStored, LogFiles, MAX_REQUEST, Message, Reply, Request, SignedIn, VERSION,
 };
-use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Reported, Role};
-use pot_console::operations::plan::Operation;
+use pot_console::plan::Operation;
+use pot_console::plan::Preparation;
 use pot_console::refusal::{Refusal, RefusalKind};
 use pot_console::secret::Secret;
 use serde_json::{Value, json};
@@ -358,7 +358,7 @@ fn a_web_process_that_does_not_read_is_dropped_and_holds_up_nobody() {
     // A large answer each time, and nobody reads.
     std::fs::write(rig.layout.on_disk("/etc/rc.conf"), vec![b'#'; 4 << 20]).unwrap();
     let mut deaf = rig.connect();
-    let command = Command::File { file: pot_console::operations::plan::ManagedFile::RcConf };
+    let command = Command::File { file: pot_console::plan::ManagedFile::RcConf };
     deaf.socket.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut dropped = false;
     for id in 0..5_000 {

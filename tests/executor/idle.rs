@@ -56,8 +56,7 @@ fn while_nobody_looks_no_program_is_run_and_who_comes_gets_new_facts() {
 #[test]
 fn who_may_only_look_cannot_keep_the_host_busy_with_plans() {
     let rig = Rig::new();
-    let plan =
-        || Command::Plan { operation: pot_console::operations::plan::Operation::VnetStart { revert_after: None } };
+    let plan = || Command::Plan { operation: pot_console::plan::Operation::VnetStart { revert_after: None } };
     let vera = rig.sign_in("vera");
     let mut wire = rig.connect();
     let refused = (0..20)

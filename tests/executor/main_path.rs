@@ -7,7 +7,7 @@ use pot_console::executor::protocol::{
     Command, FactsView, FileView, LogFiles, Reply, Saved, SessionView, SignedIn, Started,
 };
 use pot_console::journal::record::{Action, Method, Outcome, Reported, Stage};
-use pot_console::operations::plan::{ManagedFile, Operation};
+use pot_console::plan::{ManagedFile, Operation};
 use pot_console::refusal::RefusalKind;
 use pot_console::secret::Secret;
 use pot_console::settings::Settings;

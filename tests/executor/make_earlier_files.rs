@@ -11,11 +11,11 @@ use pot_console::executor::protocol::{
     Command, ExportFormat, Nonce, Reply, RunEvents, SignedCheckpoint, SignedIn, Started,
 };
 use pot_console::files::Backups;
-use pot_console::host::Preparation;
 use pot_console::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Reported, Role, Stage};
 use pot_console::journal::{Checkpoint, Journal, verify};
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{ManagedFile, Operation, RunEventKind, RunState};
+use pot_console::plan::Preparation;
+use pot_console::plan::{ManagedFile, Operation, RunEventKind, RunState};
 use pot_console::secret::Secret;
 use pot_console::settings::Settings;
 use pot_console::simulator::{clear_faults, reboot, set_fault};

@@ -3,7 +3,7 @@
 use crate::rig::{Rig, edit, kind, save};
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, ConfigurationView, FileView, LogFiles, Reply, Saved};
-use pot_console::operations::plan::{ManagedFile, Operation};
+use pot_console::plan::{ManagedFile, Operation};
 use pot_console::refusal::{Refusal, RefusalKind};
 use pot_console::secret::Secret;
 use pot_console::settings::Settings;

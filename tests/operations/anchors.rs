@@ -1,7 +1,7 @@
 //! pot's anchors in the files of pf.
 
 use crate::bench::{Bench, INIT, VNET, blocked, initialised, network_kept, state_of};
-use pot_console::operations::plan::{Operation, RunState, StepState};
+use pot_console::plan::{Operation, RunState, StepState};
 use pot_console::simulator::Scenario;
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, call, dies, initialised, journal, network};
 use pot_console::journal::record::{Action, Outcome};
-use pot_console::operations::plan::RunState;
+use pot_console::plan::RunState;
 use pot_console::simulator::Scenario;
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, DE_INIT, INIT, VNET, anna, from_lan, initialised};
 use pot_console::journal::record::{Actor, Method};
-use pot_console::operations::plan::{Leftover, Operation, RunState};
+use pot_console::plan::{Leftover, Operation, RunState};
 use pot_console::simulator::{self, Scenario};
 use std::time::Instant;
 

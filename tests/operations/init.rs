@@ -3,7 +3,7 @@
 use crate::bench::{Bench, INIT, anna, as_release, blocked, from_lan, initialised, settings, state_of};
 use pot_console::journal::record::Stage;
 use pot_console::operations::engine::EngineSettings;
-use pot_console::operations::plan::{Leftover, Operation, RunState, StepState};
+use pot_console::plan::{Leftover, Operation, RunState, StepState};
 use pot_console::simulator::{self, Scenario};
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use crate::bench::{
     state_of, waiting,
 };
 use pot_console::journal::record::{Actor, Method, Reported};
-use pot_console::operations::plan::{Leftover, Operation, RunState, StepState};
 use pot_console::operations::revert::Known;
+use pot_console::plan::{Leftover, Operation, RunState, StepState};
 use pot_console::simulator::Scenario;
 
 #[test]

@@ -1,9 +1,9 @@
 //! Where files and folders really are: links, and folders that others can change.
 
 use crate::bench::{Bench, INIT, VNET, blocked, initialised};
-use pot_console::host::Preparation;
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{Leftover, ManagedFile, Operation, RunState};
+use pot_console::plan::Preparation;
+use pot_console::plan::{Leftover, ManagedFile, Operation, RunState};
 use pot_console::simulator::Scenario;
 
 const LINKED: [(&str, &str, &str); 3] = [

@@ -1,8 +1,8 @@
 //! Plans: what they say, and when they no longer hold.
 
 use crate::bench::{Bench, DE_INIT, INIT, anna, from_lan, initialised, network_kept};
-use pot_console::host::Preparation;
-use pot_console::operations::plan::{Operation, Plan, RunState};
+use pot_console::plan::Preparation;
+use pot_console::plan::{Operation, Plan, RunState};
 use pot_console::refusal::RefusalKind;
 use pot_console::simulator::Scenario;
 
@@ -24,7 +24,7 @@ fn a_plan_serves_once_and_only_while_the_host_is_as_it_was() {
 
 #[test]
 fn a_plan_as_commands_does_once_what_the_run_would_do() {
-    use pot_console::operations::plan_text::commands;
+    use pot_console::plan::text::commands;
     let fresh = Bench::new(Scenario::Fresh);
     let items = vec![Preparation::EnableRacct, Preparation::DisableVtnetLro, Preparation::RouteLog];
     let text = commands(&fresh.plan(Operation::Prepare { items }));

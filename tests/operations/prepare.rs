@@ -1,9 +1,9 @@
 //! Readiness: packages, tunables, the log's way.
 
 use crate::bench::{Bench, DE_INIT, INIT, blocked, state_of};
-use pot_console::host::Preparation;
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{Leftover, ManagedFile, Operation, RunState, StepState};
+use pot_console::plan::Preparation;
+use pot_console::plan::{Leftover, ManagedFile, Operation, RunState, StepState};
 use pot_console::simulator::Scenario;
 
 fn route_log() -> Operation {

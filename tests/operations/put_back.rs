@@ -4,7 +4,7 @@ use crate::bench::{
     Hands, INIT, LONG, VNET, anna, dies, from_lan, initialised, network, open, settings, waiting, waiting_for,
 };
 use pot_console::journal::record::{Action, Actor, Method, Outcome, Stage};
-use pot_console::operations::plan::RunState;
+use pot_console::plan::RunState;
 use pot_console::refusal::RefusalKind;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

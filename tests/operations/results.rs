@@ -3,7 +3,7 @@
 use crate::bench::{Bench, INIT, LONG, VNET, anna, from_lan, initialised, open, settings, waiting_for};
 use pot_console::journal::record::Outcome;
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{ManagedFile, Operation, RunState};
+use pot_console::plan::{ManagedFile, Operation, RunState};
 use pot_console::refusal::RefusalKind;
 use pot_console::simulator::{self, Scenario};
 use std::sync::atomic::Ordering;

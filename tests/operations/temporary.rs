@@ -1,10 +1,10 @@
 //! The folder of pot's temporary files.
 
 use crate::bench::{Bench, INIT, VNET, blocked, initialised, network_kept, state_of};
-use pot_console::host::Preparation;
 use pot_console::journal::record::Action;
 use pot_console::layout::Layout;
-use pot_console::operations::plan::{Operation, RunState, StepState};
+use pot_console::plan::Preparation;
+use pot_console::plan::{Operation, RunState, StepState};
 use pot_console::simulator::{self, Scenario};
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ fn a_missing_pot_tmp_is_made_for_root_alone_and_tmp_is_left_as_it_is() {
     let plan = bench.plan(INIT);
     assert!(plan.blockers.is_empty(), "{}", blocked(&plan));
     assert_eq!(state_of(&plan, "POT_TMP /var/run/pot/tmp"), StepState::WillBeCreated);
-    assert!(pot_console::operations::plan_text::commands(&plan).contains("install -d -m 700 /var/run/pot/tmp\n"));
+    assert!(pot_console::plan::text::commands(&plan).contains("install -d -m 700 /var/run/pot/tmp\n"));
     let run = bench.until_end(bench.start(&plan).unwrap());
     assert_eq!(run.state, RunState::AsPlanned, "{run:#?}\n{}", bench.output(run.id));
     let mode = |path: &str| bench.root.join(path).metadata().unwrap().mode() & 0o7777;
@@ -66,7 +66,7 @@ fn a_missing_pot_tmp_is_made_for_root_alone_and_tmp_is_left_as_it_is() {
     linked.set("POT_TMP", "/tmp");
     let plan = linked.plan(INIT);
     assert!(!blocked(&plan).contains("tmp"), "{}", blocked(&plan));
-    assert!(!pot_console::operations::plan_text::commands(&plan).contains("700"), "its mode is nobody's business");
+    assert!(!pot_console::plan::text::commands(&plan).contains("700"), "its mode is nobody's business");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn temporary_files_of_pot_move_to_a_folder_of_roots_alone_and_everything_goes_on
     let plan = bench.plan(private_tmp());
     assert!(plan.blockers.is_empty(), "{}", blocked(&plan));
     assert_eq!(plan.summary, "Gives pot a folder of root's alone for temporary files.");
-    let typed = pot_console::operations::plan_text::commands(&plan);
+    let typed = pot_console::plan::text::commands(&plan);
     assert!(typed.contains("install -d -m 700 /var/run/pot\n") && typed.contains("+POT_TMP=/var/run/pot\n"), "{typed}");
     assert_eq!(bench.read("/usr/local/etc/pot/pot.conf"), text, "a plan changes nothing");
 

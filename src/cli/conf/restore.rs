@@ -8,7 +8,7 @@ use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::local::Local;
 use crate::executor::protocol::{BackupView, Command, FileView, Started};
-use crate::operations::plan::{ManagedFile, Operation, Plan, Run, RunState};
+use crate::plan::{ManagedFile, Operation, Plan, Run, RunState};
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
 use std::time::Duration;

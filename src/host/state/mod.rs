@@ -17,5 +17,5 @@ pub use model::{HostState, StateInput};
 pub use network::Network;
 pub use operations::{OperationName, OperationState, Standing};
 pub use pot_state::{Anchors, Drift, PotState, Remedy, Stage};
-pub use readiness::{Counts, Evidence, Preparation, Row, RowState, pot_installed, readiness, size};
+pub use readiness::{Counts, Evidence, Row, RowState, readiness};
 pub use wanted::Wanted;

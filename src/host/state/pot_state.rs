@@ -2,9 +2,8 @@
 //!
 //! Pure. None anywhere: a source that would know did not answer.
 
-use super::readiness::pot_installed;
 use super::wanted::Wanted;
-use crate::facts::{Dataset, HostFacts, Interface, Pot};
+use crate::facts::{Dataset, HostFacts, Interface, Pot, pot_installed};
 use crate::potconf::Configuration;
 use crate::rules::{Nat, NatRule};
 use ipnet::Ipv4Net;

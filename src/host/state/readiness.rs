@@ -4,7 +4,8 @@
 //! so.
 
 use super::wanted::Wanted;
-use crate::facts::{Fact, HostFacts, POT_PROGRAM, PathState, Pool, RACCT, Tunable, VTNET_LRO, heading, telling};
+use crate::facts::{Fact, HostFacts, Pool, RACCT, Tunable, VTNET_LRO, heading, pot_installed, size, telling};
+use crate::plan::Preparation;
 use crate::potconf::Configuration;
 use crate::process::harmless;
 use crate::rules::{
@@ -12,31 +13,6 @@ use crate::rules::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-/// A to-do of the readiness page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preparation {
-    /// `pkg install -y pot`.
-    InstallPot,
-    /// `kern.racct.enable=1` in loader.conf.
-    EnableRacct,
-    /// `hw.vtnet.lro_disable=1` in loader.conf.
-    DisableVtnetLro,
-    /// The group POT_GROUP.
-    CreateGroup,
-    /// pot's facility into /var/log/pot.log, rotated by newsyslog.
-    RouteLog,
-    /// POT_TMP a folder that only root can write, [`rules::PRIVATE_TMP`].
-    PrivateTmp,
-}
-
-impl Preparation {
-    /// Whether it takes effect at the next boot.
-    pub fn at_the_next_boot(self) -> bool {
-        matches!(self, Self::EnableRacct | Self::DisableVtnetLro)
-    }
-}
 
 /// Where a paragraph of the guide stands on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -309,31 +285,6 @@ fn free(pool: &Pool) -> String {
     format!("{} of {} free", size(pool.free), size(pool.size))
 }
 
-/// Bytes for people, in the powers of 1024 that ZFS itself uses.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut unit = UNITS[0];
-    let mut scaled = bytes;
-    // In tenths, so that no float is needed.
-    let mut tenths = bytes.saturating_mul(10) / 1024;
-    for next in &UNITS[1..] {
-        if scaled / 1024 < 1024 {
-            break;
-        }
-        scaled /= 1024;
-        tenths = scaled.saturating_mul(10) / 1024;
-        unit = next;
-    }
-    if tenths >= 1000 {
-        format!("{} {unit}", (tenths + 5) / 10)
-    } else {
-        format!("{}.{} {unit}", tenths / 10, tenths % 10)
-    }
-}
-
 fn freebsd(facts: &HostFacts) -> Row {
     let row = Row::new("freebsd", "FreeBSD", true, &facts.system);
     let Some(system) = facts.system.get() else { return row.unknown(&facts.system) };
@@ -387,16 +338,6 @@ fn vimage(facts: &HostFacts) -> Row {
             }
         }
         None => row.unknown(&facts.vimage),
-    }
-}
-
-/// Whether pot is there, as package or by hand; none when that is not known.
-pub fn pot_installed(facts: &HostFacts) -> Option<bool> {
-    let by_hand = facts.paths.get().and_then(|paths| paths.get(POT_PROGRAM)).map(PathState::is_there);
-    match (facts.packages.get().map(|packages| packages.pot.is_some()), by_hand) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (Some(false), _) | (None, Some(false)) => Some(false),
-        (None, None) => None,
     }
 }
 
@@ -668,7 +609,7 @@ fn ipfw(facts: &HostFacts) -> Row {
 mod tests {
     use super::super::fixture::{configuration, interface, known, running_host};
     use super::*;
-    use crate::facts::{Packages, PathKind, PathState};
+    use crate::facts::{POT_PROGRAM, Packages, PathKind, PathState};
 
     /// In order, POT_TMP included: pot's default is a folder of everybody's.
     const OWN: &str = "POT_TMP=/var/run/pot\n";
@@ -929,14 +870,5 @@ mod tests {
     fn a_computed_group_is_not_guessed() {
         let rows = readiness(&running_host(), &configuration("POT_GROUP=$(id -gn)\n"), &[]);
         assert!(rows.iter().any(|row| row.id == "group" && row.state == RowState::Unknown));
-    }
-
-    #[test]
-    fn sizes_read_like_zfs() {
-        assert_eq!(size(0), "0 B");
-        assert_eq!(size(1536), "1.5 KiB");
-        assert_eq!(size(442_381_631_488), "412 GiB");
-        assert_eq!(size(51_757_060_096), "48.2 GiB");
-        assert_eq!(size(u64::MAX), "15.9 EiB");
     }
 }

@@ -3,16 +3,16 @@
 //! What init took away is given back ([`syslogd_flags::give_back`]). Nothing ends more open than it was before init, and
 //! nothing is loaded that could cut the admin off: what would, is named with its command.
 
-use super::{NOTHING_CHOSEN, needs, needs_file, needs_plain_flags, needs_plain_rc, rules_beside_pots};
+use super::{needs, needs_file, needs_plain_flags, needs_plain_rc, rules_beside_pots};
 use crate::digest::Digest;
 use crate::facts::{Fact, Interface, PathKind};
 use crate::operations::before_init::FLAGS;
-use crate::operations::draft::{
-    Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, counted, first_trouble,
-};
-use crate::operations::plan::{Leftover, ManagedFile, Operation, ProofNeeded, StepState};
+use crate::operations::checks::{Expect, counted};
+use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
+use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::syslogd_flags::{self, Before, GivenBack};
 use crate::operations::{pf_conf, rc_conf};
+use crate::plan::{Leftover, ManagedFile, NOTHING_CHOSEN, Operation, ProofNeeded, StepState};
 use crate::process::Tool;
 use crate::rules::is_yes;
 use ipnet::Ipv4Net;

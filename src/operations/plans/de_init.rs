@@ -6,13 +6,12 @@
 
 use super::{CHILDREN, clean_up, needs, needs_file, needs_pot, pot, where_it_leads};
 use crate::digest::Digest;
-use crate::facts::{Dataset, Fact, Pot, Snapshots};
-use crate::host::size;
-use crate::operations::draft::{
-    Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, counted, first_trouble, is_at_or_below,
-};
+use crate::facts::{Dataset, Fact, Pot, Snapshots, size};
+use crate::operations::checks::{Expect, counted, is_at_or_below};
+use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
+use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::pf_conf;
-use crate::operations::plan::{ManagedFile, Operation, ProofNeeded, StepState};
+use crate::plan::{ManagedFile, Operation, ProofNeeded, StepState};
 use crate::process::Tool;
 use crate::rules::next_boot_with;
 

@@ -10,19 +10,19 @@ use super::{
 };
 use crate::digest::Digest;
 use crate::facts::{Dataset, PathKind};
-use crate::operations::draft::{Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, first_trouble};
+use crate::operations::checks::Expect;
+use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
+use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::pf_conf::{self, Placement};
-use crate::operations::plan::{ManagedFile, Operation, StepState};
 use crate::operations::rc_conf::Stands;
 use crate::operations::{before_init, rc_conf, syslogd_flags};
+use crate::plan::{LOG_FOLDERS, ManagedFile, Operation, StepState};
 use crate::potconf::commands;
 use crate::process::Tool;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
 /// What pot's scripts read of the configuration during init.
-/// The folders that init makes for syslogd and newsyslog.
-pub const LOG_FOLDERS: [&str; 3] = ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];
 
 /// Init's options, as the page asks them.
 #[derive(Debug, Clone, Copy)]

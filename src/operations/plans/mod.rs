@@ -11,21 +11,19 @@ mod vnet_start;
 
 pub use clean_up::{clean_up, leftovers, leftovers_in_words};
 pub use de_init::de_init;
-pub use init::{LOG_FOLDERS, init};
+pub use init::init;
 pub use prepare::prepare;
 pub use restore::restore;
 pub use vnet_start::vnet_start;
 
-use super::draft::{Action, Command, Expect, Inputs, Override, PfTest, PlanDraft, PlannedStep, Untested};
-use super::plan::{ManagedFile, StepState};
+use super::checks::Expect;
+use super::draft::{Action, Command, PlanDraft, PlannedStep};
+use super::inputs::{Inputs, Override, PfTest, Untested};
 use super::{before_init, rc_conf};
-use crate::facts::{PathKind, Pf};
-use crate::host::pot_installed;
+use crate::facts::{PathKind, Pf, pot_installed};
+use crate::plan::{ManagedFile, StepState};
 use crate::process::Tool;
 use crate::rules::next_boot_with;
-
-/// What stands in the way of a plan for which nothing was chosen.
-pub(super) const NOTHING_CHOSEN: &str = "Nothing is chosen.";
 
 /// Datasets that `pot init` makes below POT_ZFS_ROOT, beside the cache.
 pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];

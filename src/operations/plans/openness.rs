@@ -4,10 +4,11 @@
 use super::{clean_up, init};
 use crate::facts::{Dataset, Fact, HostFacts, Interface, Ipv4Address, Packages, PathKind, PathState, Pf, Pool, Syslog};
 use crate::operations::before_init::{BeforeInit, Copy, FLAGS, Note};
-use crate::operations::draft::{Action, HostFile, HostFiles, Inputs, PfTest, PlanDraft, Untested};
-use crate::operations::plan::{Leftover, ManagedFile, Operation, StepState};
+use crate::operations::draft::{Action, PlanDraft};
+use crate::operations::inputs::{HostFile, HostFiles, Inputs, PfTest, Untested};
 use crate::operations::rc_conf::{self, Stands};
 use crate::operations::syslogd_flags::{self, opens};
+use crate::plan::{Leftover, ManagedFile, Operation, StepState};
 use crate::potconf::{Configuration, Document, PARAMETERS};
 use crate::process::Tool;
 use crate::rules::{Finding, PRIVATE_TMP, Subject, check, limits};
@@ -674,7 +675,7 @@ fn the_advice_on_temporary_files_is_followed_and_nothing_else_is_wrong_then() {
         };
         let facts = facts_of(&host, &own);
         let (findings, row, limit, blocked) = judged(&host, &facts, &own);
-        let operation = Operation::Prepare { items: vec![crate::host::Preparation::PrivateTmp] };
+        let operation = Operation::Prepare { items: vec![crate::plan::Preparation::PrivateTmp] };
         let look = |path: &str| Some(place_state(path, &own));
         let draft = host.with(&facts, &findings, &look, |inputs| super::prepare(&operation, inputs));
         if !draft.blockers.is_empty() {

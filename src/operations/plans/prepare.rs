@@ -1,14 +1,15 @@
 //! The readiness page's to-dos: what the guide wants done before `pot init`.
 
-use super::{NOTHING_CHOSEN, needs, needs_file};
+use super::{needs, needs_file};
 use crate::digest::Digest;
 use crate::facility;
-use crate::facts::{PathKind, RACCT, VTNET_LRO};
+use crate::facts::{PathKind, RACCT, VTNET_LRO, pot_installed};
 use crate::host::parse::{loader, syslog::main_file};
-use crate::host::{Preparation, pot_installed};
-use crate::operations::draft::{self, Action, Command, Expect, Inputs, PlanDraft, PlannedStep};
-use crate::operations::plan::{ManagedFile, Operation, Preview, StepState};
+use crate::operations::checks::{self, Expect};
+use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
+use crate::operations::inputs::Inputs;
 use crate::operations::{loader_conf, log_routing};
+use crate::plan::{ManagedFile, NOTHING_CHOSEN, Operation, Preparation, Preview, StepState};
 use crate::potconf::{Configuration, Document, Edit, Name};
 use crate::process::{Tool, harmless};
 use crate::rules::{Finding, PRIVATE_TMP, Subject, Temporary, limits, pots_in_the_way};
@@ -126,7 +127,7 @@ fn install(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
 fn tunable(draft: &mut PlanDraft, inputs: &Inputs<'_>, text: &[u8], name: &str) -> Vec<u8> {
     let title = format!("{name} in loader.conf");
     let path = inputs.files.path(ManagedFile::LoaderConf);
-    let Some(fact) = draft::tunable(inputs.facts, name) else { return text.to_vec() };
+    let Some(fact) = checks::tunable(inputs.facts, name) else { return text.to_vec() };
     needs(draft, fact, &format!("What the loader's files say of {name}"));
     let Some(known) = fact.get() else {
         draft.step(PlannedStep::new(title, StepState::Blocks, "what the loader's files say is not known"));

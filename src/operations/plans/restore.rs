@@ -2,9 +2,11 @@
 
 use super::{judged_later, judging_step, module_step, needs, needs_file, next_boot};
 use crate::digest::Digest;
-use crate::operations::draft::{Action, Expect, Inputs, PfTest, PlanDraft, PlannedStep, first_trouble};
+use crate::operations::checks::Expect;
+use crate::operations::draft::{Action, PlanDraft, PlannedStep};
+use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::log_routing;
-use crate::operations::plan::{ManagedFile, Operation, StepState};
+use crate::plan::{ManagedFile, Operation, StepState};
 use crate::potconf::{Configuration, Document};
 use crate::rules::limits;
 

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::digest::Digest;
 use crate::facts::{Interface, Pf, pots_outside};
-use crate::operations::draft::{
-    Action, Command, Expect, Inputs, PfTest, PlanDraft, PlannedStep, counted, first_trouble,
-};
+use crate::operations::checks::{Expect, counted};
+use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
+use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::pf_conf;
-use crate::operations::plan::{ManagedFile, Operation, StepState};
+use crate::plan::{ManagedFile, Operation, StepState};
 use crate::potconf::commands;
 use crate::process::Tool;
 use crate::rules::Nat;
@@ -477,7 +477,7 @@ fn differing_rules(draft: &mut PlanDraft, inputs: &Inputs<'_>, pf: &Pf, path: &s
             draft.acknowledge = Some(format!(
                 "Whether the loaded rules are those of {path} could not be told: {why}. They are replaced by it, and putting back loads the file, too: what was loaded by hand is lost."
             ));
-            draft.confirm_text = Some(crate::operations::plan::ACKNOWLEDGED.to_owned());
+            draft.confirm_text = Some(crate::plan::ACKNOWLEDGED.to_owned());
             return;
         }
     };
@@ -490,7 +490,7 @@ fn differing_rules(draft: &mut PlanDraft, inputs: &Inputs<'_>, pf: &Pf, path: &s
         draft.acknowledge = Some(format!(
             "The loaded rules differ from {path}. They are replaced by it, and putting back loads the file, too: what was loaded by hand is lost."
         ));
-        draft.confirm_text = Some(crate::operations::plan::ACKNOWLEDGED.to_owned());
+        draft.confirm_text = Some(crate::plan::ACKNOWLEDGED.to_owned());
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::digest::Digest;
 use crate::files::FileError;
-use crate::operations::draft::{Action, HostFiles, PlanDraft};
+use crate::operations::draft::{Action, PlanDraft};
+use crate::operations::inputs::HostFiles;
 use crate::operations::looking::Host;
-use crate::operations::plan::{ManagedFile, Operation};
+use crate::plan::{ManagedFile, Operation};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest file that is looked at, in bytes.

@@ -3,14 +3,15 @@
 use super::{Held, STOP, is_closed, outcome_of};
 use crate::files::{FileError, Lock};
 use crate::journal::record::{Action as Act, Actor, Entry, Outcome, Record, Reported, Stage};
+use crate::operations::checks::{Expect, counted};
 use crate::operations::course::{Answer, Course, Decision};
 use crate::operations::current::locked;
 use crate::operations::current::{Current, does_not_wait, too_late};
-use crate::operations::draft::{Expect, PlanDraft, PlannedStep, counted};
-use crate::operations::plan::{Operation, RunEventKind, RunState, StepProgress, StepState};
+use crate::operations::draft::{PlanDraft, PlannedStep};
 use crate::operations::revert::{self, Pending, Said};
 use crate::operations::runner::{Runner, console};
 use crate::operations::runs::StoredRun;
+use crate::plan::{Operation, RunEventKind, RunState, StepProgress, StepState};
 use crate::refusal::{Refusal, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;

@@ -58,7 +58,7 @@ impl FormView {
                 || finding.parameters.len() != 1
                 || !finding.parameters.iter().any(|name| problems.contains_key(name))
         });
-        let readings = rules::readings(&context.subject(after));
+        let readings = rules::readings::of(&context.subject(after));
         let mut builder = Builder {
             context,
             edits,

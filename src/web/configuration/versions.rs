@@ -4,7 +4,7 @@ use super::{Entry, Fault, Frame, Visitor};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::executor::protocol::{BackupView, Command, ConfigurationView, FileView};
-use crate::operations::plan::ManagedFile;
+use crate::plan::ManagedFile;
 use crate::web::layout;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

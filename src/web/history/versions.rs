@@ -3,7 +3,7 @@
 use super::Sides;
 use crate::diff::Diff;
 use crate::executor::protocol::{BackupView, Command, FileView};
-use crate::operations::plan::ManagedFile;
+use crate::plan::ManagedFile;
 use crate::refusal::Refusal;
 use crate::web::error::Fault;
 use crate::web::layout::{self, Entry as Place, Frame};
