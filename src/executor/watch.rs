@@ -19,7 +19,7 @@ use crate::journal::{Keep, Retention};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::recorder::{changed_parameters, changes_in_words};
-use crate::plan::{ManagedFile, Operation};
+use crate::plan::ManagedFile;
 use crate::platform::crash_point;
 use crate::potconf::Document;
 use crate::process::harmless;
@@ -294,14 +294,7 @@ impl Watching {
         for id in (since + 1..=self.newest_run().unwrap_or(since)).rev().take(RUNS_LOOKED_AT) {
             let Ok(run) = self.engine.run_state(id) else { continue };
             let mut paths: Vec<String> = run.plan.diffs.iter().map(|diff| diff.file.clone()).collect();
-            if matches!(run.plan.operation, Operation::Init { .. } | Operation::DeInit { .. }) {
-                // pot touches them even where nothing is planned to change.
-                paths.extend([ManagedFile::PfConf, ManagedFile::RcConf].map(|file| self.managed.host_path(file)));
-            }
-            if matches!(run.plan.operation, Operation::Prepare { .. }) {
-                // The package brings one.
-                paths.push(self.managed.host_path(ManagedFile::PotConf));
-            }
+            paths.extend(run.plan.operation.written_by_commands().iter().map(|file| self.managed.host_path(*file)));
             for path in paths {
                 files.entry(path).or_insert((id, run.plan.operation.name()));
             }

@@ -81,6 +81,16 @@ impl Operation {
             Self::Restore { .. } => "restore",
         }
     }
+
+    /// Files that the commands it runs may write, beside those with a planned difference: pot touches pf.conf and rc.conf
+    /// even where it changes nothing, pot's package brings a pot.conf.
+    pub fn written_by_commands(&self) -> &'static [ManagedFile] {
+        match self {
+            Self::Init { .. } | Self::DeInit { .. } => &[ManagedFile::PfConf, ManagedFile::RcConf],
+            Self::Prepare { .. } => &[ManagedFile::PotConf],
+            Self::VnetStart { .. } | Self::CleanUp { .. } | Self::Restore { .. } => &[],
+        }
+    }
 }
 
 /// A to-do of the readiness page.

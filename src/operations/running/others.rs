@@ -5,7 +5,7 @@ use crate::files::FileError;
 use crate::operations::draft::{Action, PlanDraft};
 use crate::operations::inputs::HostFiles;
 use crate::operations::looking::Host;
-use crate::plan::{ManagedFile, Operation};
+use crate::plan::ManagedFile;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest file that is looked at, in bytes.
@@ -94,13 +94,5 @@ fn may_write(draft: &PlanDraft, file: ManagedFile, path: &str) -> bool {
         .iter()
         .flat_map(|step| &step.actions)
         .any(|action| matches!(action, Action::Write { file: written, .. } if *written == file));
-    // pot touches them even where nothing is planned to change; the package brings a pot.conf.
-    let by_command = match draft.operation {
-        Operation::Init { .. } | Operation::DeInit { .. } => {
-            matches!(file, ManagedFile::PfConf | ManagedFile::RcConf)
-        }
-        Operation::Prepare { .. } => file == ManagedFile::PotConf,
-        _ => false,
-    };
-    planned || written || by_command
+    planned || written || draft.operation.written_by_commands().contains(&file)
 }
