@@ -34,8 +34,9 @@
 //! message → `executor::core` looks into `executor::permissions` → `executor::configuration` reviews the edits on the text
 //! that it reads with [`rules::Review`], records the intent in [`journal`], replaces the file through [`files`], records
 //! the outcome. A **run**: the same way to `executor::running`, then [`operations`]: `engine` plans and takes the lock,
-//! `running` carries out, looks again, waits for Keep, puts back. A **log line**: syslogd writes it, `executor::logs` opens
-//! the file and passes the descriptor on, [`activity`] reads it in the web process, `web::activity` shows it.
+//! `running` carries out, looks again, waits for Keep, puts back; pages read it as a [`plan::Run`]. A **log line**: syslogd
+//! writes it, `executor::logs` opens the file and passes the descriptor on, [`activity`] reads it in the web process,
+//! `web::activity` shows it.
 //!
 //! Words of the code, one for one thing (pages say it in plain English, which may differ):
 //!

@@ -1,7 +1,8 @@
 //! The borders between modules, read from the source itself: every path below `src/` is resolved and held against the
 //! map in `src/lib.rs`.
 //!
-//! `cargo test --test borders roots_process -- --nocapture` prints, by module, the lines that root's process can run.
+//! `cargo test --test borders roots_process -- --nocapture` prints, by module and by file, the lines that root's process
+//! can run.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its source fails")]
 
