@@ -7,11 +7,13 @@ use pot_console::executor::protocol::{
     Command, FactsView, FileView, LogFiles, Reply, Saved, SessionView, SignedIn, Started,
 };
 use pot_console::journal::record::{Action, Method, Outcome, Reported, Stage};
-use pot_console::plan::{ManagedFile, Operation};
+use pot_console::layout::Layout;
+use pot_console::plan::{ManagedFile, Operation, Preparation};
 use pot_console::refusal::RefusalKind;
 use pot_console::secret::Secret;
 use pot_console::settings::Settings;
-use pot_console::simulator::set_fault;
+use pot_console::simulator::{Scenario, build_with_program, set_fault};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -189,6 +191,46 @@ fn a_change_made_outside_of_the_console_is_found_and_shown_with_its_difference()
             assert_eq!(Digest::of(&bytes), digest);
         }
     }
+}
+
+#[test]
+fn the_pot_conf_that_pots_package_brings_is_put_down_to_the_run_that_installed_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = dir.path().join("host");
+    build_with_program(&host, Scenario::Fresh, Path::new(env!("CARGO_BIN_EXE_pot-console"))).unwrap();
+    let rig = Rig::on(Layout::new(&host.canonicalize().unwrap(), None), dir);
+    let (mut wire, token) = (rig.connect(), rig.sign_in("olaf"));
+    wire.ask(Some(&token), Command::Facts { refresh: true }).unwrap();
+    until("the first look is noted", || rig.layout.private().join("watched.json").exists());
+    assert!(!rig.layout.pot_conf().exists());
+    let operation = Operation::Prepare { items: vec![Preparation::InstallPot] };
+    let Reply::Plan(plan) = wire.ask(Some(&token), Command::Plan { operation }).unwrap() else { panic!() };
+    let command = Command::Run {
+        plan: plan.id,
+        digest: plan.digest,
+        password: None,
+        confirm_text: plan.confirm_text.clone(),
+        reason: None,
+    };
+    let Reply::Started { run } = wire.ask(Some(&token), command).unwrap() else { panic!() };
+    let mut ended = None;
+    until("the run's end", || match wire.ask(Some(&token), Command::RunState { run }).unwrap() {
+        Reply::Run(run) => ended.insert(run).state.is_final(),
+        other => panic!("{other:?}"),
+    });
+    let summary = ended.unwrap().summary;
+    assert!(rig.layout.pot_conf().exists() && !summary.contains("someone else"), "{summary}");
+    wire.ask(Some(&token), Command::Facts { refresh: true }).unwrap();
+    let mut found = None;
+    until("the next look", || {
+        let records = rig.records();
+        found = records.into_iter().find(|record| {
+            record.entry.object.ends_with("/pot.conf") && matches!(record.entry.action, Action::Outside | Action::Run)
+        });
+        found.is_some()
+    });
+    let entry = found.unwrap().entry;
+    assert_eq!((entry.action, entry.run), (Action::Run, Some(run)), "{}", entry.message);
 }
 
 const INIT: Operation = Operation::Init {
