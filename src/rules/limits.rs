@@ -4,6 +4,7 @@
 //! enforced on every write and, on the file as it stands, before every run. `docs/limits.md` gives for each
 //! parameter the grammar and the line of thought.
 
+mod grammar;
 mod paths;
 mod tables;
 #[cfg(test)]
@@ -11,9 +12,10 @@ mod tests;
 mod together;
 mod values;
 
+pub use grammar::grammar;
 pub(super) use paths::is_at_or_below;
 pub(super) use tables::steers_pot;
 pub(super) use together::check_together;
 pub use together::{Named, PathLookup, changed_places, check_all, check_named, check_place, check_places, places};
-pub use values::{LimitViolation, boolean, check, grammar};
+pub use values::{LimitViolation, boolean, check};
 pub(super) use values::{dataset_problem, split};
