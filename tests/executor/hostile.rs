@@ -7,8 +7,7 @@ use pot_console::executor::protocol::{
     Command, ExportFormat, FeedbackStored, LogFiles, MAX_REQUEST, Message, Reply, Request, SignedIn, VERSION,
 };
 use pot_console::journal::record::{Action, Reported, Role};
-use pot_console::plan::Operation;
-use pot_console::plan::Preparation;
+use pot_console::plan::{Operation, Preparation};
 use pot_console::refusal::{Refusal, RefusalKind};
 use pot_console::secret::Secret;
 use serde_json::{Value, json};

@@ -212,7 +212,7 @@ fn the_pot_conf_that_pots_package_brings_is_put_down_to_the_run_that_installed_i
         confirm_text: plan.confirm_text.clone(),
         reason: None,
     };
-    let Reply::Started { run } = wire.ask(Some(&token), command).unwrap() else { panic!() };
+    let Reply::Started(Started { run }) = wire.ask(Some(&token), command).unwrap() else { panic!() };
     let mut ended = None;
     until("the run's end", || match wire.ask(Some(&token), Command::RunState { run }).unwrap() {
         Reply::Run(run) => ended.insert(run).state.is_final(),
