@@ -44,13 +44,66 @@ document.addEventListener("htmx:afterSettle", () => {
   }
 });
 
-// What was found for an earlier value must not pass for an answer to what stands there now.
-const answers = (reached) => () => {
-  const offline = document.getElementById("offline");
-  if (offline) offline.hidden = reached;
+// What was found for an earlier value must not pass for an answer to what stands there now: until an answer comes, the
+// page says that nothing is known, and asks again by itself.
+const RETRY_MS = 3000;
+const checked = document.getElementById("conf");
+const offline = document.getElementById("offline");
+let again = 0;
+const unanswered = (why, retry) => {
+  if (!checked || !offline) return;
+  document.getElementById("offline-why").textContent = why;
+  offline.hidden = false;
+  document.body.classList.add("is-unchecked");
+  clearTimeout(again);
+  again = retry ? setTimeout(() => htmx.trigger(checked, "change"), RETRY_MS) : 0;
 };
-document.addEventListener("htmx:sendError", answers(false));
-document.addEventListener("htmx:afterOnLoad", answers(true));
+const answered = () => {
+  clearTimeout(again);
+  offline.hidden = true;
+  document.body.classList.remove("is-unchecked");
+  for (const row of checked.querySelectorAll(".is-typed")) row.classList.remove("is-typed");
+};
+document.addEventListener("input", (event) => {
+  const row = event.target.closest("#conf :is(.extif-row, .param)");
+  if (row) row.classList.add("is-typed");
+});
+document.addEventListener("htmx:sendError", () => {
+  unanswered("The console does not answer. What you typed is still here, but not checked. It is checked as soon as the console answers.", true);
+});
+document.addEventListener("htmx:afterOnLoad", (event) => {
+  const { xhr } = event.detail;
+  if (!checked || !offline) return;
+  if (xhr.responseText.includes('id="seen"')) answered();
+  else if (xhr.status === 401) unanswered("What you typed is still here, but not checked.", false);
+  else unanswered("The console could not check this. What you typed is still here.", xhr.status >= 500 || xhr.status === 429);
+});
+
+// Tab goes from field to field; what explains one is a key away. Where there is no field, "?" stays a stop.
+const fieldOf = (row) => row.querySelector(".param-control :is(input:not([type=hidden]), select, textarea)");
+for (const row of document.querySelectorAll("#conf .param")) {
+  const about = row.querySelector(":scope > .about > summary");
+  if (about && fieldOf(row)) about.tabIndex = -1;
+}
+const keys = document.getElementById("keys");
+if (keys) keys.hidden = false;
+document.addEventListener("keydown", (event) => {
+  if (!checked) return;
+  if (event.key === "F1") {
+    const row = event.target.closest(".param");
+    const about = row && row.querySelector(":scope > .about");
+    if (!about) return;
+    event.preventDefault();
+    about.open = !about.open;
+    const words = about.querySelector(".about-body > p");
+    document.getElementById("announce").textContent = about.open && words ? words.textContent : "";
+  } else if (event.key.toLowerCase() === "s" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+    // The browser would save the page.
+    event.preventDefault();
+    const save = document.querySelector("#rail-save button");
+    if (save && !event.repeat) save.click();
+  }
+});
 
 // Leaving the page would lose what is not saved. The form's own buttons lose nothing.
 let sent = false;

@@ -7,7 +7,6 @@
   if (!run || !window.EventSource) return;
   const base = "/runs/" + run.dataset.run;
   const output = document.getElementById("output");
-  const parts = document.getElementById("run-parts");
   const host = document.title.includes(" · ") ? document.title.slice(document.title.lastIndexOf(" · ")) : "";
   let last = Number(run.dataset.last);
   let ended = false;
@@ -58,7 +57,10 @@
         const newHead = fresh.getElementById("run-head");
         const newFacts = fresh.getElementById("run-facts");
         if (!newHead || !newFacts) return;
-        document.getElementById("run-facts").replaceWith(newFacts);
+        const facts = document.getElementById("run-facts");
+        const [fold, newFold] = [facts, newFacts].map((part) => part.querySelector("details.fold"));
+        if (fold && newFold && !isFinal(newHead.dataset.state)) newFold.open = fold.open; // as it was left
+        facts.replaceWith(newFacts);
         for (const [id, words] of [["run-state", newHead.dataset.said], ["run-elapsed", newHead.dataset.elapsed]]) {
           const place = document.getElementById(id);
           if (place) place.textContent = words;
@@ -67,7 +69,7 @@
         if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
         // The buttons stay under the finger: the question is put anew only when it changes.
         if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
-          const focused = parts.contains(document.activeElement);
+          const focused = head().contains(document.activeElement);
           head().replaceWith(newHead);
           if (focused) {
             const button = newHead.querySelector("button");

@@ -154,6 +154,9 @@ impl Leftover {
     }
 }
 
+/// The title of the step that turns pf on: what its page warns of before all else.
+pub const PF_ON: &str = "pf on";
+
 /// A file whose versions the console keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

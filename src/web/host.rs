@@ -20,6 +20,7 @@ use crate::refusal::Refusal;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 
 /// Records that the list of changes looks through, and the most that it shows.
 const LOOKED_AT: u32 = 200;
@@ -72,6 +73,8 @@ struct Head {
     reload: bool,
     /// Where the button "Read again" leads back to.
     back: &'static str,
+    /// Whether it was pressed: the focus stays at it.
+    again: bool,
 }
 
 /// The one thing to do now, with addresses.
@@ -199,7 +202,7 @@ struct AskedRow<'a> {
     at: Time,
 }
 
-async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
+async fn show(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
     let clock = visitor.clock();
@@ -222,7 +225,7 @@ async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
     };
     let page = Page {
         frame: frame(&visitor, &state).with_notice(known.notice()),
-        head: head(&visitor, &known, "/"),
+        head: Head { again: asked_again.is_pressed(), ..head(&visitor, &known, "/") },
         lead: lead(&visitor, &known, &state),
         // The way goes on until the first pot is there.
         steps: if under_way && !in_doubt { state.steps.iter().collect() } else { Vec::new() },
@@ -275,23 +278,40 @@ fn remedy(drift: &Drift, may: bool) -> Option<Button> {
     Some(Button::of(&Offer { act, label, main: false }, may)).filter(|_| !drift.left)
 }
 
-async fn show_readiness(visitor: Visitor) -> Result<HttpResponse, Fault> {
+async fn show_readiness(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
     let clock = visitor.clock();
     let page = ReadinessPage {
         frame: Frame { title: "Readiness".to_owned(), ..frame(&visitor, &state) }.with_notice(known.notice()),
-        head: Head { title: "Readiness".to_owned(), ..head(&visitor, &known, "/readiness") },
+        head: Head {
+            title: "Readiness".to_owned(),
+            again: asked_again.is_pressed(),
+            ..head(&visitor, &known, "/readiness")
+        },
         ledger: ledger(&known, &state, clock, "/readiness"),
         asked: asked(&known.facts, clock),
     };
     layout::page(StatusCode::OK, &page)
 }
 
+/// What a page is asked with that was read again from its own button.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Again {
+    again: String,
+}
+
+impl Again {
+    pub(super) fn is_pressed(&self) -> bool {
+        self.again == "1"
+    }
+}
+
 /// Starts a new gathering. The page that follows reloads itself until it is there.
 async fn refresh(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     visitor.ask::<FactsView>(Command::Facts { refresh: true }).await?;
-    Ok(layout::see_other(back(&form)))
+    Ok(layout::see_other(&format!("{}?again=1", back(&form))))
 }
 
 /// Sets an advised to-do aside, or takes it up again; the executor records it.
@@ -354,6 +374,7 @@ fn head(visitor: &Visitor, known: &Known, back: &'static str) -> Head {
         slow: known.facts.slow_in_words(),
         reload: known.refreshing,
         back,
+        again: false,
     }
 }
 

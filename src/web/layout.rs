@@ -118,6 +118,8 @@ pub struct Notice {
 pub enum Tone {
     /// It was done.
     Done,
+    /// Good to know, and nothing is wrong.
+    Told,
     /// It was not done, or wants attention.
     Attention,
     /// It failed.
@@ -128,6 +130,11 @@ impl Notice {
     /// It was done.
     pub fn done(text: impl Into<String>) -> Self {
         Self { tone: Tone::Done, text: text.into(), link: None }
+    }
+
+    /// Good to know, and nothing is wrong.
+    pub fn told(text: impl Into<String>) -> Self {
+        Self { tone: Tone::Told, text: text.into(), link: None }
     }
 
     /// It was not done, or wants attention.
@@ -150,7 +157,7 @@ impl Notice {
     /// The class of its line.
     pub const fn class(&self) -> &'static str {
         match self.tone {
-            Tone::Done => "is-done",
+            Tone::Done | Tone::Told => "is-done",
             Tone::Attention => "is-attention",
             Tone::Failed => "is-failed",
         }
@@ -160,6 +167,7 @@ impl Notice {
     pub const fn icon(&self) -> Icon {
         match self.tone {
             Tone::Done => Icon { name: "tick", label: "", class: "is-good" },
+            Tone::Told => Icon { name: "notice", label: "", class: "is-accent" },
             Tone::Attention => Icon { name: "warn", label: "Attention", class: "is-warn" },
             Tone::Failed => Icon { name: "error", label: "Failed", class: "is-error" },
         }
@@ -210,6 +218,13 @@ impl Frame {
         } else {
             format!("{} · {}", self.title, self.greeting.hostname)
         }
+    }
+
+    /// For paper: which host, when, and who saw it.
+    pub fn made(&self) -> String {
+        let at = self.clock.full(&self.clock.now);
+        let seen_by = self.who.as_ref().map(|who| format!(", seen by {}", who.name)).unwrap_or_default();
+        format!("{}, {}{seen_by}", self.greeting.hostname, at.text())
     }
 
     /// Whether the one signed in may do what this role may.

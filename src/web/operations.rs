@@ -11,8 +11,8 @@ use crate::host::{HostState, OperationName, Standing};
 use crate::journal::record::Role;
 use crate::plan::text;
 use crate::plan::{
-    ACKNOWLEDGED, Leftover, ManagedFile, Operation, Plan, Preparation, ProofNeeded, Run, RunState, Step, StepState,
-    shell_words,
+    ACKNOWLEDGED, Leftover, ManagedFile, Operation, PF_ON, Plan, Preparation, ProofNeeded, Run, RunState, Step,
+    StepState, shell_words,
 };
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -392,6 +392,11 @@ impl PlanPage {
 
     fn acknowledges(&self) -> bool {
         self.plan.confirm_text.as_deref() == Some(ACKNOWLEDGED)
+    }
+
+    /// Whether the firewall decides from then on who reaches this host.
+    fn turns_pf_on(&self) -> bool {
+        self.plan.steps.iter().any(|step| step.title == PF_ON && step.state == StepState::WillBeChanged)
     }
 
     fn destroys(&self) -> bool {

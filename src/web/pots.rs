@@ -2,13 +2,15 @@
 
 use super::error::Fault;
 use super::known::{Known, missing, waiting};
-use super::layout::{self, Entry, Frame, Time};
+use super::host::Again;
+use super::layout::{self, Entry, Frame, Icon, Time};
 use super::visitor::Visitor;
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge, size};
 use crate::host::{PotState, Wanted};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 use std::net::IpAddr;
 
 /// The routes of this file.
@@ -28,7 +30,8 @@ pub(super) struct PotLine<'a> {
     pub(super) outside: bool,
     /// "running", "stopped", "not known".
     pub(super) state: &'static str,
-    /// What its datasets use.
+    /// What its datasets use: in bytes, and in words.
+    bytes: Option<u64>,
     pub(super) used: Option<String>,
 }
 
@@ -52,7 +55,17 @@ impl<'a> PotLine<'a> {
                 Some(false) => "stopped",
                 None => "not known",
             },
+            bytes: used.map(|dataset| dataset.used),
             used: used.map(|dataset| size(dataset.used)),
+        }
+    }
+
+    /// Its state at a glance.
+    pub(super) fn icon(&self) -> Icon {
+        match self.pot.running {
+            Some(true) => Icon::new("tick", "", "is-good"),
+            Some(false) => Icon::new("wait", "", "quiet"),
+            None => Icon::new("warn", "", "is-warn"),
         }
     }
 
@@ -73,7 +86,11 @@ struct ListPage<'a> {
     /// Whether the pots could be read at all.
     known: bool,
     lines: Vec<PotLine<'a>>,
+    /// How many there are, whatever the filter shows.
+    all: usize,
     running: String,
+    view: View,
+    again: bool,
     network: String,
     outside: bool,
     read: Time,
@@ -81,12 +98,79 @@ struct ListPage<'a> {
     private: &'a [PrivateBridge],
 }
 
-async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
+/// By what the list is sorted: in addresses, and as the head of its column.
+const SORTED: [(&str, &str); 6] = [
+    ("", "Name"),
+    ("state", "State"),
+    ("network", "Network"),
+    ("address", "Address"),
+    ("kind", "Type"),
+    ("used", "Uses"),
+];
+/// The states that the filter offers.
+const STATES: [&str; 3] = ["running", "stopped", "not known"];
+
+/// Which pots are shown, in which order.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct View {
+    text: String,
+    state: String,
+    sort: String,
+}
+
+impl View {
+    fn is_filter(&self) -> bool {
+        !(self.text.is_empty() && self.state.is_empty())
+    }
+
+    fn is_state(&self, state: &str) -> bool {
+        self.state == state
+    }
+
+    fn is_sorted_by(&self, column: &str) -> bool {
+        self.sort == column
+    }
+
+    /// The address of the list in another order.
+    fn sorted_by(&self, column: &str) -> String {
+        layout::address("/pots", &[("text", &self.text), ("state", &self.state)], &[("sort", column)])
+    }
+
+    fn shows(&self, line: &PotLine<'_>) -> bool {
+        let text = self.text.trim().to_lowercase();
+        let has = |words: &str| words.to_lowercase().contains(&text);
+        (self.state.is_empty() || line.state == self.state)
+            && (has(&line.pot.name) || has(&line.network()) || has(&line.addresses))
+    }
+
+    /// Sorts; what is alike stays in the order of the names.
+    fn sort(&self, lines: &mut [PotLine<'_>]) {
+        lines.sort_by(|one, other| one.pot.name.cmp(&other.pot.name));
+        match self.sort.as_str() {
+            "state" => lines.sort_by_key(|line| STATES.iter().position(|state| *state == line.state)),
+            "network" => lines.sort_by_cached_key(PotLine::network),
+            "address" => lines.sort_by_key(|line| line.pot.addresses.first().copied()),
+            "kind" => lines.sort_by(|one, other| one.pot.kind.cmp(&other.pot.kind)),
+            "used" => lines.sort_by_key(|line| std::cmp::Reverse(line.bytes)),
+            _ => {}
+        }
+    }
+}
+
+async fn list(
+    visitor: Visitor,
+    view: web::Query<View>,
+    asked_again: web::Query<Again>,
+) -> Result<HttpResponse, Fault> {
+    let view = view.into_inner();
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);
     let pots = known.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
-    let lines: Vec<_> = pots.iter().map(|pot| PotLine::of(pot, &known.facts, &wanted, &state.pot)).collect();
+    let mut lines: Vec<_> = pots.iter().map(|pot| PotLine::of(pot, &known.facts, &wanted, &state.pot)).collect();
+    lines.retain(|line| view.shows(line));
+    view.sort(&mut lines);
     let notice = known.facts.pots.error.is_some().then(|| missing(&known.facts.pots));
     let clock = visitor.clock();
     let page = ListPage {
@@ -96,6 +180,9 @@ async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
         network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         outside: lines.iter().any(|line| line.outside),
         lines,
+        all: pots.len(),
+        view,
+        again: asked_again.is_pressed(),
         read: clock.time(&known.facts.at),
         ago: clock.ago(&known.facts.at),
         private: known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default(),

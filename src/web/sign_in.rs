@@ -133,8 +133,9 @@ async fn outlived(request: &HttpRequest) -> Result<HttpResponse, Fault> {
     if let Some(visitor) = visitor {
         return Ok(see_other(&with_kept(visitor.state(), &visitor.session.id, next, &carry)?));
     }
-    let problem = Some("Your session has ended. Nothing was changed; sign in to go on where you were.".to_owned());
-    sign_in_page(request, StatusCode::UNAUTHORIZED, next, String::new(), carry, problem, None).await
+    // That a session ends is no fault of theirs, nor of the console.
+    let notice = Notice::told("Your session has ended. Nothing was changed; sign in to go on where you were.");
+    sign_in_page(request, StatusCode::UNAUTHORIZED, next, String::new(), carry, None, Some(notice)).await
 }
 
 /// The page of this console that a form stood on: where it is posted to need not be a page.

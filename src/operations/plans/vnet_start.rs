@@ -13,7 +13,7 @@ use crate::operations::checks::{Expect, counted};
 use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
 use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::pf_conf;
-use crate::plan::{ManagedFile, Operation, StepState};
+use crate::plan::{ManagedFile, Operation, PF_ON, StepState};
 use crate::potconf::commands;
 use crate::process::Tool;
 use crate::rules::Nat;
@@ -450,7 +450,7 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
         (StepState::WillBeChanged, format!("from off to on: {path} filters from then on"))
     };
     draft.step(
-        PlannedStep::new("pf on", state, detail)
+        PlannedStep::new(PF_ON, state, detail)
             .mark(&["pf enabled"])
             .mark(&["pf already enabled"])
             .expect(Expect::PfEnabled),

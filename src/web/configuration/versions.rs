@@ -1,9 +1,7 @@
-//! The file itself and its earlier versions.
+//! The file itself, and the way to its earlier versions.
 
 use super::{Entry, Fault, Frame, Visitor};
-use crate::diff::Diff;
-use crate::digest::Digest;
-use crate::executor::protocol::{BackupView, Command, ConfigurationView, FileView};
+use crate::executor::protocol::{Command, ConfigurationView};
 use crate::plan::ManagedFile;
 use crate::web::layout;
 use actix_web::http::StatusCode;
@@ -57,34 +55,11 @@ struct Asked {
     show: Option<String>,
 }
 
-/// `templates/configuration/versions.html`.
-#[derive(Template)]
-#[template(path = "configuration/versions.html")]
-struct VersionsPage {
-    frame: Frame,
-    backups: Vec<BackupView>,
-    /// The version that is held against the present file.
-    shown: Option<(Digest, Diff)>,
-}
-
-impl VersionsPage {
-    fn is_shown(&self, digest: &Digest) -> bool {
-        self.shown.as_ref().is_some_and(|(shown, _)| shown == digest)
+/// Where the versions once stood: they are one list with those of other files now.
+async fn versions(_visitor: Visitor, query: web::Query<Asked>) -> HttpResponse {
+    let list = format!("/history/files/{}", ManagedFile::PotConf.name());
+    match &query.show {
+        Some(digest) => layout::see_other(&format!("{list}?from={}&to=now", layout::query_value(digest))),
+        None => layout::see_other(&list),
     }
-}
-
-async fn versions(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse, Fault> {
-    let file = ManagedFile::PotConf;
-    let backups = visitor.ask(Command::Backups { file: Some(file) }).await?;
-    let shown = match &query.show {
-        None => None,
-        Some(show) => {
-            let digest: Digest = Digest::from_hex(show).map_err(|_| Fault::NotFound)?;
-            let FileView { bytes: kept, .. } = visitor.ask(Command::Backup { file, digest }).await?;
-            let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
-            Some((digest, Diff::between(&view.path, &view.own, &kept)))
-        }
-    };
-    let frame = visitor.frame(Entry::Configuration, "Earlier versions · Configuration");
-    layout::page(StatusCode::OK, &VersionsPage { frame, backups, shown })
 }

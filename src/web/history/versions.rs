@@ -1,6 +1,6 @@
 //! The kept versions of files, and any two of them compared.
 
-use super::Sides;
+use super::{Shown, Sides, trouble};
 use crate::diff::Diff;
 use crate::executor::protocol::{BackupView, Command, FileView};
 use crate::plan::ManagedFile;
@@ -13,44 +13,57 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-/// `templates/history/files.html`: kept versions of files, and two of them compared.
+/// Changes that the list looks up; older versions are named by their record alone.
+const LOOKED_UP: usize = 200;
+
+/// `templates/history/files.html`: kept versions of files in one list, and two of them compared.
 #[derive(Template)]
 #[template(path = "history/files.html")]
 struct Files {
     frame: Frame,
-    groups: Vec<Group>,
+    /// The files of which versions are kept: name in addresses, and path.
+    files: Vec<(&'static str, String)>,
+    /// Newest first.
+    versions: Vec<Version>,
     compared: Option<Compared>,
-    single: Option<ManagedFile>,
+    /// One file alone, any two versions of which can be compared.
+    single: Option<Single>,
 }
 
-struct Group {
+/// The list of one file.
+struct Single {
     file: ManagedFile,
-    path: String,
-    versions: Vec<Version>,
     /// Whether the comparison is from the file as it stands now, or to it.
     from_now: bool,
     to_now: bool,
 }
 
-impl Group {
-    /// Marks what is compared. Without a comparison: the newest version with the file as it stands now.
-    fn choose(&mut self, from: &str, to: &str) {
-        self.from_now = from == "now";
-        self.to_now = to.is_empty() || to == "now";
-        let newest = self.versions.first().map(|version| version.backup.digest.to_string()).unwrap_or_default();
-        let from = if from.is_empty() { newest.as_str() } else { from };
-        let find = |digest: &str| self.versions.iter().position(|one| one.backup.digest.to_string() == digest);
-        let (from, to) = (find(from), find(to));
-        for (at, version) in self.versions.iter_mut().enumerate() {
-            (version.from, version.to) = (from == Some(at), to == Some(at));
-        }
+impl Files {
+    fn is_shown(&self, name: &str) -> bool {
+        self.single.as_ref().is_some_and(|single| single.file.name() == name)
     }
 }
 
+impl Single {
+    /// Marks what is compared. Without a comparison: the newest version with the file as it stands now.
+    fn choose(file: ManagedFile, versions: &mut [Version], from: &str, to: &str) -> Self {
+        let newest = versions.first().map(|version| version.backup.digest.to_string()).unwrap_or_default();
+        let chosen = if from.is_empty() { newest.as_str() } else { from };
+        let find = |digest: &str| versions.iter().position(|one| one.backup.digest.to_string() == digest);
+        let (old, new) = (find(chosen), find(to));
+        for (at, version) in versions.iter_mut().enumerate() {
+            (version.from, version.to) = (old == Some(at), new == Some(at));
+        }
+        Self { file, from_now: from == "now", to_now: to.is_empty() || to == "now" }
+    }
+}
+
+/// A kept version, told by the change that it was kept before.
 struct Version {
     backup: BackupView,
     at: layout::Time,
-    short: String,
+    /// None: nothing is known of a change, or it is too old to be looked up.
+    change: Option<Shown>,
     /// Whether the comparison is from it, or to it.
     from: bool,
     to: bool,
@@ -69,33 +82,42 @@ async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<Bac
     visitor.ask(Command::Backups { file }).await
 }
 
-/// What is kept, by file, with what is compared chosen.
-fn groups(visitor: &Visitor, backups: Vec<BackupView>, compare: &Compare) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
+/// What is kept, newest first, each with the change that it was kept before.
+async fn listed(visitor: &Visitor, mut backups: Vec<BackupView>) -> Result<Vec<Version>, Fault> {
+    backups.sort_by(|one, other| other.at.cmp(&one.at));
+    let history = visitor.state().history.up_to_date().await;
+    let mut versions = Vec::with_capacity(backups.len());
+    for (number, backup) in backups.into_iter().enumerate() {
+        let change = match backup.record.filter(|_| number < LOOKED_UP) {
+            Some(record) => history.act(record).await.map_err(trouble)?,
+            None => None,
+        };
+        let change = change.map(|act| {
+            let link = format!("/history/{}", act.record.sequence);
+            Shown::new(visitor, act, false, link)
+        });
+        versions.push(Version { at: visitor.clock().moment(&backup.at), change, from: false, to: false, backup });
+    }
+    Ok(versions)
+}
+
+/// The files of which versions are kept, in the order of the newest.
+fn files_of(backups: &[BackupView]) -> Vec<(&'static str, String)> {
+    let mut files: Vec<(&'static str, String)> = Vec::new();
     for backup in backups {
-        let at = visitor.clock().full(&backup.at);
-        let version = Version { at, short: backup.digest.short(), from: false, to: false, backup };
-        match groups.iter_mut().find(|group| group.file == version.backup.file) {
-            Some(group) => group.versions.push(version),
-            None => groups.push(Group {
-                file: version.backup.file,
-                path: version.backup.path.clone(),
-                versions: vec![version],
-                from_now: false,
-                to_now: true,
-            }),
+        if !files.iter().any(|(name, _)| *name == backup.file.name()) {
+            files.push((backup.file.name(), backup.path.clone()));
         }
     }
-    for group in &mut groups {
-        group.choose(&compare.from, &compare.to);
-    }
-    groups
+    files
 }
 
 pub(super) async fn files(visitor: Visitor) -> Result<HttpResponse, Fault> {
-    let groups = groups(&visitor, backups(&visitor, None).await?, &Compare::default());
+    let backups = backups(&visitor, None).await?;
+    let files = files_of(&backups);
+    let versions = listed(&visitor, backups).await?;
     let frame = visitor.frame(Place::History, "File versions");
-    layout::page(StatusCode::OK, &Files { frame, groups, compared: None, single: None })
+    layout::page(StatusCode::OK, &Files { frame, files, versions, compared: None, single: None })
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -125,18 +147,24 @@ pub(super) async fn versions(
     wanted: web::Query<Compare>,
 ) -> Result<HttpResponse, Fault> {
     let file = ManagedFile::of_name(&name).ok_or(Fault::NotFound)?;
-    let groups = groups(&visitor, backups(&visitor, Some(file)).await?, &wanted);
+    let mut backups = backups(&visitor, None).await?;
+    let files = files_of(&backups);
+    backups.retain(|backup| backup.file == file);
+    let mut versions = listed(&visitor, backups).await?;
+    let single = Single::choose(file, &mut versions, &wanted.from, &wanted.to);
     let compared = if wanted.from.is_empty() {
         None
     } else {
         let (old, path) = content(&visitor, file, &wanted.from).await?;
         let (new, _) = content(&visitor, file, &wanted.to).await?;
         let named = |which: &str| {
-            groups
+            versions
                 .iter()
-                .flat_map(|group| &group.versions)
                 .find(|version| version.backup.digest.to_string() == which)
-                .map_or_else(|| "as it stands now".to_owned(), |version| version.at.text().to_owned())
+                .map_or_else(
+                    || "as it stands now".to_owned(),
+                    |version| visitor.clock().full(&version.backup.at).text().to_owned(),
+                )
         };
         let side = wanted.view == "side";
         let view = if side { "" } else { "&view=side" };
@@ -150,5 +178,5 @@ pub(super) async fn versions(
         })
     };
     let frame = visitor.frame(Place::History, format!("Versions of {}", file.name()));
-    layout::page(StatusCode::OK, &Files { frame, groups, compared, single: Some(file) })
+    layout::page(StatusCode::OK, &Files { frame, files, versions, compared, single: Some(single) })
 }
