@@ -26,7 +26,7 @@ use serde::Deserialize;
 const LOOKED_AT: u32 = 200;
 const SHOWN: usize = 6;
 /// Pots that the start page lists before it points to the whole list.
-const POTS_SHOWN: usize = 12;
+const POTS_SHOWN: usize = 24;
 
 /// The routes of this file. All of them want someone signed in; the executor asks for more where something changes.
 pub fn routes(cfg: &mut web::ServiceConfig) {

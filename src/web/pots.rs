@@ -1,8 +1,8 @@
 //! The pots of this host, as its files and jls(8) tell. pot itself is asked nothing, so this works while pot does not.
 
 use super::error::Fault;
-use super::known::{Known, missing, waiting};
 use super::host::Again;
+use super::known::{Known, missing, waiting};
 use super::layout::{self, Entry, Frame, Icon, Time};
 use super::visitor::Visitor;
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge, size};
@@ -158,11 +158,7 @@ impl View {
     }
 }
 
-async fn list(
-    visitor: Visitor,
-    view: web::Query<View>,
-    asked_again: web::Query<Again>,
-) -> Result<HttpResponse, Fault> {
+async fn list(visitor: Visitor, view: web::Query<View>, asked_again: web::Query<Again>) -> Result<HttpResponse, Fault> {
     let view = view.into_inner();
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
@@ -212,14 +208,10 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
     let wanted = Wanted::of(&known.configuration);
     let clock = visitor.clock();
     let pot = match known.facts.pots.get() {
-        Some(pots) => pots.iter().find(|pot| pot.name == *name).ok_or_else(|| {
-            let ago = clock.ago(&known.facts.at);
-            let words = format!(
-                "There was no such pot when this host was last read, {ago}. If it was made since, read the host again \
-                 on the page of pots."
-            );
-            Fault::Unfit(StatusCode::NOT_FOUND, words)
-        })?,
+        Some(pots) => match pots.iter().find(|pot| pot.name == *name) {
+            Some(pot) => pot,
+            None => return gone(&visitor, name.into_inner(), &known.facts),
+        },
         None => {
             let why = known.facts.pots.error.as_deref().unwrap_or("they were not read");
             let words = format!("This host's pots are not known: {why}.");
@@ -245,6 +237,31 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
         ago: clock.ago(&known.facts.at),
     };
     layout::page(StatusCode::OK, &page)
+}
+
+/// `templates/pots/gone.html`: a pot that is not on this host, as one that logs and the history still name.
+#[derive(Template)]
+#[template(path = "pots/gone.html")]
+struct GonePage {
+    frame: Frame,
+    name: String,
+    ago: String,
+    /// Its lines of the log, and those of them that destroyed it.
+    activity: String,
+    destroyed: String,
+}
+
+fn gone(visitor: &Visitor, name: String, facts: &HostFacts) -> Result<HttpResponse, Fault> {
+    let clock = visitor.clock();
+    let activity = format!("/activity?pot={}", layout::query_value(&name));
+    let page = GonePage {
+        frame: visitor.frame(Entry::Host, name.clone()),
+        name,
+        ago: clock.ago(&facts.at),
+        destroyed: format!("{activity}&command=destroy"),
+        activity,
+    };
+    layout::page(StatusCode::NOT_FOUND, &page)
 }
 
 /// What a network type means, for those who ask which one gives a pot its own address.

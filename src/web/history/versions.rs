@@ -158,13 +158,10 @@ pub(super) async fn versions(
         let (old, path) = content(&visitor, file, &wanted.from).await?;
         let (new, _) = content(&visitor, file, &wanted.to).await?;
         let named = |which: &str| {
-            versions
-                .iter()
-                .find(|version| version.backup.digest.to_string() == which)
-                .map_or_else(
-                    || "as it stands now".to_owned(),
-                    |version| visitor.clock().full(&version.backup.at).text().to_owned(),
-                )
+            versions.iter().find(|version| version.backup.digest.to_string() == which).map_or_else(
+                || "as it stands now".to_owned(),
+                |version| visitor.clock().full(&version.backup.at).text().to_owned(),
+            )
         };
         let side = wanted.view == "side";
         let view = if side { "" } else { "&view=side" };

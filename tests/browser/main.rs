@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
+mod look;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::{BufRead, BufReader};
@@ -73,10 +75,17 @@ impl Driver {
             addEventListener('unhandledrejection', (event) => note(event.reason));
             addEventListener('securitypolicyviolation', (event) => note(event.violatedDirective + ' ' + event.blockedURI));
         ";
-        let command = serde_json::json!({
-            "cmd": "Page.addScriptToEvaluateOnNewDocument",
-            "params": { "source": LISTEN },
-        });
+        self.tells(browser, "Page.addScriptToEvaluateOnNewDocument", serde_json::json!({ "source": LISTEN })).await
+    }
+
+    /// Tells the browser something that WebDriver has no words for.
+    async fn tells(
+        &self,
+        browser: &WebDriver,
+        what: &str,
+        parameters: serde_json::Value,
+    ) -> Result<(), reqwest::Error> {
+        let command = serde_json::json!({ "cmd": what, "params": parameters });
         let address = format!("{}/session/{}/goog/cdp/execute", self.url, browser.handle().session_id());
         reqwest::Client::new().post(address).json(&command).send().await?.error_for_status().map(drop)
     }
