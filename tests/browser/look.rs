@@ -261,6 +261,14 @@ async fn pages_can_be_hit_with_a_finger_printed_and_searched() -> WebDriverResul
     sees(&browser, "h1", "Activity").await?;
     assert_eq!(property(&browser, "pot", "value").await?, "long-gone");
 
+    // Host leads there from the heads of its own table, and by a name.
+    goes_to(&browser, &format!("{}/", demo.url)).await?;
+    sees(&browser, "table.pots td:nth-child(2)", "running").await?;
+    shows(&browser, "table.pots thead a[href='/pots?sort=state']").await?;
+    type_into(&browser, "text", "ci-").await?;
+    press_enter(&browser, "text").await?;
+    sees(&browser, ".page-head", "4 shown").await?;
+
     // Reading again leaves the keyboard where it is.
     goes_to(&browser, &format!("{}/", demo.url)).await?;
     click(&browser, "form[action='/refresh'] button").await?;
