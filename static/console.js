@@ -143,6 +143,9 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   }
 });
 
+// What is being read is looked for again; where the page was scrolled to stays.
+if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 2000);
+
 // Following the log. The browser connects again by itself and says what it has; the page says how that stands.
 const live = document.querySelector(".live[data-events]");
 if (live) {

@@ -273,6 +273,9 @@ async fn pages_can_be_hit_with_a_finger_printed_and_searched() -> WebDriverResul
     goes_to(&browser, &format!("{}/", demo.url)).await?;
     click(&browser, "form[action='/refresh'] button").await?;
     holds(&browser, "the focus is at Read again", "document.activeElement.textContent.startsWith('Read')").await?;
+    // Only where there is no script does a page load itself again by its head: that cannot be stopped by who reads.
+    holds(&browser, "no refresh that cannot be stopped", "!document.querySelector('head > meta[http-equiv=refresh]')")
+        .await?;
     holds(&browser, "and after it was read", "document.activeElement.textContent === 'Read again'").await?;
 
     // The versions of all files are one list: when, who, what, why.
