@@ -1,5 +1,6 @@
 //! The pots of this host, as its files and jls(8) tell. pot itself is asked nothing, so this works while pot does not.
 
+use super::activity::{Destroyed, destroyed};
 use super::error::Fault;
 use super::host::Again;
 use super::known::{Known, missing, waiting};
@@ -10,6 +11,7 @@ use crate::host::{PotState, Wanted};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -210,7 +212,7 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
     let pot = match known.facts.pots.get() {
         Some(pots) => match pots.iter().find(|pot| pot.name == *name) {
             Some(pot) => pot,
-            None => return gone(&visitor, name.into_inner(), &known.facts),
+            None => return gone(&visitor, name.into_inner(), &known.facts).await,
         },
         None => {
             let why = known.facts.pots.error.as_deref().unwrap_or("they were not read");
@@ -246,20 +248,26 @@ struct GonePage {
     frame: Frame,
     name: String,
     ago: String,
-    /// Its lines of the log, and those of them that destroyed it.
+    destroyed: Destroyed,
+    /// Its lines of the log.
     activity: String,
-    destroyed: String,
 }
 
-fn gone(visitor: &Visitor, name: String, facts: &HostFacts) -> Result<HttpResponse, Fault> {
+impl GonePage {
+    fn moment(&self, at: &Timestamp) -> Time {
+        self.frame.clock.moment(at)
+    }
+}
+
+async fn gone(visitor: &Visitor, name: String, facts: &HostFacts) -> Result<HttpResponse, Fault> {
     let clock = visitor.clock();
-    let activity = format!("/activity?pot={}", layout::query_value(&name));
+    let destroyed = destroyed(visitor, &name).await;
     let page = GonePage {
         frame: visitor.frame(Entry::Host, name.clone()),
+        activity: format!("/activity?pot={}", layout::query_value(&name)),
         name,
         ago: clock.ago(&facts.at),
-        destroyed: format!("{activity}&command=destroy"),
-        activity,
+        destroyed,
     };
     layout::page(StatusCode::NOT_FOUND, &page)
 }

@@ -95,6 +95,11 @@ async fn start_stands_first_in_a_plan_and_nothing_pushes_the_output_of_a_run() -
         const column = row.closest('.stack').getBoundingClientRect().right;\
         return row.lastElementChild.getBoundingClientRect().right <= column + 1 || 'runs over'; })()";
     holds(&browser, "the right column", long).await?;
+
+    // A pot that only the log still knows: when it was destroyed, and the way to its lines.
+    goes_to(&browser, &format!("{}/pots/hello", demo.url)).await?;
+    sees(&browser, "main h2", "pot destroy was called for it").await?;
+    shows(&browser, "main h2 time").await?;
     no_complaints(&browser).await?;
     browser.quit().await
 }
@@ -255,8 +260,9 @@ async fn pages_can_be_hit_with_a_finger_printed_and_searched() -> WebDriverResul
          && document.querySelector('table.pots th[aria-sort]').textContent.trim() === 'Uses'",
     )
     .await?;
-    // A pot that a log line still names.
+    // A pot that nobody knows.
     goes_to(&browser, &format!("{}/pots/long-gone", demo.url)).await?;
+    sees(&browser, "main", "The log names no pot destroy of it").await?;
     click(&browser, "main a[href*='pot=long-gone']").await?;
     sees(&browser, "h1", "Activity").await?;
     assert_eq!(property(&browser, "pot", "value").await?, "long-gone");

@@ -9,6 +9,7 @@ use crate::web::visitor::Visitor;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 /// Bars of the histogram.
@@ -60,6 +61,8 @@ fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Cl
         let before = (0..histogram.bars.len()).filter(|&index| histogram.edge(index + 1) <= from).count();
         (clock.moment(&from), before * 10)
     });
+    // Bars end with whole minutes or more. A time without end ends now all the same.
+    let ends = |at: Timestamp| if filters.until.is_empty() { at.min(clock.now()) } else { at };
     Counts {
         width: histogram.bars.len() * 10,
         bars: drawn
@@ -85,7 +88,7 @@ fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Cl
                         "{} from {} to {}",
                         layout::counted(usize::try_from(lines).unwrap_or(usize::MAX), "line", "lines"),
                         clock.full(&from).text(),
-                        clock.full(&to).text()
+                        clock.full(&ends(to)).text()
                     ),
                 }
             })
@@ -97,7 +100,7 @@ fn drawn(histogram: &Histogram, summary: &Summary, filters: &Filters, clock: &Cl
         counted_from,
         highest: layout::grouped(highest),
         since: clock.moment(&histogram.since),
-        until: clock.moment(&histogram.until),
+        until: clock.moment(&ends(histogram.until)),
         problems: problems(summary),
     }
 }
@@ -111,7 +114,6 @@ pub(super) async fn counts(visitor: Visitor, filters: web::Query<Filters>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
     #[test]
@@ -134,6 +136,28 @@ mod tests {
                 (20, "/activity?since=2026-11-23%2000%3A00%3A05"),
             ]
         );
+    }
+
+    #[test]
+    fn the_axis_does_not_end_in_the_future_unless_that_was_asked_for() {
+        let clock = Clock::now_in(TimeZone::UTC);
+        let hour = jiff::SignedDuration::from_hours(1);
+        let histogram = Histogram {
+            since: clock.now() - hour,
+            until: clock.now() + hour,
+            bars: vec![1, 2],
+            total: 3,
+            counted_from: None,
+        };
+        let ends = |filters: &Filters| {
+            let counts = drawn(&histogram, &Summary::default(), filters, &clock);
+            (counts.until.to_string(), counts.bars[1].label.clone())
+        };
+        let (axis, bar) = ends(&Filters::default());
+        assert_eq!(axis, clock.moment(&clock.now()).to_string());
+        assert!(bar.ends_with(&format!("to {}", clock.full(&clock.now()).text())), "{bar}");
+        let asked = Filters { until: "2100-01-01".into(), ..Filters::default() };
+        assert_eq!(ends(&asked).0, clock.moment(&histogram.until).to_string());
     }
 
     #[test]

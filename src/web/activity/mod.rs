@@ -2,12 +2,15 @@
 //! descriptors that the executor opened.
 
 mod counts;
+mod destroyed;
 mod entries;
 mod export;
 mod filters;
 mod follow;
 mod page;
 mod reading;
+
+pub(in crate::web) use destroyed::{Destroyed, destroyed};
 
 use actix_web::web;
 use bytes::Bytes;
