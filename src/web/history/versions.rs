@@ -19,7 +19,7 @@ const LOOKED_UP: usize = 200;
 /// `templates/history/files.html`: kept versions of files in one list, and two of them compared.
 #[derive(Template)]
 #[template(path = "history/files.html")]
-struct Files {
+struct VersionsPage {
     frame: Frame,
     /// The files of which versions are kept: name in addresses, and path.
     files: Vec<(&'static str, String)>,
@@ -38,7 +38,7 @@ struct Single {
     to_now: bool,
 }
 
-impl Files {
+impl VersionsPage {
     fn is_shown(&self, name: &str) -> bool {
         self.single.as_ref().is_some_and(|single| single.file.name() == name)
     }
@@ -84,7 +84,7 @@ async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<Bac
 
 /// What is kept, newest first, each with the change that it was kept before.
 async fn listed(visitor: &Visitor, mut backups: Vec<BackupView>) -> Result<Vec<Version>, Fault> {
-    backups.sort_by(|one, other| other.at.cmp(&one.at));
+    backups.sort_by_key(|backup| std::cmp::Reverse(backup.at));
     let history = visitor.state().history.up_to_date().await;
     let mut versions = Vec::with_capacity(backups.len());
     for (number, backup) in backups.into_iter().enumerate() {
@@ -117,7 +117,7 @@ pub(super) async fn files(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let files = files_of(&backups);
     let versions = listed(&visitor, backups).await?;
     let frame = visitor.frame(Place::History, "File versions");
-    layout::page(StatusCode::OK, &Files { frame, files, versions, compared: None, single: None })
+    layout::page(StatusCode::OK, &VersionsPage { frame, files, versions, compared: None, single: None })
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -175,5 +175,5 @@ pub(super) async fn versions(
         })
     };
     let frame = visitor.frame(Place::History, format!("Versions of {}", file.name()));
-    layout::page(StatusCode::OK, &Files { frame, files, versions, compared, single: Some(single) })
+    layout::page(StatusCode::OK, &VersionsPage { frame, files, versions, compared, single: Some(single) })
 }
