@@ -6,7 +6,7 @@
 //! look again, and reloads itself once they are there.
 
 use super::error::Fault;
-use super::known::{Known, waiting};
+use super::known::{Again, Known, waiting};
 use super::layout::{self, Clock, Entry, Frame, Time, counted};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
@@ -20,7 +20,6 @@ use crate::refusal::Refusal;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use serde::Deserialize;
 
 /// Records that the list of changes looks through, and the most that it shows.
 const LOOKED_AT: u32 = 200;
@@ -293,19 +292,6 @@ async fn show_readiness(visitor: Visitor, asked_again: web::Query<Again>) -> Res
         asked: asked(&known.facts, clock),
     };
     layout::page(StatusCode::OK, &page)
-}
-
-/// What a page is asked with that was read again from its own button.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Again {
-    again: String,
-}
-
-impl Again {
-    pub(super) fn is_pressed(&self) -> bool {
-        self.again == "1"
-    }
 }
 
 /// Starts a new gathering. The page that follows reloads itself until it is there.

@@ -14,6 +14,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use jiff::Timestamp;
+use serde::Deserialize;
 
 /// Everything that pages about the host are made from.
 pub(super) struct Known {
@@ -122,4 +123,17 @@ pub(super) fn waiting(visitor: &Visitor) -> Result<HttpResponse, Fault> {
 /// For pages that stand on one fact: why it is not there.
 pub(super) fn missing<T>(fact: &Fact<T>) -> Notice {
     Notice::attention(fact.error.clone().unwrap_or_else(|| "Not known yet.".to_owned()))
+}
+
+/// What a page is asked with that was read again from its own button.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Again {
+    again: String,
+}
+
+impl Again {
+    pub(super) fn is_pressed(&self) -> bool {
+        self.again == "1"
+    }
 }

@@ -1,7 +1,6 @@
 //! What every page shares: the frame around it, times in the host's zone, icons, differences.
 
 use super::assets;
-use super::strip::StripView;
 use crate::diff::{Diff, Side};
 use crate::executor::protocol::Greeting;
 use crate::journal::record::Role;
@@ -99,7 +98,25 @@ pub struct Frame {
     /// One sentence about what the last request did.
     pub notice: Option<Notice>,
     /// What nobody should overlook; none: nobody is signed in.
-    pub strip: Option<StripView>,
+    pub strip: Option<Strip>,
+}
+
+/// What nobody should overlook, ready for the page.
+#[derive(Debug, Clone)]
+pub struct Strip {
+    /// Escaped by its template; empty: nothing.
+    pub html: String,
+    /// Another one when it changes.
+    pub version: String,
+}
+
+/// See [`Strip::html`].
+impl HtmlSafe for Strip {}
+
+impl fmt::Display for Strip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.html)
+    }
 }
 
 /// One sentence at the head of a page.

@@ -29,6 +29,7 @@ mod server;
 mod settings;
 mod sign_in;
 mod strip;
+mod strip_view;
 mod turns;
 
 use crate::audit::Projection;

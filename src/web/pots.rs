@@ -2,8 +2,7 @@
 
 use super::activity::{Destroyed, destroyed};
 use super::error::Fault;
-use super::host::Again;
-use super::known::{Known, missing, waiting};
+use super::known::{Again, Known, missing, waiting};
 use super::layout::{self, Entry, Frame, Icon, Time};
 use super::visitor::Visitor;
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge, size};

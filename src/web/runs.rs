@@ -9,6 +9,7 @@ use super::connection::hand_on;
 use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
+use super::strip_view::StripView;
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, Nonce, RunEvents};
 use crate::journal::record::Role;
@@ -300,7 +301,8 @@ fn run_title(shown: &Shown) -> String {
 fn frame(visitor: &Visitor, shown: &Shown) -> Frame {
     let mut frame = with_active(visitor.frame(Entry::Operations, run_title(shown)), std::slice::from_ref(&shown.run));
     // The page is the run's own.
-    frame.strip = frame.strip.map(|strip| strip.on_run(shown.run.id));
+    let strip = StripView::of(&visitor.session.strip, visitor.session.role, visitor.clock());
+    frame.strip = Some(strip.on_run(shown.run.id).shown());
     frame
 }
 

@@ -3,7 +3,7 @@
 use super::connection::{self, Connection};
 use super::error::Fault;
 use super::layout::{Clock, Entry, Frame, Notice, Who};
-use super::strip::StripView;
+use super::strip_view::StripView;
 use super::{State, presence};
 use crate::client::Sender;
 use crate::executor::protocol::{Answer, Command, FactsView, Greeting, SessionView};
@@ -85,7 +85,7 @@ impl Visitor {
             clock: self.clock.clone(),
             counts: Vec::new(),
             notice: None,
-            strip: Some(StripView::of(&self.session.strip, self.session.role, &self.clock)),
+            strip: Some(StripView::of(&self.session.strip, self.session.role, &self.clock).shown()),
         }
     }
 
