@@ -105,7 +105,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::ask`].
-    pub async fn ask_as<A: Answer>(
+    pub(crate) async fn ask_as<A: Answer>(
         &self,
         from: Sender<'_>,
         reported: &Reported,

@@ -32,7 +32,7 @@ pub struct Line {
 
 /// A run of lines around changes, with up to `CONTEXT` unchanged lines on either side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hunk {
+pub(crate) struct Hunk {
     /// In file order.
     pub lines: Vec<Line>,
 }
@@ -43,7 +43,7 @@ pub struct Diff {
     /// The file's name as shown.
     pub file: String,
     /// Empty when both versions are the same.
-    pub hunks: Vec<Hunk>,
+    pub(crate) hunks: Vec<Hunk>,
 }
 
 /// Unchanged lines shown on either side of a change.

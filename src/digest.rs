@@ -17,7 +17,7 @@ impl Digest {
     }
 
     /// The digest of several pieces, as if they stood in one.
-    pub fn of_all<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn of_all<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for piece in pieces {
             hasher.update(piece);
@@ -26,7 +26,7 @@ impl Digest {
     }
 
     /// From 32 raw bytes.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
@@ -36,7 +36,7 @@ impl Digest {
     }
 
     /// 64 lower-case hexadecimal digits without the prefix.
-    pub fn hex(&self) -> String {
+    pub(crate) fn hex(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(64);
         for byte in self.0 {
@@ -56,7 +56,7 @@ impl Digest {
     ///
     /// # Errors
     /// [`NotADigest`] for any other length or character.
-    pub fn from_hex(text: &str) -> Result<Self, NotADigest> {
+    pub(crate) fn from_hex(text: &str) -> Result<Self, NotADigest> {
         let digits = text.as_bytes();
         if digits.len() != 64 {
             return Err(NotADigest);

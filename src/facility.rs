@@ -1,7 +1,7 @@
 //! The facilities of syslog(3): the one list for what is judged, probed, parsed and simulated.
 
 /// The facilities by number, as `<sys/syslog.h>` numbers them; 15, which it leaves out, by RFC 5424's name.
-pub const BY_NUMBER: [&str; 24] = [
+pub(crate) const BY_NUMBER: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
     "security", "console", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
@@ -24,13 +24,13 @@ pub fn number(word: &str) -> Option<u8> {
 
 /// Whether a program can log to it. `kern` is the kernel's: syslogd makes `user` of it, whoever else sends it. `mark` is
 /// what syslogd itself writes, and no rule for `*` takes it.
-pub fn is_for_programs(name: &str) -> bool {
+pub(crate) fn is_for_programs(name: &str) -> bool {
     !["kern", "mark"].contains(&name)
 }
 
 /// What syslogd makes of the facility that a program names: its name in small letters, `user` for `kern`. A word that
 /// names none stays as it is.
-pub fn received(word: &str) -> &str {
+pub(crate) fn received(word: &str) -> &str {
     match named(word) {
         Some("kern") => "user",
         Some(name) => name,

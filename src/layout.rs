@@ -4,10 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 /// Folders that are everybody's by their purpose (hier(7)): whoever finds one of them open to others must not advise to
 /// close it. Temporary folders of pot's may stand there, mountpoints may not.
-pub const SHARED_FOLDERS: [&str; 2] = ["/tmp", "/var/tmp"];
+pub(crate) const SHARED_FOLDERS: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// What to do about a folder that others can change: give it to root, unless it is everybody's.
-pub fn remedy_for_open(folder: &str) -> &'static str {
+pub(crate) fn remedy_for_open(folder: &str) -> &'static str {
     if SHARED_FOLDERS.contains(&folder) {
         "that is everybody's by its purpose and stays so: use another folder"
     } else {
@@ -40,7 +40,7 @@ impl Layout {
     }
 
     /// Whether the host is not this machine but a folder of it.
-    pub fn is_below_a_root(&self) -> bool {
+    pub(crate) fn is_below_a_root(&self) -> bool {
         self.root != Path::new("/")
     }
 

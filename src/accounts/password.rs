@@ -13,18 +13,18 @@ use subtle::ConstantTimeEq as _;
 /// Memory in KiB, passes, lanes: OWASP's password storage cheat sheet for argon2id.
 const PARAMETERS: (u32, u32, u32) = (19_456, 2, 1);
 /// Shortest password in characters, when it is none of the most used.
-pub const SHORTEST: usize = 8;
+pub(crate) const SHORTEST: usize = 8;
 /// From this length in characters on it need not be held against those.
 pub const LONG: usize = 12;
 /// Longest password in bytes.
-pub const LONGEST: usize = 1024;
+pub(crate) const LONGEST: usize = 1024;
 
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
 /// Why a password cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PasswordError {
+pub(crate) enum PasswordError {
     /// Fewer characters than [`SHORTEST`].
     #[error("a password has at least {LONG} characters, or {SHORTEST} that are none of the most used passwords")]
     TooShort,
@@ -57,7 +57,7 @@ const SUGGESTED: [&str; 3] = ["potconsole", "potadmin", "potjails"];
 ///
 /// # Errors
 /// [`PasswordError`] names the rule.
-pub fn acceptable(name: &str, host: &str, password: &str) -> Result<(), PasswordError> {
+pub(crate) fn acceptable(name: &str, host: &str, password: &str) -> Result<(), PasswordError> {
     if password.len() > LONGEST {
         return Err(PasswordError::TooLong);
     }
@@ -153,7 +153,7 @@ impl TryFrom<String> for StoredHash {
 
 /// Computes hashes, one at a time, in memory that is kept.
 #[derive(Default)]
-pub struct Hasher {
+pub(crate) struct Hasher {
     memory: Mutex<Vec<Block>>,
 }
 

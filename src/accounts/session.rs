@@ -20,7 +20,7 @@ pub struct Lifetimes {
     /// Without anything that a person did. Pages that follow something ask by themselves; that is no use.
     pub idle: Duration,
     /// At the latest.
-    pub absolute: Duration,
+    pub(crate) absolute: Duration,
     /// After the password was given, for what wants a fresh proof.
     pub fresh: Duration,
 }
@@ -31,12 +31,12 @@ pub struct SessionKey(Digest);
 
 impl SessionKey {
     /// The key of a token; `None` when the text is not base64url of 32 bytes.
-    pub fn of_token(token: &str) -> Option<Self> {
+    pub(crate) fn of_token(token: &str) -> Option<Self> {
         token_digest(token).map(Self)
     }
 
     /// The whole hash as hexadecimal digits: for telling sessions apart on the root side.
-    pub fn hex(&self) -> String {
+    pub(crate) fn hex(&self) -> String {
         self.0.hex()
     }
 
@@ -54,13 +54,13 @@ pub struct Session {
     /// How it began.
     pub method: Method,
     /// When the account signed in the time before.
-    pub previous_sign_in: Option<Timestamp>,
+    pub(crate) previous_sign_in: Option<Timestamp>,
     /// When the password was last given.
-    pub proved_at: Timestamp,
+    pub(crate) proved_at: Timestamp,
     /// When it ends at the latest.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// Which password it began with (a digest of its stored hash): with another one it is over.
-    pub credential: Digest,
+    pub(crate) credential: Digest,
     proved: Instant,
     proof_counts: bool,
     used: Instant,
@@ -69,7 +69,7 @@ pub struct Session {
 
 impl Session {
     /// Whether the password was given lately enough.
-    pub fn is_fresh(&self, lifetimes: &Lifetimes, now: Instant) -> bool {
+    pub(crate) fn is_fresh(&self, lifetimes: &Lifetimes, now: Instant) -> bool {
         self.proof_counts && now < self.proved + lifetimes.fresh
     }
 }
@@ -93,12 +93,12 @@ impl Sessions {
     }
 
     /// How long sessions last.
-    pub fn lifetimes(&self) -> Lifetimes {
+    pub(crate) fn lifetimes(&self) -> Lifetimes {
         self.lifetimes
     }
 
     /// From now on sessions last this long, those that exist included (but for their latest end).
-    pub fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
+    pub(crate) fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
         self.lifetimes = lifetimes;
     }
 
@@ -141,7 +141,7 @@ impl Sessions {
     }
 
     /// The session of a key, if it has not ended.
-    pub fn look_up(&mut self, key: &SessionKey, now: Instant) -> Option<&Session> {
+    pub(crate) fn look_up(&mut self, key: &SessionKey, now: Instant) -> Option<&Session> {
         let lifetimes = self.lifetimes;
         if self.by_key.get(key).is_some_and(|session| ended(session, &lifetimes, now)) {
             self.by_key.remove(key);
@@ -150,7 +150,7 @@ impl Sessions {
     }
 
     /// Notes that a person did something: the session goes on.
-    pub fn note_use(&mut self, key: &SessionKey, now: Instant) {
+    pub(crate) fn note_use(&mut self, key: &SessionKey, now: Instant) {
         if let Some(session) = self.by_key.get_mut(key) {
             session.used = now;
         }
@@ -166,12 +166,12 @@ impl Sessions {
     }
 
     /// No session counts as fresh any more.
-    pub fn forget_proofs(&mut self) {
+    pub(crate) fn forget_proofs(&mut self) {
         self.by_key.values_mut().for_each(|session| session.proof_counts = false);
     }
 
     /// The session's owner changed the password: it goes on with the new one.
-    pub fn set_credential(&mut self, key: &SessionKey, credential: Digest) {
+    pub(crate) fn set_credential(&mut self, key: &SessionKey, credential: Digest) {
         if let Some(session) = self.by_key.get_mut(key) {
             session.credential = credential;
         }
@@ -183,12 +183,12 @@ impl Sessions {
     }
 
     /// Ends all sessions of an account but `keep`.
-    pub fn end_all_of(&mut self, name: &AccountName, keep: Option<&SessionKey>) {
+    pub(crate) fn end_all_of(&mut self, name: &AccountName, keep: Option<&SessionKey>) {
         self.by_key.retain(|key, session| session.name != *name || Some(key) == keep);
     }
 
     /// Ends all sessions.
-    pub fn end_all(&mut self) {
+    pub(crate) fn end_all(&mut self) {
         self.by_key.clear();
     }
 
@@ -209,7 +209,7 @@ fn ended(session: &Session, lifetimes: &Lifetimes, now: Instant) -> bool {
 }
 
 /// What is kept of a token, a session's or a known browser's; `None` when the text is not base64url of 32 bytes.
-pub fn token_digest(token: &str) -> Option<Digest> {
+pub(crate) fn token_digest(token: &str) -> Option<Digest> {
     // 43 characters: longer texts are not even decoded.
     if token.len() != 43 {
         return None;
@@ -224,7 +224,7 @@ pub fn token_digest(token: &str) -> Option<Digest> {
 ///
 /// # Errors
 /// [`NoRandomness`].
-pub fn random_token() -> Result<String, NoRandomness> {
+pub(crate) fn random_token() -> Result<String, NoRandomness> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     let token = URL_SAFE_NO_PAD.encode(bytes);
@@ -236,7 +236,7 @@ pub fn random_token() -> Result<String, NoRandomness> {
 ///
 /// # Errors
 /// [`NoRandomness`].
-pub fn random_code(groups: usize) -> Result<String, NoRandomness> {
+pub(crate) fn random_code(groups: usize) -> Result<String, NoRandomness> {
     const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut code = String::new();
     for group in 0..groups {

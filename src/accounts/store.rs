@@ -39,7 +39,7 @@ pub struct Account {
     pub hash: StoredHash,
     /// When it last signed in.
     #[serde(default)]
-    pub last_sign_in: Option<Timestamp>,
+    pub(crate) last_sign_in: Option<Timestamp>,
     /// From where it signed in lately (as [`super::throttle::address_key`]), newest first.
     #[serde(default)]
     pub addresses: Vec<String>,
@@ -50,7 +50,7 @@ pub struct Account {
 
 impl Account {
     /// Tells this password from an earlier or later one of the account.
-    pub fn credential(&self) -> Digest {
+    pub(crate) fn credential(&self) -> Digest {
         Digest::of(String::from(self.hash.clone()).as_bytes())
     }
 }
@@ -193,7 +193,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError::Exists`] when there is any account, or the file's.
-    pub fn add_first(&self, account: Account) -> Result<(), AccountError> {
+    pub(crate) fn add_first(&self, account: Account) -> Result<(), AccountError> {
         not_reserved(&account)?;
         self.change(|accounts| match accounts.first() {
             Some(first) => Err(AccountError::Exists(first.name.to_string())),
@@ -231,7 +231,7 @@ impl Accounts {
     ///
     /// # Errors
     /// As [`Accounts::update`].
-    pub fn note_sign_in(
+    pub(crate) fn note_sign_in(
         &self,
         name: &AccountName,
         address: &str,

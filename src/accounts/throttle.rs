@@ -149,7 +149,7 @@ impl Throttle {
     ///
     /// # Errors
     /// The time to wait, above zero.
-    pub fn admit(&mut self, tried: Tried<'_>, place: &Place, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn admit(&mut self, tried: Tried<'_>, place: &Place, now: Instant) -> Result<(), Duration> {
         let wait = self.names(tried).get(tried.name).map_or(Duration::ZERO, |tries| tries.wait(place, now));
         if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
@@ -185,7 +185,7 @@ fn make_room<K: Eq + std::hash::Hash, V>(of: &mut HashMap<K, V>, most: usize, la
 
 /// The key under which an address is slowed down: an IPv6 network of 64 bits counts as one, for whoever has one
 /// address of it has all.
-pub fn address_key(reported: Option<&str>) -> String {
+pub(crate) fn address_key(reported: Option<&str>) -> String {
     let Some(text) = reported else { return String::new() };
     match text.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {

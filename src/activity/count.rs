@@ -28,13 +28,13 @@ pub struct Histogram {
     /// All lines of the query in that time.
     pub total: u64,
     /// Lines from this time on were counted, older ones were not: there was too much to read. None: all were.
-    pub counted_from: Option<Timestamp>,
+    pub(crate) counted_from: Option<Timestamp>,
 }
 
 impl Histogram {
     /// Where the bar with this index begins; with their number: where the last one ends. Whole seconds, so that the
     /// lines of a bar are those from its edge to the next.
-    pub fn edge(&self, index: usize) -> Timestamp {
+    pub(crate) fn edge(&self, index: usize) -> Timestamp {
         let (since, until) = (self.since.as_second(), self.until.as_second());
         Timestamp::from_second(edge(since, until, self.bars.len(), index)).unwrap_or(self.until)
     }

@@ -15,11 +15,11 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 /// How far a log was told to someone who follows it. Written as text it is where a stream goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StreamPosition {
+pub(crate) struct StreamPosition {
     /// Device and inode of the file that was followed.
     pub identity: (u64, u64),
     /// What was told of it, in bytes from its beginning.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// When that file had last been written to, in seconds of the Unix epoch: what it is found by when it was packed
     /// since. None: it was not looked at since it was begun.
     pub written: Option<i64>,
@@ -28,7 +28,7 @@ pub struct StreamPosition {
 impl StreamPosition {
     /// Where the file stands among generations, newest first, by what each is and when it was last changed. Packed
     /// since, it is another file that was last changed when that one was.
-    pub fn place_in(
+    pub(crate) fn place_in(
         &self,
         generations: impl DoubleEndedIterator<Item = ((u64, u64), Option<Timestamp>)> + ExactSizeIterator + Clone,
     ) -> Option<usize> {
@@ -67,7 +67,7 @@ const MOST_HELD: usize = 20_000;
 
 /// Whether what was logged meanwhile was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missed {
+pub(crate) enum Missed {
     /// All of it, or as much as was wanted.
     StreamPosition,
     /// It was more than the budget: the rest of it is left out.
@@ -80,7 +80,7 @@ pub enum Missed {
 ///
 /// # Errors
 /// A file cannot be read, or is not the one that was listed any more: the list is made anew then.
-pub fn missed(
+pub(crate) fn missed(
     generations: &[Generation],
     open: &mut Open<'_>,
     query: &Query,
@@ -152,7 +152,7 @@ pub fn missed(
 
 /// Follows a file: what is appended, from where the last look ended.
 #[derive(Debug)]
-pub struct Follower {
+pub(crate) struct Follower {
     file: File,
     identity: (u64, u64),
     offset: u64,
@@ -184,7 +184,7 @@ impl Follower {
     }
 
     /// Entries of whole lines that were appended since the last call, oldest first, at most about a thousand.
-    pub fn poll(&mut self, query: &Query) -> io::Result<Vec<Entry>> {
+    pub(crate) fn poll(&mut self, query: &Query) -> io::Result<Vec<Entry>> {
         let metadata = self.file.metadata()?;
         let size = metadata.len();
         self.written = Some(metadata.mtime());

@@ -49,13 +49,13 @@ impl Priority {
     }
 
     /// The level alone.
-    pub fn level_name(self) -> &'static str {
+    pub(crate) fn level_name(self) -> &'static str {
         LEVELS[usize::from(self.level % 8)]
     }
 }
 
 /// The number of a level's name, `None` for any other word.
-pub fn level_number(name: &str) -> Option<u8> {
+pub(crate) fn level_number(name: &str) -> Option<u8> {
     LEVELS.iter().zip(0..).find_map(|(level, number)| (*level == name).then_some(number))
 }
 

@@ -16,8 +16,8 @@ mod tests;
 pub mod text;
 
 pub use budget::Budget;
-pub use count::{Histogram, histogram};
-pub use follow::{Follower, Missed, StreamPosition, missed};
-pub use read::{
-    Cursor, Entry, Generation, LeftOff, Open, Query, ReadError, Summary, each, newest, parse_time, written_time,
-};
+pub(crate) use count::Histogram;
+pub use count::histogram;
+pub(crate) use follow::{Follower, Missed, StreamPosition, missed};
+pub use read::{Cursor, Entry, Generation, Open, Query, each, newest};
+pub(crate) use read::{LeftOff, ReadError, Summary, parse_time, written_time};

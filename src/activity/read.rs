@@ -128,7 +128,7 @@ pub struct Cursor {
     /// The file's device and inode.
     pub identity: (u64, u64),
     /// The line's offset in the (decompressed) file; [`u64::MAX`]: behind all of its lines.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// The line's time: the way back when the file is gone.
     pub time: Timestamp,
     /// What older lines are no later than: this host's last line up to here, in a compressed file its newest.
@@ -199,18 +199,18 @@ pub struct Summary {
     /// Files that could not be read to the end, with the reason.
     pub problems: Vec<ReadError>,
     /// Where the reading ended before all was read.
-    pub left_off: Option<LeftOff>,
+    pub(crate) left_off: Option<LeftOff>,
 }
 
 /// Where a reading ended before all was read, and goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOff {
+pub(crate) struct LeftOff {
     /// Behind this place: no entry before it is missing, none behind it was handed out.
     pub cursor: Cursor,
     /// The time back to which the log was looked through.
-    pub back_to: Timestamp,
+    pub(crate) back_to: Timestamp,
     /// The packed file that a page which has entries leaves to the next one; none: the budget is used up.
-    pub unread: Option<String>,
+    pub(crate) unread: Option<String>,
 }
 
 /// A line of pot's as found, before it is dated.
@@ -898,7 +898,7 @@ pub fn newest(
 }
 
 /// A time as people write it in a filter: RFC 3339, `2026-11-23`, `2026-11-23 20:20`, or `30m`, `2h`, `7d` ago.
-pub fn parse_time(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, ReadError> {
+pub(crate) fn parse_time(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, ReadError> {
     let text = text.trim();
     let wrong = || ReadError::Time(harmless(text.as_bytes()).chars().take(60).collect());
     if text.len() > 40 || !text.is_ascii() {
@@ -930,7 +930,7 @@ pub fn parse_time(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timesta
 }
 
 /// A time of whole seconds as [`parse_time`] takes it: in the host's zone, but for an hour that comes twice there.
-pub fn written_time(time: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn written_time(time: Timestamp, zone: &TimeZone) -> String {
     let local = time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     if parse_time(&local, zone, time).is_ok_and(|parsed| parsed == time) { local } else { time.to_string() }
 }

@@ -28,7 +28,7 @@ impl Differences {
     const MOST: usize = 1000;
 
     /// Adds what one part of the comparison found.
-    pub fn add_all(&mut self, found: Vec<String>) {
+    pub(crate) fn add_all(&mut self, found: Vec<String>) {
         self.count += found.len() as u64;
         let room = Self::MOST.saturating_sub(self.named.len());
         self.named.extend(found.into_iter().take(room));

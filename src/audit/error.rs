@@ -42,7 +42,7 @@ impl StoreError {
     }
 
     /// Whether the file itself is damaged: nothing but a new one helps.
-    pub fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         /// SQLITE_CORRUPT and SQLITE_NOTADB.
         const DAMAGE: [u32; 2] = [11, 26];
         self.code().is_some_and(|code| DAMAGE.contains(&code))

@@ -5,7 +5,7 @@ use super::row::word;
 use crate::journal::record::Record;
 
 /// The first line of an export as comma-separated values.
-pub const CSV_HEAD: &str = "sequence,id,time,actor,role,method,address,session,action,object,changes,outcome,reason,message,run,before,after\r\n";
+pub(crate) const CSV_HEAD: &str = "sequence,id,time,actor,role,method,address,session,action,object,changes,outcome,reason,message,run,before,after\r\n";
 
 /// An act as JSON: its record, and its outcome's record beside it.
 #[derive(serde::Serialize)]
@@ -17,13 +17,13 @@ struct Written<'a> {
 }
 
 /// An act as one JSON object: its record, and its outcome's record under `ended`.
-pub fn json_line(act: &Act) -> String {
+pub(crate) fn json_line(act: &Act) -> String {
     // Strings, numbers and lists: this cannot fail.
     serde_json::to_string(&Written { record: &act.record, ended: act.ended.as_ref() }).unwrap_or_default()
 }
 
 /// An act as one line of comma-separated values, RFC 4180.
-pub fn csv_line(act: &Act) -> String {
+pub(crate) fn csv_line(act: &Act) -> String {
     let entry = &act.record.entry;
     let optional = |value: &Option<String>| value.clone().unwrap_or_default();
     let changes: Vec<String> = entry
@@ -57,7 +57,7 @@ pub fn csv_line(act: &Act) -> String {
 }
 
 /// One field. What a spreadsheet would take for a formula gets an apostrophe in front.
-pub fn csv_field(text: &str) -> String {
+pub(crate) fn csv_field(text: &str) -> String {
     // Spreadsheets skip what cannot be seen before it.
     let seen = text.trim_start_matches(|letter: char| {
         letter.is_whitespace()

@@ -26,7 +26,7 @@ const MOST_WAITING: usize = 256;
 const ANEW: Duration = Duration::from_secs(10);
 
 /// What a record is about by which root asks for the database to be made anew.
-pub const DATABASE: &str = "database";
+pub(crate) const DATABASE: &str = "database";
 
 fn asks_for_a_new_one(record: &Record) -> bool {
     let entry = &record.entry;
@@ -39,13 +39,13 @@ fn taken_up_path(database: &Path) -> PathBuf {
 }
 
 /// Up to which record requests for a new database were taken up by a process that serves from it.
-pub fn taken_up(database: &Path) -> u64 {
+pub(crate) fn taken_up(database: &Path) -> u64 {
     std::fs::read_to_string(taken_up_path(database)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// How far the projection is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// The last record held.
     pub held: u64,
     /// The journal's last record.
@@ -56,7 +56,7 @@ pub struct Progress {
 
 /// Why the projection could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
-pub enum FollowError {
+pub(crate) enum FollowError {
     /// The executor refused or is gone.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -135,7 +135,7 @@ async fn begin_anew(open: &watch::Sender<Store>) -> Result<(), StoreError> {
 }
 
 /// The projection as a process reads it that keeps it up with the journal.
-pub struct Projection {
+pub(crate) struct Projection {
     store: watch::Receiver<Store>,
     progress: watch::Receiver<Progress>,
     waiting: mpsc::Sender<oneshot::Sender<()>>,
@@ -144,7 +144,7 @@ pub struct Projection {
 impl Projection {
     /// Begins to follow the journal in a task of its own, until the executor or this value is gone. A database that
     /// cannot be written delays that and says so.
-    pub fn follow(store: Store, client: Client) -> Self {
+    pub(crate) fn follow(store: Store, client: Client) -> Self {
         let (progress, told) = watch::channel(Progress::default());
         let (waiting, asked) = mpsc::channel(MOST_WAITING);
         let (open, store) = watch::channel(store);
@@ -159,7 +159,7 @@ impl Projection {
 
     /// The rows with all that the journal holds now, whichever process appended it; or as far as they are, when they
     /// cannot be brought further at once.
-    pub async fn up_to_date(&self) -> Store {
+    pub(crate) async fn up_to_date(&self) -> Store {
         if self.progress.borrow().problem.is_none() {
             let (done, wait) = oneshot::channel();
             if self.waiting.try_send(done).is_ok() {
@@ -219,7 +219,11 @@ async fn follow(
 
 /// Holds every row against the journal: every record that differs, in words. `told` hears how far it is: the last
 /// record that was looked at, and the last one to be looked at.
-pub async fn compare_all(store: &Store, client: &Client, told: impl Fn(u64, u64)) -> Result<Differences, FollowError> {
+pub(crate) async fn compare_all(
+    store: &Store,
+    client: &Client,
+    told: impl Fn(u64, u64),
+) -> Result<Differences, FollowError> {
     let mut comparison = Comparison::begin(store).await?;
     let mut after = 0;
     loop {

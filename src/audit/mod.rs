@@ -14,9 +14,10 @@ mod row;
 mod store;
 mod words;
 
-pub use compare::{Comparison, Differences};
-pub use error::StoreError;
-pub use export::{CSV_HEAD, csv_field, csv_line, json_line};
-pub use follow::{DATABASE, FollowError, Progress, Projection, compare_all, taken_up};
-pub use query::{Act, Cursor, Filter, Page, ParameterChange};
+pub use compare::Comparison;
+pub(crate) use error::StoreError;
+pub(crate) use export::{CSV_HEAD, csv_field, csv_line, json_line};
+pub(crate) use follow::{DATABASE, FollowError, Projection, compare_all, taken_up};
+pub(crate) use query::{Act, ParameterChange};
+pub use query::{Cursor, Filter, Page};
 pub use store::Store;

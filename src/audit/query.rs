@@ -122,7 +122,7 @@ impl Filter {
     }
 
     /// Whether an act is one that [`Store::page`] would show: the command line reads the journal itself.
-    pub fn admits(&self, act: &Act) -> bool {
+    pub(crate) fn admits(&self, act: &Act) -> bool {
         let entry = &act.record.entry;
         let time = act.record.time.as_millisecond();
         (!self.people_only || is_person(entry.actor.method))
@@ -456,7 +456,7 @@ impl Store {
 
     /// Runs of these operations that began in a span of time (milliseconds of the Unix epoch), newest first, at most
     /// 500.
-    pub async fn runs_between(
+    pub(crate) async fn runs_between(
         &self,
         operations: &[&str],
         since_ms: i64,

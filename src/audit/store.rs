@@ -199,7 +199,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::InUse`]: nothing was touched.
-    pub async fn begin_anew(&self) -> Result<Self, StoreError> {
+    pub(crate) async fn begin_anew(&self) -> Result<Self, StoreError> {
         /// A connection that is at work is done after moments.
         const CLOSING: Duration = Duration::from_secs(10);
         let _ = tokio::time::timeout(CLOSING, self.pool.close()).await;
@@ -213,7 +213,7 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub async fn reopen(&self) -> Result<Self, StoreError> {
+    pub(crate) async fn reopen(&self) -> Result<Self, StoreError> {
         Self::connect(&self.path, self.in_use.clone()).await
     }
 
@@ -276,7 +276,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Gap`], too, when someone else has filled or cleared the database since.
-    pub async fn append_after(&self, after: u64, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
+    pub(crate) async fn append_after(
+        &self,
+        after: u64,
+        records: &[Record],
+        hashes: &[Digest],
+    ) -> Result<(), StoreError> {
         self.append_to(Some(after), records, hashes).await
     }
 
@@ -331,7 +336,7 @@ impl Store {
     }
 
     /// Drops what stands before `first`, which the journal has pruned.
-    pub async fn drop_before(&self, first: u64) -> Result<(), StoreError> {
+    pub(crate) async fn drop_before(&self, first: u64) -> Result<(), StoreError> {
         if self.first().await?.is_none_or(|oldest| oldest >= first) {
             return Ok(());
         }
@@ -399,7 +404,7 @@ pub(super) mod tests {
     }
 
     /// A sign-in, a save (intent and outcome), something that ran by itself.
-    pub fn a_day() -> (Vec<Record>, Vec<Digest>) {
+    pub(crate) fn a_day() -> (Vec<Record>, Vec<Digest>) {
         let mut save = entry(Stage::Intent, Action::Configuration, "anna");
         save.changes = vec![Change {
             name: "POT_NETWORK".to_owned(),

@@ -35,7 +35,7 @@ const ROTATION: Duration = Duration::from_secs(1);
 
 /// Arguments of `activity`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Go on with what is appended, across rotation
     #[arg(long)]
     follow: bool,

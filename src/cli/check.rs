@@ -14,7 +14,7 @@ use serde::Serialize;
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 no error (warnings allowed), 1 errors found, 2 the files could not be read.")]
-pub struct Args {
+pub(crate) struct Args {
     /// Leave out the checks against the host: read pot.conf and pot.default.conf, start nothing
     #[arg(long)]
     offline: bool,

@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// Arguments of `facts`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Show what each source was asked and what it answered
     #[arg(long)]
     evidence: bool,

@@ -7,7 +7,7 @@ use crate::operations::feedback::text;
 
 /// Arguments of `feedback`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
 }

@@ -43,7 +43,7 @@ struct Arguments {
 
 /// Options of every command.
 #[derive(Debug, clap::Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// Every host path is below this folder
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
@@ -64,7 +64,7 @@ impl Global {
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     Text,
     /// For programs.

@@ -13,7 +13,7 @@ use anyhow::bail;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
     /// Print what one would type instead

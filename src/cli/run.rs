@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     what: Verb,
     /// The dataset that de-init destroys, to confirm it

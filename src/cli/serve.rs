@@ -22,7 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The settings, TOML [default: ROOT/usr/local/etc/pot-console.toml when there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The folder to build the host in; absent or empty
     dir: PathBuf,
     /// Which host: pot not installed, installed but not initialised, or in use

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// Arguments of `user`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
 }

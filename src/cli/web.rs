@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Arguments of `web`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Only say whether the certificate that comes on standard input can be served with
     #[arg(long, hide = true)]
     try_out: bool,

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 /// Whatever follows: the words of the other build are no wrong usage here.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     _words: Vec<OsString>,
 }

@@ -75,17 +75,17 @@ impl Executor {
     }
 
     /// Facts that are only moments old: for a plan, and at the command line.
-    pub fn present_facts(&self) -> Arc<HostFacts> {
+    pub(crate) fn present_facts(&self) -> Arc<HostFacts> {
         self.watching.present_facts()
     }
 
     /// Records that settings which root asked to be read again were not taken, and why; those in force stay.
-    pub fn note_refused_settings(&self, why: &str) {
+    pub(crate) fn note_refused_settings(&self, why: &str) {
         self.watching.note_refused_settings(why);
     }
 
     /// Records that the console made itself a certificate, with the fingerprint that people compare.
-    pub fn note_certificate(&self, words: &str, fingerprint: &str) {
+    pub(crate) fn note_certificate(&self, words: &str, fingerprint: &str) {
         self.watching.note_certificate(words, fingerprint);
     }
 
@@ -93,7 +93,7 @@ impl Executor {
     ///
     /// # Errors
     /// The key can neither be read nor made.
-    pub fn checkpoint_key(&self) -> Result<String, JournalError> {
+    pub(crate) fn checkpoint_key(&self) -> Result<String, JournalError> {
         Ok(self.evidence.key()?.public())
     }
 

@@ -57,7 +57,7 @@ pub fn read(socket: &mut impl Read, limit: usize) -> Result<Option<Vec<u8>>, Fra
 ///
 /// # Errors
 /// [`FrameError::TooLong`] above `limit` bytes.
-pub fn announced_length(header: [u8; 4], limit: usize) -> Result<usize, FrameError> {
+pub(crate) fn announced_length(header: [u8; 4], limit: usize) -> Result<usize, FrameError> {
     let announced = u32::from_be_bytes(header) as usize;
     if announced > limit { Err(FrameError::TooLong { announced, limit }) } else { Ok(announced) }
 }
@@ -75,7 +75,7 @@ pub fn write(socket: &mut impl Write, bytes: &[u8], limit: usize) -> Result<(), 
 ///
 /// # Errors
 /// [`FrameError::TooLong`] above `limit` bytes.
-pub fn with_header(bytes: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
+pub(crate) fn with_header(bytes: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
     let too_long = FrameError::TooLong { announced: bytes.len(), limit };
     if bytes.len() > limit {
         return Err(too_long);

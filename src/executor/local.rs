@@ -26,7 +26,7 @@ pub struct Local {
 
 /// A part of the journal as it stands.
 #[derive(Debug)]
-pub struct JournalLines {
+pub(crate) struct JournalLines {
     /// The first record of the whole journal.
     pub first: u64,
     /// Its last record.
@@ -113,7 +113,7 @@ impl Local {
     }
 
     /// All feedback that was stored, newest first.
-    pub fn feedback_list(&self) -> Vec<Kept> {
+    pub(crate) fn feedback_list(&self) -> Vec<Kept> {
         crate::operations::feedback::list(&self.executor.watching.layout)
     }
 
@@ -146,7 +146,7 @@ impl Local {
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn journal_lines(&self, after: u64) -> Result<JournalLines, Refusal> {
+    pub(crate) fn journal_lines(&self, after: u64) -> Result<JournalLines, Refusal> {
         const MOST: usize = 1000;
         let journal = self.executor.evidence.journal();
         let unreadable = |error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}."));

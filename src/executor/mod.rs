@@ -37,4 +37,4 @@ pub(crate) mod web_log;
 
 pub use self::core::Executor;
 pub use self::server::End;
-pub use self::start::{StartError, head_path};
+pub(crate) use self::start::head_path;

@@ -22,7 +22,7 @@ pub enum Who {
 
 impl Who {
     /// Whether someone with this role (none: nobody is signed in) may.
-    pub fn admits(self, role: Option<Role>) -> bool {
+    pub(crate) fn admits(self, role: Option<Role>) -> bool {
         match self {
             Self::WebProcess | Self::Anyone => true,
             Self::AtLeast(needed) => role >= Some(needed),
@@ -63,7 +63,7 @@ pub enum Queue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Often {
     /// How many at once.
-    pub at_once: u32,
+    pub(crate) at_once: u32,
     /// The time in which one more is earned.
     pub each: Duration,
 }
@@ -90,7 +90,7 @@ pub struct Row {
 }
 
 /// Signing in. How often is counted once the password was right: nobody else's tries use it up.
-pub const SIGN_IN: Row = Row {
+pub(crate) const SIGN_IN: Row = Row {
     name: "sign-in",
     who: Who::Anyone,
     proof: ProofNeeded::None,

@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longest first frame in bytes: certificate chains are the largest part.
-pub const MAX_START: usize = 4 << 20;
+pub(crate) const MAX_START: usize = 4 << 20;
 /// Environment variables that the web process gets.
 const ENVIRONMENT: [&str; 2] = ["RUST_LOG", "RUST_BACKTRACE"];
 /// First and longest pause before a web process that died is started again.
@@ -42,9 +42,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// What the web process is told when it starts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StartData {
+pub(crate) struct StartData {
     /// How many listening sockets were handed over.
-    pub listeners: u16,
+    pub(crate) listeners: u16,
     /// Its folder, which becomes its root folder when it changes its user.
     pub folder: PathBuf,
     /// The user to become, when the executor is root.
@@ -56,7 +56,7 @@ pub struct StartData {
 /// The user of the web process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WebUser {
+pub(crate) struct WebUser {
     /// User number, not 0.
     pub uid: u32,
     /// Group number, not 0.
@@ -67,7 +67,7 @@ pub struct WebUser {
 ///
 /// # Errors
 /// It was not started by an executor.
-pub fn receive_start() -> io::Result<(StartData, UnixStream, Vec<TcpListener>)> {
+pub(crate) fn receive_start() -> io::Result<(StartData, UnixStream, Vec<TcpListener>)> {
     let mut control = UnixStream::from(platform::inherited(3)?);
     let bytes = frame::read(&mut control, MAX_START)
         .map_err(io::Error::other)?
@@ -84,7 +84,7 @@ pub fn receive_start() -> io::Result<(StartData, UnixStream, Vec<TcpListener>)> 
 ///
 /// # Errors
 /// A step failed or could be undone: the process must end.
-pub fn confine(data: &StartData) -> io::Result<()> {
+pub(crate) fn confine(data: &StartData) -> io::Result<()> {
     if let Some(user) = data.user {
         if user.uid == 0 || user.gid == 0 {
             return Err(io::Error::other("the web process must not be root"));
@@ -150,7 +150,7 @@ struct HandOver {
 }
 
 /// Keeps one web process alive until it is told to stop.
-pub struct Supervisor {
+pub(crate) struct Supervisor {
     executor: Arc<Executor>,
     /// This binary. Its path is asked for once: an upgrade puts another file there, and then the system no longer
     /// knows where the running one stands.

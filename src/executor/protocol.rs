@@ -22,9 +22,9 @@ pub const VERSION: u16 = 1;
 /// Longest request in bytes: a pot.conf of 1 MiB as edits, with room.
 pub const MAX_REQUEST: usize = 4 << 20;
 /// Most proofs that one browser carries: it may be several people's.
-pub const MOST_KNOWN: usize = 4;
+pub(crate) const MOST_KNOWN: usize = 4;
 /// Longest reply in bytes.
-pub const MAX_REPLY: usize = 16 << 20;
+pub(crate) const MAX_REPLY: usize = 16 << 20;
 
 /// What the web process asks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -335,7 +335,7 @@ pub struct Hint {
     /// Counts gatherings of facts.
     pub facts: u64,
     /// Whether the web process should close its connections (a change awaits Keep): counts such moments.
-    pub close_connections: u64,
+    pub(crate) close_connections: u64,
 }
 
 /// Answers.
@@ -487,10 +487,10 @@ pub struct FactsView {
     /// Whether a gathering is under way.
     pub refreshing: bool,
     /// Advised to-dos that were set aside.
-    pub set_aside: Vec<Preparation>,
+    pub(crate) set_aside: Vec<Preparation>,
     /// Differences that someone knows and leaves.
     #[serde(default)]
-    pub left_drift: Vec<LeftDrift>,
+    pub(crate) left_drift: Vec<LeftDrift>,
     /// What of pot is left on a host on which it is not initialised, by title; none: it is, or that is not known.
     #[serde(default)]
     pub leftovers: Option<Vec<String>>,
@@ -519,7 +519,7 @@ pub struct LogFiles {
     /// Live file first, then rotated ones, newest first; empty when syslogd writes it nowhere.
     pub files: Vec<LogFileView>,
     /// The host's time zone name.
-    pub time_zone: String,
+    pub(crate) time_zone: String,
     /// The host's name, to tell foreign lines.
     pub hostname: String,
 }
@@ -593,7 +593,7 @@ pub struct Greeting {
     /// Whether the host is simulated.
     pub simulated: bool,
     /// Whether there is no account yet.
-    pub set_up_needed: bool,
+    pub(crate) set_up_needed: bool,
     /// Whether a reason is a duty for every change.
     pub reason_required: bool,
     /// The console's version.
@@ -616,9 +616,9 @@ pub struct SessionView {
     /// Whether a command that wants a fresh proof would be taken now.
     pub fresh: bool,
     /// When the session ends at the latest.
-    pub expires: Timestamp,
+    pub(crate) expires: Timestamp,
     /// When the account signed in the time before.
-    pub previous_sign_in: Option<Timestamp>,
+    pub(crate) previous_sign_in: Option<Timestamp>,
     /// First eight hexadecimal digits of the token's hash.
     pub id: String,
     /// What stands on every page.
@@ -636,7 +636,7 @@ pub struct Strip {
     /// Settings of the loader that the next boot will have and this one does not.
     pub reboot: Vec<String>,
     /// Other people who sent a draft of pot.conf within two minutes, at most eight.
-    pub drafts: Vec<String>,
+    pub(crate) drafts: Vec<String>,
 }
 
 /// A run under way.
@@ -647,7 +647,7 @@ pub struct RunUnderWay {
     /// Its operation's name.
     pub operation: String,
     /// Who started it.
-    pub started_by: String,
+    pub(crate) started_by: String,
     /// Whether it waits for an answer: keep, or put back.
     pub waits: bool,
     /// Until when it must be kept, by the clock on the wall.
@@ -677,7 +677,7 @@ pub struct AccountView {
     /// When it was made.
     pub created: Timestamp,
     /// When it last signed in.
-    pub last_sign_in: Option<Timestamp>,
+    pub(crate) last_sign_in: Option<Timestamp>,
     /// How many sessions it has now.
     pub sessions: usize,
 }
@@ -698,7 +698,7 @@ pub struct ConfigurationView {
     /// Its path on the host.
     pub path: String,
     /// The default file's path on the host.
-    pub default_path: String,
+    pub(crate) default_path: String,
     /// When it was last changed.
     pub modified: Option<Timestamp>,
 }

@@ -17,7 +17,7 @@ pub(super) struct Served {
     /// How many of one asker may wait.
     pub share: usize,
     /// Whether one asker has at most one answered at a time.
-    pub one_each: bool,
+    pub(crate) one_each: bool,
 }
 
 /// Askers that wait in one queue; beyond it others are told to come back.

@@ -23,7 +23,7 @@ pub(super) struct Requester {
 
 impl Requester {
     /// What tells this asker's plans and nonces from another's.
-    pub fn session_name(&self) -> String {
+    pub(crate) fn session_name(&self) -> String {
         match &self.session {
             Some(key) => key.hex(),
             None => "command-line".to_owned(),

@@ -196,7 +196,7 @@ fn proof_table(settings: &SettingsInForce) -> Arc<dyn Fn(&Operation) -> ProofNee
 }
 
 /// The copy of the journal's head stands in another place than the journal: boot environments do not hold /var/log.
-pub fn head_path(layout: &Layout) -> std::path::PathBuf {
+pub(crate) fn head_path(layout: &Layout) -> std::path::PathBuf {
     layout.on_disk("/var/log/pot-console.head")
 }
 

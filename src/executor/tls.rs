@@ -205,7 +205,7 @@ fn read(chain: &Path, key: &Path, self_signed: bool) -> Result<Certificate, TlsE
 ///
 /// # Errors
 /// [`TlsError::Unusable`] with the reason, [`TlsError::NotLooked`].
-pub fn try_out(program: &Path, start: &StartData) -> Result<(), TlsError> {
+pub(crate) fn try_out(program: &Path, start: &StartData) -> Result<(), TlsError> {
     let mut child = Command::new(program)
         .args(["web", "--try-out"])
         .env_clear()

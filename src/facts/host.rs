@@ -32,7 +32,7 @@ macro_rules! facts {
             }
 
             /// Every source, in the order of the facts.
-            pub fn everything_asked(&self) -> Vec<Asked<'_>> {
+            pub(crate) fn everything_asked(&self) -> Vec<Asked<'_>> {
                 vec![$(Asked::of($about, &self.$fact),)+]
             }
         }
@@ -102,7 +102,7 @@ impl HostFacts {
     /// Whether if_bridge(4) takes an interface that has an address as a member; none when that is not known. FreeBSD 15
     /// does unless `net.link.bridge.member_ifaddrs` was set to 0 (`if_bridge.c` begins with 1, and the variable comes
     /// with the module, so that it is unknown before), 16 never does (bridge(4), release notes).
-    pub fn bridges_take_addresses(&self) -> Option<bool> {
+    pub(crate) fn bridges_take_addresses(&self) -> Option<bool> {
         match self.system.get()?.version()?.0 {
             ..15 => Some(true),
             15 => Some(*self.bridge_member_addresses.get()? != Some(false)),
@@ -111,7 +111,7 @@ impl HostFacts {
     }
 
     /// The sources that were slow, in words: `datasets 12 s, rc.conf 31 s`. None when all answered soon.
-    pub fn slow_in_words(&self) -> Option<String> {
+    pub(crate) fn slow_in_words(&self) -> Option<String> {
         let slow: Vec<String> = self
             .everything_asked()
             .iter()
@@ -152,13 +152,13 @@ impl<'a> Asked<'a> {
     }
 
     /// Whether the answer took so long that people should know why they wait.
-    pub fn is_slow(&self) -> bool {
+    pub(crate) fn is_slow(&self) -> bool {
         self.took_ms >= SLOW_MS
     }
 }
 
 /// Whether pot is there, as package or by hand; none when that is not known.
-pub fn pot_installed(facts: &HostFacts) -> Option<bool> {
+pub(crate) fn pot_installed(facts: &HostFacts) -> Option<bool> {
     let by_hand = facts.paths.get().and_then(|paths| paths.get(super::POT_PROGRAM)).map(PathState::is_there);
     match (facts.packages.get().map(|packages| packages.pot.is_some()), by_hand) {
         (Some(true), _) | (_, Some(true)) => Some(true),

@@ -7,8 +7,9 @@ mod host;
 mod shown;
 mod size;
 
-pub use host::{Asked, HostFacts, pot_installed};
-pub use shown::heading;
+pub(crate) use host::pot_installed;
+pub use host::{Asked, HostFacts};
+pub(crate) use shown::heading;
 pub use size::size;
 
 use crate::digest::Digest;
@@ -66,13 +67,13 @@ impl<T> Fact<T> {
     }
 
     /// Whether the answer took so long that people should know why they wait.
-    pub fn is_slow(&self) -> bool {
+    pub(crate) fn is_slow(&self) -> bool {
         self.took_ms >= SLOW_MS
     }
 }
 
 /// From how many milliseconds on an answer is called slow.
-pub const SLOW_MS: u64 = 5000;
+pub(crate) const SLOW_MS: u64 = 5000;
 
 /// What the host runs on. What a source does not tell is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,11 +83,11 @@ pub struct Machine {
     /// `hw.machine_arch`: `amd64`, `aarch64` …
     pub architecture: Option<String>,
     /// `hw.ncpu`.
-    pub cpus: Option<u32>,
+    pub(crate) cpus: Option<u32>,
     /// `hw.physmem`, in bytes.
     pub memory: Option<u64>,
     /// `kern.boottime`: when it was started.
-    pub booted: Option<Timestamp>,
+    pub(crate) booted: Option<Timestamp>,
 }
 
 /// Name and versions of the host.
@@ -97,11 +98,11 @@ pub struct System {
     /// `freebsd-version -k`, for example `14.3-RELEASE-p2`.
     pub kernel: String,
     /// `freebsd-version -u`; empty when it did not say.
-    pub userland: String,
+    pub(crate) userland: String,
     /// `security.jail.jailed`; none when the kernel did not say.
     pub jailed: Option<bool>,
     /// The host's time zone name, `UTC` when unknown.
-    pub time_zone: String,
+    pub(crate) time_zone: String,
 }
 
 impl System {
@@ -118,10 +119,10 @@ pub struct Tunable {
     /// The running value; none when the kernel does not know it.
     pub running: Option<String>,
     /// The value that the last of the loader's files gives it; none when no file sets it, and the kernel's own counts.
-    pub next_boot: Option<String>,
+    pub(crate) next_boot: Option<String>,
     /// The file that has that last word.
     #[serde(default)]
-    pub set_in: Option<String>,
+    pub(crate) set_in: Option<String>,
 }
 
 impl Tunable {
@@ -131,7 +132,7 @@ impl Tunable {
     }
 
     /// What the next boot will have, and from where: `1 (/boot/loader.conf.local)`.
-    pub fn next_boot_in_words(&self) -> String {
+    pub(crate) fn next_boot_in_words(&self) -> String {
         match (&self.next_boot, &self.set_in) {
             (Some(value), Some(file)) => format!("{value} ({file})"),
             (Some(value), None) => value.clone(),
@@ -141,12 +142,12 @@ impl Tunable {
 }
 
 /// The tunable `kern.racct.enable` of the guide's "Enable the resource limit database".
-pub const RACCT: &str = "kern.racct.enable";
+pub(crate) const RACCT: &str = "kern.racct.enable";
 /// The tunable `hw.vtnet.lro_disable` of the guide's "Known issue" with vtnet.
-pub const VTNET_LRO: &str = "hw.vtnet.lro_disable";
+pub(crate) const VTNET_LRO: &str = "hw.vtnet.lro_disable";
 
 /// pot's program, as its package installs it: a key of [`HostFacts::paths`].
-pub const POT_PROGRAM: &str = "/usr/local/bin/pot";
+pub(crate) const POT_PROGRAM: &str = "/usr/local/bin/pot";
 
 /// A ZFS pool. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,7 +195,7 @@ impl Dataset {
     }
 
     /// What to type so that a hidden one can be looked at.
-    pub fn how_to_mount(&self) -> String {
+    pub(crate) fn how_to_mount(&self) -> String {
         let name = &self.name;
         if self.locked { format!("zfs load-key -r {name}, then zfs mount {name}") } else { format!("zfs mount {name}") }
     }
@@ -210,13 +211,13 @@ pub struct Snapshots {
     /// How many are held: `zfs destroy -r` stops at them, half done.
     pub held: u64,
     /// The first that is held.
-    pub first_held: Option<String>,
+    pub(crate) first_held: Option<String>,
     /// Digest of all names: another one tells that a snapshot came or went.
     pub digest: Digest,
 }
 
 /// How many snapshots are kept by name.
-pub const SNAPSHOTS_KEPT: usize = 200;
+pub(crate) const SNAPSHOTS_KEPT: usize = 200;
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,21 +233,21 @@ pub struct Interface {
     /// IPv4 addresses in order; the first is the one that NAT uses.
     pub addresses: Vec<Ipv4Address>,
     /// IPv6 addresses with prefix.
-    pub addresses6: Vec<IpNet>,
+    pub(crate) addresses6: Vec<IpNet>,
     /// Members, when it is a bridge.
     pub members: Vec<String>,
 }
 
 impl Interface {
     /// Whether it is a bridge.
-    pub fn is_bridge(&self) -> bool {
+    pub(crate) fn is_bridge(&self) -> bool {
         self.groups.iter().any(|group| group == "bridge") || self.name.starts_with("bridge")
     }
 
     /// Whether if_bridge(4) takes it as a member. It takes Ethernet (tap and vlan among it) and gif interfaces alone
     /// (FreeBSD's if_bridge.c, `bridge_ioctl_add`: anything else is `EINVAL`): no other bridge and nothing that is
     /// point-to-point. Told by the groups, which stay when an interface is renamed.
-    pub fn can_join_a_bridge(&self) -> bool {
+    pub(crate) fn can_join_a_bridge(&self) -> bool {
         const KINDS: [&str; 15] = [
             "tun", "wg", "gre", "me", "ipsec", "stf", "ovpn", "ng", "ppp", "sl", "disc", "enc", "pflog", "pfsync",
             "usbus",
@@ -261,14 +262,14 @@ impl Interface {
     }
 
     /// Whether it is a card of vtnet(4).
-    pub fn is_vtnet(&self) -> bool {
+    pub(crate) fn is_vtnet(&self) -> bool {
         self.name
             .strip_prefix("vtnet")
             .is_some_and(|unit| !unit.is_empty() && unit.bytes().all(|digit| digit.is_ascii_digit()))
     }
 
     /// Whether it is a loopback interface.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.groups.iter().any(|group| group == "lo") || self.name == "lo0"
     }
 }
@@ -317,7 +318,7 @@ pub struct Pf {
 
 impl Pf {
     /// Whether the main rules call any of pot's anchors.
-    pub fn names_pot_anchors(&self) -> bool {
+    pub(crate) fn names_pot_anchors(&self) -> bool {
         self.nat.iter().any(|rule| rule.contains("pot-nat") || rule.contains("pot-rdr/"))
     }
 
@@ -345,12 +346,12 @@ pub struct PfFile {
     pub errors: Vec<String>,
     /// Why it could not be judged, when it could not.
     #[serde(default)]
-    pub untested: Option<Untested>,
+    pub(crate) untested: Option<Untested>,
     /// How often it calls each of pot's anchors in a statement of its own: nat-anchor, rdr-anchor.
     pub anchor_lines: (usize, usize),
     /// What rc.d/pf loads when it cannot load this file; none where that was not asked because the file is good.
     #[serde(default)]
-    pub fallback: Option<PfFallback>,
+    pub(crate) fallback: Option<PfFallback>,
 }
 
 impl PfFile {
@@ -366,7 +367,7 @@ impl PfFile {
 
 /// The rules that rc.d/pf loads when it cannot load pf's file, where `pf_fallback_rules_enable` says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PfFallback {
+pub(crate) struct PfFallback {
     /// The file `pf_fallback_rules_file`, when it exists; none: the text of `pf_fallback_rules`.
     pub file: Option<String>,
     /// The rules, when they are the variable's text.
@@ -407,7 +408,7 @@ impl std::fmt::Display for Untested {
 
 /// The most telling of pfctl's words about a text: the first line with a number, and behind it what stood before, which
 /// belongs to it: `stdin:4: could not parse host specification (no IP address found for em0/24)`.
-pub fn telling(words: &[String]) -> Option<String> {
+pub(crate) fn telling(words: &[String]) -> Option<String> {
     let Some(at) = words.iter().position(|line| has_line_number(line)) else { return words.first().cloned() };
     let line = words.get(at)?;
     let before: Vec<&str> = words.iter().take(at).map(String::as_str).collect();
@@ -463,13 +464,13 @@ pub struct PathState {
     pub empty: bool,
     /// Whether it (as far as it exists), where it leads, and every folder on the way are owned by root and writable by
     /// no other.
-    pub only_root_writes: bool,
+    pub(crate) only_root_writes: bool,
     /// The first part of the way, or it itself, that others than root can change. None: [`Self::only_root_writes`].
     #[serde(default)]
-    pub exposed: Option<String>,
+    pub(crate) exposed: Option<String>,
     /// The first folder on the way in which others than root could put something else in its place. None: only root can.
     #[serde(default)]
-    pub replaceable_in: Option<String>,
+    pub(crate) replaceable_in: Option<String>,
     /// Where it really is, when a link stands in the way.
     #[serde(default)]
     pub leads_to: Option<LeadsTo>,
@@ -493,17 +494,17 @@ pub struct LeadsTo {
 
 impl PathState {
     /// Whether anything is there.
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.kind != PathKind::Absent
     }
 
     /// What stands where the path really leads.
-    pub fn real_kind(&self) -> PathKind {
+    pub(crate) fn real_kind(&self) -> PathKind {
         self.leads_to.as_ref().map_or(self.kind, |end| end.kind)
     }
 
     /// Owner and permission bits of what stands where the path really leads.
-    pub fn real_owner_and_mode(&self) -> (u32, u32) {
+    pub(crate) fn real_owner_and_mode(&self) -> (u32, u32) {
         self.leads_to.as_ref().map_or((self.uid, self.mode), |end| (end.uid, end.mode))
     }
 
@@ -566,7 +567,7 @@ impl Pot {
 }
 
 /// The names of the pots with an address outside of the network, see [`Pot::outside`].
-pub fn pots_outside(pots: &[Pot], network: Ipv4Net) -> Vec<&str> {
+pub(crate) fn pots_outside(pots: &[Pot], network: Ipv4Net) -> Vec<&str> {
     pots.iter().filter(|pot| pot.outside(network).is_some()).map(|pot| pot.name.as_str()).collect()
 }
 

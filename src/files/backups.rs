@@ -100,7 +100,7 @@ impl Backups {
 
     /// Drops versions that are beyond the newest `number` of their file *and* older than `age`; never the newest one
     /// of a file. Answers how many were dropped.
-    pub fn prune(&self, number: usize, age: Duration) -> Result<usize, FileError> {
+    pub(crate) fn prune(&self, number: usize, age: Duration) -> Result<usize, FileError> {
         let _lock = self.lock()?;
         let all = self.index()?;
         let now = Timestamp::now();

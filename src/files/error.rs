@@ -127,12 +127,12 @@ impl FileError {
     }
 
     /// Whether there is no room: what was to be replaced is as it was.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         matches!(self.errno(), Some(Errno::ENOSPC | Errno::EDQUOT))
     }
 
     /// The system's error number, where there is one.
-    pub fn errno(&self) -> Option<Errno> {
+    pub(crate) fn errno(&self) -> Option<Errno> {
         match self {
             Self::System { source, .. } => source.raw_os_error().map(Errno::from_raw),
             _ => None,

@@ -62,15 +62,6 @@ impl Lock {
         }
     }
 
-    /// Who holds it now, if anyone does.
-    pub fn held_by(layout: &Layout) -> Option<String> {
-        let file = File::open(Self::path(layout)).ok()?;
-        match Flock::lock(file, FlockArg::LockSharedNonblock) {
-            Ok(_) => None,
-            Err((file, _)) => Some(holder(&file)),
-        }
-    }
-
     fn path(layout: &Layout) -> PathBuf {
         layout.private().join("change.lock")
     }

@@ -8,11 +8,12 @@ mod replace;
 
 pub(crate) use backups::make_private_dir;
 pub use backups::{Backup, Backups};
-pub use error::FileError;
+pub(crate) use error::FileError;
 pub(crate) use error::advice;
 pub use lock::{Busy, Lock};
-pub use place::{HostPath, Place, check_root_dir};
-pub use replace::{Expected, Replaced, clear_unfinished, read_limited, replace, replace_with_mode};
+pub(crate) use place::{HostPath, Place, check_root_dir};
+pub use replace::replace;
+pub(crate) use replace::{Expected, clear_unfinished, read_limited, replace_with_mode};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ const MOST_LINKS: usize = 32;
 
 /// A path followed to its end. Who may write is told by owner and mode; ACLs only as far as the mode shows them.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(crate) struct Place {
     /// Where it is on this machine, every link followed.
     pub real: PathBuf,
     /// What its name itself is: a link is not followed. None: nothing is there.
@@ -60,18 +60,18 @@ impl Place {
 
     /// Whether only root (on a simulated host: who owns its root) can change what stands there: it, as far as it
     /// exists, and every folder and link on the way to it are root's and writable by no other.
-    pub fn only_root_writes(&self) -> bool {
+    pub(crate) fn only_root_writes(&self) -> bool {
         self.exposed.is_none()
     }
 
     /// The first part of the way that others than root can change.
-    pub fn exposed(&self) -> Option<&Path> {
+    pub(crate) fn exposed(&self) -> Option<&Path> {
         self.exposed.as_deref()
     }
 
     /// The first folder in which others than root could put something else in its place. What stands there may itself
     /// be anybody's. In a sticky folder of root's, like /tmp, nobody else can replace what is there and root's.
-    pub fn replaceable(&self) -> Option<&Path> {
+    pub(crate) fn replaceable(&self) -> Option<&Path> {
         self.replaceable.as_deref()
     }
 }
@@ -187,7 +187,7 @@ fn parts_reversed(path: &Path) -> Vec<OsString> {
 
 /// A configuration file of the host: where it is read and written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPath {
+pub(crate) struct HostPath {
     /// Where it is on this machine: the file itself, no link.
     pub real: PathBuf,
     /// The file that the link at its name leads to, as the host calls it; none: its name is no link.
@@ -241,7 +241,7 @@ impl HostPath {
     ///
     /// # Errors
     /// It has more names, and others than root can change its folder.
-    pub fn refuse_other_names(&self, file: &File) -> Result<(), FileError> {
+    pub(crate) fn refuse_other_names(&self, file: &File) -> Result<(), FileError> {
         let Some(exposed) = &self.exposed else { return Ok(()) };
         let facts = file.metadata().map_err(FileError::system("examining", &self.real))?;
         if facts.nlink() > 1 {
@@ -268,7 +268,7 @@ fn leads_to_a_neighbour(layout: &Layout, path: &Path, place: &Place) -> Result<b
 
 /// As uid 0, refuses a root folder whose tools and files another user could have put there: they would run as root.
 /// A folder like /tmp (sticky, root's) may stand above it, for there no one can replace what is root's.
-pub fn check_root_dir(root: &Path) -> Result<(), FileError> {
+pub(crate) fn check_root_dir(root: &Path) -> Result<(), FileError> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(());
     }

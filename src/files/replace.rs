@@ -16,7 +16,7 @@ const WAIT: Duration = Duration::from_secs(5);
 const LARGEST: u64 = 64 << 20;
 
 /// Reads a regular file of at most `max` bytes. The last part of the path may not be a symbolic link.
-pub fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
+pub(crate) fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let file = platform::open_for_reading(path).map_err(FileError::system("opening", path))?;
     read_open(file, path, max)
 }
@@ -74,7 +74,7 @@ pub fn replace(
 /// # Errors
 /// Nothing was changed, and no other file is left behind. (When only the folder could not be made durable after the
 /// rename, the new content is in place and the error says so.)
-pub fn replace_with_mode(
+pub(crate) fn replace_with_mode(
     path: &Path,
     expected: &Expected,
     new: &[u8],
@@ -122,7 +122,7 @@ pub fn replace_with_mode(
 }
 
 /// Removes what a sudden death while replacing `path` may have left beside it. Replacing it again does so as well.
-pub fn clear_unfinished(path: &Path) -> Result<(), FileError> {
+pub(crate) fn clear_unfinished(path: &Path) -> Result<(), FileError> {
     let target = real_target(path)?;
     let name = unfinished_name(&target)?;
     if name.symlink_metadata().is_ok() {

@@ -7,8 +7,9 @@ pub mod parse;
 mod probes;
 mod state;
 
-pub use probes::{GatherInput, gather, path_state, pf_rules_path, snapshots, system_and_syslog, time_zone};
-pub use state::{
-    Act, Anchors, Counts, Drift, Evidence, HostState, Lead, Network, Offer, OperationName, OperationState, PotState,
-    Remedy, Row, RowState, Stage, Standing, StateInput, Step, StepState, Wanted, readiness,
+pub use probes::{GatherInput, gather, snapshots};
+pub(crate) use probes::{path_state, pf_rules_path, system_and_syslog, time_zone};
+pub(crate) use state::{
+    Act, Drift, Evidence, HostState, Lead, Offer, OperationName, PotState, Remedy, Standing, StateInput, Step, Wanted,
 };
+pub use state::{Anchors, Row, RowState, Stage, StepState, readiness};

@@ -40,7 +40,7 @@ struct Item {
 
 /// What was written or checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackupReport {
+pub(crate) struct BackupReport {
     /// When it was made.
     pub made: Timestamp,
     /// Names of the files in it.
@@ -58,7 +58,11 @@ enum Source<'a> {
 
 /// Writes the journal in `dir` and `others` (name without folders, bytes) to `out`. Appending may go on: what is in
 /// the journal at the beginning is in the backup.
-pub fn write_backup(dir: &Path, others: &[(&str, &[u8])], out: &mut dyn Write) -> Result<BackupReport, JournalError> {
+pub(crate) fn write_backup(
+    dir: &Path,
+    others: &[(&str, &[u8])],
+    out: &mut dyn Write,
+) -> Result<BackupReport, JournalError> {
     let sources = sources(dir, others)?;
     let mut items = Vec::new();
     for (name, size, source) in &sources {
@@ -140,7 +144,7 @@ fn exactly(from: &mut dyn Read, size: u64, take: &mut dyn FnMut(&[u8]) -> io::Re
 
 /// Reads a backup to its end and checks every file in it and the journal's chain. `scratch` is a folder that does not
 /// exist; the journal is unpacked there for the while.
-pub fn check_backup(from: &mut dyn Read, scratch: &Path) -> Result<BackupReport, JournalError> {
+pub(crate) fn check_backup(from: &mut dyn Read, scratch: &Path) -> Result<BackupReport, JournalError> {
     let report = restore_backup(from, scratch);
     let _ = std::fs::remove_dir_all(scratch);
     report
@@ -149,7 +153,7 @@ pub fn check_backup(from: &mut dyn Read, scratch: &Path) -> Result<BackupReport,
 /// Unpacks a backup into the folder `into`, which must not exist: `into/journal`, `into/accounts` … Every digest and
 /// the journal's chain are checked; on any error the folder is removed again. The copied head is not part of a
 /// backup: the next opening says that the journal was put in place.
-pub fn restore_backup(from: &mut dyn Read, into: &Path) -> Result<BackupReport, JournalError> {
+pub(crate) fn restore_backup(from: &mut dyn Read, into: &Path) -> Result<BackupReport, JournalError> {
     std::fs::DirBuilder::new().create(into).map_err(system("making the folder to restore", into))?;
     let restored = unpack(from, into);
     if restored.is_err() {

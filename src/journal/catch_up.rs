@@ -20,9 +20,9 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolledBack {
     /// The copied head's sequence number.
-    pub head_sequence: u64,
+    pub(crate) head_sequence: u64,
     /// The copied head's hash.
-    pub head_hash: Digest,
+    pub(crate) head_hash: Digest,
     /// The journal's last sequence number.
     pub last: u64,
     /// The record that says so.
@@ -161,15 +161,6 @@ impl Journal {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(files::FileError::Missing(_)) => None,
             Err(error) => Some(format!("There is an alarm of the journal that cannot be read: {error}.")),
-        }
-    }
-
-    /// Ends the alarm. The records that say so stay.
-    pub fn acknowledge_alarm(&self) -> Result<(), JournalError> {
-        let path = self.alarm_path();
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(system("ending the alarm of", &path)(error)),
-            _ => Ok(()),
         }
     }
 

@@ -142,13 +142,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// It is none.
-    pub fn public_key(text: &str) -> Result<String, CheckpointError> {
+    pub(crate) fn public_key(text: &str) -> Result<String, CheckpointError> {
         let bytes: Option<[u8; 32]> = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
         bytes.map(|bytes| STANDARD.encode(bytes)).ok_or_else(|| CheckpointError::NotAKey(text.trim().to_owned()))
     }
 
     /// Whether it was signed by the console whose public key (base64, as [`CheckpointKey::public`] gives it) this is.
-    pub fn must_be_signed_by(&self, public: &str) -> Result<(), CheckpointError> {
+    pub(crate) fn must_be_signed_by(&self, public: &str) -> Result<(), CheckpointError> {
         if self.key == public { Ok(()) } else { Err(CheckpointError::OtherKey(self.key.clone())) }
     }
 }
@@ -164,7 +164,7 @@ impl std::fmt::Debug for CheckpointKey {
 
 impl CheckpointKey {
     /// The key in `dir` (the private folder's `keys`), made at first need: `checkpoint.pem`, PKCS#8, mode 0600.
-    pub fn open_or_make(dir: &Path) -> Result<Self, JournalError> {
+    pub(crate) fn open_or_make(dir: &Path) -> Result<Self, JournalError> {
         files::make_private_dir(dir)?;
         Self::open(dir)?.map_or_else(|| Self::make(&dir.join(FILE)), Ok)
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 impl Record {
     /// The intent whose act this outcome ends; none when it is no outcome, or names what does not stand before it.
-    pub fn ends_act(&self) -> Option<u64> {
+    pub(crate) fn ends_act(&self) -> Option<u64> {
         self.entry.intent.filter(|intent| self.entry.stage == Stage::Outcome && *intent < self.sequence)
     }
 }

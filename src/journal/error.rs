@@ -31,7 +31,7 @@ pub enum JournalError {
 
 impl JournalError {
     /// Whether there is no space left.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         let kind = match self {
             Self::System { source, .. } | Self::File(files::FileError::System { source, .. }) => source.kind(),
             _ => return false,

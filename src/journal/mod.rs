@@ -30,17 +30,18 @@ mod tail;
 mod verify;
 mod write;
 
-pub use backup::{BackupReport, check_backup, restore_backup, write_backup};
-pub use catch_up::RolledBack;
+pub(crate) use backup::{BackupReport, check_backup, restore_backup, write_backup};
 pub use chain::Line;
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
+pub use checkpoint::Checkpoint;
+pub(crate) use checkpoint::CheckpointKey;
 pub use ends::{Ended, Ends};
-pub use error::JournalError;
-pub use open::Opening;
-pub use problem::{Problem, ProblemKind};
-pub use prune::{Keep, Kind, Pruned, Retention};
+pub(crate) use error::JournalError;
+pub(crate) use open::Opening;
+pub use prune::Keep;
+pub(crate) use prune::{Pruned, Retention};
 pub use store::Journal;
-pub use verify::{VerifyReport, verify, verify_unpacked};
+pub use verify::verify;
+pub(crate) use verify::{VerifyReport, verify_unpacked};
 
 #[cfg(test)]
 mod tests;

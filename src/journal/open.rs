@@ -24,7 +24,7 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 #[derive(Debug, Default)]
 pub struct Opening {
     /// A torn last line was set aside; this record says so.
-    pub torn: Option<u64>,
+    pub(crate) torn: Option<u64>,
     /// Intents without an outcome, in order. Whoever opens the journal as the executor (and holds the change lock)
     /// closes them as interrupted; to others they may be changes under way.
     pub unfinished: Vec<Record>,

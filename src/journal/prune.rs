@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Kinds of records that are kept for different times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// What people did, and what was done to the host on their behalf.
     Changes,
     /// What was found changed behind the console's back: by a job that writes every minute, too.
@@ -65,7 +65,7 @@ pub struct Keep {
 
 /// What is kept of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
+pub(crate) struct Retention {
     /// For [`Kind::Changes`]; the same for [`Kind::Outside`], which is counted apart.
     pub changes: Keep,
     /// For [`Kind::Visits`].
@@ -95,7 +95,7 @@ impl Retention {
 
 /// What was dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pruned {
+pub(crate) struct Pruned {
     /// The first record that was dropped.
     pub from: u64,
     /// The last one.
@@ -129,7 +129,7 @@ impl Journal {
     ///
     /// # Errors
     /// The journal is not sound (pruning would remove the evidence), or cannot be written.
-    pub fn prune(&self, retention: &Retention, key: &CheckpointKey) -> Result<Option<Pruned>, JournalError> {
+    pub(crate) fn prune(&self, retention: &Retention, key: &CheckpointKey) -> Result<Option<Pruned>, JournalError> {
         self.prune_at(retention, key, Timestamp::now())
     }
 

@@ -34,7 +34,7 @@ impl Journal {
     ///
     /// # Errors
     /// A record that should be there is not.
-    pub fn lines_after(&self, after: u64, limit: usize) -> Result<(Vec<u8>, u64), JournalError> {
+    pub(crate) fn lines_after(&self, after: u64, limit: usize) -> Result<(Vec<u8>, u64), JournalError> {
         let mut state = self.state();
         self.look(&mut state)?;
         let mut lines = Vec::new();

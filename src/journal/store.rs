@@ -64,7 +64,7 @@ impl Drop for Locked<'_> {
 
 impl Journal {
     /// Whether there is more than the segment that is written to, which is never pruned.
-    pub fn has_old_segments(&self) -> bool {
+    pub(crate) fn has_old_segments(&self) -> bool {
         self.state().segments.len() > 1
     }
 
@@ -84,7 +84,7 @@ impl Journal {
     }
 
     /// Where its head is copied to.
-    pub fn head_path(&self) -> &Path {
+    pub(crate) fn head_path(&self) -> &Path {
         &self.head
     }
 

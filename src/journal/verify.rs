@@ -31,11 +31,11 @@ pub struct VerifyReport {
     /// The last sound record's hash.
     pub head: Option<Digest>,
     /// Bytes of a last line without newline: a write that is under way, or was cut off. No breach.
-    pub torn: u64,
+    pub(crate) torn: u64,
     /// Outcomes of acts that had ended already, the first thousand: the first outcome counts. No breach.
     pub repeated: Vec<u64>,
     /// How many there are.
-    pub repeated_count: u64,
+    pub(crate) repeated_count: u64,
     /// The first problem.
     pub problem: Option<Problem>,
 }
@@ -73,7 +73,7 @@ pub fn verify(dir: &Path, head: &Path, checkpoint: Option<&Checkpoint>) -> Verif
 }
 
 /// The same for a journal that stands alone, taken out of a backup: there is no copied head.
-pub fn verify_unpacked(dir: &Path, checkpoint: Option<&Checkpoint>) -> VerifyReport {
+pub(crate) fn verify_unpacked(dir: &Path, checkpoint: Option<&Checkpoint>) -> VerifyReport {
     let mut report = verify_parts(dir, None, checkpoint);
     if report.problem.is_none() && report.head.is_none() && segments(dir).is_ok_and(|found| found.is_empty()) {
         let text = format!("no journal stands in {}", dir.display());

@@ -15,15 +15,15 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// The copy of rc.conf that `pot init` makes.
-pub const POTS_COPY: &str = "/etc/rc.conf.bkp-pot";
+pub(crate) const POTS_COPY: &str = "/etc/rc.conf.bkp-pot";
 /// The variable that init changes.
-pub const FLAGS: &str = "syslogd_flags";
+pub(crate) const FLAGS: &str = "syslogd_flags";
 /// Largest file that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
 
 /// syslogd_flags as they stood when the console's init changed them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
+pub(crate) struct Note {
     /// When it was made.
     pub at: Timestamp,
     /// The flags before; none: rc.conf did not set them.
@@ -43,7 +43,7 @@ pub struct Copy {
 
 /// Both witnesses as they stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BeforeInit {
+pub(crate) struct BeforeInit {
     /// The console's note.
     pub note: Option<Note>,
     /// pot's copy of rc.conf.
@@ -119,7 +119,7 @@ impl BeforeInit {
     }
 
     /// Whether pot's copy holds flags that only the shell can know.
-    pub fn copy_is_computed(&self) -> bool {
+    pub(crate) fn copy_is_computed(&self) -> bool {
         self.copy.as_ref().is_some_and(|copy| rc_conf::stands(&copy.bytes, FLAGS) == Stands::Computed)
     }
 }

@@ -344,7 +344,7 @@ impl Expect {
 }
 
 /// Whether `name` is the dataset `root`, one below it or a snapshot of either.
-pub fn is_at_or_below(name: &str, root: &str) -> bool {
+pub(crate) fn is_at_or_below(name: &str, root: &str) -> bool {
     name.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('@'))
 }
 

@@ -29,7 +29,7 @@ pub struct Command {
     /// How its status is judged.
     pub good: Good,
     /// Whether aborting is safe while it runs.
-    pub abortable: bool,
+    pub(crate) abortable: bool,
     /// Whether it may take as long as packages and destroying may.
     pub long: bool,
     /// What it reads from standard input.
@@ -51,14 +51,14 @@ impl Command {
 
     /// Its status says nothing.
     #[must_use]
-    pub fn any_status(mut self) -> Self {
+    pub(crate) fn any_status(mut self) -> Self {
         self.good = Good::Any;
         self
     }
 
     /// It must not be cut off.
     #[must_use]
-    pub fn not_abortable(mut self) -> Self {
+    pub(crate) fn not_abortable(mut self) -> Self {
         self.abortable = false;
         self
     }
@@ -150,7 +150,7 @@ pub struct PlannedStep {
     /// What is done for it, in order with the other steps' actions.
     pub actions: Vec<Action>,
     /// What verification looks at.
-    pub expects: Vec<Expect>,
+    pub(crate) expects: Vec<Expect>,
     /// Words of pot's output by which it is recognised: a line that holds all words of one entry.
     pub marks: Vec<Vec<String>>,
 }
@@ -231,13 +231,13 @@ pub struct PlanDraft {
     /// See [`crate::plan::Plan`].
     pub revert_after: Option<u16>,
     /// Whether the network is changed so that it must be kept ([`Self::revert_after`] may be none by choice).
-    pub can_cut_off: bool,
+    pub(crate) can_cut_off: bool,
     /// See [`crate::plan::Plan`].
     pub nothing_to_do: bool,
     /// The command that the plan is named after, as typed.
     pub command: Option<Vec<String>>,
     /// Facts that the plan stands on, beside its actions: they go into the digest.
-    pub basis: Vec<String>,
+    pub(crate) basis: Vec<String>,
 }
 
 impl PlanDraft {

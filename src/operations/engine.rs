@@ -13,7 +13,8 @@ use super::looking::{Host, HostSnapshot};
 use super::pf_conf;
 use super::recorder::Recorder;
 use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
-pub use super::runner::{EngineSettings, FromRoot, Notify, console};
+pub use super::runner::{EngineSettings, console};
+pub(crate) use super::runner::{FromRoot, Notify};
 use super::runner::{Runner, act_of, failed, not_found};
 use super::running::{Held, Restart};
 use super::runs::{MOST_KEPT, StoredRun};
@@ -100,7 +101,7 @@ impl Engine {
 
     /// Takes what root's settings say from now on. A plan that was made with others is not carried out: its digest
     /// differs.
-    pub fn take_settings(&self, from_root: FromRoot) {
+    pub(crate) fn take_settings(&self, from_root: FromRoot) {
         self.runner.take_settings(from_root);
     }
 
@@ -108,7 +109,7 @@ impl Engine {
     ///
     /// # Errors
     /// It names the run and what to do.
-    pub fn nothing_pending(&self) -> Result<(), Refusal> {
+    pub(crate) fn nothing_pending(&self) -> Result<(), Refusal> {
         self.runner.nothing_pending()
     }
 
@@ -150,17 +151,17 @@ impl Engine {
 
     /// Deals with what a process that died left, as far as it has not to wait for an answer, and waits for the end of that.
     /// Cheap when there is nothing. Where no service runs, the next command of root's is the executor that finds it.
-    pub fn close_what_died(&self) {
+    pub(crate) fn close_what_died(&self) {
         Restart::of(&self.runner).close_what_died();
     }
 
     /// Whether a run is this engine's to close, now or later: then nobody else records how it ended.
-    pub fn is_open(&self, id: u64) -> bool {
+    pub(crate) fn is_open(&self, id: u64) -> bool {
         Restart::of(&self.runner).is_open(id)
     }
 
     /// How a run ended, for the outcome of its intent, where the history could not take that down.
-    pub fn outcome_left(&self, id: u64) -> Option<(Outcome, String)> {
+    pub(crate) fn outcome_left(&self, id: u64) -> Option<(Outcome, String)> {
         Restart::of(&self.runner).outcome_left(id)
     }
 
@@ -190,7 +191,7 @@ impl Engine {
     }
 
     /// A plan of this session that still serves.
-    pub fn plan_view(&self, session: &str, plan: u64) -> Option<Plan> {
+    pub(crate) fn plan_view(&self, session: &str, plan: u64) -> Option<Plan> {
         let kept = locked(&self.plans);
         kept.get(&plan)
             .filter(|kept| kept.made.elapsed() < PLAN_SERVES && kept.session == session)
@@ -491,7 +492,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn newest_run(&self) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn newest_run(&self) -> Result<Option<u64>, Refusal> {
         Ok(self.runs(None, 1)?.first().map(|run| run.id))
     }
 
@@ -512,7 +513,7 @@ impl Engine {
     }
 
     /// Takes away the output of runs that are too old; the history keeps what they did. Takes no lock: what goes has ended.
-    pub fn prune_runs(&self) {
+    pub(crate) fn prune_runs(&self) {
         let runner = &self.runner;
         let is_active = |id| self.active().is_some_and(|(active, _)| active == id);
         let is_needed = |id| is_active(id) || self.is_open(id) || locked(&runner.left_alone).contains(&id);
@@ -608,7 +609,7 @@ impl Engine {
 ///
 /// # Errors
 /// It is not the one that is wanted; nothing has been changed.
-pub fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
+pub(crate) fn confirmed(plan: &Plan, given: Option<&str>) -> Result<(), Refusal> {
     let Some(wanted) = plan.confirm_text.as_deref() else { return Ok(()) };
     if given.is_some_and(|given| given.trim() == wanted) {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::looking::lines;
-pub use super::runner::RECIPIENT;
+pub(crate) use super::runner::RECIPIENT;
 use super::runner::{Runner, failed};
 use crate::files::{self, Expected};
 use crate::journal::record::{Action as Act, Actor, Entry, Outcome, Reported};
@@ -58,7 +58,7 @@ pub struct Kept {
     pub answer: String,
     /// Whether it was handed to the mailer, whatever came of that: it counts for how many may be.
     #[serde(default)]
-    pub handed_over: bool,
+    pub(crate) handed_over: bool,
 }
 
 /// What came of storing and sending.
@@ -303,7 +303,7 @@ fn checked(given: Given) -> Result<Given, Refusal> {
 }
 
 /// A plain mail address: no quotes, blanks, commas, angle brackets or line ends, so it can stand in a header.
-pub fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let plain = |part: &str, more: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
     };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// A managed file as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostFile {
+pub(crate) struct HostFile {
     /// Its path on the host.
     pub path: String,
     /// Its bytes; none when it does not exist, or is not known.
@@ -24,19 +24,19 @@ pub struct HostFile {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFiles {
     /// Those that the console writes.
-    pub managed: BTreeMap<ManagedFile, HostFile>,
+    pub(crate) managed: BTreeMap<ManagedFile, HostFile>,
     /// Further files that rc(8) reads after /etc/rc.conf, those that exist, the last word last; a file that could not be
     /// read with why.
-    pub after_rc_conf: Vec<(String, Result<Vec<u8>, String>)>,
+    pub(crate) after_rc_conf: Vec<(String, Result<Vec<u8>, String>)>,
     /// The `*.conf` files that syslogd reads beside its main file, and those of [`super::log_routing::FOLDER`] even when
     /// it does not read them.
     pub syslog: Vec<(String, Vec<u8>)>,
     /// What newsyslog reads: its main file first, where it exists.
     pub rotation: Vec<(String, Vec<u8>)>,
     /// Why those of syslogd and newsyslog are not all that there are.
-    pub logs_unread: Option<String>,
+    pub(crate) logs_unread: Option<String>,
     /// What rc.conf said before init.
-    pub before_init: BeforeInit,
+    pub(crate) before_init: BeforeInit,
 }
 
 impl HostFiles {
@@ -67,7 +67,7 @@ impl HostFiles {
     }
 
     /// The file that has the last word over /etc/rc.conf on a variable, if one sets it, or could.
-    pub fn overrides(&self, name: &str) -> Option<Override<'_>> {
+    pub(crate) fn overrides(&self, name: &str) -> Option<Override<'_>> {
         self.after_rc_conf.iter().rev().find_map(|(path, bytes)| match bytes {
             Ok(bytes) if super::rc_conf::sets(bytes, name) => Some(Override::Sets(path)),
             Ok(_) => None,
@@ -78,7 +78,7 @@ impl HostFiles {
 
 /// A file that comes after /etc/rc.conf, on one variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Override<'a> {
+pub(crate) enum Override<'a> {
     /// It sets it; its path.
     Sets(&'a str),
     /// It could not be read; why.
@@ -88,7 +88,7 @@ pub enum Override<'a> {
 pub use crate::facts::{PfTest, Untested};
 
 /// The rules that pfctl makes of a text, or why it could not tell.
-pub type Expanded = Result<Vec<String>, Untested>;
+pub(crate) type Expanded = Result<Vec<String>, Untested>;
 
 /// Everything that plans are made from. Plan functions are pure: what they need of the host was asked before.
 pub struct Inputs<'a> {
@@ -101,21 +101,21 @@ pub struct Inputs<'a> {
     /// Findings on the configuration as it stands.
     pub findings: &'a [Finding],
     /// The first value against a limit, in words.
-    pub against_limit: Option<&'a str>,
+    pub(crate) against_limit: Option<&'a str>,
     /// Parameters whose place on this host is against a limit: they block what uses them.
-    pub against_places: &'a [limits::LimitViolation],
+    pub(crate) against_places: &'a [limits::LimitViolation],
     /// What stands at a path of the host, where it can be looked at.
-    pub path_state: &'a dyn Fn(&str) -> Option<PathState>,
+    pub(crate) path_state: &'a dyn Fn(&str) -> Option<PathState>,
     /// What `pot config -q -g NAME` answered: parameter, and the answer or why there is none.
-    pub pot_says: &'a [(String, Result<String, String>)],
+    pub(crate) pot_says: &'a [(String, Result<String, String>)],
     /// Counts the snapshots at and below a dataset: asked by the plan that destroys them.
     pub snapshots: &'a dyn Fn(&str) -> Fact<Snapshots>,
     /// Asks `pfctl -nf -`.
-    pub pf_test: &'a dyn Fn(&[u8]) -> PfTest,
+    pub(crate) pf_test: &'a dyn Fn(&[u8]) -> PfTest,
     /// Asks `pkg install -n`; its words, or why it could not be asked.
-    pub pkg_preview: &'a dyn Fn() -> Result<Vec<String>, String>,
+    pub(crate) pkg_preview: &'a dyn Fn() -> Result<Vec<String>, String>,
     /// The rules that `pfctl -nvf -` makes of a text, or why it could not tell.
-    pub pf_expand: &'a dyn Fn(&[u8]) -> Expanded,
+    pub(crate) pf_expand: &'a dyn Fn(&[u8]) -> Expanded,
 }
 
 impl Inputs<'_> {
@@ -125,13 +125,13 @@ impl Inputs<'_> {
     }
 
     /// A parameter's value, parsed.
-    pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.value(name).parse().ok()
     }
 }
 
 /// pfctl's most telling words about a text that it was given on standard input: `line 3: syntax error`.
-pub fn first_trouble(words: &[String]) -> String {
+pub(crate) fn first_trouble(words: &[String]) -> String {
     let first = telling(words).unwrap_or_default();
     match first.strip_prefix("stdin:") {
         Some(rest) => format!("line {rest}"),

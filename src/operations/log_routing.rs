@@ -6,9 +6,9 @@
 use crate::host::parse::syslog::{self, Rules};
 
 /// pot's log, which the console reads.
-pub const LOG: &str = "/var/log/pot.log";
+pub(crate) const LOG: &str = "/var/log/pot.log";
 /// syslogd's configuration, unless its flags name another (`-f`).
-pub const MAIN: &str = "/etc/syslog.conf";
+pub(crate) const MAIN: &str = "/etc/syslog.conf";
 /// The folder of syslogd's part.
 pub const FOLDER: &str = "/usr/local/etc/syslog.d";
 /// syslogd's part.
@@ -20,9 +20,9 @@ pub const OLD_RULE: &str = "/usr/local/etc/syslog.d/pot.conf";
 /// Where an earlier version had newsyslog's part.
 pub const OLD_ROTATION: &str = "/usr/local/etc/newsyslog.conf.d/pot.conf";
 /// newsyslog's configuration.
-pub const ROTATION_MAIN: &str = "/etc/newsyslog.conf";
+pub(crate) const ROTATION_MAIN: &str = "/etc/newsyslog.conf";
 /// The folders that a stock newsyslog.conf includes (newsyslog.conf(5)).
-pub const ROTATION_FOLDERS: [&str; 2] = ["/etc/newsyslog.conf.d", "/usr/local/etc/newsyslog.conf.d"];
+pub(crate) const ROTATION_FOLDERS: [&str; 2] = ["/etc/newsyslog.conf.d", "/usr/local/etc/newsyslog.conf.d"];
 
 /// syslogd's part. A stock syslog.conf writes pot's `info` lines nowhere. The line is preceded by `!*` and `+*`,
 /// so that a program or host block left open before it does not hide it (syslog.conf(5)).
@@ -36,7 +36,7 @@ pub fn rotation() -> Vec<u8> {
 }
 
 /// Whether the bytes are a rule that the console wrote, for whatever facility, and nothing else.
-pub fn is_our_rule(bytes: &[u8]) -> bool {
+pub(crate) fn is_our_rule(bytes: &[u8]) -> bool {
     let lines = std::str::from_utf8(bytes).unwrap_or_default();
     let facility = lines.lines().last().and_then(|line| line.split_once(".*")).map(|(facility, _)| facility);
     facility.is_some_and(|facility| {
@@ -45,12 +45,12 @@ pub fn is_our_rule(bytes: &[u8]) -> bool {
 }
 
 /// Whether the bytes are a rotation that the console wrote, and nothing else.
-pub fn is_our_rotation(bytes: &[u8]) -> bool {
+pub(crate) fn is_our_rotation(bytes: &[u8]) -> bool {
     bytes == rotation().as_slice()
 }
 
 /// The file of the console's own name with what is wanted in it: lines of others that stand there stay.
-pub fn with_ours(old: &[u8], wanted: &[u8], is_ours: fn(&[u8]) -> bool) -> Vec<u8> {
+pub(crate) fn with_ours(old: &[u8], wanted: &[u8], is_ours: fn(&[u8]) -> bool) -> Vec<u8> {
     if old.is_empty() || is_ours(old) {
         return wanted.to_vec();
     }
@@ -60,12 +60,12 @@ pub fn with_ours(old: &[u8], wanted: &[u8], is_ours: fn(&[u8]) -> bool) -> Vec<u
 
 /// The main file with the line that makes syslogd read [`FOLDER`]. An included file begins without the block that is
 /// open where it is included (`parseconfigfile` in syslogd.c).
-pub fn with_include(main: &[u8]) -> Vec<u8> {
+pub(crate) fn with_include(main: &[u8]) -> Vec<u8> {
     appended(main, format!("include\t\t\t\t\t\t{FOLDER}\n").as_bytes())
 }
 
 /// The main file with the rule itself, behind everything else.
-pub fn with_rule(main: &[u8], facility: &str) -> Vec<u8> {
+pub(crate) fn with_rule(main: &[u8], facility: &str) -> Vec<u8> {
     let filtered = main.split(|byte| *byte == b'\n').any(|line| line.trim_ascii_start().starts_with(b":"));
     let mut rule = String::from_utf8_lossy(&rule(facility)).into_owned();
     if filtered {
@@ -91,7 +91,7 @@ pub fn folders(main: &[u8]) -> Vec<String> {
 
 /// The files that take what pot logs at `facility`.info, when the main file and the files of the folders say this.
 /// `files` are path and bytes of each `*.conf` in the included folders.
-pub fn written_to(main: &[u8], files: &[(String, Vec<u8>)], hostname: &str, facility: &str) -> Vec<String> {
+pub(crate) fn written_to(main: &[u8], files: &[(String, Vec<u8>)], hostname: &str, facility: &str) -> Vec<String> {
     let rules = Rules::read(&String::from_utf8_lossy(main), hostname, |folder| {
         let mut within: Vec<&(String, Vec<u8>)> = files
             .iter()
@@ -104,12 +104,12 @@ pub fn written_to(main: &[u8], files: &[(String, Vec<u8>)], hostname: &str, faci
 }
 
 /// Whether a newsyslog.conf rotates pot's log.
-pub fn rotates(text: &[u8]) -> bool {
+pub(crate) fn rotates(text: &[u8]) -> bool {
     String::from_utf8_lossy(text).lines().any(|line| line.split_ascii_whitespace().next() == Some(LOG))
 }
 
 /// Whether newsyslog's main file includes the folder of [`ROTATION`].
-pub fn includes_rotation(main: &[u8]) -> bool {
+pub(crate) fn includes_rotation(main: &[u8]) -> bool {
     let folder = ROTATION.rsplit_once('/').map_or("", |(folder, _)| folder);
     String::from_utf8_lossy(main).lines().any(|line| {
         let mut words = line.split_ascii_whitespace();

@@ -66,7 +66,7 @@ impl Host {
     }
 
     /// Looks for the tools again: packages may have come.
-    pub fn refresh_tools(&self) {
+    pub(crate) fn refresh_tools(&self) {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner).refresh();
     }
 
@@ -242,7 +242,7 @@ impl Host {
     ///
     /// # Errors
     /// It is a link that is not followed.
-    pub fn managed(&self, file: ManagedFile, path: &str) -> Result<HostPath, FileError> {
+    pub(crate) fn managed(&self, file: ManagedFile, path: &str) -> Result<HostPath, FileError> {
         // pot's folder may stand elsewhere (`--etc`).
         let here = if file == ManagedFile::PotConf { self.layout.pot_conf() } else { self.layout.on_disk(path) };
         HostPath::of(&self.layout, &here)
@@ -289,7 +289,7 @@ impl Host {
     }
 
     /// What the host's own pfctl says of a text.
-    pub fn pf_test(&self, text: &[u8]) -> PfTest {
+    pub(crate) fn pf_test(&self, text: &[u8]) -> PfTest {
         match self.ask(Tool::Pfctl, &["-nf", "-"], Some(text), Tool::Pfctl.patience()) {
             Ok(answer) => parse::pf::verdict(&answer),
             Err(error) => PfTest::Untested(Untested::Other(error.to_string())),
@@ -376,21 +376,21 @@ impl Host {
     }
 
     /// Time of day in the host's zone, as messages have it.
-    pub fn time_of_day(&self, at: jiff::Timestamp) -> String {
+    pub(crate) fn time_of_day(&self, at: jiff::Timestamp) -> String {
         let (zone, _) = crate::host::time_zone(&self.layout);
         let zone = jiff::tz::TimeZone::get(&zone).unwrap_or(jiff::tz::TimeZone::UTC);
         at.to_zoned_datetime(zone).strftime("%H:%M:%S").to_string()
     }
 
     /// Where the browser stands, when it is an address.
-    pub fn reported_address(reported: Option<&str>) -> Option<IpAddr> {
+    pub(crate) fn reported_address(reported: Option<&str>) -> Option<IpAddr> {
         reported?.parse().ok()
     }
 }
 
 impl HostSnapshot {
     /// As plan functions take it.
-    pub fn with_inputs<T>(&self, host: &Host, plan: impl FnOnce(&Inputs<'_>) -> T) -> T {
+    pub(crate) fn with_inputs<T>(&self, host: &Host, plan: impl FnOnce(&Inputs<'_>) -> T) -> T {
         plan(&Inputs {
             facts: &self.facts,
             configuration: &self.configuration,

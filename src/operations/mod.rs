@@ -4,23 +4,23 @@
 //! [`looking`] reads; a [`draft`] ties what is shown to what is done and to the [`checks`] that look at it; [`running`]
 //! carries it out with what `runner` holds; [`revert`] puts the network back.
 
-pub mod before_init;
+pub(crate) mod before_init;
 pub mod checks;
 pub mod clock;
 mod course;
 mod current;
-pub mod draft;
+pub(crate) mod draft;
 pub mod engine;
 pub mod feedback;
-pub mod inputs;
-pub mod loader_conf;
+pub(crate) mod inputs;
+pub(crate) mod loader_conf;
 pub mod log_routing;
 pub mod looking;
 mod noted;
 pub mod pf_conf;
 pub mod plans;
 pub mod rc_conf;
-pub mod recognise;
+pub(crate) mod recognise;
 pub mod recorder;
 pub mod revert;
 mod runner;

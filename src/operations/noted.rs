@@ -22,7 +22,13 @@ impl Engine {
     ///
     /// # Errors
     /// It could not be recorded or written.
-    pub fn set_aside(&self, item: Preparation, aside: bool, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
+    pub(crate) fn set_aside(
+        &self,
+        item: Preparation,
+        aside: bool,
+        actor: &Actor,
+        reported: &Reported,
+    ) -> Result<(), Refusal> {
         let mut items = self.set_aside_items();
         if items.contains(&item) == aside {
             return Ok(());
@@ -42,7 +48,7 @@ impl Engine {
     ///
     /// # Errors
     /// The difference is none that could be; it could not be recorded or written.
-    pub fn leave_drift(
+    pub(crate) fn leave_drift(
         &self,
         drift: LeftDrift,
         leave: bool,
@@ -92,12 +98,12 @@ impl Engine {
     }
 
     /// To-dos that were set aside.
-    pub fn set_aside_items(&self) -> Vec<Preparation> {
+    pub(crate) fn set_aside_items(&self) -> Vec<Preparation> {
         self.noted(SET_ASIDE)
     }
 
     /// Differences that someone knows and leaves.
-    pub fn left_drift(&self) -> Vec<LeftDrift> {
+    pub(crate) fn left_drift(&self) -> Vec<LeftDrift> {
         self.noted(LEFT_DRIFT)
     }
 

@@ -5,8 +5,9 @@
 //! where they make any file with an option or a scrub rule invalid. So the console writes them first, where the order
 //! allows it, and pot finds them present: it counts lines that are exactly these two.
 
-pub use crate::host::parse::pf::{NAT_ANCHOR, RDR_ANCHOR, anchor_lines};
-pub use crate::host::parse::pf_conf::anchors_held;
+pub use crate::host::parse::pf::anchor_lines;
+pub(crate) use crate::host::parse::pf::{NAT_ANCHOR, RDR_ANCHOR};
+pub(crate) use crate::host::parse::pf_conf::anchors_held;
 use crate::host::parse::pf_conf::{Statement, Word, is_anchor_line, statements};
 
 /// An own translation rule that pf will look at only after pot's (translation is first-match).
@@ -147,7 +148,7 @@ fn only_anchors_differ(old: &[Statement], new: &[u8]) -> bool {
 /// Why pot must not edit the file, if it must not: a line is exactly one of pot's two, and pf reads it as a part of what
 /// stands around it (a comment that goes on, a text in quotes). pot counts it and takes it out all the same, and then
 /// the lines behind it mean something else. None for a file that nobody can read: pf does not take that one either.
-pub fn entangled(text: &[u8]) -> Option<String> {
+pub(crate) fn entangled(text: &[u8]) -> Option<String> {
     entangled_in(&physical_lines(text), &statements(text).ok()?)
 }
 
@@ -165,7 +166,7 @@ pub fn remove_anchors(text: &[u8]) -> Vec<u8> {
 }
 
 /// The file as `pot init` by itself would write it: both lines at the top.
-pub fn as_pot_would(text: &[u8]) -> Vec<u8> {
+pub(crate) fn as_pot_would(text: &[u8]) -> Vec<u8> {
     if anchor_lines(text) == (1, 1) {
         return text.to_vec();
     }
@@ -175,7 +176,7 @@ pub fn as_pot_would(text: &[u8]) -> Vec<u8> {
 }
 
 /// Files that the file pulls in: those of `include` and of `table … file`, absolute paths only, in order, once each.
-pub fn files_named(text: &[u8]) -> Vec<String> {
+pub(crate) fn files_named(text: &[u8]) -> Vec<String> {
     let Ok(statements) = statements(text) else { return Vec::new() };
     let mut named = Vec::new();
     for statement in &statements {
@@ -203,7 +204,7 @@ pub fn files_named(text: &[u8]) -> Vec<String> {
 }
 
 /// Counts filter and translation statements, for "9 rules stay".
-pub fn rules_in(text: &[u8]) -> usize {
+pub(crate) fn rules_in(text: &[u8]) -> usize {
     let Ok(statements) = statements(text) else { return 0 };
     classify(&statements)
         .iter()

@@ -40,7 +40,7 @@ pub fn sets(text: &[u8], name: &str) -> bool {
 }
 
 /// Why nobody can say beforehand what sysrc would make of the file with this value, if that is so.
-pub fn unforeseeable(text: &[u8], name: &str, value: &str) -> Option<&'static str> {
+pub(crate) fn unforeseeable(text: &[u8], name: &str, value: &str) -> Option<&'static str> {
     // sysrc writes the value as it is given.
     if value.contains(['"', '\'', '\\', '$', '`', '\n']) {
         return Some("its value holds signs that mean something to the shell");

@@ -23,7 +23,7 @@ pub trait Recorder: Send + Sync {
 }
 
 /// What differs between two contents of pot.conf, parameter by parameter; nothing when one of them is not certain.
-pub fn changed_parameters(default: &[u8], old: &[u8], new: &[u8]) -> Vec<Change> {
+pub(crate) fn changed_parameters(default: &[u8], old: &[u8], new: &[u8]) -> Vec<Change> {
     let read = |own: &[u8]| Some(Configuration::new(Document::parse(default).ok()?, Document::parse(own).ok()?));
     let (Some(old), Some(new)) = (read(old), read(new)) else { return Vec::new() };
     let names: BTreeSet<String> =
@@ -38,7 +38,7 @@ pub fn changed_parameters(default: &[u8], old: &[u8], new: &[u8]) -> Vec<Change>
 }
 
 /// `POT_NETWORK from 10.192.0.0/10 to 10.200.0.0/16`, at most five of them.
-pub fn changes_in_words(changes: &[Change]) -> String {
+pub(crate) fn changes_in_words(changes: &[Change]) -> String {
     const SHOWN: usize = 5;
     let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
     let mut words: Vec<String> = changes

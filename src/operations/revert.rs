@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What stands before a command that someone has to type.
-pub const AT_THE_MACHINE: &str = "At the machine run: ";
+pub(crate) const AT_THE_MACHINE: &str = "At the machine run: ";
 /// Why a value is left alone that is neither as the run left it nor as it was.
 const CHANGED_SINCE: &str = "changed by someone else since the run, left alone";
 /// What bridges are called among the things that are put back.
@@ -143,9 +143,9 @@ impl<T: PartialEq> Known<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkState {
     /// Whether pf's module is loaded.
-    pub pf_loaded: Known<bool>,
+    pub(crate) pf_loaded: Known<bool>,
     /// Whether pf is enabled.
-    pub pf_enabled: Known<bool>,
+    pub(crate) pf_enabled: Known<bool>,
     /// Translation rules of the main rule set, as pfctl prints them: evidence, and to compare.
     pub nat: Known<Vec<String>>,
     /// Filter rules of the main rule set, likewise.
@@ -154,7 +154,7 @@ pub struct NetworkState {
     pub pot_nat: Known<Vec<String>>,
     /// Which of pot's anchors pf lists: to see when those that a run brought have gone.
     #[serde(default)]
-    pub pot_anchors: Known<Vec<String>>,
+    pub(crate) pot_anchors: Known<Vec<String>>,
     /// `net.inet.ip.forwarding`.
     pub forwarding: Known<bool>,
     /// Bridges with members and addresses.
@@ -176,7 +176,7 @@ pub struct SavedFile {
 /// How far the run is that a pending revert belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Phase {
+pub(crate) enum Phase {
     /// It runs, or is being put back: after a sudden death there is nothing to wait for.
     Running,
     /// It ran and waits to be kept.
@@ -193,7 +193,7 @@ pub struct Pending {
     /// The boot that it belongs to.
     pub boot: String,
     /// How far it is.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// Seconds to answer.
     pub revert_after: u16,
     /// When it is put back, once it waits, by the clock on the wall: for showing.
@@ -288,14 +288,14 @@ impl Pending {
     }
 
     /// Puts one that cannot be read out of the way, for whoever looks into it.
-    pub fn set_aside(layout: &Layout) {
+    pub(crate) fn set_aside(layout: &Layout) {
         let path = path(layout);
         let _ = std::fs::rename(&path, path.with_extension("damaged"));
     }
 }
 
 /// Whether a pending revert that could not be read is not what was written: then it never can be.
-pub fn is_damaged(error: &FileError) -> bool {
+pub(crate) fn is_damaged(error: &FileError) -> bool {
     matches!(error, FileError::System { source, .. } if source.kind() == std::io::ErrorKind::InvalidData)
         || matches!(error, FileError::TooLarge { .. } | FileError::NotRegular(_))
 }
@@ -305,7 +305,7 @@ pub fn is_damaged(error: &FileError) -> bool {
 ///
 /// # Errors
 /// The marker could not be made.
-pub fn this_boot(layout: &Layout) -> Result<String, FileError> {
+pub(crate) fn this_boot(layout: &Layout) -> Result<String, FileError> {
     let path = layout.on_disk("/var/run/pot-console.boot");
     let kernel = if layout.is_below_a_root() { String::new() } else { platform::boot_id().unwrap_or_default() };
     let marker = match files::read_limited(&path, 256) {
@@ -337,7 +337,7 @@ pub fn this_boot(layout: &Layout) -> Result<String, FileError> {
 ///
 /// # Errors
 /// That could not be seen.
-pub fn is_same_boot(layout: &Layout, boot: &str) -> Result<bool, FileError> {
+pub(crate) fn is_same_boot(layout: &Layout, boot: &str) -> Result<bool, FileError> {
     Ok(this_boot(layout)? == boot)
 }
 
@@ -379,7 +379,7 @@ impl NetworkState {
     ///
     /// # Errors
     /// What is not, in words. Nothing may be started then.
-    pub fn is_whole(&self) -> Result<(), String> {
+    pub(crate) fn is_whole(&self) -> Result<(), String> {
         let unknown = [
             self.pf_loaded.why_unknown(),
             self.pf_enabled.why_unknown(),
@@ -512,7 +512,7 @@ pub fn put_back(host: &Host, pending: &Pending, say: &mut dyn FnMut(Said<'_>)) -
 
 /// Waits, at most [`LEAVING`], until pf has let go of the anchors that a run brought and that its rules no longer call.
 /// Until then pot takes them for there and would not load the rules. Gives those that are still there then.
-pub fn wait_for_what_leaves(host: &Host, before: &NetworkState, go_on: &dyn Fn() -> bool) -> Vec<String> {
+pub(crate) fn wait_for_what_leaves(host: &Host, before: &NetworkState, go_on: &dyn Fn() -> bool) -> Vec<String> {
     let begun = Instant::now();
     let Some(had) = before.pot_anchors.get() else { return Vec::new() };
     loop {

@@ -19,11 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// pot's guide's address for feedback.
-pub const RECIPIENT: &str = "pizzamig@FreeBSD.org";
+pub(crate) const RECIPIENT: &str = "pizzamig@FreeBSD.org";
 
 /// What root's settings decide and may decide anew while the console runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FromRoot {
+pub(crate) struct FromRoot {
     /// To whom feedback goes.
     pub feedback_recipient: String,
     /// pf rules files that may be named beside the one of rc.conf.
@@ -76,7 +76,7 @@ impl std::fmt::Debug for EngineSettings {
 }
 
 /// Told when a run has something new: its number, its last event, whether connections should be closed.
-pub type Notify = Arc<dyn Fn(u64, u64, bool) + Send + Sync>;
+pub(crate) type Notify = Arc<dyn Fn(u64, u64, bool) + Send + Sync>;
 
 pub(super) fn failed(error: impl std::fmt::Display) -> Refusal {
     Refusal::new(RefusalKind::Failed, error.to_string())

@@ -22,11 +22,11 @@ const LARGEST: u64 = 16 << 20;
 /// Places in event files that are remembered for readers who come back.
 const PLACES: usize = 256;
 /// So many of the newest runs are kept whatever their age.
-pub const NEWEST_KEPT: usize = 500;
+pub(crate) const NEWEST_KEPT: usize = 500;
 /// Those beyond are kept for so long after they began.
-pub const KEPT_FOR: Duration = Duration::from_hours(24 * 90);
+pub(crate) const KEPT_FOR: Duration = Duration::from_hours(24 * 90);
 /// And never more than so many, beside those that something still needs.
-pub const MOST_KEPT: usize = 2000;
+pub(crate) const MOST_KEPT: usize = 2000;
 /// Whatever changed less long ago may change once more with the same time stamp: file systems count as coarsely as this.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -149,7 +149,7 @@ impl Runs {
     }
 
     /// Whether there was a run of this number, which is not kept any more.
-    pub fn is_pruned(&self, id: u64) -> bool {
+    pub(crate) fn is_pruned(&self, id: u64) -> bool {
         let newest = self.numbers().ok().and_then(|numbers| numbers.first().copied()).unwrap_or(0);
         // Numbers count up: those in between were runs, but for one that never began, whose number was given again.
         (1..newest).contains(&id)
@@ -166,7 +166,7 @@ impl Runs {
     }
 
     /// Takes a run that never began, or is not kept any more, away.
-    pub fn forget(&self, id: u64) {
+    pub(crate) fn forget(&self, id: u64) {
         let folder = self.folder(id);
         // First what makes it one: what is left when this is cut off is a run that never began, and goes at a start.
         let _ = std::fs::remove_file(folder.join("run.json"));
@@ -181,7 +181,7 @@ impl Runs {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn prune(&self, now: Timestamp, is_needed: &dyn Fn(u64) -> bool) -> Result<usize, FileError> {
+    pub(crate) fn prune(&self, now: Timestamp, is_needed: &dyn Fn(u64) -> bool) -> Result<usize, FileError> {
         let numbers = self.numbers()?;
         if numbers.len() <= NEWEST_KEPT {
             return Ok(0);
@@ -237,12 +237,12 @@ impl Runs {
     }
 
     /// Whether a run is known to have ended, without reading it.
-    pub fn has_ended(&self, id: u64) -> bool {
+    pub(crate) fn has_ended(&self, id: u64) -> bool {
         locked(&self.ended).contains(&id)
     }
 
     /// Opens a run's events for appending; what a sudden death cut off is taken away first. Gives the next number.
-    pub fn events_to_append(&self, id: u64) -> Result<(File, u64), FileError> {
+    pub(crate) fn events_to_append(&self, id: u64) -> Result<(File, u64), FileError> {
         let path = self.folder(id).join("events.jsonl");
         let mut file = File::options()
             .read(true)
@@ -322,7 +322,7 @@ impl Runs {
     }
 
     /// Takes the answer, if one was left.
-    pub fn take_answer(&self, id: u64) -> Option<Answer> {
+    pub(crate) fn take_answer(&self, id: u64) -> Option<Answer> {
         let path = self.folder(id).join("answer.json");
         let answer = from_json(&path, &files::read_limited(&path, LARGEST).ok()?).ok();
         let _ = std::fs::remove_file(&path);

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 /// Own flags and pot's in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// The value to write.
     pub flags: String,
     /// What had to give way, in a sentence each.
@@ -34,7 +34,7 @@ pub enum Before {
 
 /// The flags without pot's part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenBack {
+pub(crate) struct GivenBack {
     /// The value to write; none: the line is taken out of rc.conf.
     pub value: Option<String>,
     /// Where it comes from, to be put behind the value: "as it was before init".
@@ -42,7 +42,7 @@ pub struct GivenBack {
 }
 
 /// What pot itself writes.
-pub fn pots_part(gateway: Ipv4Addr, network: Ipv4Net) -> String {
+pub(crate) fn pots_part(gateway: Ipv4Addr, network: Ipv4Net) -> String {
     format!("-b 127.0.0.1 -b {gateway} -a {network}")
 }
 
@@ -118,7 +118,7 @@ fn is_secure(flag: &Flag) -> bool {
 }
 
 /// The host's own flags with pot's added. Writing the result again changes nothing.
-pub fn merge(own: &str, gateway: Ipv4Addr, network: Ipv4Net) -> Merged {
+pub(crate) fn merge(own: &str, gateway: Ipv4Addr, network: Ipv4Net) -> Merged {
     let mut flags = parse(own);
     let mut notes = Vec::new();
     let secure = flags.iter().any(is_secure);
@@ -171,7 +171,7 @@ pub fn same(one: &str, other: &str) -> bool {
 
 /// Whether an init, of whatever POT_GATEWAY and POT_NETWORK, may have left its mark: `-b 127.0.0.1 -b ADDRESS -a NETWORK`,
 /// side by side. A host can have such flags of its own: this is no ground to take anything away.
-pub fn has_inits_form(flags: &str) -> bool {
+pub(crate) fn has_inits_form(flags: &str) -> bool {
     parse(flags).windows(3).any(|part| {
         matches!(part, [Flag::With('b', home), Flag::With('b', gateway), Flag::With('a', network)]
             if home == "127.0.0.1" && gateway.parse::<Ipv4Addr>().is_ok() && network.parse::<Ipv4Net>().is_ok())
@@ -182,7 +182,7 @@ pub fn has_inits_form(flags: &str) -> bool {
 ///
 /// What was changed by hand since then stays. Where it is not known what stood before, the result takes lines from
 /// nobody (`-s`, the system's default): it is never more open than before.
-pub fn give_back(now: &str, gateway: Ipv4Addr, network: Ipv4Net, before: &Before) -> Option<GivenBack> {
+pub(crate) fn give_back(now: &str, gateway: Ipv4Addr, network: Ipv4Net, before: &Before) -> Option<GivenBack> {
     let flags = parse(now);
     let [home, bind, admit] = pots(gateway, network);
     // What init added by the note, whatever POT_GATEWAY and POT_NETWORK were then.

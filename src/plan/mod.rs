@@ -5,8 +5,9 @@ mod run;
 mod shown;
 pub mod text;
 
-pub use run::{Check, Decided, PutBackStep, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream};
-pub use shown::shell_words;
+pub(crate) use run::{Check, Decided, PutBackStep, RunEvent, StepProgress, Stream};
+pub use run::{Run, RunEventKind, RunState};
+pub(crate) use shown::shell_words;
 
 use crate::diff::Diff;
 use crate::digest::Digest;
@@ -84,7 +85,7 @@ impl Operation {
 
     /// Files that the commands it runs may write, beside those with a planned difference: pot touches pf.conf and rc.conf
     /// even where it changes nothing, pot's package brings a pot.conf.
-    pub fn written_by_commands(&self) -> &'static [ManagedFile] {
+    pub(crate) fn written_by_commands(&self) -> &'static [ManagedFile] {
         match self {
             Self::Init { .. } | Self::DeInit { .. } => &[ManagedFile::PfConf, ManagedFile::RcConf],
             Self::Prepare { .. } => &[ManagedFile::PotConf],
@@ -113,7 +114,7 @@ pub enum Preparation {
 
 impl Preparation {
     /// Whether it takes effect at the next boot.
-    pub fn at_the_next_boot(self) -> bool {
+    pub(crate) fn at_the_next_boot(self) -> bool {
         matches!(self, Self::EnableRacct | Self::DisableVtnetLro)
     }
 }
@@ -155,7 +156,7 @@ impl Leftover {
 }
 
 /// The title of the step that turns pf on: what its page warns of before all else.
-pub const PF_ON: &str = "pf on";
+pub(crate) const PF_ON: &str = "pf on";
 
 /// A file whose versions the console keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -196,7 +197,7 @@ impl ManagedFile {
     ];
 
     /// The one of that name.
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|file| file.name() == name)
     }
 
@@ -273,13 +274,14 @@ pub enum ProofNeeded {
 }
 
 /// What is sent as `confirm_text` for a plan that wants an acknowledgement.
-pub const ACKNOWLEDGED: &str = "acknowledged";
+pub(crate) const ACKNOWLEDGED: &str = "acknowledged";
 
 /// What stands in the way of a plan for which nothing was chosen.
-pub const NOTHING_CHOSEN: &str = "Nothing is chosen.";
+pub(crate) const NOTHING_CHOSEN: &str = "Nothing is chosen.";
 
 /// The folders that init makes for syslogd and newsyslog.
-pub const LOG_FOLDERS: [&str; 3] = ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];
+pub(crate) const LOG_FOLDERS: [&str; 3] =
+    ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];
 
 /// What another program says it would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -353,7 +355,7 @@ pub struct Plan {
 
 impl Plan {
     /// Whether it may be started.
-    pub fn can_start(&self) -> bool {
+    pub(crate) fn can_start(&self) -> bool {
         self.blockers.is_empty()
     }
 }

@@ -179,7 +179,7 @@ pub struct Run {
     #[serde(default)]
     pub decided: Option<Decided>,
     /// Whether aborting is offered now.
-    pub abortable: bool,
+    pub(crate) abortable: bool,
     /// Checks made so far.
     pub checks: Vec<Check>,
     /// How far each step of the plan is, by index; none when not begun.

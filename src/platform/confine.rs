@@ -24,19 +24,19 @@ fn procctl_self(command: libc::c_int, mut value: libc::c_int) -> io::Result<()> 
 /// Neither this process nor what it starts gains privileges by exec any more: set-user-ID bits are ignored.
 /// procctl(2) `PROC_NO_NEW_PRIVS_CTL` on FreeBSD, prctl(2) `PR_SET_NO_NEW_PRIVS` on Linux.
 #[cfg(target_os = "freebsd")]
-pub fn no_new_privileges() -> io::Result<()> {
+pub(crate) fn no_new_privileges() -> io::Result<()> {
     procctl_self(libc::PROC_NO_NEW_PRIVS_CTL, libc::PROC_NO_NEW_PRIVS_ENABLE)
 }
 
 /// Neither this process nor what it starts gains privileges by exec any more: set-user-ID bits are ignored.
 /// procctl(2) `PROC_NO_NEW_PRIVS_CTL` on FreeBSD, prctl(2) `PR_SET_NO_NEW_PRIVS` on Linux.
 #[cfg(not(target_os = "freebsd"))]
-pub fn no_new_privileges() -> io::Result<()> {
+pub(crate) fn no_new_privileges() -> io::Result<()> {
     Ok(nix::sys::prctl::set_no_new_privs()?)
 }
 
 /// No core file: what is in memory (passwords, tokens, keys) never reaches the disk. setrlimit(2) `RLIMIT_CORE`.
-pub fn no_core_dumps() -> io::Result<()> {
+pub(crate) fn no_core_dumps() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
 }
 
@@ -44,7 +44,7 @@ pub fn no_core_dumps() -> io::Result<()> {
 /// procctl(2) `PROC_TRACE_CTL` on FreeBSD, prctl(2) `PR_SET_DUMPABLE` on Linux (where changing the user resets it:
 /// call it after [`switch_user`]).
 #[cfg(target_os = "freebsd")]
-pub fn no_tracing() -> io::Result<()> {
+pub(crate) fn no_tracing() -> io::Result<()> {
     procctl_self(libc::PROC_TRACE_CTL, libc::PROC_TRACE_CTL_DISABLE)
 }
 
@@ -52,7 +52,7 @@ pub fn no_tracing() -> io::Result<()> {
 /// procctl(2) `PROC_TRACE_CTL` on FreeBSD, prctl(2) `PR_SET_DUMPABLE` on Linux (where changing the user resets it:
 /// call it after [`switch_user`]).
 #[cfg(not(target_os = "freebsd"))]
-pub fn no_tracing() -> io::Result<()> {
+pub(crate) fn no_tracing() -> io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)
 }
 
@@ -61,7 +61,7 @@ pub fn no_tracing() -> io::Result<()> {
 /// procctl(2) `PROC_PDEATHSIG_CTL` on FreeBSD, prctl(2) `PR_SET_PDEATHSIG` on Linux (there the *thread* that
 /// started the process counts as parent).
 #[cfg(target_os = "freebsd")]
-pub fn die_with_parent() -> io::Result<()> {
+pub(crate) fn die_with_parent() -> io::Result<()> {
     procctl_self(libc::PROC_PDEATHSIG_CTL, libc::SIGKILL)
 }
 
@@ -70,13 +70,13 @@ pub fn die_with_parent() -> io::Result<()> {
 /// procctl(2) `PROC_PDEATHSIG_CTL` on FreeBSD, prctl(2) `PR_SET_PDEATHSIG` on Linux (there the *thread* that
 /// started the process counts as parent).
 #[cfg(not(target_os = "freebsd"))]
-pub fn die_with_parent() -> io::Result<()> {
+pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?)
 }
 
 /// Makes `dir` this process's root folder and stands in it. chroot(2); FreeBSD refuses it while a folder is open
 /// (`kern.chroot_allow_open_directories`), so close what is not needed first.
-pub fn chroot_to(dir: &Path) -> io::Result<()> {
+pub(crate) fn chroot_to(dir: &Path) -> io::Result<()> {
     nix::unistd::chdir(dir)?;
     nix::unistd::chroot(".")?;
     Ok(nix::unistd::chdir("/")?)
@@ -87,7 +87,7 @@ pub fn chroot_to(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// A call failed, or the process could still go back to another user; it must end then.
-pub fn switch_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+pub(crate) fn switch_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     use nix::unistd::{getgroups, getresgid, getresuid, setgroups, setresgid, setresuid, setuid};
     let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let mut wanted: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();

@@ -26,7 +26,7 @@ fn range(first: RawFd, flags: libc::c_uint) -> bool {
 /// Every descriptor from `first` on is closed when this process executes another program. close_range(2) with
 /// `CLOSE_RANGE_CLOEXEC` (FreeBSD 14, Linux 5.11), else fcntl(2) one by one. Safe between fork and exec.
 #[allow(unsafe_code)]
-pub fn mark_descriptors_from(first: RawFd) {
+pub(crate) fn mark_descriptors_from(first: RawFd) {
     if range(first, libc::CLOSE_RANGE_CLOEXEC) {
         return;
     }
@@ -39,7 +39,7 @@ pub fn mark_descriptors_from(first: RawFd) {
 /// Closes every descriptor from `first` on: what a freshly executed process was not meant to inherit. To be called
 /// first thing, before anything that owns a descriptor exists. close_range(2), else close(2) one by one.
 #[allow(unsafe_code)]
-pub fn close_descriptors_from(first: RawFd) {
+pub(crate) fn close_descriptors_from(first: RawFd) {
     if range(first, 0) {
         return;
     }
@@ -53,7 +53,7 @@ pub fn close_descriptors_from(first: RawFd) {
 /// killed when this process ends (on Linux: the thread that starts it, which has to wait for it); what it has started
 /// itself by then goes on.
 #[allow(unsafe_code)]
-pub fn prepare_command(command: &mut Command, ends_with_us: bool) {
+pub(crate) fn prepare_command(command: &mut Command, ends_with_us: bool) {
     command.process_group(0);
     // SAFETY: between fork and exec only close_range(2) or fcntl(2), and procctl(2) or prctl(2), are called; nothing is
     // allocated.
@@ -75,7 +75,7 @@ pub fn prepare_command(command: &mut Command, ends_with_us: bool) {
 /// # Errors
 /// No descriptor is left to hold the places free.
 #[allow(unsafe_code)]
-pub fn hand_over(command: &mut Command, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+pub(crate) fn hand_over(command: &mut Command, descriptors: Vec<OwnedFd>) -> io::Result<()> {
     let count = RawFd::try_from(descriptors.len()).map_err(io::Error::other)?;
     let end = 3 + count;
     // The standard library tells a failed exec through a pipe of its own, made at the spawn. Were its number among
@@ -137,7 +137,7 @@ pub fn send_with_fd(stream: &UnixStream, bytes: &[u8], descriptor: Option<Borrow
 /// Receives what is there, at most `buffer`, and a descriptor if one came along (closed on exec). 0 bytes is the
 /// end. Descriptors beyond the first are closed. unix(4), recvmsg(2) with `SCM_RIGHTS`.
 #[allow(unsafe_code)]
-pub fn recv_with_fd(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+pub(crate) fn recv_with_fd(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
     loop {
         let mut space = cmsg_space!([RawFd; 4]);
         let mut pieces = [IoSliceMut::new(buffer)];
@@ -166,7 +166,7 @@ pub fn recv_with_fd(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize
 ///
 /// # Errors
 /// `ErrorKind::InvalidInput` when it is not a regular file, else what open(2) says.
-pub fn open_for_reading(path: &Path) -> io::Result<File> {
+pub(crate) fn open_for_reading(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
@@ -189,7 +189,7 @@ fn set_blocking(descriptor: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 /// No such descriptor is open.
 #[allow(unsafe_code)]
-pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl(2) on a number only asks whether it is open.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return Err(io::Error::last_os_error());

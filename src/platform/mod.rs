@@ -8,13 +8,14 @@ mod descriptors;
 mod observe;
 mod signals;
 
-pub use confine::{chroot_to, die_with_parent, no_core_dumps, no_new_privileges, no_tracing, switch_user};
-pub use descriptors::{
-    close_descriptors_from, hand_over, inherited, mark_descriptors_from, open_for_reading, prepare_command,
-    recv_with_fd, send_with_fd,
+pub(crate) use confine::{chroot_to, die_with_parent, no_core_dumps, no_new_privileges, no_tracing, switch_user};
+pub use descriptors::send_with_fd;
+pub(crate) use descriptors::{
+    close_descriptors_from, hand_over, inherited, open_for_reading, prepare_command, recv_with_fd,
 };
-pub use observe::{blocking_flags, boot_id, crash_point, in_jail, peer_credentials, set_process_title, since_boot_ms};
-pub use signals::{Signals, Wake};
+pub use observe::since_boot_ms;
+pub(crate) use observe::{blocking_flags, boot_id, crash_point, in_jail, set_process_title};
+pub(crate) use signals::{Signals, Wake};
 
 #[cfg(test)]
 mod tests;

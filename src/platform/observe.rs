@@ -2,13 +2,12 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 /// What ps(1) shows of this process. setproctitle(3) on FreeBSD; on Linux only the first 15 bytes of the name.
 #[cfg(target_os = "freebsd")]
 #[allow(unsafe_code)]
-pub fn set_process_title(title: &str) {
+pub(crate) fn set_process_title(title: &str) {
     let Ok(title) = CString::new(title) else { return };
     // SAFETY: both are NUL-terminated and copied before the call returns; the format takes exactly one string.
     unsafe { libc::setproctitle(c"-%s".as_ptr(), title.as_ptr()) };
@@ -16,34 +15,18 @@ pub fn set_process_title(title: &str) {
 
 /// What ps(1) shows of this process. setproctitle(3) on FreeBSD; on Linux only the first 15 bytes of the name.
 #[cfg(not(target_os = "freebsd"))]
-pub fn set_process_title(title: &str) {
+pub(crate) fn set_process_title(title: &str) {
     if let Ok(name) = CString::new(title) {
         // Only for a person's eyes: nothing depends on it.
         let _ = nix::sys::prctl::set_name(&name);
     }
 }
 
-/// User and group of the process at the other end of a Unix socket. getpeereid(3) on FreeBSD, unix(7)
-/// `SO_PEERCRED` on Linux.
-#[cfg(target_os = "freebsd")]
-pub fn peer_credentials(socket: impl AsFd) -> io::Result<(u32, u32)> {
-    let (uid, gid) = nix::unistd::getpeereid(socket)?;
-    Ok((uid.as_raw(), gid.as_raw()))
-}
-
-/// User and group of the process at the other end of a Unix socket. getpeereid(3) on FreeBSD, unix(7)
-/// `SO_PEERCRED` on Linux.
-#[cfg(not(target_os = "freebsd"))]
-pub fn peer_credentials(socket: impl AsFd) -> io::Result<(u32, u32)> {
-    let peer = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::PeerCredentials)?;
-    Ok((peer.uid(), peer.gid()))
-}
-
 /// The file flags of `path` (symbolic links are not followed) that forbid changing, replacing or removing it, by
 /// their names in chflags(1); empty when there is none. lstat(2) `st_flags` on FreeBSD; statx(2) attributes on Linux,
 /// where `immutable` and `append-only` are what chattr(1) calls `i` and `a`.
 #[cfg(target_os = "freebsd")]
-pub fn blocking_flags(path: &Path) -> io::Result<Vec<&'static str>> {
+pub(crate) fn blocking_flags(path: &Path) -> io::Result<Vec<&'static str>> {
     let flags = libc::c_ulong::from(nix::sys::stat::lstat(path)?.st_flags);
     let names = [
         (libc::SF_IMMUTABLE, "schg"),
@@ -61,7 +44,7 @@ pub fn blocking_flags(path: &Path) -> io::Result<Vec<&'static str>> {
 /// where `immutable` and `append-only` are what chattr(1) calls `i` and `a`.
 #[cfg(not(target_os = "freebsd"))]
 #[allow(unsafe_code)]
-pub fn blocking_flags(path: &Path) -> io::Result<Vec<&'static str>> {
+pub(crate) fn blocking_flags(path: &Path) -> io::Result<Vec<&'static str>> {
     use std::os::unix::ffi::OsStrExt as _;
     let name = CString::new(path.as_os_str().as_bytes())?;
     let mut answer = std::mem::MaybeUninit::<libc::statx>::zeroed();
@@ -94,7 +77,7 @@ fn sysctl_bytes(name: &std::ffi::CStr, buffer: &mut [u8]) -> io::Result<usize> {
 /// Whether this process runs in a jail, where it could not do its work. jail(8): sysctl `security.jail.jailed`. Linux
 /// has no jails.
 #[cfg(target_os = "freebsd")]
-pub fn in_jail() -> bool {
+pub(crate) fn in_jail() -> bool {
     let mut value = [0; 4];
     // A kernel without the variable has no jails.
     sysctl_bytes(c"security.jail.jailed", &mut value).is_ok() && value != [0; 4]
@@ -103,14 +86,14 @@ pub fn in_jail() -> bool {
 /// Whether this process runs in a jail, where it could not do its work. jail(8): sysctl `security.jail.jailed`. Linux
 /// has no jails.
 #[cfg(not(target_os = "freebsd"))]
-pub fn in_jail() -> bool {
+pub(crate) fn in_jail() -> bool {
     false
 }
 
 /// A text that is the same until the machine starts again. sysctl(3) `kern.boot_id` (FreeBSD 14), before that the
 /// time of the boot; `/proc/sys/kernel/random/boot_id` on Linux, random(4).
 #[cfg(target_os = "freebsd")]
-pub fn boot_id() -> io::Result<String> {
+pub(crate) fn boot_id() -> io::Result<String> {
     let mut value = [0; 64];
     let (length, name) = match sysctl_bytes(c"kern.boot_id", &mut value) {
         Ok(length) => (length, "id"),
@@ -126,7 +109,7 @@ pub fn boot_id() -> io::Result<String> {
 /// A text that is the same until the machine starts again. sysctl(3) `kern.boot_id` (FreeBSD 14), before that the
 /// time of the boot; `/proc/sys/kernel/random/boot_id` on Linux, random(4).
 #[cfg(not(target_os = "freebsd"))]
-pub fn boot_id() -> io::Result<String> {
+pub(crate) fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
@@ -147,7 +130,7 @@ pub fn since_boot_ms() -> i64 {
 /// For tests of what a sudden death leaves behind: kills this process with SIGKILL when the environment variable
 /// `POT_CONSOLE_CRASH_AT` names `step` (`replace-renamed`; `replace-renamed#3` for the third time it comes by).
 /// Builds without debug assertions, which are those that are installed, ignore it.
-pub fn crash_point(step: &'static str) {
+pub(crate) fn crash_point(step: &'static str) {
     #[cfg(debug_assertions)]
     {
         use std::collections::HashMap;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// What a signal asks of the process that supervises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
+pub(crate) enum Wake {
     /// SIGTERM or SIGINT: end.
     Stop,
     /// SIGHUP: read settings and certificate again.
@@ -35,7 +35,7 @@ extern "C" fn tell(signal: libc::c_int) {
 
 /// The signals of this process, once asked for.
 #[derive(Debug)]
-pub struct Signals(UnixStream);
+pub(crate) struct Signals(UnixStream);
 
 impl Signals {
     /// Takes SIGTERM, SIGINT, SIGHUP and SIGCHLD over. sigaction(2).

@@ -17,7 +17,7 @@ pub const INIT: [&str; 12] = [
 ];
 
 /// `pot vnet-start`; besides, POT_NETWORK_NAME of each interface in POT_EXTRA_EXTIF.
-pub const VNET_START: [&str; 11] = [
+pub(crate) const VNET_START: [&str; 11] = [
     "POT_NETWORK",
     "POT_NETMASK",
     "POT_GATEWAY",

@@ -200,7 +200,7 @@ impl Configuration {
     }
 
     /// The value that pot.conf itself gives, when that is certain.
-    pub fn own_value(&self, name: &str) -> Option<String> {
+    pub(crate) fn own_value(&self, name: &str) -> Option<String> {
         let setting = self.setting(name);
         match setting.source {
             Source::PotConf => setting.value.or(setting.raw),
@@ -296,7 +296,7 @@ impl Configuration {
 
     /// The same defaults below another pot.conf.
     #[must_use]
-    pub fn with_own(&self, own: Document) -> Self {
+    pub(crate) fn with_own(&self, own: Document) -> Self {
         Self::new(self.default.clone(), own)
     }
 

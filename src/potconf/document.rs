@@ -85,7 +85,7 @@ pub struct CommandRun {
     pub temporary: Vec<Assignment>,
     /// When the line is the slip of a list without quotes (`NAME=one two three`): the parameter and the list that was
     /// meant, blank separated. Setting the parameter replaces the line.
-    pub meant: Option<(String, String)>,
+    pub(crate) meant: Option<(String, String)>,
     /// Its text as it stands.
     pub text: String,
 }
@@ -251,12 +251,12 @@ impl Document {
     }
 
     /// The lines that end in a carriage return, which sh takes for part of the value.
-    pub fn carriage_returns(&self) -> Vec<usize> {
+    pub(crate) fn carriage_returns(&self) -> Vec<usize> {
         memchr::memmem::find_iter(&self.bytes, b"\r\n").map(|at| self.line(at)).collect()
     }
 
     /// The text of a line, counted from 1, without its line end; empty for a line that is not there.
-    pub fn line_text(&self, line: usize) -> String {
+    pub(crate) fn line_text(&self, line: usize) -> String {
         let start = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(self.bytes.len());
         let end = self.lines.get(line).map_or(self.bytes.len(), |next| next - 1);
         self.text(start..end)
@@ -369,8 +369,8 @@ pub(super) enum Certainty {
 pub(super) struct Outcome {
     pub file: File,
     /// Index into the file's [`Reading::assigned`].
-    pub assigned: usize,
-    pub certainty: Certainty,
+    pub(crate) assigned: usize,
+    pub(crate) certainty: Certainty,
 }
 
 /// Why nothing is certain.
@@ -396,7 +396,7 @@ pub(super) struct State {
     /// The first one.
     pub trouble: Option<Trouble>,
     /// All dangers met, with their places in the file that was read last.
-    pub dangers: Vec<(usize, String)>,
+    pub(crate) dangers: Vec<(usize, String)>,
 }
 
 impl State {

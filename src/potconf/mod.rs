@@ -12,8 +12,12 @@ mod parameters;
 pub mod potnet;
 mod shell;
 
-pub use configuration::{Configuration, Edit, EditAction, EditError, Setting, Source};
-pub use document::{Assignment, CommandRun, Document, LARGEST, Oddity, ParseError, SyntaxProblem, Value, Variable};
-pub use name::{Name, NotAName, extra_interface};
-pub use parameters::{Empty, Group, Kind, PARAMETERS, Parameter, Reading, parameter};
+pub use configuration::{Configuration, Edit, EditError, Source};
+pub(crate) use configuration::{EditAction, Setting};
+pub(crate) use document::{Assignment, CommandRun, Variable};
+pub use document::{Document, LARGEST, Value};
+pub use name::Name;
+pub(crate) use name::extra_interface;
+pub(crate) use parameters::{Empty, Kind, Parameter};
+pub use parameters::{Group, PARAMETERS, Reading, parameter};
 pub use potnet::PotnetAnswer;

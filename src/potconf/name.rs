@@ -22,7 +22,7 @@ pub struct NotAName(pub String);
 
 impl Name {
     /// Longest name that is taken, in bytes. Far above every parameter and interface name (IFNAMSIZ is 16).
-    pub const LONGEST: usize = 128;
+    pub(crate) const LONGEST: usize = 128;
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -36,7 +36,7 @@ impl Name {
 
     /// The interface whose network this parameter gives: `vlan20` for `POT_NETWORK_vlan20`. None for
     /// POT_NETWORK_STACK, which only looks like one.
-    pub fn extra_interface(&self) -> Option<&str> {
+    pub(crate) fn extra_interface(&self) -> Option<&str> {
         extra_interface(&self.0)
     }
 
@@ -45,14 +45,14 @@ impl Name {
     /// # Errors
     /// When the interface's name cannot stand in a shell variable (`em0.20`, pot's `eval` would fail), or is
     /// `STACK`, which means another parameter.
-    pub fn for_interface(ifname: &str) -> Result<Self, NotAName> {
+    pub(crate) fn for_interface(ifname: &str) -> Result<Self, NotAName> {
         let name = Self::try_from(format!("{NETWORK_OF}{ifname}"))?;
         if name.extra_interface() == Some(ifname) { Ok(name) } else { Err(NotAName(name.0)) }
     }
 }
 
 /// As [`Name::extra_interface`], for names that are only text yet.
-pub fn extra_interface(name: &str) -> Option<&str> {
+pub(crate) fn extra_interface(name: &str) -> Option<&str> {
     if name == STACK { None } else { name.strip_prefix(NETWORK_OF).filter(|interface| !interface.is_empty()) }
 }
 

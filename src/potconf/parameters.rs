@@ -84,17 +84,17 @@ pub enum Kind {
 
 impl Kind {
     /// Whether the value is a list separated by blanks.
-    pub const fn is_list(self) -> bool {
+    pub(crate) const fn is_list(self) -> bool {
         matches!(self, Self::InterfaceList | Self::NetworkList)
     }
 
     /// Whether the value is a file that only root may be able to change: root runs the one and trusts the other.
-    pub const fn is_trusted_file(self) -> bool {
+    pub(crate) const fn is_trusted_file(self) -> bool {
         matches!(self, Self::ExecutablePath | Self::FilePath)
     }
 
     /// Whether the value names a place on the host where root writes, mounts, runs or trusts something.
-    pub const fn is_place(self) -> bool {
+    pub(crate) const fn is_place(self) -> bool {
         matches!(self, Self::Folder | Self::TemporaryFolder) || self.is_trusted_file()
     }
 }
@@ -156,14 +156,14 @@ pub struct Parameter {
     /// One to three sentences for those who do not know it.
     pub about: &'static str,
     /// Who reads it.
-    pub read_by: &'static str,
+    pub(crate) read_by: &'static str,
     /// What a value means.
     pub reading: Reading,
 }
 
 impl Parameter {
     /// What counts for pot where this value stands: the fallback of its scripts for an empty one, else the value.
-    pub const fn counting<'a>(&self, value: &'a str) -> &'a str {
+    pub(crate) const fn counting<'a>(&self, value: &'a str) -> &'a str {
         match self.empty {
             Empty::Means(fallback) if value.is_empty() => fallback,
             _ => value,

@@ -25,7 +25,7 @@ pub enum Release {
 }
 
 /// The eight names that potnet reads.
-pub const READS: [&str; 8] = [
+pub(crate) const READS: [&str; 8] = [
     "POT_ZFS_ROOT",
     "POT_FS_ROOT",
     "POT_EXTIF",

@@ -91,9 +91,9 @@ pub(super) struct Assigned {
     /// The whole word.
     pub word: Range<usize>,
     /// The value's part of it.
-    pub value_at: Range<usize>,
+    pub(crate) value_at: Range<usize>,
     /// Where the blanks before it begin.
-    pub gap: usize,
+    pub(crate) gap: usize,
     /// Only for one command.
     pub temporary: bool,
     /// Whether it is an assignment at all (not `unset X`, `for X`, `${X:=y}`).
@@ -106,7 +106,7 @@ pub(super) struct Ran {
     /// Where it stands.
     pub text: Range<usize>,
     /// Where the blanks before it begin.
-    pub gap: usize,
+    pub(crate) gap: usize,
     /// Its name, when certain.
     pub name: Option<Vec<u8>>,
     /// Its words when all are certain.
@@ -120,17 +120,17 @@ pub(super) struct Ran {
 /// All that was found.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    pub effects: Vec<Effect>,
-    pub assigned: Vec<Assigned>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) assigned: Vec<Assigned>,
     pub ran: Vec<Ran>,
-    pub dangers: Vec<(usize, String)>,
+    pub(crate) dangers: Vec<(usize, String)>,
     pub stops: Vec<Stop>,
     /// Variables whose values are used, and where; inside a function: at the end, for it runs when it is called.
     pub uses: Vec<(String, usize)>,
     /// Comments at top level, without their line ends.
-    pub comments: Vec<Range<usize>>,
+    pub(crate) comments: Vec<Range<usize>>,
     /// There are more than [`MOST_COMMANDS`]; the rest was not read.
-    pub too_many: bool,
+    pub(crate) too_many: bool,
 }
 
 /// Reads the whole file.

@@ -8,6 +8,9 @@ mod run;
 mod tools;
 
 pub(crate) use lines::Splitter;
-pub use lines::{Stream, harmless};
-pub use run::{Cancel, Captured, Ending, Limits, OutputLine, ProcessError, capture, stream};
-pub use tools::{Tool, Tools, argv_as_typed};
+pub(crate) use lines::Stream;
+pub use lines::harmless;
+pub(crate) use run::{Cancel, Ending, Limits, OutputLine, ProcessError, capture};
+pub use run::{Captured, stream};
+pub use tools::Tools;
+pub(crate) use tools::{Tool, argv_as_typed};

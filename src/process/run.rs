@@ -35,13 +35,13 @@ pub struct Limits {
     /// How long it may run.
     pub time: Duration,
     /// Longest line in bytes that [`stream`] hands out; the rest of a longer one is dropped.
-    pub line_bytes: usize,
+    pub(crate) line_bytes: usize,
     /// Most bytes that are kept of each stream ([`capture`]) or handed out in all ([`stream`]); what follows is read
     /// and dropped.
-    pub total_bytes: usize,
+    pub(crate) total_bytes: usize,
     /// Whether it is killed when this process ends, so that it does not go on changing what another one then puts back.
     /// Else it goes on by itself: what a package manager or ZFS has begun is not to be cut off.
-    pub ends_with_us: bool,
+    pub(crate) ends_with_us: bool,
 }
 
 impl Default for Limits {
@@ -110,12 +110,12 @@ impl Cancel {
     }
 
     /// Cancels, for good.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.0.store(true, Ordering::Release);
     }
 
     /// Whether it was cancelled.
-    pub fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -148,7 +148,7 @@ pub enum ProcessError {
 ///
 /// # Errors
 /// Only when it could not be run; a failing command is an answer.
-pub fn capture(
+pub(crate) fn capture(
     tools: &Tools,
     tool: Tool,
     args: &[&str],

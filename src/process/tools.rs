@@ -103,7 +103,7 @@ impl Tool {
     /// How long a question to it may take, on a host that is slow and busy.
     ///
     /// `sysrc`, `pot`, `pkg` and `service` are shell scripts or read a data base; ZFS lists what a large host has.
-    pub const fn patience(self) -> Duration {
+    pub(crate) const fn patience(self) -> Duration {
         match self {
             Self::Sysrc => SYSRC_VARIABLE.saturating_mul(4),
             Self::Pot | Self::Pkg | Self::Service => Duration::from_mins(1),
@@ -113,7 +113,7 @@ impl Tool {
     }
 
     /// The same for this question of all: `sysrc` looks up one variable after the other.
-    pub fn patience_for(self, args: &[&str]) -> Duration {
+    pub(crate) fn patience_for(self, args: &[&str]) -> Duration {
         let names = args.iter().filter(|arg| !arg.starts_with('-')).count();
         match self {
             Self::Sysrc => self.patience().max(SYSRC_VARIABLE.saturating_mul(u32::try_from(names).unwrap_or(u32::MAX))),
@@ -127,7 +127,7 @@ impl Tool {
 const SYSRC_VARIABLE: Duration = Duration::from_secs(15);
 
 /// A command as one would type it, for pages and the history.
-pub fn argv_as_typed(tool: Tool, args: &[&str]) -> Vec<String> {
+pub(crate) fn argv_as_typed(tool: Tool, args: &[&str]) -> Vec<String> {
     std::iter::once(tool.name()).chain(args.iter().copied()).map(str::to_owned).collect()
 }
 

@@ -305,11 +305,11 @@ pub(super) fn folder_not_empty(view: &View<'_>) -> Vec<Finding> {
 /// Where pot's temporary files belong: rules, locks, states and process numbers of pots, all small and void after a boot.
 /// rc.d/cleanvar empties such a folder at boot and leaves it; where /var/run itself is new, root alone can make it again
 /// (`_is_pot_tmp_dir`). No other than root can write there or above.
-pub const PRIVATE_TMP: &str = "/var/run/pot";
+pub(crate) const PRIVATE_TMP: &str = "/var/run/pot";
 
 /// The folder that pot's scripts take: POT_TMP, or /tmp where it is empty (`${POT_TMP:-/tmp}`). None: it is not certain.
 /// Where pot's files set none (pot is not installed yet) its default counts, as it will.
-pub fn tmp_in_force(configuration: &Configuration) -> Option<&str> {
+pub(crate) fn tmp_in_force(configuration: &Configuration) -> Option<&str> {
     match configuration.value(TMP) {
         Some("") => Some(EVERYBODYS),
         None if configuration.setting(TMP).source == Source::Unset => Some(EVERYBODYS),
@@ -362,7 +362,7 @@ impl<'a> Temporary<'a> {
 
 /// Pots that run, or may: with another POT_TMP pot does not find their states (`pot_status_NAME`), and `pot stop` refuses
 /// them. None: that is not known.
-pub fn pots_in_the_way(facts: &HostFacts) -> Option<Vec<&str>> {
+pub(crate) fn pots_in_the_way(facts: &HostFacts) -> Option<Vec<&str>> {
     let pots = facts.pots.get()?;
     Some(pots.iter().filter(|pot| pot.running != Some(false)).map(|pot| pot.name.as_str()).collect())
 }

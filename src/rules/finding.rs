@@ -100,14 +100,14 @@ impl Finding {
 
     /// Offers to set a parameter. Several calls make one fix.
     #[must_use]
-    pub fn mended_by(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn mended_by(mut self, name: &str, value: impl Into<String>) -> Self {
         self.fix.get_or_insert_default().set.insert(name.to_owned(), value.into());
         self
     }
 
     /// As [`Finding::mended_by`], when there is a certain value.
     #[must_use]
-    pub fn perhaps_mended_by(self, name: &str, value: Option<impl Into<String>>) -> Self {
+    pub(crate) fn perhaps_mended_by(self, name: &str, value: Option<impl Into<String>>) -> Self {
         match value {
             Some(value) => self.mended_by(name, value),
             None => self,
@@ -116,7 +116,7 @@ impl Finding {
 
     /// Offers to take a parameter out of pot.conf. Several calls make one fix.
     #[must_use]
-    pub fn mended_without(mut self, name: &str) -> Self {
+    pub(crate) fn mended_without(mut self, name: &str) -> Self {
         self.fix.get_or_insert_default().unset.push(name.to_owned());
         self
     }
@@ -124,7 +124,7 @@ impl Finding {
 
 /// The errors that an edit of the `touched` parameters brings, or leaves on one of them. An error that was there before
 /// and that the edit does not touch is no reason to refuse it: mending one of two would be impossible.
-pub fn errors_brought<'a>(
+pub(crate) fn errors_brought<'a>(
     before: &[Finding],
     after: &'a [Finding],
     touched: impl Fn(&str) -> bool,

@@ -5,7 +5,7 @@ use crate::facts::Syslog;
 
 /// Where what pot reports (`POT_LOG_FACILITY.info`) ends up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogRoute<'a> {
+pub(crate) enum LogRoute<'a> {
     /// In this file, which exists: the most special one of them.
     File(&'a str),
     /// In no file: those that rules name do not exist, and syslogd without `-C` makes none.
@@ -18,7 +18,7 @@ pub enum LogRoute<'a> {
 
 /// Where the facility's info level ends up. Upper and lower case are the same, and `kern` counts as the `user` that
 /// syslogd makes of it.
-pub fn log_route<'a>(syslog: &'a Syslog, word: &str) -> LogRoute<'a> {
+pub(crate) fn log_route<'a>(syslog: &'a Syslog, word: &str) -> LogRoute<'a> {
     let facility = facility::received(word);
     let of = |map: &'a std::collections::BTreeMap<String, Vec<String>>| -> Vec<&'a str> {
         map.get(facility).into_iter().flatten().map(String::as_str).collect()
@@ -33,7 +33,7 @@ pub fn log_route<'a>(syslog: &'a Syslog, word: &str) -> LogRoute<'a> {
 }
 
 /// The files that take the facility's info level by some rule and do not exist.
-pub fn missing_logs<'a>(syslog: &'a Syslog, word: &str) -> Vec<&'a str> {
+pub(crate) fn missing_logs<'a>(syslog: &'a Syslog, word: &str) -> Vec<&'a str> {
     let files = syslog.files.get(facility::received(word)).into_iter().flatten();
     files.filter(|file| syslog.missing.contains(file)).map(String::as_str).collect()
 }

@@ -36,12 +36,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use view::{View, grouped};
 
-pub use file_system::{PRIVATE_TMP, Temporary, pots_in_the_way, tmp_in_force};
-pub use finding::{Finding, Fix, Severity};
-pub use log_route::{LogRoute, log_route, missing_logs};
-pub use nat::{Nat, NatRule};
-pub use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
-pub use review::{Review, Unwritable, Verdict, within_limits};
+pub use file_system::Temporary;
+pub(crate) use file_system::{PRIVATE_TMP, pots_in_the_way, tmp_in_force};
+pub(crate) use finding::{Finding, Fix, Severity};
+pub(crate) use log_route::{LogRoute, log_route, missing_logs};
+pub(crate) use nat::{Nat, NatRule};
+pub(crate) use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
+pub use review::Review;
+pub(crate) use review::{Unwritable, Verdict, within_limits};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +71,7 @@ impl<'a> Subject<'a> {
 
     /// Asked from this address.
     #[must_use]
-    pub fn asked_from(mut self, admin: Option<IpAddr>) -> Self {
+    pub(crate) fn asked_from(mut self, admin: Option<IpAddr>) -> Self {
         self.admin = admin;
         self
     }

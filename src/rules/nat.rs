@@ -18,7 +18,7 @@ pub struct Nat {
     /// Extra interfaces that have a POT_NETWORK_*if*, with it, in order.
     pub extra: Vec<(String, String)>,
     /// POT_VPN_EXTIF with each of POT_VPN_NETWORKS.
-    pub vpn: Vec<(String, String)>,
+    pub(crate) vpn: Vec<(String, String)>,
 }
 
 /// One NAT rule, with macros resolved. Networks are written as pf keeps them: without host bits, with their length.
@@ -31,7 +31,7 @@ pub struct NatRule {
     /// `to NET` or `any`.
     pub to: String,
     /// `-> (IF:0)` or an address.
-    pub translated: String,
+    pub(crate) translated: String,
 }
 
 impl Nat {
@@ -85,7 +85,7 @@ impl Nat {
     }
 
     /// The rules, one for each `nat` line.
-    pub fn rules(&self) -> Vec<NatRule> {
+    pub(crate) fn rules(&self) -> Vec<NatRule> {
         let rule = |interface: &str, to: &str, translated: String| NatRule {
             interface: interface.to_owned(),
             from: written(&self.network.to_string()),
@@ -102,7 +102,7 @@ impl Nat {
     /// Compares with what `pfctl -s nat -a pot-nat` printed: the planned rules that are missing, and the loaded ones
     /// that were not planned. pfctl writes rules in its own words (`inet`, `round-robin`), so only interface, source,
     /// destination and the translated side count.
-    pub fn compare(&self, loaded: &[String]) -> (Vec<NatRule>, Vec<NatRule>) {
+    pub(crate) fn compare(&self, loaded: &[String]) -> (Vec<NatRule>, Vec<NatRule>) {
         let mut unplanned: Vec<NatRule> = loaded.iter().filter_map(|line| NatRule::read(line)).collect();
         let mut missing = Vec::new();
         for rule in self.rules() {

@@ -6,13 +6,13 @@
 use crate::facts::{HostFacts, PfFallback, PfTest};
 
 /// rc.subr(8)'s idea of yes.
-pub fn is_yes(value: &str) -> bool {
+pub(crate) fn is_yes(value: &str) -> bool {
     ["yes", "true", "on", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
 }
 
 /// The firewall of the next boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NextBoot {
+pub(crate) enum NextBoot {
     /// `pf_enable` is not yes: pf stays out of it.
     Off,
     /// The rules of this file.
@@ -28,7 +28,7 @@ pub enum NextBoot {
 }
 
 /// The firewall of the next boot if pf's file stays as it is.
-pub fn next_boot(facts: &HostFacts) -> NextBoot {
+pub(crate) fn next_boot(facts: &HostFacts) -> NextBoot {
     match facts.pf_file.get() {
         Some(file) => next_boot_with(facts, file.exists, &file.test()),
         None => match boots_pf(facts) {
@@ -39,7 +39,7 @@ pub fn next_boot(facts: &HostFacts) -> NextBoot {
 }
 
 /// The same if pf's file were there or not, and judged so: for plans that change it.
-pub fn next_boot_with(facts: &HostFacts, exists: bool, test: &PfTest) -> NextBoot {
+pub(crate) fn next_boot_with(facts: &HostFacts, exists: bool, test: &PfTest) -> NextBoot {
     match boots_pf(facts) {
         None => {
             let why = facts.rc.error.clone().unwrap_or_else(|| "rc.conf was not read".to_owned());
@@ -68,11 +68,6 @@ fn boots_pf(facts: &HostFacts) -> Option<bool> {
 }
 
 impl NextBoot {
-    /// Whether a host that is to have a firewall will have none, or one that locks people out.
-    pub fn is_trouble(&self) -> bool {
-        matches!(self, Self::NotStarted(_) | Self::Fallback(_) | Self::NoRules)
-    }
-
     /// As a sentence without its end: `The next boot has no firewall`.
     pub fn in_words(&self) -> String {
         match self {

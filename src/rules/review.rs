@@ -42,7 +42,7 @@ impl Unwritable {
 ///
 /// # Errors
 /// [`Unwritable`] for the first value that is against its limit, or when there are too many of them.
-pub fn within_limits(edits: &[Edit]) -> Result<(), Unwritable> {
+pub(crate) fn within_limits(edits: &[Edit]) -> Result<(), Unwritable> {
     if edits.len() > MOST_EDITS {
         return Err(Unwritable::TooMany);
     }
@@ -98,7 +98,7 @@ impl<'a> Review<'a> {
 
     /// As many of the edits as the file can take, and for each parameter why its new value can never be saved: for
     /// someone who is still typing.
-    pub fn while_typing(before: &'a Configuration, edits: &[Edit]) -> (Self, BTreeMap<String, String>) {
+    pub(crate) fn while_typing(before: &'a Configuration, edits: &[Edit]) -> (Self, BTreeMap<String, String>) {
         let mut problems: BTreeMap<String, String> =
             against_limits(edits).map(|against| (against.parameter.clone(), against.to_string())).collect();
         let mut left = edits.to_vec();
@@ -122,13 +122,13 @@ impl<'a> Review<'a> {
     ///
     /// # Errors
     /// [`LimitViolation`] for the first that is where it must not be, or cannot be looked at.
-    pub fn within_places(&self, look: PathLookup<'_>) -> Result<(), LimitViolation> {
+    pub(crate) fn within_places(&self, look: PathLookup<'_>) -> Result<(), LimitViolation> {
         let changed = limits::changed_places(self.before, &self.after);
         limits::check_places(&self.after, &changed, look).into_iter().next().map_or(Ok(()), Err)
     }
 
     /// Whether the file would stay as it is.
-    pub fn writes_nothing(&self) -> bool {
+    pub(crate) fn writes_nothing(&self) -> bool {
         self.before.own().bytes() == self.after.own().bytes()
     }
 
@@ -138,7 +138,7 @@ impl<'a> Review<'a> {
     }
 
     /// Each value that pot.conf would hold otherwise than now, in the order of the edits: name, now, then.
-    pub fn changed_values(&self) -> impl Iterator<Item = (&str, Option<String>, Option<String>)> {
+    pub(crate) fn changed_values(&self) -> impl Iterator<Item = (&str, Option<String>, Option<String>)> {
         self.names.iter().map(Name::as_str).filter_map(|name| {
             let (now, then) = (self.before.own_value(name), self.after.own_value(name));
             (now != then).then_some((name, now, then))

@@ -63,7 +63,7 @@ impl Call {
     }
 
     /// Writes out what was printed so far. A reader that went away is no error of ours.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let mut stdout = io::stdout();
         let _ = stdout.write_all(self.out.as_bytes());
         let _ = stdout.flush();
@@ -78,7 +78,7 @@ impl Call {
     }
 
     /// The folders that tools are searched in: PATH where it points into the root, else the root's own.
-    pub fn search_path(&self) -> Vec<PathBuf> {
+    pub(crate) fn search_path(&self) -> Vec<PathBuf> {
         let root = self.machine.root();
         let given: Vec<PathBuf> = std::env::var_os("PATH")
             .map(|path| std::env::split_paths(&path).filter(|folder| folder.starts_with(root)).collect())
@@ -114,7 +114,7 @@ impl Call {
     }
 
     /// Runs another tool and drops what it prints.
-    pub fn run_quietly(&mut self, program: &str, args: &[&str]) -> u8 {
+    pub(crate) fn run_quietly(&mut self, program: &str, args: &[&str]) -> u8 {
         if self.which(program).is_none() {
             return 127;
         }
@@ -123,7 +123,7 @@ impl Call {
     }
 
     /// Runs another tool and takes what it prints on standard output; standard error is passed on or dropped.
-    pub fn output_of(&mut self, program: &str, args: &[&str], show_errors: bool) -> (u8, String) {
+    pub(crate) fn output_of(&mut self, program: &str, args: &[&str], show_errors: bool) -> (u8, String) {
         if self.which(program).is_none() && !show_errors {
             return (127, String::new());
         }
@@ -140,7 +140,7 @@ impl Call {
     }
 
     /// Runs another tool with text on its standard input.
-    pub fn run_with_input(&mut self, program: &str, args: &[&str], input: &str) -> u8 {
+    pub(crate) fn run_with_input(&mut self, program: &str, args: &[&str], input: &str) -> u8 {
         let Some(mut command) = self.command(program, args) else { return 127 };
         let Ok(mut child) = command.stdin(Stdio::piped()).spawn() else { return 126 };
         if let Some(mut stdin) = child.stdin.take() {
@@ -150,7 +150,7 @@ impl Call {
     }
 
     /// Leaves a process behind that holds standard output and error open.
-    pub fn leave_daemon(&mut self, seconds: u64) {
+    pub(crate) fn leave_daemon(&mut self, seconds: u64) {
         let seconds = seconds.to_string();
         if let Some(mut command) = self.command("simctl", &["run-daemon", &seconds]) {
             let _ = command.stdin(no_input()).spawn();

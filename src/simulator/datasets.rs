@@ -141,7 +141,7 @@ impl State {
     }
 
     /// Whether a fault says that the dataset's key is not loaded.
-    pub fn is_locked(&self, name: &str) -> bool {
+    pub(crate) fn is_locked(&self, name: &str) -> bool {
         self.faults.iter().any(|fault| matches!(fault, Fault::Locked(locked) if locked == name))
     }
 
@@ -237,7 +237,7 @@ impl State {
     }
 
     /// The dataset's own mountpoint when ZFS would mount it by itself.
-    pub fn mounts_by_itself(&self, name: &str) -> Option<String> {
+    pub(crate) fn mounts_by_itself(&self, name: &str) -> Option<String> {
         let dataset = self.dataset(name)?;
         if dataset.is_snapshot() || dataset.volume {
             return None;
@@ -283,7 +283,7 @@ impl State {
     }
 
     /// Whether a dataset cannot be unmounted now, because something stands in it.
-    pub fn is_busy(&self, name: &str) -> bool {
+    pub(crate) fn is_busy(&self, name: &str) -> bool {
         let Some(dataset) = self.dataset(name) else { return false };
         let Some(at) = dataset.mounted_at.as_deref().filter(|_| dataset.mounted) else { return false };
         let below = |path: &str| {
@@ -326,7 +326,13 @@ impl State {
     }
 
     /// Adds a file system and mounts it when ZFS would.
-    pub fn add_dataset(&mut self, machine: &Machine, name: &str, local: &[(&str, &str)], own: u64) -> io::Result<()> {
+    pub(crate) fn add_dataset(
+        &mut self,
+        machine: &Machine,
+        name: &str,
+        local: &[(&str, &str)],
+        own: u64,
+    ) -> io::Result<()> {
         self.kept.next_guid += 1;
         let guid = 0x1f3a_0000_0000 + self.kept.next_guid;
         self.kept.datasets.push(Dataset {
@@ -345,14 +351,14 @@ impl State {
     }
 
     /// zfs(8)'s order: by name, a file system's snapshots directly behind it.
-    pub fn sort_datasets(&mut self) {
+    pub(crate) fn sort_datasets(&mut self) {
         self.kept.datasets.sort_by(|a, b| {
             a.owner().cmp(b.owner()).then(a.is_snapshot().cmp(&b.is_snapshot())).then(a.guid.cmp(&b.guid))
         });
     }
 
     /// Forgets an unmounted dataset and removes its content. ZFS removes a mountpoint that it made itself.
-    pub fn remove_dataset(&mut self, machine: &Machine, name: &str) -> io::Result<()> {
+    pub(crate) fn remove_dataset(&mut self, machine: &Machine, name: &str) -> io::Result<()> {
         let (mountpoint, source) = self.mountpoint(name);
         let Some(position) = self.kept.datasets.iter().position(|dataset| dataset.name == name) else { return Ok(()) };
         let dataset = self.kept.datasets.remove(position);

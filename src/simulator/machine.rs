@@ -44,7 +44,7 @@ impl Machine {
     }
 
     /// As [`Machine::path`], but a link in the last place is not followed.
-    pub fn path_itself(&self, path: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path_itself(&self, path: impl AsRef<Path>) -> PathBuf {
         self.resolve(path.as_ref(), false)
     }
 
@@ -115,7 +115,7 @@ impl Machine {
     }
 
     /// Puts a plain file in the place of whatever stands at `path`, a link included, as mv(1) does.
-    pub fn put_in_place(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+    pub(crate) fn put_in_place(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
         let here = self.path_itself(path);
         let temporary = here.with_extension(format!("simulated.{}", std::process::id()));
         fs::write(&temporary, bytes)?;
@@ -124,12 +124,12 @@ impl Machine {
     }
 
     /// Folder for the content of a dataset that is not mounted.
-    pub fn store_of(&self, guid: u64) -> PathBuf {
+    pub(crate) fn store_of(&self, guid: u64) -> PathBuf {
         self.root.join(ASIDE).join(format!("dataset-{guid}"))
     }
 
     /// Folder for what a mounted dataset hides.
-    pub fn hidden_by(&self, guid: u64) -> PathBuf {
+    pub(crate) fn hidden_by(&self, guid: u64) -> PathBuf {
         self.root.join(ASIDE).join(format!("hidden-{guid}"))
     }
 

@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-pub use faults::{Fault, UnknownFault};
+pub use faults::Fault;
 
 use call::{Call, Outcome};
 use machine::Machine;
@@ -260,7 +260,7 @@ fn opened(dir: &Path) -> Result<Machine, BuildError> {
 }
 
 /// Puts this binary's tools into a root that an older one built; faults that are switched on stay in force.
-pub fn refresh_tools(dir: &Path) -> Result<(), BuildError> {
+pub(crate) fn refresh_tools(dir: &Path) -> Result<(), BuildError> {
     let machine = opened(dir)?;
     let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
     let program = std::env::current_exe().map_err(failed)?;

@@ -30,11 +30,11 @@ impl Settings {
         self.configuration.own().commands().filter_map(|run| run.command).collect()
     }
 
-    pub fn zfs_root(&self) -> &str {
+    pub(crate) fn zfs_root(&self) -> &str {
         self.value("POT_ZFS_ROOT")
     }
 
-    pub fn fs_root(&self) -> &str {
+    pub(crate) fn fs_root(&self) -> &str {
         self.value("POT_FS_ROOT")
     }
 

@@ -21,11 +21,11 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Kept {
     /// `14.3-RELEASE-p2`: userland.
-    pub userland: String,
+    pub(crate) userland: String,
     /// `14.3-RELEASE`: installed kernel.
     pub kernel: String,
     /// Major version, for behaviour that changed between releases.
-    pub major: u32,
+    pub(crate) major: u32,
     /// The kernel has VIMAGE (GENERIC since 12.0).
     pub vimage: bool,
     /// The host is itself a jail.
@@ -36,11 +36,11 @@ pub(crate) struct Kept {
     pub datasets: Vec<Dataset>,
     pub packages: Packages,
     /// Files with flags such as schg, host path to flags.
-    pub file_flags: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) file_flags: BTreeMap<String, BTreeSet<String>>,
     /// Number of boots so far.
-    pub boots: u64,
+    pub(crate) boots: u64,
     /// For guids of datasets.
-    pub next_guid: u64,
+    pub(crate) next_guid: u64,
 }
 
 /// A network card.
@@ -68,7 +68,7 @@ pub(crate) struct Dataset {
     pub own: u64,
     pub mounted: bool,
     /// Where it is mounted while it is (the property may have changed since).
-    pub mounted_at: Option<String>,
+    pub(crate) mounted_at: Option<String>,
     /// The snapshot this is a clone of.
     pub origin: Option<String>,
     /// Tags of `zfs hold`.
@@ -77,8 +77,8 @@ pub(crate) struct Dataset {
     pub busy: bool,
     /// Seconds since 1970.
     pub created: i64,
-    pub guid: u64,
-    pub volume: bool,
+    pub(crate) guid: u64,
+    pub(crate) volume: bool,
 }
 
 impl Dataset {
@@ -87,7 +87,7 @@ impl Dataset {
         self.name.split_once('@').map_or(self.name.as_str(), |(owner, _)| owner)
     }
 
-    pub fn is_snapshot(&self) -> bool {
+    pub(crate) fn is_snapshot(&self) -> bool {
         self.name.contains('@')
     }
 }
@@ -96,7 +96,7 @@ impl Dataset {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Packages {
     /// pkg itself is there (`pkg bootstrap` was run).
-    pub bootstrapped: bool,
+    pub(crate) bootstrapped: bool,
     pub installed: BTreeMap<String, Package>,
     pub available: BTreeMap<String, Package>,
 }
@@ -109,14 +109,14 @@ pub(crate) struct Package {
     /// Bytes on disk.
     pub size: u64,
     pub depends: Vec<String>,
-    pub automatic: bool,
+    pub(crate) automatic: bool,
 }
 
 /// What a reboot clears.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Running {
     /// Differs at each boot.
-    pub boot_id: String,
+    pub(crate) boot_id: String,
     /// Seconds since 1970.
     pub boot_time: i64,
     /// Kernel that was booted.
@@ -124,16 +124,16 @@ pub(crate) struct Running {
     pub sysctls: BTreeMap<String, String>,
     pub modules: Vec<String>,
     pub interfaces: Vec<Interface>,
-    pub default_router: Option<String>,
+    pub(crate) default_router: Option<String>,
     pub pf: Pf,
     pub jails: Vec<Jail>,
     /// Services that run, by name, with their process id.
     pub services: BTreeMap<String, u32>,
     pub syslogd: Syslogd,
-    pub next_jid: u32,
-    pub next_pid: u32,
+    pub(crate) next_jid: u32,
+    pub(crate) next_pid: u32,
     /// Next index of an interface (scope id, link#).
-    pub next_index: u32,
+    pub(crate) next_index: u32,
 }
 
 /// What syslogd holds in memory: the flags of its start, the rules of its last HUP.
@@ -150,7 +150,7 @@ pub(crate) struct SyslogRule {
     pub program: String,
     /// Host block (`+host`), empty when none.
     pub host: String,
-    pub selector: String,
+    pub(crate) selector: String,
     /// Host path of the log file.
     pub file: String,
 }
@@ -195,10 +195,10 @@ pub(crate) struct Interface {
     pub inet: Vec<Inet>,
     pub inet6: Vec<Inet6>,
     pub members: Vec<String>,
-    pub private_members: Vec<String>,
-    pub vlan: Option<u16>,
+    pub(crate) private_members: Vec<String>,
+    pub(crate) vlan: Option<u16>,
     /// The parent of a vlan, the other end of an epair.
-    pub partner: Option<String>,
+    pub(crate) partner: Option<String>,
     /// The jail it was moved into.
     pub vnet: Option<String>,
 }
@@ -216,7 +216,7 @@ pub(crate) struct Pf {
     pub skip: Vec<String>,
     /// Options were loaded: what `pfctl -f` does with every file, whether it sets any or not.
     #[serde(default)]
-    pub options_loaded: bool,
+    pub(crate) options_loaded: bool,
 }
 
 /// The rules of the main rule set or of an anchor, as pfctl prints them.
@@ -225,7 +225,7 @@ pub(crate) struct RuleSet {
     pub scrub: Vec<String>,
     pub translation: Vec<String>,
     pub filter: Vec<String>,
-    pub queues: Vec<String>,
+    pub(crate) queues: Vec<String>,
     /// Anchors that its rules call, `/*` stripped.
     pub calls: Vec<String>,
 }
@@ -239,7 +239,7 @@ impl RuleSet {
 /// A running jail.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Jail {
-    pub jid: u32,
+    pub(crate) jid: u32,
     pub name: String,
     pub hostname: String,
     pub path: String,
@@ -256,7 +256,7 @@ impl State {
         near.iter().take_while(|dataset| dataset.owner() == owner).find(|dataset| dataset.name == name)
     }
 
-    pub fn dataset_mut(&mut self, name: &str) -> Option<&mut Dataset> {
+    pub(crate) fn dataset_mut(&mut self, name: &str) -> Option<&mut Dataset> {
         self.kept.datasets.iter_mut().find(|dataset| dataset.name == name)
     }
 
@@ -264,15 +264,15 @@ impl State {
         self.running.interfaces.iter().find(|interface| interface.name == name && interface.vnet.is_none())
     }
 
-    pub fn interface_mut(&mut self, name: &str) -> Option<&mut Interface> {
+    pub(crate) fn interface_mut(&mut self, name: &str) -> Option<&mut Interface> {
         self.running.interfaces.iter_mut().find(|interface| interface.name == name && interface.vnet.is_none())
     }
 
-    pub fn has_module(&self, name: &str) -> bool {
+    pub(crate) fn has_module(&self, name: &str) -> bool {
         self.running.modules.iter().any(|module| module == name)
     }
 
-    pub fn next_pid(&mut self) -> u32 {
+    pub(crate) fn next_pid(&mut self) -> u32 {
         self.running.next_pid = self.running.next_pid.max(600) + 7;
         self.running.next_pid
     }

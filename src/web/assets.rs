@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The stylesheet of all pages.
-pub const STYLE: &str = "console.css";
+pub(crate) const STYLE: &str = "console.css";
 /// The console's own script.
-pub const SCRIPT: &str = "console.js";
+pub(crate) const SCRIPT: &str = "console.js";
 /// htmx.
-pub const HTMX: &str = "vendor/htmx-2.0.11.min.js";
+pub(crate) const HTMX: &str = "vendor/htmx-2.0.11.min.js";
 /// The icon of the browser's tab.
-pub const ICON: &str = "icon.svg";
+pub(crate) const ICON: &str = "icon.svg";
 
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/assets"]

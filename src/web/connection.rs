@@ -38,7 +38,7 @@ pub struct Connection {
     /// Counted from 1 in this process.
     pub number: u64,
     /// The other end.
-    pub peer: Option<SocketAddr>,
+    pub(crate) peer: Option<SocketAddr>,
     /// This end.
     pub local: Option<SocketAddr>,
 }
@@ -73,7 +73,7 @@ const PER_SESSION: usize = 64;
 /// Most connections of all sessions.
 const SESSIONS: usize = 640;
 /// What all these may come to; the server accepts more, which is the room for new ones.
-pub const MOST_COUNTED: usize = STRANGERS + SESSIONS;
+pub(crate) const MOST_COUNTED: usize = STRANGERS + SESSIONS;
 /// Bytes of answers that may wait for browsers to take them, in all; beyond it the one that has taken nothing for
 /// longest loses its connection.
 const MOST_HELD: usize = 16 << 20;
@@ -166,7 +166,7 @@ pub fn open(request: &HttpRequest) -> Option<Arc<Open>> {
 }
 
 /// Whether the connection of this request ends with the answer.
-pub fn is_ending(request: &HttpRequest) -> bool {
+pub(crate) fn is_ending(request: &HttpRequest) -> bool {
     request.conn_data::<Arc<Open>>().is_some_and(|open| open.ending.load(Ordering::Relaxed))
 }
 
@@ -182,7 +182,7 @@ pub struct Connections {
 
 impl Connections {
     /// Counts a connection that was accepted; `stream` is what actix shows of it.
-    pub fn accepted(&self, stream: &dyn Any) -> Option<Arc<Open>> {
+    pub(crate) fn accepted(&self, stream: &dyn Any) -> Option<Arc<Open>> {
         let tcp = match stream.downcast_ref::<TcpStream>() {
             Some(tcp) => tcp,
             None => stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0,
@@ -210,7 +210,7 @@ impl Connections {
     }
 
     /// A session was shown over this connection: from now on it counts against that one.
-    pub fn belongs_to(&self, open: &Open, session: &str) {
+    pub(crate) fn belongs_to(&self, open: &Open, session: &str) {
         if open.session.get().is_none() && open.session.set(session.to_owned()).is_ok() {
             Self::keep_shares(&mut self.lock());
         }
@@ -285,7 +285,7 @@ impl Connections {
 
     /// Ends connections whose browsers take nothing of their answers, and those beyond a share. To be called every few
     /// seconds.
-    pub fn end_stalled(&self) {
+    pub(crate) fn end_stalled(&self) {
         let mut all = self.lock();
         Self::keep_shares(&mut all);
         for open in all.values().filter_map(Weak::upgrade) {
@@ -298,7 +298,7 @@ impl Connections {
     /// Ends every connection that is open now, event streams included: the answer that is on its way is the last one,
     /// and after `grace` the socket is shut. Cutting at once would lose the very page that tells of the change; that
     /// the proof comes over a new connection is the executor's to check, by the time each was accepted.
-    pub async fn close_all(&self, grace: Duration) {
+    pub(crate) async fn close_all(&self, grace: Duration) {
         let ending: Vec<Weak<Open>> = std::mem::take(&mut *self.lock()).into_values().collect();
         for open in ending.iter().filter_map(Weak::upgrade) {
             open.ending.store(true, Ordering::Relaxed);
@@ -317,7 +317,7 @@ fn first_to_go(open: &mut Vec<Arc<Open>>) -> Arc<Open> {
 }
 
 /// Hands a part of a stream to the one who follows it; false when that one has gone, or took nothing for a minute.
-pub async fn hand_on(follower: &mpsc::Sender<Bytes>, part: impl Into<Bytes>) -> bool {
+pub(crate) async fn hand_on(follower: &mpsc::Sender<Bytes>, part: impl Into<Bytes>) -> bool {
     tokio::time::timeout(PATIENCE, follower.send(part.into())).await.is_ok_and(|sent| sent.is_ok())
 }
 
@@ -326,7 +326,7 @@ const PIECE: usize = 16 << 10;
 
 /// An answer's body on its way to a browser: handed over in pieces, so that what the browser does not take stays here
 /// and is counted, not in a buffer of the server's. Streams are passed on as they come; they bound themselves.
-pub struct Sending {
+pub(crate) struct Sending {
     body: Body,
     open: Option<(Arc<Open>, web::Data<State>)>,
 }

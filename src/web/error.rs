@@ -44,7 +44,7 @@ impl Fault {
     }
 
     /// In how many seconds the same may be tried again, when time alone is what it needs.
-    pub fn retry_after(&self) -> Option<u32> {
+    pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Refused(refusal) => retry_after(refusal.kind),
             _ => None,
@@ -52,7 +52,7 @@ impl Fault {
     }
 
     /// The heading of its page.
-    pub fn heading(&self) -> &'static str {
+    pub(crate) fn heading(&self) -> &'static str {
         if self.refusal(RefusalKind::Unreadable).is_some() {
             return "A file cannot be read";
         }
@@ -98,7 +98,7 @@ impl Fault {
 }
 
 /// In how many seconds what was refused for this reason may be tried again.
-pub fn retry_after(kind: RefusalKind) -> Option<u32> {
+pub(crate) fn retry_after(kind: RefusalKind) -> Option<u32> {
     match kind {
         RefusalKind::Busy => Some(5),
         RefusalKind::Throttled => Some(30),
@@ -107,7 +107,7 @@ pub fn retry_after(kind: RefusalKind) -> Option<u32> {
 }
 
 /// A page of a handler's own that shows a refusal: says when to try again.
-pub fn with_retry(mut response: HttpResponse, kind: RefusalKind) -> HttpResponse {
+pub(crate) fn with_retry(mut response: HttpResponse, kind: RefusalKind) -> HttpResponse {
     if let Some(seconds) = retry_after(kind) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

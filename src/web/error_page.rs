@@ -6,11 +6,11 @@ use askama::Template;
 /// `templates/error.html`: what failed, in the layout.
 #[derive(Template)]
 #[template(path = "error.html")]
-pub struct ErrorPage {
+pub(crate) struct ErrorPage {
     /// The frame.
     pub frame: Frame,
     /// In few words.
-    pub heading: String,
+    pub(crate) heading: String,
     /// What failed, on what.
     pub message: String,
     /// What to do now.
@@ -20,7 +20,7 @@ pub struct ErrorPage {
 /// `templates/_partials/problem.html`: the same for htmx, at the head of the page that is open.
 #[derive(Template)]
 #[template(path = "_partials/problem.html")]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What failed, on what.
     pub message: String,
     /// What to do now.

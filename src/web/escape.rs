@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// The text with characters that lie made visible; line ends and tabs stay. For what is shown, not for fields of forms,
 /// whose values come back.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains('\n') {
         return harmless(text);
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Largest form in bytes: a pot.conf of 1 MiB, percent-encoded in part.
-pub const LARGEST_FORM: usize = 2 << 20;
+pub(crate) const LARGEST_FORM: usize = 2 << 20;
 /// Largest form in bytes of someone who is not signed in.
 const SMALL_FORM: usize = 64 << 10;
 /// Bytes of forms that strangers may have on their way, all of them together. A sign-in takes some hundred.
@@ -40,7 +40,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The gate itself.
-pub async fn guard(
+pub(crate) async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -358,7 +358,7 @@ async fn error_page(request: &HttpRequest, status: StatusCode, fault: &Fault) ->
 ///
 /// Where an address takes nothing but forms, whoever comes there otherwise (after signing in again, by the address bar)
 /// gets the nearest page above it.
-pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn not_found(request: HttpRequest) -> Result<HttpResponse, Fault> {
     let map = request.resource_map();
     if request.method() != Method::GET || !map.has_resource(request.path()) {
         return Err(Fault::NotFound);

@@ -80,7 +80,7 @@ pub struct Who {
 
 /// Everything around a page's own content. Each page's template extends `layout.html` and has a field `frame`.
 #[derive(Debug, Clone)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// The page's own title; the host's name is added.
     pub title: String,
     /// Where in the navigation it stands.
@@ -103,9 +103,9 @@ pub struct Frame {
 
 /// What nobody should overlook, ready for the page.
 #[derive(Debug, Clone)]
-pub struct Strip {
+pub(crate) struct Strip {
     /// Escaped by its template; empty: nothing.
-    pub html: String,
+    pub(crate) html: String,
     /// Another one when it changes.
     pub version: String,
 }
@@ -121,9 +121,9 @@ impl fmt::Display for Strip {
 
 /// One sentence at the head of a page.
 #[derive(Debug, Clone)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// Whether it is good or bad news.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
     /// The sentence.
     pub text: String,
     /// Where to go on: address and words.
@@ -132,7 +132,7 @@ pub struct Notice {
 
 /// Good or bad news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// It was done.
     Done,
     /// Good to know, and nothing is wrong.
@@ -155,7 +155,7 @@ impl Notice {
     }
 
     /// It was not done, or wants attention.
-    pub fn attention(text: impl Into<String>) -> Self {
+    pub(crate) fn attention(text: impl Into<String>) -> Self {
         Self { tone: Tone::Attention, text: text.into(), link: None }
     }
 
@@ -166,7 +166,7 @@ impl Notice {
 
     /// Adds a link.
     #[must_use]
-    pub fn with_link(mut self, address: impl Into<String>, words: impl Into<String>) -> Self {
+    pub(crate) fn with_link(mut self, address: impl Into<String>, words: impl Into<String>) -> Self {
         self.link = Some((address.into(), words.into()));
         self
     }
@@ -181,7 +181,7 @@ impl Notice {
     }
 
     /// Its icon.
-    pub const fn icon(&self) -> Icon {
+    pub(crate) const fn icon(&self) -> Icon {
         match self.tone {
             Tone::Done => Icon { name: "tick", label: "", class: "is-good" },
             Tone::Told => Icon { name: "notice", label: "", class: "is-accent" },
@@ -193,7 +193,7 @@ impl Notice {
 
 /// An entry of the navigation, ready for the template.
 #[derive(Debug)]
-pub struct NavigationEntry<'a> {
+pub(crate) struct NavigationEntry<'a> {
     /// Its name.
     pub label: &'static str,
     /// Its address.
@@ -219,17 +219,17 @@ impl Frame {
     }
 
     /// Whether the page is Settings or Feedback.
-    pub fn is_settings(&self) -> bool {
+    pub(crate) fn is_settings(&self) -> bool {
         self.current == Entry::Settings
     }
 
     /// Whether the page is Feedback.
-    pub fn is_feedback(&self) -> bool {
+    pub(crate) fn is_feedback(&self) -> bool {
         self.current == Entry::Feedback
     }
 
     /// The whole title: page and host.
-    pub fn full_title(&self) -> String {
+    pub(crate) fn full_title(&self) -> String {
         if self.title.is_empty() || self.title == self.greeting.hostname {
             self.greeting.hostname.clone()
         } else {
@@ -255,26 +255,26 @@ impl Frame {
     }
 
     /// Whether the one signed in is an admin.
-    pub fn is_admin(&self) -> bool {
+    pub(crate) fn is_admin(&self) -> bool {
         self.may(Role::Admin)
     }
 
     /// Adds a count beside an entry of the navigation.
     #[must_use]
-    pub fn with_count(mut self, entry: Entry, count: impl Into<String>) -> Self {
+    pub(crate) fn with_count(mut self, entry: Entry, count: impl Into<String>) -> Self {
         self.counts.push((entry, count.into()));
         self
     }
 
     /// Adds a sentence about what the last request did.
     #[must_use]
-    pub fn with_notice(mut self, notice: impl Into<Option<Notice>>) -> Self {
+    pub(crate) fn with_notice(mut self, notice: impl Into<Option<Notice>>) -> Self {
         self.notice = notice.into();
         self
     }
 
     /// The address of an asset.
-    pub fn asset(&self, name: &str) -> String {
+    pub(crate) fn asset(&self, name: &str) -> String {
         assets::address(name)
     }
 
@@ -289,22 +289,22 @@ impl Frame {
     }
 
     /// htmx.
-    pub fn htmx(&self) -> String {
+    pub(crate) fn htmx(&self) -> String {
         assets::address(assets::HTMX)
     }
 
     /// The icon of the tab.
-    pub fn icon_address(&self) -> String {
+    pub(crate) fn icon_address(&self) -> String {
         assets::address(assets::ICON)
     }
 
     /// An icon that only repeats what the words beside it say.
-    pub fn icon(&self, name: &'static str) -> Icon {
+    pub(crate) fn icon(&self, name: &'static str) -> Icon {
         Icon { name, label: "", class: "" }
     }
 
     /// An icon that says something by itself.
-    pub fn icon_labelled(&self, name: &'static str, label: &'static str, class: &'static str) -> Icon {
+    pub(crate) fn icon_labelled(&self, name: &'static str, label: &'static str, class: &'static str) -> Icon {
         Icon { name, label, class }
     }
 
@@ -330,7 +330,7 @@ impl Frame {
 }
 
 /// The icon of a severity.
-pub const fn severity_icon(severity: Severity) -> Icon {
+pub(crate) const fn severity_icon(severity: Severity) -> Icon {
     match severity {
         Severity::Error => Icon { name: "error", label: "Error", class: "is-error" },
         Severity::Warning => Icon { name: "warn", label: "Warning", class: "is-warn" },
@@ -340,7 +340,7 @@ pub const fn severity_icon(severity: Severity) -> Icon {
 
 /// One icon of the sprite in `layout.html`: error, warn, notice, tick, todo, wait, now, lock, back, outside.
 #[derive(Debug, Clone, Copy)]
-pub struct Icon {
+pub(crate) struct Icon {
     name: &'static str,
     label: &'static str,
     class: &'static str,
@@ -372,15 +372,8 @@ impl fmt::Display for Icon {
 /// A difference of a file; `templates/_partials/diff.html`.
 #[derive(Template)]
 #[template(path = "_partials/diff.html")]
-pub struct DiffPart<'a> {
+pub(crate) struct DiffPart<'a> {
     diff: &'a Diff,
-}
-
-impl<'a> DiffPart<'a> {
-    /// The view of this difference.
-    pub const fn new(diff: &'a Diff) -> Self {
-        Self { diff }
-    }
 }
 
 /// The template escapes what it shows.
@@ -398,7 +391,7 @@ pub(crate) fn line_class(side: Side) -> &'static str {
 /// Links to newer and older pages of a list; `templates/_partials/pages.html`.
 #[derive(Debug, Clone, Template)]
 #[template(path = "_partials/pages.html")]
-pub struct Pages {
+pub(crate) struct Pages {
     /// What the list holds, for screen readers.
     pub label: &'static str,
     /// Address of the page before.
@@ -421,7 +414,7 @@ pub struct Clock {
 
 impl Clock {
     /// The clock of a host in this zone, now.
-    pub fn now_in(zone: TimeZone) -> Self {
+    pub(crate) fn now_in(zone: TimeZone) -> Self {
         Self { zone, now: Timestamp::now() }
     }
 
@@ -436,7 +429,7 @@ impl Clock {
     }
 
     /// The zone's short name at present: "CET".
-    pub fn zone_name(&self) -> String {
+    pub(crate) fn zone_name(&self) -> String {
         self.now.to_zoned_datetime(self.zone.clone()).strftime("%Z").to_string()
     }
 
@@ -475,7 +468,7 @@ impl Clock {
     }
 
     /// Whether it was today.
-    pub fn is_today(&self, at: &Timestamp) -> bool {
+    pub(crate) fn is_today(&self, at: &Timestamp) -> bool {
         self.zoned(*at).date() == self.zoned(self.now).date()
     }
 
@@ -528,7 +521,7 @@ impl fmt::Display for Time {
 
 /// Text in which what stands between backquotes is code: escaped, then `<code>`.
 #[derive(Debug, Clone, Copy)]
-pub struct Words<'a>(pub &'a str);
+pub(crate) struct Words<'a>(pub &'a str);
 
 /// It escapes what it shows.
 impl HtmlSafe for Words<'_> {}
@@ -570,7 +563,7 @@ pub fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 /// 1,284.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -592,7 +585,7 @@ pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse
 }
 
 /// Answers a POST with the page to read next (303).
-pub fn see_other(address: &str) -> HttpResponse {
+pub(crate) fn see_other(address: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((actix_web::http::header::LOCATION, address)).finish()
 }
 
@@ -608,7 +601,7 @@ pub fn address(path: &str, all: &[(&str, &String)], change: &[(&str, &str)]) -> 
 }
 
 /// Text for the value of a query parameter.
-pub fn query_value(text: &str) -> String {
+pub(crate) fn query_value(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {

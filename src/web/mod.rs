@@ -6,14 +6,14 @@
 //! return `Result<HttpResponse, Fault>`. [`guard::guard`] has checked host, origin and form token before, and
 //! turns a [`error::Fault`] into a page or a fragment after.
 
-pub mod assets;
+pub(crate) mod assets;
 pub mod connection;
 pub mod error;
 mod error_page;
-pub mod escape;
-pub mod guard;
+pub(crate) mod escape;
+pub(crate) mod guard;
 pub mod layout;
-pub mod visitor;
+pub(crate) mod visitor;
 
 mod activity;
 mod configuration;
@@ -66,7 +66,7 @@ pub struct Start {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Tls {
     /// The chain, the host's own certificate first.
-    pub cert_pem: String,
+    pub(crate) cert_pem: String,
     /// Its private key.
     pub key_pem: String,
     /// Whether root's settings name it: then browsers may be told to take nothing else for this host.
@@ -92,7 +92,7 @@ pub fn run(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) -> any
 ///
 /// # Errors
 /// Why it could not.
-pub fn try_out(tls: &Tls) -> anyhow::Result<()> {
+pub(crate) fn try_out(tls: &Tls) -> anyhow::Result<()> {
     server::server_config(tls).map(drop)
 }
 
@@ -119,13 +119,13 @@ fn routes(cfg: &mut ServiceConfig) {
 const REQUESTS_AT_ONCE: usize = 6;
 
 /// What the whole process shares.
-pub struct State {
+pub(crate) struct State {
     /// The way to the executor.
     pub client: Client,
     /// What the executor handed over.
     pub start: Start,
     /// Becomes true when the server stops: event streams must end then.
-    pub stopping: watch::Receiver<bool>,
+    pub(crate) stopping: watch::Receiver<bool>,
     /// All open connections.
     pub connections: Connections,
     /// Each session's turns at having requests worked on.
@@ -160,7 +160,7 @@ impl State {
     }
 
     /// The session cookie's name. The prefix makes browsers refuse it unless it is Secure, for this host and all paths.
-    pub fn cookie_name(&self) -> &'static str {
+    pub(crate) fn cookie_name(&self) -> &'static str {
         if self.start.tls.is_some() { "__Host-pot-console" } else { "pot-console" }
     }
 
@@ -183,7 +183,7 @@ impl State {
     }
 
     /// Forgets the greeting, after something that changes it.
-    pub fn forget_greeting(&self) {
+    pub(crate) fn forget_greeting(&self) {
         if let Ok(mut kept) = self.greeting.lock() {
             *kept = None;
         }

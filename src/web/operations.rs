@@ -51,7 +51,7 @@ struct Row {
 }
 
 /// One past run.
-pub struct RunLine {
+pub(crate) struct RunLine {
     /// The run.
     pub run: Run,
     /// What it did, in words.
@@ -59,7 +59,7 @@ pub struct RunLine {
     /// When it started.
     pub at: Time,
     /// How it ended.
-    pub icon: Icon,
+    pub(crate) icon: Icon,
     /// Its state in words.
     pub state: &'static str,
 }
@@ -106,7 +106,7 @@ pub fn title(operation: &Operation) -> &'static str {
 }
 
 /// The navigation's count while a run is under way.
-pub fn with_active(frame: Frame, runs: &[Run]) -> Frame {
+pub(crate) fn with_active(frame: Frame, runs: &[Run]) -> Frame {
     match runs.first().map(|run| run.state) {
         Some(RunState::AwaitingKeep) => frame.with_count(Entry::Operations, "1 waiting"),
         Some(RunState::Running) => frame.with_count(Entry::Operations, "1 running"),

@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap};
 const FOLLOWED: [&str; 4] = ["events", "parts", "probe", "strip"];
 
 /// Whether a request is what a person did: a form that was sent, a page that was opened.
-pub fn is_a_person(request: &HttpRequest) -> bool {
+pub(crate) fn is_a_person(request: &HttpRequest) -> bool {
     *request.method() != Method::GET || opens_a_page(request.path(), request.headers())
 }
 

@@ -383,7 +383,7 @@ fn kept(carry: &str) -> Option<Form> {
 /// Forms that were posted after their session had ended. They are only ever shown again, never carried out: what
 /// they would change stays the decision of the one who signed in.
 #[derive(Default)]
-pub struct KeptForms(Mutex<VecDeque<KeptForm>>);
+pub(crate) struct KeptForms(Mutex<VecDeque<KeptForm>>);
 
 struct KeptForm {
     id: String,

@@ -6,7 +6,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Turns at one kind of work, the same number for each session.
 #[derive(Debug)]
-pub struct Turns {
+pub(crate) struct Turns {
     each: usize,
     /// Of those who have one or wait for one.
     sessions: Mutex<BTreeMap<String, Weak<Semaphore>>>,
@@ -27,7 +27,7 @@ impl Turns {
     }
 
     /// This session's turn, if one is left now.
-    pub fn try_take(&self, session: &str) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn try_take(&self, session: &str) -> Option<OwnedSemaphorePermit> {
         self.of(session).try_acquire_owned().ok()
     }
 

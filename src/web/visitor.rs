@@ -26,11 +26,11 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The hidden field that proves a form to be this console's.
-pub const CSRF_FIELD: &str = "csrf";
+pub(crate) const CSRF_FIELD: &str = "csrf";
 
 /// Someone who is signed in: what handlers get, and through which they ask the executor.
 #[derive(Clone)]
-pub struct Visitor {
+pub(crate) struct Visitor {
     token: Secret,
     /// Whether a page asked by itself: see [`super::presence`].
     follows: bool,
@@ -198,7 +198,7 @@ const FORM_BYTES: usize = SESSION_BYTES + 1;
 
 /// The session's token as the browser sent it, not one from [`random_token`]: to ask the executor for a session that
 /// never was would be a refusal in the history.
-pub fn session_cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+pub(crate) fn session_cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
     cookie(headers, name)
         .filter(|token| URL_SAFE_NO_PAD.decode(&token.0).is_ok_and(|bytes| bytes.len() == SESSION_BYTES))
 }
@@ -220,7 +220,7 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
 
 /// 33 random bytes as base64url: what a browser holds before anyone has signed in, so that the sign-in form, too, is
 /// bound to it. By its length it is no session's.
-pub fn random_token() -> Result<Secret, Fault> {
+pub(crate) fn random_token() -> Result<Secret, Fault> {
     let mut bytes = [0; FORM_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| Fault::Unexpected(format!("no random bytes: {error}")))?;
     Ok(Secret(URL_SAFE_NO_PAD.encode(bytes)))
@@ -228,7 +228,7 @@ pub fn random_token() -> Result<Secret, Fault> {
 
 /// What forms carry: derived from the token, so it needs no memory and outlives a restart; one way, so it tells
 /// nothing about the token; masked anew each time, so that compression cannot be used to guess it.
-pub fn csrf_for(token: &Secret) -> String {
+pub(crate) fn csrf_for(token: &Secret) -> String {
     let mut mask = [0; 32];
     // Without random bytes the mask is zero, which only loses the masking.
     let _ = getrandom::fill(&mut mask);
@@ -253,7 +253,7 @@ pub(super) fn csrf_holds(token: &Secret, given: &str) -> bool {
 
 /// A posted form: names and values in order, the same name several times where a list is meant.
 #[derive(Debug, Clone, Default)]
-pub struct Form(pub Vec<(String, String)>);
+pub(crate) struct Form(pub Vec<(String, String)>);
 
 impl Form {
     /// The last value of that name: a checkbox after its hidden "unchecked" value wins.
@@ -290,7 +290,7 @@ impl FromRequest for Form {
 }
 
 /// The frame of a page that is shown without a session.
-pub async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Frame, Fault> {
+pub(crate) async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Frame, Fault> {
     let state = state_of(request)?;
     let greeting = state.greeting().await.unwrap_or_else(|_| {
         Arc::new(Greeting {

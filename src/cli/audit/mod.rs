@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
 }

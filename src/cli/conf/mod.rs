@@ -15,7 +15,7 @@ use anyhow::Context as _;
 
 /// Arguments of `conf`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Action,
 }

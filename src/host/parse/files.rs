@@ -21,7 +21,7 @@ pub fn groups(text: &str) -> Result<BTreeMap<String, u32>, String> {
 }
 
 /// resolv.conf(5): the name servers. A line that the resolver would skip is skipped here, too.
-pub fn resolvers(text: &str) -> Vec<IpAddr> {
+pub(crate) fn resolvers(text: &str) -> Vec<IpAddr> {
     text.lines()
         .filter_map(|line| {
             let mut words = line.split_ascii_whitespace();

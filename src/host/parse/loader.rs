@@ -2,11 +2,11 @@
 
 /// The loader's own files before the folder `/boot/loader.conf.d`, in the order in which it reads them
 /// (`loader_conf_files` of /boot/defaults/loader.conf).
-pub const BEFORE_FOLDER: [&str; 2] = ["/boot/device.hints", "/boot/loader.conf"];
+pub(crate) const BEFORE_FOLDER: [&str; 2] = ["/boot/device.hints", "/boot/loader.conf"];
 /// The folder whose `*.conf` files it reads then.
 pub const FOLDER: &str = "/boot/loader.conf.d";
 /// The file that has the last word.
-pub const LAST: &str = "/boot/loader.conf.local";
+pub(crate) const LAST: &str = "/boot/loader.conf.local";
 
 /// The value that a text of loader.conf gives for a name; the last line that sets it wins.
 ///

@@ -17,7 +17,7 @@ pub mod zfs;
 ///
 /// # Errors
 /// It is neither 0 nor 1.
-pub fn switch(name: &str, value: Option<&str>) -> Result<Option<bool>, String> {
+pub(crate) fn switch(name: &str, value: Option<&str>) -> Result<Option<bool>, String> {
     match value {
         None => Ok(None),
         Some("0") => Ok(Some(false)),

@@ -8,9 +8,9 @@ use crate::process::{Captured, harmless};
 const MOST_COMPLAINTS: usize = 200;
 
 /// The line that calls pot's translation anchor, as pot init writes and counts it.
-pub const NAT_ANCHOR: &str = "nat-anchor pot-nat";
+pub(crate) const NAT_ANCHOR: &str = "nat-anchor pot-nat";
 /// The line that calls pot's redirection anchors.
-pub const RDR_ANCHOR: &str = "rdr-anchor \"pot-rdr/*\"";
+pub(crate) const RDR_ANCHOR: &str = "rdr-anchor \"pot-rdr/*\"";
 
 /// `pfctl -s info`: whether pf filters.
 pub fn enabled(text: &str) -> Result<bool, String> {

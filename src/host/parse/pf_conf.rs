@@ -20,7 +20,7 @@ const EXPANSION_ENDS: u8 = 2;
 
 /// A word of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
+pub(crate) struct Word {
     /// Its text, without quotes; a sign such as `{` or `=` is a word of its own.
     pub text: String,
     /// Whether it stood in quotes: then it is no keyword, whatever it says.
@@ -29,7 +29,7 @@ pub struct Word {
 
 /// A statement at top level: all its lines, lists and blocks included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
+pub(crate) struct Statement {
     /// The line that its first word stands in, counted from 0.
     pub line: usize,
     /// One past its last line.
@@ -62,14 +62,14 @@ impl Statement {
 ///
 /// # Errors
 /// Why nobody can say where one ends, with the line: pf does not take such a file either.
-pub fn statements(text: &[u8]) -> Result<Vec<Statement>, String> {
+pub(crate) fn statements(text: &[u8]) -> Result<Vec<Statement>, String> {
     Reader { text, at: 0, line: 0, back: Vec::new(), expanding: false, expanded: 0, end_told: false }.read()
 }
 
 /// How often a file calls each of pot's two anchors, nat-anchor and rdr-anchor: in statements of their own, however they
 /// are spelled. A line that reads like one and stands in a comment, in quotes or in another statement calls nothing. Where
 /// the file cannot be cut, which pf does not take either, the lines that pot would count are all there is to go by.
-pub fn anchors_held(text: &[u8]) -> (usize, usize) {
+pub(crate) fn anchors_held(text: &[u8]) -> (usize, usize) {
     let Ok(statements) = statements(text) else { return super::pf::anchor_lines(text) };
     statements
         .iter()
@@ -78,7 +78,7 @@ pub fn anchors_held(text: &[u8]) -> (usize, usize) {
 }
 
 /// Whether a line, without its end, is exactly one of those that pot writes, counts and takes out.
-pub fn is_anchor_line(line: &[u8]) -> bool {
+pub(crate) fn is_anchor_line(line: &[u8]) -> bool {
     line == NAT_ANCHOR.as_bytes() || line == RDR_ANCHOR.as_bytes()
 }
 

@@ -40,7 +40,7 @@ pub fn pot(name: &str, text: &str) -> Pot {
 }
 
 /// A private bridge from `bridges/NAME`.
-pub fn private_bridge(name: &str, text: &str) -> Result<PrivateBridge, String> {
+pub(crate) fn private_bridge(name: &str, text: &str) -> Result<PrivateBridge, String> {
     let get = |key: &str| last_value(text, key).ok_or_else(|| format!("bridge {name} has no {key}="));
     let network = get("net")?;
     let gateway = get("gateway")?;

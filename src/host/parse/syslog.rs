@@ -89,7 +89,7 @@ impl Rules {
 
     /// The files that take what `program` logs on this host at `facility`.info: those whose rule names the facility
     /// or the program before those that take everything, else in the order of the file.
-    pub fn files_for(&self, facility: &str, program: &str) -> Vec<String> {
+    pub(crate) fn files_for(&self, facility: &str, program: &str) -> Vec<String> {
         let mut found: Vec<(bool, &str)> = Vec::new();
         for rule in self.taking(facility, program) {
             // Devices (`/dev/console`) keep nothing that could be read again.
@@ -104,7 +104,7 @@ impl Rules {
     }
 
     /// Where else than to files what `program` logs at `facility`.info goes: `@loghost`, `|program`, users.
-    pub fn elsewhere_for(&self, facility: &str, program: &str) -> Vec<String> {
+    pub(crate) fn elsewhere_for(&self, facility: &str, program: &str) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for rule in self.taking(facility, program).filter(|rule| !rule.is_for_a_file()) {
             if !found.contains(&rule.action) {
@@ -125,7 +125,7 @@ impl Rules {
     }
 
     /// Every file that a rule names.
-    pub fn all_files(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn all_files(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().filter(|rule| rule.is_for_a_file()).map(|rule| rule.action.as_str())
     }
 }
@@ -146,7 +146,7 @@ pub fn folders(text: &str) -> Vec<String> {
 }
 
 /// The file that syslogd's flags name in place of /etc/syslog.conf (`-f FILE`), read as getopt(3) does.
-pub fn main_file(flags: &str) -> Option<String> {
+pub(crate) fn main_file(flags: &str) -> Option<String> {
     /// Options of syslogd(8) that take an argument.
     const WITH_ARGUMENT: &str = "abflMmOPpS";
     let mut file = None;

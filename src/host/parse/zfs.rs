@@ -4,11 +4,11 @@ use super::{quote, tab_fields};
 use crate::facts::{Dataset, Pool};
 
 /// The columns asked of `zpool list -Hp -o`.
-pub const POOL_COLUMNS: &str = "name,size,free,health";
+pub(crate) const POOL_COLUMNS: &str = "name,size,free,health";
 /// The columns asked of `zfs list -Hp -o`. The last one is not known to ZFS before FreeBSD 13.
-pub const DATASET_COLUMNS: &str = "name,type,mountpoint,canmount,mounted,used,available,origin,keystatus";
+pub(crate) const DATASET_COLUMNS: &str = "name,type,mountpoint,canmount,mounted,used,available,origin,keystatus";
 /// The same without what older ones do not know.
-pub const OLD_DATASET_COLUMNS: &str = "name,type,mountpoint,canmount,mounted,used,available,origin";
+pub(crate) const OLD_DATASET_COLUMNS: &str = "name,type,mountpoint,canmount,mounted,used,available,origin";
 
 /// Pools in the order given. No output means that there is none.
 pub fn pools(text: &str) -> Result<Vec<Pool>, String> {

@@ -19,9 +19,9 @@ mod time_zone;
 mod tunable;
 mod zfs;
 
-pub use paths::path_state;
-pub use rc::pf_rules_path;
-pub use time_zone::time_zone;
+pub(crate) use paths::path_state;
+pub(crate) use rc::pf_rules_path;
+pub(crate) use time_zone::time_zone;
 pub use zfs::snapshots;
 
 use super::parse;
@@ -169,11 +169,11 @@ const PROBES: &[Row] = &[
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GatherInput {
     /// POT_ZFS_ROOT; empty when it is not certain.
-    pub pot_zfs_root: String,
+    pub(crate) pot_zfs_root: String,
     /// POT_FS_ROOT; empty when it is not certain.
-    pub pot_fs_root: String,
+    pub(crate) pot_fs_root: String,
     /// POT_GROUP.
-    pub pot_group: String,
+    pub(crate) pot_group: String,
     /// Further pf rules files that the settings allow.
     pub pf_files: Vec<String>,
     /// Paths that pot.conf and the defaults name.
@@ -236,7 +236,7 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
 
 /// Who the host is and where its syslogd writes, alone: for whoever reads pot's log and needs nothing else of the host.
 /// Of rc.conf it asks for one variable; all of them take a slow host a minute.
-pub fn system_and_syslog(layout: &Layout, tools: &Tools) -> (Fact<System>, Fact<Syslog>) {
+pub(crate) fn system_and_syslog(layout: &Layout, tools: &Tools) -> (Fact<System>, Fact<Syslog>) {
     let flags = probe(layout, tools, |probe| {
         Ok(probe.rc("syslogd_flags")?.map(|flags| ("syslogd_flags".to_owned(), flags)).into_iter().collect())
     });

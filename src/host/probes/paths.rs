@@ -32,7 +32,7 @@ pub(super) fn paths(probe: &mut Probe<'_>, input: &GatherInput) -> Result<BTreeM
 ///
 /// # Errors
 /// It may not be looked at, or leads in a ring.
-pub fn path_state(layout: &Layout, path: &str) -> Result<PathState, FileError> {
+pub(crate) fn path_state(layout: &Layout, path: &str) -> Result<PathState, FileError> {
     let here = layout.on_disk(path);
     let place = Place::of(layout, &here)?;
     let kind = |found: Option<&Metadata>| match found.map(Metadata::file_type) {

@@ -49,6 +49,6 @@ pub(super) fn variable<'a>(rc: &'a Fact<BTreeMap<String, String>>, name: &str) -
 }
 
 /// The path of pf's file alone, as rc.conf names it: for whoever watches it while nobody looks at the host.
-pub fn pf_rules_path(layout: &Layout, tools: &Tools) -> Option<String> {
+pub(crate) fn pf_rules_path(layout: &Layout, tools: &Tools) -> Option<String> {
     probe(layout, tools, |probe| probe.rc("pf_rules")).value.flatten().filter(|path| path.starts_with('/'))
 }

@@ -316,7 +316,7 @@ fn fallback_rules_are_looked_at_where_rc_conf_turns_them_on() {
         (fallback.file, fallback.text.as_deref(), fallback.valid),
         (None, Some("block drop log all"), Some(true))
     );
-    assert!(crate::rules::next_boot(&facts).is_trouble());
+    assert!(matches!(crate::rules::next_boot(&facts), crate::rules::NextBoot::Fallback(_)));
     host.file("etc/pf-fallback.conf", "nonsense\n");
     let fallback = host.gather(&input()).pf_file.value.unwrap().fallback.unwrap();
     assert_eq!((fallback.file.as_deref(), fallback.valid), (Some("/etc/pf-fallback.conf"), Some(false)));

@@ -13,7 +13,7 @@ const NAME: &str = "/var/db/zoneinfo";
 const RULES: &str = "/usr/share/zoneinfo";
 
 /// The zone's name, `UTC` when there is none that is known, and what said so.
-pub fn time_zone(layout: &Layout) -> (String, &'static str) {
+pub(crate) fn time_zone(layout: &Layout) -> (String, &'static str) {
     let known = |name: String| TimeZone::get(&name).is_ok().then_some(name);
     let localtime = layout.on_disk(LOCALTIME);
     let linked = || {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 /// A step of the installation guide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub(crate) struct Step {
     /// Its name.
     pub title: &'static str,
     /// Where it stands.
@@ -39,7 +39,7 @@ pub enum StepState {
 /// What someone can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Act {
+pub(crate) enum Act {
     /// A plan of these preparations.
     Prepare(Vec<Preparation>),
     /// The configuration.
@@ -75,7 +75,7 @@ impl Act {
 
 /// An act with the words of its button.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Offer {
+pub(crate) struct Offer {
     /// What it does.
     pub act: Act,
     /// The button.
@@ -96,13 +96,13 @@ impl Offer {
 
 /// The one thing to do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Lead {
+pub(crate) struct Lead {
     /// What it is.
-    pub heading: String,
+    pub(crate) heading: String,
     /// Why, and what comes of it.
     pub text: String,
     /// Whether it wants attention: something is wrong.
-    pub attention: bool,
+    pub(crate) attention: bool,
     /// When what it is about happened, where that is part of the sentence.
     pub since: Option<Timestamp>,
     /// What to do.
@@ -312,12 +312,12 @@ fn running_lead(known: &Known<'_>, counts: &Counts, network: Network) -> Option<
         });
     }
     let first_look = network == Network::Up && known.facts.pots.get().is_some_and(Vec::is_empty);
-    let outstanding = (counts.reboot > 0).then(|| "A reboot is outstanding for what was prepared. ");
+    let outstanding = (counts.reboot > 0).then_some("A reboot is outstanding for what was prepared. ");
     if first_look {
         return Some(Lead {
             heading: "Ready for the first pot".to_owned(),
             text: format!(
-                "{}pots are made in a terminal, for example: `pot create -p web -b 15.0 -N public-bridge -i auto`. What \
+                "{}Pots are made in a terminal, for example: `pot create -p web -b 15.0 -N public-bridge -i auto`. What \
                  runs then stands here.",
                 outstanding.unwrap_or_default()
             ),

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 /// What the model is made from.
 #[derive(Debug, Clone, Copy)]
-pub struct StateInput<'a> {
+pub(crate) struct StateInput<'a> {
     /// The facts.
     pub facts: &'a HostFacts,
     /// pot.conf over pot's default file.
@@ -27,11 +27,11 @@ pub struct StateInput<'a> {
     /// What the rules say of it on this host.
     pub findings: &'a [Finding],
     /// Whether either of the two files is there.
-    pub has_files: bool,
+    pub(crate) has_files: bool,
     /// Advised to-dos that someone does not want.
-    pub set_aside: &'a [Preparation],
+    pub(crate) set_aside: &'a [Preparation],
     /// Differences that someone knows and leaves.
-    pub left_drift: &'a [LeftDrift],
+    pub(crate) left_drift: &'a [LeftDrift],
     /// What of pot is left on a host on which it is not initialised, by name; none: not looked, or not known.
     pub leftovers: Option<&'a [String]>,
     /// When pot was removed from here, unless it was initialised again since.
@@ -49,7 +49,7 @@ pub(super) struct Known<'a> {
 
 /// A host's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HostState {
+pub(crate) struct HostState {
     /// The guide's paragraphs and pot.conf, in the guide's order.
     pub readiness: Vec<Row>,
     /// How many of them are what.
@@ -106,12 +106,12 @@ impl HostState {
     }
 
     /// The differences that nobody has said to leave.
-    pub fn open_drift(&self) -> usize {
+    pub(crate) fn open_drift(&self) -> usize {
         self.pot.drift.iter().filter(|drift| !drift.left).count()
     }
 
     /// Whether an operation is what comes next.
-    pub fn suggests(&self, name: OperationName) -> bool {
+    pub(crate) fn suggests(&self, name: OperationName) -> bool {
         let main = self.lead.as_ref().and_then(|lead| lead.acts.iter().find(|act| act.main));
         main.is_some_and(|act| act.act.operation() == Some(name))
             && self.operation(name).is_some_and(|operation| operation.standing != Standing::Blocked)

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// Whether the pots' network runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Network {
+pub(crate) enum Network {
     /// As pot.conf says.
     Up,
     /// pot takes it for up, and something of it is not as it should be.

@@ -13,7 +13,7 @@ use serde::Serialize;
 /// An operation, without its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OperationName {
+pub(crate) enum OperationName {
     /// What the guide asks for before `pot init`.
     Prepare,
     /// `pot init`.
@@ -42,7 +42,7 @@ impl OperationName {
 /// Where an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It can be done, and it changes something.
     ToDo,
     /// What it makes is there, as it should be.
@@ -61,7 +61,7 @@ pub enum Standing {
 
 /// One operation on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OperationState {
+pub(crate) struct OperationState {
     /// Which.
     pub name: OperationName,
     /// Where it stands.

@@ -35,7 +35,7 @@ pub struct Anchors {
     /// Both lines stand in pf's file, once each.
     pub in_file: Option<bool>,
     /// pf knows anchors of these names; that alone does not make them count.
-    pub existing: Option<bool>,
+    pub(crate) existing: Option<bool>,
     /// The loaded main rules call both.
     pub called: Option<bool>,
     /// Anchor pot-nat holds rules.
@@ -45,7 +45,7 @@ pub struct Anchors {
 /// Which page mends a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Remedy {
+pub(crate) enum Remedy {
     /// The plan of `pot init`.
     Init,
     /// The plan of `pot vnet-start`.
@@ -56,7 +56,7 @@ pub enum Remedy {
 
 /// Something runs otherwise than pot.conf says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Drift {
+pub(crate) struct Drift {
     /// Its stable name.
     pub id: &'static str,
     /// What differs.
@@ -66,7 +66,7 @@ pub struct Drift {
     /// What runs.
     pub running: String,
     /// What comes of it.
-    pub consequence: String,
+    pub(crate) consequence: String,
     /// The page that mends it, when one does.
     pub remedy: Option<Remedy>,
     /// Whether someone knows it and leaves it.
@@ -75,13 +75,13 @@ pub struct Drift {
 
 /// pot on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PotState {
+pub(crate) struct PotState {
     /// How far it has come.
     pub stage: Stage,
     /// POT_ZFS_ROOT and everything below it but snapshots, with sizes.
     pub datasets: Vec<Dataset>,
     /// Datasets of `pot init` that do not exist, by full name.
-    pub missing_datasets: Vec<String>,
+    pub(crate) missing_datasets: Vec<String>,
     /// The network is up as pot itself tells it: bridge, /dev/pf, anchors, NAT rules.
     pub vnet_up_pot: Option<bool>,
     /// The network is up so that it works: besides, pf is on, the main rules call the anchors, packets are forwarded.
@@ -89,7 +89,7 @@ pub struct PotState {
     /// pot's two anchors.
     pub anchors: Anchors,
     /// The bridge that has POT_GATEWAY.
-    pub public_bridge: Option<String>,
+    pub(crate) public_bridge: Option<String>,
     /// Names of pots on a bridge whose address lies outside POT_NETWORK.
     pub outside: Vec<String>,
     /// Where what runs is not what pot.conf says.
@@ -97,7 +97,7 @@ pub struct PotState {
 }
 
 /// Holds the facts against pot.conf.
-pub fn pot_state(facts: &HostFacts, configuration: &Configuration) -> PotState {
+pub(crate) fn pot_state(facts: &HostFacts, configuration: &Configuration) -> PotState {
     let nat = facts.interfaces.get().and_then(|all| Nat::of(configuration, all));
     let host = Host { facts, wanted: Wanted::of(configuration), nat };
     let missing = host.missing_datasets();

@@ -55,7 +55,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// The source as a heading; empty when the words name their sources themselves, as those of several do.
-    pub fn heading(&self) -> &str {
+    pub(crate) fn heading(&self) -> &str {
         heading(&self.source, &self.text)
     }
 
@@ -83,7 +83,7 @@ pub struct Row {
     /// What a plan can do about it.
     pub action: Option<Preparation>,
     /// Whether someone said that it is not wanted.
-    pub set_aside: bool,
+    pub(crate) set_aside: bool,
     /// More for those who ask: how by hand, at what cost, what comes then.
     pub detail: String,
     /// What runs now and what the next boot will have: label and value, for a short table.
@@ -135,14 +135,14 @@ impl Row {
     }
 
     /// Whether it stands on the list of things that someone can do now.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.state == RowState::ToDo && !self.set_aside && !self.awaits_reboot && !self.waits
     }
 }
 
 /// How many rows are what: for headings and the navigation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Rows that are ready, set aside ones among them.
     pub ready: usize,
     /// All rows.
@@ -199,7 +199,7 @@ pub fn readiness(facts: &HostFacts, configuration: &Configuration, set_aside: &[
 
 /// The row for pot.conf: the findings on it, counted. Not among [`readiness`]' rows because findings are made
 /// elsewhere; it belongs before the group.
-pub fn configuration_row(findings: &[Finding]) -> Row {
+pub(crate) fn configuration_row(findings: &[Finding]) -> Row {
     let row = Row::new("configuration", "pot.conf", true, &Fact::known((), "pot-console check"));
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

@@ -8,11 +8,11 @@ use std::net::Ipv4Addr;
 ///
 /// Without pot's default file (pot is not installed yet) the defaults of the known parameters count, as they will.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// POT_ZFS_ROOT.
-    pub zfs_root: Option<String>,
+    pub(crate) zfs_root: Option<String>,
     /// POT_FS_ROOT.
-    pub fs_root: Option<String>,
+    pub(crate) fs_root: Option<String>,
     /// POT_CACHE.
     pub cache: Option<String>,
     /// The folder for temporary files: POT_TMP, or what counts where that is empty.
@@ -57,7 +57,7 @@ impl Wanted {
     }
 
     /// The gateway with the prefix of the netmask: what the public bridge gets.
-    pub fn bridge_address(&self) -> Option<Ipv4Net> {
+    pub(crate) fn bridge_address(&self) -> Option<Ipv4Net> {
         Ipv4Net::with_netmask(self.gateway?, self.netmask?).ok()
     }
 }

@@ -32,7 +32,7 @@ pub fn leftovers(inputs: &Inputs<'_>) -> Vec<Leftover> {
 }
 
 /// The same by title, for people.
-pub fn leftovers_in_words(inputs: &Inputs<'_>) -> Vec<String> {
+pub(crate) fn leftovers_in_words(inputs: &Inputs<'_>) -> Vec<String> {
     left(inputs).into_iter().map(|left| left.title).collect()
 }
 

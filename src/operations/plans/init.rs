@@ -22,8 +22,6 @@ use crate::process::Tool;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
-/// What pot's scripts read of the configuration during init.
-
 /// Init's options, as the page asks them.
 #[derive(Debug, Clone, Copy)]
 struct Options {

@@ -9,12 +9,13 @@ mod prepare;
 mod restore;
 mod vnet_start;
 
-pub use clean_up::{clean_up, leftovers, leftovers_in_words};
+pub(crate) use clean_up::leftovers_in_words;
+pub use clean_up::{clean_up, leftovers};
 pub use de_init::de_init;
 pub use init::init;
 pub use prepare::prepare;
 pub use restore::restore;
-pub use vnet_start::vnet_start;
+pub(crate) use vnet_start::vnet_start;
 
 use super::checks::Expect;
 use super::draft::{Action, Command, PlanDraft, PlannedStep};

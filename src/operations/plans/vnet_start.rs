@@ -21,10 +21,10 @@ use ipnet::Ipv4Net;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Shortest and longest time to answer, in seconds.
-pub const REVERT_AFTER: std::ops::RangeInclusive<u16> = 10..=600;
+pub(crate) const REVERT_AFTER: std::ops::RangeInclusive<u16> = 10..=600;
 
 /// Plans `pot vnet-start`. Anything but [`Operation::VnetStart`] gives a plan that is blocked.
-pub fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
+pub(crate) fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     let mut draft = PlanDraft::new(operation);
     let Operation::VnetStart { revert_after } = *operation else {
         draft.block("This is no plan for pot vnet-start.", "", None);

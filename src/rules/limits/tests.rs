@@ -223,7 +223,7 @@ fn what_root_runs_must_be_roots_alone() {
         }
         assert_eq!(places(&own, &with_usual(("/elsewhere", absent()))).len(), 1, "a path that nobody looked at");
     }
-    assert_eq!(check_place("POT_GROUP", "pot", None), Ok(()));
+    assert_eq!(together::check_place("POT_GROUP", "pot", None), Ok(()));
 }
 
 #[test]

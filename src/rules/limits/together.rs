@@ -45,7 +45,7 @@ pub fn places() -> Vec<&'static str> {
 }
 
 /// Looks at a path of the host; none when it could not be looked at.
-pub type PathLookup<'a> = &'a dyn Fn(&str) -> Option<PathState>;
+pub(crate) type PathLookup<'a> = &'a dyn Fn(&str) -> Option<PathState>;
 
 /// The limit on the place that a parameter names, wherever links lead: the hook and the public key must be regular
 /// files, they and every folder above root's alone. `POT_FS_ROOT` and `POT_CACHE` must be no links, which root's
@@ -55,7 +55,7 @@ pub type PathLookup<'a> = &'a dyn Fn(&str) -> Option<PathState>;
 ///
 /// # Errors
 /// [`LimitViolation`], also when nothing is known about the path: then it cannot be trusted.
-pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<(), LimitViolation> {
+pub(crate) fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<(), LimitViolation> {
     let kind = match parameter(name) {
         Some(known) if known.kind.is_place() && !path.is_empty() => known.kind,
         _ => return Ok(()),
@@ -70,7 +70,7 @@ pub fn check_place(name: &str, path: &str, state: Option<&PathState>) -> Result<
 
 /// The limits on the places that some of [`places`] name, and on how they stand to each other where they really are.
 /// Values against their own grammar are left to [`check`]; those that are not certain to who uses them.
-pub fn check_places(configuration: &Configuration, names: &[&str], look: PathLookup<'_>) -> Vec<LimitViolation> {
+pub(crate) fn check_places(configuration: &Configuration, names: &[&str], look: PathLookup<'_>) -> Vec<LimitViolation> {
     let real = |path: &str| look(path).map_or_else(|| path.to_owned(), |state| state.real_path(path).to_owned());
     let value = |name: &str| configuration.value(name).filter(|value| !value.is_empty() && check(name, value).is_ok());
     let root = value(FS_ROOT);
@@ -91,7 +91,7 @@ pub fn check_places(configuration: &Configuration, names: &[&str], look: PathLoo
 
 /// Those of [`places`] that are other ones in `new` than in `old`; all of them when POT_FS_ROOT is, which is what the
 /// others must not lie in.
-pub fn changed_places(old: &Configuration, new: &Configuration) -> Vec<&'static str> {
+pub(crate) fn changed_places(old: &Configuration, new: &Configuration) -> Vec<&'static str> {
     let changed = |name: &str| is_changed(old, new, name);
     let all = changed(FS_ROOT);
     places().into_iter().filter(|name| all || changed(name)).collect()
@@ -108,7 +108,7 @@ fn is_changed(old: &Configuration, new: &Configuration, name: &str) -> bool {
 
 /// What root's settings name: whoever may change the configuration may choose among these.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Named<'a> {
+pub(crate) struct Named<'a> {
     /// Programs for POT_EXPORT_PORTS_PF_RULES_HOOK.
     pub hooks: &'a [String],
     /// Files for POT_DEFAULT_SIGNATURE_PUBKEY.
@@ -120,7 +120,7 @@ pub struct Named<'a> {
 ///
 /// # Errors
 /// [`LimitViolation`] for the first one that is new and not named.
-pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -> Result<(), LimitViolation> {
+pub(crate) fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -> Result<(), LimitViolation> {
     for known in PARAMETERS {
         let name = known.name;
         let (allowed, setting) = match known.kind {
@@ -153,7 +153,7 @@ pub fn check_named(old: &Configuration, new: &Configuration, named: Named<'_>) -
 ///
 /// # Errors
 /// The first value that is against a limit.
-pub fn check_all(configuration: &Configuration) -> Result<(), LimitViolation> {
+pub(crate) fn check_all(configuration: &Configuration) -> Result<(), LimitViolation> {
     for setting in configuration.settings() {
         let Some(value) = setting.value.as_deref() else { continue };
         if setting.source == Source::Unset {

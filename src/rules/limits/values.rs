@@ -95,7 +95,7 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// What pot's `_normalize_true_false` makes of a value; none when it knows no such word.
-pub fn boolean(value: &str) -> Option<bool> {
+pub(crate) fn boolean(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "yes" | "true" | "on" => Some(true),
         "no" | "false" | "off" => Some(false),

@@ -24,7 +24,7 @@ impl Family {
         }
     }
 
-    pub fn bits(self) -> u8 {
+    pub(crate) fn bits(self) -> u8 {
         match self {
             Self::Inet => 32,
             Self::Inet6 => 128,
@@ -37,7 +37,7 @@ impl Family {
 pub(super) struct Modifiers {
     pub network: bool,
     pub broadcast: bool,
-    pub peer: bool,
+    pub(crate) peer: bool,
     pub first: bool,
 }
 
@@ -60,7 +60,7 @@ impl Modifiers {
     }
 
     /// Network, broadcast and peer exclude each other.
-    pub fn contradict(self) -> bool {
+    pub(crate) fn contradict(self) -> bool {
         u8::from(self.network) + u8::from(self.broadcast) + u8::from(self.peer) > 1
     }
 
@@ -94,7 +94,7 @@ pub(super) enum Address {
 pub(super) struct Host {
     pub address: Address,
     /// None: the kind of host has no family.
-    pub family: Option<Family>,
+    pub(crate) family: Option<Family>,
     pub not: bool,
     /// The interface that a link-local address belongs to; 0: none.
     pub scope: u32,
@@ -116,7 +116,7 @@ impl Host {
     }
 
     /// Sets the mask, and clears what it does not cover.
-    pub fn with_bits(mut self, bits: u8) -> Self {
+    pub(crate) fn with_bits(mut self, bits: u8) -> Self {
         match &mut self.address {
             Address::Net(ip, its) => {
                 *its = bits;
@@ -138,7 +138,7 @@ impl Host {
     }
 
     /// Bits of the mask, as pf keeps them for this kind.
-    pub fn bits(&self) -> u8 {
+    pub(crate) fn bits(&self) -> u8 {
         match self.address {
             Address::Net(_, bits) | Address::Interface { bits, .. } => bits,
             _ => 0,
@@ -146,7 +146,7 @@ impl Host {
     }
 
     /// May stand for several addresses: an interface in brackets without `:0` or with an index at its end.
-    pub fn is_many(&self) -> bool {
+    pub(crate) fn is_many(&self) -> bool {
         match &self.address {
             Address::Interface { name, modifiers, .. } => {
                 !modifiers.first || !name.ends_with(|c: char| c.is_ascii_digit())
@@ -156,7 +156,7 @@ impl Host {
     }
 
     /// A mask of more than 32 bits on an IPv4 address.
-    pub fn mask_is_too_long(&self, family: Option<Family>) -> bool {
+    pub(crate) fn mask_is_too_long(&self, family: Option<Family>) -> bool {
         family == Some(Family::Inet) && matches!(self.address, Address::Net(_, bits) if bits > 32)
     }
 

@@ -9,7 +9,7 @@ use super::{filter, options, peers};
 
 impl Parser<'_> {
     /// `ether pass …`, `ether block …`, `ether anchor …`
-    pub fn ethernet(&mut self) -> Taken<()> {
+    pub(crate) fn ethernet(&mut self) -> Taken<()> {
         self.tokens.shift();
         if self.tokens.is_key("anchor") {
             return self.ethernet_anchor();

@@ -32,7 +32,7 @@ struct Spread {
 
 impl Sheets {
     /// Adds the rules that a rule stands for.
-    pub fn spread(&mut self, tokens: &mut Tokens<'_>, rule: Rule) -> Taken<()> {
+    pub(crate) fn spread(&mut self, tokens: &mut Tokens<'_>, rule: Rule) -> Taken<()> {
         let mut state = Spread { added: 0, spoiled: false, messages: 0 };
         let (interfaces, protocols, icmp) = (each(&rule.on), each(&rule.protocols), each(&rule.icmp));
         let (from, to) = (each(&rule.from), each(&rule.to));

@@ -27,12 +27,12 @@ pub(super) enum Section {
 pub(super) struct Order {
     section: Section,
     /// `set require-order`
-    pub required: bool,
+    pub(crate) required: bool,
 }
 
 impl Order {
     /// Goes on to a section; refused when a later one has begun.
-    pub fn enter(&mut self, tokens: &mut Tokens<'_>, section: Section) -> Taken<()> {
+    pub(crate) fn enter(&mut self, tokens: &mut Tokens<'_>, section: Section) -> Taken<()> {
         if self.required && self.section > section {
             let ethernet = if tokens.major >= 14 { "ethernet, " } else { "" };
             return tokens.refuse(format_args!(
@@ -50,7 +50,7 @@ pub(super) struct Defaults {
     pub block: Answer,
     /// `set state-defaults`
     pub states: Option<Vec<StateOption>>,
-    pub if_bound: bool,
+    pub(crate) if_bound: bool,
 }
 
 /// The words that statements begin with.
@@ -83,10 +83,10 @@ pub(super) struct Parser<'a> {
     begun: bool,
     pub order: Order,
     pub defaults: Defaults,
-    pub sheets: Sheets,
+    pub(crate) sheets: Sheets,
     /// Queues by name, with the interface and the scheduler.
-    pub queues: Vec<(String, String, &'static str)>,
-    pub parsed: Parsed,
+    pub(crate) queues: Vec<(String, String, &'static str)>,
+    pub(crate) parsed: Parsed,
 }
 
 impl<'a> Parser<'a> {

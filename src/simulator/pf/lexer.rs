@@ -116,7 +116,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// An error in the line of the last token.
-    pub fn complain(&mut self, text: impl std::fmt::Display) {
+    pub(crate) fn complain(&mut self, text: impl std::fmt::Display) {
         self.errors += 1;
         self.note(text);
     }
@@ -127,7 +127,7 @@ impl<'a> Lexer<'a> {
         self.messages.push(format!("{name}:{}: {text}", self.line));
     }
 
-    pub fn define(&mut self, name: &str, value: &str) {
+    pub(crate) fn define(&mut self, name: &str, value: &str) {
         if self.macros.get(name).is_some_and(|known| known.fixed) {
             return;
         }

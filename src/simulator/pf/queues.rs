@@ -26,7 +26,7 @@ enum Bandwidth {
 
 impl Parser<'_> {
     /// `altq on INTERFACE options queue …`
-    pub fn altq(&mut self) -> Taken<()> {
+    pub(crate) fn altq(&mut self) -> Taken<()> {
         self.tokens.shift();
         let on = peers::interface(&mut self.tokens)?;
         let options = queue_options(&mut self.tokens)?;

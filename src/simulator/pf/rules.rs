@@ -129,12 +129,12 @@ pub(super) enum Choice {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct PoolOptions {
     pub choice: Choice,
-    pub static_port: bool,
-    pub sticky: bool,
-    pub endpoint_independent: bool,
-    pub ipv6_next_hop: bool,
+    pub(crate) static_port: bool,
+    pub(crate) sticky: bool,
+    pub(crate) endpoint_independent: bool,
+    pub(crate) ipv6_next_hop: bool,
     /// Offset, length, number; 0: not given.
-    pub map_e: (u32, u32, u32),
+    pub(crate) map_e: (u32, u32, u32),
 }
 
 /// Ports behind an address: `port 80`, `port 80:90`, `port 80:*`.
@@ -152,10 +152,10 @@ pub(super) struct PoolPorts {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Redirect {
     pub hosts: Vec<Host>,
-    pub ports: PoolPorts,
+    pub(crate) ports: PoolPorts,
     pub options: PoolOptions,
     /// The family that `af-to` names.
-    pub family: Option<Family>,
+    pub(crate) family: Option<Family>,
     pub binat: bool,
 }
 
@@ -163,16 +163,16 @@ pub(super) struct Redirect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct StateRules {
     pub max: u32,
-    pub no_sync: bool,
-    pub source_track: bool,
-    pub per_rule: bool,
-    pub max_src_states: u32,
-    pub max_src_nodes: u32,
-    pub max_src_conn: u32,
-    pub max_src_conn_rate: (u32, u32),
-    pub if_bound: bool,
-    pub sloppy: bool,
-    pub pflow: bool,
+    pub(crate) no_sync: bool,
+    pub(crate) source_track: bool,
+    pub(crate) per_rule: bool,
+    pub(crate) max_src_states: u32,
+    pub(crate) max_src_nodes: u32,
+    pub(crate) max_src_conn: u32,
+    pub(crate) max_src_conn_rate: (u32, u32),
+    pub(crate) if_bound: bool,
+    pub(crate) sloppy: bool,
+    pub(crate) pflow: bool,
     pub timeouts: [u32; 25],
 }
 
@@ -183,70 +183,70 @@ pub(super) struct Rule {
     /// The anchor that it calls; empty: none.
     pub anchor: String,
     /// The anchor has no name: its rules stand in braces.
-    pub nameless: bool,
-    pub nat_pass: bool,
+    pub(crate) nameless: bool,
+    pub(crate) nat_pass: bool,
     pub answer: Answer,
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     pub log: Log,
     pub quick: bool,
-    pub family: Option<Family>,
+    pub(crate) family: Option<Family>,
     pub on: Vec<On>,
-    pub protocols: Vec<u8>,
+    pub(crate) protocols: Vec<u8>,
     pub from: Vec<Host>,
-    pub from_ports: Vec<Range<u16>>,
+    pub(crate) from_ports: Vec<Range<u16>>,
     pub to: Vec<Host>,
-    pub to_ports: Vec<Range<u16>>,
+    pub(crate) to_ports: Vec<Range<u16>>,
     pub systems: Vec<String>,
-    pub received_on: Option<On>,
-    pub users: Vec<Range<i64>>,
+    pub(crate) received_on: Option<On>,
+    pub(crate) users: Vec<Range<i64>>,
     pub groups: Vec<Range<i64>>,
     pub flags: (u8, u8),
-    pub icmp: Vec<IcmpKind>,
-    pub tos: u8,
-    pub prio: Option<u8>,
-    pub packet_rate: (u32, u32),
-    pub packet_size: u16,
-    pub set_prio: Option<(u8, u8)>,
-    pub set_tos: Option<u8>,
+    pub(crate) icmp: Vec<IcmpKind>,
+    pub(crate) tos: u8,
+    pub(crate) prio: Option<u8>,
+    pub(crate) packet_rate: (u32, u32),
+    pub(crate) packet_size: u16,
+    pub(crate) set_prio: Option<(u8, u8)>,
+    pub(crate) set_tos: Option<u8>,
     pub keep: Keep,
-    pub probability: Option<u32>,
+    pub(crate) probability: Option<u32>,
     pub states: StateRules,
-    pub overload: Option<(String, bool, bool)>,
-    pub allow_opts: bool,
-    pub fragment: bool,
-    pub no_df: bool,
-    pub random_id: bool,
-    pub min_ttl: u8,
-    pub max_mss: u16,
-    pub reassemble_tcp: bool,
-    pub no_reassemble: bool,
-    pub labels: Vec<String>,
-    pub ridentifier: u64,
+    pub(crate) overload: Option<(String, bool, bool)>,
+    pub(crate) allow_opts: bool,
+    pub(crate) fragment: bool,
+    pub(crate) no_df: bool,
+    pub(crate) random_id: bool,
+    pub(crate) min_ttl: u8,
+    pub(crate) max_mss: u16,
+    pub(crate) reassemble_tcp: bool,
+    pub(crate) no_reassemble: bool,
+    pub(crate) labels: Vec<String>,
+    pub(crate) ridentifier: u64,
     pub pipe: Option<(bool, u64, u64)>,
-    pub queues: (String, String),
+    pub(crate) queues: (String, String),
     pub tag: String,
-    pub tagged: Option<(bool, String)>,
-    pub rtable: Option<u64>,
-    pub divert: Option<u16>,
+    pub(crate) tagged: Option<(bool, String)>,
+    pub(crate) rtable: Option<u64>,
+    pub(crate) divert: Option<u16>,
     pub route: Option<(&'static str, Redirect)>,
     pub nat: Option<Redirect>,
     pub rdr: Option<Redirect>,
-    pub af_to: bool,
+    pub(crate) af_to: bool,
 }
 
 /// One of the rules that a rule with lists stands for.
 #[derive(Clone)]
 pub(super) struct One<'a> {
     pub rule: &'a Rule,
-    pub direction: Direction,
-    pub family: Option<Family>,
+    pub(crate) direction: Direction,
+    pub(crate) family: Option<Family>,
     pub on: On,
     pub protocol: u8,
-    pub icmp: Option<IcmpKind>,
+    pub(crate) icmp: Option<IcmpKind>,
     pub from: Option<Host>,
     pub to: Option<Host>,
-    pub from_port: Option<Range<u16>>,
-    pub to_port: Option<Range<u16>>,
+    pub(crate) from_port: Option<Range<u16>>,
+    pub(crate) to_port: Option<Range<u16>>,
     pub system: Option<&'a str>,
     pub user: Option<Range<i64>>,
     pub group: Option<Range<i64>>,
@@ -790,7 +790,7 @@ impl Redirect {
 
 impl PoolOptions {
     /// The name of an option that only nat can have, if it was given.
-    pub fn only_of_nat(&self) -> Option<&'static str> {
+    pub(crate) fn only_of_nat(&self) -> Option<&'static str> {
         if self.static_port {
             Some("static-port")
         } else if self.map_e.0 != 0 {

@@ -12,7 +12,7 @@ use super::tokens::{Taken, Tokens};
 pub(super) struct ScrubGiven {
     min_ttl: bool,
     max_mss: bool,
-    pub tos: bool,
+    pub(crate) tos: bool,
     fragment: bool,
 }
 

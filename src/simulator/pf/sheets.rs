@@ -14,10 +14,10 @@ pub(super) struct Sheet {
     pub filter: Vec<String>,
     /// As `filter`, with the rules of anchors in braces where they stand.
     pub opened: Vec<String>,
-    pub queues: Vec<String>,
+    pub(crate) queues: Vec<String>,
     pub calls: Vec<String>,
     /// Rules so far, for `$nr` in labels.
-    pub numbered: usize,
+    pub(crate) numbered: usize,
 }
 
 impl Sheet {
@@ -39,7 +39,7 @@ pub(super) const DEEPEST_ANCHOR: usize = 64;
 pub(super) struct Sheets {
     pub open: Vec<Sheet>,
     /// Braces opened so far: anchors without a name are numbered.
-    pub braces: usize,
+    pub(crate) braces: usize,
     /// The rules of the anchor in braces that was closed last, until its own rule takes them.
     pub closed: Option<Vec<String>>,
     /// Rules so far, over all sets.
@@ -52,7 +52,7 @@ impl Sheets {
     }
 
     /// The one that is written to.
-    pub fn sheet(&mut self) -> &mut Sheet {
+    pub(crate) fn sheet(&mut self) -> &mut Sheet {
         if self.open.is_empty() {
             self.open.push(Sheet::default());
         }

@@ -22,8 +22,8 @@ pub(super) struct Tokens<'a> {
     /// The host, for its interfaces and addresses.
     pub state: &'a State,
     pub read: ReadFile<'a>,
-    pub major: u32,
-    pub lexer: Lexer<'a>,
+    pub(crate) major: u32,
+    pub(crate) lexer: Lexer<'a>,
     ahead: Option<Token>,
     /// Tokens to come in which errors are not told.
     silent: u8,
@@ -40,7 +40,7 @@ impl<'a> Tokens<'a> {
         Self { state, read, major, lexer, ahead: None, silent: 0, over: false, lists: 0 }
     }
 
-    pub fn peek(&mut self) -> &Token {
+    pub(crate) fn peek(&mut self) -> &Token {
         if self.over {
             return &Token::End;
         }
@@ -54,7 +54,7 @@ impl<'a> Tokens<'a> {
         self.silent = self.silent.saturating_sub(1);
     }
 
-    pub fn complain(&mut self, text: impl std::fmt::Display) {
+    pub(crate) fn complain(&mut self, text: impl std::fmt::Display) {
         self.lexer.complain(text);
     }
 
@@ -69,7 +69,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// What pfctl says without a place.
-    pub fn mention(&mut self, text: impl Into<String>) {
+    pub(crate) fn mention(&mut self, text: impl Into<String>) {
         self.lexer.messages.push(text.into());
     }
 
@@ -89,11 +89,11 @@ impl<'a> Tokens<'a> {
         Err(Refused)
     }
 
-    pub fn is_key(&mut self, word: &str) -> bool {
+    pub(crate) fn is_key(&mut self, word: &str) -> bool {
         matches!(self.peek(), Token::Key(key) if *key == word)
     }
 
-    pub fn is_sign(&mut self, sign: u8) -> bool {
+    pub(crate) fn is_sign(&mut self, sign: u8) -> bool {
         *self.peek() == Token::Sign(sign)
     }
 
@@ -117,7 +117,7 @@ impl<'a> Tokens<'a> {
         if self.key(word) { Ok(()) } else { self.syntax() }
     }
 
-    pub fn expect_sign(&mut self, sign: u8) -> Taken<()> {
+    pub(crate) fn expect_sign(&mut self, sign: u8) -> Taken<()> {
         if self.sign(sign) { Ok(()) } else { self.syntax() }
     }
 
@@ -133,7 +133,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    pub fn is_text(&mut self) -> bool {
+    pub(crate) fn is_text(&mut self) -> bool {
         matches!(self.peek(), Token::Text(_))
     }
 
@@ -148,7 +148,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// A number from 0 to a bound; else an error.
-    pub fn number_to(&mut self, most: i64, error: impl FnOnce(i64) -> String) -> Taken<u32> {
+    pub(crate) fn number_to(&mut self, most: i64, error: impl FnOnce(i64) -> String) -> Taken<u32> {
         let number = self.number()?;
         match u32::try_from(number) {
             Ok(value) if number <= most => Ok(value),
@@ -157,7 +157,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// A number, or a text that is one.
-    pub fn integer(&mut self) -> Taken<u64> {
+    pub(crate) fn integer(&mut self) -> Taken<u64> {
         if self.is_text() {
             let text = self.text()?;
             return match unsigned(&text) {
@@ -184,7 +184,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// A text or a number as text.
-    pub fn number_or_text(&mut self) -> Taken<String> {
+    pub(crate) fn number_or_text(&mut self) -> Taken<String> {
         match self.peek() {
             Token::Number(number) => {
                 let text = number.to_string();
@@ -195,23 +195,23 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    pub fn newlines(&mut self) {
+    pub(crate) fn newlines(&mut self) {
         while self.sign(b'\n') {}
     }
 
     /// A comma, which lists may leave out.
-    pub fn comma(&mut self) {
+    pub(crate) fn comma(&mut self) {
         self.sign(b',');
     }
 
     /// One level deeper into lists.
-    pub fn deeper(&mut self) -> Taken<()> {
+    pub(crate) fn deeper(&mut self) -> Taken<()> {
         self.lists += 1;
         if self.lists > DEEPEST_LIST { self.give_up(OVERFLOW) } else { Ok(()) }
     }
 
     /// The items between braces; the opening one was read.
-    pub fn braced<T>(&mut self, mut item: impl FnMut(&mut Self) -> Taken<Vec<T>>) -> Taken<Vec<T>> {
+    pub(crate) fn braced<T>(&mut self, mut item: impl FnMut(&mut Self) -> Taken<Vec<T>>) -> Taken<Vec<T>> {
         self.deeper()?;
         self.newlines();
         let mut items = item(self)?;
@@ -226,7 +226,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// One item, or several between braces.
-    pub fn one_or_braced<T>(&mut self, mut item: impl FnMut(&mut Self) -> Taken<Vec<T>>) -> Taken<Vec<T>> {
+    pub(crate) fn one_or_braced<T>(&mut self, mut item: impl FnMut(&mut Self) -> Taken<Vec<T>>) -> Taken<Vec<T>> {
         if self.sign(b'{') { self.braced(item) } else { item(self) }
     }
 
@@ -236,7 +236,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Drops the rest of a line after an error, and tells none of the next three tokens; false at the end.
-    pub fn drop_line(&mut self) -> bool {
+    pub(crate) fn drop_line(&mut self) -> bool {
         self.lexer.errors += 1;
         self.silent = 3;
         loop {

@@ -178,7 +178,7 @@ impl Parser<'_> {
     }
 
     /// nat-anchor, rdr-anchor, binat-anchor.
-    pub fn translation_anchor(&mut self, word: &'static str) -> Taken<()> {
+    pub(crate) fn translation_anchor(&mut self, word: &'static str) -> Taken<()> {
         self.tokens.shift();
         let anchor = self.tokens.texts()?;
         let action = match word {

@@ -11,7 +11,7 @@ pub(super) struct Run<'a> {
     pub call: &'a mut Call,
     pub settings: Settings,
     pub pots: Pots,
-    pub verbose: bool,
+    pub(crate) verbose: bool,
 }
 
 /// Ends the command with a status, everything having been said.
@@ -29,7 +29,7 @@ impl<'a> Run<'a> {
         self.call.say(format_args!("###>  {text}"));
     }
 
-    pub fn info_line(&mut self, text: impl std::fmt::Display) {
+    pub(crate) fn info_line(&mut self, text: impl std::fmt::Display) {
         self.call.say(format_args!("===>  {text}"));
     }
 
@@ -64,28 +64,28 @@ impl<'a> Run<'a> {
     }
 
     /// What sh's getopts says.
-    pub fn wrong_option(&mut self, error: &BadOption) {
+    pub(crate) fn wrong_option(&mut self, error: &BadOption) {
         self.call.warn(match error {
             BadOption::Unknown(letter) => format!("Illegal option -{letter}"),
             BadOption::NoValue(letter) => format!("No arg for -{letter} option"),
         });
     }
 
-    pub fn dataset_exists(&mut self, name: &str) -> bool {
+    pub(crate) fn dataset_exists(&mut self, name: &str) -> bool {
         !name.is_empty() && self.call.output_of("zfs", &["list", "-o", "name", "-H", name], false).1 == name
     }
 
-    pub fn dataset_is_at(&mut self, name: &str, mountpoint: &str) -> bool {
+    pub(crate) fn dataset_is_at(&mut self, name: &str, mountpoint: &str) -> bool {
         !mountpoint.is_empty()
             && self.dataset_exists(name)
             && self.call.output_of("zfs", &["list", "-H", "-o", "mountpoint", name], false).1 == mountpoint
     }
 
-    pub fn interface_exists(&mut self, name: &str) -> bool {
+    pub(crate) fn interface_exists(&mut self, name: &str) -> bool {
         self.call.run_quietly("ifconfig", &[name]) == 0
     }
 
-    pub fn address_on(&mut self, interface: &str, address: &str) -> bool {
+    pub(crate) fn address_on(&mut self, interface: &str, address: &str) -> bool {
         let (_, text) = self.call.output_of("ifconfig", &[interface], true);
         text.lines().any(|line| line.contains("inet ") && line.contains(&format!(" {address} ")))
     }
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
         self.call.machine.path(path)
     }
 
-    pub fn make_folder(&mut self, path: &str) {
+    pub(crate) fn make_folder(&mut self, path: &str) {
         if let Err(error) = fs::create_dir_all(self.path(path)) {
             self.call.warn(format_args!("mkdir: {path}: {error}"));
         }
@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub fn is_tmp_there(&mut self) -> bool {
+    pub(crate) fn is_tmp_there(&mut self) -> bool {
         let tmp = self.settings.tmp().to_owned();
         if !self.path(&tmp).is_dir() {
             self.make_folder(&tmp);
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
         self.call.output_of("sysrc", &["-n", "pf_rules"], true).1
     }
 
-    pub fn is_pot(&mut self, pot: &str) -> bool {
+    pub(crate) fn is_pot(&mut self, pot: &str) -> bool {
         !pot.is_empty()
             && !pot.contains('/')
             && self.path(&format!("{}/jails/{pot}/conf/pot.conf", self.settings.fs_root())).exists()
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
         self.call.output_of("zfs", &["list", "-o", "used", "-H", dataset], true).1
     }
 
-    pub fn need_init(&mut self) -> Result<(), Failure> {
+    pub(crate) fn need_init(&mut self) -> Result<(), Failure> {
         let (zfs_root, fs_root) = (self.settings.zfs_root().to_owned(), self.settings.fs_root().to_owned());
         if self.dataset_is_at(&zfs_root, &fs_root) {
             return Ok(());

@@ -3,7 +3,7 @@
 use crate::refusal::Conflict;
 
 /// A conflict in the words that admins know.
-pub struct ConflictView {
+pub(crate) struct ConflictView {
     pub conflict: Conflict,
     pub when: String,
 }
@@ -20,7 +20,7 @@ impl ConflictView {
     }
 
     /// "POT_GATEWAY collides: ben's 10.200.0.254, yours 10.200.0.1."
-    pub fn collisions(&self) -> Vec<String> {
+    pub(crate) fn collisions(&self) -> Vec<String> {
         let whose = self.conflict.by.as_deref().map_or("the file’s".to_owned(), |name| format!("{name}’s"));
         let value = |value: &Option<String>| match value.as_deref() {
             None => "default".to_owned(),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Both files as they stand and what is known of the host.
-pub struct PageContext {
+pub(crate) struct PageContext {
     /// The files and their digest.
     pub view: ConfigurationView,
     /// The files, read.
@@ -31,7 +31,7 @@ impl PageContext {
     }
 
     /// What the rules find on what the edits would make.
-    pub fn findings_with(&self, edits: &FormEdits) -> Vec<Finding> {
+    pub(crate) fn findings_with(&self, edits: &FormEdits) -> Vec<Finding> {
         rules::check(&self.subject(&self.review(edits).0.after))
     }
 

@@ -13,7 +13,7 @@ use crate::web::layout::counted;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One choice of a select or a row of radio buttons.
-pub struct Choice {
+pub(crate) struct Choice {
     pub value: String,
     pub label: String,
     pub chosen: bool,
@@ -40,7 +40,7 @@ pub enum Control {
 }
 
 /// One further interface.
-pub struct ExtraRow {
+pub(crate) struct ExtraRow {
     pub interface: String,
     /// The parameter of its network.
     pub network: String,
@@ -67,10 +67,10 @@ pub struct Row {
     pub default: Option<String>,
     pub allowed: Option<&'static str>,
     pub since: String,
-    pub read_by: String,
+    pub(crate) read_by: String,
     pub deprecated: bool,
     /// Whether "Back to default" makes sense.
-    pub resettable: bool,
+    pub(crate) resettable: bool,
     /// Whether the edits takes it back to the default: carried on as a hidden field.
     pub back: bool,
     pub autofocus: bool,
@@ -78,34 +78,34 @@ pub struct Row {
 
 impl ExtraRow {
     /// Whether its network has an error.
-    pub fn is_wrong(&self) -> bool {
+    pub(crate) fn is_wrong(&self) -> bool {
         self.answer.is_wrong()
     }
 }
 
 impl Row {
     /// Whether its value has an error.
-    pub fn is_wrong(&self) -> bool {
+    pub(crate) fn is_wrong(&self) -> bool {
         self.answer.is_wrong()
     }
 
     /// The name with places where a line may break.
-    pub fn breakable(&self) -> Vec<&str> {
+    pub(crate) fn breakable(&self) -> Vec<&str> {
         self.name.split_inclusive('_').collect()
     }
 
     /// Whether it fills the whole width.
-    pub fn is_wide(&self) -> bool {
+    pub(crate) fn is_wide(&self) -> bool {
         matches!(self.control, Control::Extra { .. })
     }
 
     /// Whether several controls share the name: a fieldset instead of a label.
-    pub fn is_fieldset(&self) -> bool {
+    pub(crate) fn is_fieldset(&self) -> bool {
         matches!(self.control, Control::Extra { .. } | Control::Radio { .. })
     }
 
     /// Whether a single control carries the name.
-    pub fn is_labelled(&self) -> bool {
+    pub(crate) fn is_labelled(&self) -> bool {
         matches!(
             self.control,
             Control::Text { .. } | Control::Area { .. } | Control::Select { .. } | Control::Check { .. }
@@ -114,13 +114,13 @@ impl Row {
 }
 
 /// Where a value comes from, and what it was before the change.
-pub struct SourceView {
+pub(crate) struct SourceView {
     /// "default", "pot.conf, line 31".
     pub text: String,
     /// The value that the change replaces; none when nothing changes.
     pub was: Option<String>,
     /// The change takes the line away.
-    pub to_default: bool,
+    pub(crate) to_default: bool,
     /// The field was emptied and nothing is there to take away.
     pub emptied: bool,
     /// Whether the one signed in may undo.
@@ -130,7 +130,7 @@ pub struct SourceView {
 
 /// What stands beside a value: findings in place of the reading.
 #[derive(Default)]
-pub struct FieldFeedback {
+pub(crate) struct FieldFeedback {
     pub reading: String,
     pub findings: Vec<FindingView>,
     /// Findings that stand elsewhere and name this parameter, too.
@@ -521,18 +521,18 @@ pub(super) fn rules_know(name: &str) -> bool {
 }
 
 /// A group of rows.
-pub struct GroupView {
+pub(crate) struct GroupView {
     pub id: &'static str,
     pub label: &'static str,
     pub rows: Vec<Row>,
     pub open: bool,
     /// The values in one line, for when it is closed.
-    pub gist: String,
-    pub tally: String,
+    pub(crate) gist: String,
+    pub(crate) tally: String,
 }
 
 /// A line of pot.conf that sets something that is no parameter of pot.
-pub struct Other {
+pub(crate) struct Other {
     pub name: String,
     pub text: String,
     pub line: Option<usize>,

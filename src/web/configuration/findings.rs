@@ -6,7 +6,7 @@ use crate::web::layout::Words;
 use std::collections::BTreeSet;
 
 /// A finding as it is shown.
-pub struct FindingView {
+pub(crate) struct FindingView {
     /// Which rule speaks.
     pub code: String,
     pub severity: Severity,
@@ -25,7 +25,7 @@ impl FindingView {
     }
 
     /// The message behind the link to its parameter, whose name it need not repeat.
-    pub fn after_link(&self) -> Words<'_> {
+    pub(crate) fn after_link(&self) -> Words<'_> {
         Words(self.message.strip_prefix(self.parameter.as_str()).unwrap_or(&self.message))
     }
 
@@ -36,17 +36,17 @@ impl FindingView {
 }
 
 /// A fix button.
-pub struct FixView {
+pub(crate) struct FixView {
     /// What the button sends.
     pub key: String,
     /// "Set", "Set both", "Remove".
-    pub verb: String,
+    pub(crate) verb: String,
     /// The values or names.
     pub what: String,
 }
 
 /// The class of a severity's colour.
-pub fn severity_class(severity: Severity) -> &'static str {
+pub(crate) fn severity_class(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "is-error",
         Severity::Warning => "is-warn",
@@ -62,7 +62,7 @@ pub(super) fn digest_of(remarks: &[FindingView]) -> String {
 }
 
 /// What a fix button of this finding sends: the code and the parameter, because a code can stand twice.
-pub fn fix_key(finding: &Finding) -> String {
+pub(crate) fn fix_key(finding: &Finding) -> String {
     format!("{}@{}", finding.code, finding.parameters.first().map_or("", String::as_str))
 }
 

@@ -11,15 +11,15 @@ use crate::web::visitor::Form;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Prefix of the hidden field that keeps the value a field was made with.
-pub const WAS: &str = "was.";
+pub(crate) const WAS: &str = "was.";
 /// The list of further interfaces.
-pub const EXTRA: &str = "POT_EXTRA_EXTIF";
+pub(crate) const EXTRA: &str = "POT_EXTRA_EXTIF";
 /// Name of the field for further interfaces that are no checkbox.
-pub const EXTRA_OTHER: &str = "extra.other";
+pub(crate) const EXTRA_OTHER: &str = "extra.other";
 
 /// Wanted changes of pot.conf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FormEdits {
+pub(crate) struct FormEdits {
     /// What becomes of each parameter that is to change.
     edits: BTreeMap<String, EditAction>,
     /// Fields that were emptied although nothing is there to take away: they show their default.
@@ -28,7 +28,7 @@ pub struct FormEdits {
 
 impl FormEdits {
     /// What a form wants, held against the file as it stands.
-    pub fn of_form(form: &Form, configuration: &Configuration) -> Self {
+    pub(crate) fn of_form(form: &Form, configuration: &Configuration) -> Self {
         let mut edits = Self::default();
         let mut names: Vec<String> = PARAMETERS.iter().map(|parameter| parameter.name.to_owned()).collect();
         let of_interface = |name: &str| extra_interface(name).is_some() && Name::try_from(name).is_ok();
@@ -75,7 +75,7 @@ impl FormEdits {
     }
 
     /// Takes a parameter back to what the default file says.
-    pub fn back_to_default(&mut self, name: &str, configuration: &Configuration) {
+    pub(crate) fn back_to_default(&mut self, name: &str, configuration: &Configuration) {
         self.emptied.remove(name);
         self.unset(name, &configuration.setting(name));
     }
@@ -101,7 +101,7 @@ impl FormEdits {
     }
 
     /// Carries out the fixes of all errors and warnings, then of those that these bring to light.
-    pub fn mend_all(&mut self, configuration: &Configuration, findings: impl Fn(&Self) -> Vec<Finding>) {
+    pub(crate) fn mend_all(&mut self, configuration: &Configuration, findings: impl Fn(&Self) -> Vec<Finding>) {
         // Fixes that undo each other would go on for ever.
         for _ in 0..4 {
             let mut touched = BTreeSet::new();
@@ -127,7 +127,7 @@ impl FormEdits {
     }
 
     /// Whether the field was emptied while there is nothing to take away.
-    pub fn is_emptied(&self, name: &str) -> bool {
+    pub(crate) fn is_emptied(&self, name: &str) -> bool {
         self.emptied.contains(name)
     }
 

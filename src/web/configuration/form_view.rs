@@ -12,12 +12,12 @@ use crate::web::layout::{Frame, counted};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that the page shows.
-pub struct FormView {
+pub(crate) struct FormView {
     pub groups: Vec<GroupView>,
     pub others: Vec<Other>,
-    pub remarks: Vec<FindingView>,
+    pub(crate) remarks: Vec<FindingView>,
     /// Findings that belong to no row: syntax, commands, …
-    pub loose: Vec<FindingView>,
+    pub(crate) loose: Vec<FindingView>,
     pub diff: Diff,
     pub problems: BTreeMap<String, String>,
     pub changes: usize,
@@ -26,15 +26,15 @@ pub struct FormView {
     pub brought: usize,
     pub warnings: usize,
     pub notices: usize,
-    pub fix_all: Option<FixView>,
-    pub effects: Vec<String>,
+    pub(crate) fix_all: Option<FixView>,
+    pub(crate) effects: Vec<String>,
     /// Digest of the set of findings, to announce it only when it changed.
     pub digest: String,
-    pub subtitle: Subtitle,
+    pub(crate) subtitle: Subtitle,
 }
 
 /// "3 of 23 parameters are set in …".
-pub struct Subtitle {
+pub(crate) struct Subtitle {
     pub set: usize,
     pub computed: usize,
     pub all: usize,
@@ -101,7 +101,7 @@ impl FormView {
     }
 
     /// "1 error, 1 warning"; empty when there is nothing.
-    pub fn tally(&self) -> String {
+    pub(crate) fn tally(&self) -> String {
         let mut parts = Vec::new();
         for (count, one, many) in [
             (self.errors, "error", "errors"),
@@ -116,7 +116,7 @@ impl FormView {
     }
 
     /// "3 changes", "No changes".
-    pub fn changes_text(&self) -> String {
+    pub(crate) fn changes_text(&self) -> String {
         match self.changes {
             0 => "No changes".to_owned(),
             count => counted(count, "change", "changes"),
@@ -124,7 +124,7 @@ impl FormView {
     }
 
     /// What the save button says.
-    pub fn save_text(&self) -> String {
+    pub(crate) fn save_text(&self) -> String {
         match (self.changes, self.brought) {
             // Pressing it says which value can never be saved.
             _ if self.never() => "Save".to_owned(),
@@ -135,7 +135,7 @@ impl FormView {
     }
 
     /// What is said aloud when the findings changed.
-    pub fn announcement(&self) -> String {
+    pub(crate) fn announcement(&self) -> String {
         if self.remarks.is_empty() {
             return "No findings.".to_owned();
         }
@@ -156,7 +156,7 @@ impl FormView {
     }
 
     /// The count beside the entry of the navigation.
-    pub fn unsaved(&self) -> String {
+    pub(crate) fn unsaved(&self) -> String {
         if self.changes == 0 { String::new() } else { format!("{} unsaved", self.changes) }
     }
 
@@ -171,7 +171,7 @@ impl FormView {
     }
 
     /// The rows of further interfaces.
-    pub fn extra_rows(&self) -> impl Iterator<Item = &ExtraRow> {
+    pub(crate) fn extra_rows(&self) -> impl Iterator<Item = &ExtraRow> {
         self.rows().flat_map(|row| match &row.control {
             Control::Extra { rows, .. } => rows.as_slice(),
             _ => &[],
@@ -184,12 +184,12 @@ impl FormView {
     }
 
     /// The first error.
-    pub fn first_error(&self) -> String {
+    pub(crate) fn first_error(&self) -> String {
         self.first(Severity::Error).map(|remark| remark.parameter.clone()).unwrap_or_default()
     }
 
     /// The first warning.
-    pub fn first_warning(&self) -> String {
+    pub(crate) fn first_warning(&self) -> String {
         self.first(Severity::Warning).map(|remark| remark.parameter.clone()).unwrap_or_default()
     }
 
