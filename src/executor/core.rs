@@ -1,7 +1,7 @@
-//! The executor: knows who is asking, looks into the one table, and lets the rooms below do what is allowed.
+//! The executor: knows who is asking, looks into the one table, and lets its parts do what is allowed.
 //!
 //! A request goes through here from top to bottom: who is it ([`Executor::identify`]) → may they
-//! ([`permissions::row`]) → have they proved it → the room → a refusal is recorded.
+//! ([`permissions::row`]) → have they proved it → the part → a refusal is recorded.
 
 use super::authentication::Authentication;
 use super::common::SettingsInForce;

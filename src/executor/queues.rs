@@ -57,8 +57,8 @@ impl Queue {
     }
 }
 
-/// One queue.
-pub(super) struct Line<T> {
+/// One queue, in which askers take turns.
+pub(super) struct FairQueue<T> {
     served: Served,
     state: Mutex<State<T>>,
     came: Condvar,
@@ -72,7 +72,7 @@ struct State<T> {
     closed: bool,
 }
 
-impl<T> Line<T> {
+impl<T> FairQueue<T> {
     pub(super) fn new(served: Served) -> Self {
         let state = State { waiting: HashMap::new(), turns: VecDeque::new(), at_work: HashSet::new(), closed: false };
         Self { served, state: Mutex::new(state), came: Condvar::new() }
@@ -103,7 +103,7 @@ impl<T> Line<T> {
         Ok(())
     }
 
-    /// Waits for the next one; none when the queue is closed. The asker is named for [`Line::done`].
+    /// Waits for the next one; none when the queue is closed. The asker is named for [`FairQueue::done`].
     pub(super) fn take(&self) -> Option<(String, T)> {
         let mut state = self.lock();
         loop {
@@ -157,8 +157,8 @@ impl<T> Line<T> {
 mod tests {
     use super::*;
 
-    fn line(share: usize, one_each: bool) -> Line<u32> {
-        Line::new(Served { name: "line", threads: 1, share, one_each })
+    fn line(share: usize, one_each: bool) -> FairQueue<u32> {
+        FairQueue::new(Served { name: "line", threads: 1, share, one_each })
     }
 
     #[test]

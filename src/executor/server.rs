@@ -10,7 +10,7 @@ use super::frame::{self, FrameError};
 use super::outbox::Outbox;
 use super::permissions::{self, Queue};
 use super::protocol::{MAX_REQUEST, Request, VERSION};
-use super::queues::Line;
+use super::queues::FairQueue;
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::HashMap;
 use std::io;
@@ -46,11 +46,11 @@ impl Executor {
         let end = std::thread::scope(|scope| {
             let writer = Arc::clone(&outbox);
             spawn(scope, "reply", move || writer.write_all())?;
-            let mut lines = Lines::default();
+            let mut queues = Queues::default();
             let end = self.read_requests(&socket, &outbox, |queue, asker, work| {
                 // Threads are started for the first message that needs them: a web process that only sends rubbish does
                 // not cost more than it.
-                let (line, new) = lines.of(queue);
+                let (line, new) = queues.of(queue);
                 for _ in 0..if new { queue.served().threads } else { 0 } {
                     let (line, outbox) = (Arc::clone(&line), Arc::clone(&outbox));
                     spawn(scope, queue.served().name, move || {
@@ -63,7 +63,7 @@ impl Executor {
                 Ok(line.push(asker, work))
             });
             outbox.close();
-            lines.close();
+            queues.close();
             Ok::<End, io::Error>(end)
         });
         outbox.close();
@@ -158,14 +158,14 @@ fn too_much(queue: Queue) -> Refusal {
 
 /// The queues of one connection, each made when something is to wait in it.
 #[derive(Default)]
-struct Lines([Option<Arc<Line<Work>>>; Queue::ALL.len()]);
+struct Queues([Option<Arc<FairQueue<Work>>>; Queue::ALL.len()]);
 
-impl Lines {
+impl Queues {
     /// The queue, and whether it is new and needs its threads.
-    fn of(&mut self, queue: Queue) -> (Arc<Line<Work>>, bool) {
+    fn of(&mut self, queue: Queue) -> (Arc<FairQueue<Work>>, bool) {
         let place = &mut self.0[queue.place()];
         let new = place.is_none();
-        (Arc::clone(place.get_or_insert_with(|| Arc::new(Line::new(queue.served())))), new)
+        (Arc::clone(place.get_or_insert_with(|| Arc::new(FairQueue::new(queue.served())))), new)
     }
 
     fn close(&self) {
