@@ -796,14 +796,23 @@ mod tests {
         let diff = json!({ "file": "/usr/local/etc/pot/pot.conf", "hunks": [] });
         let session = json!({
             "name": "anna", "role": "admin", "proved": "2026-01-01T00:00:00Z", "fresh": true,
-            "expires": "2026-01-02T00:00:00Z", "previous_sign_in": null, "id": "01234567"
+            "expires": "2026-01-02T00:00:00Z", "previous_sign_in": null, "id": "01234567",
+            "strip": { "run": null, "outside": null, "reboot": [], "drafts": [] }
         });
         vec![
             json!({ "reply": "done" }),
             json!({ "reply": "records", "records": [], "last": 7, "hashes": [digest], "first": 1 }),
             json!({ "reply": "signed-in", "token": "t", "known": "k", "session": session }),
             json!({ "reply": "accounts", "accounts": [] }),
-            json!({ "reply": "facts", "facts": null, "refreshing": true, "set_aside": [] }),
+            json!({
+                "reply": "facts",
+                "facts": null,
+                "refreshing": true,
+                "set_aside": [],
+                "left_drift": [],
+                "leftovers": null,
+                "removed": null,
+            }),
             json!({ "reply": "backups", "backups": [] }),
             json!({ "reply": "file", "bytes": "UE9U", "path": "/etc/pf.conf", "digest": digest }),
             json!({ "reply": "log-files", "facility": "local2", "files": [], "time_zone": "UTC", "hostname": "host" }),
