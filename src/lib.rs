@@ -27,7 +27,7 @@
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`files`] | where paths lead and who can change them, atomic replace, backups |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
-//! | [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
+//! | [`clock`], [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where the time comes from, where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //!
 //! A **save** from top to bottom: `web::configuration` takes the form → [`client`] asks → `executor::server` reads the
@@ -75,6 +75,7 @@ pub mod audit;
 pub mod bytes_as_base64;
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod diff;
 pub mod digest;
 pub mod executor;

@@ -711,3 +711,116 @@ fn values_are_recorded_across_a_pot_conf_that_could_not_be_read_for_a_while() {
         assert_eq!(found.last().expect("a record")["changes"], change, "{found:?}");
     }
 }
+
+/// A busy host, just built, on which nothing serves.
+fn busy() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = folder.path().join("host");
+    let built = Command::new(program()).args(["simulate", "--scenario", "busy"]).arg(&root).output().expect("simulate");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    (folder, root)
+}
+
+/// All acts, oldest first.
+fn acts(root: &Path) -> Vec<Value> {
+    let found = json(root, &["audit", "list", "--limit", "1000"]);
+    let mut acts = found["records"].as_array().expect("records").clone();
+    acts.reverse();
+    acts
+}
+
+#[test]
+fn a_busy_hosts_history_tells_of_weeks_by_three_people_and_leads_to_what_stands() {
+    let (_folder, root) = busy();
+    let verified = console(&root, &["audit", "verify"]);
+    assert!(verified.status.success(), "{}", stdout(&verified));
+    let acts = acts(&root);
+    let of = |action: &str| -> Vec<&Value> { acts.iter().filter(|act| act["action"] == action).collect() };
+
+    let people: std::collections::BTreeSet<&str> =
+        of("configuration").iter().filter_map(|act| act["actor"]["name"].as_str()).collect();
+    assert_eq!(Vec::from_iter(people), ["anna", "ben", "clara"]);
+    let times: Vec<jiff::Timestamp> =
+        acts.iter().map(|act| act["time"].as_str().expect("a time").parse().expect("a time")).collect();
+    assert!(times.is_sorted() && times.last().is_some_and(|last| *last < jiff::Timestamp::now()), "{times:?}");
+    let span = times.last().expect("records").duration_since(times[0]);
+    assert!(span.as_hours() > 5 * 7 * 24, "{span:?}");
+
+    // A put-back, a refused save, a run, an edit past the console.
+    let saves = of("configuration");
+    let undone = |save: &&Value| save["changes"][0]["to"] == "10.0.20.0/24" && save["actor"]["name"] == "anna";
+    let undoing = saves.iter().find(|save| undone(save)).expect("the put-back");
+    assert!(undoing["reason"].as_str().is_some_and(|reason| reason.starts_with("Back to before record ")));
+    let refused = of("refusal");
+    assert_eq!((refused.len(), &refused[0]["changes"][0]["name"]), (1, &Value::from("POT_NETWORK")));
+    assert_eq!(
+        (of("readiness")[0]["run"].as_u64(), of("readiness")[0]["ended"]["outcome"].as_str()),
+        (Some(1), Some("done"))
+    );
+    let run: Value =
+        serde_json::from_slice(&std::fs::read(root.join("var/db/pot-console/root/runs/1/run.json")).expect("the run"))
+            .expect("the run");
+    assert!(run.to_string().contains("as-planned"), "{run}");
+    let outside = of("outside");
+    assert_eq!((outside.len(), &outside[0]["changes"][0]["to"]), (1, &Value::from("10.0.30.0/23")));
+
+    // What was saved last is what stands, and what was changed since the network was started is what differs today.
+    let stands = console(&root, &["conf", "diff", "--format", "json"]);
+    assert!(stdout(&stands).contains("10.0.30.0/23"), "{}", stdout(&stands));
+    let last = saves.last().expect("a save")["after"].as_str().expect("a digest").to_owned();
+    let pot_conf = std::fs::read(root.join("usr/local/etc/pot/pot.conf")).expect("pot.conf");
+    assert_eq!(last, pot_console::digest::Digest::of(&pot_conf).to_string());
+    let plan = stdout(&console(&root, &["plan", "vnet-start"]));
+    assert!(plan.contains("5 rules into pot-nat, 3 until now"), "{plan}");
+    assert!(plan.contains("10.0.30.0/23") && plan.contains("tun0"), "{plan}");
+    // Nothing is taken for someone else's doing that the story told.
+    assert_eq!(self::outside(&root).len(), 1);
+}
+
+#[test]
+fn a_busy_hosts_history_is_the_same_each_time_it_is_made() {
+    let told = || {
+        let (folder, root) = busy();
+        let acts = acts(&root);
+        drop(folder);
+        let told = |act: &Value| {
+            let hour = act["time"].as_str().map(|time| time[10..19].to_owned());
+            (
+                hour,
+                act["sequence"].clone(),
+                act["actor"]["name"].clone(),
+                act["message"].clone(),
+                act["changes"].clone(),
+            )
+        };
+        acts.iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(told(), told());
+}
+
+#[test]
+fn a_busy_hosts_log_ends_with_its_pots_as_they_are_and_knows_no_later_start_of_the_network() {
+    let (_folder, root) = busy();
+    let edited = outside(&root)[0]["time"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+    let facts = json(&root, &["facts"]);
+    let pots = facts["facts"]["pots"]["value"].as_array().expect("pots");
+    assert_eq!(pots.len(), 40);
+    // Newest first.
+    let log = stdout(&console(&root, &["--format", "json", "activity"]));
+    let entries: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let calls = |command: &str| entries.iter().filter(|entry| entry["command"] == command).collect::<Vec<_>>();
+    assert!(!calls("vnet-start").is_empty());
+    for call in calls("vnet-start") {
+        let at: jiff::Timestamp = call["time"].as_str().expect("a time").parse().expect("a time");
+        assert!(at < edited, "{call}: pf would have been told of what differs today");
+    }
+    for pot in pots {
+        let name = &pot["name"];
+        let own = entries.iter().filter(|entry| entry["pot"] == *name && entry["foreign"] == false);
+        let last =
+            own.map(|entry| entry["command"].as_str().unwrap_or_default()).find(|it| ["start", "stop"].contains(it));
+        if let Some(last) = last {
+            assert_eq!(pot["running"], last == "start", "{name}: {last}");
+        }
+    }
+}

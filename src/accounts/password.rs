@@ -121,6 +121,22 @@ impl From<StoredHash> for String {
     }
 }
 
+#[cfg(feature = "simulator")]
+impl StoredHash {
+    /// What no password is known to have as its hash: random bytes.
+    ///
+    /// # Errors
+    /// [`PasswordError::Hashing`] without random bytes.
+    pub(crate) fn of_no_password() -> Result<Self, PasswordError> {
+        let (mut salt, mut hash) = ([0; SALT_BYTES], [0; HASH_BYTES]);
+        for bytes in [&mut salt[..], &mut hash[..]] {
+            getrandom::fill(bytes).map_err(|_| PasswordError::Hashing("the kernel gave no random bytes"))?;
+        }
+        let (memory_kib, passes, lanes) = PARAMETERS;
+        Ok(Self { memory_kib, passes, lanes, salt: salt.to_vec(), hash: hash.to_vec() })
+    }
+}
+
 impl TryFrom<String> for StoredHash {
     type Error = NotAHash;
     fn try_from(text: String) -> Result<Self, NotAHash> {

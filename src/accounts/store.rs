@@ -227,7 +227,7 @@ impl Accounts {
         })
     }
 
-    /// Notes a sign-in, from where and with which browser; the answer is when the one before was.
+    /// Notes a sign-in, when, from where and with which browser; the answer is when the one before was.
     ///
     /// # Errors
     /// As [`Accounts::update`].
@@ -236,9 +236,10 @@ impl Accounts {
         name: &AccountName,
         address: &str,
         browser: Option<Digest>,
+        at: Timestamp,
     ) -> Result<Option<Timestamp>, AccountError> {
         let before = self.update(name, |account| {
-            account.last_sign_in = Some(Timestamp::now());
+            account.last_sign_in = Some(at);
             if !address.is_empty() {
                 remember(&mut account.addresses, address.to_owned());
             }
@@ -359,7 +360,7 @@ mod tests {
         accounts.add_first(account("anna", Role::Admin)).unwrap();
         let anna = AccountName::parse("anna").unwrap();
         for n in 0..20u32 {
-            accounts.note_sign_in(&anna, &n.to_string(), Some(Digest::of(&n.to_be_bytes()))).unwrap();
+            accounts.note_sign_in(&anna, &n.to_string(), Some(Digest::of(&n.to_be_bytes())), Timestamp::now()).unwrap();
         }
         let kept = accounts.find(&anna).unwrap().unwrap();
         assert_eq!((kept.browsers.len(), kept.addresses.len()), (MOST_PLACES, MOST_PLACES));

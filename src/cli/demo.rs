@@ -1,6 +1,7 @@
 //! `pot-console demo`: try the console on a simulated host.
 
 use super::serve::{addresses, bind, log_to_stderr, say, start_data, web_folder, web_user};
+use super::simulate::build;
 use super::{Exit, Global};
 use crate::accounts::session::random_code;
 use crate::executor::Executor;
@@ -95,13 +96,13 @@ impl Host {
             let dir = std::env::temp_dir().join(name);
             std::fs::DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("making {}", dir.display()))?;
             let host = Self { dir: dir.canonicalize().context("finding the temporary folder")?, temporary: true };
-            simulator::build(&host.dir, scenario)?;
+            build(&host.dir, scenario)?;
             return Ok(host);
         };
         if simulator::is_simulated_root(dir) {
             simulator::refresh_tools(dir)?;
         } else {
-            simulator::build(dir, scenario)?;
+            build(dir, scenario)?;
         }
         let dir = dir.canonicalize().with_context(|| format!("finding {}", dir.display()))?;
         Ok(Self { dir, temporary: false })

@@ -1,9 +1,13 @@
 //! `pot-console simulate`: prepares a simulated host in a folder and starts nothing.
 
 use super::{Exit, Format, Global};
+use crate::executor::past;
+use crate::layout::Layout;
 use crate::simulator::{self, Scenario};
+use anyhow::Context as _;
+use jiff::Timestamp;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
@@ -15,9 +19,19 @@ pub(crate) struct Args {
     scenario: Scenario,
 }
 
+/// Builds a host with the past that its scenario has.
+pub(super) fn build(dir: &Path, scenario: Scenario) -> anyhow::Result<()> {
+    simulator::build(dir, scenario)?;
+    if scenario == Scenario::Busy {
+        let dir = dir.canonicalize().with_context(|| format!("finding {}", dir.display()))?;
+        past::live(&Layout::new(&dir, None), Timestamp::now())?;
+    }
+    Ok(())
+}
+
 /// Runs the command.
 pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    simulator::build(&args.dir, args.scenario)?;
+    build(&args.dir, args.scenario)?;
     let dir = std::path::absolute(&args.dir)?;
     let mut out = std::io::stdout().lock();
     // A closed pipe is no reason to complain: the host is built.

@@ -14,12 +14,12 @@ use crate::accounts::session::{
 };
 use crate::accounts::store::{Account, AccountError, Accounts};
 use crate::accounts::throttle::{Place, Throttle, Tried, address_key};
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Role, Stage};
 use crate::layout::Layout;
 use crate::refusal::{Refusal, RefusalKind, sentence};
 use crate::secret::Secret;
-use jiff::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use subtle::ConstantTimeEq as _;
@@ -58,6 +58,7 @@ pub(super) struct Authentication {
     paces: Arc<RateLimiters>,
     /// No password is the host's name.
     facts: Arc<FactsCache>,
+    clock: Clock,
 }
 
 impl Authentication {
@@ -67,6 +68,7 @@ impl Authentication {
         evidence: Arc<Evidence>,
         paces: Arc<RateLimiters>,
         facts: Arc<FactsCache>,
+        clock: Clock,
     ) -> Self {
         Self {
             accounts: Accounts::of(&layout.private()),
@@ -77,6 +79,7 @@ impl Authentication {
             evidence,
             paces,
             facts,
+            clock,
         }
     }
 
@@ -179,17 +182,24 @@ impl Authentication {
         })
     }
 
-    fn begin_session(&self, requester: &Requester, account: &Account, method: Method) -> Result<Reply, Refusal> {
+    /// Begins a session of someone whose proof was checked.
+    pub(super) fn begin_session(
+        &self,
+        requester: &Requester,
+        account: &Account,
+        method: Method,
+    ) -> Result<Reply, Refusal> {
         let no_randomness = |error: NoRandomness| Refusal::new(RefusalKind::Failed, format!("{error}."));
         let address = address_key(requester.reported.address.as_deref());
         let held = requester.known.iter().find(|digest| account.browsers.contains(digest)).copied();
         let known = if held.is_some() { None } else { Some(Secret(random_token().map_err(no_randomness)?)) };
         let browser = held.or_else(|| known.as_ref().and_then(|token| token_digest(&token.0)));
         // On a full disk one can still sign in, to look and to mend: the sign-in itself is recorded or refused below.
-        let previous = self.accounts.note_sign_in(&account.name, &address, browser).unwrap_or_else(|error| {
-            tracing::warn!("when {} signed in could not be noted: {error}", account.name);
-            account.last_sign_in
-        });
+        let previous =
+            self.accounts.note_sign_in(&account.name, &address, browser, self.clock.wall()).unwrap_or_else(|error| {
+                tracing::warn!("when {} signed in could not be noted: {error}", account.name);
+                account.last_sign_in
+            });
         let (token, key) = lock(&self.sessions)
             .begin(account.name.clone(), method, previous, account.credential(), Instant::now())
             .map_err(no_randomness)?;
@@ -391,16 +401,20 @@ impl Authentication {
     fn new_account(&self, name: &str, role: Role, password: &Secret) -> Result<Account, Refusal> {
         let name = account_name(name)?;
         let hash = self.new_hash(name.as_str(), password, "password")?;
-        Ok(Account {
+        Ok(self.account_of(name, role, hash))
+    }
+
+    fn account_of(&self, name: AccountName, role: Role, hash: StoredHash) -> Account {
+        Account {
             name,
             role,
             disabled: false,
-            created: Timestamp::now(),
+            created: self.clock.wall(),
             hash,
             last_sign_in: None,
             addresses: Vec::new(),
             browsers: Vec::new(),
-        })
+        }
     }
 
     fn new_hash(&self, name: &str, password: &Secret, field: &str) -> Result<StoredHash, Refusal> {
@@ -416,8 +430,12 @@ impl Authentication {
         role: Role,
         password: &Secret,
     ) -> Result<Reply, Refusal> {
-        let account = self.new_account(name, role, password)?;
-        let name = account.name.clone();
+        self.add(requester, self.new_account(name, role, password)?)?;
+        Ok(Reply::Done {})
+    }
+
+    fn add(&self, requester: &Requester, account: Account) -> Result<(), Refusal> {
+        let (name, role) = (account.name.clone(), account.role);
         let mut draft = requester.event(
             Action::Account,
             name.as_str(),
@@ -425,8 +443,15 @@ impl Authentication {
             format!("The account {name} was added as {role}."),
         );
         draft.changes = vec![Change { name: "role".to_owned(), from: None, to: Some(role.to_string()) }];
-        self.recorded(draft, || self.accounts.add(account).map_err(Refusal::from))?;
-        Ok(Reply::Done {})
+        self.recorded(draft, || self.accounts.add(account).map_err(Refusal::from))
+    }
+
+    /// Adds an account with a password that nobody knows: those of a simulated host's past have such ones.
+    #[cfg(feature = "simulator")]
+    pub(super) fn add_without_password(&self, requester: &Requester, name: &str, role: Role) -> Result<(), Refusal> {
+        let hash = StoredHash::of_no_password()
+            .map_err(|error| Refusal::new(RefusalKind::Failed, sentence(&error.to_string())))?;
+        self.add(requester, self.account_of(account_name(name)?, role, hash))
     }
 
     pub(super) fn set_role(&self, requester: &Requester, name: &str, role: Role) -> Result<Reply, Refusal> {

@@ -14,6 +14,7 @@ use crate::host::path_state;
 use crate::journal::record::{Action, Change, Outcome, Stage};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
+use crate::operations::recorder::change_in_words;
 use crate::plan::{ManagedFile, RunState};
 use crate::platform::crash_point;
 use crate::potconf::{Configuration, Document, Edit, EditAction};
@@ -307,11 +308,7 @@ impl PotConf {
 
 /// What the record says. Errors that stand in the way were accepted, or nothing would be written.
 fn saved_message(changes: &[Change], errors: usize) -> String {
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
-    let changed: Vec<String> = changes
-        .iter()
-        .map(|change| format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to)))
-        .collect();
+    let changed: Vec<String> = changes.iter().map(change_in_words).collect();
     let what = if changed.is_empty() { "its text".to_owned() } else { changed.join(", ") };
     match errors {
         0 => format!("pot.conf: changed {what}."),

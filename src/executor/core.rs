@@ -153,7 +153,7 @@ impl Executor {
     }
 
     /// Who is asking: the token says it, nothing else. A person who does something keeps the session.
-    fn identify(&self, request: &Request) -> Requester {
+    pub(super) fn identify(&self, request: &Request) -> Requester {
         let known = request.known.iter().take(MOST_KNOWN).filter_map(|token| token_digest(&token.0)).collect();
         let nobody = Requester::nobody(request.reported.clone(), known);
         let session = request.token.as_ref().and_then(|token| self.authentication.session_of(token));

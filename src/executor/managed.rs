@@ -3,6 +3,7 @@
 use super::common::{SettingsInForce, lock};
 use super::facts_cache::FactsCache;
 use super::protocol::{BackupView, FileView, Reply};
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::files::{Backups, FileError, HostPath};
 use crate::host::parse::syslog::main_file;
@@ -84,11 +85,12 @@ pub(super) struct ManagedFiles {
     layout: Layout,
     settings: SettingsInForce,
     facts: Arc<FactsCache>,
+    clock: Clock,
 }
 
 impl ManagedFiles {
-    pub(super) fn new(layout: &Layout, settings: SettingsInForce, facts: Arc<FactsCache>) -> Self {
-        Self { layout: layout.clone(), settings, facts }
+    pub(super) fn new(layout: &Layout, settings: SettingsInForce, facts: Arc<FactsCache>, clock: Clock) -> Self {
+        Self { layout: layout.clone(), settings, facts, clock }
     }
 
     /// Reads both files.
@@ -118,7 +120,7 @@ impl ManagedFiles {
     }
 
     pub(super) fn backups(&self) -> Backups {
-        Backups::of(&self.layout)
+        Backups::of(&self.layout).with_clock(self.clock.clone())
     }
 
     pub(super) fn prune_backups(&self) {

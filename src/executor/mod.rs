@@ -21,6 +21,8 @@ pub mod local;
 pub(crate) mod logs;
 mod managed;
 mod outbox;
+#[cfg(feature = "simulator")]
+pub(crate) mod past;
 pub mod permissions;
 pub mod processes;
 pub mod protocol;

@@ -14,11 +14,13 @@ use super::rate_limiters::RateLimiters;
 use super::running::Runs;
 use super::strip::Noticed;
 use super::watch::Watching;
+use crate::clock::Clock;
 use crate::files::{self, FileError};
 use crate::journal::record::{Action, Outcome};
 use crate::journal::{Journal, JournalError, Opening};
 use crate::layout::Layout;
 use crate::operations::engine::{Engine, EngineSettings, FromRoot, Notify};
+use crate::operations::looking::Sight;
 use crate::operations::recorder::Recorder;
 use crate::plan::{Operation, ProofNeeded};
 use crate::process::Tools;
@@ -56,23 +58,34 @@ impl Executor {
     /// # Errors
     /// [`StartError`]: nothing was started.
     pub fn open(layout: &Layout, settings: Settings) -> Result<(Arc<Self>, Opening), StartError> {
+        Self::open_at(layout, settings, Clock::default(), None)
+    }
+
+    /// The same at the time that a clock says, and on a host of which is known what `sight` says of it.
+    pub(super) fn open_at(
+        layout: &Layout,
+        settings: Settings,
+        clock: Clock,
+        sight: Option<Sight>,
+    ) -> Result<(Arc<Self>, Opening), StartError> {
         files::check_root_dir(layout.root())?;
         make_private(layout)?;
         let lifetimes = lifetimes(&settings);
         let hints = Arc::new(Hints::default());
         let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
+        let journal = journal.with_clock(clock.clone());
         let evidence = Arc::new(Evidence::new(journal, &opening, layout.private().join("keys"), Arc::clone(&hints)));
         let tools = Tools::find(layout);
         let FromRoot { feedback_recipient, pf_files, command_time } = from_root(&settings);
         let settings_of_engine =
-            EngineSettings { feedback_recipient, pf_files, command_time, ..EngineSettings::default() };
+            EngineSettings { feedback_recipient, pf_files, command_time, sight, ..EngineSettings::default() };
         let settings = SettingsInForce::new(settings);
         let engine = Engine::open(
             layout.clone(),
             tools.clone(),
             Arc::clone(&evidence) as Arc<dyn Recorder>,
             notify(&hints),
-            EngineSettings { proof: proof_table(&settings), ..settings_of_engine },
+            EngineSettings { proof: proof_table(&settings), clock: clock.clone(), ..settings_of_engine },
         )?;
         let facts = Arc::new(FactsCache::of(layout));
         let paces = Arc::new(RateLimiters::default());
@@ -82,12 +95,13 @@ impl Executor {
             Arc::clone(&evidence),
             Arc::clone(&paces),
             Arc::clone(&facts),
+            clock.clone(),
         ));
         let watching = Arc::new(Watching {
             layout: layout.clone(),
             settings: settings.clone(),
             tools: KnownTools::new(tools),
-            managed: Arc::new(ManagedFiles::new(layout, settings.clone(), Arc::clone(&facts))),
+            managed: Arc::new(ManagedFiles::new(layout, settings.clone(), Arc::clone(&facts), clock)),
             facts,
             engine,
             evidence: Arc::clone(&evidence),

@@ -2,6 +2,7 @@
 
 use super::error::FileError;
 use super::replace::{Expected, read_limited, replace_with_mode};
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::layout::Layout;
 use crate::platform::crash_point;
@@ -40,12 +41,19 @@ pub struct Backup {
 #[derive(Debug, Clone)]
 pub struct Backups {
     dir: PathBuf,
+    clock: Clock,
 }
 
 impl Backups {
     /// Those of this host.
     pub fn of(layout: &Layout) -> Self {
-        Self { dir: layout.private().join("backups") }
+        Self { dir: layout.private().join("backups"), clock: Clock::default() }
+    }
+
+    /// The same, with times from this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Keeps `bytes`, the content of `path`, as a version of `file`; on disk when it returns. `record`: the change that
@@ -61,7 +69,7 @@ impl Backups {
         crash_point("backup-kept");
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let mut backup =
-            Backup { file: file.to_owned(), path: path.to_owned(), digest, size, at: Timestamp::now(), record };
+            Backup { file: file.to_owned(), path: path.to_owned(), digest, size, at: self.clock.wall(), record };
         // The index is small (pruned by number): written whole, it can never hold half a line.
         let mut all = self.index()?;
         // What was kept when it was found and is replaced now is one version, not two.
@@ -103,7 +111,7 @@ impl Backups {
     pub(crate) fn prune(&self, number: usize, age: Duration) -> Result<usize, FileError> {
         let _lock = self.lock()?;
         let all = self.index()?;
-        let now = Timestamp::now();
+        let now = self.clock.wall();
         let mut seen: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
         let mut kept = Vec::new();
         let mut dropped = 0;

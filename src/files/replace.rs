@@ -197,7 +197,7 @@ impl Unfinished {
         // After the owner: changing that clears set-user-ID bits.
         file.set_permissions(Permissions::from_mode(mode))
             .map_err(FileError::system("giving its mode to", &self.name))?;
-        file.sync_all().map_err(FileError::system("writing", &self.name))?;
+        platform::sync_all(file).map_err(FileError::system("writing", &self.name))?;
         crash("replace-synced");
         Ok(())
     }
@@ -277,5 +277,7 @@ fn refuse_flags(path: &Path) -> Result<(), FileError> {
 
 /// Makes a rename in `folder` outlive a power cut.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), FileError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(FileError::system("making durable", folder))
+    File::open(folder)
+        .and_then(|folder| platform::sync_all(&folder))
+        .map_err(FileError::system("making durable", folder))
 }

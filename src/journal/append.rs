@@ -5,7 +5,7 @@ use super::error::{JournalError, system};
 use super::record::{Entry, Record, Stage};
 use super::store::{Journal, Locked, State};
 use super::write::create_private;
-use crate::platform::crash_point;
+use crate::platform::{self, crash_point};
 use std::io;
 use std::path::PathBuf;
 use std::sync::MutexGuard;
@@ -73,7 +73,7 @@ impl Journal {
         let write = || {
             let mut file = create_private(&path)?;
             io::Write::write_all(&mut file, &noise)?;
-            file.sync_all()
+            platform::sync_all(&file)
         };
         write().map_err(|error| {
             let _ = std::fs::remove_file(&path);

@@ -9,6 +9,7 @@ use super::record::Record;
 use super::store::{Journal, Locked, State};
 use super::tail::Tail;
 use super::write::begin_segment;
+use crate::clock::Clock;
 use crate::files;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -75,8 +76,14 @@ impl Journal {
 
         let mut opening = Opening { unfinished, problem: tail.problem.clone(), ..Opening::default() };
         let state = State { id, segments: found, tail, intents, marks: BTreeMap::new() };
-        let journal =
-            Self { dir: dir.to_owned(), head: head.to_owned(), segment_bytes: bytes, lock, state: Mutex::new(state) };
+        let journal = Self {
+            dir: dir.to_owned(),
+            head: head.to_owned(),
+            segment_bytes: bytes,
+            lock,
+            clock: Clock::default(),
+            state: Mutex::new(state),
+        };
         {
             let mut state = journal.state();
             let _locked = journal.lock_files()?;

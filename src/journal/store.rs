@@ -5,6 +5,7 @@ use super::chain::segment_path;
 use super::error::{JournalError, system};
 use super::intents::Intents;
 use super::tail::Tail;
+use crate::clock::Clock;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -19,6 +20,7 @@ pub struct Journal {
     pub(super) head: PathBuf,
     pub(super) segment_bytes: u64,
     pub(super) lock: File,
+    pub(super) clock: Clock,
     pub(super) state: Mutex<State>,
 }
 
@@ -63,6 +65,12 @@ impl Drop for Locked<'_> {
 }
 
 impl Journal {
+    /// The same, with times from this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Whether there is more than the segment that is written to, which is never pruned.
     pub(crate) fn has_old_segments(&self) -> bool {
         self.state().segments.len() > 1

@@ -7,7 +7,7 @@ use super::intents::Stands;
 use super::record::{Action, Actor, Entry, Method, Outcome, Record, Reported, Stage};
 use super::store::{Journal, State};
 use crate::files;
-use crate::platform::crash_point;
+use crate::platform::{self, crash_point};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io;
@@ -26,7 +26,8 @@ impl Journal {
             crash_point("journal-segment");
             self.look(state)?;
         }
-        let record = Record { sequence: state.tail.next, id: Uuid::now_v7(), time: Timestamp::now(), entry };
+        let time = self.clock.wall();
+        let record = Record { sequence: state.tail.next, id: id_of(time), time, entry };
         let path = segment_path(&self.dir, state.tail.first);
         let json = serde_json::to_vec(&record).map_err(|error| system("writing", &path)(io::Error::other(error)))?;
         if json.len() > LONGEST {
@@ -37,7 +38,7 @@ impl Journal {
         let tail = &mut state.tail;
         let written = tail.file.write_all_at(&line, tail.length).and_then(|()| {
             crash_point("journal-written");
-            tail.file.sync_data()
+            platform::sync_data(&tail.file)
         });
         if let Err(error) = written {
             // No half line stays; should even this fail, the next append sets it aside.
@@ -67,6 +68,19 @@ impl Journal {
             // The record itself is safe.
             tracing::warn!(path = %self.head.display(), %error, "the copy of the journal's head could not be written");
         }
+    }
+}
+
+/// A number for a record of this time that no other has.
+fn id_of(time: Timestamp) -> Uuid {
+    let since_1970 = time.as_duration();
+    match u64::try_from(since_1970.as_secs()) {
+        Ok(seconds) => {
+            let nanoseconds = since_1970.subsec_nanos().unsigned_abs();
+            Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
+        }
+        // No clock stands before 1970; a number is needed all the same.
+        Err(_) => Uuid::now_v7(),
     }
 }
 

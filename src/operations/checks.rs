@@ -335,11 +335,10 @@ impl Expect {
         }
     }
 
-    /// The check with what was seen before.
-    pub fn check(&self, seen: &Observations<'_>, before: Option<String>) -> Check {
+    /// The check at this time, with what was seen before.
+    pub fn check(&self, seen: &Observations<'_>, before: Option<String>, at: jiff::Timestamp) -> Check {
         let (as_planned, observed) = self.look(seen);
-        let at = Some(jiff::Timestamp::now());
-        Check { title: self.title(), as_planned, observed, before, at, before_put_back: false }
+        Check { title: self.title(), as_planned, observed, before, at: Some(at), before_put_back: false }
     }
 }
 

@@ -140,7 +140,7 @@ pub fn store(engine: &Engine, given: Given, send: bool, actor: &Actor, reported:
     let given = checked(given)?;
     let recipient = runner.in_force().feedback_recipient.clone();
     let text = text(&given);
-    let at = Timestamp::now();
+    let at = runner.settings.clock.wall();
     let folder = runner.host.layout.private().join("feedback");
     files::make_private_dir(&folder).map_err(failed)?;
     let ending = ending(actor);

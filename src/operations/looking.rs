@@ -16,7 +16,7 @@ use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::rules::{self, Finding, Subject, limits};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Largest configuration file that is read, in bytes.
@@ -26,6 +26,9 @@ const MOST_LINES: usize = 200;
 /// Most bytes of rules that pfctl makes of a file: ten thousands of them.
 const EXPANDED: usize = 16 << 20;
 
+/// Facts that are handed in: of a host of the past, which no tool can be asked about.
+pub type Sight = Arc<dyn Fn() -> HostFacts + Send + Sync>;
+
 /// The host that operations work on.
 pub struct Host {
     /// Where its files are.
@@ -33,6 +36,7 @@ pub struct Host {
     tools: Mutex<Tools>,
     /// Further pf rules files that the settings allow.
     pf_files: RwLock<Vec<String>>,
+    sight: Option<Sight>,
 }
 
 /// Everything that was read at one time.
@@ -52,7 +56,13 @@ pub struct HostSnapshot {
 impl Host {
     /// A host with its tools.
     pub fn new(layout: Layout, tools: Tools, pf_files: Vec<String>) -> Self {
-        Self { layout, tools: Mutex::new(tools), pf_files: RwLock::new(pf_files) }
+        Self { layout, tools: Mutex::new(tools), pf_files: RwLock::new(pf_files), sight: None }
+    }
+
+    /// The same, with facts that are handed in where some are: then no tool is asked for them.
+    #[must_use]
+    pub(super) fn with_sight(self, sight: Option<Sight>) -> Self {
+        Self { sight, ..self }
     }
 
     /// From now on these files may be named.
@@ -89,6 +99,9 @@ impl Host {
         self.refresh_tools();
         let configuration = self.configuration()?;
         let pf_files = self.pf_files.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sight) = &self.sight {
+            return self.around(sight(), configuration, &pf_files, pf_file);
+        }
         let facts = gather(&self.layout, &self.tools(), &GatherInput::new(&configuration, &pf_files));
         Ok(HostSnapshot { pot_says: self.pot_says(), ..self.around(facts, configuration, &pf_files, pf_file)? })
     }

@@ -6,7 +6,6 @@
 
 pub(crate) mod before_init;
 pub mod checks;
-pub mod clock;
 mod course;
 mod current;
 pub(crate) mod draft;
@@ -27,3 +26,5 @@ mod runner;
 mod running;
 pub mod runs;
 pub mod syslogd_flags;
+
+pub use crate::clock;

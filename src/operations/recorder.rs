@@ -37,15 +37,20 @@ pub(crate) fn changed_parameters(default: &[u8], old: &[u8], new: &[u8]) -> Vec<
         .collect()
 }
 
+/// `POT_NETWORK from 10.192.0.0/10 to 10.200.0.0/16`.
+pub fn change_in_words(change: &Change) -> String {
+    let shown = |value: &Option<String>| match value.as_deref() {
+        Some("") => "empty".to_owned(),
+        Some(value) => value.to_owned(),
+        None => "the default".to_owned(),
+    };
+    format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to))
+}
+
 /// `POT_NETWORK from 10.192.0.0/10 to 10.200.0.0/16`, at most five of them.
 pub(crate) fn changes_in_words(changes: &[Change]) -> String {
     const SHOWN: usize = 5;
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
-    let mut words: Vec<String> = changes
-        .iter()
-        .take(SHOWN)
-        .map(|change| format!("{} from {} to {}", change.name, shown(&change.from), shown(&change.to)))
-        .collect();
+    let mut words: Vec<String> = changes.iter().take(SHOWN).map(change_in_words).collect();
     if changes.len() > SHOWN {
         words.push(format!("and {} more", changes.len() - SHOWN));
     }

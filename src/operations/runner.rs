@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::current::{Current, Owed, locked};
 use super::draft::PlanDraft;
-use super::looking::{Host, HostSnapshot};
+use super::looking::{Host, HostSnapshot, Sight};
 use super::plans;
 use super::recorder::Recorder;
 use super::revert::Pending;
@@ -49,6 +49,8 @@ pub struct EngineSettings {
     pub proof: Arc<dyn Fn(&Operation) -> ProofNeeded + Send + Sync>,
     /// Where the time comes from.
     pub clock: Clock,
+    /// What is known of the host, handed in; none: its tools are asked.
+    pub sight: Option<Sight>,
 }
 
 impl Default for EngineSettings {
@@ -65,6 +67,7 @@ impl Default for EngineSettings {
                 _ => ProofNeeded::Fresh,
             }),
             clock: Clock::default(),
+            sight: None,
         }
     }
 }
@@ -126,8 +129,8 @@ impl Runner {
     ) -> Result<Self, FileError> {
         Ok(Self {
             runs: Runs::open(&layout)?,
-            backups: Backups::of(&layout),
-            host: Host::new(layout, tools, settings.pf_files.clone()),
+            backups: Backups::of(&layout).with_clock(settings.clock.clone()),
+            host: Host::new(layout, tools, settings.pf_files.clone()).with_sight(settings.sight.clone()),
             from_root: RwLock::new(Arc::new(FromRoot {
                 feedback_recipient: settings.feedback_recipient.clone(),
                 pf_files: settings.pf_files.clone(),

@@ -312,7 +312,7 @@ impl Runner {
                 let before = before
                     .filter(|_| !matches!(expect, Expect::Ping(_) | Expect::Content { .. }))
                     .map(|before| before.split(';').next().unwrap_or_default().to_owned());
-                let check = expect.check(&seen, before);
+                let check = expect.check(&seen, before, self.settings.clock.wall());
                 good = match (good, check.as_planned) {
                     (Some(false), _) | (_, Some(false)) => Some(false),
                     (_, Some(true)) => Some(true),

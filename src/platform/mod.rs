@@ -5,6 +5,7 @@
 
 mod confine;
 mod descriptors;
+mod durable;
 mod observe;
 mod signals;
 
@@ -13,6 +14,9 @@ pub use descriptors::send_with_fd;
 pub(crate) use descriptors::{
     close_descriptors_from, hand_over, inherited, open_for_reading, prepare_command, recv_with_fd,
 };
+#[cfg(feature = "simulator")]
+pub(crate) use durable::NotAwaited;
+pub(crate) use durable::{sync_all, sync_data};
 pub use observe::since_boot_ms;
 pub(crate) use observe::{blocking_flags, boot_id, crash_point, in_jail, set_process_title};
 pub(crate) use signals::{Signals, Wake};

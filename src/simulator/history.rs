@@ -127,22 +127,45 @@ fn tried_out() -> Vec<Line> {
     lines
 }
 
+/// How long ago the busy host's network was started last. Its pot.conf was changed since: that is what differs there.
+const NETWORK_SINCE: i64 = 13 * DAY;
+/// In so much time before now every pot comes to be as it is.
+const SETTLING: i64 = 4 * DAY;
+
+/// A pot in the course of the log.
+struct Lived {
+    name: &'static str,
+    /// Whether it runs at the end.
+    runs: bool,
+    up: bool,
+}
+
+impl Lived {
+    /// Starts what is stopped, stops what runs.
+    fn turn(&mut self) -> String {
+        self.up = !self.up;
+        format!("pot-{} {}", if self.up { "start" } else { "stop" }, self.name)
+    }
+}
+
 /// A month of a busy host: two packed generations and the present file; the eldest from when syslogd wrote RFC 5424.
 fn a_month(machine: &Machine) -> io::Result<()> {
-    let names: Vec<&str> = inhabitants::names().collect();
+    let mut pots: Vec<Lived> = inhabitants::names().map(|(name, runs)| Lived { name, runs, up: runs }).collect();
     let mut dice = Dice(42);
     let mut lines = Vec::new();
     let mut when = now() - 31 * DAY;
+    let settling = now() - SETTLING;
     while when < now() - 90 {
-        let name = usize::try_from(dice.below(names.len() as u64))
-            .ok()
-            .and_then(|at| names.get(at))
-            .copied()
-            .unwrap_or("proxy");
+        let chosen = usize::try_from(dice.below(pots.len() as u64)).unwrap_or(0);
+        let name = pots.get(chosen).map_or("proxy", |pot| pot.name);
         let pid = 1000 + dice.below(90_000);
         let text = match dice.below(14) {
-            0..=2 => format!("pot-start {name}"),
-            3..=5 => format!("pot-stop {name}"),
+            // At the end those run that run.
+            0..=5 if when >= settling => match pots.iter_mut().find(|pot| pot.up != pot.runs) {
+                Some(pot) => pot.turn(),
+                None => "pot-ps ".to_owned(),
+            },
+            0..=5 => pots.get_mut(chosen).map_or_else(String::new, Lived::turn),
             6 => format!("pot-snapshot -p {name}"),
             7 => format!("pot-get-attribute -p {name} -A persistent"),
             8 => format!("pot-set-attribute -p {name} -A start-at-boot -V YES"),
@@ -150,7 +173,9 @@ fn a_month(machine: &Machine) -> io::Result<()> {
             10 => format!("pot-exec -p {name} /usr/sbin/service -e"),
             11 => format!("pot-purge-snapshots -p {name}"),
             12 => format!("pot-set-status -p {name} -s started"),
-            _ => "pot-vnet-start ".to_owned(),
+            // What the network was started with is older than the last changes of pot.conf.
+            _ if when < now() - NETWORK_SINCE => "pot-vnet-start ".to_owned(),
+            _ => "pot-ps ".to_owned(),
         };
         lines.push(pot_line(when, pid, &text));
         if dice.below(40) == 0 {

@@ -319,7 +319,7 @@ fn start(state: &mut State, pot: &Pot) {
     );
 }
 
-/// Names of pots, for the log of what was done to them.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    POTS.iter().map(|pot| pot.name)
+/// Names of pots and whether they run, for the log of what was done to them.
+pub(crate) fn names() -> impl Iterator<Item = (&'static str, bool)> {
+    POTS.iter().map(|pot| (pot.name, pot.runs))
 }

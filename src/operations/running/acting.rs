@@ -17,7 +17,6 @@ use crate::plan::{ManagedFile, Operation, RunEventKind, StepProgress, Stream};
 use crate::platform::crash_point;
 use crate::process::{self, Cancel, Ending, Limits, OutputLine, Tool};
 use crate::rules::pots_in_the_way;
-use jiff::Timestamp;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -125,7 +124,8 @@ impl<'a> Acting<'a> {
             Action::EmptyFile(path) => self.empty_file(path),
             Action::Remove { file, before } => self.remove(*file, files_before.path(*file), before),
             Action::NoteFlags { flags, written } => {
-                let note = Note { at: Timestamp::now(), flags: flags.clone(), written: written.clone() };
+                let at = self.runner.settings.clock.wall();
+                let note = Note { at, flags: flags.clone(), written: written.clone() };
                 note.write(&self.runner.host.layout).map_err(|error| {
                     Failure::because(format!("What syslogd_flags said before could not be kept: {error}"))
                 })

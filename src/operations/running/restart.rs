@@ -457,7 +457,8 @@ impl<'a> Restart<'a> {
         let seen = look.seen(None);
         for expect in draft.steps.iter().flat_map(|step| &step.expects) {
             if !matches!(expect, Expect::Ping(_) | Expect::Content { .. }) {
-                self.runner.say(current, RunEventKind::Check(expect.check(&seen, None)));
+                self.runner
+                    .say(current, RunEventKind::Check(expect.check(&seen, None, self.runner.settings.clock.wall())));
             }
         }
         Ok(draft)

@@ -1,4 +1,4 @@
-//! The two clocks of a run. What is decided by time goes by the clock that counts from the machine's start: nobody sets
+//! The console's two clocks. What is decided by time goes by the clock that counts from the machine's start: nobody sets
 //! it, and every process of one boot reads the same. The wall clock only says when something was, for people.
 
 use crate::platform;
@@ -25,7 +25,8 @@ impl SinceBoot {
     }
 }
 
-/// Where an engine has the time from. Tests hand in clocks of their own.
+/// Where the executor, its journal and its engine have the time from. Tests and the past of a simulated host hand in
+/// clocks of their own.
 #[derive(Clone)]
 pub struct Clock {
     boot: Arc<dyn Fn() -> SinceBoot + Send + Sync>,
