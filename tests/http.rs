@@ -724,9 +724,18 @@ async fn the_page_of_a_run_that_is_not_kept_any_more_says_so_and_leads_to_the_hi
         assert!(page.has("href=\"/history?run=1\""), "{}", page.text);
     }
     let leads = browser.get("/history?run=1").await;
-    assert_eq!(leads.status, StatusCode::SEE_OTHER, "{}", leads.text);
-    let act = browser.get(&leads.location.unwrap()).await;
-    assert!(act.has("At the terminal") && act.has("pot init"), "{}", act.text);
+    assert!(leads.status == StatusCode::OK && leads.has("At the terminal") && leads.has("init:"), "{}", leads.text);
+    // Nothing but what belongs to it, and the export of the list is of the list.
+    assert!(!leads.has("signed in as"), "{}", leads.text);
+    let (_, link) = leads.text.split_once("href=\"/history/export?").unwrap();
+    let link = format!("/history/export?{}", link.split('"').next().unwrap().replace("&amp;", "&"));
+    let csv = browser.get(&link).await.text;
+    assert!(
+        csv.lines().count() > 1 && csv.lines().skip(1).all(|line| line.contains("run") || line.contains("init")),
+        "{csv}"
+    );
+    assert!(!csv.contains("signed in as"), "{csv}");
+    assert_eq!(browser.get("/history?run=one").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(browser.get("/history?run=12").await.has("The history has nothing of run 12"));
     // One that never was is not said to have gone.
     let never = browser.get("/runs/12").await;

@@ -31,6 +31,8 @@ pub struct Filter {
     pub parameter: Option<String>,
     /// Words that must all begin so somewhere in the act.
     pub text: Option<String>,
+    /// Only what belongs to this run.
+    pub run: Option<u64>,
 }
 
 /// Where a page begins.
@@ -132,6 +134,7 @@ impl Filter {
             && self.actor.as_ref().is_none_or(|actor| *actor == entry.actor.name)
             && self.action.is_none_or(|action| action == entry.action)
             && self.outcome.is_none_or(|outcome| act.outcome() == Some(outcome))
+            && self.run.is_none_or(|run| entry.run == Some(run))
             && self.parameter.as_ref().is_none_or(|name| entry.changes.iter().any(|change| change.name == *name))
             && self.wanted().is_none_or(|wanted| wanted.are_in(&act.record, act.ended.as_ref()))
     }
@@ -175,6 +178,8 @@ impl Walk {
     fn of(filter: &Filter) -> Self {
         if let Some(name) = &filter.parameter {
             Self::Parameter(name.clone())
+        } else if filter.run.is_some() {
+            Self::Index("record_run")
         } else if filter.action.is_some() {
             Self::Index("record_action")
         } else if filter.outcome.is_some_and(|outcome| outcome != Outcome::Done) {
@@ -272,6 +277,9 @@ fn acts_query(
     }
     if let Some(outcome) = &filter.outcome {
         query.push(" AND record.ended_outcome = ").push_bind(word(outcome));
+    }
+    if let Some(run) = filter.run {
+        query.push(" AND record.run = ").push_bind(signed(run));
     }
     query
 }
@@ -445,15 +453,6 @@ impl Store {
             .collect()
     }
 
-    /// The acts of one run, in order.
-    pub async fn run(&self, run: u64) -> Result<Vec<Act>, StoreError> {
-        let mut query = QueryBuilder::new(COLUMNS);
-        query.push(" WHERE record.stage <> 'outcome' AND record.run = ").push_bind(signed(run));
-        query.push(" ORDER BY record.sequence LIMIT 200");
-        let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
-        rows.into_iter().map(act).collect()
-    }
-
     /// Runs of these operations that began in a span of time (milliseconds of the Unix epoch), newest first, at most
     /// 500.
     pub(crate) async fn runs_between(
@@ -537,6 +536,8 @@ mod tests {
                 Filter { outcome: Some(Outcome::Failed), ..base.clone() },
                 Filter { parameter: Some("POT_TMP".to_owned()), ..base.clone() },
                 Filter { text: Some("10.200".to_owned()), ..base.clone() },
+                Filter { run: Some(1), ..base.clone() },
+                Filter { run: Some(1), outcome: Some(Outcome::Done), since_ms: Some(1), ..base.clone() },
                 Filter { actor: Some("anna".to_owned()), action: Some(Action::Run), since_ms: Some(1), ..base.clone() },
                 base,
             ]);

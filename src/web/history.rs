@@ -6,6 +6,7 @@ mod way_back;
 
 pub(crate) use checking::Checks;
 
+use super::changed::{Changed, who};
 use super::error::Fault;
 use super::layout::{self, Entry as Place, Frame, Icon, Notice, Pages};
 use super::visitor::Visitor;
@@ -63,8 +64,8 @@ struct Filters {
     before: Option<u64>,
     /// The act that is shown open.
     open: Option<u64>,
-    /// The run whose act is wanted.
-    run: Option<u64>,
+    /// The run whose acts are wanted, whatever the tab.
+    run: String,
     format: String,
 }
 
@@ -90,8 +91,10 @@ impl Filters {
         if self.text.len() > 200 || self.parameter.len() > 200 || self.actor.len() > 200 {
             return Err(Fault::Invalid("A filter of the history is longer than 200 characters.".to_owned()));
         }
+        let run = (!self.run.is_empty()).then(|| self.run.parse::<u64>()).transpose();
+        let run = run.map_err(|_| Fault::Invalid("A run is named by its number.".to_owned()))?;
         Ok(Filter {
-            changes_only: self.tab != "all",
+            changes_only: self.tab != "all" && run.is_none(),
             people_only: false,
             since_ms: time(&self.since)?.map(Timestamp::as_millisecond),
             until_ms: time(&self.until)?.map(Timestamp::as_millisecond),
@@ -100,10 +103,11 @@ impl Filters {
             outcome: word("an outcome", &self.outcome)?,
             parameter: given(&self.parameter),
             text: given(&self.text),
+            run,
         })
     }
 
-    fn all(&self) -> [(&'static str, &String); 8] {
+    fn all(&self) -> [(&'static str, &String); 9] {
         [
             ("tab", &self.tab),
             ("since", &self.since),
@@ -113,6 +117,7 @@ impl Filters {
             ("parameter", &self.parameter),
             ("outcome", &self.outcome),
             ("text", &self.text),
+            ("run", &self.run),
         ]
     }
 
@@ -130,9 +135,13 @@ impl Filters {
     }
 
     fn any(&self) -> bool {
-        [&self.since, &self.until, &self.actor, &self.action, &self.parameter, &self.outcome, &self.text]
-            .iter()
-            .any(|value| !value.is_empty())
+        self.all().iter().any(|(name, value)| *name != "tab" && !value.is_empty())
+    }
+
+    /// Whether nothing but a run narrows the list.
+    fn is_of_a_run_alone(&self) -> bool {
+        !self.run.is_empty()
+            && self.all().iter().all(|(name, value)| matches!(*name, "tab" | "run") || value.is_empty())
     }
 
     fn is(&self, value: &str, other: &str) -> bool {
@@ -170,6 +179,7 @@ struct Shown {
     outcome_words: &'static str,
     outcome_icon: Icon,
     from_where: String,
+    changed: Changed,
     /// Whether the way back can be planned from it.
     way_back: Option<String>,
 }
@@ -209,6 +219,7 @@ impl Shown {
             outcome_words,
             outcome_icon,
             from_where,
+            changed: Changed::of(&act.record.entry, act.ended.as_ref().map(|ended| &ended.entry)),
             way_back,
             act,
         }
@@ -216,6 +227,11 @@ impl Shown {
 
     fn entry(&self) -> &crate::journal::record::Entry {
         &self.act.record.entry
+    }
+
+    /// What the record itself says, when the row says it shorter.
+    fn whole_message(&self) -> Option<&str> {
+        Some(self.entry().message.as_str()).filter(|message| self.changed.is_short_for(message))
     }
 
     /// What it says of its end, when the outcome's record says something of its own.
@@ -238,7 +254,7 @@ impl Shown {
 
     /// Who, in few words.
     fn who(&self) -> &str {
-        if self.entry().action == Action::Outside { "outside" } else { &self.entry().actor.name }
+        who(self.entry())
     }
 
     /// How the executor knows who it was; none: it does not.
@@ -364,20 +380,7 @@ fn trouble(error: crate::audit::StoreError) -> Fault {
 }
 
 async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResponse, Fault> {
-    let Some(run) = filters.run else { return list(&visitor, filters.into_inner(), None).await };
-    let acts = visitor.state().history.up_to_date().await.run(run).await.map_err(trouble)?;
-    match acts.first().map(|act| act.record.sequence) {
-        // The page that begins with it.
-        Some(sequence) => {
-            let before = sequence.saturating_add(1);
-            Ok(layout::see_other(&format!("/history?tab=all&before={before}&open={sequence}#r{sequence}")))
-        }
-        None => {
-            let words =
-                format!("The history has nothing of run {run}: there was none, or its records were dropped by age.");
-            list(&visitor, filters.into_inner(), Some(Notice::attention(words))).await
-        }
-    }
+    list(&visitor, filters.into_inner(), None).await
 }
 
 async fn list(visitor: &Visitor, filters: Filters, notice: Option<Notice>) -> Result<HttpResponse, Fault> {

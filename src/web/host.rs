@@ -5,6 +5,7 @@
 //! that comes first. Facts are the executor's, cached: no page waits for a tool. One that finds them old makes the executor
 //! look again, and reloads itself once they are there.
 
+use super::changed::{Changed, who};
 use super::error::Fault;
 use super::known::{Again, Known, waiting};
 use super::layout::{self, Clock, Entry, Frame, Time, counted};
@@ -190,7 +191,8 @@ struct Running<'a> {
 
 /// A record of the history, as a line.
 struct Change {
-    text: String,
+    who: String,
+    changed: Changed,
     address: String,
     at: Time,
 }
@@ -517,7 +519,8 @@ async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
         .filter(|record| since.is_none_or(|since| record.time > since))
         .take(SHOWN)
         .map(|record| Change {
-            text: record.entry.message.clone(),
+            who: who(&record.entry).to_owned(),
+            changed: Changed::of(&record.entry, None),
             address: format!("/history/{}", record.entry.intent.unwrap_or(record.sequence)),
             at: clock.moment(&record.time),
         })

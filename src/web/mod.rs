@@ -16,6 +16,7 @@ pub mod layout;
 pub(crate) mod visitor;
 
 mod activity;
+mod changed;
 mod configuration;
 mod feedback;
 mod history;

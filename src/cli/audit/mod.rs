@@ -133,6 +133,9 @@ struct Filters {
     /// Only with these words
     #[arg(long, value_name = "WORDS")]
     text: Option<String>,
+    /// Only what belongs to this run
+    #[arg(long, value_name = "RUN")]
+    run: Option<u64>,
 }
 
 /// A word of the journal, as it stands there.
@@ -164,6 +167,7 @@ impl Filters {
             outcome: self.outcome,
             parameter: self.parameter.clone(),
             text: self.text.clone(),
+            run: self.run,
         })
     }
 
@@ -183,6 +187,7 @@ impl Filters {
             ("outcome", self.outcome.as_ref().map(named)),
             ("parameter", self.parameter.clone()),
             ("text", self.text.clone()),
+            ("run", self.run.map(|run| run.to_string())),
         ];
         words.extend(named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))));
         words.join(" ").chars().take(500).collect()
