@@ -307,6 +307,14 @@ impl Configuration {
     /// When one of them cannot be made safely; then none is.
     pub fn apply(&self, edits: &[Edit]) -> Result<Document, EditError> {
         let places = Places::of(&self.own);
+        // Where a line of the group cannot be followed by another, the end of the file can.
+        self.apply_at(edits, &places).or_else(|refused| match places.kin {
+            Some(_) => self.apply_at(edits, &Places { kin: None, ..places }).map_err(|_| refused),
+            None => Err(refused),
+        })
+    }
+
+    fn apply_at(&self, edits: &[Edit], places: &Places<'_>) -> Result<Document, EditError> {
         let mut named = HashSet::new();
         let mut changes = Vec::new();
         for edit in edits {
@@ -314,8 +322,8 @@ impl Configuration {
                 return Err(EditError::Twice { name: edit.name.clone() });
             }
             match &edit.action {
-                EditAction::Set(value) => self.set(&edit.name, value, &places, &mut changes)?,
-                EditAction::Unset => self.unset(&edit.name, &places, &mut changes)?,
+                EditAction::Set(value) => self.set(&edit.name, value, places, &mut changes)?,
+                EditAction::Unset => self.unset(&edit.name, places, &mut changes)?,
             }
         }
         let bytes = splice(self.own.bytes(), changes);
@@ -358,10 +366,11 @@ impl Configuration {
             changes.push(Change { at: slip.text.clone(), text: line, last: false });
             return Ok(());
         }
-        let (at, missing) = places.new_line(name.as_str(), self.own.bytes());
+        let anchor = places.anchor(name);
+        let (at, missing) = Places::new_line(anchor, self.own.bytes());
         self.unused_after(name, places, at)?;
         let text = if missing { format!("\n{line}\n") } else { format!("{line}\n") };
-        changes.push(Change { at: at..at, text, last: !places.samples.contains_key(name.as_str().as_bytes()) });
+        changes.push(Change { at: at..at, text, last: anchor.is_none() });
         Ok(())
     }
 
@@ -446,13 +455,20 @@ struct Places<'a> {
     samples: HashMap<&'a [u8], usize>,
     /// The last place that uses the value.
     uses: HashMap<&'a str, usize>,
+    /// The end of the last line that sets POT_EXTRA_EXTIF or the network of an extra interface, or shows one as a comment.
+    kin: Option<usize>,
 }
 
 impl<'a> Places<'a> {
     fn of(document: &'a Document) -> Self {
         let reading = document.reading();
-        let mut places =
-            Self { plain: HashMap::new(), slips: HashMap::new(), samples: HashMap::new(), uses: HashMap::new() };
+        let mut places = Self {
+            plain: HashMap::new(),
+            slips: HashMap::new(),
+            samples: HashMap::new(),
+            uses: HashMap::new(),
+            kin: None,
+        };
         for assigned in &reading.assigned {
             if assigned.written && !assigned.temporary && assigned.reason.is_none() {
                 places.plain.entry(&assigned.name).or_default().push(assigned);
@@ -472,13 +488,31 @@ impl<'a> Places<'a> {
             let last = places.uses.entry(name).or_default();
             *last = (*last).max(*at);
         }
+        let is_kin = |name: &str| name == "POT_EXTRA_EXTIF" || extra_interface(name).is_some();
+        let sampled = places.samples.iter().filter(|(name, _)| std::str::from_utf8(name).is_ok_and(is_kin));
+        let set = places.plain.iter().filter(|(name, _)| is_kin(name)).flat_map(|(_, assigned)| assigned);
+        let slips = places.slips.iter().filter(|(name, _)| is_kin(name)).flat_map(|(_, ran)| ran);
+        let ends = set.map(|assigned| assigned.word.end).chain(slips.map(|ran| ran.text.end));
+        let bytes = document.bytes();
+        let line_end = |at: usize| {
+            let rest = bytes.get(at..).unwrap_or_default();
+            at + memchr::memchr(b'\n', rest).unwrap_or(rest.len())
+        };
+        places.kin = sampled.map(|(_, end)| *end).chain(ends.map(line_end)).max();
         places
     }
 
-    /// Where a new line for the parameter goes, and whether the line before it lacks its end: below the last line that
-    /// shows it as a comment, else at the end.
-    fn new_line(&self, name: &str, bytes: &[u8]) -> (usize, bool) {
-        let end = self.samples.get(name.as_bytes()).copied().unwrap_or(bytes.len());
+    /// The end of the line that a new one for the parameter goes below: the last that shows it as a comment; for the
+    /// network of an extra interface also one of its kind. None: it goes to the end of the file.
+    fn anchor(&self, name: &Name) -> Option<usize> {
+        let sample = self.samples.get(name.as_str().as_bytes()).copied();
+        sample.or_else(|| self.kin.filter(|_| name.extra_interface().is_some()))
+    }
+
+    /// Where a new line goes, and whether the line before it lacks its end: below the line that ends here, else at the
+    /// end of the file.
+    fn new_line(anchor: Option<usize>, bytes: &[u8]) -> (usize, bool) {
+        let end = anchor.unwrap_or(bytes.len());
         if end < bytes.len() {
             return (end + 1, false);
         }
@@ -742,6 +776,33 @@ mod tests {
             b"# POT_EXTIF=em0\nPOT_EXTIF=re0\nPOT_TMP=/x\n"
         );
         assert_eq!(set("X=1\\\n", "POT_TMP", "/x"), "X=1\\\n\nPOT_TMP=/x\n");
+    }
+
+    #[test]
+    fn the_network_of_an_extra_interface_stands_below_its_own_group() {
+        // As in pot's sample, with the VPN's lines behind.
+        let own = "# POT_EXTIF=em0\n\n# POT_EXTRA_EXTIF=vlan20 vlan50\n# a network each\n# POT_NETWORK_vlan20=192.168.100.0/24\n\
+            # POT_NETWORK_vlan50=10.50.50.0/24\n\n# VPN\n# POT_VPN_EXTIF=tun0\n";
+        let new = "POT_NETWORK_em1=10.9.0.0/24\n";
+        let below = |line: &str| own.replacen(line, &format!("{line}{new}"), 1);
+        assert_eq!(set(own, "POT_NETWORK_em1", "10.9.0.0/24"), below("# POT_NETWORK_vlan50=10.50.50.0/24\n"));
+        let list = "POT_EXTRA_EXTIF=\"em1 em2\" # cards\nPOT_VPN_EXTIF=tun0\n";
+        let after = set(list, "POT_NETWORK_em1", "10.9.0.0/24");
+        assert_eq!(after, format!("POT_EXTRA_EXTIF=\"em1 em2\" # cards\n{new}POT_VPN_EXTIF=tun0\n"));
+        let both = [Edit::set(name("POT_EXTRA_EXTIF"), "em1"), Edit::set(name("POT_NETWORK_em1"), "10.9.0.0/24")];
+        let after = with(own).apply(&both).unwrap();
+        let expected = own.replacen("vlan20 vlan50\n", "vlan20 vlan50\nPOT_EXTRA_EXTIF=em1\n", 1).replacen(
+            "10.50.50.0/24\n",
+            &format!("10.50.50.0/24\n{new}"),
+            1,
+        );
+        assert_eq!(String::from_utf8_lossy(after.bytes()), expected);
+        assert_eq!(set("POT_EXTRA_EXTIF=em1", "POT_NETWORK_em1", "10.9.0.0/24"), format!("POT_EXTRA_EXTIF=em1\n{new}"));
+        // A line below it uses the value: there, nothing can be written. Nor can it inside of what it stands in.
+        let quoted = "POT_EXTRA_EXTIF=em1; X=\"a\nb\"\nPOT_VPN_EXTIF=tun0\n";
+        assert_eq!(set(quoted, "POT_NETWORK_em1", "10.9.0.0/24"), format!("{quoted}{new}"));
+        let used = "POT_EXTRA_EXTIF=em1\nX=$POT_NETWORK_em1\n";
+        assert_eq!(set(used, "POT_NETWORK_em1", "10.9.0.0/24"), format!("{used}{new}"));
     }
 
     #[test]
