@@ -571,6 +571,15 @@ pub(crate) fn pots_outside(pots: &[Pot], network: Ipv4Net) -> Vec<&str> {
     pots.iter().filter(|pot| pot.outside(network).is_some()).map(|pot| pot.name.as_str()).collect()
 }
 
+/// What comes of it, for this many of [`pots_outside`]: true of a network that is not saved yet, not started yet, or runs.
+pub fn left_outside(count: usize) -> &'static str {
+    if count == 1 {
+        "It keeps its address and reaches nothing outside once that network is started."
+    } else {
+        "They keep their addresses and reach nothing outside once that network is started."
+    }
+}
+
 /// A private bridge, from `POT_FS_ROOT/bridges/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrivateBridge {

@@ -34,6 +34,7 @@ const NETWORKS: &[&str] = &[
     "fd00::/64",
     "8.8.8.0/24",
     "10.200.0.0/31",
+    "172.20.0.0",
     "0.0.0.0/0",
     "net",
 ];
@@ -57,8 +58,18 @@ const ADDRESSES: &[&str] = &[
 ];
 const MASKS: &[&str] = &["255.255.0.0", "255.192.0.0", "255.255.255.0", "255.0.255.0", "255.0.0.0", "", "/16"];
 const INTERFACES: &[&str] = &["em0", "em9", "vlan20", "bridge0", "tun0", "tailscale0", "lo0", "em0.20", ""];
-const LISTS: &[&str] =
-    &["vlan20", "vlan20 vlan30", "em0 vlan20", "vlan20 vlan20", "vlan20  em0", "STACK", "em0.20", "wg0", ""];
+const LISTS: &[&str] = &[
+    "vlan20",
+    "vlan20 vlan30",
+    "vlan20,vlan30",
+    "em0 vlan20",
+    "vlan20 vlan20",
+    "vlan20  em0",
+    "STACK",
+    "em0.20",
+    "wg0",
+    "",
+];
 
 /// Values good and bad: by the parameter where it meets others in a way of its own, else by its kind.
 fn values(name: &str) -> Vec<&'static str> {
@@ -77,7 +88,16 @@ fn values(name: &str) -> Vec<&'static str> {
         Kind::Interface => INTERFACES.to_vec(),
         Kind::InterfaceList => LISTS.to_vec(),
         Kind::NetworkList => {
-            vec!["192.168.0.0/16", "10.200.0.0/24 10.8.0.0/24", "10.8.0.1", "home", "10.8.0.9/24", ""]
+            vec![
+                "192.168.0.0/16",
+                "10.200.0.0/24 10.8.0.0/24",
+                "10.8.0.1",
+                "home",
+                "10.8.0.9/24",
+                "192.168.178.0/24",
+                "10.8.0.0/24,10.9.0.0/24",
+                "",
+            ]
         }
         Kind::Dataset => vec!["zroot/pot", "tank/pot", "zroot/old", "zroot", "zroot/ROOT/default", ""],
         Kind::Folder => vec!["/opt/pot", "/srv/pot", "opt/pot", "/etc", "/var/cache/pot", "/opt/old", ""],

@@ -352,22 +352,39 @@ pub(super) fn extra_name_unusable(view: &View<'_>) -> Vec<Finding> {
         .into_iter()
         .filter(|interface| can_have_network(interface).is_none())
         .map(|interface| {
-            Finding::error(
-                "extra-name-unusable",
-                &[EXTRA],
-                if interface == "STACK" {
-                    "An extra interface named STACK would get the value of POT_NETWORK_STACK for its network."
-                        .to_owned()
-                } else {
-                    format!(
-                        "The name `{}` cannot stand in a shell variable, and `pot vnet-start` would evaluate \
-                         `$POT_NETWORK_{0}`. Give the interface another name.",
-                        interface.escape_debug()
-                    )
-                },
-            )
+            let entry = interface.escape_debug();
+            let message = if interface == "STACK" {
+                "An extra interface named STACK would get the value of POT_NETWORK_STACK for its network.".to_owned()
+            } else if interface.contains(SEPARATORS) {
+                format!(
+                    "`{entry}` is one name for sh, which splits a list at blanks alone. Write blanks between the names."
+                )
+            } else {
+                format!(
+                    "The name `{entry}` cannot stand in a shell variable, and `pot vnet-start` would evaluate \
+                     `$POT_NETWORK_{entry}`. Give the interface another name."
+                )
+            };
+            Finding::error("extra-name-unusable", &[EXTRA], message)
+                .perhaps_mended_by(EXTRA, split_at_commas(view, EXTRA))
         })
         .collect()
+}
+
+/// What people write between the entries of a list where sh wants blanks.
+const SEPARATORS: [char; 2] = [',', ';'];
+
+/// A list that was written with commas, as sh can read it; none where it has none, or would still not be a list.
+fn split_at_commas(view: &View<'_>, list: &str) -> Option<String> {
+    let value = view.text(list).filter(|value| value.contains(SEPARATORS))?;
+    let mut entries: Vec<&str> = Vec::new();
+    for entry in value.split(SEPARATORS).flat_map(super::limits::split) {
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    let split = entries.join(" ");
+    super::limits::check(list, &split).is_ok().then_some(split)
 }
 
 /// A `POT_NETWORK_<interface>` whose interface is not in POT_EXTRA_EXTIF: nothing reads it.
@@ -441,7 +458,11 @@ pub(super) fn vpn_interface_missing(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn entries_that_are_no_networks(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for entry in view.list(VPN_NETWORKS) {
-        findings.extend(judge_entry(VPN_NETWORKS, entry));
+        let finding = judge_entry(VPN_NETWORKS, entry);
+        findings.extend(finding.map(|finding| match finding.code.as_str() {
+            "not-a-network" => finding.perhaps_mended_by(VPN_NETWORKS, split_at_commas(view, VPN_NETWORKS)),
+            _ => finding,
+        }));
     }
     for (setting, _) in view.extra_networks() {
         // What is probably another parameter with a slip in its name is told by `unknown_parameter`.
@@ -483,10 +504,76 @@ fn judge_entry(name: &str, entry: &str) -> Option<Finding> {
             format!(
                 "`{}` in {name} is not a network such as `10.0.20.0/24`. pf would refuse all of pot's NAT rules.{}",
                 entry.escape_debug(),
-                if entry.contains([',', ';']) { " Separate networks by blanks." } else { "" }
+                match entry.contains(SEPARATORS) {
+                    true if name == VPN_NETWORKS => " Separate networks by blanks.",
+                    true => " It takes one network alone.",
+                    false => "",
+                }
             ),
         )),
     }
+}
+
+/// A network of POT_VPN_NETWORKS or `POT_NETWORK_<interface>` is the one of another interface of this host, or a part of it.
+/// vnet-start.sh then makes a rule `nat on INTERFACE from POT_NETWORK to NETWORK`, which sees only what leaves by that
+/// interface; what is sent to a network that the host stands in leaves by the interface that stands in it.
+pub(super) fn network_of_another_interface(view: &View<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(vpn) = view.text(VPN_EXTIF) {
+        let all = view.list(VPN_NETWORKS);
+        for entry in &all {
+            let Some((network, other)) = stands_elsewhere(view, vpn, entry) else { continue };
+            let rest: Vec<&str> = all.iter().filter(|one| one != &entry).copied().collect();
+            let message = format!(
+                "`{entry}` of POT_VPN_NETWORKS is {network} {other}. What pots send there leaves by {other}, and the rule for \
+                 {vpn} never applies. Take it out, unless {vpn} brings a route to it."
+            );
+            let finding = Finding::warning("network-of-another-interface", &[VPN_NETWORKS, VPN_EXTIF], message);
+            findings.push(if rest.is_empty() { finding } else { finding.mended_by(VPN_NETWORKS, rest.join(" ")) });
+        }
+    }
+    let listed = view.list(EXTRA);
+    // Of one that is not there another rule tells.
+    let is_there = |interface: &str| listed.contains(&interface) && view.interface(interface).is_some();
+    for (setting, interface) in view.extra_networks().filter(|(_, interface)| is_there(interface)) {
+        let Some(value) = setting.value.as_deref() else { continue };
+        let Some((network, other)) = stands_elsewhere(view, interface, value) else { continue };
+        let own = view.interface(interface).and_then(|known| view.host_addresses(known).first().copied());
+        let finding = Finding::warning(
+            "network-of-another-interface",
+            &[&setting.name, EXTRA],
+            format!(
+                "`{value}` is {network} {other}. What pots send there leaves by {other}, and the rule for {interface} never \
+                 applies. Name the network behind {interface}."
+            ),
+        );
+        let own = own.filter(|own| own.network.prefix_len() < 31).map(|own| own.network.trunc().to_string());
+        findings.push(finding.perhaps_mended_by(&setting.name, own));
+    }
+    findings
+}
+
+/// The interface that stands in this network, when it is not the named one, and whether in it or around it. A route to it
+/// by the named one that is at least as narrow takes what is sent there.
+fn stands_elsewhere<'a>(view: &View<'a>, named: &str, entry: &str) -> Option<(&'static str, &'a str)> {
+    let network = entry.parse::<Ipv4Net>().ok()?.trunc();
+    let stands_in = |interface: &Interface| {
+        interface.addresses.iter().map(|held| held.network.trunc()).find(|other| other.contains(&network))
+    };
+    if view.interface(named).is_some_and(|interface| stands_in(interface).is_some()) {
+        return None;
+    }
+    let others = view.interfaces()?.iter();
+    let (other, around) = others
+        .filter(|interface| interface.name != named && !interface.is_loopback() && !view.is_pots_own(interface))
+        .find_map(|interface| Some((interface, stands_in(interface)?)))?;
+    let by_named = view.routes().iter().any(|route| {
+        route.interface == named
+            && route.destination.contains(&network)
+            && route.destination.prefix_len() > around.prefix_len()
+    });
+    let what = if around == network { "the network of" } else { "a part of the network of" };
+    (!by_named).then_some((what, other.name.as_str()))
 }
 
 /// The networks behind two extra interfaces overlap: the first rule would win for both.
@@ -762,6 +849,71 @@ mod tests {
         assert_eq!(codes(&on(&EXTRA.replace("10.0.30.0/24", "fd00::/64"))), ["network-is-ipv6"]);
         let bits = on(&EXTRA.replace("10.0.30.0/24", "10.0.30.8/24"));
         assert_eq!(mends(the("network-with-host-bits", &bits), "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
+    }
+
+    #[test]
+    fn a_list_with_commas_is_offered_split() {
+        let own = "POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=10.8.0.0/24,10.9.0.0/24\n";
+        let findings = on(own);
+        let finding = the("not-a-network", &findings);
+        assert_eq!(mends(finding, "POT_VPN_NETWORKS"), Some("10.8.0.0/24 10.9.0.0/24"));
+        let fixed = crate::rules::example::fixed(own, std::slice::from_ref(finding));
+        assert_eq!(codes(&on(&fixed)), ["vpn-interface-missing"], "{fixed}");
+        // After a comma people write a blank.
+        let findings = on(&own.replace("10.8.0.0/24,10.9.0.0/24", "\"10.8.0.0/24, 10.9.0.0/24;10.8.0.0/24\""));
+        assert!(findings.iter().any(|one| mends(one, "POT_VPN_NETWORKS") == Some("10.8.0.0/24 10.9.0.0/24")));
+        let findings = on(&EXTRA.replace("vlan20 vlan30", "vlan20,vlan30"));
+        let finding = the("extra-name-unusable", &findings);
+        assert_eq!(mends(finding, "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
+        let fixed = crate::rules::example::fixed(
+            &EXTRA.replace("vlan20 vlan30", "vlan20,vlan30"),
+            std::slice::from_ref(finding),
+        );
+        assert_eq!(on(&fixed), [], "{fixed}");
+        // Not a list: pf would not take two networks without braces, with or without commas.
+        let findings = on(&EXTRA.replace("10.0.30.0/24", "10.0.30.0/24,10.0.31.0/24"));
+        let finding = the("not-a-network", &findings);
+        assert!(finding.message.ends_with("It takes one network alone.") && finding.fix.is_none(), "{finding:?}");
+        // What is no network without its commas either is not offered.
+        let findings = on("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=home,10.9.0.0/24\n");
+        assert_eq!(the("not-a-network", &findings).fix, None);
+    }
+
+    #[test]
+    fn a_vpn_network_that_is_the_hosts_own_lan_is_found() {
+        let vpn = |networks: &str| format!("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=\"{networks}\"\n");
+        let findings = on(&vpn("192.168.178.0/24 10.9.0.0/24"));
+        let finding = the("network-of-another-interface", &findings);
+        assert_eq!((finding.severity, finding.parameters[0].as_str()), (Severity::Warning, "POT_VPN_NETWORKS"));
+        assert_eq!(
+            finding.message,
+            "`192.168.178.0/24` of POT_VPN_NETWORKS is the network of em0. What pots send there leaves by em0, and the rule \
+             for tun0 never applies. Take it out, unless tun0 brings a route to it."
+        );
+        assert_eq!(mends(finding, "POT_VPN_NETWORKS"), Some("10.9.0.0/24"));
+        let fixed = crate::rules::example::fixed(&vpn("192.168.178.0/24 10.9.0.0/24"), std::slice::from_ref(finding));
+        assert_eq!(codes(&on(&fixed)), ["vpn-interface-missing"]);
+        // With it alone nothing would be left of the VPN; that is nobody's to decide here.
+        assert_eq!(the("network-of-another-interface", &on(&vpn("192.168.178.0/24"))).fix, None);
+        assert!(
+            the("network-of-another-interface", &on(&vpn("10.0.20.64/26")))
+                .message
+                .contains("a part of the network of vlan20")
+        );
+        // The guide's example holds the LAN and more; the rule serves for the rest.
+        assert_eq!(codes(&on(&vpn("192.168.0.0/16"))), ["vpn-interface-missing"]);
+        // A tunnel that brings a narrower route takes what is sent there; one that stands in the network, too.
+        let routed = host(|facts| {
+            add(facts, "tun0", &["tun"], &["10.8.0.2/24"]);
+            facts.routes.value.as_mut().unwrap().push(route("192.168.178.128/25", Some("10.8.0.1"), "tun0"));
+        });
+        assert_eq!(found_on(&routed, &vpn("192.168.178.128/25")), []);
+        assert_eq!(found_on(&routed, &vpn("10.8.0.0/24")), []);
+        assert_eq!(codes(&found_on(&routed, &vpn("192.168.178.0/24"))), ["network-of-another-interface"]);
+        // The same for the network of an extra interface.
+        let findings = on(&EXTRA.replace("10.0.30.0/24", "192.168.178.0/24"));
+        let finding = the("network-of-another-interface", &findings);
+        assert_eq!(mends(finding, "POT_NETWORK_vlan30"), Some("10.0.30.0/24"), "{finding:?}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod advice;
 mod example;
 mod file_system;
 mod finding;
+mod free_network;
 mod interfaces;
 pub mod limits;
 mod log_route;
@@ -39,6 +40,7 @@ use view::{View, grouped};
 pub use file_system::Temporary;
 pub(crate) use file_system::{PRIVATE_TMP, pots_in_the_way, tmp_in_force};
 pub(crate) use finding::{Finding, Fix, Severity};
+pub(crate) use free_network::{free_networks, renumbering};
 pub(crate) use log_route::{LogRoute, log_route, missing_logs};
 pub(crate) use nat::{Nat, NatRule};
 pub(crate) use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
@@ -129,6 +131,7 @@ const RULES: &[Rule] = &[
     interfaces::extra_name_unusable,
     interfaces::extra_network_unused,
     interfaces::extra_networks_overlap,
+    interfaces::network_of_another_interface,
     interfaces::vpn_half_set,
     interfaces::vpn_interface_missing,
     interfaces::entries_that_are_no_networks,
@@ -162,9 +165,16 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let view = View::new(subject);
     let all = found(&view);
     let mut findings = cut_short(all.clone());
+    // Several findings may offer the same, which is tried once.
+    let mut tried: Vec<(Fix, Option<Vec<Finding>>)> = Vec::new();
     for finding in &mut findings {
         if let Some(fix) = finding.fix.take() {
-            finding.fix = mends(&view, &all, finding, &fix).then_some(fix);
+            if !tried.iter().any(|(other, _)| *other == fix) {
+                let left = tried_out(&view, &fix);
+                tried.push((fix.clone(), left));
+            }
+            let left = tried.iter().find(|(other, _)| *other == fix).and_then(|(_, left)| left.as_deref());
+            finding.fix = left.is_some_and(|left| mends(&all, left, finding)).then_some(fix);
         }
         // Values stand in messages; one of them must not steer the terminal that shows it.
         if let Cow::Owned(safe) = harmless(&finding.message) {
@@ -234,26 +244,30 @@ fn cut_short(findings: Vec<Finding>) -> Vec<Finding> {
 /// Files up to this size in bytes have each fix tried out; for a larger one, which would take its time, none is offered.
 const TRIED_UP_TO: usize = 64 * 1024;
 
-/// Whether a fix does what its button promises: it keeps to the limits, pot.conf can take it, nobody has what it
-/// suggests, and with it the finding is gone, or smaller, and no error stands that did not stand before. Tried out: a
-/// button that is refused, or that makes things worse, is worse than none.
-fn mends(view: &View<'_>, all: &[Finding], finding: &Finding, fix: &Fix) -> bool {
+/// What is found after a fix; none when it is against the limits, pot.conf cannot take it, or somebody has what it
+/// suggests.
+fn tried_out(view: &View<'_>, fix: &Fix) -> Option<Vec<Finding>> {
     let is_editable = |name: &String| view.setting(name).is_none_or(|setting| setting.editable);
     if !fix.set.keys().chain(&fix.unset).all(is_editable)
         || fix.set.iter().any(|(name, value)| suggests_what_is_taken(view, name, value))
         || view.configuration.own().bytes().len() > TRIED_UP_TO
     {
-        return false;
+        return None;
     }
     let set = fix.set.iter().map(|(name, value)| Some(Edit::set(Name::try_from(name.as_str()).ok()?, value.as_str())));
     let unset = fix.unset.iter().map(|name| Some(Edit::unset(Name::try_from(name.as_str()).ok()?)));
     let edits: Option<Vec<Edit>> = set.chain(unset).collect();
-    let Some(review) = edits.and_then(|edits| Review::of(view.configuration, &edits).ok()) else { return false };
-    let left = found(&View::new(&Subject { configuration: &review.after, facts: view.facts, admin: view.admin }));
+    let review = edits.and_then(|edits| Review::of(view.configuration, &edits).ok())?;
+    Some(found(&View::new(&Subject { configuration: &review.after, facts: view.facts, admin: view.admin })))
+}
+
+/// Whether a fix does what its button promises: with it the finding is gone, or smaller, and no error stands that did not
+/// stand before. A button that is refused, or that makes things worse, is worse than none.
+fn mends(all: &[Finding], left: &[Finding], finding: &Finding) -> bool {
     let count = |findings: &[Finding]| {
         findings.iter().filter(|other| other.code == finding.code && other.parameters == finding.parameters).count()
     };
-    count(&left) < count(all) && !brings_an_error(all, &left)
+    count(left) < count(all) && !brings_an_error(all, left)
 }
 
 /// Whether an error stands after a change that did not stand before. One of the same kind that speaks of the same
@@ -408,6 +422,21 @@ mod tests {
         let findings = check(&Subject::new(&configuration).on(Some(&healthy())));
         assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
         assert!(findings.len() < 300 && findings.iter().all(|finding| finding.message.len() < 2000));
+    }
+
+    #[test]
+    fn two_networks_of_different_size_behind_an_interface_do_not_read_alike() {
+        let reading = |network: &str| {
+            let own = format!("POT_EXTRA_EXTIF=vlan20\nPOT_NETWORK_vlan20={network}\n");
+            let configuration = configuration(&own);
+            let facts = healthy();
+            readings::of(&Subject::new(&configuration).on(Some(&facts))).remove("POT_NETWORK_vlan20").unwrap()
+        };
+        assert_eq!(reading("10.0.20.0/24"), "Network of 10.0.20.4/24");
+        assert_eq!(reading("10.0.20.0/26"), "A part of the network of 10.0.20.4/24");
+        assert_eq!(reading("10.0.20.128/26"), "A part of the network of 10.0.20.4/24");
+        assert_eq!(reading("10.0.20.0/23"), "Wider than the network of 10.0.20.4/24");
+        assert_eq!(reading("10.9.0.0/24"), "Beyond vlan20, which has 10.0.20.4/24");
     }
 
     /// A line of a pot.conf, sound or not.

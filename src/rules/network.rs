@@ -2,7 +2,8 @@
 //! or of existing pots lies in the way.
 
 use super::Finding;
-use super::view::{View, enumerated, first_address, overlap, plural};
+use super::free_network::{choose_another, example, free, offering_another, renumbered};
+use super::view::{NAMED, View, enumerated, first_address, grouped, overlap, plural};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,20 +26,32 @@ pub(super) fn network_is_no_network(view: &View<'_>) -> Vec<Finding> {
     if value.parse::<IpNet>().is_ok() {
         return Vec::new();
     }
-    // Written without its prefix length, which the netmask gives.
-    let completed = value.parse::<Ipv4Addr>().ok().and_then(|address| {
-        let mask = view.address(NETMASK)?;
-        Ipv4Net::with_netmask(address, mask).ok().filter(|network| network.trunc() == *network)
-    });
+    let completed = value.parse::<Ipv4Addr>().ok().and_then(|address| completed(view, address));
+    let fix = completed.and_then(|network| renumbered(view, network));
     let message = if value.parse::<IpAddr>().is_ok() {
-        format!("POT_NETWORK `{value}` lacks its prefix length, as in `10.200.0.0/16`. potnet would not read it.")
+        let such = completed.map_or_else(|| example(view), |network| network.to_string());
+        format!("POT_NETWORK `{value}` lacks its prefix length, as in `{such}`. potnet would not read it.")
     } else {
-        format!("POT_NETWORK `{value}` is not a network such as `10.200.0.0/16`.")
+        format!("POT_NETWORK `{value}` is not a network such as `{}`.", example(view))
     };
-    vec![
-        Finding::error("not-a-network", &[NETWORK], message)
-            .perhaps_mended_by(NETWORK, completed.map(|network| network.to_string())),
-    ]
+    let finding = Finding::error("not-a-network", &[NETWORK], message);
+    vec![match fix {
+        Some(_) => Finding { fix, ..finding },
+        None => offering_another(view, finding),
+    }]
+}
+
+/// A network written without its prefix length: the netmask gives it where the two fit, else the zeros at its end, by
+/// octets as people write them. Of several the largest that this host does not use otherwise.
+fn completed(view: &View<'_>, address: Ipv4Addr) -> Option<Ipv4Net> {
+    let of_mask = view.address(NETMASK).and_then(|mask| Ipv4Net::with_netmask(address, mask).ok());
+    let zeros = u32::from(address).trailing_zeros() / 8;
+    let of_octets = (1..=zeros.min(3)).rev().filter_map(|octets| {
+        let length = 32_u8.checked_sub(u8::try_from(octets * 8).ok()?)?;
+        Ipv4Net::new(address, length).ok()
+    });
+    let mut networks = of_mask.into_iter().chain(of_octets).filter(|network| network.trunc() == *network);
+    networks.find(|network| !view.is_in_use(*network))
 }
 
 /// POT_NETWORK, POT_GATEWAY or POT_DNS_IP is IPv6: potnet accepts it, every script assumes IPv4 (vnet-start.sh: `inet
@@ -46,14 +59,16 @@ pub(super) fn network_is_no_network(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn ipv6_given(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(value) = view.text(NETWORK).filter(|value| matches!(value.parse(), Ok(IpNet::V6(_)))) {
-        findings.push(Finding::error(
+        let finding = Finding::error(
             "network-is-ipv6",
             &[NETWORK],
             format!(
                 "POT_NETWORK `{value}` is an IPv6 network. `pot vnet-start` sets up IPv4 only and would fail with it. Write an \
-                 IPv4 network such as `10.200.0.0/16`."
+                 IPv4 network such as `{}`.",
+                example(view)
             ),
-        ));
+        );
+        findings.push(offering_another(view, finding));
     }
     for name in [GATEWAY, DNS_IP] {
         if let Some(value) = view.text(name).filter(|value| value.parse::<Ipv6Addr>().is_ok()) {
@@ -214,14 +229,16 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
     ];
     for (address, prefix, why) in reserved {
         if Ipv4Net::new(address, prefix).is_ok_and(|other| overlap(other, network)) {
-            return vec![Finding::error(
+            let finding = Finding::error(
                 "network-reserved",
                 &[NETWORK],
                 format!(
                     "POT_NETWORK {cut} cannot be used for pots: {address}/{prefix} {why}. Choose one within 10.0.0.0/8, \
-                     172.16.0.0/12 or 192.168.0.0/16."
+                     172.16.0.0/12 or 192.168.0.0/16{}.",
+                    such_as(view)
                 ),
-            )];
+            );
+            return vec![offering_another(view, finding)];
         }
     }
     if within(network, (Ipv4Addr::new(100, 64, 0, 0), 10)) {
@@ -238,24 +255,32 @@ pub(super) fn network_not_private(view: &View<'_>) -> Vec<Finding> {
     if PRIVATE.into_iter().any(|private| within(network, private)) {
         return Vec::new();
     }
-    vec![Finding::warning(
+    let finding = Finding::warning(
         "network-not-private",
         &[NETWORK],
         format!(
             "POT_NETWORK {cut} is not a private network (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16). Neither this host nor \
-             its pots could reach the real hosts that have these addresses. Choose one within those three."
+             its pots could reach the real hosts that have these addresses. Choose one within those three{}.",
+            such_as(view)
         ),
-    )]
+    );
+    vec![offering_another(view, finding)]
+}
+
+/// ", such as 10.192.0.0/16" where one is known to be free.
+fn such_as(view: &View<'_>) -> String {
+    free(view).first().map(|free| format!(", such as {free}")).unwrap_or_default()
 }
 
 /// POT_NETWORK has no room for the gateway and one pot besides network and broadcast address.
 pub(super) fn network_too_small(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network().filter(|network| network.prefix_len() > 30) else { return Vec::new() };
-    vec![Finding::error(
+    let finding = Finding::error(
         "network-too-small",
         &[NETWORK],
         format!("POT_NETWORK {} has no room for the gateway and one pot; that takes a /30 at least.", network.trunc()),
-    )]
+    );
+    vec![offering_another(view, finding)]
 }
 
 /// POT_NETWORK overlaps a network of a host interface: the bridge would take the route to it (guide, "POT_NETWORK":
@@ -266,15 +291,17 @@ pub(super) fn network_overlaps_interface(view: &View<'_>) -> Vec<Finding> {
     overlapping
         .into_iter()
         .map(|(interface, other)| {
-            Finding::error(
+            let finding = Finding::error(
                 "network-overlaps-interface",
                 &[NETWORK],
                 format!(
-                    "POT_NETWORK {} overlaps {other} of {}. The pots' bridge would take the route to it. Choose another network.",
+                    "POT_NETWORK {} overlaps {other} of {}. The pots' bridge would take the route to it. {}",
                     network.trunc(),
-                    interface.name
+                    interface.name,
+                    choose_another(view)
                 ),
-            )
+            );
+            offering_another(view, finding)
         })
         .collect()
 }
@@ -287,30 +314,32 @@ pub(super) fn network_overlaps_listed(view: &View<'_>) -> Vec<Finding> {
     for (setting, interface) in view.extra_networks() {
         let other = setting.value.as_deref().and_then(|value| value.parse::<Ipv4Net>().ok());
         if let Some(other) = other.filter(|other| listed.contains(&interface) && overlap(network, *other)) {
-            findings.push(Finding::error(
+            let finding = Finding::error(
                 "network-overlaps-extra",
                 &[NETWORK, &setting.name],
                 format!(
-                    "POT_NETWORK {} overlaps {other}, the network behind {interface}. Pots could not tell them apart. Choose \
-                     another network.",
-                    network.trunc()
+                    "POT_NETWORK {} overlaps {other}, the network behind {interface}. Pots could not tell them apart. {}",
+                    network.trunc(),
+                    choose_another(view)
                 ),
-            ));
+            );
+            findings.push(offering_another(view, finding));
         }
     }
     if view.text("POT_VPN_EXTIF").is_some() {
         for entry in view.list("POT_VPN_NETWORKS") {
             let other = entry.parse::<Ipv4Net>().or_else(|_| entry.parse::<Ipv4Addr>().map(Ipv4Net::from));
             if let Some(other) = other.ok().filter(|other| overlap(network, *other)) {
-                findings.push(Finding::error(
+                let finding = Finding::error(
                     "network-overlaps-vpn",
                     &[NETWORK, "POT_VPN_NETWORKS"],
                     format!(
-                        "POT_NETWORK {} overlaps {other} of POT_VPN_NETWORKS. Pots could not tell them apart. Choose another \
-                         network.",
-                        network.trunc()
+                        "POT_NETWORK {} overlaps {other} of POT_VPN_NETWORKS. Pots could not tell them apart. {}",
+                        network.trunc(),
+                        choose_another(view)
                     ),
-                ));
+                );
+                findings.push(offering_another(view, finding));
             }
         }
     }
@@ -325,17 +354,19 @@ pub(super) fn network_overlaps_route(view: &View<'_>) -> Vec<Finding> {
     view.overlapping_routes(network)
         .into_iter()
         .map(|route| {
-            Finding::warning(
+            let finding = Finding::warning(
                 "network-overlaps-route",
                 &[NETWORK],
                 format!(
                     "This host has a route to {} through {}, which overlaps POT_NETWORK {}. One of them would be unreachable. \
-                     Choose another network.",
+                     {}",
                     route.destination,
                     route.interface,
-                    network.trunc()
+                    network.trunc(),
+                    choose_another(view)
                 ),
-            )
+            );
+            offering_another(view, finding)
         })
         .collect()
 }
@@ -344,30 +375,34 @@ pub(super) fn network_overlaps_route(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn admin_inside_network(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network() else { return Vec::new() };
     let Some(admin) = view.admin_in(network) else { return Vec::new() };
-    vec![Finding::error(
+    let finding = Finding::error(
         "admin-inside-network",
         &[NETWORK],
         format!(
             "Your own address {admin} lies in POT_NETWORK {}. `pot vnet-start` would send the answers to you to the pots' \
-             bridge and cut you off. Choose another network.",
-            network.trunc()
+             bridge and cut you off. {}",
+            network.trunc(),
+            choose_another(view)
         ),
-    )]
+    );
+    vec![offering_another(view, finding)]
 }
 
 /// The default gateway lies in POT_NETWORK: the bridge's route to it would cut the host off.
 pub(super) fn default_gateway_inside_network(view: &View<'_>) -> Vec<Finding> {
     let Some(network) = view.network() else { return Vec::new() };
     let Some(gateway) = view.default_gateway_in(network) else { return Vec::new() };
-    vec![Finding::error(
+    let finding = Finding::error(
         "default-gateway-inside-network",
         &[NETWORK],
         format!(
             "The default gateway of this host, {gateway}, lies in POT_NETWORK {}. `pot vnet-start` would cut the host off. \
-             Choose another network.",
-            network.trunc()
+             {}",
+            network.trunc(),
+            choose_another(view)
         ),
-    )]
+    );
+    vec![offering_another(view, finding)]
 }
 
 /// A resolver lies in POT_NETWORK: the host would look for it among the pots. Not so for the DNS pot.
@@ -377,19 +412,20 @@ pub(super) fn resolver_inside_network(view: &View<'_>) -> Vec<Finding> {
     if inside.is_empty() {
         return Vec::new();
     }
-    vec![Finding::error(
+    let finding = Finding::error(
         "resolver-inside-network",
         &[NETWORK],
         format!(
-            "The name {} {} of /etc/resolv.conf {} in POT_NETWORK {}. `pot vnet-start` would take the route to {}. Choose \
-             another network.",
+            "The name {} {} of /etc/resolv.conf {} in POT_NETWORK {}. `pot vnet-start` would take the route to {}. {}",
             plural(inside.len(), "server", "servers"),
             enumerated(&inside),
             plural(inside.len(), "lies", "lie"),
             network.trunc(),
-            plural(inside.len(), "it", "them")
+            plural(inside.len(), "it", "them"),
+            choose_another(view)
         ),
-    )]
+    );
+    vec![offering_another(view, finding)]
 }
 
 /// POT_DNS_IP, as pot.conf sets it, lies outside POT_NETWORK. `potnet config-check` prints an error, yet exits 0; a
@@ -467,19 +503,16 @@ pub(super) fn pots_outside_network(view: &View<'_>) -> Vec<Finding> {
     }
     outside.sort_unstable();
     let count = outside.len();
-    vec![Finding::warning(
-        "pots-outside-network",
-        &[NETWORK],
-        format!(
-            "{} {} {} outside POT_NETWORK {}. {} {} and would reach nothing outside.",
-            plural(count, "The pot", "The pots"),
-            enumerated(&outside),
-            plural(count, "has its address", "have their addresses"),
-            network.trunc(),
-            plural(count, "It keeps", "They keep"),
-            plural(count, "it", "them")
-        ),
-    )]
+    let addresses = plural(count, "has its address", "have their addresses");
+    let network = network.trunc();
+    // With many of them the count comes first: it is what other pages say.
+    let who = if count > NAMED {
+        format!("{} pots {addresses} outside POT_NETWORK {network}: {}", grouped(count as u64), enumerated(&outside))
+    } else {
+        let pots = plural(count, "The pot", "The pots");
+        format!("{pots} {} {addresses} outside POT_NETWORK {network}", enumerated(&outside))
+    };
+    vec![Finding::warning("pots-outside-network", &[NETWORK], format!("{who}. {}", crate::facts::left_outside(count)))]
 }
 
 /// Private bridges whose networks lie outside POT_NETWORK: `potnet new-net` gives out parts of it, NAT covers only it
@@ -501,7 +534,7 @@ pub(super) fn private_bridges_outside_network(view: &View<'_>) -> Vec<Finding> {
         "private-bridges-outside-network",
         &[NETWORK],
         format!(
-            "The private {} {} {} outside POT_NETWORK {}. Pots there would reach no other host.",
+            "The private {} {} {} outside POT_NETWORK {}. Pots there reach no other host once that network is started.",
             plural(outside.len(), "bridge", "bridges"),
             enumerated(&outside),
             plural(outside.len(), "lies", "lie"),
@@ -660,7 +693,7 @@ mod tests {
         assert_eq!(
             findings[0].message,
             "POT_NETWORK 10.0.0.0/16 overlaps 10.0.20.4/24 of vlan20. The pots' bridge would take the route to it. Choose \
-             another network."
+             another network, such as 10.192.0.0/16."
         );
         assert_eq!(found_on(&healthy(), SMALL), []);
     }
@@ -740,7 +773,9 @@ mod tests {
         assert_eq!(crate::facts::pots_outside(&pots, "10.200.0.0/16".parse().unwrap()).len(), 28);
         let facts = host(|facts| facts.pots = Fact::known(pots, "test"));
         let findings = found_on(&facts, SMALL);
-        assert!(the("pots-outside-network", &findings).message.contains("and 23 more"), "{findings:?}");
+        let message = &the("pots-outside-network", &findings).message;
+        assert!(message.starts_with("28 pots have their addresses outside"), "{message}");
+        assert!(message.contains("and 23 more. They keep") && !message.contains("would"), "{message}");
     }
 
     #[test]
@@ -817,8 +852,8 @@ mod tests {
         assert_eq!(codes(&findings), ["pots-outside-network", "private-bridges-outside-network"]);
         assert_eq!(
             findings[0].message,
-            "The pots db1 and proxy have their addresses outside POT_NETWORK 10.200.0.0/16. They keep them and would reach \
-             nothing outside."
+            "The pots db1 and proxy have their addresses outside POT_NETWORK 10.200.0.0/16. They keep their addresses and \
+             reach nothing outside once that network is started."
         );
         assert!(findings[1].message.contains("lan1 (10.192.0.8/29)"), "{findings:?}");
         assert_eq!(found_on(&facts, "POT_NETWORK=10.128.0.0/9\nPOT_NETMASK=255.128.0.0\n"), []);

@@ -3,10 +3,11 @@
 use super::Subject;
 use super::limits;
 use super::log_route::{LogRoute, log_route};
-use super::view::{View, enumerated, first_address, grouped, plural, size};
-use crate::facts::{PathKind, PathState};
+use super::view::{View, enumerated, first_address, grouped, overlap, plural, size};
+use crate::facts::{Ipv4Address, PathKind, PathState};
 use crate::potconf::{Parameter, Reading, Source, parameter};
 use ipnet::Ipv4Net;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -222,8 +223,17 @@ fn extra_interfaces(view: &View<'_>) -> String {
 fn of_extra_network(view: &View<'_>, interface: &str, value: &str) -> Option<String> {
     let network: Ipv4Net = value.parse().ok()?;
     let known = view.interface(interface)?;
-    Some(match known.addresses.iter().find(|address| network.contains(&address.address())) {
-        Some(address) => format!("Network of {}", address.network),
+    let meets = |address: &&Ipv4Address| overlap(network, address.network);
+    Some(match known.addresses.iter().find(meets) {
+        Some(address) => {
+            let stands_in = address.network.trunc();
+            let how = match network.trunc().prefix_len().cmp(&stands_in.prefix_len()) {
+                Ordering::Equal => "Network",
+                Ordering::Greater => "A part of the network",
+                Ordering::Less => "Wider than the network",
+            };
+            format!("{how} of {}", address.network)
+        }
         None if known.addresses.is_empty() => format!("{interface} has no IPv4 address"),
         None => format!("Beyond {interface}, which has {}", known.addresses.first()?.network),
     })

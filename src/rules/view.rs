@@ -5,6 +5,7 @@ use super::spelling::meant;
 use crate::facts::{HostFacts, Interface, Ipv4Address, Pot, Route};
 use crate::potconf::{Configuration, Setting, Source, Variable, parameter};
 use ipnet::Ipv4Net;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -16,6 +17,8 @@ pub(super) struct View<'a> {
     settings: Vec<Setting>,
     places: HashMap<String, usize>,
     suggestions: HashMap<String, &'static str>,
+    /// Looked for once, by `free_network`.
+    pub(super) free_networks: OnceCell<Vec<Ipv4Net>>,
 }
 
 impl<'a> View<'a> {
@@ -29,6 +32,7 @@ impl<'a> View<'a> {
             settings,
             places,
             suggestions: HashMap::new(),
+            free_networks: OnceCell::new(),
         };
         let is_interface = |name: &str| view.interface(name).is_some() || view.list("POT_EXTRA_EXTIF").contains(&name);
         view.suggestions = view
@@ -345,7 +349,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// How many of a long list a message names.
-const NAMED: usize = 5;
+pub(super) const NAMED: usize = 5;
 
 /// `a`, `a and b`, `a, b and c`, `a, b, c, d, e and 7 more`.
 pub(super) fn enumerated<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {

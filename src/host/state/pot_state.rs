@@ -493,11 +493,7 @@ impl Host<'_> {
             title: "Addresses of pots".to_owned(),
             configured: network.to_string(),
             running: shortened(&pots, 6),
-            consequence: if pots.len() == 1 {
-                "It keeps its address and has no gateway in the new network.".to_owned()
-            } else {
-                "They keep their addresses and have no gateway in the new network.".to_owned()
-            },
+            consequence: crate::facts::left_outside(pots.len()).to_owned(),
             remedy: Some(Remedy::Configuration),
             left: false,
         })
