@@ -136,12 +136,75 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   } else if (content(target) === content(fragment)) {
     event.detail.shouldSwap = false;
   }
-  // Whoever is at another field already when a late answer comes stays there.
+  // Whoever is at another field already when a late answer comes stays there; a field is not taken from under the caret.
   const at = document.activeElement;
+  if (at && at.matches("input, select, textarea") && target.id.startsWith("c-") && target.contains(at) && !fragment.querySelector("[autofocus]")) {
+    event.detail.shouldSwap = false;
+  }
   if (at && at.matches("input, select, textarea") && !target.contains(at)) {
     for (const control of fragment.querySelectorAll("[autofocus]")) control.removeAttribute("autofocus");
   }
 });
+
+// Names typed beside the list of further interfaces get lines of their own, for their networks.
+let typed = false;
+document.addEventListener("change", (event) => { if (event.target.id === "extra-other") typed = event.target.value !== ""; }, true);
+document.addEventListener("htmx:afterOnLoad", () => { typed = false; });
+
+// How long ago the host was looked at goes on; once there is something new, the form is checked again by itself, with
+// what stands in it. Who can change nothing gets the page anew.
+const looked = document.getElementById("looked");
+if (looked) {
+  const since = new WeakMap();
+  const ago = (seconds) => {
+    if (seconds < 100) return `${seconds} s ago`;
+    if (seconds < 6000) return `${Math.floor(seconds / 60)} min ago`;
+    return seconds < 172800 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86400)} days ago`;
+  };
+  setInterval(() => {
+    const one = looked.querySelector("[data-ago]");
+    if (!one) return;
+    if (!since.has(one)) since.set(one, performance.now());
+    one.textContent = ago(Number(one.dataset.ago) + Math.floor((performance.now() - since.get(one)) / 1000));
+  }, 1000);
+  // A check that nobody asked for is no sign of life.
+  let follows = false;
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (follows) event.detail.headers["X-Follows"] = "1";
+    follows = false;
+    if (typed) event.detail.parameters["extra.typed"] = "1";
+  });
+  const turn = async () => {
+    const have = looked.querySelector("[data-have]");
+    let wait = looked.querySelector("[data-reading]") ? 2000 : 10000;
+    if (!document.hidden && have && !pressed) {
+      try {
+        const answer = await fetch(`/configuration/facts?have=${encodeURIComponent(have.dataset.have)}`, {
+          headers: { "HX-Request": "true" }, credentials: "same-origin", redirect: "manual", cache: "no-store",
+        });
+        if (answer.status === 200 && checked) {
+          follows = true;
+          htmx.trigger(checked, "change");
+          follows = false;
+        } else if (answer.status === 200) {
+          location.reload();
+        } else if (answer.status === 401) {
+          return;
+        }
+      } catch {
+        wait = 10000;
+      }
+    }
+    setTimeout(turn, wait);
+  };
+  setTimeout(turn, 2000);
+}
+
+// A name from the list takes the place of one that was typed beside it.
+document.addEventListener("change", (event) => {
+  const beside = event.target.matches(".select-or select") && event.target.parentElement.querySelector("input");
+  if (beside) beside.value = "";
+}, true);
 
 // What is being read is looked for again; where the page was scrolled to stays.
 if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 2000);

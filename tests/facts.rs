@@ -426,6 +426,10 @@ async fn no_two_places_differ(demo: &support::Demo, browser: &Browser, when: &st
         Command::new(CONSOLE).arg("--root").arg(&demo.dir).args(["--format", "json", "facts"]).output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let words = answer["state"]["words"].as_object().unwrap();
+    for (name, none) in [("errors", "0 errors"), ("warnings", "0 warnings")] {
+        let is_shown = shown.get(name).is_some_and(|(_, path)| *path == "/configuration");
+        assert_eq!(is_shown, words[name] != none, "{name} {when}: {shown:?}");
+    }
     for (name, (on_page, path)) in &shown {
         // What is left of pot the service alone looks for.
         if name != "clean-up" {

@@ -382,7 +382,9 @@ async fn a_viewer_sees_text_and_no_inputs() {
     let page = viewer.get("/configuration").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.has("10.192.0.0/10"));
-    let main = &page.text[page.text.find("<main").unwrap()..];
+    // What they may do is to have the host read again.
+    let (before_form, rest) = page.text.split_once("<form class=\"aside\"").unwrap();
+    let main = before_form[before_form.find("<main").unwrap()..].to_owned() + rest.split_once("</form>").unwrap().1;
     for control in ["<input", "<select", "<textarea", "<button"] {
         assert!(!main.contains(control), "a viewer was offered {control}");
     }
@@ -1018,4 +1020,135 @@ async fn a_check_of_the_whole_history_shows_how_far_it_is_and_is_one_for_all() {
     }
     assert!(browser.get("/history/check").await.has("each stands in its place unbroken"));
     assert!(browser.get("/history").await.has("Unbroken, checked"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vpn_that_is_down_can_be_named_without_javascript() {
+    let console = console();
+    let browser = admin(&console).await;
+    let vpn = [("other.POT_VPN_EXTIF", "tun0"), ("POT_VPN_NETWORKS", "10.8.0.0/24")];
+    let page = browser.configure(&vpn, REVIEW).await;
+    assert!(page.has("tun0 does not exist on this host now. That is usual while the VPN is down."), "{}", page.text);
+    assert!(page.has("tun0 (not on this host)"), "it stands in the list now: {}", page.text);
+    let page = page.edit(&browser, &[], SAVE).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    assert!(read(&pot_conf(&console)).contains("POT_VPN_EXTIF=tun0\n"));
+    // A further interface that is not there gets a line for its network as soon as its name is typed.
+    let mut form = browser.get("/configuration").await.form("/configuration");
+    set(&mut form, "extra.other", "wg5");
+    let plain = browser.post("/configuration/check", &form).await;
+    assert!(!plain.has("id=\"c-POT_EXTRA_EXTIF\""), "nothing is taken from under the caret: {}", plain.text);
+    form.push(("extra.typed".to_owned(), "1".to_owned()));
+    let typed = browser.post("/configuration/check", &form).await;
+    let (_, line) = typed.text.split_once("name=\"POT_NETWORK_wg5\"").expect("a line of its own");
+    assert!(line.split('>').next().unwrap().contains("autofocus"), "{}", typed.text);
+    assert!(typed.has("The extra interface <code>wg5</code> does not exist on this host."), "{}", typed.text);
+    // The way out can be another one, too, and is told to be missing.
+    let page = browser.configure(&[("other.POT_EXTIF", "em7")], REVIEW).await;
+    assert!(page.has("POT_EXTIF em7 does not exist on this host"), "{}", page.text);
+    let page = page.edit(&browser, &[("POT_EXTIF", "em0")], REVIEW).await;
+    assert!(!page.has("does not exist on this host, and") && page.has("No changes"), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn choose_another_network_is_one_press() {
+    let console = console();
+    let browser = admin(&console).await;
+    let lan = [("POT_NETWORK", "192.168.178.0/24"), ("POT_NETMASK", "255.255.255.0"), ("POT_GATEWAY", "192.168.178.1")];
+    let page = browser.configure(&lan, REVIEW).await;
+    assert!(page.has("Choose another network, such as 10.192.0.0/24."), "{}", page.text);
+    assert!(page.has("<code>10.192.0.0/24</code> with a gateway in it"), "{}", page.text);
+    let others: Vec<&str> = page.text.split("name=\"network\" value=\"").skip(1).collect();
+    let other = others.iter().map(|rest| rest.split('"').next().unwrap()).find(|value| value.ends_with("/16")).unwrap();
+    for (button, network) in
+        [(("fix", "network-overlaps-interface@POT_NETWORK"), "10.192.0.0/24"), (("network", other), other)]
+    {
+        let page = page.edit(&browser, &[], button).await;
+        assert!(page.has("No findings") && page.has(&format!("POT_NETWORK={network}")), "{button:?}: {}", page.text);
+    }
+    // At a field without a finding it is a press, too.
+    let page = browser.configure(&[], ("network", "10.77.0.0/16")).await;
+    assert!(page.has("No findings"), "{}", page.text);
+    assert!(page.has("POT_NETMASK=255.255.0.0") && page.has("POT_GATEWAY=10.77.0.1"), "{}", page.text);
+    // A list as other programs take it.
+    let vpn = [("other.POT_VPN_EXTIF", "tun0"), ("POT_VPN_NETWORKS", "10.8.0.0/24, 10.9.0.0/24")];
+    let page = browser.configure(&vpn, REVIEW).await;
+    assert!(page.has("It cannot be saved.") && page.has("<code>10.8.0.0/24 10.9.0.0/24</code>"), "{}", page.text);
+    let page = page.edit(&browser, &[], ("fix", "not-a-network@POT_VPN_NETWORKS")).await;
+    assert!(!page.has("It cannot be saved.") && page.has("2 networks behind the VPN"), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_conflict_fields_show_what_the_findings_speak_of() {
+    let console = console();
+    let browser = admin(&console).await;
+    let mut form = browser.get("/configuration").await.form("/configuration");
+    let theirs = read(&pot_conf(&console)) + "POT_GATEWAY=10.192.0.254\nPOT_GROUP=wheel\n";
+    std::fs::write(pot_conf(&console), &theirs).unwrap();
+    set(&mut form, "POT_GROUP", "pots");
+    set(&mut form, "POT_CACHE", "/var/cache/images");
+    let checked = browser.post("/configuration/check", &form).await;
+    assert!(checked.has("while you were editing") && checked.has("POT_GROUP collides"), "{}", checked.text);
+    let control = |name: &str| {
+        let (_, rest) = checked.text.split_once(&format!("id=\"c-{name}\"")).unwrap_or(("", ""));
+        rest.split("</div>").next().unwrap().to_owned()
+    };
+    assert!(control("POT_GATEWAY").contains("value=\"10.192.0.254\""), "{}", checked.text);
+    assert_eq!(control("POT_GROUP"), "", "what one is typing stays");
+    assert!(!control("POT_GATEWAY").contains("autofocus"), "nobody is taken away from the field they are at");
+
+    // A text that the console does not know any more tells nothing of who changed what; the form does.
+    set(&mut form, "base", &format!("sha256:{}", "0".repeat(64)));
+    let checked = browser.post("/configuration/check", &form).await;
+    assert!(checked.has("POT_GROUP collides") && !checked.has("POT_CACHE collides"), "{}", checked.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_configuration_says_how_old_its_facts_are_and_reads_them_again_with_the_edits_kept() {
+    let console = console();
+    let browser = admin(&console).await;
+    let page = browser.get("/configuration").await;
+    let have = |page: &Page| page.text.split("data-have=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert!(page.has("Facts read <time") && page.has(">Read again</button>"), "{}", page.text);
+    let before = read(&pot_conf(&console));
+    let page = page.edit(&browser, &[("POT_CACHE", "/var/cache/images")], ("again", "1")).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.has("value=\"/var/cache/images\"") && page.has("1 change"), "{}", page.text);
+    assert!(page.text.split("id=\"again\"").nth(1).unwrap().split('>').next().unwrap().contains("autofocus"));
+    assert_eq!(read(&pot_conf(&console)), before, "nothing is saved by looking");
+
+    // A page that is left open is told when there is something new, and only then.
+    let mut page = page;
+    for _ in 0..100 {
+        if !page.has("data-reading") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        page = browser.get("/configuration").await;
+    }
+    let ask = format!("/configuration/facts?have={}", have(&page));
+    assert_eq!(browser.get(&ask).await.status, StatusCode::NO_CONTENT);
+    std::fs::write(pot_conf(&console), before + "POT_GROUP=wheel\n").unwrap();
+    assert_eq!(browser.get(&ask).await.status, StatusCode::OK);
+
+    // Who may only look reads again, too.
+    let viewer = browser.with_account("vera", "viewer").await;
+    let mut form = viewer.get("/configuration").await.form("/refresh");
+    assert!(form.contains(&("back".to_owned(), "/configuration".to_owned())), "{form:?}");
+    form.retain(|(name, _)| name == "csrf" || name == "back");
+    let page = viewer.post("/refresh", &form).await;
+    assert_eq!(page.location.as_deref(), Some("/configuration?again=1"), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_save_the_page_leads_on_by_one_main_button() {
+    let console = console();
+    let browser = admin(&console).await;
+    let page = browser.configure(&[("POT_CACHE", "/var/cache/images")], SAVE).await;
+    let page = browser.get(&page.location.unwrap()).await;
+    let (_, notice) = page.text.split_once("Saved. POT_CACHE").expect("a notice");
+    let notice = notice.split("</div></div>").next().unwrap();
+    assert!(notice.contains("<a class=\"button main\" href=\"/operations/init\">Plan init</a>"), "{notice}");
+    assert_eq!(page.text.matches("<a class=\"button main\"").count(), 1, "{}", page.text);
+    assert!(page.has("<button form=\"conf\" class=\"button\" name=\"save\""), "nothing is left to save: {}", page.text);
 }

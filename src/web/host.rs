@@ -5,10 +5,11 @@
 //! that comes first. Facts are the executor's, cached: no page waits for a tool. One that finds them old makes the executor
 //! look again, and reloads itself once they are there.
 
+use super::acts::{action_name, button};
 use super::changed::{Changed, who};
 use super::error::Fault;
 use super::known::{Again, Known, waiting};
-use super::layout::{self, Clock, Entry, Frame, Time, counted};
+use super::layout::{self, Button, Clock, Entry, Frame, Time, counted};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
 use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, PrivateBridge, size};
@@ -82,42 +83,6 @@ struct LeadView<'a> {
     lead: &'a Lead,
     text: String,
     buttons: Vec<Button>,
-}
-
-struct Button {
-    label: String,
-    address: String,
-    main: bool,
-}
-
-impl Button {
-    /// An act as a link. Who may change nothing looks at a plan.
-    fn of(offer: &Offer, may: bool) -> Self {
-        let label = match offer.label.strip_prefix("Plan ").filter(|_| !may) {
-            Some(what) => format!("Look at {}", what.replacen("it", "the plan", usize::from(what == "it"))),
-            None => offer.label.clone(),
-        };
-        Self { label, address: address(&offer.act), main: offer.main }
-    }
-}
-
-/// Where something is done.
-fn address(act: &Act) -> String {
-    match act {
-        Act::Prepare(items) => {
-            let items: Vec<String> =
-                items.iter().map(|item| format!("items={}", layout::query_value(&action_name(*item)))).collect();
-            format!("/operations/prepare?{}", items.join("&"))
-        }
-        Act::Configure => "/configuration".to_owned(),
-        Act::ConfigureText => "/configuration/file".to_owned(),
-        Act::Init => "/operations/init".to_owned(),
-        Act::VnetStart => "/operations/vnet-start".to_owned(),
-        Act::Versions => "/history/files/pot.conf".to_owned(),
-        Act::CleanUp => "/operations/clean-up".to_owned(),
-        Act::Pots => "/pots".to_owned(),
-        Act::Feedback => "/feedback".to_owned(),
-    }
 }
 
 /// A difference with the page that mends it.
@@ -249,7 +214,7 @@ fn lead<'a>(visitor: &Visitor, known: &Known, state: &'a HostState) -> Option<Le
         (None, None) => String::new(),
     };
     let may = visitor.may(Role::Operator);
-    let buttons = lead.acts.iter().map(|offer| Button::of(offer, may)).collect();
+    let buttons = lead.acts.iter().map(|offer| button(offer, may)).collect();
     Some(LeadView { lead, text: format!("{since}{}", lead.text), buttons })
 }
 
@@ -276,7 +241,7 @@ fn remedy(drift: &Drift, may: bool) -> Option<Button> {
         Act::Configure => "Configuration".to_owned(),
         _ => format!("Plan {}", act.operation().map_or("it", OperationName::in_words)),
     };
-    Some(Button::of(&Offer { act, label, main: false }, may)).filter(|_| !drift.left)
+    Some(button(&Offer { act, label, main: false }, may)).filter(|_| !drift.left)
 }
 
 async fn show_readiness(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpResponse, Fault> {
@@ -335,6 +300,7 @@ fn back(form: &Form) -> &'static str {
     match form.text("back") {
         Some("/readiness") => "/readiness",
         Some("/pots") => "/pots",
+        Some("/configuration") => "/configuration",
         _ => "/",
     }
 }
@@ -385,13 +351,6 @@ fn sub(facts: &HostFacts, clock: &Clock) -> String {
 /// Memory is sold in whole GiB; the kernel keeps a little of it for itself.
 fn whole_gibibytes(bytes: u64) -> String {
     if bytes < 2 << 30 { size(bytes) } else { format!("{} GiB", (bytes + (1 << 29)) >> 30) }
-}
-
-fn action_name(action: Preparation) -> String {
-    match serde_json::to_value(action) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
-    }
 }
 
 fn ledger<'a>(known: &Known, state: &'a HostState, clock: &Clock, back: &'static str) -> Ledger<'a> {

@@ -119,6 +119,17 @@ impl fmt::Display for Strip {
     }
 }
 
+/// A link that looks like a button: where something is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Button {
+    /// Its words.
+    pub(crate) label: String,
+    /// Its address.
+    pub(crate) address: String,
+    /// Whether it is the page's one main button.
+    pub(crate) main: bool,
+}
+
 /// One sentence at the head of a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Notice {
@@ -128,6 +139,8 @@ pub(crate) struct Notice {
     pub text: String,
     /// Where to go on: address and words.
     pub link: Option<(String, String)>,
+    /// What comes next.
+    pub(crate) next: Vec<Button>,
 }
 
 /// Good or bad news.
@@ -146,28 +159,35 @@ pub(crate) enum Tone {
 impl Notice {
     /// It was done.
     pub fn done(text: impl Into<String>) -> Self {
-        Self { tone: Tone::Done, text: text.into(), link: None }
+        Self { tone: Tone::Done, text: text.into(), link: None, next: Vec::new() }
     }
 
     /// Good to know, and nothing is wrong.
     pub fn told(text: impl Into<String>) -> Self {
-        Self { tone: Tone::Told, text: text.into(), link: None }
+        Self { tone: Tone::Told, text: text.into(), link: None, next: Vec::new() }
     }
 
     /// It was not done, or wants attention.
     pub(crate) fn attention(text: impl Into<String>) -> Self {
-        Self { tone: Tone::Attention, text: text.into(), link: None }
+        Self { tone: Tone::Attention, text: text.into(), link: None, next: Vec::new() }
     }
 
     /// It failed.
     pub fn failed(text: impl Into<String>) -> Self {
-        Self { tone: Tone::Failed, text: text.into(), link: None }
+        Self { tone: Tone::Failed, text: text.into(), link: None, next: Vec::new() }
     }
 
     /// Adds a link.
     #[must_use]
     pub(crate) fn with_link(mut self, address: impl Into<String>, words: impl Into<String>) -> Self {
         self.link = Some((address.into(), words.into()));
+        self
+    }
+
+    /// Adds what comes next.
+    #[must_use]
+    pub(crate) fn with_next(mut self, next: Vec<Button>) -> Self {
+        self.next = next;
         self
     }
 

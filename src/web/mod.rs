@@ -16,6 +16,7 @@ pub mod layout;
 pub(crate) mod visitor;
 
 mod activity;
+mod acts;
 mod changed;
 mod configuration;
 mod feedback;

@@ -6,11 +6,17 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 
 /// What pages of this console fetch by themselves while they follow something, by the last part of the address.
-const FOLLOWED: [&str; 4] = ["events", "parts", "probe", "strip"];
+const FOLLOWED: [&str; 5] = ["events", "facts", "parts", "probe", "strip"];
+
+/// What a page says of a form that it checks again by itself.
+const FOLLOWS: &str = "x-follows";
 
 /// Whether a request is what a person did: a form that was sent, a page that was opened.
 pub(crate) fn is_a_person(request: &HttpRequest) -> bool {
-    *request.method() != Method::GET || opens_a_page(request.path(), request.headers())
+    match *request.method() {
+        Method::GET => opens_a_page(request.path(), request.headers()),
+        _ => !request.headers().contains_key(FOLLOWS),
+    }
 }
 
 /// Browsers say what a request is for (Fetch Metadata): a page that someone opens is navigated to, by a person's doing

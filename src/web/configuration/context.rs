@@ -1,8 +1,9 @@
 //! What the page is made from: both files as they stand and what is known of the host.
 
 use super::form_edits::FormEdits;
-use crate::executor::protocol::ConfigurationView;
+use crate::executor::protocol::{ConfigurationView, FactsView};
 use crate::facts::{HostFacts, Interface};
+use crate::host::{HostState, StateInput};
 use crate::potconf::{Configuration, EditAction, Setting};
 use crate::rules::{self, Finding, Review};
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub(crate) struct PageContext {
     pub configuration: Configuration,
     /// The host; none until the first gathering ended.
     pub facts: Option<Box<HostFacts>>,
+    /// What is kept beside the facts; they themselves are taken out of it.
+    pub(crate) beside: FactsView,
     /// The address of the browser that asks.
     pub admin: Option<IpAddr>,
 }
@@ -23,6 +26,22 @@ pub(crate) struct PageContext {
 impl PageContext {
     pub(super) fn subject<'a>(&'a self, configuration: &'a Configuration) -> rules::Subject<'a> {
         rules::Subject::new(configuration).on(self.facts.as_deref()).asked_from(self.admin)
+    }
+
+    /// The one model of the host, for the file as it stands; none while nothing is known of the host.
+    pub(super) fn state(&self) -> Option<HostState> {
+        let facts = self.facts.as_deref()?;
+        let findings = rules::check(&self.subject(&self.configuration));
+        Some(HostState::of(&StateInput {
+            facts,
+            configuration: &self.configuration,
+            findings: &findings,
+            has_files: !(self.view.own.is_empty() && self.view.default.is_empty()),
+            set_aside: &self.beside.set_aside,
+            left_drift: &self.beside.left_drift,
+            leftovers: self.beside.leftovers.as_deref(),
+            removed: self.beside.removed,
+        }))
     }
 
     /// What the edits would make of the file, and per parameter why its new value can never be saved.

@@ -25,8 +25,8 @@ pub enum Control {
     Text { value: String, placeholder: String, decimal: bool },
     /// Several lines, one entry each.
     Area { value: String, rows: usize },
-    /// One of what the host offers.
-    Select { choices: Vec<Choice> },
+    /// One of a list. Names from the host may also be others, which are not there now: a tunnel that is down.
+    Select { choices: Vec<Choice>, other: bool },
     /// One of a few.
     Radio { choices: Vec<Choice> },
     /// Yes or no.
@@ -74,6 +74,8 @@ pub struct Row {
     /// Whether the edits takes it back to the default: carried on as a hidden field.
     pub back: bool,
     pub autofocus: bool,
+    /// Networks that are free on this host, at POT_NETWORK.
+    pub(crate) free: Vec<String>,
 }
 
 impl ExtraRow {
@@ -135,6 +137,8 @@ pub(crate) struct FieldFeedback {
     pub findings: Vec<FindingView>,
     /// Findings that stand elsewhere and name this parameter, too.
     pub elsewhere: Vec<(Severity, String)>,
+    /// Other networks than the one that a finding's fix sets.
+    pub(crate) instead: Vec<String>,
 }
 
 impl FieldFeedback {
@@ -150,6 +154,10 @@ pub(super) struct Builder<'a> {
     pub(super) findings: &'a [Finding],
     pub(super) problems: &'a BTreeMap<String, String>,
     pub(super) readings: &'a BTreeMap<String, String>,
+    /// Networks that are free on this host.
+    pub(super) free: &'a [String],
+    /// What mends a value that can never be saved, by its parameter.
+    pub(super) mended: &'a BTreeMap<String, Finding>,
     pub(super) may_change: bool,
     pub(super) focus: &'a BTreeSet<String>,
 }
@@ -157,8 +165,13 @@ pub(super) struct Builder<'a> {
 impl Builder<'_> {
     /// All findings in order, what can never be saved first.
     pub(super) fn remarks(&self) -> Vec<FindingView> {
-        let never = self.problems.iter().map(|(name, message)| problem(name, message));
+        let never = self.problems.iter().map(|(name, message)| self.problem(name, message));
         never.chain(self.findings.iter().map(|finding| self.remark(finding))).collect()
+    }
+
+    fn problem(&self, name: &str, message: &str) -> FindingView {
+        let fix = self.mended.get(name).filter(|_| self.may_change).and_then(fix_view);
+        FindingView { fix, ..problem(name, message) }
     }
 
     pub(super) fn remark(&self, finding: &Finding) -> FindingView {
@@ -173,9 +186,23 @@ impl Builder<'_> {
     }
 
     pub(super) fn answer(&self, name: &str) -> FieldFeedback {
-        let never = self.problems.get(name).map(|message| problem(name, message));
-        let found =
-            self.findings.iter().filter(|finding| finding.parameters.first().is_some_and(|first| first == name));
+        let never = self.problems.get(name).map(|message| self.problem(name, message));
+        let at_it = |finding: &&Finding| finding.parameters.first().is_some_and(|first| first == name);
+        let found: Vec<&Finding> = self.findings.iter().filter(at_it).collect();
+        let mut findings: Vec<FindingView> = never.into_iter().collect();
+        for (place, finding) in found.iter().enumerate() {
+            let mut remark = self.remark(finding);
+            // One button for one change.
+            if found.iter().take(place).any(|earlier| earlier.fix == finding.fix) {
+                remark.fix = None;
+            }
+            findings.push(remark);
+        }
+        let proposed = found.iter().find_map(|finding| finding.fix.as_ref()?.set.get("POT_NETWORK"));
+        let instead = match proposed.filter(|_| name == "POT_NETWORK" && self.may_change) {
+            Some(first) => self.free.iter().filter(|free| *free != first).cloned().collect(),
+            None => Vec::new(),
+        };
         let elsewhere = self
             .findings
             .iter()
@@ -185,8 +212,9 @@ impl Builder<'_> {
         let mut named = BTreeSet::new();
         FieldFeedback {
             reading: self.readings.get(name).cloned().unwrap_or_default(),
-            findings: never.into_iter().chain(found.map(|finding| self.remark(finding))).collect(),
+            findings,
             elsewhere: elsewhere.filter(|(_, first)| first != name && named.insert(first.clone())).collect(),
+            instead,
         }
     }
 
@@ -306,6 +334,7 @@ impl Builder<'_> {
             resettable: self.may_change && setting.editable,
             back,
             autofocus: self.focus.contains(parameter.name),
+            free: if parameter.name == "POT_NETWORK" { self.free.to_vec() } else { Vec::new() },
             was,
             control,
         }
@@ -387,7 +416,8 @@ impl Builder<'_> {
                     .filter(|interface| offered(interface))
                     .map(|interface| (interface.name.clone(), interface.name.clone()));
                 let nothing = may_be_empty.then(|| (String::new(), "none".to_owned()));
-                Control::Select { choices: choices(nothing.into_iter().chain(offered), &value, "not on this host") }
+                let choices = choices(nothing.into_iter().chain(offered), &value, "not on this host");
+                Control::Select { choices, other: true }
             }
             Kind::Facility => {
                 let present = facility::named(&value);
@@ -401,7 +431,7 @@ impl Builder<'_> {
                     (!name.starts_with("local"), name)
                 });
                 let strange = if present.is_some() { "not for programs" } else { "unknown to syslog" };
-                Control::Select { choices: choices(known.into_iter(), &value, strange) }
+                Control::Select { choices: choices(known.into_iter(), &value, strange), other: false }
             }
             Kind::Stack => {
                 let known = ["ipv4", "ipv6", "dual"].iter().map(|name| ((*name).to_owned(), (*name).to_owned()));

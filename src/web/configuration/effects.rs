@@ -6,10 +6,13 @@ use super::form_edits::{EXTRA, FormEdits};
 use crate::potconf::{Configuration, extra_interface};
 use crate::web::layout::counted;
 
+/// Up to so many are all named.
+const ALL_NAMED: usize = 4;
+
 /// "a, b, c and 27 more": the rail has no room for all pots of a host.
 pub(super) fn few(names: &[&str]) -> String {
-    match names.split_at_checked(3) {
-        Some((first, rest)) if rest.len() > 1 => {
+    match names.split_at_checked(ALL_NAMED - 1) {
+        Some((first, rest)) if names.len() > ALL_NAMED => {
             let more = format!("{} more", rest.len());
             join(first.iter().copied().chain([more.as_str()]))
         }
@@ -51,10 +54,15 @@ pub(super) fn effects(context: &PageContext, edits: &FormEdits, after: &Configur
             [one] => effects.push(format!(
                 "{one} keeps its address outside the new network: it reaches nothing outside once that is started."
             )),
-            many => effects.push(format!(
-                "{} keep addresses outside the new network: they reach nothing outside once that is started.",
-                few(many)
-            )),
+            many => {
+                let who = match few(many) {
+                    all if many.len() <= ALL_NAMED => all,
+                    some => format!("{} pots ({some})", many.len()),
+                };
+                effects.push(format!(
+                    "{who} keep addresses outside the new network: they reach nothing outside once that is started."
+                ));
+            }
         }
     }
     if changes(&["POT_ZFS_ROOT", "POT_FS_ROOT"]) && !pots.is_empty() {

@@ -43,6 +43,8 @@ pub(crate) struct FixView {
     pub(crate) verb: String,
     /// The values or names.
     pub what: String,
+    /// What changes with it, in words.
+    pub(crate) also: &'static str,
 }
 
 /// The class of a severity's colour.
@@ -74,15 +76,39 @@ pub(super) fn fix_view(finding: &Finding) -> Option<FixView> {
         ([(name, value)], []) => {
             let verb =
                 if finding.parameters.first() == Some(*name) { "Set".to_owned() } else { format!("Set {name} to") };
-            FixView { key, verb, what: (*value).clone() }
+            FixView { key, verb, what: (*value).clone(), also: "" }
         }
-        ([], [name]) => FixView { key, verb: "Remove".to_owned(), what: (*name).clone() },
-        ([], names) => FixView { key, verb: "Remove".to_owned(), what: join(names.iter().map(|name| name.as_str())) },
+        ([], [name]) => FixView { key, verb: "Remove".to_owned(), what: (*name).clone(), also: "" },
+        ([], names) => {
+            let what = join(names.iter().map(|name| name.as_str()));
+            FixView { key, verb: "Remove".to_owned(), what, also: "" }
+        }
+        // A network with all that belongs to it is one thing.
+        (_, []) if fix.set.contains_key("POT_NETWORK") => {
+            let what = fix.set.get("POT_NETWORK").cloned().unwrap_or_default();
+            FixView { key, verb: "Set".to_owned(), what, also: with_network(fix) }
+        }
         (values, _) => {
-            FixView { key, verb: "Set".to_owned(), what: join(values.iter().map(|(_, value)| value.as_str())) }
+            let what = join(values.iter().map(|(_, value)| value.as_str()));
+            FixView { key, verb: "Set".to_owned(), what, also: "" }
         }
     };
     Some(view)
+}
+
+/// What a fix sets beside the network.
+fn with_network(fix: &Fix) -> &'static str {
+    let sets = |name: &str| fix.set.contains_key(name);
+    match (sets("POT_NETMASK"), sets("POT_GATEWAY"), sets("POT_DNS_IP")) {
+        (true, true, true) => "with its mask, gateway and DNS address",
+        (true, true, false) => "with its mask and gateway",
+        (true, false, true) => "with its mask and DNS address",
+        (false, true, true) => "with a gateway and DNS address in it",
+        (true, false, false) => "with its mask",
+        (false, true, false) => "with a gateway in it",
+        (false, false, true) => "with a DNS address in it",
+        (false, false, false) => "",
+    }
 }
 
 pub(super) fn fix_all(findings: &[Finding]) -> Option<FixView> {
@@ -109,7 +135,7 @@ pub(super) fn fix_all(findings: &[Finding]) -> Option<FixView> {
         2 => "both".to_owned(),
         count => format!("all {count}"),
     };
-    Some(FixView { key: "all".to_owned(), verb: format!("{verb} {what}"), what: join(values.into_iter()) })
+    Some(FixView { key: "all".to_owned(), verb: format!("{verb} {what}"), what: join(values.into_iter()), also: "" })
 }
 
 /// "a", "a and b", "a, b and c".

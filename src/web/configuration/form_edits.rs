@@ -17,6 +17,18 @@ pub(crate) const EXTRA: &str = "POT_EXTRA_EXTIF";
 /// Name of the field for further interfaces that are no checkbox.
 pub(crate) const EXTRA_OTHER: &str = "extra.other";
 
+/// Prefix of the field for a name that is not in the list of the host's.
+const OTHER: &str = "other.";
+
+/// Said by a script when names were typed into that field: they are to get lines of their own, for their networks.
+pub(super) const TYPED_BESIDE: &str = "extra.typed";
+
+/// The parameters of the networks behind the interfaces that were typed beside the list.
+pub(super) fn typed_beside(form: &Form) -> Vec<String> {
+    let names = form.all(EXTRA_OTHER).flat_map(str::split_whitespace);
+    names.filter_map(|name| Some(Name::for_interface(name).ok()?.as_str().to_owned())).collect()
+}
+
 /// Wanted changes of pot.conf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FormEdits {
@@ -182,6 +194,11 @@ fn typed(form: &Form, name: &str) -> Option<String> {
         chosen.sort_by_key(|one| was.iter().position(|before| before == one).unwrap_or(was.len()));
         return Some(chosen.join(" "));
     }
+    // What is not in the list was typed on purpose.
+    let is_name = parameter(name).is_some_and(|known| known.kind == Kind::Interface);
+    if let Some(other) = form.text(&format!("{OTHER}{name}")).filter(|_| is_name) {
+        return Some(other.to_owned());
+    }
     let value = form.get(name)?;
     let is_list = parameter(name).is_some_and(|known: &Parameter| known.kind.is_list());
     if is_list {
@@ -271,6 +288,16 @@ mod tests {
             (EXTRA_OTHER, "ix0 vlan20"),
         ];
         assert_eq!(edits("POT_EXTRA_EXTIF=\"vlan30 vlan20\"\n", &form), [set(EXTRA, "vlan30 vlan20 vlan10 ix0")]);
+    }
+
+    #[test]
+    fn a_name_that_is_not_in_the_list_can_be_given() {
+        let vpn = [("POT_VPN_EXTIF", ""), ("was.POT_VPN_EXTIF", ""), ("other.POT_VPN_EXTIF", " tun0 ")];
+        assert_eq!(edits("", &vpn), [set("POT_VPN_EXTIF", "tun0")]);
+        // The page that follows has it in the list, and the line is empty.
+        let listed = [("POT_VPN_EXTIF", "tun0"), ("was.POT_VPN_EXTIF", "tun0"), ("other.POT_VPN_EXTIF", "")];
+        assert_eq!(edits("POT_VPN_EXTIF=tun0\n", &listed), []);
+        assert_eq!(edits("", &[("other.POT_TMP", "/x")]), [], "no other parameter has such a line");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::findings::{FindingView, FixView, digest_of, fix_all};
 use super::form_edits::FormEdits;
 use crate::diff::Diff;
 use crate::potconf::{Setting, Source};
-use crate::rules::{self, Severity, Verdict};
+use crate::rules::{self, Finding, Severity, Verdict};
 use crate::web::layout::{Frame, counted};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,8 @@ pub(crate) struct FormView {
     pub diff: Diff,
     pub problems: BTreeMap<String, String>,
     pub changes: usize,
+    /// Errors and warnings of the file as it stands, in words; none while something else is judged.
+    pub(crate) of_file: Option<[String; 2]>,
     pub errors: usize,
     /// How many of the errors saving would bring about: what it must be asked about.
     pub brought: usize,
@@ -52,13 +54,22 @@ impl FormView {
         let (review, problems) = context.review(edits);
         let after = &review.after;
         let Verdict { mut findings, errors: brought } = review.judge(context.facts.as_deref(), context.admin);
-        // A value that can never be saved says so itself; the rules' words on the same value would only repeat it.
+        // A value that can never be saved says so itself; the rules' words on the same value would only repeat it. What
+        // would mend it is kept.
+        let mut mended: BTreeMap<String, Finding> = BTreeMap::new();
         findings.retain(|finding| {
-            finding.severity != Severity::Error
-                || finding.parameters.len() != 1
-                || !finding.parameters.iter().any(|name| problems.contains_key(name))
+            let [name] = finding.parameters.as_slice() else { return true };
+            let said = finding.severity == Severity::Error && problems.contains_key(name);
+            if said && finding.fix.is_some() {
+                mended.entry(name.clone()).or_insert_with(|| finding.clone());
+            }
+            !said
         });
         let readings = rules::readings::of(&context.subject(after));
+        let free: Vec<String> = rules::free_networks(&context.subject(after)).iter().map(ToString::to_string).collect();
+        // What the file as it stands has is said in the model's words.
+        let state = if edits.is_empty() { context.state() } else { None };
+        let of_file = state.map(|state| [state.word("errors").to_owned(), state.word("warnings").to_owned()]);
         let mut builder = Builder {
             context,
             edits,
@@ -66,6 +77,8 @@ impl FormView {
             findings: &findings,
             problems: &problems,
             readings: &readings,
+            free: &free,
+            mended: &mended,
             may_change,
             focus,
         };
@@ -88,6 +101,7 @@ impl FormView {
                 computed: settings.iter().filter(own).filter(|setting| !setting.editable).count(),
                 all: settings.iter().filter(|setting| rules_know(&setting.name)).count(),
             },
+            of_file,
             errors,
             brought: brought.len(),
             warnings,
@@ -100,19 +114,22 @@ impl FormView {
         }
     }
 
+    /// "1 error", "1 warning": what there is, each with the name of the fact where it is one of the file as it stands.
+    pub(crate) fn tallies(&self) -> Vec<(Option<&'static str>, String)> {
+        let [errors, warnings] = match &self.of_file {
+            Some([errors, warnings]) => [(Some("errors"), errors.clone()), (Some("warnings"), warnings.clone())],
+            None => {
+                [(None, counted(self.errors, "error", "errors")), (None, counted(self.warnings, "warning", "warnings"))]
+            }
+        };
+        let notices = (None, counted(self.notices, "notice", "notices"));
+        let all = [(self.errors, errors), (self.warnings, warnings), (self.notices, notices)];
+        all.into_iter().filter(|(count, _)| *count > 0).map(|(_, tally)| tally).collect()
+    }
+
     /// "1 error, 1 warning"; empty when there is nothing.
     pub(crate) fn tally(&self) -> String {
-        let mut parts = Vec::new();
-        for (count, one, many) in [
-            (self.errors, "error", "errors"),
-            (self.warnings, "warning", "warnings"),
-            (self.notices, "notice", "notices"),
-        ] {
-            if count > 0 {
-                parts.push(counted(count, one, many));
-            }
-        }
-        parts.join(", ")
+        self.tallies().into_iter().map(|(_, words)| words).collect::<Vec<_>>().join(", ")
     }
 
     /// "3 changes", "No changes".
@@ -206,10 +223,9 @@ mod tests {
     use super::super::effects::few;
     use super::super::findings::{fix_all, problem};
     use super::*;
-    use crate::executor::protocol::ConfigurationView;
+    use crate::executor::protocol::{ConfigurationView, FactsView};
     use crate::facts::HostFacts;
     use crate::potconf::{Configuration, Document, PARAMETERS};
-    use crate::rules::Finding;
     use std::net::IpAddr;
 
     fn remark(message: &str) -> FindingView {
@@ -251,7 +267,15 @@ mod tests {
             default_path: "/usr/local/etc/pot/pot.default.conf".to_owned(),
             modified: None,
         };
-        PageContext { view, configuration, facts: facts.map(Box::new), admin: None }
+        let beside = FactsView {
+            facts: None,
+            refreshing: false,
+            set_aside: Vec::new(),
+            left_drift: Vec::new(),
+            leftovers: None,
+            removed: None,
+        };
+        PageContext { view, configuration, facts: facts.map(Box::new), beside, admin: None }
     }
 
     #[test]
@@ -260,7 +284,9 @@ mod tests {
         let form = FormView::build(&context, &FormEdits::default(), true, true, &BTreeSet::new());
         let control = |name: &str| &form.rows().find(|row| row.name == name).unwrap().control;
         assert!(matches!(control("POT_ISOLATE_VNET_POTS"), Control::Check { on: false, label: "yes" }));
-        let Control::Select { choices } = control("POT_LOG_FACILITY") else { panic!("no list of facilities") };
+        let Control::Select { choices, other: false } = control("POT_LOG_FACILITY") else {
+            panic!("no list of facilities")
+        };
         let chosen: Vec<&str> = choices.iter().filter(|one| one.chosen).map(|one| one.label.as_str()).collect();
         assert_eq!(chosen, ["LOCAL2"], "neither unknown nor another");
         assert!(!choices.iter().any(|one| ["local2", "kern", "mark"].contains(&one.value.as_str())));
@@ -283,7 +309,11 @@ mod tests {
         let form = crate::web::visitor::Form(vec![("POT_NETWORK".to_owned(), "10.200.0.0/16".to_owned())]);
         let edits = FormEdits::of_form(&form, &context.configuration);
         let form = FormView::build(&context, &edits, true, true, &BTreeSet::new());
-        assert!(form.effects.iter().any(|words| words.starts_with("p0, p1, p2 and 2 more keep")), "{:?}", form.effects);
+        assert!(
+            form.effects.iter().any(|words| words.starts_with("5 pots (p0, p1, p2 and 2 more) keep")),
+            "{:?}",
+            form.effects
+        );
         let found = form.remarks.iter().find(|remark| remark.code == "pots-outside-network").unwrap();
         assert!(found.message.starts_with("The pots p0, p1, p2, p3 and p4 have"), "{}", found.message);
     }

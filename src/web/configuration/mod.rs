@@ -9,14 +9,16 @@ mod form_edits;
 mod form_view;
 mod versions;
 
+use super::acts;
 use super::error::Fault;
-use super::known::configuration_of;
-use super::layout::{self, Entry, Frame, Notice, see_other};
+use super::known::{Again, configuration_of};
+use super::layout::{self, Entry, Frame, Notice, Time, see_other};
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, ConfigurationView, Records, ReviewView, Saved};
+use crate::executor::protocol::{Command, ConfigurationView, FactsView, Records, ReviewView, Saved};
 use crate::journal::record::{Change, Role};
 use crate::refusal::{Conflict, Refusal, RefusalKind};
+use crate::rules;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use askama::Template;
@@ -25,7 +27,9 @@ use context::PageContext;
 use controls::Control;
 use form_edits::FormEdits;
 use form_view::FormView;
+use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Where htmx sends the form while someone is typing.
 pub(super) const CHECK: &str = "/configuration/check";
@@ -36,6 +40,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .route("/configuration", web::post().to(post))
         // htmx only: the answers to what is typed, never the controls.
         .route(CHECK, web::post().to(check))
+        // A script only: whether there is something new to check against.
+        .route("/configuration/facts", web::get().to(is_other))
         .configure(versions::routes);
 }
 
@@ -60,6 +66,30 @@ struct Page {
     /// Facts that are missing: the findings know less than they could.
     without_facts: bool,
     trouble: Option<String>,
+    looked: Looked,
+    /// "Read again" was pressed: the focus stays at it.
+    again: bool,
+}
+
+/// `templates/configuration/looked.html`: when the host was looked at.
+struct Looked {
+    /// None until the first look has ended.
+    facts: Option<(Time, String, i64)>,
+    /// Whether it is being looked at.
+    reading: bool,
+    /// What a script asks with whether there is something new.
+    have: String,
+}
+
+impl Looked {
+    fn of(visitor: &Visitor, context: &PageContext) -> Self {
+        let clock = visitor.clock();
+        let age = |facts: &crate::facts::HostFacts| {
+            let seconds = clock.now().as_second().saturating_sub(facts.at.as_second()).max(0);
+            (clock.time(&facts.at), clock.ago(&facts.at), seconds)
+        };
+        Self { facts: context.facts.as_deref().map(age), reading: context.beside.refreshing, have: context.version() }
+    }
 }
 
 /// `templates/configuration/check.html`: what htmx swaps, out of band.
@@ -71,6 +101,9 @@ struct Answers {
     reason_required: bool,
     confirm: bool,
     conflict: Option<ConflictView>,
+    looked: Looked,
+    /// The host was read again because someone asked for it.
+    again: bool,
     /// Whether the findings are others than the page last announced.
     announce: bool,
     /// Rows whose control a fix or undo has changed.
@@ -96,14 +129,52 @@ impl PageContext {
     async fn load(visitor: &Visitor) -> Result<Self, Fault> {
         let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
         let configuration = configuration_of(&view)?;
-        Ok(Self { configuration, facts: visitor.facts().await?, admin: visitor.address(), view })
+        let mut beside: FactsView = visitor.ask(Command::Facts { refresh: false }).await?;
+        let facts = beside.facts.take();
+        visitor.state().remember_zone(facts.as_deref());
+        Ok(Self { configuration, facts, beside, admin: visitor.address(), view })
+    }
+
+    /// Changes when the file or what is known of the host does.
+    fn version(&self) -> String {
+        let file: String = self.view.digest.hex().chars().take(12).collect();
+        let at = self.facts.as_ref().map_or(0, |facts| facts.at.as_millisecond());
+        format!("{at}-{}-{file}", u8::from(self.beside.refreshing))
     }
 }
 
-async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse, Fault> {
+/// Starts a new look at the host and waits a moment for it. One look at a time, whoever asks: it may take longer.
+async fn look_again(visitor: &Visitor) -> Result<(), Fault> {
+    const TURN: Duration = Duration::from_millis(250);
+    const TURNS: usize = 12;
+    let mut refresh = true;
+    for _ in 0..TURNS {
+        let view: FactsView = visitor.ask(Command::Facts { refresh }).await?;
+        if !view.refreshing {
+            break;
+        }
+        refresh = false;
+        actix_web::rt::time::sleep(TURN).await;
+    }
+    Ok(())
+}
+
+/// What a page has, as [`PageContext::version`] gave it.
+#[derive(serde::Deserialize)]
+struct Have {
+    have: String,
+}
+
+/// Whether a page that has this would be another now.
+async fn is_other(visitor: Visitor, query: web::Query<Have>) -> Result<HttpResponse, Fault> {
+    let is_same = PageContext::load(&visitor).await?.version() == query.have;
+    Ok(if is_same { HttpResponse::NoContent().finish() } else { HttpResponse::Ok().finish() })
+}
+
+async fn show(visitor: Visitor, query: web::Query<Asked>, again: web::Query<Again>) -> Result<HttpResponse, Fault> {
     let context = PageContext::load(&visitor).await?;
     let mut notice = match query.saved {
-        Some(record) => saved_notice(&visitor, record).await,
+        Some(record) => saved_notice(&visitor, &context, record).await,
         None => None,
     };
     let mut edits = FormEdits::default();
@@ -115,13 +186,14 @@ async fn show(visitor: Visitor, query: web::Query<Asked>) -> Result<HttpResponse
                 edits = FormEdits::of_form(&form, &context.configuration);
                 form.text("reason").unwrap_or_default().clone_into(&mut reason);
                 // The page made from it will carry the digest of the file as it stands now.
-                conflict = conflict_of(&visitor, &context, base_of(&form, &context)?, &edits).await?;
+                conflict = conflict_of(&visitor, &context, &form, &edits).await?;
                 notice = Some(Notice::attention("This is what you had typed. Nothing of it is saved yet."));
             }
             _ => notice = Some(Notice::attention("What you had typed is no longer kept. Nothing of it was saved.")),
         }
     }
-    let step = Step { reason, notice, conflict, open_all: query.open.is_some(), ..Step::default() };
+    let (again, open_all) = (again.is_pressed(), query.open.is_some());
+    let step = Step { reason, notice, conflict, open_all, again, ..Step::default() };
     page(&visitor, &context, &edits, step)
 }
 
@@ -135,6 +207,7 @@ struct Step {
     confirm: bool,
     conflict: Option<Conflict>,
     open_all: bool,
+    again: bool,
     focus: BTreeSet<String>,
 }
 
@@ -158,6 +231,8 @@ fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step)
         conflict: step.conflict.map(|conflict| conflict_view(visitor, conflict)),
         without_facts: context.facts.is_none(),
         trouble,
+        looked: Looked::of(visitor, context),
+        again: step.again,
         frame,
         form,
     };
@@ -180,9 +255,14 @@ enum FormAction {
     FixAll,
     Undo(String),
     Default(String),
+    /// A network with the mask, the gateway and the DNS address that belong to it.
+    Network(String),
+    Again,
     Discard,
     OpenAll,
-    Save { accept_errors: bool },
+    Save {
+        accept_errors: bool,
+    },
 }
 
 impl FormAction {
@@ -196,6 +276,8 @@ impl FormAction {
             (Some(fix), _, _) => Self::Fix(fix),
             (_, Some(name), _) => Self::Undo(name),
             (_, _, Some(name)) => Self::Default(name),
+            _ if form.has("again") => Self::Again,
+            _ if form.has("network") => Self::Network(form.text("network").unwrap_or_default().to_owned()),
             _ if form.has("discard") => Self::Discard,
             _ if form.has("open") => Self::OpenAll,
             _ => Self::Review,
@@ -221,8 +303,15 @@ fn drafted(context: &PageContext, form: &Form, action: &FormAction) -> (FormEdit
         FormAction::FixAll => edits.mend_all(&context.configuration, |edits| context.findings_with(edits)),
         FormAction::Undo(name) => edits.undo(name),
         FormAction::Default(name) => edits.back_to_default(name, &context.configuration),
+        FormAction::Network(network) => {
+            let after = context.review(&edits).0.after;
+            let network = network.parse::<Ipv4Net>().ok();
+            if let Some(fix) = network.and_then(|network| rules::renumbering(&context.subject(&after), network)) {
+                edits.mend(&fix, &context.configuration);
+            }
+        }
         FormAction::Discard => edits = FormEdits::default(),
-        FormAction::Review | FormAction::OpenAll | FormAction::Save { .. } => {}
+        FormAction::Again | FormAction::Review | FormAction::OpenAll | FormAction::Save { .. } => {}
     }
     let mut swapped: BTreeSet<String> = typed
         .names()
@@ -254,16 +343,18 @@ fn base_of(form: &Form, context: &PageContext) -> Result<Digest, Fault> {
 async fn conflict_of(
     visitor: &Visitor,
     context: &PageContext,
-    base: Digest,
+    form: &Form,
     edits: &FormEdits,
 ) -> Result<Option<Conflict>, Fault> {
+    let base = base_of(form, context)?;
     if base == context.view.digest {
         return Ok(None);
     }
+    let of_form = |conflict| conflict::of_form(conflict, form, &context.configuration);
     match visitor.ask::<ReviewView>(Command::Review { base, edits: edits.edits() }).await {
-        Ok(review) => Ok(review.conflict),
+        Ok(review) => Ok(review.conflict.map(of_form)),
         Err(refusal) => match refusal.conflict {
-            Some(conflict) => Ok(Some(*conflict)),
+            Some(conflict) => Ok(Some(of_form(*conflict))),
             // Edits that are against a limit are named in the page itself.
             None if refusal.kind == RefusalKind::Limit => Ok(None),
             None => Err(Fault::Refused(refusal)),
@@ -282,22 +373,29 @@ async fn post(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     if matches!(action, FormAction::Discard) {
         return Ok(see_other("/configuration"));
     }
+    if matches!(action, FormAction::Again) {
+        look_again(&visitor).await?;
+    }
     let context = PageContext::load(&visitor).await?;
     let base = base_of(&form, &context)?;
     let (edits, focus) = drafted(&context, &form, &action);
     let mut step = Step {
         reason: form.text("reason").unwrap_or_default().to_owned(),
         open_all: matches!(action, FormAction::OpenAll),
+        again: matches!(action, FormAction::Again),
         ..Step::default()
     };
-    if let Some(conflict) = conflict_of(&visitor, &context, base, &edits).await? {
+    if let Some(conflict) = conflict_of(&visitor, &context, &form, &edits).await? {
         step.status = Some(StatusCode::CONFLICT);
         step.conflict = Some(conflict);
         return page(&visitor, &context, &edits, step);
     }
     match action {
-        FormAction::Save { accept_errors } => save(&visitor, context, edits, base, accept_errors, step).await,
-        FormAction::Fix(_) | FormAction::Undo(_) | FormAction::Default(_) => {
+        FormAction::Save { accept_errors } => {
+            let asked = Asking { form: &form, edits, base, accept_errors };
+            save(&visitor, context, asked, step).await
+        }
+        FormAction::Fix(_) | FormAction::Network(_) | FormAction::Undo(_) | FormAction::Default(_) => {
             step.focus = focus.into_iter().take(1).collect();
             page(&visitor, &context, &edits, step)
         }
@@ -305,14 +403,21 @@ async fn post(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     }
 }
 
-async fn save(
-    visitor: &Visitor,
-    context: PageContext,
+/// What is to be saved.
+struct Asking<'a> {
+    form: &'a Form,
     edits: FormEdits,
     base: Digest,
     accept_errors: bool,
+}
+
+async fn save(
+    visitor: &Visitor,
+    context: PageContext,
+    asked: Asking<'_>,
     mut step: Step,
 ) -> Result<HttpResponse, Fault> {
+    let Asking { form: sent, edits, base, accept_errors } = asked;
     let refused = |step: &mut Step, notice: Notice| {
         step.status = Some(StatusCode::UNPROCESSABLE_ENTITY);
         step.notice = Some(notice);
@@ -341,13 +446,14 @@ async fn save(
     }
     match visitor.ask(Command::Save { base, edits: edits.edits(), reason, accept_errors }).await {
         Ok(Saved { record, .. }) => Ok(see_other(&format!("/configuration?saved={record}"))),
-        Err(refusal) => not_saved(visitor, edits, refusal, step).await,
+        Err(refusal) => not_saved(visitor, sent, edits, refusal, step).await,
     }
 }
 
 /// The executor refused: the form stays as it was typed, on the file as it stands now.
 async fn not_saved(
     visitor: &Visitor,
+    form: &Form,
     edits: FormEdits,
     refusal: Refusal,
     mut step: Step,
@@ -358,7 +464,9 @@ async fn not_saved(
     let context = PageContext::load(visitor).await?;
     step.status = Some(Fault::Refused(refusal.clone()).status_code());
     match (refusal.kind, refusal.conflict) {
-        (RefusalKind::Conflict, Some(conflict)) => step.conflict = Some(*conflict),
+        (RefusalKind::Conflict, Some(conflict)) => {
+            step.conflict = Some(conflict::of_form(*conflict, form, &context.configuration));
+        }
         (RefusalKind::Findings, _) => step.confirm = true,
         _ => step.notice = Some(Notice::failed(format!("Nothing was saved. {}", refusal.message))),
     }
@@ -371,15 +479,28 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
         Err(fault) => return ended(fault),
     };
     let action = FormAction::of(&form);
-    let context = match PageContext::load(&visitor).await {
+    let again = matches!(action, FormAction::Again);
+    let looked = if again { look_again(&visitor).await } else { Ok(()) };
+    let context = match looked {
+        Ok(()) => PageContext::load(&visitor).await,
+        Err(fault) => Err(fault),
+    };
+    let context = match context {
         Ok(context) => context,
         Err(fault) => return ended(fault),
     };
     let may_change = visitor.may(Role::Operator);
-    let base = base_of(&form, &context)?;
-    let (edits, swapped) = drafted(&context, &form, &action);
-    let conflict = conflict_of(&visitor, &context, base, &edits).await?;
-    let focus = swapped.iter().take(1).cloned().collect();
+    let (edits, mut swapped) = drafted(&context, &form, &action);
+    let conflict = conflict_of(&visitor, &context, &form, &edits).await?;
+    let mut focus: BTreeSet<String> = swapped.iter().take(1).cloned().collect();
+    if form.has(form_edits::TYPED_BESIDE) {
+        swapped.insert(form_edits::EXTRA.to_owned());
+        focus.extend(form_edits::typed_beside(&form).into_iter().take(1));
+    }
+    if conflict.is_some() {
+        // Findings speak of the file as it stands, and so do the fields that were not touched.
+        swapped.extend(conflict::changed_by_others(&form, &context.configuration, &edits));
+    }
     let seen = form.get("seen").map(str::to_owned);
     let form = FormView::build(&context, &edits, may_change, false, &focus);
     let answers = Answers {
@@ -388,6 +509,8 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
         reason_required: visitor.greeting.reason_required,
         confirm: false,
         conflict: conflict.map(|conflict| conflict_view(&visitor, conflict)),
+        looked: Looked::of(&visitor, &context),
+        again,
         swapped: rows_of(&form, &swapped),
         form,
     };
@@ -417,8 +540,8 @@ pub(super) fn session_ended() -> Result<HttpResponse, Fault> {
     layout::page(StatusCode::UNAUTHORIZED, &Ended {})
 }
 
-/// "Saved. POT_NETWORK default → 10.200.0.0/16 and 2 more."
-async fn saved_notice(visitor: &Visitor, record: u64) -> Option<Notice> {
+/// "Saved. POT_NETWORK default → 10.200.0.0/16 and 2 more.", with what comes next.
+async fn saved_notice(visitor: &Visitor, context: &PageContext, record: u64) -> Option<Notice> {
     let ask = Command::JournalAfter { after: record.checked_sub(1)?, limit: 1 };
     let Records { records, .. } = visitor.state().client.ask(None, &visitor.reported, ask).await.ok()?;
     let found = records.into_iter().find(|found| found.sequence == record)?;
@@ -430,7 +553,10 @@ async fn saved_notice(visitor: &Visitor, record: u64) -> Option<Notice> {
         [one] => format!("Saved. {}.", changed(one)),
         [first, rest @ ..] => format!("Saved. {} and {} more.", changed(first), rest.len()),
     };
-    Some(Notice::done(text).with_link(format!("/history/{record}"), "Show it in the history"))
+    let state = context.state();
+    let lead = state.as_ref().and_then(|state| state.lead.as_ref());
+    let next = acts::next(lead, "/configuration", visitor.may(Role::Operator));
+    Some(Notice::done(text).with_link(format!("/history/{record}"), "Show it in the history").with_next(next))
 }
 
 fn changed(change: &Change) -> String {
