@@ -126,6 +126,12 @@ fn print(out: &mut impl io::Write, facts: &HostFacts, model: &HostState, evidenc
             let (running, configured) = (harmless(&drift.running), harmless(&drift.configured));
             writeln!(out, "  {}: runs {running}; pot.conf says {configured}", drift.title)?;
             writeln!(out, "    {}", drift.consequence)?;
+            for (name, value) in &drift.set {
+                writeln!(out, "    What ends it: {name} set to {}.", harmless(value))?;
+            }
+            if let Some(words) = &drift.at_the_machine {
+                writeln!(out, "    {}", harmless(words))?;
+            }
         }
     }
     writeln!(out, "\nOperations")?;

@@ -197,7 +197,10 @@ impl Dataset {
     /// What to type so that a hidden one can be looked at.
     pub(crate) fn how_to_mount(&self) -> String {
         let name = &self.name;
-        if self.locked { format!("zfs load-key -r {name}, then zfs mount {name}") } else { format!("zfs mount {name}") }
+        let key = if self.locked { format!("zfs load-key -r {name}, then ") } else { String::new() };
+        let canmount =
+            if self.canmount == "off" { format!("zfs set canmount=on {name}, then ") } else { String::new() };
+        format!("{key}{canmount}zfs mount {name}")
     }
 }
 
@@ -242,6 +245,12 @@ impl Interface {
     /// Whether it is a bridge.
     pub(crate) fn is_bridge(&self) -> bool {
         self.groups.iter().any(|group| group == "bridge") || self.name.starts_with("bridge")
+    }
+
+    /// Whether it is a bridge that `pot vnet-start` made for public-bridge pots, by its description (vnet-start.sh): the
+    /// present one or one of an earlier POT_GATEWAY.
+    pub(crate) fn is_public_bridge(&self) -> bool {
+        self.is_bridge() && self.description == "pot public bridge"
     }
 
     /// Whether if_bridge(4) takes it as a member. It takes Ethernet (tap and vlan among it) and gif interfaces alone

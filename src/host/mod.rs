@@ -9,6 +9,8 @@ mod state;
 
 pub use probes::{GatherInput, gather, snapshots};
 pub(crate) use probes::{path_state, pf_rules_path, system_and_syslog, time_zone};
+#[cfg(test)]
+pub(crate) use state::fixture;
 pub(crate) use state::{
     Act, Drift, Evidence, HostState, Lead, Offer, OperationName, PotState, Remedy, Standing, StateInput, Step, Wanted,
 };

@@ -5,9 +5,9 @@
 
 use super::rc_conf::{self, Stands};
 use super::runs::{from_json, json};
-use super::syslogd_flags::{self, Before};
 use crate::files::{self, Expected, FileError};
 use crate::layout::Layout;
+use crate::rules::syslogd_flags::{self, Before};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -53,7 +53,7 @@ pub enum Expect {
     },
     /// `net.inet.ip.forwarding`.
     Forwarding(bool),
-    /// A bridge has the gateway's address.
+    /// A bridge that is up has the gateway's address.
     Bridge(Ipv4Addr, Ipv4Net),
     /// No bridge has this address.
     NoBridge(String),
@@ -226,8 +226,9 @@ impl Expect {
                 });
                 match bridge {
                     Some((bridge, address)) => {
-                        let good = address.network.prefix_len() == network.prefix_len();
-                        (good, format!("{}, {}", bridge.name, address.network))
+                        let good = bridge.up && address.network.prefix_len() == network.prefix_len();
+                        let down = if bridge.up { "" } else { ", down" };
+                        (good, format!("{}, {}{down}", bridge.name, address.network))
                     }
                     None => (false, "none".to_owned()),
                 }

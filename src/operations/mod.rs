@@ -25,6 +25,5 @@ pub mod revert;
 mod runner;
 mod running;
 pub mod runs;
-pub mod syslogd_flags;
 
 pub use crate::clock;

@@ -10,7 +10,7 @@ use super::looking::Host;
 use super::runs::{from_json, json};
 use crate::bytes_as_base64;
 use crate::digest::Digest;
-use crate::facts::Interface;
+use crate::facts::{Interface, Ipv4Address};
 use crate::files::{self, Expected, FileError};
 use crate::host::parse;
 use crate::journal::record::Actor;
@@ -20,6 +20,7 @@ use crate::platform;
 use crate::process::{Captured, Tool};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -427,9 +428,10 @@ fn named<'a>(bridges: &'a [Interface], name: &str) -> Option<&'a Interface> {
     bridges.iter().find(|bridge| bridge.name == name)
 }
 
-/// The bridge of that name with these very addresses.
+/// The bridge of that name with these very addresses, whatever their prefixes.
 fn same<'a>(bridges: &'a [Interface], other: &Interface) -> Option<&'a Interface> {
-    named(bridges, &other.name).filter(|bridge| bridge.addresses == other.addresses)
+    let addresses = |bridge: &Interface| bridge.addresses.iter().map(Ipv4Address::address).collect::<BTreeSet<_>>();
+    named(bridges, &other.name).filter(|bridge| addresses(bridge) == addresses(other))
 }
 
 /// An answer that came whole and in time; its status may be any.
@@ -682,6 +684,9 @@ impl Work<'_> {
             }
         }
         for bridge in had {
+            if let (Some(left), Some(present)) = (same(left.bridges(), bridge), same(now.bridges(), bridge)) {
+                self.as_it_was(bridge, left, present);
+            }
             if same(left.bridges(), bridge).is_some() || same(now.bridges(), bridge).is_some() {
                 continue;
             }
@@ -696,11 +701,34 @@ impl Work<'_> {
                 continue;
             }
             for address in &bridge.addresses {
-                self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, "inet", &address.network.to_string()], None);
+                self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, "inet", &address.network.to_string(), "alias"], None);
             }
             for member in bridge.members.iter().filter(|member| !member.starts_with("epair")) {
                 self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, "addm", member], None);
             }
+            // An address brings it up, and nothing else does.
+            if bridge.up == bridge.addresses.is_empty() {
+                self.run(BRIDGE, Tool::Ifconfig, &[&bridge.name, if bridge.up { "up" } else { "down" }], None);
+            }
+        }
+    }
+
+    /// A bridge that was there all the time: its prefixes, and whether it is up. An address brings a bridge up, so that
+    /// comes last.
+    fn as_it_was(&mut self, before: &Interface, left: &Interface, present: &Interface) {
+        for had in &before.addresses {
+            if left.addresses.contains(had) || present.addresses.contains(had) {
+                continue;
+            }
+            let is_runs = |other: &Ipv4Address| other.address() == had.address() && left.addresses.contains(other);
+            if !present.addresses.iter().any(is_runs) {
+                self.leave(BRIDGE, CHANGED_SINCE);
+                continue;
+            }
+            self.run(BRIDGE, Tool::Ifconfig, &[&before.name, "inet", &had.network.to_string(), "alias"], None);
+        }
+        if !before.up && left.up && present.up {
+            self.run(BRIDGE, Tool::Ifconfig, &[&before.name, "down"], None);
         }
     }
 }
@@ -754,11 +782,13 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
     );
     // Pots' own interfaces and IPv6 link-local addresses come and go.
     let shape = |bridges: &[Interface]| {
-        let mut shape: Vec<(String, Vec<String>, Vec<String>)> = bridges
+        let mut shape: Vec<(String, bool, Vec<String>, Vec<String>)> = bridges
             .iter()
             .map(|bridge| {
                 let members = bridge.members.iter().filter(|name| !name.starts_with("epair")).cloned().collect();
-                (bridge.name.clone(), bridge.addresses.iter().map(|own| own.network.to_string()).collect(), members)
+                let mut addresses: Vec<String> = bridge.addresses.iter().map(|own| own.network.to_string()).collect();
+                addresses.sort();
+                (bridge.name.clone(), bridge.up, addresses, members)
             })
             .collect();
         shape.sort();

@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod advice;
+mod bridges;
 #[cfg(test)]
 mod example;
 mod file_system;
@@ -24,6 +25,7 @@ mod reading;
 pub mod readings;
 mod review;
 mod spelling;
+pub(crate) mod syslogd_flags;
 #[cfg(test)]
 mod uses;
 mod view;
@@ -37,6 +39,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use view::{View, grouped};
 
+pub(crate) use bridges::{PublicBridges, to_free};
 pub use file_system::Temporary;
 pub(crate) use file_system::{PRIVATE_TMP, pots_in_the_way, tmp_in_force};
 pub(crate) use finding::{Finding, Fix, Severity};

@@ -7,18 +7,18 @@ use crate::facts::{
 use crate::potconf::{Configuration, Document, PARAMETERS};
 use std::collections::BTreeMap;
 
-pub(super) fn known<T>(value: T) -> Fact<T> {
+pub(crate) fn known<T>(value: T) -> Fact<T> {
     Fact::known(value, "test")
 }
 
 /// pot's defaults, then `own` as pot.conf.
-pub(super) fn configuration(own: &str) -> Configuration {
+pub(crate) fn configuration(own: &str) -> Configuration {
     let lines: Vec<String> =
         PARAMETERS.iter().map(|parameter| format!("{}={}", parameter.name, parameter.default)).collect();
     Configuration::new(Document::parse(lines.join("\n").as_bytes()).unwrap(), Document::parse(own.as_bytes()).unwrap())
 }
 
-pub(super) fn interface(name: &str, description: &str, addresses: &[&str]) -> Interface {
+pub(crate) fn interface(name: &str, description: &str, addresses: &[&str]) -> Interface {
     Interface {
         name: name.into(),
         up: true,
@@ -30,7 +30,7 @@ pub(super) fn interface(name: &str, description: &str, addresses: &[&str]) -> In
     }
 }
 
-pub(super) fn dataset(name: &str, mountpoint: &str) -> Dataset {
+pub(crate) fn dataset(name: &str, mountpoint: &str) -> Dataset {
     Dataset {
         name: name.into(),
         kind: "filesystem".into(),
@@ -44,7 +44,7 @@ pub(super) fn dataset(name: &str, mountpoint: &str) -> Dataset {
     }
 }
 
-pub(super) fn pot(name: &str, network_type: &str, address: &str) -> Pot {
+pub(crate) fn pot(name: &str, network_type: &str, address: &str) -> Pot {
     Pot {
         name: name.into(),
         kind: "multi".into(),
@@ -70,7 +70,7 @@ fn private_folder() -> PathState {
     }
 }
 
-pub(super) fn running_host() -> HostFacts {
+pub(crate) fn running_host() -> HostFacts {
     let on = || Tunable { running: Some("1".into()), next_boot: Some("1".into()), set_in: None };
     let lines = |text: &str| text.lines().map(str::to_owned).collect();
     HostFacts {

@@ -3,7 +3,7 @@
 //! configuration in, rows, differences and words out.
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod guide;
 mod model;
 mod network;

@@ -5,13 +5,12 @@
 use super::wanted::Wanted;
 use crate::facts::{Dataset, HostFacts, Interface, Pot, pot_installed};
 use crate::potconf::Configuration;
-use crate::rules::{Nat, NatRule};
-use ipnet::Ipv4Net;
+use crate::rules::syslogd_flags::{self, Bindable, Trouble};
+use crate::rules::{Nat, NatRule, PublicBridges, limits, to_free};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-/// How pot describes the bridge that it makes for public-bridge pots.
-const PUBLIC_BRIDGE: &str = "pot public bridge";
 /// The datasets below POT_ZFS_ROOT that `pot init` makes and every other command needs.
 const PARTS: [&str; 3] = ["bases", "jails", "fscomp"];
 
@@ -67,10 +66,64 @@ pub(crate) struct Drift {
     pub running: String,
     /// What comes of it.
     pub(crate) consequence: String,
-    /// The page that mends it, when one does.
+    /// The page that mends it, when one does: its plan or its values end it, or bring the remedy that does.
     pub remedy: Option<Remedy>,
+    /// Values of pot.conf that end it, for [`Remedy::Configuration`].
+    pub(crate) set: BTreeMap<String, String>,
+    /// What has to be done at the machine, with its commands, where nothing here ends it or can before.
+    pub(crate) at_the_machine: Option<String>,
     /// Whether someone knows it and leaves it.
     pub left: bool,
+}
+
+/// What ends a difference.
+#[derive(Debug, Clone)]
+enum End {
+    /// A plan.
+    Plan(Remedy),
+    /// These values of pot.conf.
+    Set(BTreeMap<String, String>),
+    /// Someone at the machine.
+    ByHand(String),
+}
+
+impl Drift {
+    fn new(
+        id: &'static str,
+        title: &str,
+        (configured, running): (String, String),
+        consequence: impl Into<String>,
+        end: End,
+    ) -> Self {
+        let mut drift = Self {
+            id,
+            title: title.to_owned(),
+            configured,
+            running,
+            consequence: consequence.into(),
+            remedy: None,
+            set: BTreeMap::new(),
+            at_the_machine: None,
+            left: false,
+        };
+        match end {
+            End::Plan(remedy) => drift.remedy = Some(remedy),
+            End::Set(values) => {
+                drift.remedy = Some(Remedy::Configuration);
+                drift.set = values;
+            }
+            End::ByHand(words) => drift.at_the_machine = Some(words),
+        }
+        drift
+    }
+
+    /// What has to be done about this one before the plan of init can start.
+    fn end_before_init(&self) -> Option<End> {
+        if let Some(words) = &self.at_the_machine {
+            return Some(End::ByHand(words.clone()));
+        }
+        (!self.set.is_empty()).then(|| End::Set(self.set.clone()))
+    }
 }
 
 /// pot on this host.
@@ -125,7 +178,7 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
-    fn dataset(&self, name: &str) -> Option<&Dataset> {
+    fn dataset_named(&self, name: &str) -> Option<&Dataset> {
         self.facts.datasets.get()?.iter().find(|dataset| dataset.name == name)
     }
 
@@ -141,7 +194,7 @@ impl Host<'_> {
         let root = self.wanted.zfs_root.as_ref()?;
         self.facts.datasets.get()?;
         let names = std::iter::once(root.clone()).chain(PARTS.map(|part| format!("{root}/{part}")));
-        Some(names.filter(|name| self.dataset(name).is_none()).collect())
+        Some(names.filter(|name| self.dataset_named(name).is_none()).collect())
     }
 
     fn stage(&self, missing: Option<&[String]>) -> Stage {
@@ -226,175 +279,287 @@ impl Host<'_> {
 
     fn drift(&self, anchors: Anchors, public_bridge: Option<&str>, missing: Option<&[String]>) -> Vec<Drift> {
         let mut drift = Vec::new();
-        drift.extend(self.dataset_elsewhere(missing));
+        let elsewhere = self.dataset_elsewhere(missing);
+        drift.extend(self.dataset(elsewhere));
         drift.extend(self.mountpoints());
-        drift.extend(self.bridge(public_bridge));
-        drift.extend(self.bridge_down(public_bridge));
-        drift.extend(self.two_bridges());
-        drift.extend(self.nat(anchors));
-        drift.extend(self.pf_off(anchors));
-        drift.extend(rules_not_loaded(anchors, self.facts.pf_file.get().and_then(|file| file.valid)));
-        drift.extend(self.not_in_file(anchors));
-        drift.extend(self.forwarding_off(public_bridge));
-        drift.extend(self.syslogd());
+        drift.extend(self.not_mounted(drift.iter().find_map(Drift::end_before_init)));
+        // The plan of init is blocked by what it cannot mend of these.
+        let before_init = drift.iter().find_map(Drift::end_before_init);
+        // Where pot is not initialised nothing of it should run: what does is left of it, which clean-up tells.
+        if elsewhere.is_none() && missing.is_some_and(|missing| !missing.is_empty()) {
+            return drift;
+        }
+        let init = || before_init.clone().unwrap_or_else(|| self.init_end());
+        // vnet-start asks for the dataset alone.
+        let network = || match &before_init {
+            Some(end) if elsewhere.is_some() => end.clone(),
+            _ => self.network_end(anchors, &init),
+        };
+        drift.extend(self.bridge(public_bridge, &network));
+        drift.extend(self.bridge_down(public_bridge, &network));
+        drift.extend(self.two_bridges(&network));
+        drift.extend(self.nat(anchors, &network));
+        drift.extend(self.pf_off(anchors, &network));
+        drift.extend(rules_not_loaded(anchors, &network));
+        drift.extend(self.not_in_file(anchors, &init));
+        drift.extend(self.forwarding_off(public_bridge, &network));
+        drift.extend(self.syslogd(&init));
         drift.extend(self.outside());
         drift.extend(self.private_bridges_outside());
         drift
     }
 
-    /// pot lives in another dataset than POT_ZFS_ROOT: every pot would seem to be gone.
-    fn dataset_elsewhere(&self, missing: Option<&[String]>) -> Option<Drift> {
+    /// What ends a difference of the network: the plan of `pot vnet-start`, or what it would be blocked by.
+    fn network_end(&self, anchors: Anchors, init: &dyn Fn() -> End) -> End {
+        let interfaces = self.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+        let pots = self.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
+        let bridges = PublicBridges::of(interfaces, self.wanted.gateway.filter(|_| self.wanted.ipv4));
+        let hang: Vec<String> =
+            bridges.others.into_iter().flat_map(|bridge| to_free(bridge, interfaces, pots)).collect();
+        if !hang.is_empty() {
+            return End::ByHand(format!(
+                "What hangs on a bridge of an earlier POT_GATEWAY is taken off first: {}. Then pot vnet-start ends it. \
+                 Or set POT_NETWORK back.",
+                hang.join("; ")
+            ));
+        }
+        if anchors.in_file == Some(false) || self.is_out_of_order() {
+            return init();
+        }
+        match self.init_end() {
+            End::Plan(_) => End::Plan(Remedy::VnetStart),
+            of_pf => of_pf,
+        }
+    }
+
+    /// What ends a difference that is init's: its plan, or what it would be blocked by.
+    fn init_end(&self) -> End {
+        match self.facts.pf_file.get() {
+            // pf takes nothing of such a file, and no plan writes into it or loads it.
+            Some(file) if file.valid == Some(false) && !self.is_out_of_order() => {
+                End::ByHand(format!("{0} is invalid: mend it first. pfctl -nf {0} shows every line.", file.path))
+            }
+            _ => End::Plan(Remedy::Init),
+        }
+    }
+
+    /// pf refuses its file for the order of the lines (pfctl's parse.y, `check_rulestate`), and pot's stand in it: `pot
+    /// init` writes them to the top, and the plan of init puts them where they belong.
+    fn is_out_of_order(&self) -> bool {
+        self.facts.pf_file.get().is_some_and(|file| {
+            file.valid == Some(false)
+                && file.anchor_lines != (0, 0)
+                && file.errors.iter().any(|line| line.contains("Rules must be in order"))
+        })
+    }
+
+    /// The dataset in which pot lives, when it is another than POT_ZFS_ROOT.
+    fn dataset_elsewhere(&self, missing: Option<&[String]>) -> Option<&str> {
         let root = self.wanted.zfs_root.as_ref()?;
         if missing?.is_empty() {
             return None;
         }
         let all = self.facts.datasets.get()?;
-        let other = all.iter().filter_map(|dataset| dataset.name.strip_suffix("/fscomp")).find(|other| {
-            *other != root && PARTS.iter().all(|part| self.dataset(&format!("{other}/{part}")).is_some())
-        })?;
-        Some(Drift {
-            id: "dataset",
-            title: "Dataset".to_owned(),
-            configured: root.clone(),
-            running: other.to_owned(),
-            consequence: format!("pot sees none of the pots in {other}; pot init would begin anew in {root}."),
-            remedy: Some(Remedy::Configuration),
-            left: false,
+        all.iter().filter_map(|dataset| dataset.name.strip_suffix("/fscomp")).find(|other| {
+            other != root && PARTS.iter().all(|part| self.dataset_named(&format!("{other}/{part}")).is_some())
         })
     }
 
+    /// pot.conf for a pot that lives in this dataset.
+    fn values_for(&self, root: &str) -> BTreeMap<String, String> {
+        let mut values = BTreeMap::from([("POT_ZFS_ROOT".to_owned(), root.to_owned())]);
+        for (name, dataset, wanted) in [
+            ("POT_FS_ROOT", root.to_owned(), &self.wanted.fs_root),
+            ("POT_CACHE", format!("{root}/cache"), &self.wanted.cache),
+        ] {
+            let place = self.dataset_named(&dataset).map(|dataset| dataset.mountpoint.clone());
+            values.extend(
+                place
+                    .filter(|place| Some(place) != wanted.as_ref() && limits::check(name, place).is_ok())
+                    .map(|place| (name.to_owned(), place)),
+            );
+        }
+        values
+    }
+
+    /// pot lives in another dataset than POT_ZFS_ROOT: every pot would seem to be gone.
+    fn dataset(&self, elsewhere: Option<&str>) -> Option<Drift> {
+        let (root, other) = (self.wanted.zfs_root.as_ref()?, elsewhere?);
+        Some(Drift::new(
+            "dataset",
+            "Dataset",
+            (root.clone(), other.to_owned()),
+            format!("pot sees none of the pots in {other}; pot init would begin anew in {root}."),
+            End::Set(self.values_for(other)),
+        ))
+    }
+
+    /// Datasets of pot's own that are mounted elsewhere than pot.conf says. One of that name that pot did not make is no
+    /// difference: the configuration tells it.
     fn mountpoints(&self) -> Vec<Drift> {
-        let Some(root) = &self.wanted.zfs_root else { return Vec::new() };
+        let (Some(root), Some(fs_root)) = (&self.wanted.zfs_root, &self.wanted.fs_root) else { return Vec::new() };
         let mut found = Vec::new();
-        let cache = format!("{root}/cache");
-        for (name, wanted, title) in
-            [(root, &self.wanted.fs_root, "POT_FS_ROOT"), (&cache, &self.wanted.cache, "POT_CACHE")]
-        {
-            if let (Some(dataset), Some(wanted)) = (self.dataset(name), wanted)
-                && dataset.mountpoint != *wanted
-            {
-                found.push(Drift {
-                    id: if title == "POT_CACHE" { "cache-mountpoint" } else { "mountpoint" },
-                    title: title.to_owned(),
-                    configured: wanted.clone(),
-                    running: format!("{name} is mounted at {}", dataset.mountpoint),
-                    consequence: format!("pot takes {name} for invalid and ends every command that needs it."),
-                    remedy: Some(Remedy::Configuration),
-                    left: false,
-                });
+        if !PARTS.iter().any(|part| self.dataset_named(&format!("{root}/{part}")).is_some()) {
+            return found;
+        }
+        let moved = |dataset: &Dataset, wanted: &str, id, name: &'static str| {
+            let end = if limits::check(name, &dataset.mountpoint).is_ok() {
+                End::Set(BTreeMap::from([(name.to_owned(), dataset.mountpoint.clone())]))
+            } else {
+                End::ByHand(format!("At the machine: zfs set mountpoint={wanted} {}", dataset.name))
+            };
+            Drift::new(
+                id,
+                name,
+                (wanted.to_owned(), format!("{} is mounted at {}", dataset.name, dataset.mountpoint)),
+                format!("pot takes {} for invalid and ends every command that needs it.", dataset.name),
+                end,
+            )
+        };
+        let own = self.dataset_named(root);
+        if let Some(dataset) = own.filter(|dataset| dataset.mountpoint != *fs_root) {
+            found.push(moved(dataset, fs_root, "mountpoint", "POT_FS_ROOT"));
+        } else if own.is_some() {
+            // pot goes by POT_FS_ROOT/NAME alone.
+            let others: Vec<&Dataset> = PARTS
+                .iter()
+                .filter_map(|part| Some((part, self.dataset_named(&format!("{root}/{part}"))?)))
+                .filter(|(part, dataset)| dataset.mountpoint != format!("{fs_root}/{part}"))
+                .map(|(_, dataset)| dataset)
+                .collect();
+            if !others.is_empty() {
+                let each = |words: &dyn Fn(&Dataset) -> String, between| {
+                    others.iter().map(|dataset| words(dataset)).collect::<Vec<_>>().join(between)
+                };
+                found.push(Drift::new(
+                    "mountpoint",
+                    "POT_FS_ROOT",
+                    (
+                        fs_root.clone(),
+                        each(&|dataset| format!("{} is mounted at {}", dataset.name, dataset.mountpoint), "; "),
+                    ),
+                    format!("pot looks for what is in them below {fs_root}."),
+                    End::ByHand(format!(
+                        "At the machine: {}",
+                        each(&|dataset| format!("zfs inherit mountpoint {}", dataset.name), "; ")
+                    )),
+                ));
             }
         }
-        let unmounted: Vec<&Dataset> = PARTS
-            .iter()
-            .filter_map(|part| self.dataset(&format!("{root}/{part}")))
-            .filter(|dataset| !dataset.mounted)
-            .collect();
-        if !unmounted.is_empty() {
-            let names: Vec<&str> = unmounted.iter().map(|dataset| dataset.name.as_str()).collect();
-            let locked = unmounted.iter().find(|dataset| dataset.locked);
-            // pot init mounts what can be mounted; a key only its owner has.
-            let key = locked.map(|dataset| format!(" Its key is not loaded: {}", dataset.how_to_mount()));
-            found.push(Drift {
-                id: "not-mounted",
-                title: "Datasets".to_owned(),
-                configured: "mounted".to_owned(),
-                running: format!("not mounted: {}", names.join(", ")),
-                consequence: format!(
-                    "What is in them cannot be seen, and new pots would be written beside them.{}",
-                    key.unwrap_or_default()
-                ),
-                remedy: locked.is_none().then_some(Remedy::Init),
-                left: false,
-            });
+        if let (Some(dataset), Some(wanted)) = (self.dataset_named(&format!("{root}/cache")), &self.wanted.cache)
+            && dataset.mountpoint != *wanted
+        {
+            found.push(moved(dataset, wanted, "cache-mountpoint", "POT_CACHE"));
         }
         found
     }
 
+    /// Datasets that are not mounted: the plan of init mounts what can be, unless something comes first.
+    fn not_mounted(&self, first: Option<End>) -> Option<Drift> {
+        let root = self.wanted.zfs_root.as_ref()?;
+        let parts = PARTS.iter().chain(&["cache"]);
+        let unmounted: Vec<&Dataset> = parts
+            .filter_map(|part| self.dataset_named(&format!("{root}/{part}")))
+            .filter(|dataset| !dataset.mounted)
+            .collect();
+        if unmounted.is_empty() {
+            return None;
+        }
+        let names: Vec<&str> = unmounted.iter().map(|dataset| dataset.name.as_str()).collect();
+        let by_hand: Vec<String> = unmounted
+            .iter()
+            .filter(|dataset| dataset.locked || dataset.canmount == "off")
+            .map(|dataset| dataset.how_to_mount())
+            .collect();
+        Some(Drift::new(
+            "not-mounted",
+            "Datasets",
+            ("mounted".to_owned(), format!("not mounted: {}", names.join(", "))),
+            "What is in them cannot be seen, and what is new would be written beside them.",
+            // A key only its owner has, and what is not to be mounted someone has said.
+            if by_hand.is_empty() {
+                first.unwrap_or_else(|| self.init_end())
+            } else {
+                End::ByHand(format!("At the machine: {}", by_hand.join("; ")))
+            },
+        ))
+    }
+
     /// The public bridge has another address than POT_GATEWAY, or another prefix than POT_NETMASK.
-    fn bridge(&self, public_bridge: Option<&str>) -> Option<Drift> {
+    fn bridge(&self, public_bridge: Option<&str>, end: &dyn Fn() -> End) -> Option<Drift> {
         if !self.wanted.ipv4 {
             return None;
         }
         let wanted = self.wanted.bridge_address()?;
         let running = match public_bridge {
             Some(name) => self.bridges().find(|bridge| bridge.name == name)?,
-            None => {
-                self.bridges().find(|bridge| bridge.description == PUBLIC_BRIDGE && !bridge.addresses.is_empty())?
-            }
+            None => self.bridges().find(|bridge| bridge.is_public_bridge() && !bridge.addresses.is_empty())?,
         };
         if running.addresses.iter().any(|held| held.network == wanted) {
             return None;
         }
-        Some(Drift {
-            id: "bridge",
-            title: "Bridge".to_owned(),
-            configured: wanted.to_string(),
-            running: format!("{}, {}", running.name, addresses(running)),
-            consequence: match public_bridge {
-                Some(_) => "Pots beyond the bridge's own network cannot be reached.".to_owned(),
-                None => {
-                    "It was made before POT_GATEWAY changed. pot would make a second bridge beside it, and pots that \
-                         run keep the old gateway."
-                        .to_owned()
-                }
-            },
-            remedy: Some(Remedy::VnetStart),
-            left: false,
-        })
+        let consequence = match public_bridge {
+            Some(_) => "Pots beyond the bridge's own network cannot be reached.",
+            None => {
+                "It was made before POT_GATEWAY changed. pot would make a second bridge beside it, and pots that run \
+                 keep the old gateway."
+            }
+        };
+        let running = format!("{}, {}", running.name, addresses(running));
+        Some(Drift::new("bridge", "Bridge", (wanted.to_string(), running), consequence, end()))
     }
 
     /// pot looks at the bridge's address alone.
-    fn bridge_down(&self, public_bridge: Option<&str>) -> Option<Drift> {
+    fn bridge_down(&self, public_bridge: Option<&str>, end: &dyn Fn() -> End) -> Option<Drift> {
         let name = public_bridge.filter(|_| self.wanted.ipv4)?;
         let down = self.bridges().any(|bridge| bridge.name == name && !bridge.up);
-        down.then(|| Drift {
-            id: "bridge-down",
-            title: "Bridge".to_owned(),
-            configured: "up, for the pots' network".to_owned(),
-            running: format!("{name} is down"),
-            consequence: format!(
-                "No packet passes between pots, nor to the outside. pot vnet-start takes it for done; at the machine: \
-                 ifconfig {name} up"
-            ),
-            remedy: None,
-            left: false,
+        down.then(|| {
+            Drift::new(
+                "bridge-down",
+                "Bridge",
+                ("up, for the pots' network".to_owned(), format!("{name} is down")),
+                "No packet passes between pots, nor to the outside. pot itself takes it for done.",
+                end(),
+            )
         })
     }
 
     /// The loaded rules call the anchors, the file that the next boot loads does not hold pot's lines any more.
-    fn not_in_file(&self, anchors: Anchors) -> Option<Drift> {
+    fn not_in_file(&self, anchors: Anchors, end: &dyn Fn() -> End) -> Option<Drift> {
         let file = self.facts.pf_file.get()?;
-        (anchors.called == Some(true) && anchors.filled == Some(true) && file.anchor_lines == (0, 0)).then(|| Drift {
-            id: "anchors-not-in-file",
-            title: "Anchors".to_owned(),
-            configured: format!("pot's two lines are not in {}", file.path),
-            running: "called by the loaded rules".to_owned(),
-            consequence: "Unless the file calls them in other words, the next boot or reload drops them, and no pot \
-                          reaches anything outside."
-                .to_owned(),
-            remedy: Some(Remedy::Init),
-            left: false,
+        (anchors.called == Some(true) && anchors.filled == Some(true) && anchors.in_file == Some(false)).then(|| {
+            let which =
+                if file.anchor_lines == (0, 0) { "pot's two lines are not" } else { "one of pot's two lines is not" };
+            Drift::new(
+                "anchors-not-in-file",
+                "Anchors",
+                (format!("{which} in {}", file.path), "called by the loaded rules".to_owned()),
+                "Unless the file calls them in other words, the next boot or reload drops them, and no pot reaches \
+                 anything outside.",
+                end(),
+            )
         })
     }
 
-    fn two_bridges(&self) -> Option<Drift> {
-        let bridges: Vec<&Interface> = self.bridges().filter(|bridge| bridge.description == PUBLIC_BRIDGE).collect();
-        (bridges.len() > 1).then(|| Drift {
-            id: "two-bridges",
-            title: "Public bridges".to_owned(),
-            configured: "one, with POT_GATEWAY".to_owned(),
-            running: bridges
-                .iter()
-                .map(|bridge| format!("{} {}", bridge.name, addresses(bridge)))
-                .collect::<Vec<_>>()
-                .join("; "),
-            consequence: "Pots on the one do not reach those on the other.".to_owned(),
-            remedy: None,
-            left: false,
+    /// More public bridges than the one that counts; one of an earlier POT_GATEWAY alone is told by [`Self::bridge`].
+    fn two_bridges(&self, end: &dyn Fn() -> End) -> Option<Drift> {
+        let interfaces = self.facts.interfaces.get().filter(|_| self.wanted.ipv4)?;
+        let bridges = PublicBridges::of(interfaces, self.wanted.gateway);
+        let all: Vec<&Interface> = bridges.used.into_iter().chain(bridges.others).collect();
+        (all.len() > 1).then(|| {
+            let running: Vec<String> =
+                all.into_iter().map(|bridge| format!("{} {}", bridge.name, addresses(bridge))).collect();
+            Drift::new(
+                "two-bridges",
+                "Public bridges",
+                ("one, with POT_GATEWAY".to_owned(), running.join("; ")),
+                "Pots on the one do not reach those on the other.",
+                end(),
+            )
         })
     }
 
-    fn nat(&self, anchors: Anchors) -> Option<Drift> {
+    fn nat(&self, anchors: Anchors, end: &dyn Fn() -> End) -> Option<Drift> {
         if anchors.filled != Some(true) || !self.wanted.ipv4 {
             return None;
         }
@@ -409,139 +574,116 @@ impl Host<'_> {
         } else {
             "Some networks are not reached, or reached from another address than pot.conf says.".to_owned()
         };
-        let in_words = |rules: &[NatRule]| rules.iter().map(NatRule::to_string).collect::<Vec<_>>().join("; ");
-        Some(Drift {
-            id: "nat",
-            title: "NAT".to_owned(),
-            configured: if missing.is_empty() { "no such rule".to_owned() } else { in_words(&missing) },
-            running: if surplus.is_empty() { "no such rule".to_owned() } else { in_words(&surplus) },
-            consequence,
-            remedy: Some(Remedy::VnetStart),
-            left: false,
-        })
+        let in_words = |rules: &[NatRule]| match rules {
+            [] => "no such rule".to_owned(),
+            rules => rules.iter().map(NatRule::to_string).collect::<Vec<_>>().join("; "),
+        };
+        Some(Drift::new("nat", "NAT", (in_words(&missing), in_words(&surplus)), consequence, end()))
     }
 
     /// The rules are there, but pf is off: a bridge without translation.
-    fn pf_off(&self, anchors: Anchors) -> Option<Drift> {
+    fn pf_off(&self, anchors: Anchors, end: &dyn Fn() -> End) -> Option<Drift> {
         let pf = self.facts.pf.get()?;
-        (anchors.filled == Some(true) && !pf.enabled).then(|| Drift {
-            id: "pf-off",
-            title: "pf".to_owned(),
-            configured: "on, for the pots' network".to_owned(),
-            running: "off".to_owned(),
-            consequence: "No pot reaches anything outside of this host, and nothing filters.".to_owned(),
-            remedy: Some(Remedy::VnetStart),
-            left: false,
+        (anchors.filled == Some(true) && !pf.enabled).then(|| {
+            Drift::new(
+                "pf-off",
+                "pf",
+                ("on, for the pots' network".to_owned(), "off".to_owned()),
+                "No pot reaches anything outside of this host, and nothing filters.",
+                end(),
+            )
         })
     }
 
-    fn forwarding_off(&self, public_bridge: Option<&str>) -> Option<Drift> {
-        (self.wanted.ipv4 && public_bridge.is_some() && self.facts.forwarding.get() == Some(&false)).then(|| Drift {
-            id: "forwarding",
-            title: "Forwarding".to_owned(),
-            configured: "net.inet.ip.forwarding=1, for the pots' network".to_owned(),
-            running: "net.inet.ip.forwarding=0".to_owned(),
-            consequence: "No packet passes between pots and the outside.".to_owned(),
-            remedy: Some(Remedy::VnetStart),
-            left: false,
+    fn forwarding_off(&self, public_bridge: Option<&str>, end: &dyn Fn() -> End) -> Option<Drift> {
+        (self.wanted.ipv4 && public_bridge.is_some() && self.facts.forwarding.get() == Some(&false)).then(|| {
+            Drift::new(
+                "forwarding",
+                "Forwarding",
+                ("net.inet.ip.forwarding=1, for the pots' network".to_owned(), "net.inet.ip.forwarding=0".to_owned()),
+                "No packet passes between pots and the outside.",
+                end(),
+            )
         })
     }
 
-    /// syslogd still listens for pots of another network. Addresses of the host's own are the admin's, not pot's.
-    fn syslogd(&self) -> Option<Drift> {
+    /// syslogd still listens for pots of another network.
+    fn syslogd(&self, end: &dyn Fn() -> End) -> Option<Drift> {
         let (gateway, network) = (self.wanted.gateway?, self.wanted.network?.trunc());
         let flags = &self.facts.syslog.get()?.flags;
-        let own: Vec<Ipv4Addr> = self
-            .interfaces()
-            .filter(|interface| !interface.is_bridge())
-            .flat_map(|interface| interface.addresses.iter().map(|address| address.address()))
-            .collect();
-        let bound = flag_values(flags, 'b').into_iter().filter_map(|value| value.parse::<Ipv4Addr>().ok());
-        let (current, others): (Vec<Ipv4Addr>, Vec<Ipv4Addr>) = bound.partition(|address| *address == gateway);
-        let stale = others.iter().any(|address| !address.is_loopback() && !own.contains(address));
-        // Without an address that pot would bind, -a is the admin's own: another log host's network. A name admits whom
-        // it will.
-        let peers: Vec<Option<Ipv4Net>> = flag_values(flags, 'a').into_iter().map(|peer| peer.parse().ok()).collect();
-        let shut_out = !current.is_empty()
-            && !peers.is_empty()
-            && peers.iter().all(|peer| peer.is_some_and(|peer| !peer.contains(&network)));
-        if !stale && !shut_out {
-            return None;
-        }
-        Some(Drift {
-            id: "syslogd",
-            title: "syslogd_flags".to_owned(),
-            configured: format!("-b {gateway} -a {network}"),
-            running: flags.clone(),
-            consequence: if stale {
+        // Which addresses can be bound only the interfaces tell.
+        let bindable = Bindable::of(self.facts.interfaces.get()?);
+        let consequence = match syslogd_flags::trouble(flags, gateway, network, &bindable)? {
+            Trouble::Stale => {
                 "What pots log over the network is not received, and at boot syslogd may not start: it cannot bind \
                  an address that the host does not have."
-            } else {
+            }
+            Trouble::ShutOut => {
                 "What pots log over the network is not received: syslogd takes lines of another network only."
             }
-            .to_owned(),
-            remedy: Some(Remedy::Init),
-            left: false,
-        })
+        };
+        let sides = (format!("-b {gateway} -a {network}"), flags.clone());
+        Some(Drift::new("syslogd", "syslogd_flags", sides, consequence, end()))
     }
 
+    /// Nothing in pot gives a pot another address.
     fn outside(&self) -> Option<Drift> {
-        let pots: Vec<String> = self.pots_outside().map(|(pot, address)| format!("{} {address}", pot.name)).collect();
         let network = self.wanted.network?.trunc();
-        (!pots.is_empty()).then(|| Drift {
-            id: "pots-outside",
-            title: "Addresses of pots".to_owned(),
-            configured: network.to_string(),
-            running: shortened(&pots, 6),
-            consequence: crate::facts::left_outside(pots.len()).to_owned(),
-            remedy: Some(Remedy::Configuration),
-            left: false,
-        })
+        let (first, _) = self.pots_outside().next()?;
+        let pots: Vec<String> = self.pots_outside().map(|(pot, address)| format!("{} {address}", pot.name)).collect();
+        let bridge = if first.network_type == "private-bridge" { " -N public-bridge" } else { "" };
+        Some(Drift::new(
+            "pots-outside",
+            "Addresses of pots",
+            (network.to_string(), shortened(&pots, 6)),
+            crate::facts::left_outside(pots.len()),
+            End::ByHand(format!(
+                "Set POT_NETWORK back, or make a clone with an address in {network}, for example: pot stop -p {0}; pot \
+                 clone -F -P {0} -p {0}-new{bridge} -i auto",
+                first.name
+            )),
+        ))
     }
 
     fn private_bridges_outside(&self) -> Option<Drift> {
         let network = self.wanted.network?;
-        let bridges: Vec<String> = self
-            .facts
-            .private_bridges
-            .get()?
-            .iter()
-            .filter(|bridge| !network.contains(&bridge.network))
-            .map(|bridge| format!("{} {}", bridge.name, bridge.network))
-            .collect();
-        (!bridges.is_empty()).then(|| Drift {
-            id: "private-bridges-outside",
-            title: "Private bridges".to_owned(),
-            configured: network.trunc().to_string(),
-            running: shortened(&bridges, 6),
-            consequence: "The NAT rules do not cover them: their pots do not reach the outside.".to_owned(),
-            remedy: Some(Remedy::Configuration),
-            left: false,
-        })
+        let all = self.facts.private_bridges.get()?;
+        let outside: Vec<_> = all.iter().filter(|bridge| !network.contains(&bridge.network)).collect();
+        let first = outside.first()?;
+        let named: Vec<String> = outside.iter().map(|bridge| format!("{} {}", bridge.name, bridge.network)).collect();
+        Some(Drift::new(
+            "private-bridges-outside",
+            "Private bridges",
+            (network.trunc().to_string(), shortened(&named, 6)),
+            "The NAT rules do not cover them: their pots do not reach the outside.",
+            End::ByHand(format!(
+                "Set POT_NETWORK back, or make one in {}, for example: pot create-private-bridge -B {}-new -S {}; its pots \
+                 come to it as clones. Once nothing uses the old one: pot destroy -B {}",
+                network.trunc(),
+                first.name,
+                (1_u64 << (32 - first.network.prefix_len())).saturating_sub(3).clamp(2, 1000),
+                first.name
+            )),
+        ))
     }
 }
 
 /// Anchors that exist, but that the main rules do not call, do nothing.
-fn rules_not_loaded(anchors: Anchors, valid: Option<bool>) -> Option<Drift> {
+fn rules_not_loaded(anchors: Anchors, end: &dyn Fn() -> End) -> Option<Drift> {
     if anchors.filled != Some(true) || anchors.called != Some(false) {
         return None;
     }
     let in_file = anchors.in_file == Some(true);
-    Some(Drift {
-        id: "anchors-not-called",
-        title: "Anchors".to_owned(),
-        configured: if in_file { "in pf's file" } else { "not in pf's file" }.to_owned(),
-        running: "not called by the loaded rules".to_owned(),
-        consequence: "pot's NAT rules are loaded, but pf never looks at them: no pot reaches anything outside."
-            .to_owned(),
-        remedy: match (in_file, valid) {
-            // pf takes nothing of a file that is not valid: first it has to be mended by hand.
-            (_, Some(false)) => None,
-            (true, _) => Some(Remedy::VnetStart),
-            (false, _) => Some(Remedy::Init),
-        },
-        left: false,
-    })
+    Some(Drift::new(
+        "anchors-not-called",
+        "Anchors",
+        (
+            if in_file { "in pf's file" } else { "not in pf's file" }.to_owned(),
+            "not called by the loaded rules".to_owned(),
+        ),
+        "pot's NAT rules are loaded, but pf never looks at them: no pot reaches anything outside.",
+        end(),
+    ))
 }
 
 fn addresses(interface: &Interface) -> String {
@@ -554,23 +696,6 @@ fn shortened(list: &[String], most: usize) -> String {
         Some(more) if more > 0 => format!("{} and {more} more", list[..most].join(", ")),
         _ => list.join(", "),
     }
-}
-
-/// The values of a repeated option, glued or not, behind other letters or not: `-b X`, `-bX`, `-sb X`.
-fn flag_values(flags: &str, option: char) -> Vec<&str> {
-    let mut values = Vec::new();
-    let mut words = flags.split_ascii_whitespace();
-    while let Some(word) = words.next() {
-        // syslogd(8)'s letters without a value.
-        let bare = |letter: char| "468ACcdFHkNnosTuvz".contains(letter);
-        let letters = word.strip_prefix('-').map(|letters| letters.trim_start_matches(bare));
-        if let Some(glued) = letters.and_then(|letters| letters.strip_prefix(option)) {
-            let value = if glued.is_empty() { words.next() } else { Some(glued) };
-            // `-b ADDRESS:SERVICE`
-            values.extend(value.map(|value| value.split(':').next().unwrap_or(value)));
-        }
-    }
-    values
 }
 
 #[cfg(test)]
@@ -721,6 +846,44 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_may_be_the_hosts_own_is_not_called_old() {
+        let mut facts = running_host();
+        facts.syslog.value.as_mut().unwrap().flags = "-b 192.168.77.2 -b 10.192.0.1".into();
+        assert_eq!(ids(&state(&facts, "")), ["syslogd"]);
+        // Whoever made that bridge, it is none of pot's public ones.
+        facts.interfaces.value.as_mut().unwrap().push(interface("bridge7", "", &["192.168.77.2/24"]));
+        assert_eq!(ids(&state(&facts, "")), Vec::<&str>::new());
+        facts.interfaces = Fact::unknown("ifconfig did not answer", "ifconfig");
+        facts.syslog.value.as_mut().unwrap().flags = "-b 127.0.0.1 -b 10.50.0.1 -a 10.50.0.0/16".into();
+        assert_eq!(ids(&state(&facts, "")), Vec::<&str>::new(), "not known is not none");
+    }
+
+    #[test]
+    fn where_pot_was_removed_what_still_runs_is_left_of_it_and_no_reason_to_initialise() {
+        let mut facts = running_host();
+        facts.datasets = known(vec![dataset("zroot/potatoes", "/potatoes")]);
+        facts.pf_file.value.as_mut().unwrap().anchor_lines = (0, 0);
+        facts.forwarding = known(false);
+        let removed = state(&facts, "");
+        assert_eq!((removed.stage, ids(&removed)), (Stage::Fresh, vec![]));
+    }
+
+    #[test]
+    fn a_file_that_pots_own_lines_made_invalid_is_mended_by_the_plan_of_init() {
+        let mut facts = running_host();
+        facts.pf.value.as_mut().unwrap().nat.clear();
+        let file = facts.pf_file.value.as_mut().unwrap();
+        (file.valid, file.errors) = (Some(false), vec!["/etc/pf.conf:3: Rules must be in order: options".into()]);
+        let remedy = |facts: &HostFacts| {
+            let drift = state(facts, "").drift.remove(0);
+            (drift.id, drift.remedy, drift.at_the_machine.is_some())
+        };
+        assert_eq!(remedy(&facts), ("anchors-not-called", Some(Remedy::Init), false));
+        facts.pf_file.value.as_mut().unwrap().errors = vec!["/etc/pf.conf:3: syntax error".into()];
+        assert_eq!(remedy(&facts), ("anchors-not-called", None, true));
+    }
+
+    #[test]
     fn syslogd_that_binds_the_gateway_but_takes_lines_of_another_network_is_told() {
         let mut facts = running_host();
         let mut told = |flags: &str| {
@@ -744,7 +907,7 @@ mod tests {
             (ids(&state), state.vnet_up_pot, state.vnet_up_strict),
             (vec!["bridge-down"], Some(true), Some(false))
         );
-        assert!(state.drift[0].consequence.contains("ifconfig bridge0 up"));
+        assert_eq!(state.drift[0].remedy, Some(Remedy::VnetStart), "the plan has a step for it");
     }
 
     #[test]

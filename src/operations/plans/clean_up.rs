@@ -10,11 +10,11 @@ use crate::operations::before_init::FLAGS;
 use crate::operations::checks::{Expect, counted};
 use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
 use crate::operations::inputs::{Inputs, PfTest, first_trouble};
-use crate::operations::syslogd_flags::{self, Before, GivenBack};
 use crate::operations::{pf_conf, rc_conf};
 use crate::plan::{Leftover, ManagedFile, NOTHING_CHOSEN, Operation, ProofNeeded, StepState};
 use crate::process::Tool;
 use crate::rules::is_yes;
+use crate::rules::syslogd_flags::{self, Before, GivenBack};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 

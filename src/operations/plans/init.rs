@@ -15,10 +15,11 @@ use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
 use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::pf_conf::{self, Placement};
 use crate::operations::rc_conf::Stands;
-use crate::operations::{before_init, rc_conf, syslogd_flags};
+use crate::operations::{before_init, rc_conf};
 use crate::plan::{LOG_FOLDERS, ManagedFile, Operation, StepState};
 use crate::potconf::commands;
 use crate::process::Tool;
+use crate::rules::syslogd_flags;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -563,7 +564,8 @@ fn syslogd(draft: &mut PlanDraft, inputs: &Inputs<'_>, options: Options) -> (Sys
     let own = syslogd_flags::give_back(&now, gateway, network, &before);
     let own = own.map_or_else(|| now.clone(), |given| given.value.unwrap_or_default());
     let (value, notes) = if options.merge {
-        let merged = syslogd_flags::merge(&own, gateway, network);
+        let bindable = inputs.facts.interfaces.get().map(|all| syslogd_flags::Bindable::of(all));
+        let merged = syslogd_flags::merge(&own, gateway, network, bindable.as_ref());
         let same = syslogd_flags::same(&merged.flags, &now);
         if same { (now.clone(), Vec::new()) } else { (merged.flags, merged.notes) }
     } else {

@@ -2,6 +2,8 @@
 
 mod clean_up;
 mod de_init;
+#[cfg(test)]
+mod drift;
 mod init;
 #[cfg(test)]
 mod openness;

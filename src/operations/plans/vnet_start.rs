@@ -16,7 +16,7 @@ use crate::operations::pf_conf;
 use crate::plan::{ManagedFile, Operation, PF_ON, StepState};
 use crate::potconf::commands;
 use crate::process::Tool;
-use crate::rules::Nat;
+use crate::rules::{Nat, PublicBridges, to_free};
 use ipnet::Ipv4Net;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -138,7 +138,7 @@ fn routes(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gateway:
     needs(draft, &inputs.facts.routes, "The routing table");
     needs(draft, &inputs.facts.resolvers, "The list of name servers");
     let network = network.trunc();
-    let has_bridge = gateway_bridge(inputs, gateway).is_some();
+    let bridge = public_bridges(inputs, gateway).used;
     let choose = "Choose a POT_NETWORK that this host does not use.";
     let routes = inputs.facts.routes.get().map(Vec::as_slice).unwrap_or_default();
     for route in routes {
@@ -183,7 +183,11 @@ fn routes(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gateway:
             }
         }
     }
-    if !has_bridge {
+    if let Some(bridge) = bridge {
+        if let Some(held) = other_prefix(bridge, network, gateway) {
+            draft.routes.push(format!("{network}: to {}, which holds {held} until now", bridge.name));
+        }
+    } else {
         // The route of an interface's address takes the place of an equal one (FreeBSD's route_ctl.c: it is pinned).
         let by = routes
             .iter()
@@ -206,13 +210,15 @@ fn routes(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gateway:
     }
 }
 
-fn gateway_bridge<'a>(inputs: &'a Inputs<'_>, gateway: Ipv4Addr) -> Option<&'a Interface> {
-    inputs
-        .facts
-        .interfaces
-        .get()?
-        .iter()
-        .find(|interface| interface.is_bridge() && interface.addresses.iter().any(|own| own.address() == gateway))
+fn public_bridges<'a>(inputs: &'a Inputs<'_>, gateway: Ipv4Addr) -> PublicBridges<'a> {
+    let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    PublicBridges::of(interfaces, Some(gateway))
+}
+
+/// The bridge's address with the gateway, where it has another prefix than the network.
+fn other_prefix(bridge: &Interface, network: Ipv4Net, gateway: Ipv4Addr) -> Option<Ipv4Net> {
+    let mut held = bridge.addresses.iter().map(|own| own.network).filter(|own| own.addr() == gateway);
+    held.find(|own| own.prefix_len() != network.prefix_len())
 }
 
 /// Public bridges of an earlier POT_NETWORK, which vnet-start alone would leave beside the new one. Gives the pots whose
@@ -227,19 +233,22 @@ fn old_bridges(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gat
             outside.join(", ")
         ));
     }
-    for bridge in inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default() {
-        let old = bridge.is_bridge()
-            && bridge.description == "pot public bridge"
-            && !bridge.addresses.iter().any(|own| own.address() == gateway);
-        if !old {
-            continue;
-        }
+    let interfaces = inputs.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    let bridges = public_bridges(inputs, gateway);
+    for bridge in bridges.others {
         let addresses: Vec<String> = bridge.addresses.iter().map(|own| own.network.to_string()).collect();
         let title = format!("old bridge {}", bridge.name);
         let with =
             if addresses.is_empty() { "without address".to_owned() } else { format!("with {}", addresses.join(", ")) };
         draft.basis.push(format!("old bridge {} {addresses:?} {:?}", bridge.name, bridge.members));
         if bridge.members.is_empty() {
+            // A new bridge may get the name of the one that goes.
+            let gone = if bridges.used.is_some() {
+                Expect::NoBridge(bridge.name.clone())
+            } else {
+                let held = bridge.addresses.iter().map(crate::facts::Ipv4Address::address).collect();
+                Expect::NoBridgeWith(bridge.name.clone(), held)
+            };
             draft.step(
                 PlannedStep::new(
                     title,
@@ -247,29 +256,20 @@ fn old_bridges(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gat
                     format!("{with}, of an earlier POT_NETWORK, no members: pot vnet-start alone would leave it beside the new one"),
                 )
                 .act(Action::Run(Command::new(Tool::Ifconfig, &[&bridge.name, "destroy"])))
-                .expect(Expect::NoBridgeWith(
-                    bridge.name.clone(),
-                    bridge.addresses.iter().map(crate::facts::Ipv4Address::address).collect(),
-                )),
+                .expect(gone),
             );
             draft.put_back.push((format!("Bridge {}", bridge.name), format!("made again {with}")));
         } else {
-            let running: Vec<&str> = pots
-                .iter()
-                .filter(|pot| pot.running == Some(true) && pot.network_type == "public-bridge")
-                .map(|pot| pot.name.as_str())
-                .collect();
             draft.block(
                 format!(
                     "{} {with} is the bridge of an earlier POT_NETWORK and still in use ({}).",
                     bridge.name,
                     counted(bridge.members.len(), "member")
                 ),
-                if running.is_empty() {
-                    format!("Take its members out first: {}.", bridge.members.join(", "))
-                } else {
-                    format!("Stop its pots first ({}), or set POT_NETWORK back.", running.join(", "))
-                },
+                format!(
+                    "Take off what hangs on it: {}. Or set POT_NETWORK back.",
+                    to_free(bridge, interfaces, pots).join("; ")
+                ),
                 Some("POT_NETWORK"),
             );
             draft.step(PlannedStep::new(
@@ -299,23 +299,46 @@ fn forwarding(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     );
 }
 
+/// What pot takes for done, because it looks at no more of it, and is not: a step of the plan's own, before pot's.
+fn before_pot(draft: &mut PlanDraft, step: PlannedStep) {
+    let runs = |step: &PlannedStep| matches!(step.actions.first(), Some(Action::Run(own)) if own.tool == Tool::Pot);
+    let at = draft.steps.iter().position(runs).unwrap_or(draft.steps.len());
+    draft.steps.insert(at, step);
+}
+
 fn bridge(draft: &mut PlanDraft, inputs: &Inputs<'_>, network: Ipv4Net, gateway: Ipv4Addr) {
     let prefix = network.prefix_len();
-    let (state, detail) = match gateway_bridge(inputs, gateway) {
+    let (state, detail) = match public_bridges(inputs, gateway).used {
         Some(bridge) => {
-            let wrong = bridge
-                .addresses
-                .iter()
-                .find(|own| own.address() == gateway)
-                .is_some_and(|own| own.network.prefix_len() != prefix);
-            if wrong {
-                draft.block(
-                    format!("{} has {gateway} with another netmask than POT_NETMASK.", bridge.name),
-                    format!("pot leaves it so. At the machine: ifconfig {} inet {gateway}/{prefix}", bridge.name),
-                    Some("POT_NETMASK"),
+            let name = bridge.name.as_str();
+            if let Some(held) = other_prefix(bridge, network, gateway) {
+                // With `alias` ifconfig(8) takes no other address away first, and the kernel replaces an equal one
+                // (in.c, `in_aifaddr_ioctl`).
+                let args = [name, "inet", &format!("{gateway}/{prefix}"), "alias"];
+                before_pot(
+                    draft,
+                    PlannedStep::new(
+                        format!("netmask of {name}"),
+                        StepState::WillBeChanged,
+                        format!("from {held} to {gateway}/{prefix}: pot itself looks at the address alone"),
+                    )
+                    .act(Action::Run(Command::new(Tool::Ifconfig, &args))),
                 );
+                draft.put_back.push((format!("Bridge {name}"), format!("with {held}")));
             }
-            (if wrong { StepState::Blocks } else { StepState::Done }, format!("{} has {gateway}", bridge.name))
+            if !bridge.up {
+                before_pot(
+                    draft,
+                    PlannedStep::new(
+                        format!("{name} up"),
+                        StepState::WillBeChanged,
+                        "it is down: no packet passes, and pot itself takes it for done",
+                    )
+                    .act(Action::Run(Command::new(Tool::Ifconfig, &[name, "up"]))),
+                );
+                draft.put_back.push((format!("Bridge {name}"), "down".to_owned()));
+            }
+            (StepState::Done, format!("{name} has {gateway}"))
         }
         None => {
             draft.put_back.push(("Bridge".to_owned(), "the new one removed".to_owned()));
@@ -397,7 +420,8 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
 
     // pot looks whether both anchors exist, and loads the whole file when one is missing.
     let exist = |name: &str| pf.anchors.iter().any(|anchor| anchor.trim_start_matches(' ') == name);
-    let reload = !(exist("pot-nat") && exist("pot-rdr"));
+    let by_pot = !(exist("pot-nat") && exist("pot-rdr"));
+    let reload = by_pot || !pf.calls_pot_anchors();
     let loaded = pf.rules.len() + pf.nat.len();
     let (state, detail) = if reload {
         let now = match loaded {
@@ -405,16 +429,21 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
             1 => "1 is loaded now".to_owned(),
             many => format!("{many} are loaded now"),
         };
+        if !by_pot {
+            // Rules in them, or a state of theirs, keep anchors there that nothing calls.
+            before_pot(
+                draft,
+                PlannedStep::new(
+                    format!("load of {path}"),
+                    StepState::WillBeChanged,
+                    "pot's anchors exist, and the loaded rules do not call them: pot itself takes that for done",
+                )
+                .act(Action::Run(Command::new(Tool::Pfctl, &["-f", &path]))),
+            );
+        }
         (StepState::WillBeChanged, format!("{path} is loaded as a whole; {now}"))
-    } else if pf.calls_pot_anchors() {
-        (StepState::Done, "loaded, and they call pot's anchors".to_owned())
     } else {
-        draft.block(
-            "pot's anchors exist, but the loaded rules do not call them, and pot vnet-start would not load the file.",
-            format!("At the machine: pfctl -f {path}"),
-            None,
-        );
-        (StepState::Blocks, "loaded, but they do not call pot's anchors".to_owned())
+        (StepState::Done, "loaded, and they call pot's anchors".to_owned())
     };
     if reload && loaded > 0 {
         differing_rules(draft, inputs, pf, &path, text);

@@ -1,8 +1,10 @@
 //! syslogd_flags: the host's own flags together with pot's, and given back as they stood before.
 //!
 //! `pot init` replaces the whole value by `-b 127.0.0.1 -b GATEWAY -a NETWORK`. Merging keeps what the host had, but for
-//! what would keep syslogd(8) from taking lines at all: that is remembered and given back when pot's part goes.
+//! what would keep syslogd(8) from taking lines at all: that is remembered and given back when pot's part goes. What
+//! [`trouble`] blames is what [`merge`] ends: Host and the plan of init read the same function.
 
+use crate::facts::{Interface, Ipv4Address};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -117,8 +119,84 @@ fn is_secure(flag: &Flag) -> bool {
     matches!(flag, Flag::Plain('s' | 'N'))
 }
 
-/// The host's own flags with pot's added. Writing the result again changes nothing.
-pub(crate) fn merge(own: &str, gateway: Ipv4Addr, network: Ipv4Net) -> Merged {
+/// What a host's interfaces say about the addresses that syslogd can bind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bindable(Vec<Ipv4Addr>);
+
+impl Bindable {
+    /// The addresses that stay on this host: those of public bridges come and go with POT_GATEWAY.
+    pub(crate) fn of(interfaces: &[Interface]) -> Self {
+        let stay = interfaces.iter().filter(|interface| !interface.is_public_bridge());
+        Self(stay.flat_map(|interface| interface.addresses.iter().map(Ipv4Address::address)).collect())
+    }
+
+    /// Whether syslogd can bind it: FreeBSD's bind(2) takes an address of an interface, and the one that is none.
+    fn holds(&self, address: Ipv4Addr) -> bool {
+        address.is_loopback() || address.is_unspecified() || self.0.contains(&address)
+    }
+}
+
+/// Why the pots' lines do not reach a syslogd that seems to be meant to take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It is to bind an address that does not stay on this host: [`merge`] takes it out.
+    Stale,
+    /// It binds POT_GATEWAY and admits other networks only: [`merge`] adds POT_NETWORK.
+    ShutOut,
+}
+
+/// What is wrong with the flags for the pots of this network. Flags of the host's own are not blamed, nor are those that
+/// never meant pots.
+pub(crate) fn trouble(flags: &str, gateway: Ipv4Addr, network: Ipv4Net, bindable: &Bindable) -> Option<Trouble> {
+    let flags = parse(flags);
+    if !stale(&flags, gateway, bindable).is_empty() {
+        return Some(Trouble::Stale);
+    }
+    let is_bound = flags.iter().any(|flag| bound(flag) == Some(gateway));
+    // Without an address that pot would bind, -a is the admin's own: another log host's network. A name admits whom it
+    // will, and without -a everyone is heard.
+    let mut peers = flags.iter().filter_map(|flag| argument(flag, 'a')).peekable();
+    let shut_out = is_bound
+        && peers.peek().is_some()
+        && peers.all(|peer| peer.parse::<Ipv4Net>().is_ok_and(|peer| !peer.contains(&network)));
+    shut_out.then_some(Trouble::ShutOut)
+}
+
+/// The argument of a letter without what may follow it (`-b ADDRESS:SERVICE`, `-a NETWORK:SERVICE`).
+fn argument(flag: &Flag, wanted: char) -> Option<&str> {
+    match flag {
+        Flag::With(letter, argument) if *letter == wanted => Some(argument.split(':').next().unwrap_or(argument)),
+        _ => None,
+    }
+}
+
+/// The IPv4 address that a `-b` binds; a name is for the resolver to know.
+fn bound(flag: &Flag) -> Option<Ipv4Addr> {
+    argument(flag, 'b')?.parse().ok()
+}
+
+/// The flags that cannot serve any more: each `-b` of an address that is neither POT_GATEWAY nor stays on this host, with
+/// the `-a` right behind it that init wrote for the network of that address, unless the host is in that network.
+fn stale(flags: &[Flag], gateway: Ipv4Addr, bindable: &Bindable) -> Vec<Flag> {
+    let mut found = Vec::new();
+    for (at, flag) in flags.iter().enumerate() {
+        let Some(address) = bound(flag).filter(|address| *address != gateway && !bindable.holds(*address)) else {
+            continue;
+        };
+        found.push(flag.clone());
+        let behind = flags.get(at + 1).filter(|next| {
+            argument(next, 'a').and_then(|peer| peer.parse::<Ipv4Net>().ok()).is_some_and(|peer| {
+                peer.contains(&address) && !peer.contains(&gateway) && !bindable.0.iter().any(|own| peer.contains(own))
+            })
+        });
+        found.extend(behind.cloned());
+    }
+    found
+}
+
+/// The host's own flags with pot's added, without what cannot serve any more on a host with these addresses (none: they
+/// are not known, and nothing goes). Writing the result again changes nothing.
+pub(crate) fn merge(own: &str, gateway: Ipv4Addr, network: Ipv4Net, bindable: Option<&Bindable>) -> Merged {
     let mut flags = parse(own);
     let mut notes = Vec::new();
     let secure = flags.iter().any(is_secure);
@@ -136,6 +214,15 @@ pub(crate) fn merge(own: &str, gateway: Ipv4Addr, network: Ipv4Net) -> Merged {
     let binds = flags.iter().any(|flag| matches!(flag, Flag::With('b', _)));
     let takes_others = flags.iter().any(|flag| matches!(flag, Flag::With('a', _)));
     let listens_everywhere = !secure && takes_others && !binds;
+    // Only after it was seen what they were for: a -b that binds nothing still keeps syslogd from listening everywhere.
+    let stale = bindable.map(|bindable| stale(&flags, gateway, bindable)).unwrap_or_default();
+    if !stale.is_empty() {
+        flags.retain(|flag| !stale.contains(flag));
+        notes.push(format!(
+            "{} is taken out: what it binds is neither POT_GATEWAY nor an address that stays on this host",
+            print(&stale)
+        ));
+    }
     if !secure && !takes_others {
         notes.push(
             "syslogd took lines from every host until now; with pot's -a it takes them from POT_NETWORK alone"
@@ -215,7 +302,7 @@ pub(crate) fn give_back(now: &str, gateway: Ipv4Addr, network: Ipv4Net, before: 
         Before::Unknown => (None, "what stood there before init is not known: -s is the system's default"),
     };
     if let Some(own) = known {
-        let merged = own.as_deref().is_some_and(|own| parse(&merge(own, gateway, network).flags) == flags);
+        let merged = own.as_deref().is_some_and(|own| parse(&merge(own, gateway, network, None).flags) == flags);
         if as_written || merged || same(now, &pots_part(gateway, network)) {
             return Some(GivenBack { value: own.clone(), source });
         }
@@ -250,7 +337,7 @@ pub(crate) fn give_back(now: &str, gateway: Ipv4Addr, network: Ipv4Net, before: 
 
 /// From whom syslogd takes lines, and on which addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Takes {
+enum Takes {
     /// Secure mode: nothing comes in.
     Nothing,
     /// An empty list is everything: without `-b` it listens on every address, without `-a` it admits every host.
@@ -292,7 +379,7 @@ impl Takes {
 /// For tests of whole plans: whether flags `after` take lines that flags `before` did not. `pots` are the gateway and the
 /// network for which init opens: lines of that network anywhere, and any admitted host's on the gateway and 127.0.0.1.
 #[cfg(test)]
-pub(super) fn opens(before: &str, after: &str, pots: Option<(Ipv4Addr, Ipv4Net)>) -> bool {
+pub(crate) fn opens(before: &str, after: &str, pots: Option<(Ipv4Addr, Ipv4Net)>) -> bool {
     let before = Takes::of(&parse(before));
     let Takes::Lines { mut on, mut from } = Takes::of(&parse(after)) else { return false };
     if let Some((gateway, network)) = pots {
@@ -325,7 +412,7 @@ mod tests {
     }
 
     fn with(own: &str) -> Merged {
-        merge(own, gateway(), network())
+        merge(own, gateway(), network(), None)
     }
 
     /// The value alone, an empty text for a line that is taken out.
@@ -433,7 +520,49 @@ mod tests {
         }
     }
 
+    fn bindable(addresses: &[&str]) -> Bindable {
+        Bindable(addresses.iter().map(|address| address.parse().unwrap()).collect())
+    }
+
+    #[test]
+    fn flags_of_an_earlier_network_go_and_those_of_the_host_stay() {
+        let host = bindable(&["192.168.178.20", "10.8.0.2"]);
+        let now = |own: &str| merge(own, gateway(), network(), Some(&host));
+        let old = "-b 127.0.0.1 -b 10.50.0.1 -a 10.50.0.0/16";
+        assert_eq!(now(old).flags, POTS);
+        assert!(now(old).notes[0].starts_with("-b 10.50.0.1 -a 10.50.0.0/16 is taken out"), "{:?}", now(old));
+        assert_eq!(now(&format!("-C {old} -vv")).flags, format!("-C -b 127.0.0.1 -vv {}", &POTS[13..]));
+        // A log host of the LAN that got another address: whom it admits is still the LAN.
+        assert_eq!(
+            now("-b 192.168.178.99 -a 192.168.178.0/24").flags,
+            format!("-a 192.168.178.0/24 {POTS}"),
+            "it does not begin to listen everywhere"
+        );
+        for own in
+            ["-b 192.168.178.20 -a 192.168.178.0/24", "-b 10.8.0.2", "-b 0.0.0.0 -a x.lan", "-b fd00::1", "-b :1514"]
+        {
+            assert_eq!(now(own), with(own), "{own}");
+            assert_eq!(trouble(own, gateway(), network(), &host), None, "{own}");
+        }
+        // Not known is not none.
+        assert_eq!(with(old).flags, format!("{old} {}", &POTS[13..]));
+    }
+
     proptest! {
+        #[test]
+        fn what_host_blames_the_plan_ends_and_nothing_is_more_open(own in proptest::collection::vec(prop_oneof![
+            Just("-s"), Just("-ss"), Just("-c"), Just("-vv"), Just("-a 10.0.0.0/8"), Just("-a 192.168.178.0/24"), Just("-a *.lan"),
+            Just("-b 127.0.0.1"), Just("-b 192.168.178.20"), Just("-b 10.192.0.1"), Just("-b 10.192.0.1:514"), Just("-b 10.50.0.1 -a 10.50.0.0/16"),
+            Just("-b 10.50.0.1"), Just("-a 10.50.0.0/16"), Just("-b 192.168.178.99 -a 192.168.178.0/24"), Just("-a 10.192.0.0/10"), Just("-b")
+        ], 0..6)) {
+            let own = own.join(" ");
+            let host = bindable(&["192.168.178.20"]);
+            let merged = merge(&own, gateway(), network(), Some(&host)).flags;
+            prop_assert_eq!(trouble(&merged, gateway(), network(), &host), None, "{} to {}", &own, &merged);
+            prop_assert!(!opens(&own, &merged, Some((gateway(), network()))), "{} to {}", &own, &merged);
+            prop_assert_eq!(&merge(&merged, gateway(), network(), Some(&host)).flags, &merged);
+        }
+
         #[test]
         fn merging_twice_is_merging_once(own in proptest::collection::vec(prop_oneof![
             Just("-s"), Just("-ss"), Just("-c"), Just("-vv"), Just("-8"), Just("-a 10.0.0.0/8"), Just("-b 10.1.1.1"), Just("-f /etc/x"), Just("-b"), Just("word"), Just("-")

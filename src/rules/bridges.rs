@@ -1,0 +1,44 @@
+//! pot's public bridges: the one that counts, and what earlier ones left.
+
+use crate::facts::{Interface, Pot};
+use std::net::Ipv4Addr;
+
+/// The public bridges of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicBridges<'a> {
+    /// The one that pot takes: the first bridge with POT_GATEWAY, whoever made it (network.sh, `_pot_bridge_ipv4`).
+    pub(crate) used: Option<&'a Interface>,
+    /// Those that `pot vnet-start` made and would leave beside it: of an earlier POT_GATEWAY, or one too many.
+    pub(crate) others: Vec<&'a Interface>,
+}
+
+impl<'a> PublicBridges<'a> {
+    /// Among all interfaces. Without a gateway that is certain, none is told from another.
+    pub(crate) fn of(interfaces: &'a [Interface], gateway: Option<Ipv4Addr>) -> Self {
+        let Some(gateway) = gateway else { return Self { used: None, others: Vec::new() } };
+        let holds = |bridge: &&Interface| bridge.addresses.iter().any(|own| own.address() == gateway);
+        let used = interfaces.iter().filter(|interface| interface.is_bridge()).find(holds);
+        let others = interfaces
+            .iter()
+            .filter(|bridge| bridge.is_public_bridge() && used.is_none_or(|used| used.name != bridge.name))
+            .collect();
+        Self { used, others }
+    }
+}
+
+/// What to type at the machine until nothing hangs on a bridge any more, command by command; empty when nothing does.
+/// Members that belong to pots bear their names (start.sh: `ifconfig epair create descr POT`).
+pub(crate) fn to_free(bridge: &Interface, interfaces: &[Interface], pots: &[Pot]) -> Vec<String> {
+    bridge
+        .members
+        .iter()
+        .map(|member| {
+            let interface = interfaces.iter().find(|interface| interface.name == *member);
+            let pot = interface.and_then(|interface| pots.iter().find(|pot| pot.name == interface.description));
+            match pot {
+                Some(pot) => format!("pot stop -p {}", pot.name),
+                None => format!("ifconfig {} deletem {member}", bridge.name),
+            }
+        })
+        .collect()
+}
