@@ -126,7 +126,7 @@ fn a_pf_conf_that_pots_lines_made_invalid_is_told_with_what_comes_of_it() {
     assert_eq!(row(&facts, "pf")["state"], "to-do");
     assert!(row(&facts, "pf")["why"].as_str().unwrap().contains("Rules must be in order"));
     assert_eq!(drift(&facts), ["anchors-not-called"]);
-    assert_eq!(facts["pot"]["drift"][0]["remedy"], Value::Null, "vnet-start would not help");
+    assert_eq!(facts["pot"]["drift"][0]["remedy"], "init", "its plan puts the lines where they belong");
 }
 
 #[test]
@@ -316,6 +316,72 @@ async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
     let missing = browser.client.get(format!("{}/pots/nobody", demo.url)).send().await.unwrap();
     assert_eq!(missing.status().as_u16(), 404);
     assert!(browser.get("/readiness").await.contains("Ready"));
+}
+
+/// The row of a difference, and the fields of its form.
+fn drift_row<'a>(page: &'a str, id: &str) -> Option<(&'a str, Vec<(&'a str, String)>)> {
+    let row = page.split(&format!("id=\"drift-{id}\"")).nth(1)?.split("</li>").next()?;
+    let field = |name: &str| {
+        let rest = row.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+        rest.split('"').next().unwrap().replace("&#38;", "&").replace("&#39;", "'")
+    };
+    Some((row, ["id", "configured", "running", "leave"].map(|name| (name, field(name))).to_vec()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_that_is_known_and_left_is_greyed_and_comes_back_when_either_side_changes() {
+    let demo = support::Demo::start("busy");
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    let leave = async |page: &str, id: &str| {
+        let (_, fields) = drift_row(page, id).unwrap();
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        browser.post("/drift", page, &fields).await
+    };
+    let is_left = |page: &str, id: &str| drift_row(page, id).unwrap().0.contains("Take up again");
+    assert!(
+        !is_left(&page, "syslogd") && page.contains(">3</span>") | page.contains("<small class=\"quiet\">3<"),
+        "{page}"
+    );
+    for id in ["syslogd", "pots-outside"] {
+        let (status, page) = leave(&page, id).await;
+        assert!(status == 200 && is_left(&page, id), "{id}: {page}");
+    }
+    let page = read_again(&browser, &page).await;
+    let (row, _) = drift_row(&page, "syslogd").unwrap();
+    assert!(row.contains("known, left") && !row.contains("Plan init"), "{row}");
+    assert!(page.contains("1 thing runs otherwise"), "only what nobody leaves leads: {page}");
+    let history = browser.get("/history").await;
+    assert!(history.contains("Known and left: syslogd"), "{history}");
+
+    // What runs changes: the difference is another one.
+    let rc = std::fs::read_to_string(demo.path("/etc/rc.conf")).unwrap();
+    std::fs::write(demo.path("/etc/rc.conf"), rc.replace("-b 10.192.0.1", "-b 10.192.0.9")).unwrap();
+    let mut page = String::new();
+    for _ in 0..10 {
+        page = read_again(&browser, &browser.known("/").await).await;
+        if page.contains("10.192.0.9") {
+            break;
+        }
+    }
+    assert!(!is_left(&page, "syslogd") && is_left(&page, "pots-outside"), "{page}");
+    // Taken up again by hand.
+    let (_, page) = leave(&page, "pots-outside").await;
+    assert!(!is_left(&page, "pots-outside"), "{page}");
+    // pot.conf changes: another difference as well.
+    leave(&page, "pots-outside").await;
+    let path = demo.path("/usr/local/etc/pot/pot.conf");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("POT_NETWORK=10.200.0.0/16 ", "POT_NETWORK=10.200.0.0/15 ")).unwrap();
+    for _ in 0..10 {
+        let page = read_again(&browser, &browser.known("/").await).await;
+        let Some((row, _)) = drift_row(&page, "pots-outside").filter(|(row, _)| row.contains("10.200.0.0/15")) else {
+            continue;
+        };
+        assert!(!row.contains("Take up again"), "{row}");
+        return;
+    }
+    panic!("pot.conf was not read again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

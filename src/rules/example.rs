@@ -54,7 +54,7 @@ fn path(kind: PathKind) -> PathState {
 /// zroot, syslog as FreeBSD ships it.
 pub(super) fn healthy() -> HostFacts {
     let mut paths = BTreeMap::new();
-    for absent in ["/opt/pot", "/var/cache/pot"] {
+    for absent in ["/opt/pot", "/var/cache/pot", super::PRIVATE_TMP] {
         paths.insert(absent.to_owned(), path(PathKind::Absent));
     }
     paths.insert(

@@ -367,6 +367,50 @@ pub(crate) fn pots_in_the_way(facts: &HostFacts) -> Option<Vec<&str>> {
     Some(pots.iter().filter(|pot| pot.running != Some(false)).map(|pot| pot.name.as_str()).collect())
 }
 
+/// What stands at the folder for temporary files: what a finding and a plan say of it is one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TmpPlace<'a> {
+    /// A folder, or a link to one: pot follows it, and so does everything that it does there.
+    Folder,
+    /// Nothing: the plans of init and vnet-start make it, and pot would (`_is_pot_tmp_dir`).
+    Nothing,
+    /// A link to this place, where nothing is.
+    Dangling(&'a str),
+    /// Something that is no folder.
+    NoFolder,
+}
+
+impl<'a> TmpPlace<'a> {
+    /// By what was seen at `folder`.
+    pub(crate) fn of(folder: &'a str, known: &'a PathState) -> Self {
+        match known.real_kind() {
+            PathKind::Folder | PathKind::Link => Self::Folder,
+            PathKind::Absent if known.kind == PathKind::Link => Self::Dangling(known.real_path(folder)),
+            PathKind::Absent => Self::Nothing,
+            PathKind::File | PathKind::Other => Self::NoFolder,
+        }
+    }
+}
+
+/// Whether [`PRIVATE_TMP`] can be made, or is there, for root alone.
+pub(crate) fn can_be_private(there: &PathState) -> bool {
+    there.only_root_writes && matches!(there.kind, PathKind::Absent | PathKind::Folder)
+}
+
+/// Whether [`PRIVATE_TMP`] may be offered for POT_TMP: it can be had, pot's other folders are not there, and no pot runs.
+pub(crate) fn offers_private_tmp(fs_root: Option<&str>, cache: Option<&str>, facts: &HostFacts) -> bool {
+    let there = facts.paths.get().and_then(|paths| paths.get(PRIVATE_TMP));
+    there.is_some_and(can_be_private)
+        && !fs_root.into_iter().chain(cache).any(|other| is_at_or_below(PRIVATE_TMP, other))
+        && pots_in_the_way(facts).is_some_and(|pots| pots.is_empty())
+}
+
+/// The finding with [`PRIVATE_TMP`] as its remedy, where that is one. Without a host it is for who asks to know.
+fn mended_by_private_tmp(view: &View<'_>, finding: Finding) -> Finding {
+    let offered = view.facts.is_none_or(|facts| offers_private_tmp(view.text(FS_ROOT), view.text(CACHE), facts));
+    if offered { finding.mended_by(TMP, PRIVATE_TMP) } else { finding }
+}
+
 /// POT_TMP is open to others, see [`tmp_is_open`]. The default is not blamed: Host advises on it.
 pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
@@ -379,34 +423,23 @@ pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
              Take a folder of root's own, while no pot runs: `pot stop` looks for a pot's state in the folder that POT_TMP names."
         ),
     );
-    // Without a host it is for who asks to know.
-    let still = view.facts.is_none_or(|facts| pots_in_the_way(facts).is_some_and(|pots| pots.is_empty()));
-    vec![if still { finding.mended_by(TMP, PRIVATE_TMP) } else { finding }]
+    vec![mended_by_private_tmp(view, finding)]
 }
 
 /// POT_TMP is not there yet, or is no folder (`_is_pot_tmp_dir` creates it).
 pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
     let Some(known) = state(view, folder) else { return Vec::new() };
-    match known.real_kind() {
-        PathKind::Absent if known.kind == PathKind::Link => vec![Finding::error(
-            "folder-is-none",
-            &[TMP],
-            format!("{folder} is a link to {}, and nothing is there. Choose another.", known.real_path(folder)),
-        )],
-        PathKind::Absent => vec![Finding::notice(
+    let none = |message: String| vec![mended_by_private_tmp(view, Finding::error("folder-is-none", &[TMP], message))];
+    match TmpPlace::of(folder, known) {
+        TmpPlace::Folder => Vec::new(),
+        TmpPlace::Dangling(to) => none(format!("{folder} is a link to {to}, and nothing is there. Choose another.")),
+        TmpPlace::Nothing => vec![Finding::notice(
             "tmp-missing",
             &[TMP],
             format!("{folder} does not exist yet. `pot init`, `pot start` and `pot vnet-start` create it."),
         )],
-        PathKind::File | PathKind::Other => {
-            vec![Finding::error(
-                "folder-is-none",
-                &[TMP],
-                format!("{folder} exists and is not a folder. Choose another."),
-            )]
-        }
-        PathKind::Folder | PathKind::Link => Vec::new(),
+        TmpPlace::NoFolder => none(format!("{folder} exists and is not a folder. Choose another.")),
     }
 }
 

@@ -41,7 +41,9 @@ use view::{View, grouped};
 
 pub(crate) use bridges::{PublicBridges, to_free};
 pub use file_system::Temporary;
-pub(crate) use file_system::{PRIVATE_TMP, pots_in_the_way, tmp_in_force};
+pub(crate) use file_system::{
+    PRIVATE_TMP, TmpPlace, can_be_private, offers_private_tmp, pots_in_the_way, tmp_in_force,
+};
 pub(crate) use finding::{Finding, Fix, Severity};
 pub(crate) use free_network::{free_networks, renumbering};
 pub(crate) use log_route::{LogRoute, log_route, missing_logs};

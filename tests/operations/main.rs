@@ -6,6 +6,7 @@ mod anchors;
 mod bench;
 mod command_line;
 mod de_init;
+mod drift;
 mod init;
 mod network;
 mod places;

@@ -30,6 +30,7 @@ use crate::facts::{Fact, HostFacts, POT_PROGRAM, RACCT, Syslog, System, VTNET_LR
 use crate::layout::Layout;
 use crate::potconf::{Configuration, PARAMETERS};
 use crate::process::{Tool, Tools};
+use crate::rules::PRIVATE_TMP;
 use jiff::Timestamp;
 use probe::{Places, Probe, probe};
 use std::cmp::Reverse;
@@ -184,7 +185,8 @@ impl GatherInput {
     /// What the configuration names; `pf_files` are the settings'.
     pub fn new(configuration: &Configuration, pf_files: &[String]) -> Self {
         let wanted = Wanted::of(configuration);
-        let mut paths = vec![POT_PROGRAM.to_owned()];
+        // The last is what is advised for POT_TMP.
+        let mut paths = vec![POT_PROGRAM.to_owned(), PRIVATE_TMP.to_owned()];
         paths.extend(
             wanted
                 .fs_root

@@ -12,7 +12,7 @@ use crate::plan::{ManagedFile, Operation};
 use crate::potconf::Configuration;
 use crate::process::Tool;
 use crate::rules::syslogd_flags::{opens, pots_part};
-use crate::rules::{Finding, Nat, PublicBridges, Severity, Subject, check};
+use crate::rules::{Finding, Nat, PRIVATE_TMP, PublicBridges, Severity, Subject, check};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,16 @@ const OUT_OF_ORDER: &str = "nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\nset bl
 const BROKEN: &str = "set block-policy drop\nblock in\npass out\npass in on on em0\n";
 const NETWORK: &str =
     "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\nPOT_DNS_IP=10.200.0.2\n";
+
+const INIT: Operation = Operation::Init {
+    place_anchors: true,
+    merge_syslogd_flags: true,
+    minimal: false,
+    leave_syslogd: false,
+    leave_pf: false,
+    pf_file: None,
+};
+const VNET: Operation = Operation::VnetStart { revert_after: Some(60) };
 
 /// One thing that came to differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,17 +242,7 @@ impl Made {
             _ => (Some(true), Vec::new()),
         };
         // POT_FS_ROOT as init leaves it, and whatever else a plan looks at.
-        let made = PathState {
-            kind: PathKind::Folder,
-            uid: 0,
-            gid: 1001,
-            mode: 0o750,
-            empty: false,
-            only_root_writes: true,
-            exposed: None,
-            replaceable_in: None,
-            leads_to: None,
-        };
+        let made = PathState { gid: 1001, ..place(PathKind::Folder, 0o750) };
         self.facts.paths.value.as_mut().unwrap().insert("/opt/pot".into(), made);
     }
 
@@ -313,6 +313,10 @@ impl Made {
                 Action::Run(command) => {
                     let argv = command.argv();
                     self.command(&argv.iter().map(String::as_str).collect::<Vec<_>>(), command.tool);
+                }
+                Action::PrivateFolder(path) => {
+                    let made = place(PathKind::Folder, 0o700);
+                    self.facts.paths.value.as_mut().unwrap().insert(path.clone(), made);
                 }
                 Action::Backup(_) | Action::Folder(_) | Action::NoteFlags { .. } => {}
                 other => panic!("{other:?}"),
@@ -454,6 +458,26 @@ impl Made {
     }
 }
 
+/// What stands at a path, root's.
+fn place(kind: PathKind, mode: u32) -> PathState {
+    PathState {
+        kind,
+        uid: 0,
+        gid: 0,
+        mode,
+        empty: true,
+        only_root_writes: mode & 0o022 == 0,
+        exposed: None,
+        replaceable_in: None,
+        leads_to: None,
+    }
+}
+
+fn link_to(kind: PathKind) -> PathState {
+    let end = crate::facts::LeadsTo { path: "/srv/other".to_owned(), kind, uid: 0, mode: 0o700, refused: None };
+    PathState { leads_to: Some(end), ..place(PathKind::Link, 0o755) }
+}
+
 /// The remedy of a difference, followed.
 fn follow(host: &mut Made, drift: &Drift) {
     let operation = match drift.remedy {
@@ -466,15 +490,8 @@ fn follow(host: &mut Made, drift: &Drift) {
             return;
         }
         None => return host.by_hand(drift),
-        Some(Remedy::Init) => Operation::Init {
-            place_anchors: true,
-            merge_syslogd_flags: true,
-            minimal: false,
-            leave_syslogd: false,
-            leave_pf: false,
-            pf_file: None,
-        },
-        Some(Remedy::VnetStart) => Operation::VnetStart { revert_after: Some(60) },
+        Some(Remedy::Init) => INIT,
+        Some(Remedy::VnetStart) => VNET,
     };
     let draft = host.plan(&operation);
     assert_eq!(draft.blockers, [], "what is offered cannot start: {drift:#?}");
@@ -548,4 +565,77 @@ proptest! {
         let mut host = Made::new(&faults);
         end_all(&mut host);
     }
+}
+
+/// What the configuration says of POT_TMP, and what stands in the way of each plan because of it.
+fn said_of_tmp(host: &Made) -> (Vec<Finding>, Vec<(PlanDraft, Vec<crate::plan::Blocker>)>) {
+    let findings =
+        host.findings().into_iter().filter(|finding| finding.parameters.iter().any(|name| name == "POT_TMP"));
+    let plans = [INIT, VNET].iter().map(|operation| {
+        let draft = host.plan(operation);
+        let is_tmp = |one: &&crate::plan::Blocker| one.parameter.as_deref() == Some("POT_TMP");
+        let blockers = draft.blockers.iter().filter(is_tmp).cloned().collect();
+        (draft, blockers)
+    });
+    (findings.collect(), plans.collect())
+}
+
+#[test]
+fn configuration_and_plans_say_the_same_of_pot_tmp_and_what_they_advise_works() {
+    let kinds = || {
+        [
+            place(PathKind::Absent, 0),
+            place(PathKind::Folder, 0o700),
+            place(PathKind::Folder, 0o777),
+            place(PathKind::File, 0o600),
+            place(PathKind::Other, 0o600),
+            link_to(PathKind::Folder),
+            link_to(PathKind::Absent),
+            link_to(PathKind::File),
+        ]
+    };
+    let mut advised = 0;
+    for (folder, here, private, running) in kinds().iter().flat_map(|here| {
+        kinds().into_iter().flat_map(move |private| {
+            ["/srv/tmp", "/tmp/pot", PRIVATE_TMP]
+                .into_iter()
+                .flat_map(move |folder| [true, false].map(|running| (folder, here.clone(), private.clone(), running)))
+        })
+    }) {
+        let mut host = Made::new(&[]);
+        host.pot_conf = format!("POT_TMP={folder}\n");
+        for pot in host.facts.pots.value.as_mut().unwrap() {
+            pot.running = Some(running);
+        }
+        let paths = host.facts.paths.value.as_mut().unwrap();
+        paths.insert(PRIVATE_TMP.into(), private);
+        paths.insert(folder.into(), here);
+        let case = format!("{folder} {:?}, pots run: {running}", host.facts.paths.get().unwrap());
+        let (findings, plans) = said_of_tmp(&host);
+        let says = |code: &str| findings.iter().any(|finding| finding.code == code);
+        for (draft, blockers) in &plans {
+            assert_eq!(says("folder-is-none"), !blockers.is_empty(), "{case}: {blockers:#?}");
+            let made = draft.steps.iter().any(|step| step.step.title.starts_with("POT_TMP "));
+            assert_eq!(says("tmp-missing"), made, "{case}");
+        }
+        let fixes = findings.iter().filter_map(|finding| finding.fix.as_ref()?.set.get("POT_TMP").cloned());
+        let remedies = plans.iter().flat_map(|(_, blockers)| blockers).filter_map(|blocker| {
+            let (_, rest) = blocker.remedy.split_once("Set it to ")?;
+            Some(rest.split_once('.').unwrap().0.to_owned())
+        });
+        for value in fixes.chain(remedies) {
+            advised += 1;
+            assert!(!running, "{case}: pot stop would not find the states");
+            let mut after = host.clone();
+            after.pot_conf = format!("POT_TMP={value}\n");
+            for _ in 0..2 {
+                let (findings, plans) = said_of_tmp(&after);
+                assert!(findings.iter().all(|finding| finding.code == "tmp-missing"), "{case}: {findings:#?}");
+                assert!(plans.iter().all(|(_, blockers)| blockers.is_empty()), "{case}");
+                after.carry_out(&plans[1].0);
+            }
+            assert_eq!(said_of_tmp(&after).0, [], "{case}");
+        }
+    }
+    assert!(advised > 20, "{advised}");
 }

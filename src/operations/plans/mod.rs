@@ -23,10 +23,10 @@ use super::checks::Expect;
 use super::draft::{Action, Command, PlanDraft, PlannedStep};
 use super::inputs::{Inputs, Override, PfTest, Untested};
 use super::{before_init, rc_conf};
-use crate::facts::{PathKind, Pf, pot_installed};
+use crate::facts::{Pf, pot_installed};
 use crate::plan::{ManagedFile, StepState};
 use crate::process::Tool;
-use crate::rules::next_boot_with;
+use crate::rules::{PRIVATE_TMP, TmpPlace, next_boot_with, offers_private_tmp};
 
 /// Datasets that `pot init` makes below POT_ZFS_ROOT, beside the cache.
 pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];
@@ -50,24 +50,27 @@ fn temporary_folder(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     }
     needs(draft, &inputs.facts.paths, "What stands at pot's paths");
     let Some(state) = inputs.facts.paths.get().and_then(|paths| paths.get(&tmp)) else { return };
-    // pot follows a link, and so does everything that it does there.
-    match state.real_kind() {
-        PathKind::Folder | PathKind::Link => {}
-        PathKind::Absent if state.kind == PathKind::Link => draft.block(
-            format!("POT_TMP {tmp} is a link to {}, and nothing is there.", state.real_path(&tmp)),
-            "Choose another folder, or make the one that the link names.",
-            Some("POT_TMP"),
-        ),
-        PathKind::Absent => draft.step(
+    let text = |name| inputs.configuration.value(name);
+    let remedy = || {
+        if offers_private_tmp(text("POT_FS_ROOT"), text("POT_CACHE"), inputs.facts) {
+            format!("Set it to {PRIVATE_TMP}.")
+        } else {
+            "Choose a folder that only root can write, while no pot runs.".to_owned()
+        }
+    };
+    match TmpPlace::of(&tmp, state) {
+        TmpPlace::Folder => {}
+        TmpPlace::Nothing => draft.step(
             PlannedStep::new(format!("POT_TMP {tmp}"), StepState::WillBeCreated, "is made for root alone, mode 700")
                 .act(Action::PrivateFolder(tmp.clone()))
                 .expect(Expect::Folder { path: tmp, group: None, mode: Some(0o700) }),
         ),
-        PathKind::File | PathKind::Other => draft.block(
-            format!("POT_TMP {tmp} is not a folder."),
-            "Choose another folder, or leave it out: pot takes /tmp then.",
+        TmpPlace::Dangling(to) => draft.block(
+            format!("POT_TMP {tmp} is a link to {to}, and nothing is there."),
+            format!("{} Or make the folder that the link names.", remedy()),
             Some("POT_TMP"),
         ),
+        TmpPlace::NoFolder => draft.block(format!("POT_TMP {tmp} is not a folder."), remedy(), Some("POT_TMP")),
     }
 }
 

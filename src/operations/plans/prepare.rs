@@ -12,7 +12,7 @@ use crate::operations::{loader_conf, log_routing};
 use crate::plan::{ManagedFile, NOTHING_CHOSEN, Operation, Preparation, Preview, StepState};
 use crate::potconf::{Configuration, Document, Edit, Name};
 use crate::process::{Tool, harmless};
-use crate::rules::{Finding, PRIVATE_TMP, Subject, Temporary, limits, pots_in_the_way};
+use crate::rules::{Finding, PRIVATE_TMP, Subject, Temporary, can_be_private, limits, pots_in_the_way};
 
 /// Plans the chosen to-dos. Anything but [`Operation::Prepare`] gives a plan that is blocked.
 pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
@@ -269,8 +269,7 @@ fn private_tmp(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     };
     let there = (inputs.path_state)(PRIVATE_TMP);
     let there = there.as_ref();
-    let alone =
-        there.is_some_and(|state| state.only_root_writes && matches!(state.kind, PathKind::Absent | PathKind::Folder));
+    let alone = there.is_some_and(can_be_private);
     let against = limits::check_all(&after).err();
     let against = against.or_else(|| limits::check_places(&after, &["POT_TMP"], inputs.path_state).into_iter().next());
     let otherwise = "Make a folder that only root can write, and set POT_TMP to it.";
