@@ -189,14 +189,14 @@ impl Made {
             Fault::NotCalled => self.pf().nat.clear(),
             Fault::NotInFile => self.pf = "set block-policy drop\nblock in\npass out\n".to_owned(),
             Fault::OneLineLeft => {
-                self.pf = "set block-policy drop\nnat-anchor pot-nat\nblock in\npass out\n".to_owned()
+                self.pf = "set block-policy drop\nnat-anchor pot-nat\nblock in\npass out\n".to_owned();
             }
             Fault::FileOutOfOrder => self.pf = OUT_OF_ORDER.to_owned(),
             Fault::FileBroken => self.pf = BROKEN.to_owned(),
             Fault::NoForwarding => self.facts.forwarding = known(false),
             Fault::OldFlags => self.flags("-b 127.0.0.1 -b 10.50.0.1 -a 10.50.0.0/16"),
             Fault::MixedFlags => {
-                self.flags("-C -b 192.168.178.20 -a 192.168.178.0/24 -b 10.50.0.1 -a 10.50.0.0/16 -vv")
+                self.flags("-C -b 192.168.178.20 -a 192.168.178.0/24 -b 10.50.0.1 -a 10.50.0.0/16 -vv");
             }
             Fault::ShutOut => self.flags("-b 10.192.0.1 -a 192.168.178.0/24"),
             Fault::PotOutside => {
@@ -429,7 +429,7 @@ impl Made {
         pf.enabled = true;
     }
 
-    /// What someone does who reads the line. False when it only says what could be done otherwise.
+    /// What someone does who reads the line.
     fn by_hand(&mut self, drift: &Drift) {
         let words = drift.at_the_machine.as_deref().expect("what to do");
         match drift.id {
