@@ -9,7 +9,7 @@ mod size;
 
 pub(crate) use host::pot_installed;
 pub use host::{Asked, HostFacts};
-pub(crate) use shown::heading;
+pub(crate) use shown::{filter_rules_in_words, heading, pot_nat_in_words};
 pub use size::size;
 
 use crate::digest::Digest;

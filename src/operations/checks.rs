@@ -2,7 +2,9 @@
 
 use super::inputs::HostFiles;
 use crate::digest::Digest;
-use crate::facts::{Fact, HostFacts, PathKind, RACCT, Tunable, Untested, VTNET_LRO, telling};
+use crate::facts::{
+    Fact, HostFacts, PathKind, RACCT, Tunable, Untested, VTNET_LRO, filter_rules_in_words, pot_nat_in_words, telling,
+};
 use crate::plan::{Check, ManagedFile};
 use crate::rules::Nat;
 use ipnet::Ipv4Net;
@@ -217,7 +219,7 @@ impl Expect {
                 (good, now.cloned().unwrap_or_else(|| "not set".to_owned()))
             }),
             Self::Forwarding(wanted) => {
-                of(&facts.forwarding, |on| (on == wanted, if *on { "1" } else { "0" }.to_owned()))
+                of(&facts.forwarding, |on| (on == wanted, if *on { "on" } else { "off" }.to_owned()))
             }
             Self::Bridge(gateway, network) => of(&facts.interfaces, |all| {
                 let bridge = all.iter().filter(|interface| interface.is_bridge()).find_map(|bridge| {
@@ -255,7 +257,7 @@ impl Expect {
             }),
             Self::AnchorsCalled => of(&facts.pf, |pf| {
                 if pf.calls_pot_anchors() {
-                    (true, format!("pot-nat, pot-rdr called; {}", counted(pf.rules.len() + pf.nat.len(), "rule")))
+                    (true, format!("{}; pot-nat, pot-rdr called", filter_rules_in_words(pf.rules.len())))
                 } else if pf.rules.is_empty() && pf.nat.is_empty() {
                     (false, "no rules loaded".to_owned())
                 } else {
@@ -270,10 +272,11 @@ impl Expect {
                 let (missing, unplanned) = nat.compare(&pf.pot_nat);
                 let interfaces: Vec<String> =
                     nat.rules().into_iter().filter(|rule| !missing.contains(rule)).map(|rule| rule.interface).collect();
-                let mut text = match interfaces.len() {
-                    0 => "0 rules".to_owned(),
-                    count => format!("{}: {}", counted(count, "rule"), interfaces.join(", ")),
-                };
+                // All that are there, as everywhere; those of the plan behind it.
+                let mut text = pot_nat_in_words(pf.pot_nat.len());
+                if !interfaces.is_empty() {
+                    text.push_str(&format!("; as planned on {}", interfaces.join(", ")));
+                }
                 if !missing.is_empty() {
                     text.push_str(&format!("; {} missing", missing.len()));
                 }
@@ -282,7 +285,7 @@ impl Expect {
                 }
                 (missing.is_empty() && unplanned.is_empty(), text)
             }),
-            Self::NoNatRules => of(&facts.pf, |pf| (pf.pot_nat.is_empty(), counted(pf.pot_nat.len(), "rule"))),
+            Self::NoNatRules => of(&facts.pf, |pf| (pf.pot_nat.is_empty(), pot_nat_in_words(pf.pot_nat.len()))),
             Self::PfLoaded => {
                 of(&facts.pf, |pf| (pf.loaded, if pf.loaded { "loaded" } else { "not loaded" }.to_owned()))
             }

@@ -205,6 +205,10 @@ pub struct PlanDraft {
     /// See [`crate::plan::Plan`].
     pub pf_rules: Vec<String>,
     /// See [`crate::plan::Plan`].
+    pub nat: Option<Diff>,
+    /// See [`crate::plan::Plan`].
+    pub cache_is_empty: Option<bool>,
+    /// See [`crate::plan::Plan`].
     pub routes: Vec<String>,
     /// See [`crate::plan::Plan`].
     pub destroys: Vec<Dataset>,
@@ -249,6 +253,8 @@ impl PlanDraft {
             steps: Vec::new(),
             diffs: Vec::new(),
             pf_rules: Vec::new(),
+            nat: None,
+            cache_is_empty: None,
             routes: Vec::new(),
             destroys: Vec::new(),
             snapshots: None,

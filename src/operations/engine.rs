@@ -209,6 +209,8 @@ impl Engine {
             steps: draft.steps.iter().map(|step| step.step.clone()).collect(),
             diffs: draft.diffs.clone(),
             pf_rules: draft.pf_rules.clone(),
+            nat: draft.nat.clone(),
+            cache_is_empty: draft.cache_is_empty,
             routes: draft.routes.clone(),
             destroys: draft.destroys.clone(),
             snapshots: draft.snapshots.clone(),

@@ -4,13 +4,12 @@
 //! neither the web process nor a database nor a name server: a handful of commands, each only if the value is still
 //! what the run left, none of which stops the next. Order (DESIGN): pf, bridge member, forwarding, NAT anchor, bridge.
 
-use super::checks::counted;
 use super::clock::{Clock, SinceBoot};
 use super::looking::Host;
 use super::runs::{from_json, json};
 use crate::bytes_as_base64;
 use crate::digest::Digest;
-use crate::facts::{Interface, Ipv4Address};
+use crate::facts::{Interface, Ipv4Address, filter_rules_in_words, pot_nat_in_words};
 use crate::files::{self, Expected, FileError};
 use crate::host::parse;
 use crate::journal::record::Actor;
@@ -744,8 +743,8 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
             (_, Ok(now)) if done => now,
             (_, Err(why)) => format!("{title} could not be seen: {why}"),
             ("pf" | "IP forwarding", Ok(now)) => format!("{title} is still {now}"),
-            ("pf rules", Ok(now)) => format!("the pf rules are not those of before, {now}"),
-            ("NAT rules in pot-nat", Ok(now)) => format!("pot-nat is not as before, it holds {now}"),
+            ("pf rules", Ok(now)) => format!("the pf rules are not those of before, there are now {now}"),
+            ("NAT rules in pot-nat", Ok(now)) => format!("pot-nat is not as before, there are now {now}"),
             (_, Ok(now)) => format!("the bridges are not as before, there are now: {now}"),
         };
         let detail = if done { clause } else { format!("{clause}{note}. {AT_THE_MACHINE}{remedy}") };
@@ -759,7 +758,7 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
     );
     let without_pf = before.pf_loaded.is(&false) && after.pf_loaded.is(&false);
     let loaded = match (&after.nat, &after.rules) {
-        (Known::Is(nat), Known::Is(rules)) => Ok(format!("{} loaded", counted(nat.len() + rules.len(), "rule"))),
+        (Known::Is(_), Known::Is(rules)) => Ok(filter_rules_in_words(rules.len())),
         (Known::Unknown(why), _) | (_, Known::Unknown(why)) => Err(why.as_str()),
     };
     step(
@@ -771,13 +770,13 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
     step(
         "IP forwarding",
         before.forwarding.surely_equals(&after.forwarding),
-        after.forwarding.in_words(|on| u8::from(*on).to_string()),
+        after.forwarding.in_words(|on| if *on { "on" } else { "off" }.to_owned()),
         format!("sysctl net.inet.ip.forwarding={}", u8::from(before.forwarding.is(&true))),
     );
     step(
         "NAT rules in pot-nat",
         before.pot_nat.surely_equals(&after.pot_nat),
-        after.pot_nat.in_words(|rules| counted(rules.len(), "rule")),
+        after.pot_nat.in_words(|rules| pot_nat_in_words(rules.len())),
         "pfctl -a pot-nat -F nat".to_owned(),
     );
     // Pots' own interfaces and IPv6 link-local addresses come and go.

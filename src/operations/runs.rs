@@ -371,6 +371,8 @@ mod tests {
             steps: Vec::new(),
             diffs: Vec::new(),
             pf_rules: Vec::new(),
+            nat: None,
+            cache_is_empty: None,
             routes: Vec::new(),
             destroys: Vec::new(),
             snapshots: None,

@@ -311,6 +311,12 @@ pub struct Plan {
     pub diffs: Vec<Diff>,
     /// Exact pf rules to be loaded.
     pub pf_rules: Vec<String>,
+    /// What changes in the anchor pot-nat, in pfctl's words; none when nothing does.
+    #[serde(default)]
+    pub nat: Option<Diff>,
+    /// Whether nothing lies in the folder of pot's cache that is destroyed; none: that is not known, or no question.
+    #[serde(default)]
+    pub cache_is_empty: Option<bool>,
     /// Routes that change, in words.
     pub routes: Vec<String>,
     /// Datasets that will be destroyed, with sizes, and the first of the snapshots.

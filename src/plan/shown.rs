@@ -19,10 +19,15 @@ impl Plan {
 }
 
 impl Run {
-    /// What became of a step of the plan (by index), once the run has ended: in words, and the plan's sentence about it
-    /// with them.
-    pub fn step_at_end(&self, index: usize) -> Option<(&'static str, String)> {
-        let step = self.plan.steps.get(index).filter(|_| self.state.is_final())?;
+    /// What became of a step of the plan (by index), as soon as that is known: in words, and the plan's sentence about
+    /// it with them.
+    pub fn step_so_far(&self, index: usize) -> Option<(&'static str, String)> {
+        let step = self.plan.steps.get(index)?;
+        let has_ended =
+            matches!(self.progress.get(index).copied().flatten(), Some(StepProgress::Done | StepProgress::Failed));
+        if !has_ended && !self.state.is_final() {
+            return None;
+        }
         let put_back = matches!(self.state, RunState::Reverted | RunState::RevertedInPart);
         let word = match (self.progress.get(index).copied().flatten(), step.state) {
             (_, StepState::Done) => "was done before",
@@ -40,7 +45,9 @@ impl Run {
             .find_map(|future| step.detail.strip_prefix(future));
         let detail = match rest {
             Some(rest) => format!("{word}{rest}"),
-            None => step.detail.clone(),
+            None => {
+                step.detail.replace("will be ", if word == "not done" || word == "failed" { "was to be " } else { "" })
+            }
         };
         Some((word, detail))
     }

@@ -34,6 +34,8 @@ pub fn text(plan: &Plan) -> String {
         }
     };
     part("Rules to be loaded into pot-nat", plan.pf_rules.clone());
+    let nat = plan.nat.iter().flat_map(|diff| diff.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
+    part("What changes in pot-nat", nat.collect());
     part("Routes", plan.routes.clone());
     let mut destroyed: Vec<String> =
         plan.destroys.iter().map(|dataset| format!("{} ({} bytes)", dataset.name, dataset.used)).collect();

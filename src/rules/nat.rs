@@ -1,6 +1,7 @@
 //! pot's NAT rules: which ones `pot vnet-start` makes of the configuration, and which ones are loaded. One model for the
 //! plan, its verification and Host.
 
+use crate::diff::Diff;
 use crate::facts::Interface;
 use crate::potconf::Configuration;
 use ipnet::Ipv4Net;
@@ -114,6 +115,19 @@ impl Nat {
             }
         }
         (missing, unplanned)
+    }
+
+    /// What changes in pot-nat when vnet-start loads these rules in place of `loaded`, in pfctl's words.
+    pub fn difference(&self, loaded: &[String]) -> Diff {
+        let line = |rule: &NatRule| {
+            format!("nat on {} inet from {} to {} -> {}\n", rule.interface, rule.from, rule.to, rule.translated)
+        };
+        let old: String = loaded
+            .iter()
+            .map(|loaded| NatRule::read(loaded).map_or_else(|| format!("{}\n", loaded.trim()), |rule| line(&rule)))
+            .collect();
+        let new: String = self.rules().iter().map(line).collect();
+        Diff::between("pot-nat", old.as_bytes(), new.as_bytes())
     }
 }
 

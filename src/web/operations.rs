@@ -357,7 +357,8 @@ struct Choice {
 struct Sum {
     what: &'static str,
     which: String,
-    number: usize,
+    /// None: not counted.
+    number: Option<usize>,
     size: String,
 }
 
@@ -646,7 +647,7 @@ fn sums(plan: &Plan) -> Vec<Sum> {
                 } else {
                     names.join(", ")
                 },
-                number: names.len(),
+                number: Some(names.len()),
                 size: size(datasets.iter().map(|dataset| dataset.used).sum()),
             }
         })
@@ -654,12 +655,17 @@ fn sums(plan: &Plan) -> Vec<Sum> {
     let listed = plan.destroys.iter().filter(|dataset| dataset.kind == "snapshot").count();
     let all = plan.snapshots.as_ref().and_then(|all| usize::try_from(all.count).ok());
     let snapshots = all.unwrap_or(listed);
-    sums.push(Sum { what: "Snapshots", which: String::new(), number: snapshots, size: "in the above".to_owned() });
+    sums.push(Sum {
+        what: "Snapshots",
+        which: String::new(),
+        number: Some(snapshots),
+        size: "in the above".to_owned(),
+    });
     if let Some(cache) = plan.destroys.iter().find(|dataset| dataset.name == format!("{root}/cache")) {
         sums.push(Sum {
             what: "Cached images",
             which: format!("in {}", cache.mountpoint),
-            number: 1,
+            number: plan.cache_is_empty.filter(|empty| *empty).map(|_| 0),
             size: size(cache.used),
         });
     }

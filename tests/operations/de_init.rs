@@ -44,6 +44,15 @@ fn running_pots_keep_de_init_from_starting_unless_they_are_stopped() {
 }
 
 #[test]
+fn an_empty_cache_is_told_from_one_with_images() {
+    let bench = initialised();
+    let cache = || bench.plan(DE_INIT).cache_is_empty;
+    assert_eq!(cache(), Some(true));
+    bench.write("/var/cache/pot/FreeBSD-15.0.txz", "x");
+    assert_eq!(cache(), Some(false));
+}
+
+#[test]
 fn a_busy_dataset_is_seen_although_pot_says_removed() {
     let bench = initialised();
     let plan = bench.plan(Operation::DeInit { stop_pots: false, minimal: false, pf_file: None });

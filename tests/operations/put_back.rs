@@ -256,7 +256,7 @@ fn what_was_seen_before_a_put_back_does_not_stand_beside_what_is_seen_after() {
     assert!(standing.iter().all(|title| title.starts_with("Put back: ")), "{standing:?}");
     let forwarding = run.checks.iter().find(|check| check.title == "IP forwarding").unwrap();
     assert!(forwarding.before_put_back, "{forwarding:?}");
-    let words: Vec<_> = (0..run.plan.steps.len()).filter_map(|index| run.step_at_end(index)).collect();
+    let words: Vec<_> = (0..run.plan.steps.len()).filter_map(|index| run.step_so_far(index)).collect();
     assert!(words.iter().any(|(word, _)| *word == "done, then put back"), "{words:?}");
 }
 

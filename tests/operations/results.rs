@@ -64,10 +64,49 @@ fn the_steps_of_a_run_that_has_ended_say_what_became_of_them() {
     let plan = bench.plan(INIT);
     assert!(plan.steps.iter().any(|step| step.detail.starts_with("will be created")));
     let run = bench.run(INIT);
-    let details: Vec<_> = (0..run.plan.steps.len()).filter_map(|index| run.step_at_end(index)).collect();
+    let details: Vec<_> = (0..run.plan.steps.len()).filter_map(|index| run.step_so_far(index)).collect();
     assert_eq!(details.len(), run.plan.steps.len());
     assert!(details.iter().any(|(word, detail)| *word == "created" && detail.starts_with("created, ")), "{details:#?}");
     assert!(details.iter().all(|(_, detail)| !detail.contains("will be")), "{details:#?}");
+}
+
+#[test]
+fn a_step_that_has_ended_says_so_while_the_run_goes_on() {
+    let bench = initialised();
+    let run = waiting_for(&bench, LONG);
+    let run = bench.until(run.id, |run| run.checks.len() >= 8);
+    let bridge = run.plan.steps.iter().position(|step| step.title == "bridge with the gateway").unwrap();
+    assert_eq!(run.step_so_far(bridge).unwrap().0, "created", "{:?}", run.progress);
+    bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
+    bench.until_end(run.id);
+}
+
+#[test]
+fn plan_run_and_host_count_rules_alike() {
+    let bench = Bench::new(Scenario::Busy);
+    let words = |bench: &Bench| {
+        let pf = bench.facts().pf.value.unwrap();
+        (
+            format!("{} rules in pot-nat", pf.pot_nat.len()),
+            format!("{} filter rules in the main rule set", pf.rules.len()),
+        )
+    };
+    let (nat, rules) = words(&bench);
+    let plan = bench.plan(Operation::VnetStart { revert_after: None });
+    let detail = |title: &str| plan.steps.iter().find(|step| step.title == title).unwrap().detail.clone();
+    assert!(detail("NAT for the pots").contains(&nat), "{} and {nat}", detail("NAT for the pots"));
+    assert!(detail("pf rules").contains(&rules), "{} and {rules}", detail("pf rules"));
+    let difference = plan.nat.as_ref().unwrap().to_string();
+    assert!(difference.contains("\n+nat on ") && difference.contains("\n-nat on "), "{difference}");
+    let id = bench.start(&plan).unwrap();
+    let run = bench.until_end(id);
+    let (nat_now, rules_now) = words(&bench);
+    let check = |title: &str| run.checks.iter().find(|check| check.title == title).unwrap();
+    let (of_nat, of_rules) = (check("NAT for the pots"), check("Anchors in the loaded rules"));
+    assert_eq!(of_nat.before.as_deref(), Some(nat.as_str()));
+    assert!(of_nat.observed.starts_with(&format!("{nat_now}; as planned on ")), "{of_nat:?} and {nat_now}");
+    assert_eq!(of_rules.before.as_deref(), Some(rules.as_str()));
+    assert!(of_rules.observed.starts_with(&rules_now), "{of_rules:?} and {rules_now}");
 }
 
 #[test]

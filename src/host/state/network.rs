@@ -1,9 +1,8 @@
 //! The virtual network in words: one word for all pages, and a line for each of its parts.
 
 use super::pot_state::PotState;
-use super::readiness::counted;
 use super::wanted::Wanted;
-use crate::facts::{HostFacts, Pf};
+use crate::facts::{HostFacts, Pf, filter_rules_in_words, pot_nat_in_words};
 use serde::Serialize;
 
 /// Whether the pots' network runs.
@@ -66,20 +65,15 @@ pub(super) fn bridge(facts: &HostFacts, state: &PotState, wanted: &Wanted) -> St
 
 /// "3 rules in pot-nat".
 pub(super) fn nat(facts: &HostFacts) -> String {
-    facts.pf.get().map_or_else(not_known, |pf| format!("{} in pot-nat", counted(pf.pot_nat.len(), "rule")))
+    facts.pf.get().map_or_else(not_known, |pf| pot_nat_in_words(pf.pot_nat.len()))
 }
 
 /// "on, 5 filter rules in the main rule set": rules in anchors are not among them.
 pub(super) fn pf(facts: &HostFacts) -> String {
     let words = |pf: &Pf| {
-        if pf.enabled { format!("on, {} in the main rule set", pf_rules(pf)) } else { "off".to_owned() }
+        if pf.enabled { format!("on, {}", filter_rules_in_words(pf.rules.len())) } else { "off".to_owned() }
     };
     facts.pf.get().map_or_else(not_known, words)
-}
-
-/// "5 filter rules".
-fn pf_rules(pf: &Pf) -> String {
-    counted(pf.rules.len(), "filter rule")
 }
 
 /// "in pf's file, called".

@@ -162,6 +162,13 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
         draft.basis.push(format!("snapshots {} {}", all.count, all.digest));
         destroyed.extend(all.first.iter().map(|name| listed_snapshot(name)));
     }
+    // Its dataset says nothing of that: an empty one has a size, too.
+    draft.cache_is_empty = destroyed
+        .iter()
+        .find(|dataset| dataset.name == format!("{}/cache", draft.confirm_text.as_deref().unwrap_or_default()))
+        .filter(|dataset| !dataset.is_hidden())
+        .and_then(|dataset| (inputs.path_state)(&dataset.mountpoint))
+        .map(|state| state.empty);
     draft.destroys = destroyed;
     draft.snapshots = snapshots;
     draft

@@ -8,7 +8,7 @@ use super::{
     temporary_folder,
 };
 use crate::digest::Digest;
-use crate::facts::{Interface, Pf, pots_outside};
+use crate::facts::{Interface, Pf, filter_rules_in_words, pot_nat_in_words, pots_outside};
 use crate::operations::checks::{Expect, counted};
 use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
 use crate::operations::inputs::{Inputs, PfTest, first_trouble};
@@ -288,8 +288,8 @@ fn forwarding(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     let (state, detail) = if on {
         (StepState::Done, "is on".to_owned())
     } else {
-        draft.put_back.push(("IP forwarding".to_owned(), "0".to_owned()));
-        (StepState::WillBeChanged, "from 0 to 1: this host passes packets on".to_owned())
+        draft.put_back.push(("IP forwarding".to_owned(), "off".to_owned()));
+        (StepState::WillBeChanged, "from off to on: this host passes packets on".to_owned())
     };
     draft.basis.push(format!("forwarding {on}"));
     draft.step(
@@ -424,11 +424,7 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
     let reload = by_pot || !pf.calls_pot_anchors();
     let loaded = pf.rules.len() + pf.nat.len();
     let (state, detail) = if reload {
-        let now = match loaded {
-            0 => "none are loaded now".to_owned(),
-            1 => "1 is loaded now".to_owned(),
-            many => format!("{many} are loaded now"),
-        };
+        let now = filter_rules_in_words(pf.rules.len());
         if !by_pot {
             // Rules in them, or a state of theirs, keep anchors there that nothing calls.
             before_pot(
@@ -441,9 +437,9 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
                 .act(Action::Run(Command::new(Tool::Pfctl, &["-f", &path]))),
             );
         }
-        (StepState::WillBeChanged, format!("{path} is loaded as a whole; {now}"))
+        (StepState::WillBeChanged, format!("{path} is loaded as a whole; {now} before"))
     } else {
-        (StepState::Done, "loaded, and they call pot's anchors".to_owned())
+        (StepState::Done, format!("{}; they call pot's anchors", filter_rules_in_words(pf.rules.len())))
     };
     if reload && loaded > 0 {
         differing_rules(draft, inputs, pf, &path, text);
@@ -460,12 +456,18 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
         draft.pf_rules = nat.file();
         let (missing, unplanned) = nat.compare(&pf.pot_nat);
         let (state, detail) = if missing.is_empty() && unplanned.is_empty() {
-            (StepState::Done, format!("{} in pot-nat, loaded anew", counted(nat.rules().len(), "rule")))
+            (StepState::Done, format!("{}, loaded anew", pot_nat_in_words(pf.pot_nat.len())))
         } else {
-            draft.put_back.push(("NAT rules in pot-nat".to_owned(), counted(pf.pot_nat.len(), "rule")));
+            draft.put_back.push(("NAT rules in pot-nat".to_owned(), pot_nat_in_words(pf.pot_nat.len())));
+            draft.nat = Some(nat.difference(&pf.pot_nat));
             (
                 StepState::WillBeChanged,
-                format!("{} into pot-nat, {} until now", counted(nat.rules().len(), "rule"), pf.pot_nat.len()),
+                format!(
+                    "{} added, {} taken away; {} before",
+                    counted(missing.len(), "rule"),
+                    unplanned.len(),
+                    pot_nat_in_words(pf.pot_nat.len())
+                ),
             )
         };
         draft.step(PlannedStep::new("NAT for the pots", state, detail).mark(&["nat on"]).expect(Expect::NatRules(nat)));

@@ -50,6 +50,15 @@ impl Line {
 /// How far a logged call may lie outside of the run that made it: syslog writes whole seconds.
 const SLACK_MS: i64 = 2_000;
 
+/// What a run of each operation calls pot for: de-init stops the pots that run.
+const CALLS: [(&str, &[&str]); 3] =
+    [("init", &["init"]), ("vnet-start", &["vnet-start"]), ("de-init", &["de-init", "stop"])];
+
+/// Whether a run of this operation calls pot so.
+fn calls(operation: &str, command: &str) -> bool {
+    CALLS.iter().any(|(name, commands)| *name == operation && commands.contains(&command))
+}
+
 /// The console's runs in the time of these entries.
 pub(super) async fn runs_of(visitor: &Visitor, entries: &[Entry]) -> Result<Vec<Act>, Fault> {
     let times = || entries.iter().map(|entry| entry.time);
@@ -57,8 +66,10 @@ pub(super) async fn runs_of(visitor: &Visitor, entries: &[Entry]) -> Result<Vec<
     // A run may have begun an hour before it called pot: it waited for its preparations.
     let since = oldest.as_millisecond() - 3_600_000;
     let until = newest.as_millisecond() + SLACK_MS;
-    let called = |operation: &&str| entries.iter().any(|entry| entry.command.as_deref() == Some(operation));
-    let operations: Vec<&str> = ["init", "vnet-start", "de-init"].into_iter().filter(called).collect();
+    let called = |(_, commands): &&(&str, &[&str])| {
+        commands.iter().any(|command| entries.iter().any(|entry| entry.command.as_deref() == Some(*command)))
+    };
+    let operations: Vec<&str> = CALLS.iter().filter(called).map(|(operation, _)| *operation).collect();
     if operations.is_empty() {
         return Ok(Vec::new());
     }
@@ -78,7 +89,7 @@ pub(super) fn run_of(entry: &Entry, runs: &[Act]) -> Option<(u64, String)> {
         let record = &act.record;
         let ended = act.ended.as_ref().map_or(i64::MAX, |ended| ended.time.as_millisecond());
         let within = record.time.as_millisecond() - SLACK_MS <= at && at <= ended.saturating_add(SLACK_MS);
-        (within && record.entry.object == command)
+        (within && calls(&record.entry.object, command))
             .then_some(record.entry.run)
             .flatten()
             .map(|run| (run, record.entry.actor.name.clone()))
@@ -97,4 +108,51 @@ pub(super) fn by_day(entries: Vec<Entry>, clock: &Clock, runs: &[Act]) -> Vec<Da
         }
     }
     days
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::Cursor;
+    use crate::journal::record::{Action, Actor, Entry as Told, Method, Record, Reported, Stage};
+
+    fn call(command: &str, seconds: i64) -> Entry {
+        let time = Timestamp::from_second(seconds).unwrap();
+        Entry {
+            time,
+            host: "jail1".to_owned(),
+            foreign: false,
+            priority: None,
+            pid: None,
+            command: Some(command.to_owned()),
+            arguments: None,
+            pot: None,
+            changes: true,
+            message: command.to_owned(),
+            times: 1,
+            cursor: Cursor { identity: (0, 0), offset: 0, time, reached: time, lost: None },
+        }
+    }
+
+    #[test]
+    fn the_pots_that_a_de_init_of_this_console_stops_are_stopped_from_here() {
+        let actor =
+            Actor { name: "anna".to_owned(), role: None, method: Method::Password, session: None, claimed: None };
+        let entry = |stage| {
+            let mut entry =
+                Told::event(actor.clone(), Reported::default(), Action::Run, "de-init", "de-init".to_owned());
+            (entry.stage, entry.run) = (stage, Some(7));
+            entry
+        };
+        let record = |sequence, seconds, stage| Record {
+            sequence,
+            id: uuid::Uuid::nil(),
+            time: Timestamp::from_second(seconds).unwrap(),
+            entry: entry(stage),
+        };
+        let runs = [Act { record: record(1, 1000, Stage::Intent), ended: Some(record(2, 1060, Stage::Outcome)) }];
+        let run = |command: &str, at: i64| run_of(&call(command, at), &runs).map(|(run, _)| run);
+        assert_eq!((run("stop", 1010), run("de-init", 1030)), (Some(7), Some(7)));
+        assert_eq!((run("stop", 1100), run("start", 1010)), (None, None), "another time, another command");
+    }
 }
