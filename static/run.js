@@ -68,7 +68,7 @@
         const count = document.getElementById("count-operations");
         if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
         // The buttons stay under the finger: the question is put anew only when it changes.
-        if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
+        if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running" || head().querySelector("[data-reading]")) {
           const focused = head().contains(document.activeElement);
           head().replaceWith(newHead);
           if (focused) {
@@ -76,8 +76,11 @@
             if (button) button.focus();
           }
         }
-        if (isFinal(newHead.dataset.state)) end(newHead);
-        else if (newHead.dataset.state === "awaiting-keep") probe();
+        if (isFinal(newHead.dataset.state)) {
+          end(newHead);
+          // What comes next is said once the host has been read again.
+          if (newHead.querySelector("[data-reading]")) setTimeout(refresh, 1000);
+        } else if (newHead.dataset.state === "awaiting-keep") probe();
       } catch { lost(); }
       if (closed && !ended) setTimeout(refresh, 1000); // no line will come that asks for it
     }, 150);
@@ -130,6 +133,9 @@
     };
   };
   listen();
+  // Who leaves the page closes the stream: one that breaks off would be told as an error.
+  addEventListener("pagehide", () => { if (stream) stream.close(); });
+  addEventListener("pageshow", (event) => { if (event.persisted && !closed) listen(); });
 
   // Does a new connection get through? Each answer ends its connection, so each question takes a new one.
   let probing = false;
@@ -184,6 +190,16 @@
     place.append(words);
   };
 
+  // Spoken at a few moments: one that spoke every second would talk over everything else.
+  let told = Infinity;
+  const tell = (left) => {
+    const mark = [10, 30, 60, 120, 300].find((mark) => left <= mark);
+    const place = document.getElementById("time-left");
+    if (!place || !mark || mark >= told) return;
+    told = mark;
+    place.textContent = `${left} seconds left to keep the new network; then it is put back.`;
+  };
+
   setInterval(() => {
     if (ended) return;
     if (offline && silentSince && Date.now() - silentSince > 3000) offline.hidden = false;
@@ -194,14 +210,18 @@
     }
     if (!waits()) return;
     if (!head().dataset.deadline) {
+      document.title = head().dataset.title;
       if (!document.hidden) refresh();
       return;
     }
     const left = Math.max(0, Math.ceil((Number(head().dataset.deadline) - Date.now() - offset) / 1000));
     const seconds = document.getElementById("seconds");
     const progress = document.getElementById("progress");
+    const clock = document.getElementById("clock");
     if (seconds) seconds.textContent = left;
     if (progress) progress.value = left;
+    if (clock) clock.setAttribute("aria-label", `${left} seconds left to answer`);
+    tell(left);
     document.title = `${left} s to answer · Run ${run.dataset.run}${host}`;
     if (left % 2 === 0) probe();
     say();

@@ -591,6 +591,40 @@ async fn pot_is_initialised_started_kept_and_removed_without_javascript() {
     assert!(browser.get("/runs").await.has("Run 3"));
 }
 
+#[tokio::test]
+async fn a_run_kept_or_put_back_ends_with_what_comes_next_in_the_guide() {
+    let console = console();
+    let browser = admin(&console).await;
+    // The one main button of the page, once the host has been read again.
+    let next = async |run: &str, label: &str, address: &str| {
+        let page = run_says(&browser, run, &format!("<a class=\"button main\" href=\"{address}\">{label}</a>")).await;
+        assert_eq!(page.text.matches("button main").count(), 1, "{}", page.text);
+        assert!(!page.has("http-equiv=\"refresh\""), "it is left alone then");
+        page
+    };
+    let run = start_plan(&browser, "/operations/init", &[]).await.location.unwrap();
+    run_says(&browser, &run, "All 11 checks are as planned.").await;
+    next(&run, "Plan vnet-start", "/operations/vnet-start").await;
+
+    let run = start_plan(&browser, "/operations/vnet-start?revert=60", &[]).await.location.unwrap();
+    let page = run_says(&browser, &run, "name=\"nonce\"").await;
+    assert!(!page.has("id=\"next\""), "what comes next is to answer");
+    let rebooted = browser.post("/reboot", &page.form(&format!("{run}/put-back"))).await;
+    assert_eq!(rebooted.status, StatusCode::SERVICE_UNAVAILABLE, "{}", rebooted.text);
+    assert!(rebooted.has("Nothing has been changed"), "not while a change waits: {}", rebooted.text);
+    browser.post(&format!("{run}/put-back"), &page.form(&format!("{run}/put-back"))).await;
+    run_says(&browser, &run, "The host is as before, checked").await;
+    next(&run, "Plan vnet-start", "/operations/vnet-start").await;
+
+    let earlier = run;
+    let run = start_plan(&browser, "/operations/vnet-start?revert=60", &[]).await.location.unwrap();
+    let page = run_says(&browser, &run, "name=\"nonce\"").await;
+    browser.post(&format!("{run}/keep"), &page.form(&format!("{run}/keep"))).await;
+    run_says(&browser, &run, "Kept. The network runs as planned.").await;
+    next(&run, "Look at the pots", "/pots").await;
+    assert!(!browser.get(&earlier).await.has("id=\"next\""), "an earlier run says nothing of now");
+}
+
 /// Every call of every tool takes a fifth of a second longer; with `POT_CONSOLE_LONG` three seconds: ten times what the
 /// slowest of them took on the emulated machines of the records, alone.
 #[tokio::test]

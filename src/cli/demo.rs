@@ -55,6 +55,7 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
 
     let settings = Settings::read(&layout.settings(), false)?;
     let (executor, opening) = Executor::open(&layout, settings.clone())?;
+    executor.can_reboot(reboot);
     let user = web_user(NOBODY)?;
     let folder = web_folder(&layout, user)?;
     let addresses = addresses(&listeners, "http")?;
@@ -81,6 +82,14 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     let _ = watch.join();
     ended.context("serving")?;
     Ok(Exit::Done)
+}
+
+/// Reboots the simulated host below a root.
+fn reboot(root: &Path) -> Result<(), String> {
+    if !simulator::is_simulated_root(root) {
+        return Err(format!("{} is no simulated host", root.display()));
+    }
+    simulator::reboot(root).map_err(|error| error.to_string())
 }
 
 /// The simulated host's folder.

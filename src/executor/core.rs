@@ -21,6 +21,7 @@ use crate::journal::JournalError;
 use crate::journal::record::{Action, Change, Outcome, Reported, Role};
 use crate::operations::engine::FromRoot;
 use crate::operations::feedback::RECIPIENT;
+use crate::operations::reboot::Reboot;
 use crate::potconf::EditAction;
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
@@ -67,6 +68,11 @@ impl Executor {
     /// The accounts cannot be read, or the kernel gives no random bytes.
     pub fn new_setup_code(&self) -> Result<Option<String>, Refusal> {
         self.authentication.new_setup_code()
+    }
+
+    /// From now on the host, a simulated one, can be rebooted from its pages.
+    pub(crate) fn can_reboot(&self, reboot: Reboot) {
+        self.watching.engine.can_reboot(reboot);
     }
 
     /// From now on no session counts as fresh until its password is given again.
@@ -255,6 +261,7 @@ impl Executor {
             C::PutBack { run } => self.runs.put_back(requester, run),
             C::LeaveDrift { drift, leave } => self.runs.leave_drift(requester, drift, leave),
             C::SetAside { item, aside } => self.runs.set_aside(requester, item, aside),
+            C::Reboot {} => self.runs.reboot(requester),
             C::Feedback { wrong, missing, usability, name, reply_to, send } => self.runs.feedback(
                 requester,
                 crate::operations::feedback::Given { wrong, missing, usability, name, reply_to },

@@ -154,6 +154,9 @@ pub fn row(command: &Command) -> Row {
         C::LeaveDrift { .. } => changes("leave-drift", AtLeast(Operator), NoProof, Change, often(60, 10)),
         C::SetAside { .. } => changes("set-aside", AtLeast(Operator), NoProof, Change, often(60, 10)),
 
+        // The executor refuses it of any host but a simulated one.
+        C::Reboot {} => changes("reboot", AtLeast(Operator), NoProof, Change, often(20, 10)),
+
         C::Feedback { send: false, .. } => changes("feedback", AtLeast(Viewer), NoProof, Long, often(10, 600)),
         // It sends mail from the host.
         C::Feedback { send: true, .. } => changes("feedback", AtLeast(Operator), NoProof, Long, often(10, 600)),

@@ -267,6 +267,9 @@ pub enum Command {
         aside: bool,
     },
 
+    /// Reboots the host, a simulated one. Answer: `Done`.
+    Reboot {},
+
     // -- feedback --
     /// Stores feedback, and hands it to the host's mailer when `send`. Answer: `FeedbackStored`.
     Feedback {
@@ -635,6 +638,9 @@ pub struct Strip {
     pub outside: Option<OutsideChange>,
     /// Settings of the loader that the next boot will have and this one does not.
     pub reboot: Vec<String>,
+    /// Whether the host, a simulated one, can be rebooted from here.
+    #[serde(default)]
+    pub can_reboot: bool,
     /// Other people who sent a draft of pot.conf within two minutes, at most eight.
     pub(crate) drafts: Vec<String>,
 }

@@ -191,6 +191,12 @@ impl Runs {
         Ok(Reply::Done {})
     }
 
+    pub(super) fn reboot(&self, requester: &Requester) -> Result<Reply, Refusal> {
+        self.engine.reboot(&requester.actor, &requester.reported)?;
+        self.watching.facts.outdate();
+        Ok(Reply::Done {})
+    }
+
     pub(super) fn feedback(&self, requester: &Requester, given: Given, send: bool) -> Result<Reply, Refusal> {
         for (field, text) in [("wrong", &given.wrong), ("missing", &given.missing), ("usability", &given.usability)] {
             free_text(Some(text), LONGEST_ANSWER, field)?;

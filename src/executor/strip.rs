@@ -57,14 +57,15 @@ impl Noticed {
             .map(|(name, _)| name.clone())
             .take(MOST_NAMED)
             .collect();
-        Strip { run: under_way(engine), outside, reboot: reboot(engine, facts), drafts }
+        Strip { run: under_way(engine), outside, reboot: reboot(engine, facts), can_reboot: engine.reboots(), drafts }
     }
 }
 
 fn under_way(engine: &Engine) -> Option<RunUnderWay> {
     let (id, state) = engine.active()?;
     let run = engine.run_state(id).ok()?;
-    let waits = state == RunState::AwaitingKeep;
+    // Answered, it waits no longer: what was decided is being carried out.
+    let waits = state == RunState::AwaitingKeep && run.deadline.is_some();
     Some(RunUnderWay {
         id,
         operation: run.plan.operation.name().to_owned(),

@@ -75,6 +75,8 @@ pub enum Expect {
     PfLoaded,
     /// pf is enabled.
     PfEnabled,
+    /// pf is off.
+    PfDisabled,
     /// The gateway answers `ping -c 3`.
     Ping(Ipv4Addr),
     /// No other pots have addresses outside of the network than those that the plan names.
@@ -134,7 +136,7 @@ impl Expect {
             Self::NatRules(_) => "NAT for the pots".to_owned(),
             Self::NoNatRules => "Rules in pot-nat".to_owned(),
             Self::PfLoaded => "pf module".to_owned(),
-            Self::PfEnabled => "pf".to_owned(),
+            Self::PfEnabled | Self::PfDisabled => "pf".to_owned(),
             Self::Ping(_) => "Gateway answers ping".to_owned(),
             Self::PotAddresses(..) => "Addresses of the pots".to_owned(),
             Self::PotStopped(name) => format!("Pot {name} is stopped"),
@@ -289,7 +291,9 @@ impl Expect {
             Self::PfLoaded => {
                 of(&facts.pf, |pf| (pf.loaded, if pf.loaded { "loaded" } else { "not loaded" }.to_owned()))
             }
-            Self::PfEnabled => of(&facts.pf, |pf| (pf.enabled, if pf.enabled { "on" } else { "off" }.to_owned())),
+            Self::PfEnabled | Self::PfDisabled => of(&facts.pf, |pf| {
+                (pf.enabled == matches!(self, Self::PfEnabled), if pf.enabled { "on" } else { "off" }.to_owned())
+            }),
             Self::Ping(_) => match &seen.ping {
                 Some((all, words)) => (Some(*all), words.clone()),
                 None => (None, "not asked".to_owned()),

@@ -4,6 +4,7 @@
 //! lock, looks again, compares digests, records the intent, saves what would have to be put back, and hands over to
 //! [`super::running`], which carries it out, verifies, waits for Keep where the network changed, and records how it ended.
 
+use super::checks::Expect;
 use super::clock::SinceBoot;
 use super::course::Answer;
 use super::current::locked;
@@ -11,11 +12,12 @@ use super::current::{Current, Proof, does_not_wait};
 use super::draft::PlanDraft;
 use super::looking::{Host, HostSnapshot};
 use super::pf_conf;
+use super::reboot::Reboots;
 use super::recorder::Recorder;
 use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
 pub use super::runner::{EngineSettings, console};
 pub(crate) use super::runner::{FromRoot, Notify};
-use super::runner::{Runner, act_of, failed, not_found};
+use super::runner::{RUNS_LOOKED_AT, Runner, act_of, failed, not_found};
 use super::running::{Held, Restart};
 use super::runs::{MOST_KEPT, StoredRun};
 use crate::digest::Digest;
@@ -37,8 +39,6 @@ use std::time::{Duration, Instant};
 
 /// How long a plan serves.
 const PLAN_SERVES: Duration = Duration::from_mins(10);
-/// Runs that are asked when pot was removed.
-const RUNS_LOOKED_AT: usize = 200;
 /// Most plans kept at once.
 const MOST_PLANS: usize = 64;
 /// How long a start waits for another change to end.
@@ -64,6 +64,7 @@ struct Begun {
 pub struct Engine {
     pub(super) runner: Arc<Runner>,
     plans: Mutex<BTreeMap<u64, KeptPlan>>,
+    pub(super) reboots: Reboots,
 }
 
 impl std::fmt::Debug for Engine {
@@ -96,7 +97,7 @@ impl Engine {
     ) -> Result<Arc<Self>, FileError> {
         files::make_private_dir(&layout.private())?;
         let runner = Arc::new(Runner::open(layout, tools, recorder, notify, settings)?);
-        Ok(Arc::new(Self { runner, plans: Mutex::new(BTreeMap::new()) }))
+        Ok(Arc::new(Self { runner, plans: Mutex::new(BTreeMap::new()), reboots: Reboots::default() }))
     }
 
     /// Takes what root's settings say from now on. A plan that was made with others is not carried out: its digest
@@ -464,7 +465,7 @@ impl Engine {
     }
 
     /// Refuses while a run is under way in this process.
-    fn not_busy(&self) -> Result<(), Refusal> {
+    pub(super) fn not_busy(&self) -> Result<(), Refusal> {
         match locked(&self.runner.current).as_ref() {
             Some(current) => Err(Refusal::new(
                 RefusalKind::Busy,
@@ -500,16 +501,21 @@ impl Engine {
 
     /// What of pot is left on a host on which it is not initialised, by title; none: it is, or that is not known.
     pub fn leftovers(&self, facts: &HostFacts) -> Option<Vec<String>> {
-        self.runner.host.leftovers(facts)
+        self.runner.host.leftovers(facts, self.runner.turned_pf_on(facts))
     }
 
     /// When pot was removed by a run from here, unless a later one initialised it.
     pub fn removed(&self) -> Option<Timestamp> {
         let numbers = self.runner.runs.numbers().ok()?;
         let runs = numbers.iter().filter_map(|number| self.runner.run_state(*number).ok());
-        let newest = runs.take(RUNS_LOOKED_AT).find(|run| {
-            matches!(run.plan.operation, Operation::Init { .. } | Operation::DeInit { .. })
-                && run.state == RunState::AsPlanned
+        let newest = runs.take(RUNS_LOOKED_AT).find(|run| match run.plan.operation {
+            Operation::Init { .. } => run.state == RunState::AsPlanned,
+            // What else differs: pot is gone when its datasets are.
+            Operation::DeInit { .. } => {
+                let gone = run.plan.confirm_text.as_ref().map(|root| Expect::NoDataset(root.clone()).title());
+                run.standing_checks().any(|check| Some(&check.title) == gone.as_ref() && check.as_planned == Some(true))
+            }
+            _ => false,
         })?;
         matches!(newest.plan.operation, Operation::DeInit { .. }).then_some(newest.ended).flatten()
     }

@@ -37,6 +37,10 @@ pub struct HostFiles {
     pub(crate) logs_unread: Option<String>,
     /// What rc.conf said before init.
     pub(crate) before_init: BeforeInit,
+    /// What sysctl(8) is told at boot (sysctl.conf(5)): those files that exist, one that could not be read with why.
+    pub(crate) sysctl_conf: Vec<(String, Result<Vec<u8>, String>)>,
+    /// The run of this console that turned pf on since the host was booted; none: there is none, or nobody asked.
+    pub(crate) turned_pf_on: Option<u64>,
 }
 
 impl HostFiles {
@@ -64,6 +68,16 @@ impl HostFiles {
     /// Why it is neither read nor written; what [`Self::bytes`] gives says nothing then.
     pub fn unknown(&self, file: ManagedFile) -> Option<&str> {
         self.managed.get(&file).and_then(|file| file.unknown.as_deref())
+    }
+
+    /// Whether a file sets a sysctl at boot; none: one of them could not be read.
+    pub(crate) fn sets_sysctl(&self, name: &str) -> Option<bool> {
+        let mut sets = false;
+        for (_, bytes) in &self.sysctl_conf {
+            let text = String::from_utf8_lossy(bytes.as_ref().ok()?).into_owned();
+            sets |= text.lines().any(|line| line.split('#').next().unwrap_or_default().contains(name));
+        }
+        Some(sets)
     }
 
     /// The file that has the last word over /etc/rc.conf on a variable, if one sets it, or could.

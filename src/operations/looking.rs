@@ -106,15 +106,17 @@ impl Host {
         Ok(HostSnapshot { pot_says: self.pot_says(), ..self.around(facts, configuration, &pf_files, pf_file)? })
     }
 
-    /// What of pot is left here, by title; none where pot is in use, or when that is not known.
-    pub(super) fn leftovers(&self, facts: &HostFacts) -> Option<Vec<String>> {
+    /// What of pot is left here, by title; none where pot is in use, or when that is not known. `turned_pf_on`: see
+    /// [`HostFiles::turned_pf_on`].
+    pub(super) fn leftovers(&self, facts: &HostFacts, turned_pf_on: Option<u64>) -> Option<Vec<String>> {
         let configuration = self.configuration().ok()?;
         let root = Wanted::of(&configuration).zfs_root?;
         if facts.datasets.get()?.iter().any(|dataset| dataset.name == root) {
             return None;
         }
         let pf_files = self.pf_files.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let look = self.around(facts.clone(), configuration, &pf_files, None).ok()?;
+        let mut look = self.around(facts.clone(), configuration, &pf_files, None).ok()?;
+        look.files.turned_pf_on = turned_pf_on;
         Some(look.with_inputs(self, plans::leftovers_in_words))
     }
 
@@ -195,6 +197,14 @@ impl Host {
                 Ok(bytes) => files.after_rc_conf.push((path.to_owned(), Ok(bytes))),
                 Err(FileError::Missing(_)) => {}
                 Err(error) => files.after_rc_conf.push((path.to_owned(), Err(error.to_string()))),
+            }
+        }
+        for path in ["/etc/sysctl.conf", "/etc/sysctl.conf.local"] {
+            let here = HostPath::of(&self.layout, &self.layout.on_disk(path));
+            match here.and_then(|file| file.read(LARGEST)) {
+                Ok(bytes) => files.sysctl_conf.push((path.to_owned(), Ok(bytes))),
+                Err(FileError::Missing(_)) => {}
+                Err(error) => files.sysctl_conf.push((path.to_owned(), Err(error.to_string()))),
             }
         }
         let mut folders = log_routing::folders(files.bytes(ManagedFile::SyslogMain));

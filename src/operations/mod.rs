@@ -19,6 +19,7 @@ mod noted;
 pub mod pf_conf;
 pub mod plans;
 pub mod rc_conf;
+pub(crate) mod reboot;
 pub(crate) mod recognise;
 pub mod recorder;
 pub mod revert;

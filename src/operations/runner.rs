@@ -1,5 +1,6 @@
 //! What a run is carried out with: the host, the history, the store of runs, the one run that is under way.
 
+use super::checks::Expect;
 use super::clock::Clock;
 use super::current::{Current, Owed, locked};
 use super::draft::PlanDraft;
@@ -8,6 +9,7 @@ use super::plans;
 use super::recorder::Recorder;
 use super::revert::Pending;
 use super::runs::Runs;
+use crate::facts::HostFacts;
 use crate::files::{Backups, FileError};
 use crate::journal::record::{Action as Act, Actor, Entry, Method, Outcome, Record, Reported};
 use crate::layout::Layout;
@@ -18,6 +20,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+/// Runs that are asked what became of pot and pf.
+pub(super) const RUNS_LOOKED_AT: usize = 200;
 /// pot's guide's address for feedback.
 pub(crate) const RECIPIENT: &str = "pizzamig@FreeBSD.org";
 
@@ -163,7 +167,10 @@ impl Runner {
             Operation::Init { pf_file, .. } | Operation::DeInit { pf_file, .. } => *pf_file,
             _ => None,
         };
-        let look = self.host.look(pf_file)?;
+        let mut look = self.host.look(pf_file)?;
+        if matches!(operation, Operation::DeInit { .. } | Operation::CleanUp { .. }) {
+            look.files.turned_pf_on = self.turned_pf_on(&look.facts);
+        }
         let version = match operation {
             Operation::Restore { backup, file } => Some(
                 self.backups
@@ -185,6 +192,27 @@ impl Runner {
         }
         draft.proof = (self.settings.proof)(operation);
         Ok((draft, look))
+    }
+
+    /// The run from here that turned pf on, where pf is on and the host was not booted since.
+    pub(super) fn turned_pf_on(&self, facts: &HostFacts) -> Option<u64> {
+        let booted = facts.machine.get()?.booted?;
+        facts.pf.get().filter(|pf| pf.enabled)?;
+        let pf = Expect::PfEnabled.title();
+        let numbers = self.runs.numbers().ok()?;
+        numbers
+            .iter()
+            .filter_map(|number| self.run_state(*number).ok())
+            .take(RUNS_LOOKED_AT)
+            .take_while(|run| run.started >= booted)
+            // What was put back stands no more.
+            .find(|run| {
+                matches!(run.plan.operation, Operation::VnetStart { .. })
+                    && run.standing_checks().any(|check| {
+                        check.title == pf && check.as_planned == Some(true) && check.before.as_deref() == Some("off")
+                    })
+            })
+            .map(|run| run.id)
     }
 
     /// Appends to the history.

@@ -295,7 +295,7 @@ impl Runner {
             let look = self.host.look(pf_file);
             (look, ping.and_then(|ping| ping.join().ok()))
         });
-        let look = match look {
+        let mut look = match look {
             Ok(look) => look,
             Err(refusal) => {
                 self.words(current, format!("The host could not be looked at: {refusal}"));
@@ -344,6 +344,7 @@ impl Runner {
                 .all(|expect| expect.look(&seen).0 == Some(true))
         };
         if matches!(draft.operation, Operation::DeInit { .. } | Operation::CleanUp { .. }) && gone() {
+            look.files.turned_pf_on = self.turned_pf_on(&look.facts);
             let left = look.with_inputs(&self.host, plans::leftovers);
             self.change(current, |run| run.leftovers = left);
         }

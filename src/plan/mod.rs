@@ -135,12 +135,24 @@ pub enum Leftover {
     FsRoot,
     /// pot's anchors in the loaded rules of pf.
     PfRules,
+    /// IP forwarding, where nothing else needs it.
+    Forwarding,
+    /// pf, where a run from here turned it on and it filters nothing.
+    PfOn,
 }
 
 impl Leftover {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::SyslogdFlags, Self::PotEnable, Self::Bridge, Self::NatRules, Self::FsRoot, Self::PfRules];
+    pub const ALL: [Self; 8] = [
+        Self::SyslogdFlags,
+        Self::PotEnable,
+        Self::Bridge,
+        Self::NatRules,
+        Self::FsRoot,
+        Self::PfRules,
+        Self::Forwarding,
+        Self::PfOn,
+    ];
 
     /// Its name in commands and links.
     pub fn name(self) -> &'static str {
@@ -151,6 +163,22 @@ impl Leftover {
             Self::NatRules => "nat-rules",
             Self::FsRoot => "fs-root",
             Self::PfRules => "pf-rules",
+            Self::Forwarding => "forwarding",
+            Self::PfOn => "pf-on",
+        }
+    }
+
+    /// As pages name it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::SyslogdFlags => "pot's part of syslogd_flags in rc.conf",
+            Self::PotEnable => "pot_enable in rc.conf",
+            Self::Bridge => "bridges of pot",
+            Self::NatRules => "rules in pot-nat",
+            Self::FsRoot => "pot's folder",
+            Self::PfRules => "pot's anchors in the loaded rules",
+            Self::Forwarding => "IP forwarding",
+            Self::PfOn => "pf, turned on by a run from here",
         }
     }
 }

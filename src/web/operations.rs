@@ -606,17 +606,10 @@ fn options_of(operation: &Operation) -> OptionsView {
             .collect();
         }
         Operation::CleanUp { items } => {
-            view.items = [
-                (Leftover::SyslogdFlags, "pot's part of syslogd_flags"),
-                (Leftover::PotEnable, "pot_enable in rc.conf"),
-                (Leftover::Bridge, "Bridges of pot"),
-                (Leftover::NatRules, "Rules in pot-nat"),
-                (Leftover::FsRoot, "pot's folder"),
-                (Leftover::PfRules, "pot's anchors in the loaded rules"),
-            ]
-            .into_iter()
-            .map(|(item, label)| choice(serde_json::to_value(item), label, items.contains(&item)))
-            .collect();
+            view.items = Leftover::ALL
+                .into_iter()
+                .map(|item| choice(serde_json::to_value(item), item.in_words(), items.contains(&item)))
+                .collect();
         }
         Operation::Restore { .. } => {}
     }

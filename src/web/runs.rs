@@ -5,15 +5,16 @@
 //! script only adds lines (numbered, so none is lost or doubled) and fetches the parts that changed; without it the
 //! page reloads itself.
 
+use super::acts::Button;
 use super::connection::hand_on;
 use super::error::{Fault, with_retry};
+use super::known::Known;
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
-use super::strip_view::StripView;
 use super::visitor::{Form, Visitor};
-use crate::executor::protocol::{Command, Nonce, RunEvents};
+use crate::executor::protocol::{Command, FactsView, Nonce, RunEvents};
 use crate::journal::record::Role;
-use crate::plan::{Check, Leftover, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
+use crate::plan::{Check, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
@@ -134,6 +135,16 @@ struct Shown {
     good: (usize, usize),
     may_answer: bool,
     leftovers: Vec<(String, &'static str)>,
+    /// What is to be done now; of the newest run alone.
+    next: Option<Next>,
+}
+
+/// What comes next after a run.
+enum Next {
+    /// What is known of the host is of before its end; it is being read again.
+    Reading,
+    /// What the model of the host leads to.
+    Known { heading: String, text: String, buttons: Vec<Button> },
 }
 
 /// A deadline.
@@ -168,6 +179,32 @@ impl Shown {
 
     fn ended_well(&self) -> bool {
         matches!(self.run.state, RunState::AsPlanned | RunState::Reverted)
+    }
+
+    /// Whether the page goes on by itself.
+    fn goes_on(&self) -> bool {
+        !self.ended() || self.reads_again()
+    }
+
+    fn reads_again(&self) -> bool {
+        matches!(self.next, Some(Next::Reading))
+    }
+
+    /// What comes next: heading, text, buttons.
+    fn next(&self) -> Option<(&str, &str, &[Button])> {
+        match self.next.as_ref()? {
+            Next::Reading => None,
+            Next::Known { heading, text, buttons } => Some((heading, text, buttons)),
+        }
+    }
+
+    /// The same plan once more, where the run did not end well; the main button unless something else comes next.
+    fn again(&self) -> Option<(String, bool)> {
+        let address = format!("/operations/{}", self.run.plan.operation.name());
+        let buttons = self.next().map(|(_, _, buttons)| buttons).unwrap_or_default();
+        let offered = buttons.iter().any(|button| button.address == address);
+        let main = !self.reads_again() && !buttons.iter().any(|button| button.main);
+        (!self.ended_well() && !offered).then_some((address, main))
     }
 
     fn state_name(&self) -> String {
@@ -218,9 +255,42 @@ async fn run_of(visitor: &Visitor, run: u64) -> Result<Run, Fault> {
     Ok(visitor.ask(Command::RunState { run }).await?)
 }
 
-async fn shown(visitor: &Visitor, run: Run) -> Shown {
+/// What the model of the host leads to, from facts that are newer than the end of the run; none while it goes on, and of
+/// a run after which there was another.
+async fn next(visitor: &Visitor, run: &Run) -> Result<Option<Next>, Fault> {
+    let Some(ended) = run.ended.filter(|_| run.state.is_final()) else { return Ok(None) };
+    if runs(visitor, None, 1).await?.first().is_none_or(|newest| newest.id != run.id) {
+        return Ok(None);
+    }
+    let Some(known) = Known::of(visitor).await? else { return Ok(Some(Next::Reading)) };
+    if known.facts.at < ended {
+        if !known.refreshing {
+            visitor.ask::<FactsView>(Command::Facts { refresh: true }).await?;
+        }
+        return Ok(Some(Next::Reading));
+    }
+    let state = known.state(visitor);
+    let may = visitor.may(Role::Operator);
+    Ok(Some(match state.lead {
+        Some(lead) => Next::Known {
+            buttons: lead.acts.iter().map(|offer| Button::of(offer, may)).collect(),
+            heading: lead.heading,
+            text: lead.text,
+        },
+        None => Next::Known {
+            heading: "Nothing is to be done now".to_owned(),
+            text: format!("The virtual network is {}.", state.network.in_words()),
+            buttons: vec![Button { label: "Host".to_owned(), address: "/".to_owned(), main: true }],
+        },
+    }))
+}
+
+async fn shown(visitor: &Visitor, run: Run) -> Result<Shown, Fault> {
     let clock = visitor.clock();
-    let (icon, state) = state_of(run.state);
+    let (icon, state) = match (run.state, run.deadline) {
+        (RunState::AwaitingKeep, None) => (Icon::new("now", "", "is-accent"), "Answered"),
+        (state, _) => state_of(state),
+    };
     let mut nonce = None;
     let mut old_connection = false;
     if run.state == RunState::AwaitingKeep && visitor.may(Role::Operator) {
@@ -248,10 +318,11 @@ async fn shown(visitor: &Visitor, run: Run) -> Shown {
         .iter()
         .filter_map(|left| {
             let value = serde_json::to_value(left).ok()?.as_str()?.to_owned();
-            Some((value, leftover_words(*left)))
+            Some((value, left.in_words()))
         })
         .collect();
-    Shown {
+    let next = next(visitor, &run).await?;
+    Ok(Shown {
         heading: title(&run.plan.operation),
         command: run.plan.command(),
         started: clock.time(&run.started),
@@ -269,19 +340,9 @@ async fn shown(visitor: &Visitor, run: Run) -> Shown {
         ),
         may_answer: visitor.may(Role::Operator),
         leftovers,
+        next,
         run,
-    }
-}
-
-fn leftover_words(left: Leftover) -> &'static str {
-    match left {
-        Leftover::SyslogdFlags => "pot's part of syslogd_flags in rc.conf",
-        Leftover::PotEnable => "pot_enable in rc.conf",
-        Leftover::Bridge => "bridges of pot",
-        Leftover::NatRules => "rules loaded in pot-nat",
-        Leftover::FsRoot => "pot's folder",
-        Leftover::PfRules => "pot's anchors in the loaded rules",
-    }
+    })
 }
 
 /// "8 s", "2 min 5 s".
@@ -301,8 +362,7 @@ fn run_title(shown: &Shown) -> String {
 fn frame(visitor: &Visitor, shown: &Shown) -> Frame {
     let mut frame = with_active(visitor.frame(Entry::Operations, run_title(shown)), std::slice::from_ref(&shown.run));
     // The page is the run's own.
-    let strip = StripView::of(&visitor.session.strip, visitor.session.role, visitor.clock());
-    frame.strip = Some(strip.on_run(shown.run.id).shown());
+    frame.strip = Some(visitor.strip().on_run(shown.run.id).shown());
     frame
 }
 
@@ -321,7 +381,7 @@ fn or_gone(visitor: &Visitor, run: u64, page: Result<HttpResponse, Fault>) -> Re
 async fn page(visitor: &Visitor, run: u64, status: StatusCode, notice: Option<Notice>) -> Result<HttpResponse, Fault> {
     let run = run_of(visitor, run).await?;
     let (events, last) = all_events(visitor, run.id).await?;
-    let shown = shown(visitor, run).await;
+    let shown = shown(visitor, run).await?;
     let mut lines: Vec<LineView> = events.iter().filter_map(|event| line(visitor, event)).collect();
     let left_out = lines.len().saturating_sub(LINES);
     lines.drain(..left_out);
@@ -376,7 +436,7 @@ fn level(stream: Stream, text: &str) -> &'static str {
 
 async fn parts(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fault> {
     let run = run_of(&visitor, *run).await?;
-    let shown = shown(&visitor, run).await;
+    let shown = shown(&visitor, run).await?;
     let waits = shown.waits();
     let mut response = layout::page(StatusCode::OK, &Parts { frame: frame(&visitor, &shown), shown })?;
     if waits {
@@ -388,7 +448,7 @@ async fn parts(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fa
 /// Whether a new connection gets through: each answer ends its connection, so each question needs a new one.
 async fn probe(visitor: Visitor, run: web::Path<u64>) -> Result<HttpResponse, Fault> {
     let run = run_of(&visitor, *run).await?;
-    let shown = shown(&visitor, run).await;
+    let shown = shown(&visitor, run).await?;
     let answer = json!({
         "state": shown.state_name(),
         "nonce": shown.nonce,

@@ -1,14 +1,15 @@
-//! /strip: the strip of an open page, asked for by its script every few seconds.
+//! /strip: the strip of an open page, asked for by its script every few seconds; /reboot: its button on a simulated host.
 
 use super::error::Fault;
-use super::strip_view::StripView;
-use super::visitor::Visitor;
+use super::layout;
+use super::visitor::{Form, Visitor};
+use crate::executor::protocol::Command;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.route("/strip", web::get().to(show));
+    cfg.route("/strip", web::get().to(show)).route("/reboot", web::post().to(reboot));
 }
 
 /// What the script says of its page.
@@ -22,7 +23,7 @@ struct Has {
 
 /// The strip, when it is another than the one the page has.
 async fn show(visitor: Visitor, has: web::Query<Has>) -> Result<HttpResponse, Fault> {
-    let mut strip = StripView::of(&visitor.session.strip, visitor.session.role, visitor.clock());
+    let mut strip = visitor.strip();
     if let Some(run) = has.on.strip_prefix("/runs/").and_then(|id| id.parse().ok()) {
         strip = strip.on_run(run);
     }
@@ -35,4 +36,10 @@ async fn show(visitor: Visitor, has: web::Query<Has>) -> Result<HttpResponse, Fa
         .insert_header(("X-Version", shown.version))
         .content_type("text/html; charset=utf-8")
         .body(shown.html))
+}
+
+/// Reboots the simulated host. The executor refuses it of any other, and while something runs or waits.
+async fn reboot(visitor: Visitor, _form: Form) -> Result<HttpResponse, Fault> {
+    visitor.ask::<()>(Command::Reboot {}).await?;
+    Ok(layout::see_other("/"))
 }

@@ -16,6 +16,8 @@ pub(super) struct StripView {
     run: Option<(RunUnderWay, Option<Ends>)>,
     outside: Option<(OutsideChange, Time)>,
     reboot: Vec<String>,
+    /// Proof of the form that reboots a simulated host; none: it is not offered.
+    reboots: Option<String>,
     drafts: String,
     may_change: bool,
 }
@@ -29,7 +31,7 @@ struct Ends {
 
 impl StripView {
     /// What stands there for someone of this role.
-    pub(super) fn of(strip: &Strip, role: Role, clock: &Clock) -> Self {
+    pub(super) fn of(strip: &Strip, role: Role, clock: &Clock, csrf: &str) -> Self {
         Self {
             run: strip.run.clone().map(|run| {
                 let ends = run.deadline.map(|at| Ends { at: clock.time(&at), at_ms: at.as_millisecond() });
@@ -40,6 +42,8 @@ impl StripView {
                 (change, at)
             }),
             reboot: strip.reboot.clone(),
+            // Refused while something runs or waits: not offered then.
+            reboots: (strip.can_reboot && strip.run.is_none() && role >= Role::Operator).then(|| csrf.to_owned()),
             drafts: match strip.drafts.as_slice() {
                 [] => String::new(),
                 [one] => one.clone(),
@@ -68,7 +72,9 @@ impl StripView {
         let version = if html.is_empty() {
             "none".to_owned()
         } else {
-            Digest::of(html.as_bytes()).hex().chars().take(12).collect()
+            // The proof in its form is another one in each answer, and no other strip.
+            let told = self.reboots.as_ref().map_or_else(|| html.clone(), |proof| html.replace(proof, ""));
+            Digest::of(told.as_bytes()).hex().chars().take(12).collect()
         };
         Shown { html, version }
     }

@@ -85,8 +85,13 @@ impl Visitor {
             clock: self.clock.clone(),
             counts: Vec::new(),
             notice: None,
-            strip: Some(StripView::of(&self.session.strip, self.session.role, &self.clock).shown()),
+            strip: Some(self.strip().shown()),
         }
+    }
+
+    /// What nobody should overlook.
+    pub(super) fn strip(&self) -> StripView {
+        StripView::of(&self.session.strip, self.session.role, &self.clock, &csrf_for(&self.token))
     }
 
     /// Times in the host's zone.

@@ -65,6 +65,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::VerifyJournal {},
         Command::Checkpoint {},
         Command::RecordExport { format: ExportFormat::Csv, filter: "user=anna".into() },
+        Command::Reboot {},
     ];
     let mut kinds: Vec<&str> = all.iter().map(|command| row(command).name).collect();
     kinds.dedup();
@@ -112,6 +113,7 @@ fn place(command: &Command) -> usize {
         C::VerifyJournal {} => 34,
         C::Checkpoint {} => 35,
         C::RecordExport { .. } => 36,
+        C::Reboot {} => 37,
     }
 }
 

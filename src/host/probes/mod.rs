@@ -213,6 +213,8 @@ impl GatherInput {
 /// A source that fails is a fact without a value; the others are not touched by it.
 pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts {
     let host = &Host { layout, tools, input };
+    // What changes from here on may not be in them.
+    let begun = Timestamp::now();
     let mut facts = HostFacts { simulated: layout.is_below_a_root(), ..HostFacts::unknown("not read") };
     let (after, mut first): (Vec<&Row>, Vec<&Row>) = PROBES.iter().partition(|row| row.after);
     // The slowest first: they would hold up the end.
@@ -232,7 +234,7 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
     }
     pots::running(layout, tools, &mut facts.pots);
     pots::hidden(&facts.datasets, &input.pot_zfs_root, &mut facts.pots);
-    facts.at = Timestamp::now();
+    facts.at = begun;
     facts
 }
 

@@ -5,7 +5,7 @@
 
 use super::{needs, needs_file, needs_plain_flags, needs_plain_rc, rules_beside_pots};
 use crate::digest::Digest;
-use crate::facts::{Fact, Interface, PathKind};
+use crate::facts::{Fact, Interface, PathKind, Pf, filter_rules_in_words};
 use crate::operations::before_init::FLAGS;
 use crate::operations::checks::{Expect, counted};
 use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
@@ -17,6 +17,9 @@ use crate::rules::is_yes;
 use crate::rules::syslogd_flags::{self, Before, GivenBack};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+
+/// The sysctl of IPv4 forwarding.
+const FORWARDING: &str = "net.inet.ip.forwarding";
 
 /// One thing that is left: which, where it stands, and what of it.
 struct Left {
@@ -95,6 +98,12 @@ fn left(inputs: &Inputs<'_>) -> Vec<Left> {
             }
         }
     }
+    if forwarding_left(inputs) == Some(Ok(())) {
+        push(Leftover::Forwarding, "IP forwarding", "on; nothing else was seen to need it".to_owned());
+    }
+    if let Some(Ok(run)) = pf_left(inputs) {
+        push(Leftover::PfOn, "pf", format!("turned on by run {run}; no filter rule is loaded"));
+    }
     let fs_root = inputs.value("POT_FS_ROOT");
     let title = format!("folder {fs_root}");
     match facts.paths.get() {
@@ -123,7 +132,6 @@ fn unseen<T>(fact: &Fact<T>) -> String {
 fn named(inputs: &Inputs<'_>) -> Vec<(String, String)> {
     let facts = inputs.facts;
     let path = inputs.files.path(ManagedFile::PfConf);
-    let enabled = |name: &str| facts.rc.get().map(|rc| rc.get(name).is_some_and(|value| is_yes(value)));
     let mut named = Vec::new();
     if let Some(pf) = facts.pf.get().filter(|pf| pf.loaded) {
         match reload(inputs) {
@@ -138,21 +146,108 @@ fn named(inputs: &Inputs<'_>) -> Vec<(String, String)> {
             )),
             _ => {}
         }
-        if pf.enabled && enabled("pf_enable") == Some(false) {
+        if let Some(Err(why)) = pf_left(inputs) {
             named.push((
                 "pf".to_owned(),
-                "stays on until the next boot (pf_enable is not set). To turn it off now, at the machine: pfctl -d"
-                    .to_owned(),
+                format!("stays on until the next boot (pf_enable is not set): {why}. To turn it off now, at the machine: pfctl -d"),
             ));
         }
     }
-    if facts.forwarding.get() == Some(&true) && enabled("gateway_enable") == Some(false) {
+    if let Some(Err(why)) = forwarding_left(inputs) {
         named.push((
             "IP forwarding".to_owned(),
-            "stays on until the next boot (gateway_enable is not set). To turn it off now, at the machine: sysctl net.inet.ip.forwarding=0".to_owned(),
+            format!("stays on until the next boot (gateway_enable is not set): {why}. To turn it off now, at the machine: sysctl {FORWARDING}=0"),
         ));
     }
     named
+}
+
+/// Whether rc.conf turns this on at boot; none: that is not known.
+fn at_boot(inputs: &Inputs<'_>, variable: &str) -> Option<bool> {
+    inputs.facts.rc.get().map(|rc| rc.get(variable).is_some_and(|value| is_yes(value)))
+}
+
+/// Whether IP forwarding, which is on, can be turned off here, or why not. None: it is off, meant to be on, or that is
+/// not known.
+fn forwarding_left(inputs: &Inputs<'_>) -> Option<Result<(), String>> {
+    let on = inputs.facts.forwarding.get() == Some(&true);
+    if !on || at_boot(inputs, "gateway_enable")? || inputs.files.sets_sysctl(FORWARDING) == Some(true) {
+        return None;
+    }
+    if inputs.files.sets_sysctl(FORWARDING).is_none() {
+        return Some(Err("whether sysctl.conf turns it on is not known".to_owned()));
+    }
+    Some(match routes_for_others(inputs) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    })
+}
+
+/// Why this host may pass on packets of others than pots, who would be cut off without forwarding. None: it has one way
+/// to one network, and translates for nobody.
+fn routes_for_others(inputs: &Inputs<'_>) -> Option<String> {
+    let facts = inputs.facts;
+    let Some(interfaces) = facts.interfaces.get() else {
+        return Some("which interfaces this host has is not known".to_owned());
+    };
+    let pots = bridges(inputs);
+    let ways: Vec<&Interface> = interfaces
+        .iter()
+        .filter(|interface| !interface.is_loopback() && !pots.contains(interface))
+        // pf's and IPsec's own: nothing is passed on by them.
+        .filter(|interface| !["pflog", "pfsync", "enc"].iter().any(|own| interface.name.starts_with(own)))
+        .filter(|interface| interface.up || !interface.addresses.is_empty())
+        .collect();
+    if let [one, another, ..] = ways.as_slice() {
+        return Some(format!("it may pass packets on between {} and {}", one.name, another.name));
+    }
+    let mut networks: Vec<Ipv4Net> = ways
+        .iter()
+        .flat_map(|way| way.addresses.iter().map(|own| own.network.trunc()))
+        .filter(|network| network.prefix_len() < 32)
+        .collect();
+    networks.sort_unstable();
+    networks.dedup();
+    if let [one, another, ..] = networks.as_slice() {
+        return Some(format!("it may pass packets on between {one} and {another}"));
+    }
+    match facts.ipfw.get() {
+        Some(false) => {}
+        Some(true) => return Some("ipfw is loaded and may translate".to_owned()),
+        None => return Some("whether ipfw is loaded is not known".to_owned()),
+    }
+    match facts.pf.get() {
+        None => Some("what pf translates is not known".to_owned()),
+        Some(pf) => translates_for_others(pf),
+    }
+}
+
+/// A translation rule of the main rule set that is not one of pot's anchors, in words.
+fn translates_for_others(pf: &Pf) -> Option<String> {
+    let other = pf.nat.iter().find(|rule| !(rule.contains("pot-nat") || rule.contains("pot-rdr")))?;
+    Some(format!("pf translates for others, too: {}", other.trim()))
+}
+
+/// Whether pf, which is on and will be off after the next boot, can be turned off here: the run that turned it on, or why
+/// not. None: it is off, meant to be on, or that is not known. Without filter rules nothing gets in that is kept out now.
+fn pf_left(inputs: &Inputs<'_>) -> Option<Result<u64, String>> {
+    let pf = inputs.facts.pf.get().filter(|pf| pf.enabled)?;
+    if at_boot(inputs, "pf_enable")? {
+        return None;
+    }
+    let path = inputs.files.path(ManagedFile::PfConf);
+    let text = String::from_utf8_lossy(inputs.files.bytes(ManagedFile::PfConf));
+    let has_ether = text.lines().any(|line| line.split('#').next().unwrap_or_default().contains("ether"));
+    Some(if !pf.rules.is_empty() {
+        Err(format!("{} may keep something out", filter_rules_in_words(pf.rules.len())))
+    } else if let Some(why) = translates_for_others(pf) {
+        Err(why)
+    } else if inputs.files.unknown(ManagedFile::PfConf).is_some() || has_ether {
+        // Rules of Ethernet are listed apart, and not among the facts (pf.conf(5)).
+        Err(format!("rules of {path} that are not seen may keep something out"))
+    } else {
+        inputs.files.turned_pf_on.ok_or_else(|| "no run from here turned it on since this host was booted".to_owned())
+    })
 }
 
 /// Whether pf's file, which holds pot's anchors no more, can be loaded in place of rules that call them. None: they are
@@ -245,11 +340,13 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     let mut rc = inputs.files.bytes(ManagedFile::RcConf).to_vec();
     for item in &items {
         if !present.iter().any(|left| left.item == *item) {
-            let why = if *item == Leftover::PfRules && matches!(reload(inputs), Some(Err(_))) {
-                "is not done here: see what is left"
-            } else {
-                "is not there any more"
+            let is_named = match item {
+                Leftover::PfRules => matches!(reload(inputs), Some(Err(_))),
+                Leftover::Forwarding => matches!(forwarding_left(inputs), Some(Err(_))),
+                Leftover::PfOn => matches!(pf_left(inputs), Some(Err(_))),
+                _ => false,
             };
+            let why = if is_named { "is not done here: see what is left" } else { "is not there any more" };
             draft.step(PlannedStep::new(name(*item), StepState::Done, why));
             continue;
         }
@@ -260,6 +357,8 @@ pub fn clean_up(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
             Leftover::NatRules => nat_rules(&mut draft, inputs),
             Leftover::FsRoot => fs_root(&mut draft, inputs, initialised),
             Leftover::PfRules => pf_rules(&mut draft, inputs),
+            Leftover::Forwarding => forwarding(&mut draft, inputs),
+            Leftover::PfOn => pf_off(&mut draft, inputs),
         }
     }
     let old_rc = inputs.files.bytes(ManagedFile::RcConf);
@@ -425,6 +524,34 @@ fn pf_rules(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     draft.step(step.act(Action::Run(Command::new(Tool::Pfctl, &["-f", path]))).expect(Expect::NoAnchorsCalled));
 }
 
+/// Offered only where nothing else routes ([`forwarding_left`]).
+fn forwarding(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
+    draft.basis.push(format!("forwarding {:?} {:?}", inputs.facts.interfaces.get(), inputs.facts.pf.get()));
+    draft.step(
+        PlannedStep::new(
+            name(Leftover::Forwarding),
+            StepState::WillBeChanged,
+            "from on to off, as it is after the next boot: this host passes on no packets of others",
+        )
+        .act(Action::Run(Command::new(Tool::Sysctl, &[&format!("{FORWARDING}=0")])))
+        .expect(Expect::Forwarding(false)),
+    );
+}
+
+/// Offered only where a run from here turned it on and nothing is filtered ([`pf_left`]).
+fn pf_off(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
+    draft.basis.push(format!("pf on {:?} {:?}", inputs.files.turned_pf_on, inputs.facts.pf.get()));
+    draft.step(
+        PlannedStep::new(
+            name(Leftover::PfOn),
+            StepState::WillBeChanged,
+            "from on to off, as it is after the next boot: no filter rule is loaded, so it keeps nothing out",
+        )
+        .act(Action::Run(Command::new(Tool::Pfctl, &["-d"])))
+        .expect(Expect::PfDisabled),
+    );
+}
+
 fn fs_root(draft: &mut PlanDraft, inputs: &Inputs<'_>, initialised: bool) {
     if inputs.facts.paths.get().is_none() {
         return unknown(draft, Leftover::FsRoot, &inputs.facts.paths, "What stands at pot's paths");
@@ -469,5 +596,7 @@ fn name(item: Leftover) -> &'static str {
         Leftover::NatRules => "rules in pot-nat",
         Leftover::FsRoot => "pot's folder",
         Leftover::PfRules => "pot's anchors in the loaded rules",
+        Leftover::Forwarding => "IP forwarding",
+        Leftover::PfOn => "pf",
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Made {
     pub(super) initialised: bool,
     pub(super) forwarding: bool,
     before: BeforeInit,
+    sysctl_conf: &'static str,
+    turned_pf_on: Option<u64>,
     clock: i64,
 }
 
@@ -39,6 +41,8 @@ impl Made {
             initialised: false,
             forwarding: false,
             before: BeforeInit::default(),
+            sysctl_conf: "",
+            turned_pf_on: None,
             clock: 1000,
         }
     }
@@ -135,6 +139,8 @@ impl Made {
                 (ManagedFile::PotConf, file("/usr/local/etc/pot/pot.conf", &self.pot_conf)),
             ]),
             before_init: self.before.clone(),
+            sysctl_conf: vec![("/etc/sysctl.conf".to_owned(), Ok(self.sysctl_conf.as_bytes().to_vec()))],
+            turned_pf_on: self.turned_pf_on,
             ..HostFiles::default()
         }
     }
@@ -721,4 +727,135 @@ fn the_advice_on_temporary_files_is_followed_and_nothing_else_is_wrong_then() {
     outcome.unwrap();
     println!("{} followed, {} refused", followed.get(), refused.get());
     assert!(followed.get() > cases / 10 && refused.get() > cases / 20, "{} {}", followed.get(), refused.get());
+}
+
+/// What else may stand on a host whose pot is gone.
+#[derive(Debug, Clone)]
+struct Rest {
+    forwarding: bool,
+    pf: bool,
+    gateway_enable: &'static str,
+    pf_enable: &'static str,
+    sysctl_conf: &'static str,
+    more_interfaces: Vec<&'static str>,
+    nat: Vec<&'static str>,
+    rules: Vec<&'static str>,
+    pf_conf: &'static str,
+    ipfw: bool,
+    turned_pf_on: Option<u64>,
+}
+
+fn rest() -> impl Strategy<Value = Rest> {
+    let yes_no = || prop::sample::select(vec!["NO", "NO", "NO", "YES"]);
+    let some = |of: Vec<&'static str>| prop_oneof![3 => Just(Vec::new()), 1 => proptest::sample::subsequence(of.clone(), 1..=of.len())];
+    let first = (
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.8),
+        yes_no(),
+        yes_no(),
+        prop::sample::select(vec!["", "", "# net.inet.ip.forwarding=1\n", "net.inet.ip.forwarding=1\n", "kern.x=1\n"]),
+        some(vec!["em1", "tap0", "tun0", "pflog0", "em1v"]),
+    );
+    let nat = vec![
+        "nat-anchor \"pot-nat\" all",
+        "rdr-anchor \"pot-rdr/*\" all",
+        "nat on em0 inet from 10.0.0.0/8 to any -> (em0)",
+    ];
+    let second = (
+        some(nat),
+        some(vec!["block drop in all", "pass all flags S/SA keep state"]),
+        prop::sample::select(vec!["", "", "ether block in from any\n"]),
+        prop::bool::weighted(0.1),
+        prop::option::weighted(0.7, Just(3)),
+    );
+    (first, second).prop_map(|(first, second)| {
+        let (forwarding, pf, gateway_enable, pf_enable, sysctl_conf, more_interfaces) = first;
+        let (nat, rules, pf_conf, ipfw, turned_pf_on) = second;
+        Rest {
+            forwarding,
+            pf,
+            gateway_enable,
+            pf_enable,
+            sysctl_conf,
+            more_interfaces,
+            nat,
+            rules,
+            pf_conf,
+            ipfw,
+            turned_pf_on,
+        }
+    })
+}
+
+#[test]
+fn cleaning_up_turns_off_only_what_nobody_needs_and_names_the_rest() {
+    let cases = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 20_000 } else { 1_000 };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let (forwarding_off, pf_off) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let outcome = runner.run(&rest(), |rest| {
+        let host = Made {
+            pf: rest.pf_conf.to_owned(),
+            forwarding: rest.forwarding,
+            sysctl_conf: rest.sysctl_conf,
+            turned_pf_on: rest.turned_pf_on,
+            ..Made::new("")
+        };
+        let mut facts = host.facts();
+        let owned = |rules: &[&str]| rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>();
+        facts.pf.value = Some(Pf {
+            loaded: true,
+            enabled: rest.pf,
+            nat: owned(&rest.nat),
+            rules: owned(&rest.rules),
+            ..Pf::default()
+        });
+        facts.ipfw = Fact::known(rest.ipfw, "test");
+        let rc = facts.rc.value.as_mut().unwrap();
+        rc.insert("gateway_enable".into(), rest.gateway_enable.into());
+        rc.insert("pf_enable".into(), rest.pf_enable.into());
+        let interfaces = facts.interfaces.value.as_mut().unwrap();
+        let first = interfaces[0].clone();
+        for name in &rest.more_interfaces {
+            interfaces.push(Interface { name: (*name).into(), addresses: Vec::new(), ..first.clone() });
+        }
+        let draft = host.plan(&facts, &Operation::CleanUp { items: Leftover::ALL.to_vec() });
+        let commands: Vec<String> = draft
+            .steps
+            .iter()
+            .flat_map(|step| &step.actions)
+            .filter_map(|action| match action {
+                Action::Run(command) => Some(command.argv().join(" ")),
+                _ => None,
+            })
+            .collect();
+        prop_assert!(
+            commands.iter().all(|command| !command.contains("=1") && !command.contains(" -e")),
+            "{:?}",
+            commands
+        );
+        let others = rest.nat.iter().any(|rule| !rule.contains("pot-"));
+        let alone = rest.more_interfaces.iter().all(|name| name.starts_with("pflog"));
+        let left_on = rest.forwarding && rest.gateway_enable == "NO" && !rest.sysctl_conf.starts_with("net.inet");
+        let goes = commands.contains(&"sysctl net.inet.ip.forwarding=0".to_owned());
+        prop_assert_eq!(goes, left_on && alone && !others && !rest.ipfw, "{:?}", commands);
+        let names = |what: &str| draft.left_behind.iter().any(|(title, _)| title == what);
+        prop_assert_eq!(names("IP forwarding"), left_on && !goes);
+        let pf_left_on = rest.pf && rest.pf_enable == "NO";
+        let turned_off = commands.contains(&"pfctl -d".to_owned());
+        prop_assert!(!turned_off || rest.rules.is_empty(), "what was kept out would get in");
+        let keeps_nothing_out = rest.rules.is_empty() && rest.pf_conf.is_empty() && !others;
+        prop_assert_eq!(turned_off, pf_left_on && keeps_nothing_out && rest.turned_pf_on.is_some(), "{:?}", commands);
+        prop_assert_eq!(names("pf"), pf_left_on && !turned_off);
+        forwarding_off.set(forwarding_off.get() + u32::from(goes));
+        pf_off.set(pf_off.get() + u32::from(turned_off));
+        Ok(())
+    });
+    outcome.unwrap();
+    assert!(
+        forwarding_off.get() > cases / 50 && pf_off.get() > cases / 50,
+        "{} {}",
+        forwarding_off.get(),
+        pf_off.get()
+    );
 }
