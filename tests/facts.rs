@@ -512,6 +512,10 @@ async fn places_agree(scenario: &str, operations: &[&[&str]]) {
         let ran = run.arg("--root").arg(&demo.dir).args(["run", "--acknowledge"]).args(*operation).output().unwrap();
         assert!(ran.status.code().is_some_and(|code| code < 2), "{operation:?} on {scenario}: {ran:?}");
         no_two_places_differ(&demo, &browser, &format!("on {scenario} after {}", operation[0])).await;
+        if ["de-init", "clean-up"].contains(&operation[0]) {
+            let front = browser.get("/").await;
+            assert!(front.contains("pot was removed from this host"), "after {}: {front}", operation[0]);
+        }
     }
 }
 

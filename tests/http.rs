@@ -580,13 +580,22 @@ async fn pot_is_initialised_started_kept_and_removed_without_javascript() {
     run_says(&browser, &run, "Kept. The network runs as planned.").await;
 
     let address = "/operations/de-init";
+    let plan = browser.get(address).await;
+    let cached = plan.text.split("Cached images").nth(1).unwrap().split("</tr>").next().unwrap();
+    assert!(cached.contains("<td class=\"num\">0</td>"), "the cache is empty: {cached}");
+    assert!(plan.has("name=\"wrong\"") && plan.has("Send it to pizzamig@FreeBSD.org"), "{}", plan.text);
     let wrong = start_plan(&browser, address, &[("confirm_text", "zroot"), ("password", PASSWORD)]).await;
     assert!(wrong.has("That is not the dataset&#39;s name. Nothing has been destroyed."), "{}", wrong.text);
     let wrong = start_plan(&browser, address, &[("confirm_text", "zroot/pot"), ("password", "guess")]).await;
     assert!(wrong.status.is_client_error(), "{}", wrong.status);
     let started = start_plan(&browser, address, &[("confirm_text", "zroot/pot"), ("password", PASSWORD)]).await;
     assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text);
-    let page = run_says(&browser, &started.location.unwrap(), "zroot/pot is gone, checked.").await;
+    let run = started.location.unwrap();
+    let page = run_says(&browser, &run, "zroot/pot is gone, checked.").await;
+    let mut form = page.form("/feedback");
+    set(&mut form, "usability", "it was fine");
+    let stored = browser.post("/feedback", &form).await;
+    assert!(stored.has("it was fine") && stored.has(&format!("href=\"{run}\">Back to run")), "{}", stored.text);
     assert!(page.has("href=\"/operations/clean-up?chosen=on&amp;items=fs-root\""), "{}", page.text);
     assert!(browser.get("/runs").await.has("Run 3"));
 }
@@ -832,7 +841,9 @@ async fn a_search_through_more_log_than_is_read_at_once_says_how_far_it_looked_a
 async fn feedback_is_stored_and_shown_for_copying() {
     let console = console();
     let browser = admin(&console).await;
-    let mut form = browser.get("/feedback").await.form("/feedback");
+    let page = browser.get("/feedback").await;
+    assert!(page.has("Send it to pizzamig@FreeBSD.org"), "named before it goes: {}", page.text);
+    let mut form = page.form("/feedback");
     set(&mut form, "wrong", "<b>nothing</b>");
     set(&mut form, "reply_to", "anna@example.org\nBcc: all@example.org");
     let refused = browser.post("/feedback", &form).await;
@@ -842,6 +853,7 @@ async fn feedback_is_stored_and_shown_for_copying() {
     set(&mut form, "send", "on");
     let stored = browser.post("/feedback", &form).await;
     assert!(stored.has("handed to this host&#39;s mailer") && stored.has("mailto:"), "{}", stored.text);
+    assert!(stored.has("Reply to: anna@example.org"), "it stands in the text, too: {}", stored.text);
 
     // Who may only look writes as well; what they write stays on the host.
     let viewer = browser.with_account("vera", "viewer").await;

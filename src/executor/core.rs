@@ -111,6 +111,7 @@ impl Executor {
             simulated: layout.is_below_a_root(),
             set_up_needed: self.authentication.is_set_up_needed()?,
             reason_required: settings.reason_required,
+            feedback_recipient: from_root(&settings).feedback_recipient,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pot_conf: layout.shown(&layout.pot_conf()),
             alarm: self.evidence.alarm(),

@@ -599,6 +599,8 @@ pub struct Greeting {
     pub(crate) set_up_needed: bool,
     /// Whether a reason is a duty for every change.
     pub reason_required: bool,
+    /// To whom feedback on pot goes.
+    pub feedback_recipient: String,
     /// The console's version.
     pub version: String,
     /// Path of pot.conf, for showing.

@@ -263,6 +263,10 @@ pub fn text(given: &Given) -> String {
     if let Some(name) = &given.name {
         text.push_str(&format!("{name}\n"));
     }
+    // Whoever gets the text by another way than the host's mailer has no header to reply to.
+    if let Some(reply) = &given.reply_to {
+        text.push_str(&format!("Reply to: {reply}\n"));
+    }
     text
 }
 

@@ -5,10 +5,15 @@ use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Notice};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FeedbackStored};
+use crate::journal::record::Role;
 use crate::refusal::RefusalKind;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use askama::filters::HtmlSafe;
+
+/// Where the plan of de-init stands.
+pub(super) const PLAN: &str = "/operations/de-init";
 
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -20,8 +25,54 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[template(path = "feedback/feedback.html")]
 struct Page {
     frame: Frame,
-    given: Given,
+    questions: Questions,
     stored: Option<Stored>,
+}
+
+/// `templates/feedback/form.html`: the questions, on a page of their own, and as a card where pot is removed.
+#[derive(Template)]
+#[template(path = "feedback/form.html")]
+pub(super) struct Questions {
+    csrf: String,
+    recipient: String,
+    may_send: bool,
+    given: Given,
+}
+
+/// The template escapes what it shows.
+impl HtmlSafe for Questions {}
+
+impl Questions {
+    fn of(visitor: &Visitor, given: Given) -> Self {
+        Self {
+            csrf: visitor.csrf(),
+            recipient: visitor.greeting.feedback_recipient.clone(),
+            may_send: visitor.may(Role::Operator),
+            given,
+        }
+    }
+
+    /// The card on a page, to which the answer leads back: that of a plan of de-init, or of a run.
+    pub(super) fn on(visitor: &Visitor, back: String) -> Self {
+        Self::of(visitor, Given { back, ..Given::default() })
+    }
+
+    fn is_card(&self) -> bool {
+        !self.given.back.is_empty()
+    }
+
+    fn rows(&self) -> u8 {
+        if self.is_card() { 2 } else { 5 }
+    }
+}
+
+/// Where an answer leads back to, with the words of its link: one of our own pages, never an address that someone typed.
+fn way_back(back: &str) -> Option<(String, String)> {
+    if back == PLAN {
+        return Some((PLAN.to_owned(), "Back to the plan".to_owned()));
+    }
+    let run: u64 = back.strip_prefix("/runs/")?.parse().ok()?;
+    Some((format!("/runs/{run}"), format!("Back to run {run}")))
 }
 
 /// What the form holds.
@@ -33,6 +84,8 @@ struct Given {
     name: String,
     reply_to: String,
     send: bool,
+    /// The page that the form stood on; empty: its own.
+    back: String,
 }
 
 /// What came of it.
@@ -40,6 +93,7 @@ struct Stored {
     text: String,
     recipient: String,
     mailto: String,
+    back: Option<(String, String)>,
 }
 
 async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
@@ -54,7 +108,8 @@ fn page(
     notice: Option<Notice>,
 ) -> Result<HttpResponse, Fault> {
     let frame = visitor.frame(Entry::Feedback, Entry::Feedback.label()).with_notice(notice);
-    layout::page(status, &Page { frame, given, stored })
+    let questions = Questions::of(visitor, given);
+    layout::page(status, &Page { frame, questions, stored })
 }
 
 async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
@@ -66,6 +121,7 @@ async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
         name: text("name"),
         reply_to: text("reply_to"),
         send: form.has("send"),
+        back: way_back(&text("back")).map(|(address, _)| address).unwrap_or_default(),
     };
     let command = Command::Feedback {
         wrong: given.wrong.clone(),
@@ -91,7 +147,7 @@ async fn give(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
                 // RFC 6068 wants line ends as CRLF.
                 layout::query_value(&text.replace('\n', "\r\n"))
             );
-            let stored = Stored { text, recipient, mailto };
+            let stored = Stored { text, recipient, mailto, back: way_back(&given.back) };
             page(&visitor, StatusCode::OK, Given::default(), Some(stored), Some(notice))
         }
         Err(refusal)

@@ -1,6 +1,7 @@
 //! /operations and /operations/NAME: what can be done to this host. GET shows the executor's plan, POST starts it.
 
 use super::error::{Fault, with_retry};
+use super::feedback::{self, Questions};
 use super::known::Known;
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
 use super::visitor::{Form, Visitor};
@@ -333,6 +334,8 @@ struct PlanPage {
     may_start: bool,
     typed: String,
     hidden: Vec<(&'static str, String)>,
+    /// Where pot is removed: why.
+    feedback: Option<Questions>,
 }
 
 /// What the options form shows.
@@ -494,6 +497,8 @@ async fn plan_page(
         may_start: visitor.may(if destructive { Role::Admin } else { Role::Operator }),
         typed: given.typed.clone(),
         hidden: pairs_of(&plan.operation),
+        feedback: matches!(plan.operation, Operation::DeInit { .. })
+            .then(|| Questions::on(visitor, feedback::PLAN.to_owned())),
         name: name.to_owned(),
         frame,
         plan,

@@ -8,13 +8,14 @@
 use super::acts::Button;
 use super::connection::hand_on;
 use super::error::{Fault, with_retry};
+use super::feedback::Questions;
 use super::known::Known;
 use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Nonce, RunEvents};
 use crate::journal::record::Role;
-use crate::plan::{Check, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
+use crate::plan::{Check, Operation, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
@@ -135,6 +136,8 @@ struct Shown {
     good: (usize, usize),
     may_answer: bool,
     leftovers: Vec<(String, &'static str)>,
+    /// After pot was removed: why.
+    feedback: Option<Questions>,
     /// What is to be done now; of the newest run alone.
     next: Option<Next>,
 }
@@ -340,6 +343,8 @@ async fn shown(visitor: &Visitor, run: Run) -> Result<Shown, Fault> {
         ),
         may_answer: visitor.may(Role::Operator),
         leftovers,
+        feedback: (run.state == RunState::AsPlanned && matches!(run.plan.operation, Operation::DeInit { .. }))
+            .then(|| Questions::on(visitor, format!("/runs/{}", run.id))),
         next,
         run,
     })

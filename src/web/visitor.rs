@@ -81,7 +81,7 @@ impl Visitor {
             current,
             greeting: Arc::clone(&self.greeting),
             who: Some(Who { name: self.session.name.clone(), role: self.session.role }),
-            csrf: csrf_for(&self.token),
+            csrf: self.csrf(),
             clock: self.clock.clone(),
             counts: Vec::new(),
             notice: None,
@@ -89,9 +89,14 @@ impl Visitor {
         }
     }
 
+    /// For the hidden field `csrf` of a form that posts.
+    pub(super) fn csrf(&self) -> String {
+        csrf_for(&self.token)
+    }
+
     /// What nobody should overlook.
     pub(super) fn strip(&self) -> StripView {
-        StripView::of(&self.session.strip, self.session.role, &self.clock, &csrf_for(&self.token))
+        StripView::of(&self.session.strip, self.session.role, &self.clock, &self.csrf())
     }
 
     /// Times in the host's zone.
@@ -302,6 +307,7 @@ pub(crate) async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Fra
             hostname: "pot-console".to_owned(),
             simulated: false,
             set_up_needed: false,
+            feedback_recipient: String::new(),
             reason_required: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pot_conf: String::new(),
