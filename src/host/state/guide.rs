@@ -2,7 +2,7 @@
 //!
 //! Pure. An [`Act`] is what someone can do; pages turn it into a link, the command line into a command.
 
-use super::model::Known;
+use super::model::{Known, is_removed};
 use super::network::Network;
 use super::operations::OperationName;
 use super::pot_state::Stage;
@@ -199,10 +199,7 @@ pub(super) fn lead(
     if stage == Stage::Initialised && counts.needed == 0 {
         return running_lead(known, counts, network);
     }
-    if let Some(removed) = known.removed
-        && matches!(stage, Stage::Fresh | Stage::NotInstalled)
-        && known.pot.datasets.is_empty()
-    {
+    if let Some(removed) = known.removed.filter(|_| is_removed(known.removed, &known.pot)) {
         return Some(removed_lead(removed, stage, leftovers));
     }
     if counts.needed > 0 || (stage == Stage::NotInstalled && !plannable.is_empty()) {

@@ -77,6 +77,10 @@ impl HostState {
     pub fn of(input: &StateInput<'_>) -> Self {
         let StateInput { facts, configuration, findings, leftovers, removed, .. } = *input;
         let mut pot = pot_state(facts, configuration);
+        if is_removed(removed, &pot) {
+            // What still runs of it is left over: nothing is to be brought in line with pot.conf again.
+            pot.drift.clear();
+        }
         for drift in &mut pot.drift {
             drift.left = input.left_drift.iter().any(|left| {
                 left.id == drift.id && left.configured == drift.configured && left.running == drift.running
@@ -116,6 +120,11 @@ impl HostState {
         main.is_some_and(|act| act.act.operation() == Some(name))
             && self.operation(name).is_some_and(|operation| operation.standing != Standing::Blocked)
     }
+}
+
+/// Whether pot was removed from here and nothing has been made of it since.
+pub(super) fn is_removed(removed: Option<Timestamp>, pot: &PotState) -> bool {
+    removed.is_some() && matches!(pot.stage, Stage::Fresh | Stage::NotInstalled) && pot.datasets.is_empty()
 }
 
 /// The rows of readiness with the one for pot.conf, where there is any.

@@ -4,8 +4,10 @@
 
 use super::model::Known;
 use super::network::Network;
-use super::pot_state::{Remedy, Stage};
+use super::pot_state::{PUBLIC_BRIDGE, Remedy, Stage};
 use super::readiness::{Counts, counted};
+use super::wanted::Wanted;
+use crate::facts::{Pf, pot_installed};
 use crate::potconf::commands;
 use crate::rules::Finding;
 use serde::Serialize;
@@ -113,8 +115,17 @@ fn init(known: &Known<'_>) -> (Standing, String) {
     match known.pot.stage {
         Stage::NotInstalled => not_installed(),
         Stage::Unknown => unknown(),
-        Stage::Initialised => differing(known, Remedy::Init, "done"),
-        Stage::Fresh => match stopped(known, &commands::INIT) {
+        Stage::Initialised => match differing(known, Remedy::Init, "done") {
+            (Standing::Differs, words) => {
+                match stopped(known, &commands::INIT).or_else(|| invalid_pf_file(known)).or_else(|| without_pot(known))
+                {
+                    Some(why) => (Standing::Blocked, format!("{words}; {why}")),
+                    None => (Standing::Differs, words),
+                }
+            }
+            done => done,
+        },
+        Stage::Fresh => match stopped(known, &commands::INIT).or_else(|| invalid_pf_file(known)) {
             Some(words) => (Standing::Blocked, words),
             None if known.pot.datasets.is_empty() => (Standing::ToDo, "not done".to_owned()),
             None => {
@@ -159,26 +170,77 @@ fn vnet_start(known: &Known<'_>, network: Network) -> (Standing, String) {
         Stage::Initialised | Stage::Unknown => {}
     }
     let words = network.in_words().to_owned();
-    match network {
-        Network::Up => (Standing::Done, words),
-        Network::Differs => (Standing::Differs, words),
-        Network::Unknown | Network::UpForPot => (Standing::Unknown, words),
-        Network::Down => match stopped(known, &commands::VNET_START) {
-            Some(why) => (Standing::Blocked, format!("{words}; {why}")),
-            None => (Standing::ToDo, words),
-        },
+    let standing = match network {
+        Network::Up => return (Standing::Done, words),
+        Network::Unknown | Network::UpForPot => return (Standing::Unknown, words),
+        Network::Differs => Standing::Differs,
+        Network::Down => Standing::ToDo,
+    };
+    match without_pot(known).or_else(|| stopped(known, &commands::VNET_START)).or_else(|| in_the_way(known)) {
+        Some(why) => (Standing::Blocked, format!("{words}; {why}")),
+        None => (standing, words),
     }
+}
+
+/// pot itself, where its datasets are there and it is not.
+fn without_pot(known: &Known<'_>) -> Option<String> {
+    (pot_installed(known.facts) == Some(false)).then(|| "pot is not installed".to_owned())
+}
+
+/// pf's file, where pf does not take it: no plan that reads it starts.
+fn invalid_pf_file(known: &Known<'_>) -> Option<String> {
+    let file = known.facts.pf_file.get().filter(|file| file.exists && file.valid == Some(false))?;
+    Some(format!("{} is invalid", file.path))
+}
+
+/// What on this host stands in the way of the network, beside pot.conf: what its plan is blocked by.
+fn in_the_way(known: &Known<'_>) -> Option<String> {
+    if let Some(file) = known.facts.pf_file.get() {
+        if !file.exists {
+            return Some(format!("{} does not exist", file.path));
+        }
+        if let Some(invalid) = invalid_pf_file(known) {
+            return Some(invalid);
+        }
+        if file.anchor_lines.0 == 0 || file.anchor_lines.1 == 0 {
+            return Some(format!("{} does not hold pot's anchors", file.path));
+        }
+    }
+    // pot loads the file only where one of its anchors does not exist.
+    let exist = |pf: &Pf, name: &str| pf.anchors.iter().any(|anchor| anchor.trim_start() == name);
+    if known.facts.pf.get().is_some_and(|pf| exist(pf, "pot-nat") && exist(pf, "pot-rdr") && !pf.calls_pot_anchors()) {
+        return Some("the loaded rules do not call pot's anchors".to_owned());
+    }
+    let gateway = Wanted::of(known.configuration).gateway?;
+    let interfaces = known.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    let old = interfaces.iter().find(|bridge| {
+        bridge.is_bridge()
+            && bridge.description == PUBLIC_BRIDGE
+            && !bridge.members.is_empty()
+            && !bridge.addresses.iter().any(|own| own.address() == gateway)
+    })?;
+    Some(format!("{} of an earlier POT_NETWORK is in use", old.name))
 }
 
 fn clean_up(known: &Known<'_>, left: Option<&[String]>) -> (Standing, String) {
     if known.pot.stage == Stage::Initialised {
         return (Standing::InUse, "pot is in use".to_owned());
     }
-    match left {
-        None => unknown(),
-        Some([]) => (Standing::Nothing, "nothing is left".to_owned()),
-        Some([one]) => (Standing::ToDo, format!("left: {one}")),
-        Some(several) => (Standing::ToDo, format!("{} things are left", several.len())),
+    let gateway = Wanted::of(known.configuration).gateway;
+    let interfaces = known.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
+    // What a bridge connects may be what this host is reached by.
+    let in_use = interfaces.iter().find(|bridge| {
+        bridge.is_bridge()
+            && !bridge.members.is_empty()
+            && (bridge.groups.iter().any(|group| group == "pot")
+                || bridge.addresses.iter().any(|own| Some(own.address()) == gateway))
+    });
+    match (left, in_use) {
+        (None, _) => unknown(),
+        (Some([]), _) => (Standing::Nothing, "nothing is left".to_owned()),
+        (Some(_), Some(bridge)) => (Standing::Blocked, format!("{} still has members", bridge.name)),
+        (Some([one]), None) => (Standing::ToDo, format!("left: {one}")),
+        (Some(several), None) => (Standing::ToDo, format!("{} things are left", several.len())),
     }
 }
 
@@ -195,6 +257,10 @@ fn de_init(known: &Known<'_>) -> (Standing, String) {
             (Standing::InUse, words)
         }
         Stage::Fresh | Stage::NotInstalled if part => (Standing::InUse, "pot is initialised in part".to_owned()),
+        // pot takes its lines out of pf's file, too.
+        Stage::Fresh if known.facts.pf_file.get().is_some_and(|file| file.anchor_lines != (0, 0)) => {
+            (Standing::ToDo, "pot's anchors stand in pf's file".to_owned())
+        }
         Stage::Fresh | Stage::NotInstalled => (Standing::Nothing, "nothing to remove".to_owned()),
     }
 }

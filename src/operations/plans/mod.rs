@@ -1,5 +1,7 @@
 //! One function per operation: from what is known about the host to a plan. Pure; [`super::engine`] gathers and runs.
 
+#[cfg(test)]
+mod agreement;
 mod clean_up;
 mod de_init;
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Made {
         (value("POT_GATEWAY").parse().unwrap(), value("POT_NETWORK").parse().unwrap())
     }
 
-    fn configuration(&self) -> Configuration {
+    pub(super) fn configuration(&self) -> Configuration {
         let lines: Vec<String> =
             PARAMETERS.iter().map(|parameter| format!("{}={}", parameter.name, parameter.default)).collect();
         Configuration::new(
@@ -154,7 +154,7 @@ impl Made {
         })
     }
 
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         facts: &HostFacts,
         findings: &[Finding],

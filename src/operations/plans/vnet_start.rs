@@ -4,8 +4,8 @@
 //! its last `pfctl -e` and says nothing; verification decides.
 
 use super::{
-    judged_later, module_step, needs, needs_file, needs_interfaces, needs_pot, next_boot, pot, rules_beside_pots,
-    temporary_folder,
+    CHILDREN, judged_later, module_step, needs, needs_file, needs_interfaces, needs_pot, next_boot, pot,
+    rules_beside_pots, temporary_folder,
 };
 use crate::digest::Digest;
 use crate::facts::{Interface, Pf, filter_rules_in_words, pot_nat_in_words, pots_outside};
@@ -126,6 +126,17 @@ fn initialised(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     {
         draft.block(
             format!("pot is not initialised: the dataset {root} does not exist. The network would serve nobody."),
+            "Run pot init first.",
+            None,
+        );
+    } else if let Some(all) = inputs.facts.datasets.get()
+        && let Some(missing) = CHILDREN
+            .iter()
+            .map(|child| format!("{root}/{child}"))
+            .find(|child| !all.iter().any(|dataset| dataset.name == *child))
+    {
+        draft.block(
+            format!("pot is initialised in part: the dataset {missing} does not exist."),
             "Run pot init first.",
             None,
         );
