@@ -12,7 +12,6 @@ use super::current::{Current, Proof, does_not_wait};
 use super::draft::PlanDraft;
 use super::looking::{Host, HostSnapshot};
 use super::pf_conf;
-use super::reboot::Reboots;
 use super::recorder::Recorder;
 use super::revert::{self, NetworkState, Pending, Phase, SavedFile};
 pub use super::runner::{EngineSettings, console};
@@ -34,7 +33,8 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How long a plan serves.
@@ -64,7 +64,8 @@ struct Begun {
 pub struct Engine {
     pub(super) runner: Arc<Runner>,
     plans: Mutex<BTreeMap<u64, KeptPlan>>,
-    pub(super) reboots: Reboots,
+    /// How the host, a simulated one, is rebooted, where it is.
+    pub(super) reboots: OnceLock<fn(&Path) -> Result<(), String>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -97,7 +98,7 @@ impl Engine {
     ) -> Result<Arc<Self>, FileError> {
         files::make_private_dir(&layout.private())?;
         let runner = Arc::new(Runner::open(layout, tools, recorder, notify, settings)?);
-        Ok(Arc::new(Self { runner, plans: Mutex::new(BTreeMap::new()), reboots: Reboots::default() }))
+        Ok(Arc::new(Self { runner, plans: Mutex::new(BTreeMap::new()), reboots: OnceLock::new() }))
     }
 
     /// Takes what root's settings say from now on. A plan that was made with others is not carried out: its digest

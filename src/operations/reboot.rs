@@ -6,7 +6,6 @@ use crate::files::{Busy, Lock};
 use crate::journal::record::{Action, Actor, Entry, Outcome, Reported, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How the simulated host below a root is rebooted; it says why it was not. Whoever gives it looks whether it is one.
@@ -17,19 +16,15 @@ const OBJECT: &str = "reboot";
 /// How long it waits for another change to end.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(2);
 
-/// The one way to reboot, where there is one.
-#[derive(Debug, Default)]
-pub(super) struct Reboots(OnceLock<Reboot>);
-
 impl Engine {
     /// From now on the host, a simulated one, can be rebooted from here.
     pub(crate) fn can_reboot(&self, reboot: Reboot) {
-        let _ = self.reboots.0.set(reboot);
+        let _ = self.reboots.set(reboot);
     }
 
     /// Whether the host can be rebooted from here.
     pub(crate) fn reboots(&self) -> bool {
-        self.runner().host.layout.is_below_a_root() && self.reboots.0.get().is_some()
+        self.runner().host.layout.is_below_a_root() && self.reboots.get().is_some()
     }
 
     /// Reboots the simulated host. Recorded like any change: the intent first.
@@ -38,7 +33,7 @@ impl Engine {
     /// The host is no simulated one, a run is under way or waits for an answer, or it could not be recorded: nothing has
     /// been done then. Or it was tried and failed.
     pub(crate) fn reboot(&self, actor: &Actor, reported: &Reported) -> Result<(), Refusal> {
-        let Some(reboot) = self.reboots.0.get().filter(|_| self.reboots()) else {
+        let Some(reboot) = self.reboots.get().filter(|_| self.reboots()) else {
             let words =
                 "Only a simulated host is rebooted from here. At the machine, when nobody needs it: shutdown -r now";
             return Err(Refusal::new(RefusalKind::NotFound, words));
