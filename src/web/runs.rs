@@ -5,12 +5,12 @@
 //! script only adds lines (numbered, so none is lost or doubled) and fetches the parts that changed; without it the
 //! page reloads itself.
 
-use super::acts::Button;
+use super::acts::button;
 use super::connection::hand_on;
 use super::error::{Fault, with_retry};
 use super::feedback::Questions;
 use super::known::Known;
-use super::layout::{self, Entry, Frame, Icon, Notice, Pages, Time};
+use super::layout::{self, Button, Entry, Frame, Icon, Notice, Pages, Time};
 use super::operations::{RunLine, runs, state_of, title, with_active};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Nonce, RunEvents};
@@ -276,7 +276,7 @@ async fn next(visitor: &Visitor, run: &Run) -> Result<Option<Next>, Fault> {
     let may = visitor.may(Role::Operator);
     Ok(Some(match state.lead {
         Some(lead) => Next::Known {
-            buttons: lead.acts.iter().map(|offer| Button::of(offer, may)).collect(),
+            buttons: lead.acts.iter().map(|offer| button(offer, may)).collect(),
             heading: lead.heading,
             text: lead.text,
         },

@@ -4,10 +4,10 @@
 
 use super::model::Known;
 use super::network::Network;
-use super::pot_state::{PUBLIC_BRIDGE, Remedy, Stage};
+use super::pot_state::{Remedy, Stage};
 use super::readiness::{Counts, counted};
 use super::wanted::Wanted;
-use crate::facts::{Pf, pot_installed};
+use crate::facts::pot_installed;
 use crate::potconf::commands;
 use crate::rules::Finding;
 use serde::Serialize;
@@ -206,16 +206,10 @@ fn in_the_way(known: &Known<'_>) -> Option<String> {
             return Some(format!("{} does not hold pot's anchors", file.path));
         }
     }
-    // pot loads the file only where one of its anchors does not exist.
-    let exist = |pf: &Pf, name: &str| pf.anchors.iter().any(|anchor| anchor.trim_start() == name);
-    if known.facts.pf.get().is_some_and(|pf| exist(pf, "pot-nat") && exist(pf, "pot-rdr") && !pf.calls_pot_anchors()) {
-        return Some("the loaded rules do not call pot's anchors".to_owned());
-    }
     let gateway = Wanted::of(known.configuration).gateway?;
     let interfaces = known.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
     let old = interfaces.iter().find(|bridge| {
-        bridge.is_bridge()
-            && bridge.description == PUBLIC_BRIDGE
+        bridge.is_public_bridge()
             && !bridge.members.is_empty()
             && !bridge.addresses.iter().any(|own| own.address() == gateway)
     })?;
