@@ -172,7 +172,7 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
 }
 
 fn unescaped(text: &str) -> String {
-    text.replace("&#34;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text.replace("&#34;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&#38;", "&")
 }
 
 fn read(path: &Path) -> String {
@@ -773,7 +773,7 @@ async fn the_page_of_a_run_that_is_not_kept_any_more_says_so_and_leads_to_the_hi
     // Nothing but what belongs to it, and the export of the list is of the list.
     assert!(!leads.has("signed in as"), "{}", leads.text);
     let (_, link) = leads.text.split_once("href=\"/history/export?").unwrap();
-    let link = format!("/history/export?{}", link.split('"').next().unwrap().replace("&amp;", "&"));
+    let link = format!("/history/export?{}", link.split('"').next().unwrap().replace("&#38;", "&"));
     let csv = browser.get(&link).await.text;
     assert!(
         csv.lines().count() > 1 && csv.lines().skip(1).all(|line| line.contains("run") || line.contains("init")),
