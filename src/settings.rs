@@ -535,13 +535,7 @@ impl Settings {
             let by_file = if self.origin.set.contains(kind.name) { Source::File } else { Source::Default };
             let (value, source) = self.origin.since_start.get(kind.name).cloned().unwrap_or((said.clone(), by_file));
             let at_next_start = (source != Source::Start && value != said).then_some(said);
-            Some(Setting {
-                name: kind.name.to_owned(),
-                decides: kind.decides.to_owned(),
-                value,
-                source,
-                at_next_start,
-            })
+            Some(Setting { name: kind.name.to_owned(), decides: kind.decides.to_owned(), value, source, at_next_start })
         };
         KINDS.iter().filter_map(setting).collect()
     }
