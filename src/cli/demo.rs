@@ -53,12 +53,10 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     let (password, printed) = password(args.password_file.as_deref())?;
     set_admin(&layout, &password)?;
 
-    let mut settings = Settings::read(&layout.settings(), false)?;
-    let user = web_user(NOBODY)?;
-    settings.given_at_start("listen", args.listen.to_string());
-    settings.given_at_start("user", if user.is_some() { NOBODY } else { "whoever started the demo" }.to_owned());
+    let settings = Settings::read(&layout.settings(), false)?;
     let (executor, opening) = Executor::open(&layout, settings.clone())?;
     executor.can_reboot(reboot);
+    let user = web_user(NOBODY)?;
     let folder = web_folder(&layout, user)?;
     let addresses = addresses(&listeners, "http")?;
     if !args.listen.ip().is_loopback() {

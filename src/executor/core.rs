@@ -9,7 +9,7 @@ use super::configuration::PotConf;
 use super::evidence::Evidence;
 use super::outbox::Answer;
 use super::permissions::{self, Row, Who};
-use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request, SettingsView};
+use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request};
 use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, admit_proof, admit_role};
 use super::running::Runs;
@@ -56,7 +56,6 @@ impl Executor {
 
     /// Takes new settings; sessions that exist keep their lifetimes until the next request.
     pub fn replace_settings(&self, settings: Settings) {
-        let settings = settings.read_after(&self.settings());
         self.watching.note_settings(&settings);
         self.authentication.set_lifetimes(lifetimes(&settings));
         self.watching.engine.take_settings(from_root(&settings));
@@ -126,14 +125,6 @@ impl Executor {
             session.strip = watching.noticed.strip(&session.name, &watching.engine, &watching.facts);
         }
         Ok(reply)
-    }
-
-    fn settings_in_force(&self) -> Reply {
-        let layout = &self.watching.layout;
-        let settings = self.settings();
-        let (file, exists) = settings.file();
-        let file = file.map_or_else(|| layout.settings(), std::path::Path::to_owned);
-        Reply::Settings(SettingsView { file: layout.shown(&file), exists, settings: settings.in_force() })
     }
 
     /// Answers one request of the web process.
@@ -234,7 +225,6 @@ impl Executor {
             C::SetUp { code, name, password } => self.authentication.set_up(requester, &code, &name, &password),
             C::SignOut {} => self.authentication.sign_out(requester),
             C::Session {} => self.session(requester),
-            C::Settings {} => Ok(self.settings_in_force()),
             C::Prove { password } => self.authentication.prove(requester, &password),
 
             C::Accounts {} => self.authentication.list_accounts(),

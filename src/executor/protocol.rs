@@ -14,7 +14,6 @@ use crate::potconf::Edit;
 use crate::refusal::{Conflict, Refusal, RefusalKind};
 use crate::rules::Finding;
 use crate::secret::Secret;
-use crate::settings::Setting;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -89,8 +88,6 @@ pub enum Command {
     SignOut {},
     /// Who is asking. Answer: `Session`.
     Session {},
-    /// Root's settings as they are in force. Answer: `Settings`.
-    Settings {},
     /// Gives the password again, so that the session counts as fresh for 5 minutes. Answer: `Session`.
     Prove {
         /// The account's password.
@@ -358,8 +355,6 @@ pub enum Reply {
     SignedIn(SignedIn),
     /// For `Session` and `Prove`.
     Session(SessionView),
-    /// For `Settings`.
-    Settings(SettingsView),
     /// For `Accounts`.
     Accounts {
         /// By name.
@@ -442,7 +437,6 @@ answers! {
     Records: Reply::Records(answer) => answer;
     SignedIn: Reply::SignedIn(answer) => answer;
     SessionView: Reply::Session(answer) => answer;
-    SettingsView: Reply::Settings(answer) => answer;
     ConfigurationView: Reply::Configuration(answer) => answer;
     FactsView: Reply::Facts(answer) => answer;
     FileView: Reply::File(answer) => answer;
@@ -635,17 +629,6 @@ pub struct SessionView {
     /// What stands on every page.
     #[serde(default)]
     pub strip: Strip,
-}
-
-/// Root's settings, for people. None of them is a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SettingsView {
-    /// The file, as the host calls it.
-    pub file: String,
-    /// Whether there is such a file.
-    pub exists: bool,
-    /// Each one, in the order of the table of settings.
-    pub settings: Vec<Setting>,
 }
 
 /// What stands on every page of someone signed in; nothing when there is nothing.

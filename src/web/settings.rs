@@ -1,13 +1,12 @@
-//! Settings: one's own password and session, the accounts for admins, and what root set in the settings file.
+//! Settings: one's own password and session, and the accounts for admins.
 
 use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
 use super::visitor::{Form, Visitor};
-use crate::executor::protocol::{AccountView, Command, SessionView, SettingsView};
+use crate::executor::protocol::{AccountView, Command, SessionView};
 use crate::journal::record::Role;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
-use crate::settings::{Setting, Source};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use askama::Template;
@@ -30,8 +29,6 @@ struct Page {
     session: SessionView,
     /// For admins.
     accounts: Option<Vec<AccountView>>,
-    /// Root's, for everybody to read.
-    settings: SettingsView,
     /// What was refused, and in which form: `password`, `prove`, `add`, `accounts`.
     problem: Option<(&'static str, Refusal)>,
     /// What was typed into "Add an account", without the password.
@@ -46,19 +43,6 @@ impl Page {
 
     fn is_own(&self, account: &AccountView) -> bool {
         account.name == self.session.name
-    }
-
-    /// How many settings have a value that somebody chose.
-    fn chosen(&self) -> usize {
-        self.settings.settings.iter().filter(|setting| setting.source != Source::Default).count()
-    }
-
-    fn source(setting: &Setting) -> &'static str {
-        match setting.source {
-            Source::Default => "default",
-            Source::File => "set",
-            Source::Start => "given at the start",
-        }
     }
 
     const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
@@ -102,13 +86,12 @@ async fn page(
     let accounts = if visitor.may(Role::Admin) { Some(visitor.ask(Command::Accounts {}).await?) } else { None };
     // Asked again: giving the password or changing it has changed the session.
     let session = visitor.ask(Command::Session {}).await?;
-    let settings = visitor.ask(Command::Settings {}).await?;
     let status = match &problem {
         Some((_, refusal)) => Fault::Refused(refusal.clone()).status_code(),
         None => StatusCode::OK,
     };
     let frame = visitor.frame(Entry::Settings, Entry::Settings.label()).with_notice(notice);
-    layout::page(status, &Page { frame, session, accounts, settings, problem, typed_name, typed_role })
+    layout::page(status, &Page { frame, session, accounts, problem, typed_name, typed_role })
 }
 
 /// Redirects when it was done, shows the page with the refusal beside its form when it was not.

@@ -24,7 +24,6 @@ pub fn one_of_each() -> Vec<Command> {
         Command::SetUp { code: secret(), name: "eve".into(), password: secret() },
         Command::SignOut {},
         Command::Session {},
-        Command::Settings {},
         Command::Prove { password: secret() },
         Command::Accounts {},
         Command::AddAccount { name: "eve".into(), role: Role::Admin, password: secret() },
@@ -115,7 +114,6 @@ fn place(command: &Command) -> usize {
         C::Checkpoint {} => 35,
         C::RecordExport { .. } => 36,
         C::Reboot {} => 37,
-        C::Settings {} => 38,
     }
 }
 
