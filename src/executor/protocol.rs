@@ -805,7 +805,7 @@ mod tests {
         let session = json!({
             "name": "anna", "role": "admin", "proved": "2026-01-01T00:00:00Z", "fresh": true,
             "expires": "2026-01-02T00:00:00Z", "previous_sign_in": null, "id": "01234567",
-            "strip": { "run": null, "outside": null, "reboot": [], "drafts": [] }
+            "strip": { "run": null, "outside": null, "reboot": [], "can_reboot": false, "drafts": [] }
         });
         vec![
             json!({ "reply": "done" }),

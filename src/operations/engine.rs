@@ -37,6 +37,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+/// Reboots a simulated host below its root.
+pub(crate) type Reboot = fn(&Path) -> Result<(), String>;
+
 /// How long a plan serves.
 const PLAN_SERVES: Duration = Duration::from_mins(10);
 /// Most plans kept at once.
@@ -65,7 +68,7 @@ pub struct Engine {
     pub(super) runner: Arc<Runner>,
     plans: Mutex<BTreeMap<u64, KeptPlan>>,
     /// How the host, a simulated one, is rebooted, where it is.
-    pub(super) reboots: OnceLock<fn(&Path) -> Result<(), String>>,
+    pub(super) reboots: OnceLock<Reboot>,
 }
 
 impl std::fmt::Debug for Engine {

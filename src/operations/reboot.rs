@@ -1,15 +1,11 @@
 //! Rebooting a host that is simulated. The machine itself is nobody's to reboot from a page: its admins do that, when
 //! nobody needs it.
 
-use super::engine::Engine;
+use super::engine::{Engine, Reboot};
 use crate::files::{Busy, Lock};
 use crate::journal::record::{Action, Actor, Entry, Outcome, Reported, Stage};
 use crate::refusal::{Refusal, RefusalKind};
-use std::path::Path;
 use std::time::Duration;
-
-/// How the simulated host below a root is rebooted; it says why it was not. Whoever gives it looks whether it is one.
-pub(crate) type Reboot = fn(&Path) -> Result<(), String>;
 
 /// The object of its records.
 const OBJECT: &str = "reboot";

@@ -105,7 +105,13 @@ impl Made {
             private_bridges: known(Vec::new()),
             pots: known(Vec::new()),
             pools: known(vec![Pool { name: "zroot".into(), size: 9, free: 9, health: "ONLINE".into() }]),
-            datasets: known(if self.initialised { vec![dataset("zroot/pot", "/opt/pot")] } else { Vec::new() }),
+            datasets: known(if self.initialised {
+                let parts = ["bases", "jails", "fscomp"];
+                let part = |part: &str| dataset(&format!("zroot/pot/{part}"), &format!("/opt/pot/{part}"));
+                std::iter::once(dataset("zroot/pot", "/opt/pot")).chain(parts.map(part)).collect()
+            } else {
+                Vec::new()
+            }),
             interfaces: known(vec![Interface {
                 name: "em0".into(),
                 up: true,
