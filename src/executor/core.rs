@@ -19,7 +19,9 @@ use crate::accounts::throttle::address_key;
 use crate::facts::HostFacts;
 use crate::journal::JournalError;
 use crate::journal::record::{Action, Change, Outcome, Reported, Role};
-use crate::operations::engine::{FromRoot, Reboot};
+use crate::operations::engine::FromRoot;
+#[cfg(feature = "simulator")]
+use crate::operations::engine::Reboot;
 use crate::operations::feedback::RECIPIENT;
 use crate::potconf::EditAction;
 use crate::process::harmless;
@@ -70,6 +72,7 @@ impl Executor {
     }
 
     /// From now on the host, a simulated one, can be rebooted from its pages.
+    #[cfg(feature = "simulator")]
     pub(crate) fn can_reboot(&self, reboot: Reboot) {
         self.watching.engine.can_reboot(reboot);
     }

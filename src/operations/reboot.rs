@@ -1,7 +1,9 @@
 //! Rebooting a host that is simulated. The machine itself is nobody's to reboot from a page: its admins do that, when
 //! nobody needs it.
 
-use super::engine::{Engine, Reboot};
+use super::engine::Engine;
+#[cfg(feature = "simulator")]
+use super::engine::Reboot;
 use crate::files::{Busy, Lock};
 use crate::journal::record::{Action, Actor, Entry, Outcome, Reported, Stage};
 use crate::refusal::{Refusal, RefusalKind};
@@ -14,6 +16,7 @@ const WAIT_FOR_LOCK: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// From now on the host, a simulated one, can be rebooted from here.
+    #[cfg(feature = "simulator")]
     pub(crate) fn can_reboot(&self, reboot: Reboot) {
         let _ = self.reboots.set(reboot);
     }
