@@ -2,8 +2,8 @@
 
 use super::Finding;
 use super::limits::{self, is_at_or_below};
-use super::view::{View, enumerated, plural, size};
-use crate::facts::{Dataset, HostFacts, PathKind, PathState};
+use super::view::{View, enumerated, plural};
+use crate::facts::{Dataset, HostFacts, PathKind, PathState, size};
 use crate::layout::SHARED_FOLDERS;
 use crate::potconf::{Configuration, Source};
 

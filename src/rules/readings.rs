@@ -3,8 +3,8 @@
 use super::Subject;
 use super::limits;
 use super::log_route::{LogRoute, log_route};
-use super::view::{View, enumerated, first_address, grouped, overlap, plural, size};
-use crate::facts::{Ipv4Address, PathKind, PathState};
+use super::view::{View, enumerated, first_address, grouped, overlap, plural};
+use crate::facts::{Ipv4Address, PathKind, PathState, size};
 use crate::potconf::{Parameter, Reading, Source, parameter};
 use ipnet::Ipv4Net;
 use std::cmp::Ordering;

@@ -328,26 +328,6 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// Bytes as people say them: `48.2 GiB`, `412 GiB`.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = u128::from(bytes) * 10 / 1024;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    let name = UNITS.get(unit).copied().unwrap_or("EiB");
-    if tenths < 1000 && tenths % 10 != 0 {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
-    } else {
-        format!("{} {name}", tenths / 10)
-    }
-}
-
 /// How many of a long list a message names.
 pub(super) const NAMED: usize = 5;
 
@@ -380,10 +360,6 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(65_534), "65,534");
         assert_eq!(grouped(4_194_302), "4,194,302");
-        assert_eq!(size(412 << 30), "412 GiB");
-        assert_eq!(size((48 << 30) + (205 << 20)), "48.2 GiB");
-        assert_eq!(size(1023), "1023 B");
-        assert_eq!(size(u64::MAX), "15.9 EiB");
         assert_eq!(enumerated(["a"]), "a");
         assert_eq!(enumerated(["a", "b", "c"]), "a, b and c");
         assert_eq!(enumerated(1..=12), "1, 2, 3, 4, 5 and 7 more");
