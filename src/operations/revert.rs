@@ -1,4 +1,4 @@
-//! Confirm or revert: what a run that can cut the admin off has to restore, and restoring it.
+//! Confirm or revert: what a run that can cut the admin off has to put back, and putting it back.
 //!
 //! It is saved whole before the run, bound to its content by a digest and to one boot by a marker. Putting back needs
 //! neither the web process nor a database nor a name server: a handful of commands, each only if the value is still
@@ -491,17 +491,17 @@ fn bridges(host: &Host) -> Result<Vec<Interface>, String> {
 
 /// Puts the host back to what was saved. Gives each thing with how it went, for those that the run could change. What
 /// cannot be seen is tried: nothing here waits for an answer that does not come.
-pub fn put_back(host: &Host, pending: &Pending, say: &mut dyn FnMut(Said<'_>)) -> Vec<PutBackStep> {
+pub fn put_back(host: &Host, pending: &Pending, notify: &mut dyn FnMut(PutBackEvent<'_>)) -> Vec<PutBackStep> {
     let before = &pending.before;
     let now = NetworkState::read(host);
     if let Err(why) = now.is_whole() {
-        say(Said::Words(&format!(
+        notify(PutBackEvent::Words(&format!(
             "Not all of the present state could be read ({why}): what is not known is put back."
         )));
     }
     // Cut off in the middle: all that differs is the run's.
     let left = pending.left.as_ref().map_or_else(|| now.clone(), |left| left.or(&now));
-    let mut work = Work { host, say, notes: Vec::new(), pf_is_gone: now.pf_loaded.is(&false) };
+    let mut work = Work { host, notify, notes: Vec::new(), pf_is_gone: now.pf_loaded.is(&false) };
     work.pf(before, &left, &now, pending.files.first());
     work.members(before, &left, &now);
     work.forwarding(before, &left, &now);
@@ -527,8 +527,8 @@ pub(crate) fn wait_for_what_leaves(host: &Host, before: &NetworkState, go_on: &d
     }
 }
 
-/// What putting back says while it is at it.
-pub enum Said<'a> {
+/// What happens while a host is put back, as it happens.
+pub enum PutBackEvent<'a> {
     /// A command starts.
     Command(&'a [String]),
     /// It ended with this status and these words.
@@ -539,7 +539,7 @@ pub enum Said<'a> {
 
 struct Work<'a> {
     host: &'a Host,
-    say: &'a mut dyn FnMut(Said<'_>),
+    notify: &'a mut dyn FnMut(PutBackEvent<'_>),
     /// (what, why not, what to type)
     notes: Vec<(&'static str, String)>,
     /// Its rules are gone with it.
@@ -549,7 +549,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&mut self, what: &'static str, tool: Tool, args: &[&str], stdin: Option<&[u8]>) -> bool {
         let argv = crate::process::argv_as_typed(tool, args);
-        (self.say)(Said::Command(&argv));
+        (self.notify)(PutBackEvent::Command(&argv));
         let (status, words) = match self.host.ask(tool, args, stdin, tool.patience()) {
             Ok(answer) => {
                 let mut words = super::looking::lines(&answer.stdout);
@@ -561,7 +561,7 @@ impl Work<'_> {
             }
             Err(error) => (None, vec![error.to_string()]),
         };
-        (self.say)(Said::Ended(status, &words));
+        (self.notify)(PutBackEvent::Ended(status, &words));
         let good = status == Some(0);
         if !good {
             self.notes
@@ -571,7 +571,7 @@ impl Work<'_> {
     }
 
     fn leave(&mut self, what: &'static str, why: &str) {
-        (self.say)(Said::Words(&format!("{what}: {why}")));
+        (self.notify)(PutBackEvent::Words(&format!("{what}: {why}")));
         self.notes.push((what, why.to_owned()));
     }
 

@@ -38,17 +38,17 @@ pub(crate) const READS: [&str; 8] = [
 
 /// The values potnet (0.5.0) works with after both files, by name; names without one are missing.
 pub fn values(default: &[u8], own: &[u8]) -> BTreeMap<&'static str, String> {
-    let seen = Seen::merged(Release::V0_5_0, default, own);
+    let values = PotnetValues::merged(Release::V0_5_0, default, own);
     let [zfs_root, fs_root, extif, dns_name, network, netmask, gateway, dns_ip] = READS;
     [
-        (zfs_root, seen.zfs_root),
-        (fs_root, seen.fs_root),
-        (extif, seen.extif),
-        (dns_name, seen.dns_name),
-        (network, seen.network.map(|network| network.to_string())),
-        (netmask, seen.netmask.map(|netmask| netmask.to_string())),
-        (gateway, seen.gateway.map(|gateway| gateway.to_string())),
-        (dns_ip, seen.dns_ip.map(|address| address.to_string())),
+        (zfs_root, values.zfs_root),
+        (fs_root, values.fs_root),
+        (extif, values.extif),
+        (dns_name, values.dns_name),
+        (network, values.network.map(|network| network.to_string())),
+        (netmask, values.netmask.map(|netmask| netmask.to_string())),
+        (gateway, values.gateway.map(|gateway| gateway.to_string())),
+        (dns_ip, values.dns_ip.map(|address| address.to_string())),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
@@ -57,7 +57,7 @@ pub fn values(default: &[u8], own: &[u8]) -> BTreeMap<&'static str, String> {
 
 /// What potnet has understood of one file, or of both.
 #[derive(Debug, Default, Clone)]
-struct Seen {
+struct PotnetValues {
     zfs_root: Option<String>,
     fs_root: Option<String>,
     extif: Option<String>,
@@ -68,7 +68,7 @@ struct Seen {
     dns_ip: Option<IpAddr>,
 }
 
-impl Seen {
+impl PotnetValues {
     fn merged(release: Release, default: &[u8], own: &[u8]) -> Self {
         // It reads files into strings: one that is not UTF-8 is not read at all. Without the default file it looks no
         // further, without the other it keeps the defaults as they are.
@@ -95,7 +95,7 @@ impl Seen {
     }
 
     fn of(text: &str) -> Self {
-        let mut seen = Self::default();
+        let mut values = Self::default();
         for line in text.lines().map(str::trim) {
             // The name is all before the first `=`; the value ends at the next one or at a space. A line that does not
             // parse takes back what an earlier one gave.
@@ -103,18 +103,18 @@ impl Seen {
             let (Some(name), Some(rest)) = (parts.next(), parts.next()) else { continue };
             let value = rest.split(' ').next().unwrap_or_default();
             match name {
-                "POT_ZFS_ROOT" => seen.zfs_root = parsed(value),
-                "POT_FS_ROOT" => seen.fs_root = parsed(value),
-                "POT_EXTIF" => seen.extif = parsed(value),
-                "POT_DNS_NAME" => seen.dns_name = parsed(value),
-                "POT_NETWORK" => seen.network = parsed(value),
-                "POT_NETMASK" => seen.netmask = parsed(value),
-                "POT_GATEWAY" => seen.gateway = parsed(value),
-                "POT_DNS_IP" => seen.dns_ip = parsed(value),
+                "POT_ZFS_ROOT" => values.zfs_root = parsed(value),
+                "POT_FS_ROOT" => values.fs_root = parsed(value),
+                "POT_EXTIF" => values.extif = parsed(value),
+                "POT_DNS_NAME" => values.dns_name = parsed(value),
+                "POT_NETWORK" => values.network = parsed(value),
+                "POT_NETMASK" => values.netmask = parsed(value),
+                "POT_GATEWAY" => values.gateway = parsed(value),
+                "POT_DNS_IP" => values.dns_ip = parsed(value),
                 _ => {}
             }
         }
-        seen
+        values
     }
 }
 

@@ -7,7 +7,7 @@ use crate::operations::clock::SinceBoot;
 use crate::operations::course::{Answer, Decision};
 use crate::operations::current::locked;
 use crate::operations::current::{Current, Nonce, Proof, not_taken};
-use crate::operations::revert::{self, Pending, Phase, Said};
+use crate::operations::revert::{self, Pending, Phase, PutBackEvent};
 use crate::operations::runner::Runner;
 use crate::plan::{Check, PutBackStep, RunEventKind, RunState, Stream};
 use crate::platform::crash_point;
@@ -148,16 +148,16 @@ impl Runner {
         }
     }
 
-    fn restore(&self, current: &Current, pending: &Pending) -> Vec<PutBackStep> {
+    fn put_back_recorded(&self, current: &Current, pending: &Pending) -> Vec<PutBackStep> {
         // It is decided: what is half put back must never be kept, so a start after a sudden death goes on here.
         let decided = Pending { phase: Phase::Running, ..pending.clone() };
         if let Err(error) = decided.write(&self.host.layout) {
             self.words(current, format!("That it is put back could not be written down: {error}"));
         }
         crash_point("revert-begin");
-        revert::put_back(&self.host, pending, &mut |said| match said {
-            Said::Command(argv) => self.say(current, RunEventKind::Command { argv: argv.to_vec() }),
-            Said::Ended(status, words) => {
+        revert::put_back(&self.host, pending, &mut |event| match event {
+            PutBackEvent::Command(argv) => self.say(current, RunEventKind::Command { argv: argv.to_vec() }),
+            PutBackEvent::Ended(status, words) => {
                 for word in words {
                     self.say(current, RunEventKind::Line { stream: Stream::Out, text: word.clone() });
                 }
@@ -165,7 +165,7 @@ impl Runner {
                     .map_or_else(|| "did not end by itself".to_owned(), |status| format!("ended with status {status}"));
                 self.say(current, RunEventKind::Exit { status, text });
             }
-            Said::Words(words) => self.words(current, words),
+            PutBackEvent::Words(words) => self.words(current, words),
         })
     }
 
@@ -197,7 +197,7 @@ impl Runner {
     ) {
         // What was compared with the plan says nothing of the host from here on.
         self.change(current, |run| run.checks.iter_mut().for_each(|check| check.before_put_back = true));
-        let steps = self.restore(current, pending);
+        let steps = self.put_back_recorded(current, pending);
         let because = decision.because();
         let still_there = self.wait_until_gone(current, pending, &steps);
         let by_others = watched.and_then(|watched| {

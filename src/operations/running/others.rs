@@ -13,7 +13,7 @@ const LARGEST: u64 = 64 << 20;
 
 /// What was last seen at a file's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum LastKnown {
     /// It could not be looked at yet.
     Nothing,
     /// It does not exist.
@@ -25,7 +25,7 @@ enum Seen {
 struct File {
     path: String,
     /// As it was last seen.
-    seen: Seen,
+    last: LastKnown,
     /// Whether the run's own commands may write it.
     is_ours: bool,
 }
@@ -40,12 +40,12 @@ impl Watched {
     /// As they stood when the run was about to start.
     pub(super) fn new(draft: &PlanDraft, before: &HostFiles) -> Self {
         let files = before.managed.iter().map(|(file, found)| {
-            let seen = match found.bytes.as_deref() {
-                _ if found.unknown.is_some() => Seen::Nothing,
-                Some(bytes) => Seen::Content(Digest::of(bytes)),
-                None => Seen::Absent,
+            let last = match found.bytes.as_deref() {
+                _ if found.unknown.is_some() => LastKnown::Nothing,
+                Some(bytes) => LastKnown::Content(Digest::of(bytes)),
+                None => LastKnown::Absent,
             };
-            (*file, File { path: found.path.clone(), seen, is_ours: may_write(draft, *file, &found.path) })
+            (*file, File { path: found.path.clone(), last, is_ours: may_write(draft, *file, &found.path) })
         });
         Self { files: files.collect(), by_others: BTreeSet::new() }
     }
@@ -63,15 +63,15 @@ impl Watched {
     fn look_after(&mut self, host: &Host, own: bool) {
         for (file, known) in &mut self.files {
             let now = match host.managed(*file, &known.path).and_then(|here| here.read(LARGEST)) {
-                Ok(bytes) => Seen::Content(Digest::of(&bytes)),
-                Err(FileError::Missing(_)) => Seen::Absent,
+                Ok(bytes) => LastKnown::Content(Digest::of(&bytes)),
+                Err(FileError::Missing(_)) => LastKnown::Absent,
                 // It cannot be seen: nothing is said of it.
                 Err(_) => continue,
             };
-            if known.seen != Seen::Nothing && known.seen != now && !(own && known.is_ours) {
+            if known.last != LastKnown::Nothing && known.last != now && !(own && known.is_ours) {
                 self.by_others.insert(known.path.clone());
             }
-            known.seen = now;
+            known.last = now;
         }
     }
 

@@ -8,7 +8,7 @@ use crate::operations::course::{Answer, Course, Decision};
 use crate::operations::current::locked;
 use crate::operations::current::{Current, does_not_wait, too_late};
 use crate::operations::draft::{PlanDraft, PlannedStep};
-use crate::operations::revert::{self, Pending, Said};
+use crate::operations::revert::{self, Pending, PutBackEvent};
 use crate::operations::runner::{Runner, console};
 use crate::operations::runs::StoredRun;
 use crate::plan::{Operation, RunEventKind, RunState, StepProgress, StepState};
@@ -349,8 +349,8 @@ impl<'a> Restart<'a> {
             let _ = Pending::remove(&self.runner.host.layout);
             return;
         }
-        let steps = revert::put_back(&self.runner.host, pending, &mut |said| {
-            if let Said::Command(argv) = said {
+        let steps = revert::put_back(&self.runner.host, pending, &mut |event| {
+            if let PutBackEvent::Command(argv) = event {
                 tracing::info!("{}", argv.join(" "));
             }
         });

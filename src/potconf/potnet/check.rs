@@ -1,6 +1,6 @@
 //! What `potnet config-check` would answer: asked by whoever shows it.
 
-use super::{Release, Seen};
+use super::{Release, PotnetValues};
 use serde::{Deserialize, Serialize};
 
 /// What `potnet config-check` answers.
@@ -19,7 +19,7 @@ pub fn config_check(default: &[u8], own: &[u8]) -> PotnetAnswer {
 
 /// As [`config_check`], by the release named.
 pub fn config_check_by(release: Release, default: &[u8], own: &[u8]) -> PotnetAnswer {
-    let merged = Seen::merged(release, default, own);
+    let merged = PotnetValues::merged(release, default, own);
     let complete = merged.zfs_root.is_some()
         && merged.fs_root.is_some()
         && merged.extif.is_some()
