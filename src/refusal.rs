@@ -88,7 +88,7 @@ pub enum RefusalKind {
     Gone,
     /// The journal could not be written, or there is no room for the new file: nothing was changed.
     NotRecorded,
-    /// A file of the host is not what it must be, and has to be mended at the machine.
+    /// A file of the host is not what it must be, and has to be fixed at the machine.
     Unreadable,
     /// Reading or writing a file, or a command, failed.
     Failed,

@@ -98,7 +98,7 @@ fn errors_make_the_exit_status_1_and_warnings_do_not() {
     let output = Files::new("POT_GATEWAY=1.1.1.1\n").run(&["check", "--offline"]);
     assert_eq!(status(&output), 1);
     assert!(text(&output.stdout).contains("1.1.1.1 lies outside POT_NETWORK 10.192.0.0/10."));
-    assert!(text(&output.stdout).contains("Mend it: pot-console conf set POT_GATEWAY=10.192.0.1\n"));
+    assert!(text(&output.stdout).contains("Fix it: pot-console conf set POT_GATEWAY=10.192.0.1\n"));
     assert!(text(&output.stdout).contains("potnet config-check would exit with status 1:"));
     let output = Files::new("POT_COLOUR=red\n").run(&["check", "--offline"]);
     assert_eq!(status(&output), 0);

@@ -190,7 +190,7 @@ fn a_changed_byte_of_the_journal_is_found_and_its_record_named() {
 }
 
 #[test]
-fn every_row_of_the_database_that_differs_is_named_and_a_rebuild_mends_it() {
+fn every_row_of_the_database_that_differs_is_named_and_a_rebuild_fixes_it() {
     let demo = Demo::start("default");
     for value in ["vtnet0", "vtnet1"] {
         console(&demo.dir, &["conf", "set", &format!("POT_EXTIF={value}"), "--force", "--reason", "a test"]);
@@ -223,7 +223,7 @@ fn every_row_of_the_database_that_differs_is_named_and_a_rebuild_mends_it() {
             if found["sound"] == true && found["database"]["behind"] == 0 {
                 break;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{tampering}: not mended: {found}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "{tampering}: not fixed: {found}");
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -696,8 +696,8 @@ fn values_are_recorded_across_a_pot_conf_that_could_not_be_read_for_a_while() {
         std::fs::write(demo.path(file), format!("{sound}# another line\n{broken}")).expect("break it again");
         until("another change", || outside(&demo.dir).len() > known + 1);
         let value = format!("vtnet{round}");
-        std::fs::write(demo.path(file), sound.replace("vtnet1", &value)).expect("mend it");
-        until("what mended it", || outside(&demo.dir).len() > known + 2);
+        std::fs::write(demo.path(file), sound.replace("vtnet1", &value)).expect("fix it");
+        until("what fixed it", || outside(&demo.dir).len() > known + 2);
         let found = outside(&demo.dir);
         let newest = found.last().expect("a record");
         let change = serde_json::json!([{ "name": "POT_EXTIF", "from": "vtnet1", "to": value }]);

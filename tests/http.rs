@@ -208,7 +208,7 @@ async fn a_pot_conf_that_cannot_be_read_takes_only_its_own_pages_away() {
         assert_eq!(page.status.as_u16(), status, "{address}: {}", page.text);
         assert_eq!(page.has("line 1 holds a NUL byte"), address != "/history", "{address}: {}", page.text);
     }
-    assert!(browser.get("/configuration").await.has("mend the file at the machine"));
+    assert!(browser.get("/configuration").await.has("fix the file at the machine"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -702,7 +702,7 @@ mod tests {
             store.append(records, hashes).await.unwrap();
         }
         assert_eq!(compared(&store, &records, &hashes).await, Vec::<String>::new());
-        for (tampered, mended, named) in [
+        for (tampered, fixed, named) in [
             (
                 "UPDATE word SET acts = CAST(substr(acts, 3) AS BLOB) WHERE block = 0 AND word = '23'",
                 "UPDATE word SET acts = CAST(x'0017' || acts AS BLOB) WHERE block = 0 AND word = '23'",
@@ -726,8 +726,8 @@ mod tests {
         ] {
             sqlx::raw_sql(tampered).execute(&store.pool).await.unwrap();
             assert_eq!(compared(&store, &records, &hashes).await, named, "{tampered}");
-            sqlx::raw_sql(mended).execute(&store.pool).await.unwrap();
-            assert_eq!(compared(&store, &records, &hashes).await, Vec::<String>::new(), "{mended}");
+            sqlx::raw_sql(fixed).execute(&store.pool).await.unwrap();
+            assert_eq!(compared(&store, &records, &hashes).await, Vec::<String>::new(), "{fixed}");
         }
         // What was dropped with old records leaves nothing behind.
         store.drop_before(5000).await.unwrap();

@@ -87,7 +87,7 @@ pub(super) fn silence(facts: &HostFacts) -> Option<Finding> {
     ))
 }
 
-/// One finding for people: where, what, and what would mend it.
+/// One finding for people: where, what, and what would fix it.
 pub(super) fn of_finding(finding: &Finding, style: Style) -> String {
     let mut place = finding.parameters.join(", ");
     if let Some(line) = finding.line {
@@ -103,10 +103,10 @@ pub(super) fn of_finding(finding: &Finding, style: Style) -> String {
     if let Some(fix) = &finding.fix {
         if !fix.set.is_empty() {
             let words: Vec<String> = fix.set.iter().map(|(name, value)| as_word(&format!("{name}={value}"))).collect();
-            text.push_str(&format!("    Mend it: pot-console conf set {}\n", words.join(" ")));
+            text.push_str(&format!("    Fix it: pot-console conf set {}\n", words.join(" ")));
         }
         if !fix.unset.is_empty() {
-            text.push_str(&format!("    Mend it: pot-console conf unset {}\n", fix.unset.join(" ")));
+            text.push_str(&format!("    Fix it: pot-console conf unset {}\n", fix.unset.join(" ")));
         }
     }
     text
@@ -126,10 +126,10 @@ mod tests {
     fn a_finding_reads_with_its_place_and_its_remedy() {
         let finding = Finding::error("unquoted-blank", &["POT_EXTRA_EXTIF"], "A list needs quotes.")
             .at(7)
-            .mended_by("POT_EXTRA_EXTIF", "vlan20 vlan30");
+            .fixed_by("POT_EXTRA_EXTIF", "vlan20 vlan30");
         assert_eq!(
             of_finding(&finding, Style::plain()),
-            "error  POT_EXTRA_EXTIF, line 7  unquoted-blank\n    A list needs quotes.\n    Mend it: pot-console conf set \
+            "error  POT_EXTRA_EXTIF, line 7  unquoted-blank\n    A list needs quotes.\n    Fix it: pot-console conf set \
              'POT_EXTRA_EXTIF=vlan20 vlan30'\n"
         );
     }

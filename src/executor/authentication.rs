@@ -194,7 +194,7 @@ impl Authentication {
         let held = requester.known.iter().find(|digest| account.browsers.contains(digest)).copied();
         let known = if held.is_some() { None } else { Some(Secret(random_token().map_err(no_randomness)?)) };
         let browser = held.or_else(|| known.as_ref().and_then(|token| token_digest(&token.0)));
-        // On a full disk one can still sign in, to look and to mend: the sign-in itself is recorded or refused below.
+        // On a full disk one can still sign in, to look and to fix: the sign-in itself is recorded or refused below.
         let previous =
             self.accounts.note_sign_in(&account.name, &address, browser, self.clock.wall()).unwrap_or_else(|error| {
                 tracing::warn!("when {} signed in could not be noted: {error}", account.name);

@@ -473,7 +473,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_link_that_someone_else_could_turn_is_refused_with_the_folder_to_mend() {
+fn a_link_that_someone_else_could_turn_is_refused_with_the_folder_to_fix() {
     let host = Made::new();
     host.file("/home/anna/pf.conf", "pass\n");
     host.link("/home/anna/pf.conf", "/etc/pf.conf");

@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn anchors_at_the_top_alone_or_twice_are_mended() {
+    fn anchors_at_the_top_alone_or_twice_are_fixed() {
         let good = format!("set limit states 5\n{BOTH}pass all\n");
         assert_eq!(placed(&format!("{BOTH}set limit states 5\npass all\n")).0, good);
         assert_eq!(placed("nat-anchor pot-nat\nset limit states 5\npass all\n").0, good);

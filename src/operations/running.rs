@@ -555,14 +555,14 @@ fn remedy(operation: &Operation, outcomes: &Outcomes, checks: &[Check]) -> Strin
         );
     }
     if matches!(operation, Operation::DeInit { .. }) {
-        return "Mend what the output names (a busy dataset: fstat, umount), then plan de-init again. What is still there is listed above.".to_owned();
+        return "Fix what the output names (a busy dataset: fstat, umount), then plan de-init again. What is still there is listed above.".to_owned();
     }
     if outcomes.failure.is_none()
         && checks.iter().any(|check| check.title.ends_with("as previewed") && check.as_planned == Some(false))
     {
         return "A file is not quite as previewed: look at its newest version under History.".to_owned();
     }
-    format!("Mend what the output names, then plan {name} again: what is there already is skipped.")
+    format!("Fix what the output names, then plan {name} again: what is there already is skipped.")
 }
 
 #[cfg(test)]
@@ -570,7 +570,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_told_to_mend_what_only_could_not_be_seen() {
+    fn nobody_is_told_to_fix_what_only_could_not_be_seen() {
         let check = |as_planned| Check {
             title: "pf".to_owned(),
             as_planned,
@@ -582,6 +582,6 @@ mod tests {
         let operation = Operation::VnetStart { revert_after: None };
         let said = |checks: &[Check]| remedy(&operation, &Outcomes::default(), checks);
         assert!(said(&[check(None), check(None)]).starts_with("Nothing was seen to differ"));
-        assert!(said(&[check(None), check(Some(false))]).starts_with("Mend what the output names"));
+        assert!(said(&[check(None), check(Some(false))]).starts_with("Fix what the output names"));
     }
 }

@@ -322,7 +322,7 @@ fn no_address_is_suggested_while_it_is_not_known_who_has_which() {
 }
 
 #[test]
-fn a_file_from_windows_with_comments_is_still_mended() {
+fn a_file_from_windows_with_comments_is_still_fixed() {
     let own = "# pot on jail1\r\nPOT_GROUP=pot\r\nPOT_EXTIF=em0\r\n";
     assert!(matches!(follow(own, Some(&healthy()), None), Ok(1..)));
 }

@@ -256,7 +256,7 @@ pub(super) fn the<'a>(code: &str, findings: &'a [Finding]) -> &'a Finding {
 }
 
 /// The value that a finding's fix sets.
-pub(super) fn mends<'a>(finding: &'a Finding, name: &str) -> Option<&'a str> {
+pub(super) fn fix_sets<'a>(finding: &'a Finding, name: &str) -> Option<&'a str> {
     finding.fix.as_ref()?.set.get(name).map(String::as_str)
 }
 

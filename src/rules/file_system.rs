@@ -65,7 +65,7 @@ pub(super) fn pool_missing(view: &View<'_>) -> Vec<Finding> {
             &[ZFS_ROOT],
             format!("There is no pool {pool} for POT_ZFS_ROOT {value}, and `pot init` could not create it. {has}"),
         )
-        .perhaps_mended_by(ZFS_ROOT, certain),
+        .perhaps_fixed_by(ZFS_ROOT, certain),
     ]
 }
 
@@ -90,7 +90,7 @@ pub(super) fn dataset_mounted_elsewhere(view: &View<'_>) -> Vec<Finding> {
     // A dataset of pot's own that moved: its mountpoint is what the parameter has to say.
     let is_pots = dataset(view, &format!("{name}/jails")).is_some();
     vec![if is_pots && limits::check(FS_ROOT, &known.mountpoint).is_ok() {
-        finding.mended_by(FS_ROOT, &known.mountpoint)
+        finding.fixed_by(FS_ROOT, &known.mountpoint)
     } else {
         finding
     }]
@@ -187,7 +187,7 @@ pub(super) fn cache_mounted_elsewhere(view: &View<'_>) -> Vec<Finding> {
         ),
     );
     vec![if limits::check(CACHE, &known.mountpoint).is_ok() {
-        finding.mended_by(CACHE, &known.mountpoint)
+        finding.fixed_by(CACHE, &known.mountpoint)
     } else {
         finding
     }]
@@ -406,9 +406,9 @@ pub(crate) fn offers_private_tmp(fs_root: Option<&str>, cache: Option<&str>, fac
 }
 
 /// The finding with [`PRIVATE_TMP`] as its remedy, where that is one. Without a host it is for who asks to know.
-fn mended_by_private_tmp(view: &View<'_>, finding: Finding) -> Finding {
+fn fixed_by_private_tmp(view: &View<'_>, finding: Finding) -> Finding {
     let offered = view.facts.is_none_or(|facts| offers_private_tmp(view.text(FS_ROOT), view.text(CACHE), facts));
-    if offered { finding.mended_by(TMP, PRIVATE_TMP) } else { finding }
+    if offered { finding.fixed_by(TMP, PRIVATE_TMP) } else { finding }
 }
 
 /// POT_TMP is open to others, see [`tmp_is_open`]. The default is not blamed: Host advises on it.
@@ -423,14 +423,14 @@ pub(super) fn tmp_is_shared(view: &View<'_>) -> Vec<Finding> {
              Take a folder of root's own, while no pot runs: `pot stop` looks for a pot's state in the folder that POT_TMP names."
         ),
     );
-    vec![mended_by_private_tmp(view, finding)]
+    vec![fixed_by_private_tmp(view, finding)]
 }
 
 /// POT_TMP is not there yet, or is no folder (`_is_pot_tmp_dir` creates it).
 pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
     let Some(folder) = view.text(TMP).filter(|_| view.is_own(TMP)) else { return Vec::new() };
     let Some(known) = state(view, folder) else { return Vec::new() };
-    let none = |message: String| vec![mended_by_private_tmp(view, Finding::error("folder-is-none", &[TMP], message))];
+    let none = |message: String| vec![fixed_by_private_tmp(view, Finding::error("folder-is-none", &[TMP], message))];
     match TmpPlace::of(folder, known) {
         TmpPlace::Folder => Vec::new(),
         TmpPlace::Dangling(to) => none(format!("{folder} is a link to {to}, and nothing is there. Choose another.")),
@@ -478,7 +478,7 @@ pub(super) fn group_missing(view: &View<'_>) -> Vec<Finding> {
             "There is no group {group} on this host. Every pot command stops until there is: `pw groupadd {group}`."
         ),
     );
-    vec![if view.is_own(GROUP) && groups.contains_key("pot") { finding.mended_without(GROUP) } else { finding }]
+    vec![if view.is_own(GROUP) && groups.contains_key("pot") { finding.fixed_without(GROUP) } else { finding }]
 }
 
 #[cfg(test)]
@@ -486,7 +486,8 @@ mod tests {
     use super::{PRIVATE_TMP, tmp_in_force, tmp_is_open};
     use crate::facts::{Dataset, Fact, HostFacts, PathKind, PathState, Pool};
     use crate::rules::example::{
-        absent, at, codes, configuration, dataset, file, folder, found, found_on, healthy, host, link, mends, pot, the,
+        absent, at, codes, configuration, dataset, file, fix_sets, folder, found, found_on, healthy, host, link, pot,
+        the,
     };
     use crate::rules::{Finding, Severity};
 
@@ -529,7 +530,7 @@ mod tests {
     #[test]
     fn a_missing_pool_is_replaced_when_there_is_only_one() {
         let finding = only("pool-missing", found_on(&healthy(), "POT_ZFS_ROOT=tank/pot\n"));
-        assert_eq!(mends(&finding, "POT_ZFS_ROOT"), Some("zroot/pot"));
+        assert_eq!(fix_sets(&finding, "POT_ZFS_ROOT"), Some("zroot/pot"));
         let two = host(|facts| {
             let pool = |name: &str| Pool { name: name.to_owned(), size: 1, free: 1, health: "ONLINE".to_owned() };
             facts.pools = Fact::known(vec![pool("data"), pool("tank")], "test");
@@ -549,7 +550,7 @@ mod tests {
             "zroot/pot exists with the mountpoint /opt/pot, not /srv/pot. pot calls that an invalid root and would stop. It \
              holds 3 pots (web1, db1 and mail1) and 48 GiB. Name another dataset, or that mountpoint."
         );
-        assert_eq!(mends(&finding, "POT_FS_ROOT"), Some("/opt/pot"));
+        assert_eq!(fix_sets(&finding, "POT_FS_ROOT"), Some("/opt/pot"));
     }
 
     #[test]
@@ -574,7 +575,7 @@ mod tests {
     #[test]
     fn a_cache_that_stays_where_it_was_is_found() {
         let finding = only("cache-mounted-elsewhere", found_on(&prepared(), "POT_CACHE=/srv/cache\n"));
-        assert_eq!(mends(&finding, "POT_CACHE"), Some("/var/cache/pot"));
+        assert_eq!(fix_sets(&finding, "POT_CACHE"), Some("/var/cache/pot"));
     }
 
     #[test]
@@ -606,7 +607,7 @@ mod tests {
     fn temporary_files_belong_where_only_root_writes() {
         let finding = only("shared-tmp", found("POT_TMP=/var/tmp\n"));
         assert_eq!(finding.severity, Severity::Warning);
-        assert_eq!(mends(&finding, "POT_TMP"), Some(PRIVATE_TMP));
+        assert_eq!(fix_sets(&finding, "POT_TMP"), Some(PRIVATE_TMP));
         only("shared-tmp", found_on(&with_path("/srv/tmp", folder(0o777, true)), "POT_TMP=/srv/tmp\n"));
         // Whoever makes a folder there first owns it; one that root has made is safe.
         for path in ["/tmp/pot", "/var/tmp/pot"] {
@@ -624,13 +625,13 @@ mod tests {
 
     #[test]
     fn another_folder_for_temporary_files_is_no_button_while_pots_run() {
-        for (running, mended) in [(Some(false), true), (Some(true), false), (None, false)] {
+        for (running, fixed) in [(Some(false), true), (Some(true), false), (None, false)] {
             let facts = host(|facts| {
                 let pots = facts.pots.value.as_mut().unwrap();
                 pots.push(crate::facts::Pot { running, ..pot("web1", "public-bridge", "10.192.0.3") });
             });
             let finding = only("shared-tmp", found_on(&facts, "POT_TMP=/var/tmp\n"));
-            assert_eq!(finding.fix.is_some(), mended, "{running:?}");
+            assert_eq!(finding.fix.is_some(), fixed, "{running:?}");
             assert!(finding.message.contains("while no pot runs"), "{finding:?}");
         }
         let unknown = host(|facts| facts.pots = Fact::unknown("no", "test"));

@@ -26,7 +26,7 @@ impl Severity {
     }
 }
 
-/// A change that certainly mends a finding.
+/// A change that certainly fixes a finding.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fix {
     /// Parameters to set, with their values.
@@ -48,13 +48,13 @@ pub struct Finding {
     pub line: Option<usize>,
     /// One or two plain sentences: what is wrong, what would happen.
     pub message: String,
-    /// The change that mends it, where one is certain.
+    /// The change that fixes it, where one is certain.
     pub fix: Option<Fix>,
 }
 
 impl Finding {
     /// Whether it stops an operation that reads these parameters. pf's file is judged by each plan as it will be
-    /// afterwards: init and de-init may be what mends it.
+    /// afterwards: init and de-init may be what fixes it.
     pub fn stops(&self, parameters: &[&str]) -> bool {
         self.severity == Severity::Error && self.code != "pf-conf-invalid" && self.concerns(parameters)
     }
@@ -100,30 +100,30 @@ impl Finding {
 
     /// Offers to set a parameter. Several calls make one fix.
     #[must_use]
-    pub(crate) fn mended_by(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn fixed_by(mut self, name: &str, value: impl Into<String>) -> Self {
         self.fix.get_or_insert_default().set.insert(name.to_owned(), value.into());
         self
     }
 
-    /// As [`Finding::mended_by`], when there is a certain value.
+    /// As [`Finding::fixed_by`], when there is a certain value.
     #[must_use]
-    pub(crate) fn perhaps_mended_by(self, name: &str, value: Option<impl Into<String>>) -> Self {
+    pub(crate) fn perhaps_fixed_by(self, name: &str, value: Option<impl Into<String>>) -> Self {
         match value {
-            Some(value) => self.mended_by(name, value),
+            Some(value) => self.fixed_by(name, value),
             None => self,
         }
     }
 
     /// Offers to take a parameter out of pot.conf. Several calls make one fix.
     #[must_use]
-    pub(crate) fn mended_without(mut self, name: &str) -> Self {
+    pub(crate) fn fixed_without(mut self, name: &str) -> Self {
         self.fix.get_or_insert_default().unset.push(name.to_owned());
         self
     }
 }
 
 /// The errors that an edit of the `touched` parameters brings, or leaves on one of them. An error that was there before
-/// and that the edit does not touch is no reason to refuse it: mending one of two would be impossible.
+/// and that the edit does not touch is no reason to refuse it: fixing one of two would be impossible.
 pub(crate) fn errors_brought<'a>(
     before: &[Finding],
     after: &'a [Finding],

@@ -44,7 +44,7 @@ pub(super) fn extif_missing(view: &View<'_>) -> Vec<Finding> {
             &[EXTIF],
             format!("POT_EXTIF {extif} does not exist on this host, and `pot init` would stop. {offer}"),
         )
-        .perhaps_mended_by(EXTIF, certain),
+        .perhaps_fixed_by(EXTIF, certain),
     ]
 }
 
@@ -125,7 +125,7 @@ pub(super) fn extif_address_wrong(view: &View<'_>) -> Vec<Finding> {
         format!("{address} is not an address of {}. `pot init` would stop here. {known}", interface.name),
     );
     // With one address there is nothing to choose.
-    vec![if has.len() == 1 { finding.mended_without(EXTIF_ADDR) } else { finding }]
+    vec![if has.len() == 1 { finding.fixed_without(EXTIF_ADDR) } else { finding }]
 }
 
 /// POT_EXTIF has several IPv4 addresses and POT_EXTIF_ADDR is empty: say which one NAT uses (guide, "POT_EXTIF_ADDR":
@@ -166,7 +166,7 @@ pub(super) fn stack_unknown(view: &View<'_>) -> Vec<Finding> {
                 "POT_NETWORK_STACK `{value}` is none of ipv4, ipv6 and dual. pot takes it for ipv4 without saying so."
             ),
         )
-        .perhaps_mended_by(STACK, meant),
+        .perhaps_fixed_by(STACK, meant),
     ]
 }
 
@@ -285,10 +285,10 @@ pub(super) fn extra_is_extif(view: &View<'_>) -> Vec<Finding> {
         &[EXTRA, EXTIF],
         format!("{extif} is POT_EXTIF already and needs no place in POT_EXTRA_EXTIF. pot would write its rules twice."),
     )
-    .mended_by(EXTRA, others.join(" "));
+    .fixed_by(EXTRA, others.join(" "));
     let network = can_have_network(extif).filter(|name| view.line(name.as_str()).is_some());
     vec![match network {
-        Some(name) => finding.mended_without(name.as_str()),
+        Some(name) => finding.fixed_without(name.as_str()),
         None => finding,
     }]
 }
@@ -306,7 +306,7 @@ pub(super) fn extra_twice(view: &View<'_>) -> Vec<Finding> {
         "POT_EXTRA_EXTIF names `{}` more than once, and pot would write its rules as often. Once is enough.",
         twice.escape_debug()
     );
-    vec![Finding::warning("extra-twice", &[EXTRA], message).mended_by(EXTRA, once.join(" "))]
+    vec![Finding::warning("extra-twice", &[EXTRA], message).fixed_by(EXTRA, once.join(" "))]
 }
 
 /// An extra interface has no `POT_NETWORK_<interface>`: vnet-start.sh makes no rule for it and says nothing.
@@ -339,7 +339,7 @@ pub(super) fn extra_without_network(view: &View<'_>) -> Vec<Finding> {
                          to the network behind it."
                     ),
                 )
-                .perhaps_mended_by(name.as_str(), own_network),
+                .perhaps_fixed_by(name.as_str(), own_network),
             )
         })
         .collect()
@@ -366,7 +366,7 @@ pub(super) fn extra_name_unusable(view: &View<'_>) -> Vec<Finding> {
                 )
             };
             Finding::error("extra-name-unusable", &[EXTRA], message)
-                .perhaps_mended_by(EXTRA, split_at_commas(view, EXTRA))
+                .perhaps_fixed_by(EXTRA, split_at_commas(view, EXTRA))
         })
         .collect()
 }
@@ -460,7 +460,7 @@ pub(super) fn entries_that_are_no_networks(view: &View<'_>) -> Vec<Finding> {
     for entry in view.list(VPN_NETWORKS) {
         let finding = judge_entry(VPN_NETWORKS, entry);
         findings.extend(finding.map(|finding| match finding.code.as_str() {
-            "not-a-network" => finding.perhaps_mended_by(VPN_NETWORKS, split_at_commas(view, VPN_NETWORKS)),
+            "not-a-network" => finding.perhaps_fixed_by(VPN_NETWORKS, split_at_commas(view, VPN_NETWORKS)),
             _ => finding,
         }));
     }
@@ -490,7 +490,7 @@ fn judge_entry(name: &str, entry: &str) -> Option<Finding> {
                 &[name],
                 format!("{entry} is an address in the network {}, not the network itself.", network.trunc()),
             );
-            Some(if name == VPN_NETWORKS { finding } else { finding.mended_by(name, network.trunc().to_string()) })
+            Some(if name == VPN_NETWORKS { finding } else { finding.fixed_by(name, network.trunc().to_string()) })
         }
         Ok(IpNet::V4(_)) => None,
         Err(_) if entry.parse::<IpAddr>().is_ok() => Some(Finding::warning(
@@ -529,7 +529,7 @@ pub(super) fn network_of_another_interface(view: &View<'_>) -> Vec<Finding> {
                  {vpn} never applies. Take it out, unless {vpn} brings a route to it."
             );
             let finding = Finding::warning("network-of-another-interface", &[VPN_NETWORKS, VPN_EXTIF], message);
-            findings.push(if rest.is_empty() { finding } else { finding.mended_by(VPN_NETWORKS, rest.join(" ")) });
+            findings.push(if rest.is_empty() { finding } else { finding.fixed_by(VPN_NETWORKS, rest.join(" ")) });
         }
     }
     let listed = view.list(EXTRA);
@@ -548,7 +548,7 @@ pub(super) fn network_of_another_interface(view: &View<'_>) -> Vec<Finding> {
             ),
         );
         let own = own.filter(|own| own.network.prefix_len() < 31).map(|own| own.network.trunc().to_string());
-        findings.push(finding.perhaps_mended_by(&setting.name, own));
+        findings.push(finding.perhaps_fixed_by(&setting.name, own));
     }
     findings
 }
@@ -605,7 +605,7 @@ pub(super) fn extra_networks_overlap(view: &View<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::facts::{Fact, HostFacts, Interface, Ipv4Address};
-    use crate::rules::example::{codes, found, found_on, healthy, host, mends, pot, route, the};
+    use crate::rules::example::{codes, fix_sets, found, found_on, healthy, host, pot, route, the};
     use crate::rules::{Finding, Severity};
 
     fn on(own: &str) -> Vec<Finding> {
@@ -642,7 +642,7 @@ mod tests {
             "POT_EXTIF em0 does not exist on this host, and `pot init` would stop. It has vtnet0 and re0; vtnet0 carries the \
              default route."
         );
-        assert_eq!(mends(&findings[0], "POT_EXTIF"), Some("vtnet0"));
+        assert_eq!(fix_sets(&findings[0], "POT_EXTIF"), Some("vtnet0"));
         assert_eq!(found_on(&facts, "POT_EXTIF=vtnet0\n"), []);
     }
 
@@ -696,8 +696,8 @@ mod tests {
         assert_eq!(found_on(&bridged(), "POT_NETWORK_STACK=ipv6\n"), []);
         // What is missing is replaced by the bridge only where it serves.
         let missing = |stack: &str| found_on(&bridged(), &format!("POT_EXTIF=em9\nPOT_NETWORK_STACK={stack}\n"));
-        assert_eq!(mends(the("extif-missing", &missing("ipv4")), "POT_EXTIF"), Some("bridge0"));
-        assert_ne!(mends(the("extif-missing", &missing("dual")), "POT_EXTIF"), Some("bridge0"));
+        assert_eq!(fix_sets(the("extif-missing", &missing("ipv4")), "POT_EXTIF"), Some("bridge0"));
+        assert_ne!(fix_sets(the("extif-missing", &missing("dual")), "POT_EXTIF"), Some("bridge0"));
     }
 
     #[test]
@@ -750,7 +750,7 @@ mod tests {
     fn an_unknown_stack_is_silently_ipv4() {
         let findings = found("POT_NETWORK_STACK=IPv6\n");
         assert_eq!(codes(&findings), ["stack-unknown"]);
-        assert_eq!(mends(&findings[0], "POT_NETWORK_STACK"), Some("ipv6"));
+        assert_eq!(fix_sets(&findings[0], "POT_NETWORK_STACK"), Some("ipv6"));
         assert_eq!(the("stack-unknown", &found("POT_NETWORK_STACK=both\n")).fix, None);
         assert_eq!(found("POT_NETWORK_STACK=dual\n"), []);
     }
@@ -808,7 +808,7 @@ mod tests {
             "Without a network, pots do not reach vlan30: `pot vnet-start` makes no rule for it. Set POT_NETWORK_vlan30 to \
              the network behind it."
         );
-        assert_eq!(mends(&findings[0], "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
+        assert_eq!(fix_sets(&findings[0], "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
         // A computed one is not called missing.
         let computed = on(&EXTRA.replace("10.0.30.0/24", "$(vlan_net 30)"));
         assert_eq!(codes(&computed), ["computed-value"]);
@@ -820,10 +820,10 @@ mod tests {
         let twice =
             on("POT_EXTRA_EXTIF=\"em0 vlan20\"\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_em0=10.3.0.0/16\n");
         assert_eq!(codes(&twice), ["extra-is-extif"]);
-        assert_eq!(mends(&twice[0], "POT_EXTRA_EXTIF"), Some("vlan20"));
+        assert_eq!(fix_sets(&twice[0], "POT_EXTRA_EXTIF"), Some("vlan20"));
         let twice = on(&EXTRA.replace("vlan20 vlan30", "vlan20 vlan30 vlan20"));
         assert_eq!(codes(&twice), ["extra-twice"]);
-        assert_eq!(mends(&twice[0], "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
+        assert_eq!(fix_sets(&twice[0], "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
     }
 
     #[test]
@@ -848,7 +848,7 @@ mod tests {
         assert!(codes(&on(&EXTRA.replace("10.0.30.0/24", "vlan30net"))).contains(&"not-a-network"));
         assert_eq!(codes(&on(&EXTRA.replace("10.0.30.0/24", "fd00::/64"))), ["network-is-ipv6"]);
         let bits = on(&EXTRA.replace("10.0.30.0/24", "10.0.30.8/24"));
-        assert_eq!(mends(the("network-with-host-bits", &bits), "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
+        assert_eq!(fix_sets(the("network-with-host-bits", &bits), "POT_NETWORK_vlan30"), Some("10.0.30.0/24"));
     }
 
     #[test]
@@ -856,15 +856,15 @@ mod tests {
         let own = "POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=10.8.0.0/24,10.9.0.0/24\n";
         let findings = on(own);
         let finding = the("not-a-network", &findings);
-        assert_eq!(mends(finding, "POT_VPN_NETWORKS"), Some("10.8.0.0/24 10.9.0.0/24"));
+        assert_eq!(fix_sets(finding, "POT_VPN_NETWORKS"), Some("10.8.0.0/24 10.9.0.0/24"));
         let fixed = crate::rules::example::fixed(own, std::slice::from_ref(finding));
         assert_eq!(codes(&on(&fixed)), ["vpn-interface-missing"], "{fixed}");
         // After a comma people write a blank.
         let findings = on(&own.replace("10.8.0.0/24,10.9.0.0/24", "\"10.8.0.0/24, 10.9.0.0/24;10.8.0.0/24\""));
-        assert!(findings.iter().any(|one| mends(one, "POT_VPN_NETWORKS") == Some("10.8.0.0/24 10.9.0.0/24")));
+        assert!(findings.iter().any(|one| fix_sets(one, "POT_VPN_NETWORKS") == Some("10.8.0.0/24 10.9.0.0/24")));
         let findings = on(&EXTRA.replace("vlan20 vlan30", "vlan20,vlan30"));
         let finding = the("extra-name-unusable", &findings);
-        assert_eq!(mends(finding, "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
+        assert_eq!(fix_sets(finding, "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
         let fixed = crate::rules::example::fixed(
             &EXTRA.replace("vlan20 vlan30", "vlan20,vlan30"),
             std::slice::from_ref(finding),
@@ -890,7 +890,7 @@ mod tests {
             "`192.168.178.0/24` of POT_VPN_NETWORKS is the network of em0. What pots send there leaves by em0, and the rule \
              for tun0 never applies. Take it out, unless tun0 brings a route to it."
         );
-        assert_eq!(mends(finding, "POT_VPN_NETWORKS"), Some("10.9.0.0/24"));
+        assert_eq!(fix_sets(finding, "POT_VPN_NETWORKS"), Some("10.9.0.0/24"));
         let fixed = crate::rules::example::fixed(&vpn("192.168.178.0/24 10.9.0.0/24"), std::slice::from_ref(finding));
         assert_eq!(codes(&on(&fixed)), ["vpn-interface-missing"]);
         // With it alone nothing would be left of the VPN; that is nobody's to decide here.
@@ -913,7 +913,7 @@ mod tests {
         // The same for the network of an extra interface.
         let findings = on(&EXTRA.replace("10.0.30.0/24", "192.168.178.0/24"));
         let finding = the("network-of-another-interface", &findings);
-        assert_eq!(mends(finding, "POT_NETWORK_vlan30"), Some("10.0.30.0/24"), "{finding:?}");
+        assert_eq!(fix_sets(finding, "POT_NETWORK_vlan30"), Some("10.0.30.0/24"), "{finding:?}");
     }
 
     #[test]

@@ -179,7 +179,7 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
                 tried.push((fix.clone(), left));
             }
             let left = tried.iter().find(|(other, _)| *other == fix).and_then(|(_, left)| left.as_deref());
-            finding.fix = left.is_some_and(|left| mends(&all, left, finding)).then_some(fix);
+            finding.fix = left.is_some_and(|left| fixes(&all, left, finding)).then_some(fix);
         }
         // Values stand in messages; one of them must not steer the terminal that shows it.
         if let Cow::Owned(safe) = harmless(&finding.message) {
@@ -268,7 +268,7 @@ fn tried_out(view: &View<'_>, fix: &Fix) -> Option<Vec<Finding>> {
 
 /// Whether a fix does what its button promises: with it the finding is gone, or smaller, and no error stands that did not
 /// stand before. A button that is refused, or that makes things worse, is worse than none.
-fn mends(all: &[Finding], left: &[Finding], finding: &Finding) -> bool {
+fn fixes(all: &[Finding], left: &[Finding], finding: &Finding) -> bool {
     let count = |findings: &[Finding]| {
         findings.iter().filter(|other| other.code == finding.code && other.parameters == finding.parameters).count()
     };

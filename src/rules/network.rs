@@ -97,10 +97,10 @@ pub(super) fn no_address(view: &View<'_>) -> Vec<Finding> {
                 Finding::error("not-an-address", &[name], format!("{name} `{value}` is not an IPv4 address."));
             Some(match name {
                 NETMASK => {
-                    finding.perhaps_mended_by(NETMASK, view.network().map(|network| network.netmask().to_string()))
+                    finding.perhaps_fixed_by(NETMASK, view.network().map(|network| network.netmask().to_string()))
                 }
                 GATEWAY => {
-                    finding.perhaps_mended_by(GATEWAY, view.network().and_then(|network| free_gateway(view, network)))
+                    finding.perhaps_fixed_by(GATEWAY, view.network().and_then(|network| free_gateway(view, network)))
                 }
                 _ => finding,
             })
@@ -120,7 +120,7 @@ pub(super) fn gateway_outside_network(view: &View<'_>) -> Vec<Finding> {
             &[GATEWAY, NETWORK],
             format!("{gateway} lies outside POT_NETWORK {}. `pot init` would stop here.", network.trunc()),
         )
-        .perhaps_mended_by(GATEWAY, free_gateway(view, network)),
+        .perhaps_fixed_by(GATEWAY, free_gateway(view, network)),
     ]
 }
 
@@ -143,7 +143,7 @@ pub(super) fn gateway_is_no_host(view: &View<'_>) -> Vec<Finding> {
             &[GATEWAY, NETWORK],
             format!("{gateway} is {what} {}. potnet accepts it, but no host can have it.", network.trunc()),
         )
-        .perhaps_mended_by(GATEWAY, free_gateway(view, network)),
+        .perhaps_fixed_by(GATEWAY, free_gateway(view, network)),
     ]
 }
 
@@ -187,7 +187,7 @@ pub(super) fn netmask_differs(view: &View<'_>) -> Vec<Finding> {
             }
         }
     };
-    vec![Finding::error(code, &[NETMASK, NETWORK], message).mended_by(NETMASK, derived.to_string())]
+    vec![Finding::error(code, &[NETMASK, NETWORK], message).fixed_by(NETMASK, derived.to_string())]
 }
 
 /// POT_NETWORK is written with host bits set. potnet accepts it; pf and syslogd cut the bits off.
@@ -203,7 +203,7 @@ pub(super) fn network_with_host_bits(view: &View<'_>) -> Vec<Finding> {
             &[NETWORK],
             format!("{network} is an address in the network {cut}, not the network itself."),
         )
-        .mended_by(NETWORK, cut.to_string()),
+        .fixed_by(NETWORK, cut.to_string()),
     ]
 }
 
@@ -447,7 +447,7 @@ pub(super) fn dns_outside_network(view: &View<'_>) -> Vec<Finding> {
                 network.trunc()
             ),
         );
-        return vec![if is_used { finding } else { finding.mended_without(DNS_IP) }];
+        return vec![if is_used { finding } else { finding.fixed_without(DNS_IP) }];
     }
     if !is_used {
         return Vec::new();
@@ -577,7 +577,7 @@ pub(super) fn gateway_taken(view: &View<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::facts::{Fact, HostFacts, Interface, Ipv4Address, PrivateBridge};
-    use crate::rules::example::{codes, configuration, found, found_on, healthy, host, mends, pot, route, the};
+    use crate::rules::example::{codes, configuration, fix_sets, found, found_on, healthy, host, pot, route, the};
     use crate::rules::{Finding, Severity, Subject};
 
     const SMALL: &str = "POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\n";
@@ -598,7 +598,7 @@ mod tests {
         assert_eq!(finding.severity, Severity::Error);
         assert_eq!(finding.parameters, ["POT_GATEWAY", "POT_NETWORK"]);
         assert_eq!(finding.message, "10.192.0.1 lies outside POT_NETWORK 10.200.0.0/16. `pot init` would stop here.");
-        assert_eq!(mends(&finding, "POT_GATEWAY"), Some("10.200.0.1"));
+        assert_eq!(fix_sets(&finding, "POT_GATEWAY"), Some("10.200.0.1"));
         is_sound(SMALL);
         is_sound("POT_NETWORK=10.200.0.0/16\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.255.254\n");
     }
@@ -613,7 +613,7 @@ mod tests {
     #[test]
     fn network_and_broadcast_address_are_no_gateways() {
         let finding = only("gateway-is-network-address", &SMALL.replace("10.200.0.1", "10.200.0.0"));
-        assert_eq!(mends(&finding, "POT_GATEWAY"), Some("10.200.0.1"));
+        assert_eq!(fix_sets(&finding, "POT_GATEWAY"), Some("10.200.0.1"));
         only("gateway-is-broadcast-address", &SMALL.replace("10.200.0.1", "10.200.255.255"));
         is_sound(&SMALL.replace("10.200.0.1", "10.200.0.255"));
     }
@@ -627,19 +627,19 @@ mod tests {
             ("netmask-differs", "0.0.0.0"),
         ] {
             let finding = only(code, &wrong(mask));
-            assert_eq!(mends(&finding, "POT_NETMASK"), Some("255.255.0.0"), "{mask}");
+            assert_eq!(fix_sets(&finding, "POT_NETMASK"), Some("255.255.0.0"), "{mask}");
         }
         let findings = found(&wrong(""));
-        assert_eq!(mends(the("netmask-missing", &findings), "POT_NETMASK"), Some("255.255.0.0"));
+        assert_eq!(fix_sets(the("netmask-missing", &findings), "POT_NETMASK"), Some("255.255.0.0"));
         let findings = found(&wrong("255.255"));
-        assert_eq!(mends(the("not-an-address", &findings), "POT_NETMASK"), Some("255.255.0.0"));
+        assert_eq!(fix_sets(the("not-an-address", &findings), "POT_NETMASK"), Some("255.255.0.0"));
     }
 
     #[test]
     fn host_bits_are_cut_off() {
         let finding = only("network-with-host-bits", &SMALL.replace("10.200.0.0/16", "10.200.3.7/16"));
         assert_eq!(finding.severity, Severity::Warning);
-        assert_eq!(mends(&finding, "POT_NETWORK"), Some("10.200.0.0/16"));
+        assert_eq!(fix_sets(&finding, "POT_NETWORK"), Some("10.200.0.0/16"));
     }
 
     #[test]
@@ -682,7 +682,7 @@ mod tests {
         assert!(codes(&found("POT_NETWORK=garbage\n")).contains(&"not-a-network"));
         assert!(codes(&found("POT_GATEWAY=10.192.0.256\n")).contains(&"not-an-address"));
         let findings = found("POT_NETWORK=10.200.0.0\nPOT_NETMASK=255.255.0.0\nPOT_GATEWAY=10.200.0.1\n");
-        assert_eq!(mends(the("not-a-network", &findings), "POT_NETWORK"), Some("10.200.0.0/16"));
+        assert_eq!(fix_sets(the("not-a-network", &findings), "POT_NETWORK"), Some("10.200.0.0/16"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn facility_unknown(view: &View<'_>) -> Vec<Finding> {
     if value.is_empty() {
         let message =
             "POT_LOG_FACILITY is empty. pot's calls would not be logged. Take the line out, or name a facility.";
-        return vec![Finding::error("facility-unknown", &[FACILITY], message).mended_without(FACILITY)];
+        return vec![Finding::error("facility-unknown", &[FACILITY], message).fixed_without(FACILITY)];
     }
     vec![
         Finding::error(
@@ -35,7 +35,7 @@ pub(super) fn facility_unknown(view: &View<'_>) -> Vec<Finding> {
                 value.escape_debug()
             ),
         )
-        .perhaps_mended_by(FACILITY, meant),
+        .perhaps_fixed_by(FACILITY, meant),
     ]
 }
 
@@ -51,7 +51,7 @@ pub(super) fn facility_of_others(view: &View<'_>) -> Vec<Finding> {
     } else {
         "The facility mark is syslogd's own, and its lines are no calls of pot. Name another, such as local2."
     };
-    vec![Finding::warning("facility-of-others", &[FACILITY], message).mended_without(FACILITY)]
+    vec![Finding::warning("facility-of-others", &[FACILITY], message).fixed_without(FACILITY)]
 }
 
 /// syslogd writes the facility nowhere. A stock syslog.conf does not write the default either; that is said on the
@@ -114,7 +114,7 @@ pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
                     "`{shown}` does not end in X. mktemp would make the same name each time, and fail on the second."
                 ),
             )
-            .perhaps_mended_by(SUFFIX, default),
+            .perhaps_fixed_by(SUFFIX, default),
         ],
         1..=5 => vec![
             Finding::warning(
@@ -124,7 +124,7 @@ pub(super) fn too_few_random_characters(view: &View<'_>) -> Vec<Finding> {
                     "`{shown}` has {random} X at its end. Names with fewer than 6 random characters can be guessed."
                 ),
             )
-            .perhaps_mended_by(SUFFIX, default),
+            .perhaps_fixed_by(SUFFIX, default),
         ],
         _ => Vec::new(),
     }
@@ -165,7 +165,7 @@ pub(super) fn hook_unusable(view: &View<'_>) -> Vec<Finding> {
         PathKind::File if known.mode & 0o111 == 0 => (
             "hook-not-executable",
             format!(
-                "{path} is not executable. `pot start` would make no rules for exported ports. Mend it: `chmod 755 {path}`."
+                "{path} is not executable. `pot start` would make no rules for exported ports. Fix it: `chmod 755 {path}`."
             ),
         ),
         PathKind::File if !known.only_root_writes => (
@@ -274,7 +274,7 @@ pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
         _ => Finding::warning(
             "log-file-missing",
             &[FACILITY],
-            format!("{first} Mend it: `touch` the {}.", plural(missing.len(), "file", "files")),
+            format!("{first} Fix it: `touch` the {}.", plural(missing.len(), "file", "files")),
         ),
     }]
 }
@@ -282,7 +282,7 @@ pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::facts::{PathKind, PathState};
-    use crate::rules::example::{absent, at, codes, file, found, found_on, healthy, host, mends};
+    use crate::rules::example::{absent, at, codes, file, fix_sets, found, found_on, healthy, host};
     use crate::rules::{Finding, Severity};
 
     fn only(code: &str, findings: Vec<Finding>) -> Finding {
@@ -295,7 +295,7 @@ mod tests {
         let finding = only("facility-unknown", found("POT_LOG_FACILITY=local8\n"));
         assert_eq!((finding.severity, &finding.fix), (Severity::Error, &None));
         assert_eq!(
-            mends(&only("facility-unknown", found("POT_LOG_FACILITY=' local3'\n")), "POT_LOG_FACILITY"),
+            fix_sets(&only("facility-unknown", found("POT_LOG_FACILITY=' local3'\n")), "POT_LOG_FACILITY"),
             Some("local3")
         );
         let empty = only("facility-unknown", found("POT_LOG_FACILITY=\n"));
@@ -373,7 +373,7 @@ mod tests {
     fn temporary_names_need_random_characters_at_their_end() {
         assert_eq!(only("mktemp-suffix", found("POT_MKTEMP_SUFFIX=.tmp\n")).severity, Severity::Error);
         let finding = only("mktemp-suffix", found("POT_MKTEMP_SUFFIX=.XXX\n"));
-        assert_eq!((finding.severity, mends(&finding, "POT_MKTEMP_SUFFIX")), (Severity::Warning, Some(".XXXXXXXX")));
+        assert_eq!((finding.severity, fix_sets(&finding, "POT_MKTEMP_SUFFIX")), (Severity::Warning, Some(".XXXXXXXX")));
         assert_eq!(found("POT_MKTEMP_SUFFIX=XXXXXX.tmp\n")[0].code, "mktemp-suffix");
         assert_eq!(found("POT_MKTEMP_SUFFIX=.XXXXXX\n"), []);
     }

@@ -55,7 +55,7 @@ pub(super) fn unquoted_blank(view: &View<'_>) -> Vec<Finding> {
             // Setting what is set already would leave this line.
             let list = command.meant.as_ref().map(|(_, list)| list.as_str());
             let list = list.filter(|list| view.value(name) != Some(*list));
-            Some(Finding::error("unquoted-blank", &[name], message).at(command.line).perhaps_mended_by(name, list))
+            Some(Finding::error("unquoted-blank", &[name], message).at(command.line).perhaps_fixed_by(name, list))
         })
         .collect()
 }
@@ -200,7 +200,7 @@ pub(super) fn unknown_parameter(view: &View<'_>) -> Vec<Finding> {
                 format!("pot does not know {name}, so it has no effect. Did you mean {known}?"),
             );
             match setting.value.as_deref().filter(|value| setting.editable && limits::check(known, value).is_ok()) {
-                Some(value) if view.line(known).is_none() => finding.mended_by(known, value).mended_without(name),
+                Some(value) if view.line(known).is_none() => finding.fixed_by(known, value).fixed_without(name),
                 _ => finding,
             }
         } else if name.starts_with("POT") {
@@ -293,7 +293,7 @@ pub(super) fn potnet_reads_differently(view: &View<'_>) -> Vec<Finding> {
                 Finding::notice("potnet-reads-differently", &[name], message)
             };
             let certain = setting.editable && setting.source == Source::PotConf && !value.is_empty();
-            Some(finding.perhaps_mended_by(name, certain.then_some(value)))
+            Some(finding.perhaps_fixed_by(name, certain.then_some(value)))
         })
         .collect()
 }
@@ -377,7 +377,7 @@ pub(super) fn carriage_return(view: &View<'_>) -> Vec<Finding> {
     )
     .at(first);
     for (name, value) in touched.into_iter().filter(|(name, value)| limits::check(name, value).is_ok()) {
-        finding = finding.mended_by(name, value);
+        finding = finding.fixed_by(name, value);
     }
     vec![finding]
 }
@@ -391,7 +391,7 @@ pub(super) fn value_missing(view: &View<'_>) -> Vec<Finding> {
         .map(|name| {
             let is = if view.is_removed(name) { "is taken away by `unset`" } else { "is empty" };
             Finding::error("value-missing", &[name], format!("{name} {is}, and pot cannot do without it."))
-                .mended_without(name)
+                .fixed_without(name)
         })
         .collect()
 }
@@ -426,11 +426,11 @@ mod tests {
         assert_eq!(version("unknown"), None);
     }
 
-    use crate::rules::example::{codes, found, found_on, healthy, host, mends, the};
+    use crate::rules::example::{codes, fix_sets, found, found_on, healthy, host, the};
     use crate::rules::{Severity, example};
 
     #[test]
-    fn the_guides_own_example_runs_a_command_and_is_mended_by_quotes() {
+    fn the_guides_own_example_runs_a_command_and_is_fixed_by_quotes() {
         let own = "POT_EXTRA_EXTIF=vlan20 vlan30\nPOT_NETWORK_vlan20=10.0.20.0/24\nPOT_NETWORK_vlan30=10.0.30.0/24\n";
         let findings = found(own);
         assert_eq!(codes(&findings), ["unquoted-blank"]);
@@ -440,10 +440,10 @@ mod tests {
             findings[0].message,
             "sh would run the command `vlan30` here, as root, and POT_EXTRA_EXTIF stays empty. A list needs quotes."
         );
-        assert_eq!(mends(&findings[0], "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
+        assert_eq!(fix_sets(&findings[0], "POT_EXTRA_EXTIF"), Some("vlan20 vlan30"));
         assert_eq!(found(&own.replace("=vlan20 vlan30", "=\"vlan20 vlan30\"")), []);
         let vpn = found("POT_VPN_EXTIF=tun0\nPOT_VPN_NETWORKS=192.168.0.0/24 192.168.10.0/24\n");
-        assert_eq!(mends(the("unquoted-blank", &vpn), "POT_VPN_NETWORKS"), Some("192.168.0.0/24 192.168.10.0/24"));
+        assert_eq!(fix_sets(the("unquoted-blank", &vpn), "POT_VPN_NETWORKS"), Some("192.168.0.0/24 192.168.10.0/24"));
         // What is set already needs no fix, and none would take the line away.
         let twice = found("POT_EXTRA_EXTIF=\"vlan20 vlan30\"\nPOT_EXTRA_EXTIF=vlan20 vlan30\n");
         assert_eq!(the("unquoted-blank", &twice).fix, None);
@@ -501,7 +501,7 @@ mod tests {
         let findings = found("POT_GATWAY=10.192.0.9\n");
         assert_eq!(codes(&findings), ["unknown-parameter"]);
         assert_eq!(findings[0].message, "pot does not know POT_GATWAY, so it has no effect. Did you mean POT_GATEWAY?");
-        assert_eq!(mends(&findings[0], "POT_GATEWAY"), Some("10.192.0.9"));
+        assert_eq!(fix_sets(&findings[0], "POT_GATEWAY"), Some("10.192.0.9"));
         assert_eq!(findings[0].fix.as_ref().unwrap().unset, ["POT_GATWAY"]);
         // With POT_GATEWAY set besides, nobody knows which is meant.
         assert_eq!(the("unknown-parameter", &found("POT_GATWAY=10.192.0.9\nPOT_GATEWAY=10.192.0.1\n")).fix, None);
@@ -589,7 +589,7 @@ mod tests {
         let findings = found(own);
         let finding = the("potnet-reads-differently", &findings);
         assert!(finding.message.contains("`10.0.0.0/8`") && finding.message.contains("`10.192.0.0/10`"), "{finding:?}");
-        assert_eq!(mends(finding, "POT_NETWORK"), Some("10.0.0.0/8"));
+        assert_eq!(fix_sets(finding, "POT_NETWORK"), Some("10.0.0.0/8"));
         let fixed = example::fixed(own, &findings);
         assert!(fixed.starts_with("POT_NETWORK=10.0.0.0/8\n"), "{fixed}");
         assert_eq!(found(&fixed), []);
@@ -654,13 +654,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_from_windows_is_mended_line_by_line() {
+    fn a_file_from_windows_is_fixed_line_by_line() {
         let own = "POT_GROUP=pot\r\nPOT_EXTIF=em0\r\n";
         let findings = found(own);
         let finding = the("carriage-return", &findings);
         assert_eq!(finding.line, Some(1));
-        assert_eq!(mends(finding, "POT_GROUP"), Some("pot"));
-        assert_eq!(mends(finding, "POT_EXTIF"), Some("em0"));
+        assert_eq!(fix_sets(finding, "POT_GROUP"), Some("pot"));
+        assert_eq!(fix_sets(finding, "POT_EXTIF"), Some("em0"));
         let fixed = example::fixed(own, &findings);
         assert_eq!(found(&fixed), [], "{fixed:?}");
     }

@@ -87,7 +87,7 @@ impl<'a> Review<'a> {
     pub fn of(before: &'a Configuration, edits: &[Edit]) -> Result<Self, Unwritable> {
         within_limits(edits)?;
         let after = before.with_own(before.apply(edits)?);
-        // What stood so before is named by the findings and stops every run; here it would only stop its mending.
+        // What stood so before is named by the findings and stops every run; here it would only stop its fixing.
         if let Err(against) = limits::check_together(&after)
             && limits::check_together(before).is_ok()
         {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_stands_blocks_neither_the_mending_of_another_nor_what_writes_nothing() {
+    fn an_error_that_stands_blocks_neither_the_fixing_of_another_nor_what_writes_nothing() {
         let before = configuration("POT_GATEWAY=1.1.1.1\n");
         let brought = |edits: &[Edit]| Review::of(&before, edits).unwrap().judge(None, None).errors.len();
         assert_eq!(brought(&[set("POT_TMP", "/var/run/pot")]), 0, "it is not touched");

@@ -89,7 +89,7 @@ impl Fault {
             }
             Self::NotFound => "It may have been moved or removed.",
             Self::Refused(refusal) if refusal.kind == RefusalKind::Unreadable => {
-                "What the console cannot read it does not change: mend the file at the machine, or move it away. Without it \
+                "What the console cannot read it does not change: fix the file at the machine, or move it away. Without it \
                  pot's defaults hold. Earlier versions are under History, File versions."
             }
             _ => "",

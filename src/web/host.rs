@@ -85,7 +85,7 @@ struct LeadView<'a> {
     buttons: Vec<Button>,
 }
 
-/// A difference with the page that mends it.
+/// A difference with the page that fixes it.
 struct DriftRow<'a> {
     drift: &'a Drift,
     button: Option<Button>,

@@ -127,7 +127,7 @@ fn error_findings_stand_in_the_way_unless_an_admin_says_why() {
     assert_eq!(kind(wire.ask(Some(&olaf), wrong(Some("why"), true))), RefusalKind::Forbidden);
     assert_eq!(kind(wire.ask(Some(&anna), wrong(None, true))), RefusalKind::Limit);
     wire.ask(Some(&anna), wrong(Some("a test network"), true)).unwrap();
-    // What stands wrong already does not keep someone from mending something else.
+    // What stands wrong already does not keep someone from fixing something else.
     let base = wire.configuration(Some(&olaf)).digest;
     wire.ask(Some(&olaf), save(base, vec![edit("POT_HOSTNAME_MAX_LENGTH", "60")])).unwrap();
 }

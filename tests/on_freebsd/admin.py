@@ -224,7 +224,7 @@ class Admin:
         configured = machine.said(PARAMETERS + "echo $POT_EXTIF")
         if configured != interface:
             answer = self.console("check")
-            report.check(f"POT_EXTIF {configured} is found out", f"status 1, Mend it: … POT_EXTIF={interface}", answer.said,
+            report.check(f"POT_EXTIF {configured} is found out", f"status 1, Fix it: … POT_EXTIF={interface}", answer.said,
                          answer.status == 1 and f"POT_EXTIF={interface}" in answer.out)
             dry = self.console(f"conf set POT_EXTIF={interface} --dry-run")
             report.check("a dry run shows the line and writes nothing", f"+POT_EXTIF={interface}", dry.said,

@@ -47,7 +47,7 @@ fn a_rejecting_pfctl_blocks_what_needs_it() {
 }
 
 #[test]
-fn anchors_that_an_earlier_pot_put_at_the_top_are_mended_by_init() {
+fn anchors_that_an_earlier_pot_put_at_the_top_are_fixed_by_init() {
     let bench = Bench::new(Scenario::Default);
     let text = bench.read("/etc/pf.conf");
     bench.write("/etc/pf.conf", &format!("nat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n{text}"));

@@ -76,7 +76,7 @@ fn what_pot_takes_for_done_and_is_not_is_done_by_the_plan_of_the_network() {
 }
 
 #[test]
-fn a_bridge_that_was_mended_is_as_it_was_when_it_is_put_back() {
+fn a_bridge_that_was_fixed_is_as_it_was_when_it_is_put_back() {
     let bench = initialised();
     assert_eq!(network_kept(&bench).state, RunState::AsPlanned);
     ifconfig(&bench, "bridge0 inet 10.192.0.1/24");
@@ -143,7 +143,7 @@ fn flags_of_an_earlier_network_are_gone_after_init_and_the_hosts_own_are_kept() 
 }
 
 #[test]
-fn a_file_that_pots_own_lines_made_invalid_is_mended_by_init_and_then_loaded() {
+fn a_file_that_pots_own_lines_made_invalid_is_fixed_by_init_and_then_loaded() {
     let bench = Bench::new(Scenario::Default);
     for command in ["init", "vnet-start"] {
         bench.tool("usr/local/bin", "pot", &[command]);

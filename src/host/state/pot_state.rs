@@ -41,7 +41,7 @@ pub struct Anchors {
     pub filled: Option<bool>,
 }
 
-/// Which page mends a difference.
+/// Which page fixes a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Remedy {
@@ -66,7 +66,7 @@ pub(crate) struct Drift {
     pub running: String,
     /// What comes of it.
     pub(crate) consequence: String,
-    /// The page that mends it, when one does: its plan or its values end it, or bring the remedy that does.
+    /// The page that fixes it, when one does: its plan or its values end it, or bring the remedy that does.
     pub remedy: Option<Remedy>,
     /// Values of pot.conf that end it, for [`Remedy::Configuration`].
     pub(crate) set: BTreeMap<String, String>,
@@ -283,7 +283,7 @@ impl Host<'_> {
         drift.extend(self.dataset(elsewhere));
         drift.extend(self.mountpoints());
         drift.extend(self.not_mounted(drift.iter().find_map(Drift::end_before_init)));
-        // The plan of init is blocked by what it cannot mend of these.
+        // The plan of init is blocked by what it cannot fix of these.
         let before_init = drift.iter().find_map(Drift::end_before_init);
         // Where pot is not initialised nothing of it should run: what does is left of it, which clean-up tells.
         if elsewhere.is_none() && missing.is_some_and(|missing| !missing.is_empty()) {
@@ -337,7 +337,7 @@ impl Host<'_> {
         match self.facts.pf_file.get() {
             // pf takes nothing of such a file, and no plan writes into it or loads it.
             Some(file) if file.valid == Some(false) && !self.is_out_of_order() => {
-                End::ByHand(format!("{0} is invalid: mend it first. pfctl -nf {0} shows every line.", file.path))
+                End::ByHand(format!("{0} is invalid: fix it first. pfctl -nf {0} shows every line.", file.path))
             }
             _ => End::Plan(Remedy::Init),
         }
@@ -869,7 +869,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_pots_own_lines_made_invalid_is_mended_by_the_plan_of_init() {
+    fn a_file_that_pots_own_lines_made_invalid_is_fixed_by_the_plan_of_init() {
         let mut facts = running_host();
         facts.pf.value.as_mut().unwrap().nat.clear();
         let file = facts.pf_file.value.as_mut().unwrap();

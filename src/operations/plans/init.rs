@@ -449,7 +449,7 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>, options: Options) -> usize {
             let (problem, remedy) = match (inputs.pf_test)(old) {
                 PfTest::Invalid(own) if existed => (
                     format!("{path} is invalid already: {}. {}", first_trouble(&own), next_boot(inputs)),
-                    format!("Mend it first; pfctl -nf {path} shows every line."),
+                    format!("Fix it first; pfctl -nf {path} shows every line."),
                 ),
                 _ => (
                     format!("{path} would be invalid with pot's anchors: {}.", first_trouble(words)),

@@ -167,7 +167,7 @@ fn needs_plain_rc(draft: &mut PlanDraft, inputs: &Inputs<'_>, name: &str, value:
         Some(Override::Unknown(why)) => {
             draft.block(
                 format!("Whether another file has the last word over {path} on {name} is not known: {why}."),
-                format!("Mend that file{otherwise}."),
+                format!("Fix that file{otherwise}."),
                 None,
             );
             return;

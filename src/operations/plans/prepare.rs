@@ -111,7 +111,7 @@ fn install(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
             }
             Err(why) => draft.block(
                 format!("pkg could not say what it would install: {why}."),
-                "Mend that first, then plan again: pkg install -n pot",
+                "Fix that first, then plan again: pkg install -n pot",
                 None,
             ),
         }
@@ -321,7 +321,7 @@ fn route_log(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     if let Some(why) = &inputs.files.logs_unread {
         draft.block(
             format!("What syslogd and newsyslog read could not be read whole: {why}."),
-            "Mend that first: a line that is there already would be written twice.",
+            "Fix that first: a line that is there already would be written twice.",
             None,
         );
     }

@@ -400,7 +400,7 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
         }
         PfTest::Invalid(words) => draft.block(
             format!("{path} is invalid: {}. {}", first_trouble(&words), next_boot(inputs)),
-            format!("Mend it first: pot would turn pf on without its rules. pfctl -nf {path} shows every line."),
+            format!("Fix it first: pot would turn pf on without its rules. pfctl -nf {path} shows every line."),
             None,
         ),
         PfTest::Untested(why) => draft.warnings.push(format!(

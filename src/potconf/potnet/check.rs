@@ -1,6 +1,6 @@
 //! What `potnet config-check` would answer: asked by whoever shows it.
 
-use super::{Release, PotnetValues};
+use super::{PotnetValues, Release};
 use serde::{Deserialize, Serialize};
 
 /// What `potnet config-check` answers.

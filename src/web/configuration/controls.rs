@@ -156,8 +156,8 @@ pub(super) struct Builder<'a> {
     pub(super) readings: &'a BTreeMap<String, String>,
     /// Networks that are free on this host.
     pub(super) free: &'a [String],
-    /// What mends a value that can never be saved, by its parameter.
-    pub(super) mended: &'a BTreeMap<String, Finding>,
+    /// The finding whose fix ends a value that can never be saved, by its parameter.
+    pub(super) fixable: &'a BTreeMap<String, Finding>,
     pub(super) may_change: bool,
     pub(super) focus: &'a BTreeSet<String>,
 }
@@ -170,7 +170,7 @@ impl Builder<'_> {
     }
 
     fn problem(&self, name: &str, message: &str) -> FindingView {
-        let fix = self.mended.get(name).filter(|_| self.may_change).and_then(fix_view);
+        let fix = self.fixable.get(name).filter(|_| self.may_change).and_then(fix_view);
         FindingView { fix, ..problem(name, message) }
     }
 

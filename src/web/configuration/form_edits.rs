@@ -102,7 +102,7 @@ impl FormEdits {
     }
 
     /// Carries out one fix.
-    pub fn mend(&mut self, fix: &Fix, configuration: &Configuration) {
+    pub fn apply_fix(&mut self, fix: &Fix, configuration: &Configuration) {
         for (name, value) in &fix.set {
             self.emptied.remove(name);
             self.want(name, value, &configuration.setting(name));
@@ -113,7 +113,7 @@ impl FormEdits {
     }
 
     /// Carries out the fixes of all errors and warnings, then of those that these bring to light.
-    pub(crate) fn mend_all(&mut self, configuration: &Configuration, findings: impl Fn(&Self) -> Vec<Finding>) {
+    pub(crate) fn apply_fixes(&mut self, configuration: &Configuration, findings: impl Fn(&Self) -> Vec<Finding>) {
         // Fixes that undo each other would go on for ever.
         for _ in 0..4 {
             let mut touched = BTreeSet::new();
@@ -125,7 +125,7 @@ impl FormEdits {
                     continue;
                 }
                 touched.extend(names.into_iter().cloned());
-                self.mend(fix, configuration);
+                self.apply_fix(fix, configuration);
             }
             if touched.is_empty() || *self == before {
                 return;

@@ -55,13 +55,13 @@ impl FormView {
         let after = &review.after;
         let Verdict { mut findings, errors: brought } = review.judge(context.facts.as_deref(), context.admin);
         // A value that can never be saved says so itself; the rules' words on the same value would only repeat it. What
-        // would mend it is kept.
-        let mut mended: BTreeMap<String, Finding> = BTreeMap::new();
+        // would fix it is kept.
+        let mut fixable: BTreeMap<String, Finding> = BTreeMap::new();
         findings.retain(|finding| {
             let [name] = finding.parameters.as_slice() else { return true };
             let said = finding.severity == Severity::Error && problems.contains_key(name);
             if said && finding.fix.is_some() {
-                mended.entry(name.clone()).or_insert_with(|| finding.clone());
+                fixable.entry(name.clone()).or_insert_with(|| finding.clone());
             }
             !said
         });
@@ -78,7 +78,7 @@ impl FormView {
             problems: &problems,
             readings: &readings,
             free: &free,
-            mended: &mended,
+            fixable: &fixable,
             may_change,
             focus,
         };
@@ -242,15 +242,15 @@ mod tests {
 
     #[test]
     fn one_button_tells_each_value_once() {
-        let finding = |code: &str, name: &str, value: &str| Finding::error(code, &[name], "x").mended_by(name, value);
+        let finding = |code: &str, name: &str, value: &str| Finding::error(code, &[name], "x").fixed_by(name, value);
         let twice = [finding("a", "POT_GATEWAY", "10.0.0.1"), finding("b", "POT_GATEWAY", "10.0.0.1")];
         let view = fix_all(&twice).unwrap();
         assert_eq!((view.verb.as_str(), view.what.as_str()), ("Set it", "10.0.0.1"));
         let two = [twice[0].clone(), finding("c", "POT_NETMASK", "255.0.0.0")];
         assert_eq!(fix_all(&two).unwrap().verb, "Set both");
-        let removal = [Finding::warning("d", &["POT_NETWORK_x"], "x").mended_without("POT_NETWORK_x")];
+        let removal = [Finding::warning("d", &["POT_NETWORK_x"], "x").fixed_without("POT_NETWORK_x")];
         assert_eq!(fix_all(&removal).unwrap().verb, "Remove it");
-        assert!(fix_all(&[Finding::notice("e", &["POT_DNS_IP"], "x").mended_without("POT_DNS_IP")]).is_none());
+        assert!(fix_all(&[Finding::notice("e", &["POT_DNS_IP"], "x").fixed_without("POT_DNS_IP")]).is_none());
     }
 
     /// The page of an operator, on defaults of pot and this pot.conf.

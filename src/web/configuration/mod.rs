@@ -217,7 +217,7 @@ fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step)
     let frame = form.frame(visitor.frame(Entry::Configuration, "")).with_notice(step.notice);
     let trouble = context.configuration.trouble().map(|(source, line, reason)| {
         let file = if source == crate::potconf::Source::PotConf { &context.view.path } else { &context.view.default_path };
-        format!("Nothing in {file} is certain from line {line} on: {reason}. All values are read-only here until that line is mended by hand.")
+        format!("Nothing in {file} is certain from line {line} on: {reason}. All values are read-only here until that line is fixed by hand.")
     });
     let template = Page {
         path: context.view.path.clone(),
@@ -297,17 +297,17 @@ fn drafted(context: &PageContext, form: &Form, action: &FormAction) -> (FormEdit
                 findings.iter().find(|finding| finding.fix.is_some() && finding.parameters.first() == Some(key))
             });
             if let Some(fix) = chosen.and_then(|finding| finding.fix.as_ref()) {
-                edits.mend(fix, &context.configuration);
+                edits.apply_fix(fix, &context.configuration);
             }
         }
-        FormAction::FixAll => edits.mend_all(&context.configuration, |edits| context.findings_with(edits)),
+        FormAction::FixAll => edits.apply_fixes(&context.configuration, |edits| context.findings_with(edits)),
         FormAction::Undo(name) => edits.undo(name),
         FormAction::Default(name) => edits.back_to_default(name, &context.configuration),
         FormAction::Network(network) => {
             let after = context.review(&edits).0.after;
             let network = network.parse::<Ipv4Net>().ok();
             if let Some(fix) = network.and_then(|network| rules::renumbering(&context.subject(&after), network)) {
-                edits.mend(&fix, &context.configuration);
+                edits.apply_fix(&fix, &context.configuration);
             }
         }
         FormAction::Discard => edits = FormEdits::default(),
