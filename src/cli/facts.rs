@@ -38,13 +38,13 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     // The settings' further pf files only widen what is watched, so they are not needed here.
     let facts = host::gather(&layout, &Tools::find(&layout), &GatherInput::new(&configuration, &[]));
     let findings = rules::check(&Subject::new(&configuration).on(Some(&facts)));
-    // What someone set aside is the service's to know.
+    // What someone dismissed is the service's to know.
     let state = HostState::of(&StateInput {
         facts: &facts,
         configuration: &configuration,
         findings: &findings,
         has_files: layout.pot_conf().exists() || layout.default_conf().exists(),
-        set_aside: &[],
+        dismissed: &[],
         left_drift: &[],
         leftovers: None,
         removed: None,

@@ -263,7 +263,7 @@ impl Executor {
             }
             C::PutBack { run } => self.runs.put_back(requester, run),
             C::LeaveDrift { drift, leave } => self.runs.leave_drift(requester, drift, leave),
-            C::SetAside { item, aside } => self.runs.set_aside(requester, item, aside),
+            C::Dismiss { item, dismissed } => self.runs.dismiss(requester, item, dismissed),
             C::Reboot {} => self.runs.reboot(requester),
             C::Feedback { wrong, missing, usability, name, reply_to, send } => self.runs.feedback(
                 requester,

@@ -41,7 +41,7 @@ impl Watching {
         Ok(Reply::Facts(FactsView {
             facts,
             refreshing,
-            set_aside: self.engine.set_aside_items(),
+            dismissed: self.engine.dismissed_items(),
             left_drift: self.engine.left_drift(),
             leftovers: beside.leftovers,
             removed: beside.removed,

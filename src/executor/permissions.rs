@@ -152,7 +152,7 @@ pub fn row(command: &Command) -> Row {
         C::Keep { .. } => changes("keep", AtLeast(Operator), NoProof, Urgent, None),
         C::PutBack { .. } => changes("put-back", AtLeast(Operator), NoProof, Urgent, None),
         C::LeaveDrift { .. } => changes("leave-drift", AtLeast(Operator), NoProof, Change, often(60, 10)),
-        C::SetAside { .. } => changes("set-aside", AtLeast(Operator), NoProof, Change, often(60, 10)),
+        C::Dismiss { .. } => changes("dismiss", AtLeast(Operator), NoProof, Change, often(60, 10)),
 
         // The executor refuses it of any host but a simulated one.
         C::Reboot {} => changes("reboot", AtLeast(Operator), NoProof, Change, often(20, 10)),

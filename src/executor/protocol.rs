@@ -259,12 +259,12 @@ pub enum Command {
         /// Whether it is known and left.
         leave: bool,
     },
-    /// Sets an advised to-do aside, or takes it up again. Answer: `Done`.
-    SetAside {
+    /// Dismisses an advised to-do, or takes it up again. Answer: `Done`.
+    Dismiss {
         /// Which one.
         item: Preparation,
-        /// Whether it is set aside.
-        aside: bool,
+        /// Whether it is not wanted.
+        dismissed: bool,
     },
 
     /// Reboots the host, a simulated one. Answer: `Done`.
@@ -489,8 +489,8 @@ pub struct FactsView {
     pub facts: Option<Box<HostFacts>>,
     /// Whether a gathering is under way.
     pub refreshing: bool,
-    /// Advised to-dos that were set aside.
-    pub(crate) set_aside: Vec<Preparation>,
+    /// Advised to-dos that were dismissed.
+    pub(crate) dismissed: Vec<Preparation>,
     /// Differences that someone knows and leaves.
     #[serde(default)]
     pub(crate) left_drift: Vec<LeftDrift>,
@@ -816,7 +816,7 @@ mod tests {
                 "reply": "facts",
                 "facts": null,
                 "refreshing": true,
-                "set_aside": [],
+                "dismissed": [],
                 "left_drift": [],
                 "leftovers": null,
                 "removed": null,

@@ -35,7 +35,7 @@ pub(super) struct Runs {
     watching: Arc<Watching>,
     pot_conf: Arc<PotConf>,
     /// What someone does not want is read, changed and written as a whole: two at once would lose one.
-    aside: Mutex<()>,
+    noting: Mutex<()>,
 }
 
 impl Runs {
@@ -47,7 +47,7 @@ impl Runs {
             authentication: Arc::clone(authentication),
             watching: Arc::clone(watching),
             pot_conf: Arc::clone(pot_conf),
-            aside: Mutex::new(()),
+            noting: Mutex::new(()),
         }
     }
 
@@ -179,14 +179,14 @@ impl Runs {
         Ok(Reply::Done {})
     }
 
-    pub(super) fn set_aside(&self, requester: &Requester, item: Preparation, aside: bool) -> Result<Reply, Refusal> {
-        let _line = lock(&self.aside);
-        self.engine.set_aside(item, aside, &requester.actor, &requester.reported)?;
+    pub(super) fn dismiss(&self, requester: &Requester, item: Preparation, dismissed: bool) -> Result<Reply, Refusal> {
+        let _one_at_a_time = lock(&self.noting);
+        self.engine.dismiss(item, dismissed, &requester.actor, &requester.reported)?;
         Ok(Reply::Done {})
     }
 
     pub(super) fn leave_drift(&self, requester: &Requester, drift: LeftDrift, leave: bool) -> Result<Reply, Refusal> {
-        let _line = lock(&self.aside);
+        let _one_at_a_time = lock(&self.noting);
         self.engine.leave_drift(drift, leave, &requester.actor, &requester.reported)?;
         Ok(Reply::Done {})
     }

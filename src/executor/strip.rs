@@ -80,8 +80,8 @@ fn reboot(engine: &Engine, facts: &FactsCache) -> Vec<String> {
     let Some(facts) = facts.get() else { return Vec::new() };
     let mut awaiting = facts.awaits_reboot();
     if !awaiting.is_empty() {
-        let aside = engine.set_aside_items();
-        awaiting.retain(|name| !aside.iter().any(|item| tunable(*item) == Some(*name)));
+        let dismissed = engine.dismissed_items();
+        awaiting.retain(|name| !dismissed.iter().any(|item| tunable(*item) == Some(*name)));
     }
     awaiting.into_iter().map(str::to_owned).collect()
 }

@@ -92,7 +92,7 @@ pub enum Action {
     Keep,
     /// A change that waited for confirmation was put back.
     Revert,
-    /// A readiness action ran, or was set aside.
+    /// A readiness action ran, or was dismissed.
     Readiness,
     /// Feedback was stored or sent.
     Feedback,

@@ -11,37 +11,37 @@ use crate::refusal::{Refusal, RefusalKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const SET_ASIDE: &str = "set-aside.json";
+const DISMISSED: &str = "set-aside.json";
 const LEFT_DRIFT: &str = "left-drift.json";
 /// Most differences that are left at once, and the longest text of each side: there are some fifteen kinds.
 const MOST_LEFT: usize = 32;
 const LONGEST: usize = 4 << 10;
 
 impl Engine {
-    /// Sets an advised to-do aside, or takes it up again.
+    /// Dismisses an advised to-do, or takes it up again.
     ///
     /// # Errors
     /// It could not be recorded or written.
-    pub(crate) fn set_aside(
+    pub(crate) fn dismiss(
         &self,
         item: Preparation,
-        aside: bool,
+        dismissed: bool,
         actor: &Actor,
         reported: &Reported,
     ) -> Result<(), Refusal> {
-        let mut items = self.set_aside_items();
-        if items.contains(&item) == aside {
+        let mut items = self.dismissed_items();
+        if items.contains(&item) == dismissed {
             return Ok(());
         }
         items.retain(|one| *one != item);
-        if aside {
+        if dismissed {
             items.push(item);
         }
         let name =
             serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         let message =
-            if aside { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
-        self.note(SET_ASIDE, &items, &name, message, actor, reported)
+            if dismissed { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
+        self.note(DISMISSED, &items, &name, message, actor, reported)
     }
 
     /// Leaves a difference as it is, or takes it up again. It is left only as long as both sides stay the same.
@@ -97,9 +97,9 @@ impl Engine {
         files::replace_with_mode(&path, &Expected::Anything, &bytes, 0o600, &|_| ()).map(|_| ()).map_err(failed)
     }
 
-    /// To-dos that were set aside.
-    pub(crate) fn set_aside_items(&self) -> Vec<Preparation> {
-        self.noted(SET_ASIDE)
+    /// To-dos that were dismissed.
+    pub(crate) fn dismissed_items(&self) -> Vec<Preparation> {
+        self.noted(DISMISSED)
     }
 
     /// Differences that someone knows and leaves.

@@ -288,7 +288,7 @@ impl Pending {
     }
 
     /// Puts one that cannot be read out of the way, for whoever looks into it.
-    pub(crate) fn set_aside(layout: &Layout) {
+    pub(crate) fn keep_damaged(layout: &Layout) {
         let path = path(layout);
         let _ = std::fs::rename(&path, path.with_extension("damaged"));
     }

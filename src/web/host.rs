@@ -34,7 +34,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/", web::get().to(show))
         .route("/readiness", web::get().to(show_readiness))
         .route("/refresh", web::post().to(refresh))
-        .route("/set-aside", web::post().to(set_aside))
+        .route("/set-aside", web::post().to(dismiss))
         .route("/drift", web::post().to(leave_drift));
 }
 
@@ -267,18 +267,18 @@ async fn refresh(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     Ok(layout::see_other(&format!("{}?again=1", back(&form))))
 }
 
-/// Sets an advised to-do aside, or takes it up again; the executor records it.
-async fn set_aside(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
+/// Dismisses an advised to-do, or takes it up again; the executor records it.
+async fn dismiss(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     let item = form
         .text("item")
         .and_then(|name| serde_json::from_value::<Preparation>(serde_json::Value::String(name.to_owned())).ok())
         .ok_or_else(|| Fault::Invalid("That is none of the to-dos.".to_owned()))?;
-    let aside = match form.text("aside") {
+    let dismissed = match form.text("aside") {
         Some("true") => true,
         Some("false") => false,
         _ => return Err(Fault::Invalid("Say whether it is wanted.".to_owned())),
     };
-    visitor.ask::<()>(Command::SetAside { item, aside }).await?;
+    visitor.ask::<()>(Command::Dismiss { item, dismissed }).await?;
     Ok(layout::see_other(back(&form)))
 }
 
@@ -366,10 +366,10 @@ fn ledger<'a>(known: &Known, state: &'a HostState, clock: &Clock, back: &'static
     open.sort_by_key(|item| !item.row.needed);
     Ledger {
         open,
-        reboot: pick(&|row| row.awaits_reboot && !row.set_aside),
+        reboot: pick(&|row| row.awaits_reboot && !row.dismissed),
         waits: waits(known, state),
         doubtful: pick(&|row| matches!(row.state, RowState::Unknown | RowState::NotPossible)),
-        not_wanted: pick(&|row| row.set_aside),
+        not_wanted: pick(&|row| row.dismissed),
         ready: pick(&|row| row.state == RowState::Ready),
         back,
     }

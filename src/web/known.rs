@@ -31,7 +31,7 @@ pub(super) struct Known {
     /// Whether new facts are being gathered.
     pub(super) refreshing: bool,
     /// Advised to-dos that someone does not want.
-    set_aside: Vec<Preparation>,
+    dismissed: Vec<Preparation>,
     left_drift: Vec<LeftDrift>,
     leftovers: Option<Vec<String>>,
     removed: Option<Timestamp>,
@@ -40,7 +40,7 @@ pub(super) struct Known {
 impl Known {
     /// Asks the executor; none while the first gathering is still under way.
     pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
-        let FactsView { facts, refreshing, set_aside, left_drift, leftovers, removed } =
+        let FactsView { facts, refreshing, dismissed, left_drift, leftovers, removed } =
             visitor.ask(Command::Facts { refresh: false }).await?;
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
@@ -58,7 +58,7 @@ impl Known {
             unreadable,
             modified: files.as_ref().and_then(|files| files.modified),
             refreshing,
-            set_aside,
+            dismissed,
             left_drift,
             leftovers,
             removed,
@@ -78,7 +78,7 @@ impl Known {
             configuration: &self.configuration,
             findings: &self.findings(visitor),
             has_files: self.has_files,
-            set_aside: &self.set_aside,
+            dismissed: &self.dismissed,
             left_drift: &self.left_drift,
             leftovers: self.leftovers.as_deref(),
             removed: self.removed,

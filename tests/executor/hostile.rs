@@ -250,7 +250,7 @@ fn needs(command: &Command) -> Option<Role> {
         "greeting" | "journal-after" | "ready" | "sign-in" | "set-up" => None,
         "accounts" | "add-account" | "set-role" | "set-disabled" => Some(Role::Admin),
         "save" if is("accept_errors") => Some(Role::Admin),
-        "save" | "run" | "abort" | "keep-nonce" | "keep" | "put-back" | "set-aside" | "leave-drift" | "checkpoint"
+        "save" | "run" | "abort" | "keep-nonce" | "keep" | "put-back" | "dismiss" | "leave-drift" | "checkpoint"
         | "reboot" => Some(Role::Operator),
         "feedback" if is("send") => Some(Role::Operator),
         _ => Some(Role::Viewer),

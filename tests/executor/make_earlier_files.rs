@@ -253,7 +253,7 @@ fn runs(rig: &Rig) {
     anna.run(Operation::DeInit { stop_pots: true, minimal: false, pf_file: None }, RunState::AsPlanned);
     anna.run(INIT, RunState::AsPlanned);
     anna.run(Operation::Prepare { items: vec![Preparation::EnableRacct] }, RunState::AsPlanned);
-    anna.ask(Command::SetAside { item: Preparation::DisableVtnetLro, aside: true });
+    anna.ask(Command::Dismiss { item: Preparation::DisableVtnetLro, dismissed: true });
 
     let run = anna.wait_for_an_answer();
     anna.ask(Command::PutBack { run });

@@ -49,7 +49,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::KeepNonce { run: 1, accepted_ms: i64::MAX, connection: 1 },
         Command::Keep { run: 1, nonce: secret(), accepted_ms: i64::MAX, connection: 2 },
         Command::PutBack { run: 1 },
-        Command::SetAside { item: Preparation::EnableRacct, aside: true },
+        Command::Dismiss { item: Preparation::EnableRacct, dismissed: true },
         Command::LeaveDrift {
             drift: LeftDrift { id: "nat".into(), configured: "one".into(), running: "another".into() },
             leave: true,
@@ -107,7 +107,7 @@ fn place(command: &Command) -> usize {
         C::KeepNonce { .. } => 28,
         C::Keep { .. } => 29,
         C::PutBack { .. } => 30,
-        C::SetAside { .. } => 31,
+        C::Dismiss { .. } => 31,
         C::LeaveDrift { .. } => 32,
         C::Feedback { .. } => 33,
         C::VerifyJournal {} => 34,

@@ -130,7 +130,7 @@ pub(super) fn steps(known: &Known<'_>, rows: &[Row], counts: &Counts, network: N
     let up = matches!(network, Network::Up | Network::UpForPot | Network::Differs);
     let pots = known.facts.pots.get().map(Vec::len);
     let mut all = vec![("Prepare", prepare, installed && counts.needed == 0)];
-    let awaiting = rows.iter().filter(|row| row.awaits_reboot && !row.set_aside).count();
+    let awaiting = rows.iter().filter(|row| row.awaits_reboot && !row.dismissed).count();
     if awaiting > 0 {
         all.push(("Reboot", format!("{} at the next boot", counted(awaiting, "setting")), false));
     }

@@ -29,7 +29,7 @@ pub(crate) struct StateInput<'a> {
     /// Whether either of the two files is there.
     pub(crate) has_files: bool,
     /// Advised to-dos that someone does not want.
-    pub(crate) set_aside: &'a [Preparation],
+    pub(crate) dismissed: &'a [Preparation],
     /// Differences that someone knows and leaves.
     pub(crate) left_drift: &'a [LeftDrift],
     /// What of pot is left on a host on which it is not initialised, by name; none: not looked, or not known.
@@ -94,7 +94,7 @@ impl HostState {
         let steps = guide::steps(&known, &rows, &counts, network);
         let lead = guide::lead(&known, &rows, &counts, network, leftovers);
         let reboot =
-            rows.iter().filter(|row| row.awaits_reboot && !row.set_aside).map(|row| row.title.clone()).collect();
+            rows.iter().filter(|row| row.awaits_reboot && !row.dismissed).map(|row| row.title.clone()).collect();
         let words = words(&known, &counts, network, &operations);
         Self { readiness: rows, counts, pot: known.pot, network, operations, steps, lead, reboot, removed, words }
     }
@@ -129,7 +129,7 @@ pub(super) fn is_removed(removed: Option<Timestamp>, pot: &PotState) -> bool {
 
 /// The rows of readiness with the one for pot.conf, where there is any.
 fn rows(input: &StateInput<'_>) -> Vec<Row> {
-    let mut rows = readiness(input.facts, input.configuration, input.set_aside);
+    let mut rows = readiness(input.facts, input.configuration, input.dismissed);
     if input.has_files {
         let mut configuration = configuration_row(input.findings);
         // In the order of the guide: after pot and its settings of the kernel.

@@ -83,7 +83,7 @@ pub struct Row {
     /// What a plan can do about it.
     pub action: Option<Preparation>,
     /// Whether someone said that it is not wanted.
-    pub(crate) set_aside: bool,
+    pub(crate) dismissed: bool,
     /// More for those who ask: how by hand, at what cost, what comes then.
     pub detail: String,
     /// What runs now and what the next boot will have: label and value, for a short table.
@@ -104,7 +104,7 @@ impl Row {
             why: String::new(),
             evidence: Evidence::of(fact),
             action: None,
-            set_aside: false,
+            dismissed: false,
             detail: String::new(),
             values: Vec::new(),
             awaits_reboot: false,
@@ -136,14 +136,14 @@ impl Row {
 
     /// Whether it stands on the list of things that someone can do now.
     pub(crate) fn is_open(&self) -> bool {
-        self.state == RowState::ToDo && !self.set_aside && !self.awaits_reboot && !self.waits
+        self.state == RowState::ToDo && !self.dismissed && !self.awaits_reboot && !self.waits
     }
 }
 
 /// How many rows are what: for headings and the navigation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
-    /// Rows that are ready, set aside ones among them.
+    /// Rows that are ready, dismissed ones among them.
     pub ready: usize,
     /// All rows.
     pub total: usize,
@@ -162,18 +162,18 @@ impl Counts {
     pub fn of(rows: &[Row]) -> Self {
         let open = |needed: bool| rows.iter().filter(|row| row.is_open() && row.needed == needed).count();
         Self {
-            ready: rows.iter().filter(|row| row.state == RowState::Ready || row.set_aside).count(),
+            ready: rows.iter().filter(|row| row.state == RowState::Ready || row.dismissed).count(),
             total: rows.len(),
             needed: open(true),
             advised: open(false),
-            reboot: rows.iter().filter(|row| row.awaits_reboot && !row.set_aside).count(),
-            unknown: rows.iter().filter(|row| row.state == RowState::Unknown && !row.set_aside).count(),
+            reboot: rows.iter().filter(|row| row.awaits_reboot && !row.dismissed).count(),
+            unknown: rows.iter().filter(|row| row.state == RowState::Unknown && !row.dismissed).count(),
         }
     }
 }
 
-/// Every paragraph of the guide, in its order. `set_aside` holds the advised to-dos that someone does not want.
-pub fn readiness(facts: &HostFacts, configuration: &Configuration, set_aside: &[Preparation]) -> Vec<Row> {
+/// Every paragraph of the guide, in its order. `dismissed` holds the advised to-dos that someone does not want.
+pub fn readiness(facts: &HostFacts, configuration: &Configuration, dismissed: &[Preparation]) -> Vec<Row> {
     let wanted = Wanted::of(configuration);
     let mut rows = vec![
         root(facts),
@@ -191,8 +191,8 @@ pub fn readiness(facts: &HostFacts, configuration: &Configuration, set_aside: &[
         ipfw(facts),
     ];
     for row in &mut rows {
-        // Only what is advised can be set aside: pot does not run without the rest.
-        row.set_aside = !row.needed && row.action.is_some_and(|action| set_aside.contains(&action));
+        // Only what is advised can be dismissed: pot does not run without the rest.
+        row.dismissed = !row.needed && row.action.is_some_and(|action| dismissed.contains(&action));
     }
     rows
 }
@@ -687,14 +687,14 @@ mod tests {
     }
 
     #[test]
-    fn an_advised_row_can_be_set_aside_but_not_a_needed_one() {
+    fn an_advised_row_can_be_dismissed_but_not_a_needed_one() {
         let facts = HostFacts {
             racct: known(Tunable { running: Some("0".into()), next_boot: None, set_in: None }),
             packages: known(Packages { pkg: true, ..Packages::default() }),
             ..running_host()
         };
         let rows = readiness(&facts, &configuration(OWN), &[Preparation::EnableRacct, Preparation::InstallPot]);
-        assert_eq!(rows.iter().filter(|row| row.set_aside).map(|row| row.id).collect::<Vec<_>>(), ["racct"]);
+        assert_eq!(rows.iter().filter(|row| row.dismissed).map(|row| row.id).collect::<Vec<_>>(), ["racct"]);
         assert_eq!(Counts::of(&rows).advised, 0);
         assert_eq!(Counts::of(&rows).needed, 1);
     }

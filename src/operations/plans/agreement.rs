@@ -189,7 +189,7 @@ fn nothing_is_offered_that_its_plan_would_not_do_and_nothing_done_is_planned_aga
             configuration: &configuration,
             findings: &findings,
             has_files: true,
-            set_aside: &[],
+            dismissed: &[],
             left_drift: &[],
             leftovers: left.as_deref(),
             removed: None,

@@ -261,7 +261,7 @@ impl Made {
             configuration: &configuration,
             findings: &findings,
             has_files: true,
-            set_aside: &[],
+            dismissed: &[],
             left_drift: &[],
             leftovers: None,
             removed: None,

@@ -46,7 +46,7 @@ impl<'a> Restart<'a> {
             // Read again at the next look: what cannot be read now may be whole.
             Err(error) if !revert::is_damaged(&error) => return tracing::error!("{error}"),
             Err(error) => {
-                Pending::set_aside(&self.runner.host.layout);
+                Pending::keep_damaged(&self.runner.host.layout);
                 self.record_lost(format!(
                     "What was to be put back could not be read: {error}. Look at pf and the bridges yourself."
                 ));

@@ -3,7 +3,7 @@
 use super::chunks;
 use super::entries::{Line, run_of, runs_of};
 use super::filters::Filters;
-use super::reading::{AT_ONCE, READINGS, Turn, aside, is_live, log, reading_in, turn_of};
+use super::reading::{AT_ONCE, READINGS, Turn, blocking, is_live, log, reading_in, turn_of};
 use crate::activity::{self, Entry, Follower, Generation, Missed, Query, StreamPosition};
 use crate::audit::Act;
 use crate::refusal::RefusalKind;
@@ -105,7 +105,7 @@ async fn follow(
                 match visitor.open_log(0).await {
                     // Rotated again in between: the next look finds that.
                     Ok((file, _)) => {
-                        let next = aside(move || match begun {
+                        let next = blocking(move || match begun {
                             None => Follower::new(file),
                             Some(offset) => Follower::at(file, offset),
                         });
@@ -187,7 +187,7 @@ async fn send(
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<Follower, Fault> {
     let query = Arc::clone(query);
-    let (follower, entries) = aside(move || {
+    let (follower, entries) = blocking(move || {
         let entries = follower.poll(&query);
         (follower, entries)
     })

@@ -118,7 +118,7 @@ pub(super) fn too_many(what: &str) -> Fault {
 }
 
 /// Reads off the threads that serve pages: a disk that hangs holds up this reading alone.
-pub(super) async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+pub(super) async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
     let read = tokio::task::spawn_blocking(read);
     read.await.map_err(|error| Fault::Unexpected(format!("reading the log: {error}")))
 }

@@ -37,7 +37,7 @@ impl PageContext {
             configuration: &self.configuration,
             findings: &findings,
             has_files: !(self.view.own.is_empty() && self.view.default.is_empty()),
-            set_aside: &self.beside.set_aside,
+            dismissed: &self.beside.dismissed,
             left_drift: &self.beside.left_drift,
             leftovers: self.beside.leftovers.as_deref(),
             removed: self.beside.removed,

@@ -270,7 +270,7 @@ mod tests {
         let beside = FactsView {
             facts: None,
             refreshing: false,
-            set_aside: Vec::new(),
+            dismissed: Vec::new(),
             left_drift: Vec::new(),
             leftovers: None,
             removed: None,
