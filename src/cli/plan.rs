@@ -24,7 +24,7 @@ pub(crate) struct Args {
 /// The operations with their options.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(super) enum What {
-    /// Install pot and what is advised: install-pot, enable-racct, disable-vtnet-lro, create-group, route-log, private-tmp
+    #[command(about = format!("Install pot and what is advised: {}", Preparation::ALL.map(Preparation::name).join(", ")))]
     Prepare {
         /// The to-dos
         #[arg(required = true)]
@@ -69,14 +69,14 @@ pub(super) enum What {
         #[arg(short, long, value_name = "FILE")]
         pf_file: Option<String>,
     },
-    /// Take away what de-init leaves: syslogd-flags, pot-enable, bridge, nat-rules, fs-root, pf-rules
+    #[command(about = format!("Take away what de-init leaves: {}", Leftover::ALL.map(Leftover::name).join(", ")))]
     CleanUp {
         /// What; `plan` without any lists what there is
         items: Vec<String>,
     },
     /// Write a kept version of a file back
     Restore {
-        /// pot.conf, pf.conf, rc.conf, loader.conf, syslog.d-pot.conf or newsyslog.conf.d-pot.conf
+        #[arg(help = format!("One of {}", ManagedFile::ALL.map(ManagedFile::name).join(", ")))]
         file: String,
         /// The version's digest, sha256:…
         digest: Digest,
@@ -163,4 +163,20 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         complain("pot-console: this cannot start as planned\n");
     }
     Ok(Exit::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Subcommand;
+
+    #[test]
+    fn the_help_names_all_that_can_be_prepared_cleaned_up_and_restored() {
+        let mut all = What::augment_subcommands(clap::Command::new("plan"));
+        let mut help = |name: &str| all.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+        let [prepare, clean_up, restore] = ["prepare", "clean-up", "restore"].map(&mut help);
+        assert!(Preparation::ALL.iter().all(|item| prepare.contains(item.name())), "{prepare}");
+        assert!(Leftover::ALL.iter().all(|item| clean_up.contains(item.name())), "{clean_up}");
+        assert!(ManagedFile::ALL.iter().all(|file| restore.contains(file.name())), "{restore}");
+    }
 }

@@ -37,11 +37,10 @@ impl Engine {
         if dismissed {
             items.push(item);
         }
-        let name =
-            serde_json::to_value(item).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        let name = item.name();
         let message =
             if dismissed { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
-        self.note(DISMISSED, &items, &name, message, actor, reported)
+        self.note(DISMISSED, &items, name, message, actor, reported)
     }
 
     /// Leaves a difference as it is, or takes it up again. It is left only as long as both sides stay the same.

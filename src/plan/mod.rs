@@ -113,6 +113,40 @@ pub enum Preparation {
 }
 
 impl Preparation {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::InstallPot,
+        Self::EnableRacct,
+        Self::DisableVtnetLro,
+        Self::CreateGroup,
+        Self::RouteLog,
+        Self::PrivateTmp,
+    ];
+
+    /// Its name in commands, links and the history.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InstallPot => "install-pot",
+            Self::EnableRacct => "enable-racct",
+            Self::DisableVtnetLro => "disable-vtnet-lro",
+            Self::CreateGroup => "create-group",
+            Self::RouteLog => "route-log",
+            Self::PrivateTmp => "private-tmp",
+        }
+    }
+
+    /// As pages name it.
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::InstallPot => "Install pot",
+            Self::EnableRacct => "Turn on the resource limit database",
+            Self::DisableVtnetLro => "Turn off LRO of vtnet",
+            Self::CreateGroup => "Make the group of pot",
+            Self::RouteLog => "Write pot's activity to /var/log/pot.log",
+            Self::PrivateTmp => "Give pot a folder of root's alone for temporary files",
+        }
+    }
+
     /// Whether it takes effect at the next boot.
     pub(crate) fn at_the_next_boot(self) -> bool {
         matches!(self, Self::EnableRacct | Self::DisableVtnetLro)
@@ -391,5 +425,25 @@ impl Plan {
     /// Whether it may be started.
     pub(crate) fn can_start(&self) -> bool {
         self.blockers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+    use std::fmt::Debug;
+
+    /// The names that are taken: serde lists them where it is given none of them.
+    fn taken<T: DeserializeOwned + Debug>() -> Vec<String> {
+        let error = serde_json::from_value::<T>("".into()).unwrap_err().to_string();
+        error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_choice_is_listed_under_the_name_that_commands_and_forms_take() {
+        assert_eq!(taken::<Preparation>(), Preparation::ALL.map(Preparation::name));
+        assert_eq!(taken::<Leftover>(), Leftover::ALL.map(Leftover::name));
+        assert_eq!(taken::<ManagedFile>().len(), ManagedFile::ALL.len());
     }
 }

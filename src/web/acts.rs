@@ -2,7 +2,6 @@
 
 use super::layout::{self, Button};
 use crate::host::{Act, Lead, Offer};
-use crate::plan::Preparation;
 
 /// An act as a link. Who may change nothing looks at a plan.
 pub(super) fn button(offer: &Offer, may: bool) -> Button {
@@ -25,7 +24,7 @@ fn address(act: &Act) -> String {
     match act {
         Act::Prepare(items) => {
             let items: Vec<String> =
-                items.iter().map(|item| format!("items={}", layout::query_value(&action_name(*item)))).collect();
+                items.iter().map(|item| format!("items={}", layout::query_value(item.name()))).collect();
             format!("/operations/prepare?{}", items.join("&"))
         }
         Act::Configure => "/configuration".to_owned(),
@@ -36,13 +35,5 @@ fn address(act: &Act) -> String {
         Act::CleanUp => "/operations/clean-up".to_owned(),
         Act::Pots => "/pots".to_owned(),
         Act::Feedback => "/feedback".to_owned(),
-    }
-}
-
-/// The name of a preparation in addresses and forms.
-pub(super) fn action_name(action: Preparation) -> String {
-    match serde_json::to_value(action) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
     }
 }

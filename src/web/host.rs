@@ -5,7 +5,7 @@
 //! that comes first. Facts are the executor's, cached: no page waits for a tool. One that finds them old makes the executor
 //! look again, and reloads itself once they are there.
 
-use super::acts::{action_name, button};
+use super::acts::button;
 use super::changed::{Changed, who};
 use super::error::Fault;
 use super::known::{Again, Known, waiting};
@@ -117,7 +117,7 @@ impl Ledger<'_> {
 struct Item<'a> {
     row: &'a Row,
     /// The name of its action in addresses.
-    action: Option<String>,
+    action: Option<&'static str>,
     asked: Option<Time>,
 }
 
@@ -357,7 +357,7 @@ fn ledger<'a>(known: &Known, state: &'a HostState, clock: &Clock, back: &'static
     let rows = &state.readiness;
     let item = |row: &'a Row| Item {
         row,
-        action: row.action.map(action_name),
+        action: row.action.map(Preparation::name),
         asked: row.evidence.at.map(|at| clock.time(&at)),
     };
     let pick = |wanted: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| wanted(row)).map(item).collect::<Vec<_>>();

@@ -558,11 +558,7 @@ fn options_of(operation: &Operation) -> OptionsView {
         stop: false,
         items: Vec::new(),
     };
-    let choice = |value: serde_json::Result<serde_json::Value>, label, chosen| Choice {
-        value: value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default(),
-        label,
-        chosen,
-    };
+    let choice = |value: &str, label, chosen| Choice { value: value.to_owned(), label, chosen };
     match operation {
         Operation::Init { place_anchors, merge_syslogd_flags, minimal, leave_syslogd, leave_pf, pf_file } => {
             view.pf = match (*minimal || *leave_pf, *place_anchors) {
@@ -598,22 +594,15 @@ fn options_of(operation: &Operation) -> OptionsView {
             view.pf_file = *pf_file;
         }
         Operation::Prepare { items } => {
-            view.items = [
-                (Preparation::InstallPot, "Install pot"),
-                (Preparation::EnableRacct, "Turn on the resource limit database"),
-                (Preparation::DisableVtnetLro, "Turn off LRO of vtnet"),
-                (Preparation::CreateGroup, "Make the group of pot"),
-                (Preparation::RouteLog, "Write pot's activity to /var/log/pot.log"),
-                (Preparation::PrivateTmp, "Give pot a folder of root's alone for temporary files"),
-            ]
-            .into_iter()
-            .map(|(item, label)| choice(serde_json::to_value(item), label, items.contains(&item)))
-            .collect();
+            view.items = Preparation::ALL
+                .into_iter()
+                .map(|item| choice(item.name(), item.in_words(), items.contains(&item)))
+                .collect();
         }
         Operation::CleanUp { items } => {
             view.items = Leftover::ALL
                 .into_iter()
-                .map(|item| choice(serde_json::to_value(item), item.in_words(), items.contains(&item)))
+                .map(|item| choice(item.name(), item.in_words(), items.contains(&item)))
                 .collect();
         }
         Operation::Restore { .. } => {}

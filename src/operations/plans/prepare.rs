@@ -41,7 +41,7 @@ pub fn prepare(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
         let changes =
             draft.steps.get(before..).unwrap_or_default().iter().any(|step| step.step.state != StepState::Done);
         if changes {
-            reboot |= matches!(item, Preparation::EnableRacct | Preparation::DisableVtnetLro);
+            reboot |= item.at_the_next_boot();
             parts.push(match item {
                 Preparation::InstallPot => "installs pot",
                 Preparation::EnableRacct => "turns on resource limits at the next boot",
