@@ -24,7 +24,8 @@ struct Record {
 }
 
 fn records(file: &str) -> Vec<Record> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/freebsd-transcripts").join(file);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/freebsd-transcripts");
+    let path = std::env::var_os("POT_CONSOLE_TRANSCRIPTS").map_or(beside, PathBuf::from).join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines()
         .map(|line| {
