@@ -56,6 +56,8 @@
 //! | run | a plan being carried out, or that was |
 //! | keep, put back | the answers to a change that waits; reverting is putting back by itself |
 //! | restore | to write a kept version of a file again |
+//! | undo | to take back an edit of a form before it is saved |
+//! | way back | edits that give values of pot.conf back as they were before an act of the history |
 //! | version | a file's earlier content that is kept |
 //! | intent, outcome | the records before and after a change |
 //! | projection | the history in SQLite, made from the journal |

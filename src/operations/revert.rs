@@ -2,7 +2,7 @@
 //!
 //! It is saved whole before the run, bound to its content by a digest and to one boot by a marker. Putting back needs
 //! neither the web process nor a database nor a name server: a handful of commands, each only if the value is still
-//! what the run left, none of which stops the next. Order (DESIGN): pf, bridge member, forwarding, NAT anchor, bridge.
+//! what the run left, none of which stops the next. Order: pf, bridge member, forwarding, NAT anchor, bridge.
 
 use super::clock::{Clock, SinceBoot};
 use super::looking::Host;

@@ -296,7 +296,7 @@ pub fn clear_faults(dir: &Path) -> Result<(), BuildError> {
     let faults = machine.change(|state| std::mem::take(&mut state.faults)).map_err(failed)?;
     for fault in faults {
         if let Fault::Missing(tool) = fault {
-            scenario::restore_tool(&machine, &tool).map_err(failed)?;
+            scenario::bring_back_tool(&machine, &tool).map_err(failed)?;
         }
     }
     Ok(())

@@ -266,11 +266,11 @@ pub(crate) fn install_pot_files(machine: &Machine) -> io::Result<()> {
     if !group.lines().any(|line| line.starts_with("pot:")) {
         machine.write("/etc/group", &format!("{group}pot:*:478:\n"))?;
     }
-    restore_tool(machine, "pot")
+    bring_back_tool(machine, "pot")
 }
 
 pub(crate) fn install_potnet(machine: &Machine) -> io::Result<()> {
-    restore_tool(machine, "potnet")
+    bring_back_tool(machine, "potnet")
 }
 
 /// What `pkg delete pot` takes away; pot.conf stays when it was changed.
@@ -304,7 +304,7 @@ pub(crate) fn install_tools(machine: &Machine, own: &Path) -> io::Result<()> {
     let pot_is_there = machine.state()?.kept.packages.installed.contains_key("pot");
     for (_, name, _) in TOOLS {
         if pot_is_there || !matches!(*name, "pot" | "potnet") {
-            restore_tool(machine, name)?;
+            bring_back_tool(machine, name)?;
         }
     }
     Ok(())
@@ -326,7 +326,7 @@ pub(crate) fn remove_tool(machine: &Machine, tool: &str) -> io::Result<()> {
 }
 
 /// Puts a tool (back) into its place.
-pub(crate) fn restore_tool(machine: &Machine, tool: &str) -> io::Result<()> {
+pub(crate) fn bring_back_tool(machine: &Machine, tool: &str) -> io::Result<()> {
     let Some((folder, name)) = place(tool) else { return Ok(()) };
     let link = machine.root().join(folder).join(name);
     remove_tool(machine, tool)?;

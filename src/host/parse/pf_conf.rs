@@ -245,7 +245,7 @@ fn in_word(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"(){}<>!=/#,".contains(&byte)
 }
 
-/// Each byte a character: nothing is lost, and [`bytes`] gives them back.
+/// Each byte a character: nothing is lost, and `bytes` gives them back.
 fn text(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
