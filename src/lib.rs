@@ -49,7 +49,7 @@
 //! | snapshot | facts and files read at one moment for one plan |
 //! | configuration | pot.conf over pot.default.conf, read |
 //! | finding, fix | what a rule says of a configuration; the edits that would end it |
-//! | dismissed | of an advised to-do: someone does not want it (`set-aside` in routes and files of today) |
+//! | dismissed | of an advised to-do: someone does not want it; set-aside in routes, forms and files |
 //! | limit, violation | what no one may write; a value that stands against it |
 //! | review, verdict | what edits make of a configuration; what the rules say of that |
 //! | plan, draft | what is shown and confirmed; the same with its actions and checks |
