@@ -3,7 +3,10 @@
 //! Every setting has a default, and the defaults are the safe ones: the console listens on loopback only, and never
 //! by itself on an address that pots could reach. An unknown name is an error: a misspelt safeguard is none.
 
+use crate::journal::Retention;
+use crate::operations::feedback::RECIPIENT;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,7 +53,52 @@ pub struct Settings {
     pub syslog: bool,
     /// Who gets feedback that an operator wants sent; none: the address that pot's guide names.
     pub feedback_recipient: Option<String>,
+    /// Where all this comes from.
+    #[serde(skip)]
+    pub origin: Origin,
 }
+
+/// Where settings come from, and what is in force in place of what they say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The file, as it was asked for; none: the settings were not read.
+    file: Option<PathBuf>,
+    /// Whether there is such a file.
+    exists: bool,
+    /// The names that it sets.
+    set: BTreeSet<&'static str>,
+    /// What was taken at the start and stays until the next one, by name.
+    since_start: BTreeMap<&'static str, (String, Source)>,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// The settings file.
+    File,
+    /// Whoever started the console.
+    Start,
+}
+
+/// A setting in force, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// What it decides.
+    pub decides: &'static str,
+    /// The value in force, as people write it.
+    pub value: String,
+    /// Where that comes from.
+    pub source: Source,
+    /// Another value, which the file says and the next start takes.
+    pub at_next_start: Option<String>,
+}
+
+/// What is taken when the console starts, and not again when the settings are read anew.
+const TAKEN_AT_START: [&str; 2] = ["listen", "user"];
 
 /// How long the history is kept. A record goes only when it is older *and* beyond the newest so many of its kind, and
 /// only in whole segments of the journal.
@@ -85,36 +133,125 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// What a setting can hold, in words, and an example of the whole line.
-const HOLDS: [(&str, &str, &str); 20] = [
-    ("listen", "a list of addresses with port, each in quotes", "listen = [\"127.0.0.1:8443\"]"),
-    ("user", "a user's name in quotes", "user = \"potconsole\""),
-    ("names", "a list of names, each in quotes", "names = [\"jail1.lan\"]"),
-    (
+/// One setting: what people are told about it.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// Its name in the file; a dot leads into a table.
+    name: &'static str,
+    /// What it decides.
+    decides: &'static str,
+    /// What it can hold.
+    holds: &'static str,
+    /// The whole line or lines, as an example.
+    example: &'static str,
+}
+
+const fn kind(name: &'static str, decides: &'static str, holds: &'static str, example: &'static str) -> Kind {
+    Kind { name, decides, holds, example }
+}
+
+/// Every setting, in the order in which people read them.
+const KINDS: [Kind; 20] = [
+    kind(
+        "listen",
+        "Addresses and ports where browsers reach the console",
+        "a list of addresses with port, each in quotes",
+        "listen = [\"127.0.0.1:8443\"]",
+    ),
+    kind("user", "The user that the web process runs as", "a user's name in quotes", "user = \"potconsole\""),
+    kind(
+        "names",
+        "Further names by which browsers reach this host",
+        "a list of names, each in quotes",
+        "names = [\"jail1.lan\"]",
+    ),
+    kind(
         "tls",
+        "The certificate that browsers see, and its key",
         "the paths of a certificate and of its key",
         "tls = { certificate = \"/usr/local/etc/ssl/console.pem\", key = \"/usr/local/etc/ssl/console.key\" }",
     ),
-    ("idle_minutes", "a number of minutes", "idle_minutes = 30"),
-    ("session_hours", "a number of hours", "session_hours = 12"),
-    ("reason_required", "true or false, without quotes", "reason_required = true"),
-    ("confirm_destructive", "\"password\" or \"shell\"", "confirm_destructive = \"shell\""),
-    ("pf_files", "a list of absolute paths, each in quotes", "pf_files = [\"/etc/pf.pots.conf\"]"),
-    ("hooks", "a list of absolute paths, each in quotes", "hooks = [\"/usr/local/libexec/hook.sh\"]"),
-    ("public_keys", "a list of absolute paths, each in quotes", "public_keys = [\"/usr/local/etc/keys/pots.pub\"]"),
-    ("backups", "a number of versions", "backups = 50"),
-    ("refresh_seconds", "a number of seconds", "refresh_seconds = 60"),
-    ("command_seconds", "a number of seconds", "command_seconds = 120"),
-    (
+    kind("idle_minutes", "Minutes without use after which a session ends", "a number of minutes", "idle_minutes = 30"),
+    kind("session_hours", "Hours after which a session ends at the latest", "a number of hours", "session_hours = 12"),
+    kind(
+        "reason_required",
+        "Whether every change must carry a reason",
+        "true or false, without quotes",
+        "reason_required = true",
+    ),
+    kind(
+        "confirm_destructive",
+        "Who proves what destroys: the admin by password, or root in a shell",
+        "\"password\" or \"shell\"",
+        "confirm_destructive = \"shell\"",
+    ),
+    kind(
+        "pf_files",
+        "Further rules files of pf that an operation may touch",
+        "a list of absolute paths, each in quotes",
+        "pf_files = [\"/etc/pf.pots.conf\"]",
+    ),
+    kind(
+        "hooks",
+        "Programs that admins may choose as POT_EXPORT_PORTS_PF_RULES_HOOK",
+        "a list of absolute paths, each in quotes",
+        "hooks = [\"/usr/local/libexec/hook.sh\"]",
+    ),
+    kind(
+        "public_keys",
+        "Files that admins may choose as POT_DEFAULT_SIGNATURE_PUBKEY",
+        "a list of absolute paths, each in quotes",
+        "public_keys = [\"/usr/local/etc/keys/pots.pub\"]",
+    ),
+    kind("backups", "Versions of a file that are kept at least", "a number of versions", "backups = 50"),
+    kind(
+        "refresh_seconds",
+        "Seconds after which what is known of the host is old",
+        "a number of seconds",
+        "refresh_seconds = 60",
+    ),
+    kind(
+        "command_seconds",
+        "Seconds that one command of a run may take",
+        "a number of seconds",
+        "command_seconds = 120",
+    ),
+    kind(
         "history",
+        "How long the history is kept",
         "changes, visits and by_itself below a line [history]",
         "[history]\nvisits = { days = 365, records = 100000 }",
     ),
-    ("history.changes", DAYS_AND_RECORDS, "[history]\nchanges = { days = 3650, records = 1000000 }"),
-    ("history.visits", DAYS_AND_RECORDS, "[history]\nvisits = { days = 365, records = 100000 }"),
-    ("history.by_itself", DAYS_AND_RECORDS, "[history]\nby_itself = { days = 90, records = 10000 }"),
-    ("syslog", "true or false, without quotes", "syslog = true"),
-    ("feedback_recipient", "one mail address in quotes", "feedback_recipient = \"admin@example.org\""),
+    kind(
+        "history.changes",
+        "How long the history keeps what people did",
+        DAYS_AND_RECORDS,
+        "[history]\nchanges = { days = 3650, records = 1000000 }",
+    ),
+    kind(
+        "history.visits",
+        "How long it keeps sign-ins and what was refused",
+        DAYS_AND_RECORDS,
+        "[history]\nvisits = { days = 365, records = 100000 }",
+    ),
+    kind(
+        "history.by_itself",
+        "How long it keeps what ran by itself",
+        DAYS_AND_RECORDS,
+        "[history]\nby_itself = { days = 90, records = 10000 }",
+    ),
+    kind(
+        "syslog",
+        "Whether each record of the history also goes to syslog",
+        "true or false, without quotes",
+        "syslog = true",
+    ),
+    kind(
+        "feedback_recipient",
+        "Who gets feedback on pot",
+        "one mail address in quotes",
+        "feedback_recipient = \"admin@example.org\"",
+    ),
 ];
 const DAYS_AND_RECORDS: &str = "a number of days and a number of records";
 
@@ -149,6 +286,7 @@ impl Default for Settings {
             history: History::default(),
             syslog: false,
             feedback_recipient: None,
+            origin: Origin::default(),
         }
     }
 }
@@ -223,7 +361,10 @@ impl Settings {
         let unreadable = |error| SettingsError::Unreadable { path: shown.clone(), error };
         let file = match std::fs::File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {
+                let origin = Origin { file: Some(path.to_owned()), ..Origin::default() };
+                return Ok(Self { origin, ..Self::default() });
+            }
             Err(error) => return Err(unreadable(error)),
         };
         if !only_its_owner_writes(&file.metadata().map_err(unreadable)?) {
@@ -234,22 +375,31 @@ impl Settings {
         if text.len() as u64 > LONGEST {
             return Err(SettingsError::TooLong { path: shown });
         }
-        Self::parse(&text, &shown)
+        let mut settings = Self::parse(&text, &shown)?;
+        settings.origin.file = Some(path.to_owned());
+        Ok(settings)
     }
 
     fn parse(text: &str, path: &str) -> Result<Self, SettingsError> {
-        let settings: Self = toml::from_str(text).map_err(|error| {
-            let other = || SettingsError::NotUnderstood { path: path.to_owned(), error: error.to_string() };
-            Self::wrong_kind(text, path).unwrap_or_else(other)
-        })?;
+        let not_understood =
+            |error: toml::de::Error| SettingsError::NotUnderstood { path: path.to_owned(), error: error.to_string() };
+        let mut settings: Self = toml::from_str(text)
+            .map_err(|error| Self::wrong_kind(text, path).unwrap_or_else(|| not_understood(error)))?;
         settings.check(path)?;
+        let all: toml::Table = toml::from_str(text).map_err(not_understood)?;
+        let stands = |name: &str| match name.split_once('.') {
+            None => all.contains_key(name),
+            Some((table, part)) => all.get(table).is_some_and(|table| table.get(part).is_some()),
+        };
+        let set = KINDS.iter().map(|kind| kind.name).filter(|name| stands(name)).collect();
+        settings.origin = Origin { exists: true, set, ..Origin::default() };
         Ok(settings)
     }
 
     /// The first setting of a name that is known and of a kind that is not its own.
     fn wrong_kind(text: &str, path: &str) -> Option<SettingsError> {
         let all: toml::Table = toml::from_str(text).ok()?;
-        HOLDS.into_iter().find_map(|(name, holds, example)| {
+        KINDS.into_iter().find_map(|Kind { name, holds, example, .. }| {
             let (outer, inner) = name.split_once('.').map_or((name, None), |(outer, inner)| (outer, Some(inner)));
             let value = all.get(outer)?;
             let alone = match inner {
@@ -358,6 +508,55 @@ impl Settings {
         ]
     }
 
+    /// The settings file, none when these were not read from one, and whether there is such a file.
+    pub fn file(&self) -> (Option<&Path>, bool) {
+        (self.origin.file.as_deref(), self.origin.exists)
+    }
+
+    /// Every setting with the value in force and where it comes from. None of them is a secret: keys are named by
+    /// their paths.
+    pub fn in_force(&self) -> Vec<Setting> {
+        let values: BTreeMap<&str, String> = self.values().into_iter().collect();
+        let built_in = Retention::default();
+        let kept = |keep: Option<Keep>, built_in: crate::journal::Keep| {
+            let days = keep.map_or(built_in.age.as_secs() / (24 * 60 * 60), |keep| u64::from(keep.days));
+            format!("{days} days, and the newest {}", keep.map_or(built_in.records, |keep| keep.records))
+        };
+        let setting = |kind: &Kind| {
+            let said = match kind.name {
+                "history.changes" => kept(self.history.changes, built_in.changes),
+                "history.visits" => kept(self.history.visits, built_in.visits),
+                "history.by_itself" => kept(self.history.by_itself, built_in.by_itself),
+                "feedback_recipient" => self.feedback_recipient.clone().unwrap_or_else(|| RECIPIENT.to_owned()),
+                // A table's line has its parts below it.
+                name => values.get(name)?.clone(),
+            };
+            let by_file = if self.origin.set.contains(kind.name) { Source::File } else { Source::Default };
+            let (value, source) = self.origin.since_start.get(kind.name).cloned().unwrap_or((said.clone(), by_file));
+            let at_next_start = (source != Source::Start && value != said).then_some(said);
+            Some(Setting { name: kind.name, decides: kind.decides, value, source, at_next_start })
+        };
+        KINDS.iter().filter_map(setting).collect()
+    }
+
+    /// Says that whoever started the console gave this in place of a setting.
+    pub fn given_at_start(&mut self, name: &'static str, value: String) {
+        self.origin.since_start.insert(name, (value, Source::Start));
+    }
+
+    /// These settings, read while the console runs with `earlier` ones: what was taken at the start stays in force.
+    #[must_use]
+    pub fn read_after(mut self, earlier: &Self) -> Self {
+        let in_force = earlier.in_force().into_iter();
+        self.origin.since_start = in_force
+            .filter_map(|setting| {
+                let name = TAKEN_AT_START.into_iter().find(|name| *name == setting.name)?;
+                Some((name, (setting.value, setting.source)))
+            })
+            .collect();
+        self
+    }
+
     /// How long a session lasts without use.
     pub fn idle(&self) -> Duration {
         Duration::from_secs(u64::from(self.idle_minutes) * 60)
@@ -399,13 +598,14 @@ mod tests {
         let documented = Settings::parse(example, "docs/settings.md").unwrap();
         let names = vec!["jail1.lan".to_owned()];
         let history = documented.history.clone();
-        assert_eq!(documented, Settings { names, history, ..Settings::default() });
+        let origin = documented.origin.clone();
+        assert_eq!(documented, Settings { names, history, origin, ..Settings::default() });
     }
 
     #[test]
     fn without_a_file_the_console_listens_on_loopback_only() {
         let settings = Settings::read(Path::new("/nonexistent/pot-console.toml"), false).unwrap();
-        assert_eq!(settings, Settings::default());
+        assert_eq!(settings, Settings { origin: settings.origin.clone(), ..Settings::default() });
         assert!(settings.listen.iter().all(|address| address.ip().is_loopback()));
         assert!(Settings::read(Path::new("/nonexistent/pot-console.toml"), true).is_err());
     }
@@ -441,9 +641,9 @@ mod tests {
         );
         let every: Vec<&str> = Settings::default().values().into_iter().map(|(name, _)| name).collect();
         for name in &every {
-            assert!(HOLDS.iter().any(|(known, ..)| known == name), "{name}");
+            assert!(KINDS.iter().any(|kind| kind.name == *name), "{name}");
         }
-        for (name, holds, example) in HOLDS {
+        for Kind { name, holds, example, .. } in KINDS {
             Settings::parse(example, "f").unwrap_or_else(|error| panic!("{example}: {error}"));
             // A date is of no setting's kind.
             let wrong = match name.split_once('.') {
@@ -485,6 +685,50 @@ mod tests {
         let settings = Settings::parse("[history]\nvisits = { days = 30, records = 500 }\n", "f").unwrap();
         assert_eq!(settings.history.visits, Some(Keep { days: 30, records: 500 }));
         assert_eq!(settings.history.changes, None);
+    }
+
+    fn told<'a>(settings: &'a [Setting], name: &str) -> (&'a str, Source, Option<&'a str>) {
+        let found = settings.iter().find(|setting| setting.name == name).unwrap();
+        (&found.value, found.source, found.at_next_start.as_deref())
+    }
+
+    #[test]
+    fn people_are_told_each_value_in_force_and_whether_someone_set_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.toml");
+        let nobody_set = Settings::read(&path, false).unwrap();
+        assert_eq!(nobody_set.file(), (Some(path.as_path()), false));
+        let all = nobody_set.in_force();
+        assert_eq!(all.len(), nobody_set.values().len(), "each has its row");
+        assert!(all.iter().all(|setting| setting.source == Source::Default && !setting.decides.is_empty()), "{all:?}");
+        assert_eq!(told(&all, "feedback_recipient").0, RECIPIENT, "what is in force, not that nothing is set");
+
+        // The same value, but somebody's: it stays when a later version has another default.
+        std::fs::write(&path, "idle_minutes = 30\n[history]\nvisits = { days = 30, records = 500 }\n").unwrap();
+        let settings = Settings::read(&path, true).unwrap();
+        let all = settings.in_force();
+        assert_eq!(settings.file(), (Some(path.as_path()), true));
+        assert_eq!(told(&all, "idle_minutes"), ("30", Source::File, None));
+        assert_eq!(told(&all, "session_hours"), ("12", Source::Default, None));
+        assert_eq!(told(&all, "history.visits"), ("30 days, and the newest 500", Source::File, None));
+        assert_eq!(told(&all, "history.changes"), ("3650 days, and the newest 1000000", Source::Default, None));
+    }
+
+    #[test]
+    fn an_address_that_waits_for_the_next_start_is_not_told_as_the_one_in_force() {
+        let mut first = Settings::default();
+        first.given_at_start("user", "nobody".to_owned());
+        let text = "listen = [\"192.168.178.20:8443\"]\nuser = \"www\"\nbackups = 10\n";
+        let second = Settings::parse(text, "f").unwrap().read_after(&first);
+        let waits = ("127.0.0.1:8443", Source::Default, Some("192.168.178.20:8443"));
+        assert_eq!(told(&second.in_force(), "listen"), waits);
+        assert_eq!(told(&second.in_force(), "user"), ("nobody", Source::Start, None));
+        assert_eq!(told(&second.in_force(), "backups"), ("10", Source::File, None));
+        // Read once more, it still is what it was at the start; taken back, nothing waits.
+        let third = Settings::parse(text, "f").unwrap().read_after(&second);
+        assert_eq!(told(&third.in_force(), "listen"), waits);
+        let back = Settings::parse("", "f").unwrap().read_after(&third);
+        assert_eq!(told(&back.in_force(), "listen"), ("127.0.0.1:8443", Source::Default, None));
     }
 
     #[test]

@@ -53,10 +53,13 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     let (password, printed) = password(args.password_file.as_deref())?;
     set_admin(&layout, &password)?;
 
-    let settings = Settings::read(&layout.settings(), false)?;
+    let mut settings = Settings::read(&layout.settings(), false)?;
+    let user = web_user(NOBODY)?;
+    let bound: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    settings.given_at_start("listen", bound.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    settings.given_at_start("user", if user.is_some() { NOBODY } else { "whoever started the demo" }.to_owned());
     let (executor, opening) = Executor::open(&layout, settings.clone())?;
     executor.can_reboot(reboot);
-    let user = web_user(NOBODY)?;
     let folder = web_folder(&layout, user)?;
     let addresses = addresses(&listeners, "http")?;
     if !args.listen.ip().is_loopback() {

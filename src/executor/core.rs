@@ -9,7 +9,7 @@ use super::configuration::PotConf;
 use super::evidence::Evidence;
 use super::outbox::Answer;
 use super::permissions::{self, Row, Who};
-use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request};
+use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request, SettingSource, SettingView, SettingsView};
 use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, admit_proof, admit_role};
 use super::running::Runs;
@@ -26,7 +26,7 @@ use crate::operations::feedback::RECIPIENT;
 use crate::potconf::EditAction;
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings, Source};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,7 @@ impl Executor {
 
     /// Takes new settings; sessions that exist keep their lifetimes until the next request.
     pub fn replace_settings(&self, settings: Settings) {
+        let settings = settings.read_after(&self.settings());
         self.watching.note_settings(&settings);
         self.authentication.set_lifetimes(lifetimes(&settings));
         self.watching.engine.take_settings(from_root(&settings));
@@ -127,6 +128,26 @@ impl Executor {
             session.strip = watching.noticed.strip(&session.name, &watching.engine, &watching.facts);
         }
         Ok(reply)
+    }
+
+    fn settings_in_force(&self) -> Reply {
+        let layout = &self.watching.layout;
+        let settings = self.settings();
+        let (file, exists) = settings.file();
+        let file = file.map_or_else(|| layout.settings(), std::path::Path::to_owned);
+        let view = |setting: Setting| SettingView {
+            name: setting.name.to_owned(),
+            decides: setting.decides.to_owned(),
+            value: setting.value,
+            source: match setting.source {
+                Source::Default => SettingSource::Default,
+                Source::File => SettingSource::File,
+                Source::Start => SettingSource::Start,
+            },
+            at_next_start: setting.at_next_start,
+        };
+        let settings = settings.in_force().into_iter().map(view).collect();
+        Reply::Settings(SettingsView { file: layout.shown(&file), exists, settings })
     }
 
     /// Answers one request of the web process.
@@ -227,6 +248,7 @@ impl Executor {
             C::SetUp { code, name, password } => self.authentication.set_up(requester, &code, &name, &password),
             C::SignOut {} => self.authentication.sign_out(requester),
             C::Session {} => self.session(requester),
+            C::Settings {} => Ok(self.settings_in_force()),
             C::Prove { password } => self.authentication.prove(requester, &password),
 
             C::Accounts {} => self.authentication.list_accounts(),

@@ -117,6 +117,7 @@ pub fn row(command: &Command) -> Row {
         C::SetUp { .. } => changes("set-up", Anyone, NoProof, Password, None),
         C::SignOut {} => reads("sign-out", AtLeast(Viewer), Memory),
         C::Session {} => reads("session", AtLeast(Viewer), Memory),
+        C::Settings {} => reads("settings", AtLeast(Viewer), Memory),
         // The password that it carries is the proof.
         C::Prove { .. } => changes("prove", AtLeast(Viewer), NoProof, Password, often(30, 20)),
         C::ChangePassword { .. } => changes("change-password", AtLeast(Viewer), NoProof, Password, often(10, 60)),

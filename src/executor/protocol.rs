@@ -88,6 +88,8 @@ pub enum Command {
     SignOut {},
     /// Who is asking. Answer: `Session`.
     Session {},
+    /// Root's settings as they are in force. Answer: `Settings`.
+    Settings {},
     /// Gives the password again, so that the session counts as fresh for 5 minutes. Answer: `Session`.
     Prove {
         /// The account's password.
@@ -355,6 +357,8 @@ pub enum Reply {
     SignedIn(SignedIn),
     /// For `Session` and `Prove`.
     Session(SessionView),
+    /// For `Settings`.
+    Settings(SettingsView),
     /// For `Accounts`.
     Accounts {
         /// By name.
@@ -437,6 +441,7 @@ answers! {
     Records: Reply::Records(answer) => answer;
     SignedIn: Reply::SignedIn(answer) => answer;
     SessionView: Reply::Session(answer) => answer;
+    SettingsView: Reply::Settings(answer) => answer;
     ConfigurationView: Reply::Configuration(answer) => answer;
     FactsView: Reply::Facts(answer) => answer;
     FileView: Reply::File(answer) => answer;
@@ -629,6 +634,44 @@ pub struct SessionView {
     /// What stands on every page.
     #[serde(default)]
     pub strip: Strip,
+}
+
+/// Root's settings, for people. None of them is a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsView {
+    /// The file, as the host calls it.
+    pub file: String,
+    /// Whether there is such a file.
+    pub exists: bool,
+    /// Each one, in the order of the table of settings.
+    pub settings: Vec<SettingView>,
+}
+
+/// One of root's settings as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingView {
+    /// Its name in the file.
+    pub name: String,
+    /// What it decides.
+    pub decides: String,
+    /// The value in force, as people write it.
+    pub value: String,
+    /// Where that comes from.
+    pub source: SettingSource,
+    /// Another value, which the file says and the next start takes.
+    pub at_next_start: Option<String>,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SettingSource {
+    /// Nobody set it.
+    Default,
+    /// The settings file.
+    File,
+    /// Whoever started the console.
+    Start,
 }
 
 /// What stands on every page of someone signed in; nothing when there is nothing.

@@ -1,9 +1,9 @@
-//! Settings: one's own password and session, and the accounts for admins.
+//! Settings: one's own password and session, the accounts for admins, and what root set in the settings file.
 
 use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
 use super::visitor::{Form, Visitor};
-use crate::executor::protocol::{AccountView, Command, SessionView};
+use crate::executor::protocol::{AccountView, Command, SessionView, SettingSource, SettingView, SettingsView};
 use crate::journal::record::Role;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -29,6 +29,8 @@ struct Page {
     session: SessionView,
     /// For admins.
     accounts: Option<Vec<AccountView>>,
+    /// Root's, for everybody to read.
+    settings: SettingsView,
     /// What was refused, and in which form: `password`, `prove`, `add`, `accounts`.
     problem: Option<(&'static str, Refusal)>,
     /// What was typed into "Add an account", without the password.
@@ -43,6 +45,19 @@ impl Page {
 
     fn is_own(&self, account: &AccountView) -> bool {
         account.name == self.session.name
+    }
+
+    /// How many settings have a value that somebody chose.
+    fn chosen(&self) -> usize {
+        self.settings.settings.iter().filter(|setting| setting.source != SettingSource::Default).count()
+    }
+
+    fn source(setting: &SettingView) -> &'static str {
+        match setting.source {
+            SettingSource::Default => "default",
+            SettingSource::File => "set",
+            SettingSource::Start => "given at the start",
+        }
     }
 
     const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
@@ -86,12 +101,13 @@ async fn page(
     let accounts = if visitor.may(Role::Admin) { Some(visitor.ask(Command::Accounts {}).await?) } else { None };
     // Asked again: giving the password or changing it has changed the session.
     let session = visitor.ask(Command::Session {}).await?;
+    let settings = visitor.ask(Command::Settings {}).await?;
     let status = match &problem {
         Some((_, refusal)) => Fault::Refused(refusal.clone()).status_code(),
         None => StatusCode::OK,
     };
     let frame = visitor.frame(Entry::Settings, Entry::Settings.label()).with_notice(notice);
-    layout::page(status, &Page { frame, session, accounts, problem, typed_name, typed_role })
+    layout::page(status, &Page { frame, session, accounts, settings, problem, typed_name, typed_role })
 }
 
 /// Redirects when it was done, shows the page with the refusal beside its form when it was not.

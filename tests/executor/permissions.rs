@@ -24,6 +24,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::SetUp { code: secret(), name: "eve".into(), password: secret() },
         Command::SignOut {},
         Command::Session {},
+        Command::Settings {},
         Command::Prove { password: secret() },
         Command::Accounts {},
         Command::AddAccount { name: "eve".into(), role: Role::Admin, password: secret() },
@@ -114,6 +115,7 @@ fn place(command: &Command) -> usize {
         C::Checkpoint {} => 35,
         C::RecordExport { .. } => 36,
         C::Reboot {} => 37,
+        C::Settings {} => 38,
     }
 }
 
@@ -181,6 +183,28 @@ fn settings_that_are_read_again_hold_for_plans_and_feedback() {
     ));
     rig.executor.replace_settings(Settings::default());
     assert_eq!(kind(wire.ask(Some(&anna), Command::Plan { operation: named })), RefusalKind::Malformed);
+}
+
+#[test]
+fn everybody_reads_the_settings_in_force_and_what_waits_for_the_next_start() {
+    let rig = Rig::new();
+    let (mut wire, vera) = (rig.connect(), rig.sign_in("vera"));
+    let mut told = |name: &str| match wire.ask(Some(&vera), Command::Settings {}) {
+        Ok(Reply::Settings(view)) => {
+            assert_eq!((view.file.as_str(), view.exists), ("/usr/local/etc/pot-console.toml", false));
+            view.settings.into_iter().find(|setting| setting.name == name).unwrap()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told("listen").value, "127.0.0.1:8443");
+    let listen = vec!["192.168.178.20:8443".parse().unwrap()];
+    rig.executor.replace_settings(Settings { listen, backups: 10, ..Settings::default() });
+    assert_eq!(told("backups").value, "10");
+    let listen = told("listen");
+    assert_eq!(
+        (listen.value.as_str(), listen.at_next_start.as_deref()),
+        ("127.0.0.1:8443", Some("192.168.178.20:8443"))
+    );
 }
 
 #[test]
