@@ -89,7 +89,6 @@ impl PotConf {
 
     pub(super) fn review(&self, requester: &Requester, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {
         rules::within_limits(edits)?;
-        self.watching.noticed.draft(&requester.actor.name, requester.role, !edits.is_empty());
         self.watching.look_before_judging(requester);
         let files = self.managed.read_configuration()?;
         let (review, verdict) = self.review_of(requester, &files, edits)?;

@@ -267,8 +267,16 @@ impl Executor {
             C::LogFiles {} => self.watching.log_files(),
 
             C::Review { base, edits } => self.pot_conf.review(requester, &base, &edits),
+            C::Draft { changes } => {
+                self.watching.noticed.draft(&requester.actor.name, changes);
+                Ok(Reply::Done {})
+            }
             C::Save { base, edits, reason, accept_errors } => {
-                self.pot_conf.save(requester, &base, &edits, reason.as_deref(), accept_errors)
+                let saved = self.pot_conf.save(requester, &base, &edits, reason.as_deref(), accept_errors);
+                if saved.is_ok() {
+                    self.watching.noticed.draft(&requester.actor.name, false);
+                }
+                saved
             }
 
             C::Plan { operation } => self.runs.plan(requester, operation),

@@ -137,6 +137,8 @@ pub fn row(command: &Command) -> Row {
         // A review computes and writes nothing.
         C::Review { .. } => reads("review", AtLeast(Viewer), Draft),
 
+        // Pages send it while one types; it stays in memory, for two minutes.
+        C::Draft { .. } => reads("draft", AtLeast(Operator), Memory),
         C::Save { accept_errors: false, .. } => changes("save", AtLeast(Operator), NoProof, Change, often(400, 5)),
         C::Save { accept_errors: true, .. } => changes("save", AtLeast(Admin), NoProof, Change, often(400, 5)),
 

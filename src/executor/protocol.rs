@@ -172,6 +172,11 @@ pub enum Command {
         /// The edits.
         edits: Vec<Edit>,
     },
+    /// Whoever asks is at work on a draft of pot.conf, as their page has it; others are told. Answer: `Done`.
+    Draft {
+        /// Whether the draft changes anything.
+        changes: bool,
+    },
     /// Writes pot.conf. Answer: `Saved`, or a `Conflict` error.
     Save {
         /// The digest of the file that the form was made from.

@@ -4,7 +4,7 @@
 use super::common::lock;
 use super::facts_cache::FactsCache;
 use super::protocol::{OutsideChange, RunUnderWay, Strip};
-use crate::journal::record::{Record, Role};
+use crate::journal::record::Record;
 use crate::operations::engine::Engine;
 use crate::plan::Preparation;
 use crate::plan::RunState;
@@ -35,10 +35,7 @@ impl Noticed {
     }
 
     /// Someone who may save sent a draft of pot.conf; without a change in it they are at work on nothing.
-    pub(super) fn draft(&self, account: &str, role: Option<Role>, changes: bool) {
-        if role.is_none_or(|role| role < Role::Operator) {
-            return;
-        }
+    pub(super) fn draft(&self, account: &str, changes: bool) {
         let mut drafts = lock(&self.drafts);
         drafts.retain(|_, at| at.elapsed() < DRAFT);
         if changes {
@@ -104,11 +101,10 @@ mod tests {
         let names = |account: &str| -> Vec<String> {
             lock(&noticed.drafts).keys().filter(|name| *name != account).cloned().collect()
         };
-        noticed.draft("anna", Some(Role::Admin), true);
-        noticed.draft("vera", Some(Role::Viewer), true);
-        assert_eq!(names("olaf"), ["anna"], "who may not save is at work on nothing");
+        noticed.draft("anna", true);
+        assert_eq!(names("olaf"), ["anna"]);
         assert_eq!(names("anna"), Vec::<String>::new());
-        noticed.draft("anna", Some(Role::Admin), false);
+        noticed.draft("anna", false);
         assert_eq!(names("olaf"), Vec::<String>::new());
     }
 }

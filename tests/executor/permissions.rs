@@ -39,6 +39,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::LogFiles {},
         Command::OpenLog { generation: 0 },
         Command::Review { base: digest, edits: vec![edit("POT_TMP", "/var/tmp")] },
+        Command::Draft { changes: true },
         Command::Save { base: digest, edits: vec![edit("POT_TMP", "/x")], reason: None, accept_errors: false },
         Command::Save { base: digest, edits: vec![edit("POT_TMP", "/x")], reason: None, accept_errors: true },
         Command::Plan { operation: Operation::DeInit { stop_pots: true, minimal: false, pf_file: None } },
@@ -116,6 +117,7 @@ fn place(command: &Command) -> usize {
         C::RecordExport { .. } => 36,
         C::Reboot {} => 37,
         C::Settings {} => 38,
+        C::Draft { .. } => 39,
     }
 }
 
@@ -205,6 +207,36 @@ fn everybody_reads_the_settings_in_force_and_what_waits_for_the_next_start() {
         (listen.value.as_str(), listen.at_next_start.as_deref()),
         ("127.0.0.1:8443", Some("192.168.178.20:8443"))
     );
+}
+
+#[test]
+fn what_someone_types_is_told_to_others_until_it_is_saved_or_discarded() {
+    let rig = Rig::new();
+    let (mut wire, anna, vera) = (rig.connect(), rig.sign_in("anna"), rig.sign_in("vera"));
+    let drafts = |wire: &mut crate::rig::Wire, token: &Secret| match wire.ask(Some(token), Command::Session {}) {
+        Ok(Reply::Session(session)) => {
+            let strip = serde_json::to_value(&session.strip).unwrap();
+            serde_json::from_value::<Vec<String>>(strip["drafts"].clone()).unwrap()
+        }
+        other => panic!("{other:?}"),
+    };
+    wire.ask(Some(&anna), Command::Draft { changes: true }).unwrap();
+    assert_eq!(drafts(&mut wire, &vera), ["anna"]);
+    assert_eq!(drafts(&mut wire, &anna), Vec::<String>::new(), "one knows what one does");
+    wire.ask(Some(&anna), Command::Draft { changes: false }).unwrap();
+    assert_eq!(drafts(&mut wire, &vera), Vec::<String>::new());
+
+    wire.ask(Some(&anna), Command::Draft { changes: true }).unwrap();
+    let base = match wire.ask(Some(&anna), Command::Configuration {}) {
+        Ok(Reply::Configuration(view)) => view.digest,
+        other => panic!("{other:?}"),
+    };
+    let edits = vec![edit("POT_HOSTNAME_MAX_LENGTH", "60")];
+    // To look at what a draft would write is not to be at work on it.
+    wire.ask(Some(&vera), Command::Review { base, edits: edits.clone() }).unwrap();
+    assert_eq!(drafts(&mut wire, &anna), Vec::<String>::new());
+    wire.ask(Some(&anna), Command::Save { base, edits, reason: None, accept_errors: false }).unwrap();
+    assert_eq!(drafts(&mut wire, &vera), Vec::<String>::new());
 }
 
 #[test]

@@ -371,6 +371,7 @@ async fn post(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     }
     let action = FormAction::of(&form);
     if matches!(action, FormAction::Discard) {
+        visitor.ask::<()>(Command::Draft { changes: false }).await?;
         return Ok(see_other("/configuration"));
     }
     if matches!(action, FormAction::Again) {
@@ -491,6 +492,10 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
     };
     let may_change = visitor.may(Role::Operator);
     let (edits, mut swapped) = drafted(&context, &form, &action);
+    // Facts that were read again say nothing of what someone does.
+    if may_change && !again {
+        visitor.ask::<()>(Command::Draft { changes: !edits.edits().is_empty() }).await?;
+    }
     let conflict = conflict_of(&visitor, &context, &form, &edits).await?;
     let mut focus: BTreeSet<String> = swapped.iter().take(1).cloned().collect();
     if form.has(form_edits::TYPED_BESIDE) {
