@@ -69,9 +69,14 @@
         if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
         // The buttons stay under the finger: the question is put anew only when it changes.
         if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running" || head().querySelector("[data-reading]")) {
-          const focused = head().contains(document.activeElement);
+          const at = document.activeElement;
+          const focused = head().contains(at);
+          // What someone types there already stays, and so does where they are in it.
+          const [form, newForm] = [head(), newHead].map((part) => part.querySelector("form.feedback"));
+          if (form && newForm) newForm.replaceWith(form);
           head().replaceWith(newHead);
-          if (focused) {
+          if (focused && form && newHead.contains(at)) at.focus();
+          else if (focused) {
             const button = newHead.querySelector("button");
             if (button) button.focus();
           }
