@@ -4,7 +4,7 @@
 use super::*;
 
 /// Sets the size of what the page is shown in, without the browser's own bars.
-async fn window(driver: &Driver, browser: &WebDriver, width: u32, height: u32) {
+pub(crate) async fn window(driver: &Driver, browser: &WebDriver, width: u32, height: u32) {
     let size = serde_json::json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
     driver.tells(browser, "Emulation.setDeviceMetricsOverride", size).await.expect("a size");
 }
@@ -13,7 +13,7 @@ async fn window(driver: &Driver, browser: &WebDriver, width: u32, height: u32) {
 const LAPTOP: (u32, u32) = (1366, 625);
 
 /// Whether a script's expression is true; with what it gives for the failure's words.
-async fn holds(browser: &WebDriver, what: &str, script: &str) -> WebDriverResult<()> {
+pub(crate) async fn holds(browser: &WebDriver, what: &str, script: &str) -> WebDriverResult<()> {
     let begun = Instant::now();
     loop {
         let found = value(browser, script).await?;
