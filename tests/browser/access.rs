@@ -11,6 +11,36 @@ const AXE: &str = include_str!("vendor/axe-4.14.1.min.js");
 const LOOKS: [(u32, &str); 6] =
     [(360, "dark"), (1440, "light"), (768, "dark"), (360, "light"), (1440, "dark"), (768, "light")];
 
+/// Values of a row that run into its buttons, words of a button that are broken, and a word of a change that stands in
+/// a line of its own.
+const CROWDED: &str = "(() => {
+    const places = (node) => {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        return [...range.getClientRects()];
+    };
+    const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+    const wrong = [];
+    for (const row of document.querySelectorAll('.need')) {
+        const [values, act] = ['.evidence', '.act'].map((css) => row.querySelector(`:scope > ${css}`));
+        if (!values || !act) continue;
+        const buttons = [...act.querySelectorAll('a, button')].map((button) => button.getBoundingClientRect());
+        if (places(values).some((place) => buttons.some((button) => meet(place, button)))) wrong.push(`${row.id}: values run into buttons`);
+    }
+    for (const button of document.querySelectorAll('main .button')) {
+        const texts = document.createTreeWalker(button, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const { data, parentElement } = texts.currentNode;
+            const whole = /^[a-z]+$/i.test(data.trim()) && !parentElement.closest('.visually-hidden');
+            if (whole && places(texts.currentNode).length > 1) wrong.push(`${button.textContent.trim()}: ${data.trim()} is broken`);
+        }
+    }
+    for (const word of document.querySelectorAll('.param-source .changed')) {
+        if (getComputedStyle(word).display !== 'inline') wrong.push('what a value was stands below the word for it');
+    }
+    return wrong.join('; ');
+})()";
+
 /// Looks at states of pages, and remembers what is wrong with them.
 struct Inspector<'a> {
     driver: &'a Driver,
@@ -37,7 +67,7 @@ impl<'a> Inspector<'a> {
         Ok(())
     }
 
-    /// Looks at what is open now.
+    /// Looks at what is open now: with axe-core, and for what a picture would show.
     async fn looks(&mut self, what: &str) -> WebDriverResult<()> {
         let first = self.states % LOOKS.len();
         self.states += 1;
@@ -48,7 +78,8 @@ impl<'a> Inspector<'a> {
             self.driver.tells(self.browser, "Emulation.setEmulatedMedia", media).await.expect("a scheme");
             let wide = "document.documentElement.scrollWidth > innerWidth ? 'wider than its window' : ''";
             let (wide, found) = (value(self.browser, wide).await?, violations(self.browser).await?);
-            for wrong in found.into_iter().chain(Some(wide).filter(|wide| !wide.is_empty())) {
+            let crowded = value(self.browser, CROWDED).await?;
+            for wrong in found.into_iter().chain([wide, crowded].into_iter().filter(|wrong| !wrong.is_empty())) {
                 self.wrong.push(format!("{what}, {width} px, {scheme}: {wrong}"));
             }
         }
