@@ -463,29 +463,45 @@ fn facts_on(page: &str) -> Vec<(String, String)> {
 
 /// Looks at every page and at the command line, and holds what they show of one fact against each other.
 async fn no_two_places_differ(demo: &support::Demo, browser: &Browser, when: &str) {
-    const PAGES: [&str; 9] = [
+    const PAGES: [&str; 20] = [
         "/",
         "/readiness",
         "/operations",
         "/pots",
         "/configuration",
+        "/operations/prepare",
         "/operations/init",
         "/operations/vnet-start",
         "/operations/de-init",
         "/operations/clean-up",
+        "/activity",
+        "/history",
+        "/history/files",
+        "/settings",
+        "/feedback",
+        "/runs",
+        // Those that there are; another one's page says so.
+        "/runs/1",
+        "/runs/2",
+        "/runs/3",
+        "/runs/4",
     ];
     let front = read_again(browser, &browser.known("/").await).await;
     let mut shown: std::collections::BTreeMap<String, (String, &str)> = std::collections::BTreeMap::new();
-    let mut places = 0;
+    let (mut places, mut on_plan) = (0, false);
     for path in PAGES {
         let page = if path == "/" { front.clone() } else { browser.get(path).await };
         for (name, words) in facts_on(&page) {
             places += 1;
+            on_plan |= path == "/operations/vnet-start" && name == "nat";
             let (known, where_) = shown.entry(name.clone()).or_insert_with(|| (words.clone(), path));
             assert_eq!(*known, words, "{name} {when}: {where_} and {path} differ");
         }
     }
     assert!(shown.len() >= 6 && places >= shown.len(), "{when}: {shown:?}");
+    // What differs from pot.conf is counted on Host, what has been said to be left not.
+    assert!(!front.contains("id=\"l-drift\"") || shown.contains_key("drift"), "{when}: {shown:?}");
+    assert!(!front.contains("id=\"drift-nat\"") || on_plan, "{when}: the plan does not say what NAT it finds");
     let output =
         Command::new(CONSOLE).arg("--root").arg(&demo.dir).args(["--format", "json", "facts"]).output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();

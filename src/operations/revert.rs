@@ -14,7 +14,7 @@ use crate::files::{self, Expected, FileError};
 use crate::host::parse;
 use crate::journal::record::Actor;
 use crate::layout::Layout;
-use crate::plan::PutBackStep;
+use crate::plan::{NAT_RULES, PutBackStep};
 use crate::platform;
 use crate::process::{Captured, Tool};
 use jiff::Timestamp;
@@ -635,7 +635,7 @@ impl Work<'_> {
     }
 
     fn nat_anchor(&mut self, before: &NetworkState, left: &NetworkState, now: &NetworkState) {
-        const WHAT: &str = "NAT rules in pot-nat";
+        const WHAT: &str = NAT_RULES;
         // Unloading the module took them along.
         if self.pf_is_gone || now.pot_nat.surely_equals(&before.pot_nat) {
             return;
@@ -744,7 +744,7 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
             (_, Err(why)) => format!("{title} could not be seen: {why}"),
             ("pf" | "IP forwarding", Ok(now)) => format!("{title} is still {now}"),
             ("pf rules", Ok(now)) => format!("the pf rules are not those of before, there are now {now}"),
-            ("NAT rules in pot-nat", Ok(now)) => format!("pot-nat is not as before, there are now {now}"),
+            (NAT_RULES, Ok(now)) => format!("pot-nat is not as before, there are now {now}"),
             (_, Ok(now)) => format!("the bridges are not as before, there are now: {now}"),
         };
         let detail = if done { clause } else { format!("{clause}{note}. {AT_THE_MACHINE}{remedy}") };
@@ -774,7 +774,7 @@ fn compare(before: &NetworkState, after: &NetworkState, notes: &[(&'static str, 
         format!("sysctl net.inet.ip.forwarding={}", u8::from(before.forwarding.is(&true))),
     );
     step(
-        "NAT rules in pot-nat",
+        NAT_RULES,
         before.pot_nat.surely_equals(&after.pot_nat),
         after.pot_nat.in_words(|rules| pot_nat_in_words(rules.len())),
         "pfctl -a pot-nat -F nat".to_owned(),

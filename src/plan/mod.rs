@@ -220,6 +220,9 @@ impl Leftover {
 /// The title of the step that turns pf on: what its page warns of before all else.
 pub(crate) const PF_ON: &str = "pf on";
 
+/// What the NAT rules in pot's anchor are called where something is put back.
+pub(crate) const NAT_RULES: &str = "NAT rules in pot-nat";
+
 /// A file whose versions the console keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

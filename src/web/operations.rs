@@ -12,8 +12,8 @@ use crate::host::{HostState, OperationName, Standing};
 use crate::journal::record::Role;
 use crate::plan::text;
 use crate::plan::{
-    ACKNOWLEDGED, Leftover, ManagedFile, Operation, PF_ON, Plan, Preparation, ProofNeeded, Run, RunState, Step,
-    StepState, shell_words,
+    ACKNOWLEDGED, Leftover, ManagedFile, NAT_RULES, Operation, PF_ON, Plan, Preparation, ProofNeeded, Run, RunState,
+    Step, StepState, shell_words,
 };
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -401,6 +401,11 @@ impl PlanPage {
     /// Whether the firewall decides from then on who reaches this host.
     fn turns_pf_on(&self) -> bool {
         self.plan.steps.iter().any(|step| step.title == PF_ON && step.state == StepState::WillBeChanged)
+    }
+
+    /// The fact of the host that a plan puts back to, where the model has a word for it.
+    fn fact(what: &str) -> Option<&'static str> {
+        (what == NAT_RULES).then_some("nat")
     }
 
     fn destroys(&self) -> bool {

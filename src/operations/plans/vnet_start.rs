@@ -13,7 +13,7 @@ use crate::operations::checks::{Expect, counted};
 use crate::operations::draft::{Action, Command, PlanDraft, PlannedStep};
 use crate::operations::inputs::{Inputs, PfTest, first_trouble};
 use crate::operations::pf_conf;
-use crate::plan::{ManagedFile, Operation, PF_ON, StepState};
+use crate::plan::{ManagedFile, NAT_RULES, Operation, PF_ON, StepState};
 use crate::potconf::commands;
 use crate::process::Tool;
 use crate::rules::{Nat, PublicBridges, to_free};
@@ -469,7 +469,7 @@ fn pf(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
         let (state, detail) = if missing.is_empty() && unplanned.is_empty() {
             (StepState::Done, format!("{}, loaded anew", pot_nat_in_words(pf.pot_nat.len())))
         } else {
-            draft.put_back.push(("NAT rules in pot-nat".to_owned(), pot_nat_in_words(pf.pot_nat.len())));
+            draft.put_back.push((NAT_RULES.to_owned(), pot_nat_in_words(pf.pot_nat.len())));
             draft.nat = Some(nat.difference(&pf.pot_nat));
             (
                 StepState::WillBeChanged,
