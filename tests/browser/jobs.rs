@@ -73,6 +73,8 @@ impl<'a> Person<'a> {
 
     async fn keeps_the_network(&self) -> WebDriverResult<()> {
         sees(self.browser, ".decision h2", "Keep the new network?").await?;
+        // What they wait for, too: before that, Keep asks for another press.
+        sees(self.browser, "#probe", "New connections from your browser arrive:").await?;
         self.clicks("form[action$='/keep'] button").await?;
         sees(self.browser, "#run-head", "Kept. The network runs as planned.").await
     }
@@ -188,6 +190,7 @@ async fn the_keyboard_alone_leads_from_a_fresh_host_to_a_network_that_is_kept() 
     person.reaches_and_presses(&next("/operations/vnet-start")).await?;
     person.reaches_and_presses(start).await?;
     sees(&browser, ".decision h2", "Keep the new network?").await?;
+    sees(&browser, "#probe", "New connections from your browser arrive:").await?;
     person.reaches_and_presses("form[action$='/keep'] button").await?;
     sees(&browser, "#run-head", "Kept. The network runs as planned.").await?;
     person.pressed_at_most(12, "the same by keyboard");
