@@ -472,6 +472,8 @@ async fn pot_is_removed_for_good_and_its_authors_are_told_why() -> WebDriverResu
     sees(&browser, "main", "admin@example.org").await?;
     person.clicks("nav a[href='/']").await?;
     sees(&browser, ".lead h2", "pot was removed from this host").await?;
+    // While the host is read again the page loads itself anew.
+    shows(&browser, "form[action='/refresh'] button").await?;
     person.pressed_at_most(8, "the removal and the feedback");
 
     // What is left goes, too.
