@@ -151,22 +151,10 @@ let typed = false;
 document.addEventListener("change", (event) => { if (event.target.id === "extra-other") typed = event.target.value !== ""; }, true);
 document.addEventListener("htmx:afterOnLoad", () => { typed = false; });
 
-// How long ago the host was looked at goes on; once there is something new, the form is checked again by itself, with
-// what stands in it. Who can change nothing gets the page anew.
+// Once there is something new about the host, the form is checked again by itself, with what stands in it. Who can change
+// nothing gets the page anew.
 const looked = document.getElementById("looked");
 if (looked) {
-  const since = new WeakMap();
-  const ago = (seconds) => {
-    if (seconds < 100) return `${seconds} s ago`;
-    if (seconds < 6000) return `${Math.floor(seconds / 60)} min ago`;
-    return seconds < 172800 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86400)} days ago`;
-  };
-  setInterval(() => {
-    const one = looked.querySelector("[data-ago]");
-    if (!one) return;
-    if (!since.has(one)) since.set(one, performance.now());
-    one.textContent = ago(Number(one.dataset.ago) + Math.floor((performance.now() - since.get(one)) / 1000));
-  }, 1000);
   // A check that nobody asked for is no sign of life.
   let follows = false;
   document.addEventListener("htmx:configRequest", (event) => {

@@ -67,8 +67,13 @@
         }
         const count = document.getElementById("count-operations");
         if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
+        const [next, newNext] = [head(), newHead].map((part) => part.querySelector("#next"));
+        // What is typed beside it, as why pot is removed, stays when only what comes next is new.
+        if (next && isFinal(newHead.dataset.state) && newHead.dataset.state === head().dataset.state) {
+          if (newNext) next.replaceWith(newNext.cloneNode(true));
+          else next.remove();
         // The buttons stay under the finger: the question is put anew only when it changes.
-        if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running" || head().querySelector("[data-reading]")) {
+        } else if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
           const at = document.activeElement;
           const focused = head().contains(at);
           // What someone types there already stays, and so does where they are in it.

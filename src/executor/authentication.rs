@@ -241,6 +241,7 @@ impl Authentication {
             previous_sign_in: session.previous_sign_in,
             id: key.short(),
             strip: Strip::default(),
+            facts: 0,
         })
     }
 

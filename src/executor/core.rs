@@ -126,6 +126,7 @@ impl Executor {
         if let Reply::Session(session) = &mut reply {
             let watching = &self.watching;
             session.strip = watching.noticed.strip(&session.name, &watching.engine, &watching.facts);
+            session.facts = watching.facts.revision();
         }
         Ok(reply)
     }
@@ -261,6 +262,7 @@ impl Executor {
 
             C::Configuration {} => self.pot_conf.configuration(),
             C::Facts { refresh } => self.watching.read_facts(refresh),
+            C::FollowFacts {} => self.watching.follow_facts(),
             C::Backups { file } => self.watching.managed.list_backups(file),
             C::Backup { file, digest } => self.watching.managed.read_backup(file, &digest),
             C::File { file } => self.watching.managed.read_managed(file),

@@ -8,7 +8,7 @@
 //! no program.
 
 use super::common::lock;
-use super::facts_cache::{Beside, REST};
+use super::facts_cache::{Beside, REST, State};
 use super::protocol::{FactsView, Reply};
 use super::watch::Watching;
 use crate::facts::HostFacts;
@@ -27,12 +27,24 @@ const TURN: Duration = Duration::from_mins(1);
 impl Watching {
     pub(super) fn read_facts(&self, refresh: bool) -> Result<Reply, Refusal> {
         let age = Duration::from_secs(u64::from(self.settings.get().refresh_seconds));
-        let (facts, refreshing, beside) = {
-            let mut state = lock(&self.facts.state);
+        self.facts_wanted(|state| {
             state.asked = Some(Instant::now());
             let is_old = state.gathered.is_none_or(|gathered| gathered.elapsed() >= age);
-            state.wanted |= refresh || is_old || state.outdated;
-            (state.facts.clone(), state.refreshing || state.wanted, state.beside.clone())
+            refresh || is_old || state.outdated
+        })
+    }
+
+    /// For pages that are left open: any number of them costs the host nothing until something has changed it.
+    pub(super) fn follow_facts(&self) -> Result<Reply, Refusal> {
+        self.facts_wanted(|state| state.outdated)
+    }
+
+    /// The facts of now; where new ones are wanted, the watching thread is woken.
+    fn facts_wanted(&self, wanted: impl FnOnce(&mut State) -> bool) -> Result<Reply, Refusal> {
+        let (facts, refreshing, beside, revision) = {
+            let mut state = lock(&self.facts.state);
+            state.wanted |= wanted(&mut state);
+            (state.facts.clone(), state.refreshing || state.wanted, state.beside.clone(), state.revision)
         };
         if refreshing {
             self.facts.changed.notify_all();
@@ -45,6 +57,7 @@ impl Watching {
             left_drift: self.engine.left_drift(),
             leftovers: beside.leftovers,
             removed: beside.removed,
+            revision,
         }))
     }
 
@@ -72,6 +85,7 @@ impl Watching {
             state.gathered = Some(Instant::now());
             state.refreshing = false;
             state.count += 1;
+            state.revision += 1;
             state.count
         };
         self.facts.changed.notify_all();

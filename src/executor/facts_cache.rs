@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) refreshing: bool,
     pub(super) stop: bool,
     pub(super) count: u64,
+    /// Another number whenever pages have something else to show of the host.
+    pub(super) revision: u64,
     /// The path of pf's file, as it was last read.
     pub(super) pf_path: Option<String>,
 }
@@ -66,7 +68,11 @@ impl FactsCache {
     pub(super) fn of(layout: &Layout) -> Self {
         Self {
             layout: layout.clone(),
-            state: Mutex::default(),
+            // Milliseconds since 1970 at the start: a page of before a restart has none of the numbers of after it.
+            state: Mutex::new(State {
+                revision: u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
+                ..State::default()
+            }),
             changed: Condvar::new(),
             previews: Mutex::new(RateLimiter::new(PREVIEWS)),
         }
@@ -99,6 +105,16 @@ impl FactsCache {
         lock(&self.state).facts.clone()
     }
 
+    /// The number of what pages show of the host.
+    pub(super) fn revision(&self) -> u64 {
+        lock(&self.state).revision
+    }
+
+    /// What is shown beside the facts is another: no reason to look at the host.
+    pub(super) fn judged_anew(&self) {
+        lock(&self.state).revision += 1;
+    }
+
     /// The path of pf's file; none when it is not known.
     pub(super) fn pf_path(&self) -> Option<String> {
         lock(&self.state).pf_path.clone()
@@ -108,6 +124,7 @@ impl FactsCache {
     pub(super) fn outdate(&self) {
         let mut state = lock(&self.state);
         state.outdated = true;
+        state.revision += 1;
         state.wanted |= state.is_looked_at();
         drop(state);
         self.changed.notify_all();

@@ -129,6 +129,7 @@ pub fn row(command: &Command) -> Row {
 
         C::Configuration {} => reads("configuration", AtLeast(Viewer), Disk),
         C::Facts { .. } => reads("facts", AtLeast(Viewer), Memory),
+        C::FollowFacts {} => reads("follow-facts", AtLeast(Viewer), Memory),
         C::Backups { .. } => reads("backups", AtLeast(Viewer), Disk),
         C::Backup { .. } => reads("backup", AtLeast(Viewer), Disk),
         C::File { .. } => reads("file", AtLeast(Viewer), Disk),

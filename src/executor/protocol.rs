@@ -139,6 +139,9 @@ pub enum Command {
         /// Start a new gathering.
         refresh: bool,
     },
+    /// The same for a page that is open and follows the host by itself: age alone is no reason to look at the host again,
+    /// only that it is known to have changed. Answer: `Facts`.
+    FollowFacts {},
     /// Kept versions of a file, newest first. Answer: `Backups`.
     Backups {
         /// Which file; none: all.
@@ -510,6 +513,9 @@ pub struct FactsView {
     /// When pot was removed from here, unless it was initialised again since.
     #[serde(default)]
     pub removed: Option<Timestamp>,
+    /// See [`SessionView::facts`].
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// A file's content.
@@ -639,6 +645,9 @@ pub struct SessionView {
     /// What stands on every page.
     #[serde(default)]
     pub strip: Strip,
+    /// Another number whenever there is something else to show of the host: new facts, or that the old ones are outdated.
+    #[serde(default)]
+    pub facts: u64,
 }
 
 /// Root's settings, for people. None of them is a secret.

@@ -182,12 +182,14 @@ impl Runs {
     pub(super) fn dismiss(&self, requester: &Requester, item: Preparation, dismissed: bool) -> Result<Reply, Refusal> {
         let _one_at_a_time = lock(&self.noting);
         self.engine.dismiss(item, dismissed, &requester.actor, &requester.reported)?;
+        self.watching.facts.judged_anew();
         Ok(Reply::Done {})
     }
 
     pub(super) fn leave_drift(&self, requester: &Requester, drift: LeftDrift, leave: bool) -> Result<Reply, Refusal> {
         let _one_at_a_time = lock(&self.noting);
         self.engine.leave_drift(drift, leave, &requester.actor, &requester.reported)?;
+        self.watching.facts.judged_anew();
         Ok(Reply::Done {})
     }
 

@@ -3,12 +3,13 @@
 //! One page in three states. A host on which pot is not initialised shows the way there and one plan for all that is to
 //! be done; one that is initialised shows its pots and its network; where something runs otherwise than pot.conf says,
 //! that comes first. Facts are the executor's, cached: no page waits for a tool. One that finds them old makes the executor
-//! look again, and reloads itself once they are there.
+//! look again. A page that is open shows by itself what is new of the host (`static/strip.js`); without a script it reloads
+//! itself while the host is read.
 
 use super::acts::button;
 use super::changed::{Changed, who};
 use super::error::Fault;
-use super::known::{Again, Known, waiting};
+use super::known::{Again, Known, Read, waiting};
 use super::layout::{self, Button, Clock, Entry, Frame, Time, counted};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
@@ -66,8 +67,7 @@ struct ReadinessPage<'a> {
 struct Head {
     title: String,
     sub: String,
-    read: Time,
-    ago: String,
+    facts: Read,
     /// The sources that were slow.
     slow: Option<String>,
     /// Reload until the new facts are there.
@@ -323,8 +323,7 @@ fn head(visitor: &Visitor, known: &Known, back: &'static str) -> Head {
     Head {
         title: visitor.greeting.hostname.clone(),
         sub: sub(&known.facts, clock),
-        read: clock.time(&known.facts.at),
-        ago: clock.ago(&known.facts.at),
+        facts: Read::of(visitor, known),
         slow: known.facts.slow_in_words(),
         reload: known.refreshing,
         back,

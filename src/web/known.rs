@@ -1,7 +1,7 @@
 //! What pages about the host are made from, and what they say while it is not known.
 
 use super::error::Fault;
-use super::layout::{self, Entry, Frame, Notice};
+use super::layout::{self, Entry, Frame, Notice, Time};
 use super::visitor::Visitor;
 use crate::executor::protocol::{Command, ConfigurationView, FactsView};
 use crate::facts::{Fact, HostFacts, LeftDrift};
@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) modified: Option<Timestamp>,
     /// Whether new facts are being gathered.
     pub(super) refreshing: bool,
+    /// What an open page compares with that of later answers: [`crate::executor::protocol::SessionView::facts`].
+    pub(super) revision: u64,
     /// Advised to-dos that someone does not want.
     dismissed: Vec<Preparation>,
     left_drift: Vec<LeftDrift>,
@@ -40,8 +42,10 @@ pub(super) struct Known {
 impl Known {
     /// Asks the executor; none while the first gathering is still under way.
     pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
-        let FactsView { facts, refreshing, dismissed, left_drift, leftovers, removed } =
-            visitor.ask(Command::Facts { refresh: false }).await?;
+        // A page that is shown again by itself wants what is known, and is no reason to look at the host again.
+        let command = if visitor.is_followed() { Command::FollowFacts {} } else { Command::Facts { refresh: false } };
+        let FactsView { facts, refreshing, dismissed, left_drift, leftovers, removed, revision } =
+            visitor.ask(command).await?;
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
         let (files, unreadable) = match visitor.ask::<ConfigurationView>(Command::Configuration {}).await {
@@ -62,6 +66,7 @@ impl Known {
             left_drift,
             leftovers,
             removed,
+            revision,
         }))
     }
 
@@ -87,6 +92,30 @@ impl Known {
 
     pub(super) fn findings(&self, visitor: &Visitor) -> Vec<Finding> {
         rules::check(&Subject::new(&self.configuration).on(Some(&self.facts)).asked_from(visitor.address()))
+    }
+}
+
+/// When the facts that a page shows were read, and by which number the open page notices that there are others.
+pub(super) struct Read {
+    /// See [`crate::executor::protocol::SessionView::facts`].
+    pub(super) revision: u64,
+    /// By the clock on the wall.
+    pub(super) read: Time,
+    /// "18 s ago": the page's script goes on with it.
+    pub(super) ago: String,
+    /// The same in seconds.
+    pub(super) seconds: i64,
+}
+
+impl Read {
+    pub(super) fn of(visitor: &Visitor, known: &Known) -> Self {
+        let (clock, at) = (visitor.clock(), known.facts.at);
+        Self {
+            revision: known.revision,
+            read: clock.time(&at),
+            ago: clock.ago(&at),
+            seconds: clock.now().as_second().saturating_sub(at.as_second()).max(0),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::activity::{Destroyed, destroyed};
 use super::error::Fault;
-use super::known::{Again, Known, missing, waiting};
+use super::known::{Again, Known, Read, missing, waiting};
 use super::layout::{self, Entry, Frame, Icon, Time};
 use super::visitor::Visitor;
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge, size};
@@ -94,8 +94,7 @@ struct ListPage<'a> {
     again: bool,
     network: String,
     outside: bool,
-    read: Time,
-    ago: String,
+    facts: Read,
     private: &'a [PrivateBridge],
 }
 
@@ -169,7 +168,6 @@ async fn list(visitor: Visitor, view: web::Query<View>, asked_again: web::Query<
     lines.retain(|line| view.shows(line));
     view.sort(&mut lines);
     let notice = known.facts.pots.error.is_some().then(|| missing(&known.facts.pots));
-    let clock = visitor.clock();
     let page = ListPage {
         frame: visitor.frame(Entry::Host, "Pots").with_notice(notice),
         known: known.facts.pots.get().is_some(),
@@ -180,8 +178,7 @@ async fn list(visitor: Visitor, view: web::Query<View>, asked_again: web::Query<
         all: pots.len(),
         view,
         again: asked_again.is_pressed(),
-        read: clock.time(&known.facts.at),
-        ago: clock.ago(&known.facts.at),
+        facts: Read::of(&visitor, &known),
         private: known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default(),
     };
     layout::page(StatusCode::OK, &page)
@@ -199,19 +196,17 @@ struct PotPage<'a> {
     datasets: Vec<(&'a Dataset, String)>,
     activity: String,
     file: String,
-    read: Time,
-    ago: String,
+    facts: Read,
 }
 
 async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);
-    let clock = visitor.clock();
     let pot = match known.facts.pots.get() {
         Some(pots) => match pots.iter().find(|pot| pot.name == *name) {
             Some(pot) => pot,
-            None => return gone(&visitor, name.into_inner(), &known.facts).await,
+            None => return gone(&visitor, name.into_inner(), &known).await,
         },
         None => {
             let why = known.facts.pots.error.as_deref().unwrap_or("they were not read");
@@ -234,8 +229,7 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
         activity: format!("/activity?pot={}", layout::query_value(&pot.name)),
         file: format!("{}/jails/{}/conf/pot.conf", wanted.fs_root.as_deref().unwrap_or_default(), pot.name),
         line: PotLine::of(pot, &known.facts, &wanted, &state.pot),
-        read: clock.time(&known.facts.at),
-        ago: clock.ago(&known.facts.at),
+        facts: Read::of(&visitor, &known),
     };
     layout::page(StatusCode::OK, &page)
 }
@@ -246,7 +240,7 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
 struct GonePage {
     frame: Frame,
     name: String,
-    ago: String,
+    facts: Read,
     destroyed: Destroyed,
     /// Its lines of the log.
     activity: String,
@@ -258,14 +252,13 @@ impl GonePage {
     }
 }
 
-async fn gone(visitor: &Visitor, name: String, facts: &HostFacts) -> Result<HttpResponse, Fault> {
-    let clock = visitor.clock();
+async fn gone(visitor: &Visitor, name: String, known: &Known) -> Result<HttpResponse, Fault> {
     let destroyed = destroyed(visitor, &name).await;
     let page = GonePage {
         frame: visitor.frame(Entry::Host, name.clone()),
         activity: format!("/activity?pot={}", layout::query_value(&name)),
         name,
-        ago: clock.ago(&facts.at),
+        facts: Read::of(visitor, known),
         destroyed,
     };
     layout::page(StatusCode::NOT_FOUND, &page)

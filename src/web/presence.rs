@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap};
 /// What pages of this console fetch by themselves while they follow something, by the last part of the address.
 const FOLLOWED: [&str; 5] = ["events", "facts", "parts", "probe", "strip"];
 
-/// What a page says of a form that it checks again by itself.
+/// What a page says of a form that it checks again by itself, and of itself when it shows the host as it is now.
 const FOLLOWS: &str = "x-follows";
 
 /// Whether a request is what a person did: a form that was sent, a page that was opened.
@@ -19,6 +19,11 @@ pub(crate) fn is_a_person(request: &HttpRequest) -> bool {
     }
 }
 
+/// Whether an open page asks for itself again.
+pub(crate) fn is_followed(request: &HttpRequest) -> bool {
+    *request.method() == Method::GET && request.headers().contains_key(FOLLOWS)
+}
+
 /// Browsers say what a request is for (Fetch Metadata): a page that someone opens is navigated to, by a person's doing
 /// (`Sec-Fetch-User`) or from outside of any page (`Sec-Fetch-Site: none`). A reload that the page itself asks for is
 /// navigated to by nobody. What a browser does not say is told by the address and by what is wanted.
@@ -27,6 +32,7 @@ fn opens_a_page(path: &str, headers: &HeaderMap) -> bool {
     let stream = text(header::ACCEPT.as_str()).is_some_and(|kinds| kinds.contains("text/event-stream"));
     if stream
         || headers.contains_key("hx-request")
+        || headers.contains_key(FOLLOWS)
         || path.rsplit('/').next().is_some_and(|end| FOLLOWED.contains(&end))
     {
         return false;
@@ -61,7 +67,13 @@ mod tests {
         }
         let reloaded = [("sec-fetch-mode", "navigate"), ("sec-fetch-site", "same-origin")];
         let fetched = [("sec-fetch-mode", "cors"), ("sec-fetch-site", "same-origin")];
-        for headers in [&reloaded[..], &fetched, &[("hx-request", "true")], &[("accept", "text/event-stream")]] {
+        for headers in [
+            &reloaded[..],
+            &fetched,
+            &[("hx-request", "true")],
+            &[("x-follows", "1")],
+            &[("accept", "text/event-stream")],
+        ] {
             assert!(!opens("/runs/7", headers), "{headers:?}");
         }
         for path in ["/runs/7/events", "/runs/7/parts", "/runs/7/probe", "/activity/events"] {

@@ -21,17 +21,20 @@ struct Has {
     on: String,
 }
 
-/// The strip, when it is another than the one the page has.
+/// The strip, when it is another than the one the page has; with it the number of what is known of the host, by which
+/// an open page notices that it shows something else. To ask for it is no reason to look at the host.
 async fn show(visitor: Visitor, has: web::Query<Has>) -> Result<HttpResponse, Fault> {
     let mut strip = visitor.strip();
     if let Some(run) = has.on.strip_prefix("/runs/").and_then(|id| id.parse().ok()) {
         strip = strip.on_run(run);
     }
     let shown = strip.shown();
+    let facts = ("X-Facts", visitor.session.facts.to_string());
     if has.have == shown.version {
-        return Ok(HttpResponse::NoContent().finish());
+        return Ok(HttpResponse::NoContent().insert_header(facts).finish());
     }
     Ok(HttpResponse::Ok()
+        .insert_header(facts)
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header(("X-Version", shown.version))
         .content_type("text/html; charset=utf-8")

@@ -34,6 +34,8 @@ pub(crate) struct Visitor {
     token: Secret,
     /// Whether a page asked by itself: see [`super::presence`].
     follows: bool,
+    /// Whether a page asked for itself, to show the host as it is now.
+    followed: bool,
     /// Their session.
     pub session: SessionView,
     /// What their side says about itself.
@@ -116,6 +118,11 @@ impl Visitor {
         Ok(facts)
     }
 
+    /// Whether an open page asks for itself again, because the host has changed.
+    pub(super) fn is_followed(&self) -> bool {
+        self.followed
+    }
+
     /// The browser's address, when the connection still tells.
     pub fn address(&self) -> Option<IpAddr> {
         self.connection.peer.map(|peer| unmapped(peer.ip()))
@@ -158,6 +165,7 @@ impl FromRequest for Visitor {
             let mut visitor = Self {
                 token,
                 follows,
+                followed: presence::is_followed(&request),
                 session,
                 reported,
                 greeting,
@@ -167,7 +175,9 @@ impl FromRequest for Visitor {
             };
             if !state.knows_zone() {
                 // Best effort: without facts, times are shown in UTC and say so.
-                let _ = visitor.facts().await;
+                if let Ok(FactsView { facts, .. }) = visitor.ask(Command::FollowFacts {}).await {
+                    state.remember_zone(facts.as_deref());
+                }
                 visitor.clock = state.clock();
             }
             request.extensions_mut().insert(visitor.clone());

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 mod access;
+mod follow;
 mod jobs;
 mod look;
 #[path = "../support/mod.rs"]

@@ -54,6 +54,50 @@ fn while_nobody_looks_no_program_is_run_and_who_comes_gets_new_facts() {
 }
 
 #[test]
+fn a_thousand_pages_that_are_left_open_cost_the_host_nothing_until_something_changes_it() {
+    let rig = Rig::new();
+    rig.executor.replace_settings(Settings { refresh_seconds: 10, ..Settings::default() });
+    let mut wire = rig.connect();
+    let token = rig.sign_in("vera");
+    // What the script of an open page asks for every few seconds, and what follows when the number is another.
+    let number = |wire: &mut crate::rig::Wire| match wire.ask(Some(&token), Command::Session {}).unwrap() {
+        Reply::Session(session) => session.facts,
+        other => panic!("{other:?}"),
+    };
+    let follow = || match rig.connect().ask(Some(&token), Command::FollowFacts {}).unwrap() {
+        Reply::Facts(view) => view,
+        other => panic!("{other:?}"),
+    };
+    until("the first look", || follow().facts.is_some());
+    let looks = count_looks(&rig);
+    let (shown, begun) = (number(&mut wire), Instant::now());
+    assert_eq!(follow().revision, shown);
+    // The facts are older than the setting wants them, for those who come; not for those who are there.
+    while begun.elapsed() < Duration::from_secs(12) {
+        for _ in 0..100 {
+            assert_eq!(number(&mut wire), shown);
+        }
+        assert!(!follow().refreshing);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(looks(), 0, "the host was looked at for pages that nobody touched");
+
+    // Changed, it is looked at once, however many pages show it.
+    let pot_conf = rig.layout.pot_conf();
+    let changed = [rig.pot_conf(), b"POT_TMP=/var/tmp\n".to_vec()].concat();
+    std::fs::write(pot_conf, changed).unwrap();
+    until("the pages hear of the change", || number(&mut wire) != shown);
+    for _ in 0..100 {
+        follow();
+    }
+    until("one look", || looks() == 1 && !follow().refreshing);
+    assert_eq!(follow().revision, number(&mut wire));
+    std::thread::sleep(Duration::from_secs(6));
+    follow();
+    assert_eq!(looks(), 1, "new facts were a reason to look again");
+}
+
+#[test]
 fn who_may_only_look_cannot_keep_the_host_busy_with_plans() {
     let rig = Rig::new();
     let plan = || Command::Plan { operation: pot_console::plan::Operation::VnetStart { revert_after: None } };

@@ -274,6 +274,7 @@ mod tests {
             left_drift: Vec::new(),
             leftovers: None,
             removed: None,
+            revision: 0,
         };
         PageContext { view, configuration, facts: facts.map(Box::new), beside, admin: None }
     }
