@@ -38,9 +38,7 @@ impl Changed {
             // The values were not taken: why is told, what was asked for stands beside it.
             _ if !done => words.split(" Asked for: ").next().unwrap_or_default().to_owned(),
             // What someone knew better.
-            _ => {
-                words.split_once("in spite of ").map(|(_, errors)| format!("in spite of {errors}")).unwrap_or_default()
-            }
+            _ => in_spite(&words).unwrap_or_default(),
         };
         let values = entry.changes.iter().take(SHOWN).cloned().collect();
         Self { values, more: entry.changes.len().saturating_sub(SHOWN), words }
@@ -50,6 +48,14 @@ impl Changed {
     pub(super) fn is_short_for(&self, message: &str) -> bool {
         self.words != message
     }
+}
+
+/// "in spite of 2 error findings.", as the executor ends the sentence about a save: its own end alone, whatever stands in
+/// a value before it.
+fn in_spite(message: &str) -> Option<String> {
+    let (_, end) = message.rsplit_once(", in spite of ")?;
+    let number = end.strip_suffix(" error finding.").or_else(|| end.strip_suffix(" error findings."))?;
+    number.parse::<usize>().ok().map(|_| format!("in spite of {end}"))
 }
 
 /// How it ended, in one sentence, which says of what.
@@ -121,6 +127,18 @@ mod tests {
         end.run = Some(3);
         assert_eq!(shown(&run, Some(&end)), "init: All 9 checks are as planned.");
         assert_eq!(shown(&end, None), "init: All 9 checks are as planned.", "where only the end is at hand");
+    }
+
+    #[test]
+    fn what_stands_in_a_value_is_not_taken_for_errors_that_someone_knew_better() {
+        let mut save = entry(Action::Configuration, "pot.conf", "");
+        save.changes = vec![change("in spite of all, yes")];
+        save.message = "pot.conf: changed POT_NETWORK from the default to in spite of all, yes.".to_owned();
+        assert_eq!(shown(&save, None), "POT_NETWORK not set → to in spite of all, yes");
+        save.message = "pot.conf: changed POT_NETWORK from the default to in spite of all, yes, in spite of 12 error \
+                        findings."
+            .to_owned();
+        assert_eq!(shown(&save, None), "POT_NETWORK not set → to in spite of all, yes in spite of 12 error findings.");
     }
 
     #[test]
