@@ -30,7 +30,7 @@ pub struct Backup {
     pub digest: Digest,
     /// Size in bytes.
     pub size: u64,
-    /// When it was kept.
+    /// When it was replaced; while it was not, when it was kept.
     pub at: Timestamp,
     /// The journal record of the change that it was kept for.
     pub record: Option<u64>,
@@ -75,7 +75,10 @@ impl Backups {
         // What was kept when it was found and is replaced now is one version, not two.
         match all.iter_mut().rev().find(|kept| kept.file == file) {
             Some(kept) if kept.digest == digest && kept.path == path && kept.record.is_none() => {
-                kept.record = record;
+                // Told by the change that replaces it, it is told by that one's time, too.
+                if record.is_some() {
+                    (kept.record, kept.at) = (record, backup.at);
+                }
                 backup = kept.clone();
             }
             _ => all.push(backup.clone()),

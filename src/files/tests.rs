@@ -235,6 +235,23 @@ fn a_version_that_was_found_and_is_replaced_now_is_one() {
 }
 
 #[test]
+fn a_version_says_when_it_was_replaced_not_when_it_was_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |hour: i64| {
+        let wall = move || jiff::Timestamp::from_second(1_700_000_000 + hour * 3600).unwrap();
+        let clock = crate::clock::Clock::new(|| crate::clock::SinceBoot(0), wall);
+        Backups::of(&private(dir.path())).with_clock(clock)
+    };
+    let at = |hour| of(hour).list(None).unwrap()[0].at.as_second() - 1_700_000_000;
+    let keep = |hour, record| of(hour).keep("pot.conf", "/etc/pot.conf", b"one", record).unwrap();
+    keep(1, None);
+    keep(2, None);
+    assert_eq!(at(0), 3600, "found, it is told by when it was found first");
+    keep(30, Some(7));
+    assert_eq!(at(0), 30 * 3600);
+}
+
+#[test]
 fn a_sudden_death_at_any_step_leaves_the_old_or_the_new_file_and_readable_backups() {
     // A backup writes its object and its index by replacing, too: the third replacement is the file's own.
     let steps = ["begin", "written", "synced", "renamed", "done"];
