@@ -24,7 +24,7 @@ async fn a_page_that_is_left_open_shows_the_host_as_it_is() -> WebDriverResult<(
     opens(&browser, &demo, "/").await?;
     sees(&browser, "main h1", "").await?;
     let forwarding = says("[data-fact=forwarding]");
-    holds(&browser, "the host is known", &format!("{forwarding}.startsWith('1')")).await?;
+    holds(&browser, "the host is known", &format!("{forwarding} === 'on'")).await?;
 
     // How long ago goes on.
     let ago = value(&browser, &says("[data-ago]")).await?;
@@ -35,7 +35,7 @@ async fn a_page_that_is_left_open_shows_the_host_as_it_is() -> WebDriverResult<(
         document.querySelector('.everything li details').open = true";
     browser.execute(script, vec![]).await?;
     touches(&demo, "0");
-    holds(&browser, "the host that was changed", &format!("{forwarding}.startsWith('0') || {forwarding}")).await?;
+    holds(&browser, "the host that was changed", &format!("{forwarding} === 'off' || {forwarding}")).await?;
     let open = "document.querySelectorAll('.everything[open], .everything li details[open]').length === 2";
     holds(&browser, "what was opened is open", open).await?;
     holds(&browser, "the same page", "window.stays === true").await?;
@@ -133,7 +133,7 @@ async fn what_is_typed_while_the_host_is_read_again_stays() -> WebDriverResult<(
     if !browser.find_all(By::Css("form.confirm input[name=password]")).await?.is_empty() {
         type_into(&browser, "password", PASSWORD).await?;
     }
-    click(&browser, "form.confirm button.main").await?;
+    click(&browser, "form.confirm button").await?;
     sees(&browser, "#run-head", "Why pot is removed").await?;
     demo.fault("ifconfig slow 3000");
     shows(&browser, "#next[data-reading]").await?;
