@@ -6,7 +6,7 @@ use crate::facts::{
     Fact, HostFacts, PathKind, RACCT, Tunable, Untested, VTNET_LRO, filter_rules_in_words, pot_nat_in_words, telling,
 };
 use crate::plan::{Check, ManagedFile};
-use crate::rules::Nat;
+use crate::rules::{Nat, is_taken};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -224,10 +224,10 @@ impl Expect {
                 of(&facts.forwarding, |on| (on == wanted, if *on { "on" } else { "off" }.to_owned()))
             }
             Self::Bridge(gateway, network) => of(&facts.interfaces, |all| {
-                let bridge = all.iter().filter(|interface| interface.is_bridge()).find_map(|bridge| {
-                    let address = bridge.addresses.iter().find(|address| address.address() == *gateway)?;
-                    Some((bridge, address))
-                });
+                let bridge = all
+                    .iter()
+                    .filter(|interface| interface.is_bridge() && is_taken(interface, *gateway))
+                    .find_map(|bridge| Some((bridge, bridge.addresses.first()?)));
                 match bridge {
                     Some((bridge, address)) => {
                         let good = bridge.up && address.network.prefix_len() == network.prefix_len();

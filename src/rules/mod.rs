@@ -39,7 +39,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use view::{View, grouped};
 
-pub(crate) use bridges::{PublicBridges, to_free};
+pub(crate) use bridges::{PublicBridges, is_taken, to_free};
 pub use file_system::Temporary;
 pub(crate) use file_system::{
     PRIVATE_TMP, TmpPlace, can_be_private, offers_private_tmp, pots_in_the_way, tmp_in_force,

@@ -6,7 +6,8 @@ use super::wanted::Wanted;
 use crate::facts::{Dataset, HostFacts, Interface, Pot, pot_installed};
 use crate::potconf::Configuration;
 use crate::rules::syslogd_flags::{self, Bindable, Trouble};
-use crate::rules::{Nat, NatRule, PublicBridges, limits, to_free};
+use crate::rules::{Nat, NatRule, PublicBridges, is_taken, limits, to_free};
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -215,7 +216,7 @@ impl Host<'_> {
     }
 
     fn has_gateway(&self, bridge: &Interface) -> bool {
-        bridge.addresses.iter().any(|address| Some(address.address()) == self.wanted.gateway)
+        self.wanted.gateway.is_some_and(|gateway| is_taken(bridge, gateway))
     }
 
     fn anchors(&self) -> Anchors {
@@ -295,6 +296,7 @@ impl Host<'_> {
             Some(end) if elsewhere.is_some() => end.clone(),
             _ => self.network_end(anchors, &init),
         };
+        drift.extend(self.no_cache(missing, &init));
         drift.extend(self.bridge(public_bridge, &network));
         drift.extend(self.bridge_down(public_bridge, &network));
         drift.extend(self.two_bridges(&network));
@@ -454,6 +456,23 @@ impl Host<'_> {
         found
     }
 
+    /// init.sh makes it where it is missing, and nothing else of pot does.
+    fn no_cache(&self, missing: Option<&[String]>, end: &dyn Fn() -> End) -> Option<Drift> {
+        let (root, place) = (self.wanted.zfs_root.as_ref()?, self.wanted.cache.as_ref()?);
+        let name = format!("{root}/cache");
+        (missing == Some(&[]) && self.dataset_named(&name).is_none()).then(|| {
+            Drift::new(
+                "cache",
+                "Cache",
+                (format!("{name}, mounted at {place}"), "not there".to_owned()),
+                format!(
+                    "What pot downloads is kept in {place} as that folder is; where there is none, pot cannot keep it."
+                ),
+                end(),
+            )
+        })
+    }
+
     /// Datasets that are not mounted: the plan of init mounts what can be, unless something comes first.
     fn not_mounted(&self, first: Option<End>) -> Option<Drift> {
         let root = self.wanted.zfs_root.as_ref()?;
@@ -491,6 +510,10 @@ impl Host<'_> {
             return None;
         }
         let wanted = self.wanted.bridge_address()?;
+        let held = |bridge: &&Interface| bridge.addresses.iter().any(|held| held.address() == wanted.addr());
+        if let Some(shared) = self.bridges().filter(|_| public_bridge.is_none()).find(held) {
+            return Some(self.shared_bridge(shared, wanted));
+        }
         let running = match public_bridge {
             Some(name) => self.bridges().find(|bridge| bridge.name == name)?,
             None => self.bridges().find(|bridge| bridge.is_public_bridge() && !bridge.addresses.is_empty())?,
@@ -507,6 +530,21 @@ impl Host<'_> {
         };
         let running = format!("{}, {}", running.name, addresses(running));
         Some(Drift::new("bridge", "Bridge", (wanted.to_string(), running), consequence, end()))
+    }
+
+    /// A bridge has POT_GATEWAY, and further addresses: for pot it is none of its own.
+    fn shared_bridge(&self, bridge: &Interface, wanted: Ipv4Net) -> Drift {
+        let others = bridge.addresses.iter().filter(|held| held.address() != wanted.addr());
+        let off: Vec<String> =
+            others.map(|held| format!("ifconfig {} inet {} -alias", bridge.name, held.address())).collect();
+        Drift::new(
+            "bridge",
+            "Bridge",
+            (wanted.to_string(), format!("{}, {}", bridge.name, addresses(bridge))),
+            "pot takes a bridge for its own only if POT_GATEWAY is its one IPv4 address: it would make a second one with \
+             the same address beside it.",
+            End::ByHand(format!("At the machine: {}", off.join("; "))),
+        )
     }
 
     /// pot looks at the bridge's address alone.
@@ -615,8 +653,8 @@ impl Host<'_> {
         let bindable = Bindable::of(self.facts.interfaces.get()?);
         let consequence = match syslogd_flags::trouble(flags, gateway, network, &bindable)? {
             Trouble::Stale => {
-                "What pots log over the network is not received, and at boot syslogd may not start: it cannot bind \
-                 an address that the host does not have."
+                "What pots log over the network is not received: syslogd cannot bind an address that the host does \
+                 not have. It starts all the same and does not listen there."
             }
             Trouble::ShutOut => {
                 "What pots log over the network is not received: syslogd takes lines of another network only."
@@ -816,6 +854,34 @@ mod tests {
         facts.pf.value.as_mut().unwrap().pot_nat =
             vec!["nat on em0 inet from 10.192.0.0/10 to any -> 192.168.178.20".into()];
         assert_eq!(ids(&state(&facts, "POT_EXTIF_ADDR=192.168.178.20\n")), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn without_its_cache_dataset_pot_init_is_not_done() {
+        let mut facts = running_host();
+        facts.datasets.value.as_mut().unwrap().retain(|dataset| dataset.name != "zroot/pot/cache");
+        let state = state(&facts, "");
+        assert_eq!((state.stage, ids(&state)), (Stage::Initialised, vec!["cache"]));
+        assert_eq!(state.drift[0].remedy, Some(Remedy::Init));
+    }
+
+    #[test]
+    fn a_bridge_with_a_second_address_is_none_of_pots() {
+        let mut facts = running_host();
+        let all = facts.interfaces.value.as_mut().unwrap();
+        let bridge = all.iter_mut().find(|interface| interface.is_bridge()).unwrap();
+        bridge.addresses = interface("bridge0", "", &["10.192.0.1/10", "10.9.0.1/24"]).addresses;
+        let shared = state(&facts, "");
+        assert_eq!((shared.public_bridge, shared.vnet_up_pot), (None, Some(false)));
+        let told = &shared.drift[0];
+        assert_eq!(
+            (told.id, told.at_the_machine.as_deref()),
+            ("bridge", Some("At the machine: ifconfig bridge0 inet 10.9.0.1 -alias"),)
+        );
+        // Whoever follows that has the bridge again.
+        let all = facts.interfaces.value.as_mut().unwrap();
+        all.iter_mut().find(|interface| interface.is_bridge()).unwrap().addresses.pop();
+        assert_eq!(ids(&state(&facts, "")), Vec::<&str>::new());
     }
 
     #[test]
