@@ -100,7 +100,7 @@ pub(super) struct Read {
     /// See [`crate::executor::protocol::SessionView::facts`].
     pub(super) revision: u64,
     /// By the clock on the wall.
-    pub(super) read: Time,
+    pub(super) at: Time,
     /// "18 s ago": the page's script goes on with it.
     pub(super) ago: String,
     /// The same in seconds.
@@ -112,7 +112,7 @@ impl Read {
         let (clock, at) = (visitor.clock(), known.facts.at);
         Self {
             revision: known.revision,
-            read: clock.time(&at),
+            at: clock.time(&at),
             ago: clock.ago(&at),
             seconds: clock.now().as_second().saturating_sub(at.as_second()).max(0),
         }
