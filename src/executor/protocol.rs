@@ -862,7 +862,8 @@ mod tests {
         let session = json!({
             "name": "anna", "role": "admin", "proved": "2026-01-01T00:00:00Z", "fresh": true,
             "expires": "2026-01-02T00:00:00Z", "previous_sign_in": null, "id": "01234567",
-            "strip": { "run": null, "outside": null, "reboot": [], "can_reboot": false, "drafts": [] }
+            "strip": { "run": null, "outside": null, "reboot": [], "can_reboot": false, "drafts": [] },
+            "facts": 7
         });
         vec![
             json!({ "reply": "done" }),
@@ -877,6 +878,7 @@ mod tests {
                 "left_drift": [],
                 "leftovers": null,
                 "removed": null,
+                "revision": 7,
             }),
             json!({ "reply": "backups", "backups": [] }),
             json!({ "reply": "file", "bytes": "UE9U", "path": "/etc/pf.conf", "digest": digest }),
