@@ -15,6 +15,7 @@
 //! | [`activity`] | syslog: parse, read rotated files, search, follow |
 //! | [`client`] | asks the executor across the socket (async, web side) |
 //! | [`executor`] | protocol, server (root side), permissions, spawn |
+//! | [`archive`] | the console in one file: written, checked, put back |
 //! | [`settings`] | the settings file, root's |
 //! | [`accounts`] | users, passwords, roles, sessions, proofs (root side) |
 //! | [`operations`] | init, vnet-start, de-init …: plan, run, verify, revert (root side) |
@@ -27,7 +28,7 @@
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`files`] | where paths lead and who can change them, atomic replace, backups |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
-//! | [`clock`], [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where the time comes from, where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
+//! | [`clock`], [`formats`], [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where the time comes from, the versions of what is kept, where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //!
 //! A **save** from top to bottom: `web::configuration` takes the form → [`client`] asks → `executor::server` reads the
@@ -74,6 +75,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod archive;
 pub mod audit;
 pub mod bytes_as_base64;
 pub mod cli;
@@ -85,6 +87,7 @@ pub mod executor;
 pub mod facility;
 pub mod facts;
 pub mod files;
+pub mod formats;
 pub mod host;
 pub mod journal;
 pub mod layout;

@@ -3,6 +3,7 @@
 //! Every setting has a default, and the defaults are the safe ones: the console listens on loopback only, and never
 //! by itself on an address that pots could reach. An unknown name is an error: a misspelt safeguard is none.
 
+use crate::formats::{self, Newer};
 use crate::journal::Retention;
 use crate::operations::feedback::RECIPIENT;
 use serde::Deserialize;
@@ -18,6 +19,8 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// The version of this file's form; 1 when it names none.
+    pub version: u64,
     /// Addresses and ports to listen on.
     pub listen: Vec<SocketAddr>,
     /// The user that the web process runs as.
@@ -151,7 +154,8 @@ const fn kind(name: &'static str, decides: &'static str, holds: &'static str, ex
 }
 
 /// Every setting, in the order in which people read them.
-const KINDS: [Kind; 20] = [
+const KINDS: [Kind; 21] = [
+    kind("version", "The version of this file's form", "a number", "version = 1"),
     kind(
         "listen",
         "Addresses and ports where browsers reach the console",
@@ -269,6 +273,7 @@ pub enum ConfirmDestructive {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            version: 1,
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8443))],
             user: "potconsole".to_owned(),
             names: Vec::new(),
@@ -336,6 +341,9 @@ pub enum SettingsError {
         /// The file.
         path: String,
     },
+    /// The file is of a newer version than this program knows.
+    #[error("the settings: {0}")]
+    Newer(#[from] Newer),
     /// A value is outside its range.
     #[error("the settings {path}: {name} is {value}, it can be {range}")]
     OutOfRange {
@@ -381,6 +389,11 @@ impl Settings {
     }
 
     fn parse(text: &str, path: &str) -> Result<Self, SettingsError> {
+        // First: what a newer file says otherwise is no mistake of its writer's.
+        let version = toml::from_str::<toml::Table>(text).ok().and_then(|all| all.get("version")?.as_integer());
+        if let Some(version) = version.and_then(|version| u64::try_from(version).ok()) {
+            formats::Kind::Settings.must_be_known(Path::new(path), version)?;
+        }
         let not_understood =
             |error: toml::de::Error| SettingsError::NotUnderstood { path: path.to_owned(), error: error.to_string() };
         let mut settings: Self = toml::from_str(text)
@@ -421,6 +434,9 @@ impl Settings {
     fn check(&self, path: &str) -> Result<(), SettingsError> {
         let out =
             |name, value: String, range| Err(SettingsError::OutOfRange { path: path.to_owned(), name, value, range });
+        if self.version == 0 {
+            return out("version", self.version.to_string(), "1");
+        }
         if !(1..=1440).contains(&self.idle_minutes) {
             return out("idle_minutes", self.idle_minutes.to_string(), "1 to 1440");
         }
@@ -666,6 +682,17 @@ mod tests {
             assert!(words(wrong).contains("it must be"), "{}", words(wrong));
         }
         assert!(words("listen = [").contains("line 1"), "{}", words("listen = ["));
+    }
+
+    #[test]
+    fn settings_of_a_newer_version_are_told_from_misspelt_ones() {
+        let words = |text: &str| Settings::parse(text, "/x/pot-console.toml").unwrap_err().to_string();
+        let told = words("version = 2\nlisten = \"everywhere\"\nnew_name = 1\n");
+        assert!(told.starts_with("the settings: /x/pot-console.toml was written by a newer pot-console"), "{told}");
+        assert!(told.contains("version 2;") && told.contains("with version = 1"), "{told}");
+        assert!(words("version = 1\nnew_name = 1\n").contains("new_name"));
+        assert!(words("version = 0\n").contains("version is 0"));
+        assert_eq!(Settings::parse("version = 1\n", "f").unwrap().values(), Settings::default().values());
     }
 
     #[test]

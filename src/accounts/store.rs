@@ -6,6 +6,7 @@
 use crate::accounts::name::AccountName;
 use crate::accounts::password::StoredHash;
 use crate::digest::Digest;
+use crate::formats::{Kind, Newer};
 use crate::journal::record::Role;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -58,11 +59,9 @@ impl Account {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contents {
-    version: u16,
+    version: u64,
     accounts: Vec<Account>,
 }
-
-const VERSION: u16 = 1;
 
 /// Why accounts could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +84,9 @@ pub enum AccountError {
         /// Where and why.
         error: String,
     },
+    /// The file is of a newer version than this program knows.
+    #[error(transparent)]
+    Newer(#[from] Newer),
     /// Someone other than its owner may read or write the file.
     #[error("{path} can be read or changed by others than its owner: chown root and chmod 600 it first")]
     Exposed {
@@ -292,16 +294,17 @@ impl Accounts {
         let mut bytes = Vec::new();
         file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| self.failed("read", error))?;
         let damaged = |error: String| AccountError::Damaged { path: self.path.display().to_string(), error };
+        Kind::Accounts.must_be_known_json(&self.path, &bytes)?;
         let contents: Contents = serde_json::from_slice(&bytes)
             .map_err(|error| damaged(format!("line {}, column {}", error.line(), error.column())))?;
-        if contents.version != VERSION {
-            return Err(damaged(format!("version {} instead of {VERSION}", contents.version)));
+        if contents.version == 0 {
+            return Err(damaged("version 0".to_owned()));
         }
         Ok(contents.accounts)
     }
 
     fn write_file(&self, accounts: &[Account]) -> Result<(), AccountError> {
-        let contents = Contents { version: VERSION, accounts: accounts.to_vec() };
+        let contents = Contents { version: Kind::Accounts.format().version, accounts: accounts.to_vec() };
         let mut bytes =
             serde_json::to_vec_pretty(&contents).map_err(|error| self.failed("write", io::Error::other(error)))?;
         bytes.push(b'\n');
@@ -351,6 +354,30 @@ mod tests {
         assert_ne!(earlier, text);
         std::fs::write(&file, earlier).unwrap();
         assert_eq!(Accounts::of(dir.path()).all().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn accounts_of_a_newer_version_are_neither_read_nor_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let accounts = Accounts::of(dir.path());
+        accounts.add_first(account("anna", Role::Admin)).unwrap();
+        let file = dir.path().join("accounts.json");
+        let newer =
+            std::fs::read_to_string(&file).unwrap().replace("\"version\": 1", "\"version\": 2,\n  \"keys\": []");
+        std::fs::write(&file, &newer).unwrap();
+        let anna = AccountName::parse("anna").unwrap();
+        let said = |error: AccountError| error.to_string();
+        for words in [
+            said(Accounts::of(dir.path()).all().unwrap_err()),
+            said(accounts.add(account("eve", Role::Admin)).unwrap_err()),
+            said(accounts.update(&anna, |account| account.disabled = true).unwrap_err()),
+        ] {
+            assert!(
+                words.contains("accounts.json was written by a newer pot-console: accounts, version 2;"),
+                "{words}"
+            );
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), newer);
     }
 
     #[test]

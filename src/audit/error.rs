@@ -1,5 +1,7 @@
 //! Why the projection could not be read or written.
 
+use crate::formats::Newer;
+
 /// The projection could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -9,6 +11,9 @@ pub enum StoreError {
     /// A migration failed.
     #[error("the history's database could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// It is of a newer version than this program knows.
+    #[error(transparent)]
+    Newer(#[from] Newer),
     /// Records must come in order without gaps.
     #[error("record {found} came after record {held}: the history is rebuilt")]
     Gap {
@@ -52,6 +57,8 @@ impl StoreError {
     pub(super) fn is_of_the_place(&self) -> bool {
         /// SQLITE_PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN.
         const PLACE: [u32; 9] = [3, 5, 6, 7, 8, 9, 10, 13, 14];
-        matches!(self, Self::Place(_) | Self::InUse) || self.code().is_some_and(|code| PLACE.contains(&code))
+        // Whoever has a newer one has a newer program, too, and will want to go on with it.
+        matches!(self, Self::Place(_) | Self::InUse | Self::Newer(_))
+            || self.code().is_some_and(|code| PLACE.contains(&code))
     }
 }

@@ -5,9 +5,10 @@ use super::in_use::InUse;
 use super::row::{Row, signed, unsigned, word};
 use super::words::{self, Words, block};
 use crate::digest::Digest;
+use crate::formats::Kind;
 use crate::journal::Ends;
 use crate::journal::record::{Change, Record, Stage};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, SqlStr, Sqlite};
 use std::path::{Path, PathBuf};
@@ -159,7 +160,12 @@ impl Store {
         // the whole history takes two more.
         let connections = if path == Path::new(":memory:") { 1 } else { 4 };
         let pool = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?;
-        migrations().run(&pool).await?;
+        if let Err(error) = migrations().run(&pool).await {
+            if let MigrateError::VersionMissing(found) = &error {
+                Kind::Database.must_be_known(path, u64::try_from(*found).unwrap_or(u64::MAX))?;
+            }
+            return Err(error.into());
+        }
         Ok(Self { pool, path: path.to_owned(), in_use })
     }
 
@@ -365,6 +371,31 @@ pub(super) mod tests {
         let on_disk: Vec<_> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
         let named = migrations();
         assert_eq!(on_disk, named.iter().map(|migration| migration.sql.as_str()).collect::<Vec<_>>());
+        let newest = named.iter().map(|migration| migration.version).max().unwrap();
+        assert_eq!(u64::try_from(newest).unwrap(), Kind::Database.format().version);
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_refused_with_words_and_kept() {
+        let (store, folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append(&records, &hashes).await.unwrap();
+        let next = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                    VALUES (3, 'next', 1, x'00', 0)";
+        sqlx::query(next).execute(&store.pool).await.unwrap();
+        store.close().await;
+        let path = folder.path().join("history.sqlite");
+        for opened in [Store::open(&path).await, Store::open_or_begin(&path).await] {
+            let words = opened.unwrap_err().to_string();
+            assert!(words.contains("history.sqlite was written by a newer pot-console"), "{words}");
+            assert!(words.contains("version 3;") && words.contains("knows version 2"), "{words}");
+            assert!(words.contains("pot-console audit rebuild"), "{words}");
+        }
+        // What it advises.
+        let begun = Store::begin(&path).await.unwrap();
+        begun.append(&records, &hashes).await.unwrap();
+        begun.close().await;
+        assert_eq!(Store::open(&path).await.unwrap().last().await.unwrap(), Some((4, hashes[3])));
     }
 
     pub fn entry(stage: Stage, action: Action, actor: &str) -> Entry {

@@ -3,6 +3,7 @@
 mod activity;
 mod approve;
 mod audit;
+mod backup;
 mod check;
 mod conf;
 #[cfg(feature = "simulator")]
@@ -13,6 +14,7 @@ mod output;
 mod paced_log;
 mod plan;
 mod pot_conf;
+mod restore;
 mod run;
 mod serve;
 #[cfg(feature = "simulator")]
@@ -126,6 +128,10 @@ enum Command {
     Audit(audit::Args),
     /// Manage accounts.
     User(user::Args),
+    /// Write the console's own files to one file: settings, accounts, history, kept versions, runs, keys.
+    Backup(backup::Args),
+    /// Check such a file, or put it back.
+    Restore(restore::Args),
     /// Approve a plan in a terminal.
     Approve(approve::Args),
     /// Show stored feedback.
@@ -162,6 +168,8 @@ pub fn main() -> ExitCode {
         Command::Activity(args) => activity::run(&global, args),
         Command::Audit(args) => audit::run(&global, args),
         Command::User(args) => user::run(&global, args),
+        Command::Backup(args) => backup::run(&global, args),
+        Command::Restore(args) => restore::run(&global, args),
         Command::Approve(args) => approve::run(&global, args),
         Command::Feedback(args) => feedback::run(&global, args),
         Command::Simulate(args) => simulate::run(&global, args),

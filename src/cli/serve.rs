@@ -1,9 +1,9 @@
 //! `pot-console serve`: serve the console on this host.
 
 use super::{Exit, Global};
-use crate::executor::Executor;
 use crate::executor::processes::{StartData, Supervisor, WebUser};
 use crate::executor::tls::{self, Certificate};
+use crate::executor::{Executor, end_cut_off_restore};
 use crate::files::check_root_dir;
 use crate::layout::Layout;
 use crate::platform::{self, Signals};
@@ -33,6 +33,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let layout = global.layout();
     refuse_in_a_jail(&layout)?;
     log_to_stderr();
+    end_cut_off_restore(&layout)?;
     let path = args.config.clone().unwrap_or_else(|| layout.settings());
     let read = || Settings::read(&path, args.config.is_some());
     let settings = read()?;

@@ -32,9 +32,10 @@ const UNKNOWN_NAME: &str = "an unknown name";
 impl From<AccountError> for Refusal {
     fn from(error: AccountError) -> Self {
         let kind = match &error {
-            AccountError::File { .. } | AccountError::Damaged { .. } | AccountError::Exposed { .. } => {
-                RefusalKind::Failed
-            }
+            AccountError::File { .. }
+            | AccountError::Damaged { .. }
+            | AccountError::Newer(_)
+            | AccountError::Exposed { .. } => RefusalKind::Failed,
             AccountError::Unknown(_) => RefusalKind::NotFound,
             AccountError::Exists(_)
             | AccountError::Reserved(_)

@@ -17,6 +17,7 @@ use super::watch::Watching;
 use crate::accounts::session::{Lifetimes, token_digest};
 use crate::accounts::throttle::address_key;
 use crate::facts::HostFacts;
+use crate::files::Presence;
 use crate::journal::JournalError;
 use crate::journal::record::{Action, Change, Outcome, Reported, Role};
 use crate::operations::engine::FromRoot;
@@ -43,6 +44,8 @@ pub struct Executor {
     pub(super) runs: Runs,
     pub(super) evidence: Arc<Evidence>,
     pub(super) paces: Arc<RateLimiters>,
+    /// Held as long as this lasts: no backup takes the place of what it works on.
+    pub(super) _presence: Presence,
 }
 
 pub(super) fn lifetimes(settings: &Settings) -> Lifetimes {

@@ -4,7 +4,7 @@ use super::approval;
 use super::core::{Executor, Meant};
 use super::protocol::{Answer, Command};
 use super::requester::Requester;
-use super::start::StartError;
+use super::start::{StartError, end_cut_off_restore};
 use crate::accounts::name::AccountName;
 use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
 use crate::layout::Layout;
@@ -54,6 +54,7 @@ impl Local {
     /// # Errors
     /// [`LocalError`], when this is not root, for example.
     pub fn open(layout: &Layout) -> Result<Self, LocalError> {
+        end_cut_off_restore(layout)?;
         let settings = Settings::read(&layout.settings(), false)?;
         let (executor, opening) = Executor::open(layout, settings)?;
         executor.watching.close_what_died(&opening);
@@ -162,7 +163,7 @@ impl Local {
 }
 
 /// Who sits at the command line: the user's login name; `SUDO_USER` only as claimed, for an environment proves nothing.
-fn command_line_actor() -> Actor {
+pub(crate) fn command_line_actor() -> Actor {
     let uid = nix::unistd::getuid();
     let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
     let claimed = std::env::var("SUDO_USER").or_else(|_| std::env::var("DOAS_USER")).ok();

@@ -39,4 +39,4 @@ pub(crate) mod web_log;
 
 pub use self::core::Executor;
 pub use self::server::End;
-pub(crate) use self::start::head_path;
+pub(crate) use self::start::{end_cut_off_restore, head_path};

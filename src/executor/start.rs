@@ -14,9 +14,10 @@ use super::rate_limiters::RateLimiters;
 use super::running::Runs;
 use super::strip::Noticed;
 use super::watch::Watching;
+use crate::archive::{self, ArchiveError, Recorded};
 use crate::clock::Clock;
-use crate::files::{self, FileError};
-use crate::journal::record::{Action, Outcome};
+use crate::files::{self, FileError, Presence, make_own_dir};
+use crate::journal::record::{Action, Entry, Outcome, Reported};
 use crate::journal::{Journal, JournalError, Opening};
 use crate::layout::Layout;
 use crate::operations::engine::{Engine, EngineSettings, FromRoot, Notify};
@@ -40,12 +41,18 @@ pub enum StartError {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// The root folder could have been filled by someone else.
+    /// The root folder could have been filled by someone else, or a newer program wrote here.
     #[error(transparent)]
     File(#[from] FileError),
     /// The journal cannot be opened.
     #[error("the journal cannot be opened: {0}")]
     Journal(#[from] JournalError),
+    /// One that was cut off could not be ended, or cannot be recorded.
+    #[error("a backup that was being put back: {0}")]
+    Restore(#[from] ArchiveError),
+    /// Someone does it just now.
+    #[error("a backup of the console is being put back on this host: try again when that has ended")]
+    Restoring,
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
@@ -69,12 +76,17 @@ impl Executor {
         sight: Option<Sight>,
     ) -> Result<(Arc<Self>, Opening), StartError> {
         files::check_root_dir(layout.root())?;
+        make_own_dir(&layout.state())?;
+        let presence = be_present(layout)?;
+        files::must_be_known(&layout.private())?;
         make_private(layout)?;
         let lifetimes = lifetimes(&settings);
         let hints = Arc::new(Hints::default());
         let (journal, opening) = Journal::open(&layout.private().join("journal"), &head_path(layout))?;
         let journal = journal.with_clock(clock.clone());
+        files::write_stamp(&layout.private())?;
         let evidence = Arc::new(Evidence::new(journal, &opening, layout.private().join("keys"), Arc::clone(&hints)));
+        record_restore(layout, &evidence)?;
         let tools = Tools::find(layout);
         let FromRoot { feedback_recipient, pf_files, command_time } = from_root(&settings);
         let settings_of_engine =
@@ -110,7 +122,8 @@ impl Executor {
         });
         let pot_conf = Arc::new(PotConf::new(&watching));
         let runs = Runs::new(&watching, &pot_conf, &authentication);
-        let executor = Self { settings, authentication, watching, pot_conf, runs, evidence, paces };
+        let executor =
+            Self { settings, authentication, watching, pot_conf, runs, evidence, paces, _presence: presence };
         Ok((Arc::new(executor), opening))
     }
 
@@ -189,6 +202,42 @@ impl Executor {
     }
 }
 
+/// Ends what was begun when a backup was put back and its process died: before the settings are read, which may be among
+/// what is put back.
+///
+/// # Errors
+/// It could not be ended: nothing else may stand in its place.
+pub(crate) fn end_cut_off_restore(layout: &Layout) -> Result<(), StartError> {
+    files::check_root_dir(layout.root())?;
+    if archive::stands_here(layout)?.cut_off {
+        make_own_dir(&layout.state())?;
+        if let Some(alone) = Presence::alone(layout)? {
+            archive::end_cut_off(layout, &alone)?;
+        }
+    }
+    Ok(())
+}
+
+/// From here on no backup is put back while this lasts.
+fn be_present(layout: &Layout) -> Result<Presence, StartError> {
+    end_cut_off_restore(layout)?;
+    Presence::shared(layout)?.ok_or(StartError::Restoring)
+}
+
+/// The history of a backup that was put back does not know of it.
+fn record_restore(layout: &Layout, evidence: &Evidence) -> Result<(), StartError> {
+    let private = layout.private();
+    let Some(Recorded { by, message }) = archive::recorded(&private)? else { return Ok(()) };
+    let mut entry = Entry::event(by, Reported::default(), Action::Restore, "console", message);
+    entry.outcome = Some(Outcome::Done);
+    // Where it cannot be recorded now it stays to be recorded: the next who opens it tries again.
+    match evidence.append(entry) {
+        Ok(_) => archive::forget_record(&private)?,
+        Err(refusal) => tracing::error!("that a backup was put back could not be recorded: {refusal}"),
+    }
+    Ok(())
+}
+
 /// What a run tells the web process: its number, its last event, and whether connections should be closed because it
 /// waits for an answer.
 fn notify(hints: &Arc<Hints>) -> Notify {
@@ -214,26 +263,13 @@ pub(crate) fn head_path(layout: &Layout) -> std::path::PathBuf {
     layout.on_disk("/var/log/pot-console.head")
 }
 
-/// Makes `/var/db/pot-console` and its private part, and refuses one that is not ours alone.
+/// Makes the private part of `/var/db/pot-console`, and refuses one that is not ours alone.
 fn make_private(layout: &Layout) -> Result<(), StartError> {
     let folder = |path: &Path, error: &dyn std::fmt::Display| StartError::Folder {
         path: path.display().to_string(),
         why: error.to_string(),
     };
     let own = nix::unistd::geteuid().as_raw();
-    let state = layout.state();
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(&state)
-        .map_err(|error| folder(&state, &format!("cannot be made: {error}; run this as root")))?;
-    // Whoever may write here could put another folder in the place of root's.
-    let found = state.symlink_metadata().map_err(|error| folder(&state, &error))?;
-    if !found.is_dir() || found.uid() != own || found.mode() & 0o022 != 0 {
-        let why = "must be a folder that belongs to the user that runs this and that no other can write to: \
-                   chown root and chmod go-w it first";
-        return Err(folder(&state, &why));
-    }
     let private = layout.private();
     match std::fs::DirBuilder::new().mode(0o700).create(&private) {
         Ok(()) => {}

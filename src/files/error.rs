@@ -1,6 +1,7 @@
 //! What can go wrong with a file, said with its name and what to do.
 
 use crate::digest::Digest;
+use crate::formats::Newer;
 use crate::layout::remedy_for_open;
 use nix::errno::Errno;
 use std::io;
@@ -102,6 +103,9 @@ pub enum FileError {
         /// Who can, and what to do.
         why: &'static str,
     },
+    /// It is of a newer version than this program knows.
+    #[error(transparent)]
+    Newer(#[from] Newer),
     /// The system refused.
     #[error("{doing} {} failed: {source}{}", path.display(), advice(source))]
     System {

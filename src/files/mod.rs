@@ -4,7 +4,9 @@ mod backups;
 mod error;
 mod lock;
 mod place;
+mod presence;
 mod replace;
+mod stamped;
 
 pub(crate) use backups::make_private_dir;
 pub use backups::{Backup, Backups};
@@ -12,8 +14,13 @@ pub(crate) use error::FileError;
 pub(crate) use error::advice;
 pub use lock::{Busy, Lock};
 pub(crate) use place::{HostPath, Place, check_root_dir};
+pub use presence::Presence;
+pub(crate) use presence::make_own_dir;
 pub use replace::replace;
-pub(crate) use replace::{Expected, clear_unfinished, read_limited, replace_with_mode};
+pub(crate) use replace::{Expected, clear_unfinished, read_limited, replace_with_mode, sync_folder};
+#[cfg(test)]
+pub(crate) use stamped::NOTES;
+pub(crate) use stamped::{WAITING, must_be_known, put_stamp, write_stamp};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::verify::{VerifyReport, verify_parts};
 use super::write::create_private;
 use crate::digest::Digest;
 use crate::files;
+use crate::formats::Kind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -18,7 +19,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &str = "pot-console backup 1";
+const MAGIC: &str = "pot-console backup";
 /// A manifest of ten thousand segments stays below this.
 const LONGEST_MANIFEST: u64 = 4 << 20;
 
@@ -76,7 +77,8 @@ pub(crate) fn write_backup(
     let manifest = Manifest { made: Timestamp::now(), files: items };
     let json = serde_json::to_string(&manifest).map_err(|error| system("backing up", dir)(io::Error::other(error)))?;
     let failed = |error| JournalError::System { doing: "writing a backup of", path: dir.to_owned(), source: error };
-    write!(out, "{MAGIC} {}\n{json}\n", Digest::of(json.as_bytes())).map_err(failed)?;
+    let version = Kind::HistoryBackup.format().version;
+    write!(out, "{MAGIC} {version} {}\n{json}\n", Digest::of(json.as_bytes())).map_err(failed)?;
     for (_, size, source) in &sources {
         copy(source, *size, &mut |bytes| out.write_all(bytes))?;
     }
@@ -179,8 +181,11 @@ fn unpack(from: &mut dyn Read, into: &Path) -> Result<BackupReport, JournalError
         text.strip_suffix('\n').map(str::to_owned).ok_or_else(|| not_one("its beginning is cut off"))
     };
     let first = line()?;
-    let digest = first.strip_prefix(MAGIC).and_then(|rest| rest.trim().parse::<Digest>().ok());
-    let digest = digest.ok_or_else(|| not_one("its first line is another"))?;
+    let named = first.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(' ')?.split_once(' '));
+    let (version, digest) = named.ok_or_else(|| not_one("its first line is another"))?;
+    let version: u64 = version.parse().map_err(|_| not_one("its first line is another"))?;
+    Kind::HistoryBackup.must_be_known(Path::new("the backup"), version).map_err(files::FileError::from)?;
+    let digest = digest.trim().parse::<Digest>().map_err(|_| not_one("its first line is another"))?;
     let json = line()?;
     if Digest::of(json.as_bytes()) != digest {
         return Err(not_one("its list of files was changed"));

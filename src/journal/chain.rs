@@ -2,6 +2,8 @@
 
 use super::record::Record;
 use crate::digest::Digest;
+use crate::files::FileError;
+use crate::formats::Kind;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -71,6 +73,19 @@ impl<'a> Line<'a> {
         serde_json::from_slice(self.json).ok()
     }
 
+    /// The version that a segment's first line names; 1 when it names none.
+    pub(super) fn version(&self) -> u64 {
+        #[derive(Deserialize)]
+        struct Named {
+            segment: Version,
+        }
+        #[derive(Deserialize)]
+        struct Version {
+            version: Option<u64>,
+        }
+        serde_json::from_slice::<Named>(self.json).ok().and_then(|named| named.segment.version).unwrap_or(1)
+    }
+
     pub(super) fn header(&self) -> Option<Segment> {
         serde_json::from_slice::<SegmentHeader>(self.json).ok().map(|header| header.segment)
     }
@@ -94,6 +109,20 @@ pub(super) fn line(hash: &Digest, json: &[u8]) -> Vec<u8> {
 /// The file of the segment that begins with record `first`.
 pub(super) fn segment_path(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:020}.journal"))
+}
+
+/// Whether this program knows the segment's form.
+///
+/// # Errors
+/// It is of a newer version, or cannot be read.
+pub(super) fn must_be_known(path: &Path) -> Result<(), FileError> {
+    const LONGEST_HEADER: u64 = 4 << 10;
+    let mut begin = Vec::new();
+    crate::platform::open_for_reading(path)
+        .and_then(|file| file.take(LONGEST_HEADER).read_to_end(&mut begin))
+        .map_err(FileError::system("reading", path))?;
+    let first = begin.split(|byte| *byte == b'\n').next().and_then(Line::parse);
+    first.map_or(Ok(()), |line| Ok(Kind::Journal.must_be_known(path, line.version())?))
 }
 
 /// The segments of a journal by the sequence number they begin with.

@@ -6,6 +6,7 @@ use super::store::Journal;
 use super::write::create_private;
 use crate::digest::Digest;
 use crate::files;
+use crate::formats::{Kind, Newer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
@@ -59,6 +60,9 @@ pub enum CheckpointError {
     /// It is not one.
     #[error("this is not a checkpoint of pot-console: {0}")]
     NotOne(String),
+    /// It is of a newer version than this program knows.
+    #[error(transparent)]
+    Newer(#[from] Newer),
     /// Its signature does not fit.
     #[error("the checkpoint's signature does not fit its text: it was changed")]
     Signature,
@@ -109,9 +113,16 @@ impl Checkpoint {
     /// otherwise: from where the text was kept, or by [`Checkpoint::must_be_signed_by`].
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let not_one = |error: &dyn std::fmt::Display| CheckpointError::NotOne(error.to_string());
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(rename = "pot-console-checkpoint")]
+            version: u64,
+        }
+        let named: Named = serde_json::from_str(text).map_err(|error| not_one(&error))?;
+        Kind::Checkpoint.must_be_known(Path::new("the checkpoint"), named.version)?;
         let written: Written = serde_json::from_str(text).map_err(|error| not_one(&error))?;
-        if written.version != 1 {
-            return Err(CheckpointError::NotOne(format!("version {} is not known", written.version)));
+        if written.version == 0 {
+            return Err(not_one(&"version 0 is not known"));
         }
         let key: [u8; 32] = STANDARD
             .decode(&written.key)
@@ -153,7 +164,8 @@ impl Checkpoint {
     }
 }
 
-/// The key that signs checkpoints. Its file is root's alone and is in no backup.
+/// The key that signs checkpoints. Its file is root's alone and is in no backup of the history; one of the whole console
+/// holds it unless it is told not to.
 pub struct CheckpointKey(SigningKey);
 
 impl std::fmt::Debug for CheckpointKey {

@@ -1,7 +1,7 @@
 //! Opening the journal, and what was found then.
 
 use super::catch_up::RolledBack;
-use super::chain::{GENESIS, Segment, segments};
+use super::chain::{GENESIS, Segment, must_be_known, segment_path, segments};
 use super::error::{JournalError, system};
 use super::intents::Intents;
 use super::problem::{Problem, ProblemKind};
@@ -66,6 +66,10 @@ impl Journal {
         if found.is_empty() {
             begin_segment(dir, &Segment { journal: Uuid::now_v7(), first: 1, previous: GENESIS })?;
             found = vec![1];
+        }
+        // What a newer program writes, it writes to the newest one.
+        if let Some(newest) = found.last() {
+            must_be_known(&segment_path(dir, *newest))?;
         }
         // Reading two segments takes its time, and whoever appends waits for the lock. What comes meanwhile is read below.
         drop(locked);

@@ -1009,3 +1009,40 @@ fn a_head_is_there_whole_or_not_at_all() {
         assert!(reader.join().expect("the reader") > 0, "the reader met no head at all");
     });
 }
+
+#[test]
+fn a_journal_a_checkpoint_or_a_backup_of_a_newer_version_is_told_from_a_broken_one_and_left_as_it_is() {
+    let place = Place::with_records(3);
+    let journal = place.open().0;
+    let text = Checkpoint::sign(&journal, &place.key()).unwrap().text();
+    let newer = text.replace("\"pot-console-checkpoint\": 1", "\"pot-console-checkpoint\": 2");
+    assert_ne!(newer, text);
+    let words = Checkpoint::parse(&newer).unwrap_err().to_string();
+    assert!(
+        words.contains("newer pot-console: a checkpoint, version 2;") && words.contains("knows version 1"),
+        "{words}"
+    );
+
+    let mut backup = Vec::new();
+    write_backup(&place.path(), &[], &mut backup).unwrap();
+    assert!(backup.starts_with(b"pot-console backup 1 sha256:"));
+    let newer = [&b"pot-console backup 2 "[..], &backup[21..]].concat();
+    let words = check_backup(&mut &newer[..], &place.dir.path().join("scratch")).unwrap_err().to_string();
+    assert!(words.contains("a backup of the history, version 2;"), "{words}");
+
+    drop(journal);
+    let first = segment_path(&place.path(), segments(&place.path()).unwrap().last().copied().unwrap());
+    let whole = std::fs::read_to_string(&first).unwrap();
+    let newer = whole.replacen("{\"segment\":{", "{\"segment\":{\"version\":2,\"form\":\"another\",", 1);
+    assert_ne!(newer, whole);
+    std::fs::write(&first, &newer).unwrap();
+    let opened = Journal::open(&place.path(), &place.head());
+    let words = opened.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        words.contains("the history's journal, version 2;") && words.contains(".journal was written by"),
+        "{words}"
+    );
+    let problem = place.verify().problem.unwrap();
+    assert_eq!((problem.kind, problem.text), (ProblemKind::Unreadable, words));
+    assert_eq!(std::fs::read_to_string(&first).unwrap(), newer);
+}

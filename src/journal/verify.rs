@@ -8,6 +8,7 @@ use super::intents::{Staged, stage};
 use super::problem::{Problem, ProblemKind, judge_head};
 use super::record::{Action, Method, Record};
 use crate::digest::Digest;
+use crate::files::FileError;
 use crate::platform;
 use jiff::Timestamp;
 use std::fs::File;
@@ -197,6 +198,9 @@ impl Walk {
         }
         let count = snapshot.segments.len();
         for (at, (first, length)) in snapshot.segments.iter().enumerate() {
+            if let Err(FileError::Newer(newer)) = chain::must_be_known(&segment_path(dir, *first)) {
+                return Err(Problem::new(Some(*first), ProblemKind::Unreadable, newer.to_string()));
+            }
             self.segment(dir, *first, *length, at == 0, at + 1 == count, pruned.as_ref())?;
         }
         let last = self.next - 1;

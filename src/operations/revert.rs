@@ -220,7 +220,7 @@ struct Sealed {
 }
 
 fn path(layout: &Layout) -> PathBuf {
-    layout.private().join("pending-revert.json")
+    layout.private().join(files::WAITING)
 }
 
 impl Pending {

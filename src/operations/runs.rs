@@ -4,6 +4,7 @@
 //! and none is given twice. Old runs are pruned ([`Runs::prune`]): the journal keeps what they did, this is their output.
 
 use crate::files::{self, Expected, FileError};
+use crate::formats::Kind;
 use crate::layout::Layout;
 use crate::plan::{Operation, Run, RunEvent, RunState};
 use crate::platform::crash_point;
@@ -338,7 +339,16 @@ pub(super) fn json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, File
     serde_json::to_vec(value).map_err(|error| FileError::system("writing", path)(std::io::Error::other(error)))
 }
 
+/// Reads what [`json`] wrote; what a newer program wrote is refused, also where it could be read in part.
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, FileError> {
+    let kind = if path.ends_with("run.json") {
+        Kind::Runs
+    } else if path.ends_with(files::WAITING) {
+        Kind::Waiting
+    } else {
+        Kind::Notes
+    };
+    kind.must_be_known_json(path, bytes)?;
     serde_json::from_slice(bytes).map_err(|error| {
         FileError::system("understanding", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
     })
@@ -458,6 +468,22 @@ mod tests {
             }
         }
         assert!(runs.has_ended(3) && !runs.has_ended(2));
+    }
+
+    #[test]
+    fn a_run_of_a_newer_version_is_said_to_be_one_although_it_could_be_read_in_part() {
+        let root = tempfile::tempdir().unwrap();
+        let runs = opened(root.path());
+        let id = runs.begin().unwrap();
+        runs.write(&stored(id, VNET, RunState::AsPlanned, Timestamp::now())).unwrap();
+        let path = runs.folder(id).join("run.json");
+        let newer = std::fs::read_to_string(&path).unwrap().replacen('{', "{\"version\":2,", 1);
+        std::fs::write(&path, &newer).unwrap();
+        let words = opened(root.path()).read(id).unwrap_err().to_string();
+        assert!(words.contains("run.json was written by a newer pot-console: runs, version 2;"), "{words}");
+        // It is no old one that goes.
+        assert_eq!(runs.prune(Timestamp::now(), &|_| false).unwrap(), 0);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
     }
 
     #[test]

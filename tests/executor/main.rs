@@ -6,6 +6,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::case_sensitive_file_extension_comparisons)]
 
 mod child;
+mod console_backup;
 mod crash;
 mod earlier_files;
 mod hostile;
