@@ -1,4 +1,5 @@
-//! Compresses what `static/` holds, once, so that the server never compresses an asset while it answers.
+//! Compresses what `static/` holds, once, so that the server never compresses an asset while it answers; and the licences of
+//! all that is built in.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ fn main() -> io::Result<()> {
     if assets.exists() {
         fs::remove_dir_all(&assets)?;
     }
-    compress_folder(Path::new("static"), &assets)
+    compress_folder(Path::new("static"), &assets)?;
+    println!("cargo::rerun-if-changed=data/licences.txt");
+    fs::write(out.join("licences.txt.gz"), gzip(&fs::read("data/licences.txt")?)?)
 }
 
 fn compress_folder(from: &Path, to: &Path) -> io::Result<()> {

@@ -390,3 +390,55 @@ fn bash_completes_commands_and_what_stands_below_them() {
         }
     }
 }
+
+#[test]
+fn the_licences_of_all_that_is_built_in_are_shown_with_their_texts() {
+    let all = console().arg("licences").output().unwrap();
+    let shown = text(&all.stdout);
+    assert_eq!(status(&all), 0);
+    for row in ["pot-console 0.1.0: BSD-2-Clause [1]", "htmx.org 2.0.11: 0BSD", "sqlite 3.", "----- 1 -----"] {
+        assert!(shown.contains(row), "{row}");
+    }
+    let one = console().args(["--format", "json", "licences", "tar"]).output().unwrap();
+    let answer = answer(&one);
+    assert_eq!((&answer[0]["name"], &answer[0]["licence"]), (&json!("tar"), &json!("MIT OR Apache-2.0")));
+    let texts = answer[0]["texts"].as_array().unwrap();
+    assert!(texts.iter().any(|text| text.as_str().unwrap().contains("Permission is hereby granted")), "{texts:?}");
+    let none = console().args(["licences", "nothing-of-the-kind"]).output().unwrap();
+    assert_eq!((status(&none), text(&none.stdout).as_str()), (1, ""));
+}
+
+#[test]
+fn the_parts_list_and_the_licences_are_those_of_cargo_lock_and_no_crate_has_a_known_advisory() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for script in ["packaging/sbom", "packaging/advisories"] {
+        let done = Command::new("python3").arg(here.join(script)).arg("--check").output().unwrap();
+        assert!(done.status.success(), "{script}: {}", text(&done.stderr));
+    }
+    // What CycloneDX 1.6 asks for, and what makes a list useful.
+    let list = fs::read(here.join("packaging/freebsd/pot-console.cdx.json")).unwrap();
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(
+        (&list["bomFormat"], &list["specVersion"], &list["version"]),
+        (&json!("CycloneDX"), &json!("1.6"), &json!(1))
+    );
+    assert_eq!(list["metadata"]["component"]["version"], env!("CARGO_PKG_VERSION"));
+    let mut named = std::collections::BTreeSet::from([list["metadata"]["component"]["bom-ref"].as_str().unwrap()]);
+    let components = list["components"].as_array().unwrap();
+    for part in components
+        .iter()
+        .flat_map(|part| std::iter::once(part).chain(part["components"].as_array().into_iter().flatten()))
+    {
+        for field in ["type", "name", "version", "purl", "bom-ref", "scope"] {
+            assert!(part[field].as_str().is_some_and(|value| !value.is_empty()), "{field} of {part}");
+        }
+        assert!(part["licenses"].as_array().is_some_and(|licences| licences.len() == 1), "{part}");
+        assert!(named.insert(part["bom-ref"].as_str().unwrap()), "twice: {part}");
+    }
+    assert!(named.iter().any(|name| name.starts_with("pkg:generic/sqlite@3.")) && components.len() > 200);
+    for row in list["dependencies"].as_array().unwrap() {
+        for name in row["dependsOn"].as_array().unwrap().iter().chain([&row["ref"]]) {
+            assert!(named.contains(name.as_str().unwrap()), "{name} is no part");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod conf;
 mod demo;
 mod facts;
 mod feedback;
+mod licences;
 mod output;
 mod paced_log;
 mod plan;
@@ -139,6 +140,8 @@ enum Command {
     /// Prepare a simulated host in a folder.
     #[cfg_attr(not(feature = "simulator"), command(hide = true))]
     Simulate(simulate::Args),
+    /// Show the licences of all that is built in.
+    Licences(licences::Args),
     /// Print completions for a shell.
     Completions {
         /// Which shell
@@ -173,6 +176,7 @@ pub fn main() -> ExitCode {
         Command::Approve(args) => approve::run(&global, args),
         Command::Feedback(args) => feedback::run(&global, args),
         Command::Simulate(args) => simulate::run(&global, args),
+        Command::Licences(args) => licences::run(&global, args),
         Command::Completions { shell } => completions(shell),
     };
     match result {
