@@ -55,7 +55,7 @@ impl Part {
             ["backups", "objects", digest] if Digest::from_hex(digest).is_ok() => (Self::Versions, 64 * MIB),
             ["runs", number, "run.json"] if is_number(number) => (Self::Runs, 16 * MIB),
             ["runs", number, "events.jsonl"] if is_number(number) => (Self::Runs, 1024 * MIB),
-            ["feedback", text] if is_plain(text) && text.ends_with(".json") => (Self::Feedback, MIB),
+            ["feedback", text] if text.strip_suffix(".json").is_some_and(is_plain) => (Self::Feedback, MIB),
             ["keys", "checkpoint.pem"] => (Self::CheckpointKey, 64 * KIB),
             ["tls", "key.pem" | "certificate.pem" | "made-for.json"] => (Self::Tls, MIB),
             [

@@ -196,7 +196,7 @@ fn put_settings(layout: &Layout, staged: &Path, mode: u32) -> Result<Option<Path
     let aside = PathBuf::from(aside);
     match read_limited(&path, LONGEST) {
         // Also when a first try got so far.
-        Ok(old) if old == new => return Ok(exists(&aside)?.then_some(aside)),
+        Ok(old) if old == new => Ok(exists(&aside)?.then_some(aside)),
         Ok(old) => {
             replace_with_mode(&aside, &Expected::Anything, &old, 0o600, &crash_point)?;
             replace_with_mode(&path, &Expected::Anything, &new, mode, &crash_point)?;

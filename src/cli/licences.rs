@@ -85,10 +85,10 @@ fn texts(all: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut at, mut begun) = (0, None);
     for line in all.split_inclusive('\n') {
-        if is_mark(line.trim_end()) {
-            if let Some(begun) = begun.replace(at + line.len()) {
-                found.push(all[begun..at].trim_matches('\n'));
-            }
+        if is_mark(line.trim_end())
+            && let Some(begun) = begun.replace(at + line.len())
+        {
+            found.push(all[begun..at].trim_matches('\n'));
         }
         at += line.len();
     }
