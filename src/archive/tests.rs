@@ -2,10 +2,11 @@
 
 use super::contents::{ABOUT, About, Item, LEFT_OUT, MANIFEST, Manifest, Part};
 use super::read::PRIVATE;
-use super::{ArchiveError, check, unpack_and_check, write};
+use super::{ArchiveError, Written, check, unpack_and_check, write};
 use crate::digest::Digest;
 use crate::executor::local::Local;
 use crate::executor::protocol::Command;
+use crate::files::Lock;
 use crate::formats::{FORMATS, Kind, Stamp};
 use crate::journal::record::Role;
 use crate::layout::Layout;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// A file of an archive as it is put there.
 #[derive(Clone)]
@@ -90,10 +92,15 @@ fn host() -> (tempfile::TempDir, Layout) {
     (dir, layout)
 }
 
-fn backup_of(layout: &Layout) -> Vec<u8> {
+fn written(layout: &Layout, keys: bool) -> (Written, Vec<u8>) {
+    let lock = Lock::acquire(layout, "a test", Duration::ZERO).unwrap();
     let mut bytes = Vec::new();
-    write(layout, "jail1", true, &mut bytes).unwrap();
-    bytes
+    let written = write(layout, "jail1", keys, &mut bytes, lock).unwrap();
+    (written, bytes)
+}
+
+fn backup_of(layout: &Layout) -> Vec<u8> {
+    written(layout, true).1
 }
 
 /// The same as files.
@@ -145,8 +152,7 @@ fn a_backup_is_a_tar_archive_with_all_that_the_console_keeps_and_comes_back_byte
 #[test]
 fn every_file_of_the_private_folder_is_in_a_backup_or_left_out_for_a_reason() {
     let (_dir, layout) = host();
-    let mut out = Vec::new();
-    let written = write(&layout, "jail1", true, &mut out).unwrap();
+    let (written, _) = written(&layout, true);
     for name in &written.left_out {
         assert!(LEFT_OUT.iter().any(|(known, _)| name == known || name.starts_with(&format!("{known}/"))), "{name}");
     }
@@ -166,11 +172,7 @@ fn without_keys_there_is_no_key_in_it() {
         std::fs::create_dir_all(private.join(name).parent().unwrap()).unwrap();
         std::fs::write(private.join(name), "PRIVATE KEY").unwrap();
     }
-    let keys = |with| {
-        let mut out = Vec::new();
-        write(&layout, "h", with, &mut out).unwrap();
-        String::from_utf8_lossy(&out).matches("PRIVATE KEY").count()
-    };
+    let keys = |with| String::from_utf8_lossy(&written(&layout, with).1).matches("PRIVATE KEY").count();
     assert_eq!((keys(true), keys(false)), (3, 0));
 }
 

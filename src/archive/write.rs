@@ -1,9 +1,10 @@
-//! Writing a backup while the console may run. The caller holds the change lock: nothing is saved and no run goes on;
-//! sign-ins may, and what they append to the journal behind what is noted here is not in it.
+//! Writing a backup while the console may run. Under the change lock nothing is saved and no run goes on, until all but the
+//! journal is read; how far that one goes is noted then, under its own lock, and what is appended behind that is not in it.
 
 use super::contents::{ABOUT, About, FOLDER, Item, MANIFEST, Manifest, Part, SETTINGS};
 use super::{ArchiveError, system};
 use crate::digest::Digest;
+use crate::files::Lock;
 use crate::formats::{Kind, Stamp};
 use crate::layout::Layout;
 use jiff::Timestamp;
@@ -29,11 +30,18 @@ pub(crate) struct Written {
     pub left_out: Vec<String>,
 }
 
-/// Writes the console's files to `out`. `keys`: with the self-signed certificate's key and that of checkpoints.
+/// Writes the console's files to `out`. `keys`: with the self-signed certificate's key and that of checkpoints. `lock` is
+/// the change lock, which is let go before the journal is copied: that may be long.
 ///
 /// # Errors
 /// A file could not be read, or `out` not be written.
-pub(crate) fn write(layout: &Layout, host: &str, keys: bool, out: &mut dyn Write) -> Result<Written, ArchiveError> {
+pub(crate) fn write(
+    layout: &Layout,
+    host: &str,
+    keys: bool,
+    out: &mut dyn Write,
+    lock: Lock,
+) -> Result<Written, ArchiveError> {
     let about = About {
         version: Kind::Backup.format().version,
         made: Timestamp::now(),
@@ -54,7 +62,7 @@ pub(crate) fn write(layout: &Layout, host: &str, keys: bool, out: &mut dyn Write
     let mut left_out = Vec::new();
     archive.folder(&private, "", keys, &mut left_out)?;
     // Last: it tells of everything before it.
-    archive.journal(&private.join("journal"), &mut left_out)?;
+    archive.journal(&private.join("journal"), &mut left_out, lock)?;
     let manifest = Manifest { files: std::mem::take(&mut archive.items) };
     archive.add_bytes(MANIFEST, &json(&manifest)?, begun)?;
     let failed = |error| ArchiveError::System { doing: "writing", path: "the backup".into(), source: error };
@@ -109,7 +117,7 @@ impl Archive<'_> {
     }
 
     /// The journal as it stands under its lock: every file is opened there, and what is appended later is not in it.
-    fn journal(&mut self, dir: &Path, left_out: &mut Vec<String>) -> Result<(), ArchiveError> {
+    fn journal(&mut self, dir: &Path, left_out: &mut Vec<String>, change: Lock) -> Result<(), ArchiveError> {
         let lock = dir.join("lock");
         let locked =
             File::open(&lock).and_then(|file| file.lock_shared().map(|()| file)).map_err(system("locking", &lock))?;
@@ -127,6 +135,7 @@ impl Archive<'_> {
             }
         }
         drop(locked);
+        drop(change);
         for (name, part, file, size, path) in opened {
             self.add_size(&name, part, &file, size, &path)?;
         }

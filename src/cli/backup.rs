@@ -61,11 +61,10 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         let _ = std::fs::remove_file(&args.file);
         return Ok(refused(&refusal));
     }
-    let written = write(&layout, !args.without_keys, &mut made).and_then(|written| {
+    let written = write(&layout, !args.without_keys, &mut made, lock).and_then(|written| {
         crate::platform::sync_all(&made).with_context(|| format!("writing {shown}"))?;
         Ok(written)
     });
-    drop(lock);
     match written {
         Ok(written) => told(global, &shown, &written, &named_elsewhere(&layout)),
         Err(error) => {
@@ -76,9 +75,9 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn write(layout: &Layout, keys: bool, made: &mut std::fs::File) -> anyhow::Result<Written> {
+fn write(layout: &Layout, keys: bool, made: &mut std::fs::File, lock: Lock) -> anyhow::Result<Written> {
     let mut out = std::io::BufWriter::with_capacity(256 << 10, made);
-    let written = archive::write(layout, &super::serve::host_name(), keys, &mut out)?;
+    let written = archive::write(layout, &super::serve::host_name(), keys, &mut out, lock)?;
     out.flush().map_err(|error| ArchiveError::System { doing: "writing", path: "the backup".into(), source: error })?;
     Ok(written)
 }
