@@ -340,7 +340,7 @@ async fn a_difference_that_is_known_and_left_is_greyed_and_comes_back_when_eithe
     };
     let is_left = |page: &str, id: &str| drift_row(page, id).unwrap().0.contains("Take up again");
     assert!(!is_left(&page, "syslogd"), "{page}");
-    assert!(page.contains("Differs from pot.conf <small class=\"quiet\">3</small>"), "{page}");
+    assert!(page.contains("Differs from pot.conf <small class=\"quiet\" data-fact=\"drift\">3</small>"), "{page}");
     for id in ["syslogd", "pots-outside"] {
         let (status, page) = leave(&page, id).await;
         assert!(status == 200 && is_left(&page, id), "{id}: {page}");
