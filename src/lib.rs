@@ -14,6 +14,7 @@
 //! | [`audit`] | the journal's projection in SQLite: store, query, export |
 //! | [`activity`] | syslog: parse, read rotated files, search, follow |
 //! | [`client`] | asks the executor across the socket (async, web side) |
+//! | [`installation`] | what an installation of the console on a host is: what differs, the steps that end it, taking it away (root side) |
 //! | [`executor`] | protocol, server (root side), permissions, spawn |
 //! | [`archive`] | the console in one file: written, checked, put back |
 //! | [`settings`] | the settings file, root's |
@@ -89,6 +90,7 @@ pub mod facts;
 pub mod files;
 pub mod formats;
 pub mod host;
+pub mod installation;
 pub mod journal;
 pub mod layout;
 pub mod operations;

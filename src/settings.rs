@@ -483,6 +483,32 @@ impl Settings {
         Ok(())
     }
 
+    /// A settings file with a comment for every setting, in which `listen` and `user` stand and all else is built in: the
+    /// example of docs/settings.md, with the other lines behind a `#`.
+    pub fn sample(listen: &[SocketAddr], user: &str) -> String {
+        const DOCUMENTED: &str = include_str!("../docs/settings.md");
+        let example =
+            DOCUMENTED.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
+        let mut text = String::from(
+            "# Settings of pot-console, root's. A line behind a # without a blank is what is built in, or an example:\n\
+             # take the # away to change it. Read at the start and, but for listen and user, by service pot_console reload.\n\n",
+        );
+        for line in example.lines() {
+            let line = match line.split(' ').next().unwrap_or_default() {
+                "listen" => {
+                    let addresses: Vec<String> = listen.iter().map(|address| format!("\"{address}\"")).collect();
+                    format!("listen = [{}]", addresses.join(", "))
+                }
+                "user" => format!("user = \"{user}\""),
+                "" | "#" => line.to_owned(),
+                _ => format!("#{line}"),
+            };
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
     /// Every setting by name, its value as people write it.
     pub fn values(&self) -> Vec<(&'static str, String)> {
         fn list<T: ToString>(values: &[T]) -> String {
@@ -616,6 +642,32 @@ mod tests {
         let history = documented.history.clone();
         let origin = documented.origin.clone();
         assert_eq!(documented, Settings { names, history, origin, ..Settings::default() });
+    }
+
+    #[test]
+    fn the_settings_file_that_is_made_says_what_is_built_in_and_names_every_setting() {
+        let listen = ["192.168.178.20:8443".parse().unwrap(), "[::1]:8443".parse().unwrap()];
+        let text = Settings::sample(&listen, "console");
+        let made = Settings::parse(&text, "f").unwrap();
+        assert_eq!(made, Settings { listen: listen.to_vec(), user: "console".to_owned(), ..Settings::default() });
+        assert_eq!(
+            Settings::parse(&Settings::sample(&Settings::default().listen, "potconsole"), "f").unwrap(),
+            Settings::default()
+        );
+        for (name, ..) in HOLDS {
+            let last = name.rsplit('.').next().unwrap();
+            assert!(
+                text.lines().any(|line| line.trim_start_matches(['#', ' ', '[']).starts_with(last)),
+                "{name}:\n{text}"
+            );
+        }
+        // Each of its lines, switched on, is taken.
+        for line in text.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with([' ', '[']))
+        {
+            let table = ["changes", "visits", "by_itself"].iter().any(|name| line.starts_with(name));
+            let alone = if table { format!("[history]\n{line}") } else { line.to_owned() };
+            Settings::parse(&alone, "f").unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
     }
 
     #[test]

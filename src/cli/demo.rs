@@ -54,7 +54,7 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     set_admin(&layout, &password)?;
 
     let mut settings = Settings::read(&layout.settings(), false)?;
-    let user = web_user(NOBODY)?;
+    let user = web_user(&layout, NOBODY)?;
     let bound: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     settings.given_at_start("listen", bound.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     settings.given_at_start("user", if user.is_some() { NOBODY } else { "whoever started the demo" }.to_owned());

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod activity;
+mod answers;
 mod approve;
 mod audit;
 mod backup;
@@ -11,13 +12,16 @@ mod demo;
 mod facts;
 mod feedback;
 mod licences;
+mod lines;
 mod output;
 mod paced_log;
 mod plan;
 mod pot_conf;
 mod restore;
 mod run;
+mod selftest;
 mod serve;
+mod setup;
 #[cfg(feature = "simulator")]
 mod simulate;
 mod user;
@@ -105,6 +109,10 @@ impl From<RefusalKind> for Exit {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set the console up on this host, look at its installation, or take it away.
+    Setup(setup::Args),
+    /// Look at the installation and the host; nothing is changed.
+    Selftest(selftest::Args),
     /// Serve the console on this host.
     Serve(serve::Args),
     /// The unprivileged web process; started by serve and demo.
@@ -160,6 +168,8 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match command {
+        Command::Setup(args) => setup::run(&global, args),
+        Command::Selftest(args) => selftest::run(&global, args),
         Command::Serve(args) => serve::run(&global, args),
         Command::Web(args) => web::run(&global, args),
         Command::Demo(args) => demo::run(&global, args),

@@ -5,6 +5,8 @@ use crate::executor::processes::{StartData, Supervisor, WebUser};
 use crate::executor::tls::{self, Certificate};
 use crate::executor::{Executor, end_cut_off_restore};
 use crate::files::check_root_dir;
+use crate::installation::host::Host;
+use crate::installation::look;
 use crate::layout::Layout;
 use crate::platform::{self, Signals};
 use crate::process::{Limits, Tool, Tools, capture};
@@ -45,7 +47,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     }
     let (executor, opening) = Executor::open(&layout, settings.clone())?;
     let certificate = tls::certificate(&layout, &settings, &host_name())?;
-    let user = web_user(&settings.user)?;
+    let user = web_user(&layout, &settings.user)?;
     let folder = web_folder(&layout, user)?;
     let addresses = addresses(&listeners, "https")?;
     // Asked for once: an upgrade puts another file there, and then the system no longer knows where the running one stands.
@@ -109,7 +111,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// Below a root folder the simulated kernel is asked, as everything else is.
-fn refuse_in_a_jail(layout: &Layout) -> anyhow::Result<()> {
+pub(super) fn refuse_in_a_jail(layout: &Layout) -> anyhow::Result<()> {
     // Its sysctl is about to run as root.
     check_root_dir(layout.root())?;
     let name = ["-n", "security.jail.jailed"];
@@ -134,16 +136,25 @@ pub(super) fn addresses(listeners: &[TcpListener], scheme: &str) -> anyhow::Resu
         .collect()
 }
 
-/// The user that the web process becomes; none when this process could not change its user.
-pub(super) fn web_user(name: &str) -> anyhow::Result<Option<WebUser>> {
+/// The user that the web process becomes; none when this process could not change its user. Below a root it is that
+/// host's, where that can be asked.
+pub(super) fn web_user(layout: &Layout, name: &str) -> anyhow::Result<Option<WebUser>> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(None);
+    }
+    if layout.is_below_a_root() {
+        let host = Host { tools: Tools::find(layout), layout: layout.clone(), hostname: host_name() };
+        if let Ok(Some(user)) = look::user(&host, name)
+            && user.is_unprivileged()
+        {
+            return Ok(Some(WebUser { uid: user.uid, gid: user.gid }));
+        }
     }
     let user = nix::unistd::User::from_name(name).with_context(|| format!("looking for the user {name}"))?;
     let Some(user) = user else {
         bail!(
-            "there is no user {name} for the web process: pw useradd {name} -d /nonexistent -s /usr/sbin/nologin, or \
-             name another one as `user` in the settings"
+            "there is no user {name} for the web process: pot-console setup makes it (pw useradd {name} -d /nonexistent \
+             -s /usr/sbin/nologin), or name another one as `user` in the settings"
         );
     };
     if user.uid.is_root() || user.gid.as_raw() == 0 {

@@ -131,7 +131,8 @@ fn list(global: &Global, accounts: &[AccountView]) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn new_password(name: &str, file: Option<&std::path::Path>) -> anyhow::Result<Secret> {
+/// A new password, asked for twice at a terminal, else the first line of `file` or of standard input.
+pub(super) fn new_password(name: &str, file: Option<&std::path::Path>) -> anyhow::Result<Secret> {
     if let Some(file) = file {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         return first_line(&text);

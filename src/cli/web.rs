@@ -13,10 +13,16 @@ pub(crate) struct Args {
     /// Only say whether the certificate that comes on standard input can be served with
     #[arg(long, hide = true)]
     try_out: bool,
+    /// Only ask whether a console answers, and with which certificate
+    #[arg(long, hide = true, conflicts_with = "try_out")]
+    ask: bool,
 }
 
 /// Runs the command: one thread until all power is given up, and only then a runtime.
 pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
+    if args.ask {
+        return super::answers::run().map(|()| Exit::Done);
+    }
     if args.try_out {
         return Ok(try_out().map_or_else(
             |error| {

@@ -16,10 +16,14 @@ use crate::accounts::store::{Account, AccountError, Accounts};
 use crate::accounts::throttle::{Place, Throttle, Tried, address_key};
 use crate::clock::Clock;
 use crate::digest::Digest;
+use crate::files::{self, Expected};
 use crate::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Role, Stage};
 use crate::layout::Layout;
+use crate::platform::crash_point;
 use crate::refusal::{Refusal, RefusalKind, sentence};
 use crate::secret::Secret;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use subtle::ConstantTimeEq as _;
@@ -55,6 +59,8 @@ pub(super) struct Authentication {
     sessions: Mutex<Sessions>,
     /// Digest of the one-time set-up code, while there is one.
     setup_code: Mutex<Option<Digest>>,
+    /// Where root finds the code again.
+    code_file: PathBuf,
     evidence: Arc<Evidence>,
     paces: Arc<RateLimiters>,
     /// No password is the host's name.
@@ -77,6 +83,7 @@ impl Authentication {
             throttle: Mutex::new(Throttle::default()),
             sessions: Mutex::new(Sessions::new(lifetimes)),
             setup_code: Mutex::new(None),
+            code_file: code_file(layout),
             evidence,
             paces,
             facts,
@@ -136,17 +143,39 @@ impl Authentication {
         Some((key, actor, account.role, fresh))
     }
 
-    /// Makes a new one-time set-up code when there is no account; whoever can read root's terminal may use it.
+    /// The one-time set-up code when there is no account: the one that root's file holds, else a new one, which is kept
+    /// there. Whoever can read root's terminal or files may use it.
     ///
     /// # Errors
-    /// The accounts cannot be read, or the kernel gives no random bytes.
+    /// The accounts cannot be read, the kernel gives no random bytes, or the file cannot be written.
     pub(super) fn new_setup_code(&self) -> Result<Option<String>, Refusal> {
         if !self.is_set_up_needed()? {
+            self.forget_setup_code();
             return Ok(None);
         }
-        let code = random_code(CODE_GROUPS).map_err(|error| Refusal::new(RefusalKind::Failed, format!("{error}.")))?;
+        let failed = |error: &dyn std::fmt::Display| Refusal::new(RefusalKind::Failed, format!("{error}."));
+        let code = match kept_code(&self.code_file) {
+            Some(code) => code,
+            None => {
+                let code = random_code(CODE_GROUPS).map_err(|error| failed(&error))?;
+                let line = format!("{code}\n");
+                files::replace_with_mode(&self.code_file, &Expected::Anything, line.as_bytes(), 0o600, &crash_point)
+                    .map_err(|error| failed(&error))?;
+                code
+            }
+        };
         *lock(&self.setup_code) = Some(Digest::of(plain_code(&code).as_bytes()));
         Ok(Some(code))
+    }
+
+    /// It has served, or there are accounts.
+    fn forget_setup_code(&self) {
+        *lock(&self.setup_code) = None;
+        if let Err(error) = std::fs::remove_file(&self.code_file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("{} could not be removed; it is of no use any more: {error}", self.code_file.display());
+        }
     }
 
     pub(super) fn sign_in(&self, requester: &Requester, name: &str, password: &Secret) -> Result<Reply, Refusal> {
@@ -256,7 +285,7 @@ impl Authentication {
         let wrong = || {
             Refusal::new(
                 RefusalKind::WrongPassword,
-                "The set-up code is wrong or used up. It stands in the terminal or log of pot-console serve.",
+                "The set-up code is wrong or used up. Root finds it with pot-console setup --code.",
             )
             .on("code")
         };
@@ -284,7 +313,7 @@ impl Authentication {
         };
         draft.changes = vec![Change { name: "role".to_owned(), from: None, to: Some(Role::Admin.to_string()) }];
         self.recorded(draft, || self.accounts.add_first(account.clone()).map_err(Refusal::from))?;
-        *lock(&self.setup_code) = None;
+        self.forget_setup_code();
         self.begin_session(requester, &account, Method::SetupCode)
     }
 
@@ -566,6 +595,29 @@ fn account_name(text: &str) -> Result<AccountName, Refusal> {
 }
 
 /// People leave out hyphens and type small letters.
+/// Where the set-up code stands, mode 0600, until the first account is made.
+fn code_file(layout: &Layout) -> PathBuf {
+    layout.private().join("setup-code")
+}
+
+/// A code that a file holds whole, and that only its owner could read.
+fn kept_code(file: &Path) -> Option<String> {
+    let found = file.symlink_metadata().ok()?;
+    if found.mode() & 0o077 != 0 || found.uid() != nix::unistd::geteuid().as_raw() {
+        return None;
+    }
+    let text = String::from_utf8(files::read_limited(file, 100).ok()?).ok()?;
+    let code = text.strip_suffix('\n')?;
+    let groups: Vec<&str> = code.split('-').collect();
+    let is_group = |group: &&str| group.len() == 4 && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (groups.len() == CODE_GROUPS && groups.iter().all(is_group)).then(|| code.to_owned())
+}
+
+/// The one-time set-up code of a console that waits for its first account; none when nobody waits for one.
+pub(crate) fn waiting_setup_code(layout: &Layout) -> Option<String> {
+    kept_code(&code_file(layout))
+}
+
 fn plain_code(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).take(64).collect()
 }

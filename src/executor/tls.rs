@@ -94,18 +94,13 @@ pub enum TlsError {
 /// # Errors
 /// [`TlsError`].
 pub fn certificate(layout: &Layout, settings: &Settings, hostname: &str) -> Result<Certificate, TlsError> {
-    if let Some(tls) = &settings.tls {
-        return read(&here(layout, &tls.certificate), &here(layout, &tls.key), false);
-    }
-    let folder = layout.private().join("tls");
-    let (chain, key, made_for) = (folder.join("certificate.pem"), folder.join("key.pem"), folder.join("made-for.json"));
-    let wanted = MadeFor { made_as: MADE_AS, names: names(hostname, &settings.listen, &settings.names) };
-    let kept = chain.symlink_metadata().and_then(|found| found.modified()).ok();
-    let fresh = kept.is_some_and(|made| made.elapsed().is_ok_and(|age| age < RENEW));
-    let before: Option<MadeFor> =
-        files::read_limited(&made_for, LONGEST).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let own = match own(layout, settings, hostname) {
+        Place::Named(tls) => return read(&here(layout, &tls.certificate), &here(layout, &tls.key), false),
+        Place::Own(own) => own,
+    };
+    let Own { folder, chain, key, made_for, wanted, due } = own;
     let mut made = None;
-    if !fresh || !key.exists() || before.as_ref() != Some(&wanted) {
+    if due.is_some() {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -128,6 +123,67 @@ pub fn certificate(layout: &Layout, settings: &Settings, hostname: &str) -> Resu
         made = Some(format!("A self-signed certificate was made for {}; {key_words}.", wanted.names.join(", ")));
     }
     Ok(Certificate { made, ..read(&chain, &key, true)? })
+}
+
+/// What a start would serve with, without making anything.
+pub(crate) enum Kept {
+    /// This one.
+    Serves(Certificate),
+    /// A self-signed one that is to be made first, and why; whether its key is there already.
+    Due(&'static str, bool),
+}
+
+/// Looks at the certificate of which [`certificate`] gives the content; nothing is written.
+///
+/// # Errors
+/// [`TlsError`].
+pub(crate) fn kept(layout: &Layout, settings: &Settings, hostname: &str) -> Result<Kept, TlsError> {
+    match own(layout, settings, hostname) {
+        Place::Named(tls) => read(&here(layout, &tls.certificate), &here(layout, &tls.key), false).map(Kept::Serves),
+        Place::Own(Own { due: Some(why), key, .. }) => Ok(Kept::Due(why, key.exists())),
+        Place::Own(own) => read(&own.chain, &own.key, true).map(Kept::Serves),
+    }
+}
+
+/// The folder of the self-signed certificate and its key.
+pub(crate) fn own_folder(layout: &Layout) -> PathBuf {
+    layout.private().join("tls")
+}
+
+/// Whose certificate it is.
+enum Place<'a> {
+    Named(&'a crate::settings::Tls),
+    Own(Own),
+}
+
+/// The console's own certificate: its files, what it is for, and why it is to be made, if it is.
+struct Own {
+    folder: PathBuf,
+    chain: PathBuf,
+    key: PathBuf,
+    made_for: PathBuf,
+    wanted: MadeFor,
+    due: Option<&'static str>,
+}
+
+fn own<'a>(layout: &Layout, settings: &'a Settings, hostname: &str) -> Place<'a> {
+    if let Some(tls) = &settings.tls {
+        return Place::Named(tls);
+    }
+    let folder = own_folder(layout);
+    let (chain, key, made_for) = (folder.join("certificate.pem"), folder.join("key.pem"), folder.join("made-for.json"));
+    let wanted = MadeFor { made_as: MADE_AS, names: names(hostname, &settings.listen, &settings.names) };
+    let kept = chain.symlink_metadata().and_then(|found| found.modified()).ok();
+    let before: Option<MadeFor> =
+        files::read_limited(&made_for, LONGEST).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let due = match kept {
+        None => Some("there is none yet"),
+        Some(_) if !key.exists() => Some("its key is missing"),
+        Some(made) if !made.elapsed().is_ok_and(|age| age < RENEW) => Some("it gets old"),
+        Some(_) if before.as_ref() != Some(&wanted) => Some("the host's names or addresses are others now"),
+        Some(_) => None,
+    };
+    Place::Own(Own { folder, chain, key, made_for, wanted, due })
 }
 
 /// The names that browsers use: each is in the certificate.
@@ -196,9 +252,15 @@ fn read(chain: &Path, key: &Path, self_signed: bool) -> Result<Certificate, TlsE
     if !key_pem.contains("PRIVATE KEY-----") {
         return Err(TlsError::NoPem { path: key.display().to_string(), what: "private key" });
     }
-    let digest = Digest::of(&certificate);
+    let fingerprint = fingerprint(&certificate);
+    Ok(Certificate { chain: chain_pem, key: key_pem, fingerprint, self_signed, made: None })
+}
+
+/// SHA-256 of a certificate, DER, as browsers show it.
+pub(crate) fn fingerprint(certificate: &[u8]) -> String {
+    let digest = Digest::of(certificate);
     let pairs: Vec<String> = digest.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
-    Ok(Certificate { chain: chain_pem, key: key_pem, fingerprint: pairs.join(":"), self_signed, made: None })
+    pairs.join(":")
 }
 
 /// Lets a child, this program's file, that becomes the web process's user look whether the web process could serve so.
@@ -257,7 +319,8 @@ fn ask(child: &mut Child, start: &StartData) -> io::Result<String> {
     Ok(said)
 }
 
-fn first_certificate(pem: &str) -> Option<Vec<u8>> {
+/// The first certificate of a PEM chain, as DER.
+pub(crate) fn first_certificate(pem: &str) -> Option<Vec<u8>> {
     let body = pem.split("-----BEGIN CERTIFICATE-----").nth(1)?.split("-----END CERTIFICATE-----").next()?;
     let text: String = body.chars().filter(|letter| !letter.is_whitespace()).collect();
     base64::engine::general_purpose::STANDARD.decode(text).ok()

@@ -39,6 +39,7 @@ pub(crate) use error::JournalError;
 pub(crate) use open::Opening;
 pub use prune::Keep;
 pub(crate) use prune::{Pruned, Retention};
+pub(crate) use read::time_of_last;
 pub use store::Journal;
 pub use verify::verify;
 pub(crate) use verify::{VerifyReport, verify_unpacked};

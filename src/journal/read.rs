@@ -1,6 +1,6 @@
 //! Records and lines of the journal, by their numbers.
 
-use super::chain::{Line, each_line, segment_path};
+use super::chain::{Line, each_line, segment_path, segments};
 use super::error::{JournalError, system};
 use super::problem::Problem;
 use super::record::Record;
@@ -11,10 +11,31 @@ use crate::platform;
 use jiff::Timestamp;
 use std::collections::btree_map;
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// Most bytes of JSON that [`Journal::after`] hands out at once.
 const AT_ONCE: usize = 8 << 20;
+
+/// How much of a segment's end is looked at for its last record, in bytes: more than any record has.
+const END: u64 = 8 << 20;
+
+/// When the last record in this folder was written, for whoever only looks: nothing is opened for writing and no lock
+/// taken. None: there is no record, or it could not be read.
+pub(crate) fn time_of_last(dir: &Path) -> Option<Timestamp> {
+    // The newest segment may hold nothing but its first line.
+    segments(dir).ok()?.into_iter().rev().take(2).find_map(|first| {
+        let mut file = platform::open_for_reading(&segment_path(dir, first)).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END))).ok()?;
+        let mut bytes = Vec::new();
+        file.take(END).read_to_end(&mut bytes).ok()?;
+        // What stands behind the last newline is not written whole.
+        let lines = bytes.rsplit(|byte| *byte == b'\n').skip(1);
+        lines.filter_map(|line| Line::parse(line)?.record()).map(|record| record.time).next()
+    })
+}
 
 impl Journal {
     /// At most `limit` records after sequence number `after`, in order, each with its hash; fewer when they are long.

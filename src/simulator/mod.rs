@@ -6,6 +6,7 @@
 
 mod call;
 mod clock;
+mod console;
 mod contents;
 mod datasets;
 mod faults;

@@ -3,7 +3,7 @@
 use super::call::{Call, Failure, Outcome, getopt, has, value_of};
 use super::machine::Machine;
 use super::state::State;
-use super::{pfctl, syslog};
+use super::{console, pfctl, syslog};
 
 /// The files that rc(8) reads, the last word wins.
 pub(crate) const FILES: [&str; 3] = ["/etc/defaults/rc.conf", "/etc/rc.conf", "/etc/rc.conf.local"];
@@ -315,7 +315,7 @@ struct Service {
     reload: bool,
 }
 
-const SERVICES: [Service; 14] = [
+const SERVICES: [Service; 15] = [
     Service { name: "syslogd", enable: "syslogd_enable", needs: "", reload: true },
     Service { name: "sshd", enable: "sshd_enable", needs: "", reload: true },
     Service { name: "cron", enable: "cron_enable", needs: "", reload: false },
@@ -330,6 +330,13 @@ const SERVICES: [Service; 14] = [
     Service { name: "routing", enable: "", needs: "", reload: false },
     Service { name: "netif", enable: "", needs: "", reload: false },
     Service { name: "pot", enable: "pot_enable", needs: "/usr/local/etc/rc.d/pot", reload: false },
+    // The console itself, once its package's script is there.
+    Service {
+        name: console::NAME,
+        enable: "pot_console_enable",
+        needs: "/usr/local/etc/rc.d/pot_console",
+        reload: true,
+    },
 ];
 
 pub(crate) fn service(call: &mut Call) -> Outcome {
@@ -374,8 +381,9 @@ pub(crate) fn service(call: &mut Call) -> Outcome {
     if matches!(action.as_str(), "enabled" | "rcvar" | "enable" | "disable" | "describe") {
         return describe(call, service, &action);
     }
-    // rc.subr(8): without X_enable nothing is done, and that is no failure.
-    if !enabled && matches!(action.as_str(), "start" | "stop" | "restart" | "reload") {
+    // rc.subr(8): without X_enable nothing is done, and that is no failure. What runs is stopped all the same.
+    let stops = action == "stop" && name == console::NAME && console::pid(call).is_some();
+    if !enabled && !stops && matches!(action.as_str(), "start" | "stop" | "restart" | "reload") {
         let shown = service.enable;
         call.say(format_args!(
             "Cannot '{action}' {name}. Set {shown} to YES in /etc/rc.conf or use 'one{action}' instead of '{action}'."
@@ -396,6 +404,7 @@ pub(crate) fn service(call: &mut Call) -> Outcome {
             return Ok(0);
         }
         ("pot", action @ ("start" | "stop")) => return pot_service(call, action),
+        (console::NAME, action) => return console::service(call, action),
         ("newsyslog", "start") => return Ok(call.run("newsyslog", &[])),
         ("netif" | "routing" | "zfs" | "ipfw", _) => {
             return Err(Failure::new(1, format!("{name}: {action} is not simulated")));

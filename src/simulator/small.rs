@@ -71,59 +71,136 @@ pub(crate) fn pw(call: &mut Call) -> Outcome {
         .or_else(|| (!name.is_empty()).then_some(name))
         .or_else(|| more.first().cloned());
     let machine = call.machine.clone();
-    let text = machine.text("/etc/group");
-    let find = |name: &str| text.lines().find(|line| line.split(':').next() == Some(name)).map(str::to_owned);
+    let group = |name: &str| line_of(&machine.text("/etc/group"), name);
+    let user = |name: &str| line_of(&machine.text("/etc/passwd"), name);
     match what.as_str() {
         "groupadd" => {
-            let Some(name) = name else { return Err(Failure::new(64, "pw: group name required")) };
-            let valid = !name.is_empty()
-                && name.len() <= 32
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-            if !valid {
-                return Err(Failure::new(65, format!("pw: invalid character in group name '{name}'")));
+            let Some(name) = name else { return Err(Failure::new(65, "pw: group name required")) };
+            valid_name(&name)?;
+            if group(&name).is_some() {
+                return Err(Failure::new(65, format!("pw: group name `{name}' already exists")));
             }
-            if find(&name).is_some() {
-                return Err(Failure::new(74, format!("pw: group name `{name}' already exists")));
-            }
-            let numbers: Vec<u32> = text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect();
             let number = match value_of(&flags, 'g') {
                 Some(text) => text.parse().map_err(|_| Failure::new(65, format!("pw: Bad id '{text}': invalid")))?,
-                None => (1001..32_000).find(|number| !numbers.contains(number)).unwrap_or(32_000),
+                None => free_number(&machine.text("/etc/group")),
             };
-            let members = value_of(&flags, 'M').unwrap_or_default();
-            super::rc::refuse_immutable(call, "/etc/group")?;
-            machine.replace("/etc/group", format!("{text}{name}:*:{number}:{members}\n").as_bytes())?;
-            Ok(0)
+            add_group(call, &name, number, value_of(&flags, 'M').unwrap_or_default())
         }
-        "groupshow" => match name.and_then(|name| find(&name)) {
-            Some(line) => {
-                call.say(line);
-                Ok(0)
-            }
-            None => Err(Failure::new(65, "pw: unknown group")),
-        },
+        "groupshow" => shown(call, name.as_deref().and_then(group), 65, "unknown group", name.as_deref()),
         "groupdel" => {
-            let Some(name) = name.filter(|name| find(name).is_some()) else {
-                return Err(Failure::new(65, "pw: unknown group"));
+            let Some(name) = name.clone().filter(|name| group(name).is_some()) else {
+                return shown(call, None, 65, "unknown group", name.as_deref());
             };
-            let left: String =
-                text.split_inclusive('\n').filter(|line| line.split(':').next() != Some(&name)).collect();
-            machine.replace("/etc/group", left.as_bytes())?;
+            without_line(call, "/etc/group", &name)
+        }
+        "useradd" => {
+            let Some(name) = name else { return Err(Failure::new(65, "pw: user name or id required")) };
+            valid_name(&name)?;
+            if user(&name).is_some() {
+                return Err(Failure::new(65, format!("pw: login name `{name}' already exists")));
+            }
+            let users = machine.text("/etc/passwd");
+            let uid = match value_of(&flags, 'u') {
+                Some(text) => text.parse().map_err(|_| Failure::new(65, format!("pw: Bad id '{text}': invalid")))?,
+                None => free_number(&users),
+            };
+            let number_of = |line: String| line.split(':').nth(2).and_then(|number| number.parse::<u32>().ok());
+            let gid = match value_of(&flags, 'g') {
+                Some(wanted) => match group(wanted).and_then(number_of) {
+                    Some(gid) => gid,
+                    None => return Err(Failure::new(65, format!("pw: Bad id '{wanted}': invalid"))),
+                },
+                // A group of the user's name is used, or made with the user's number where that is free.
+                None => match group(&name).and_then(number_of) {
+                    Some(gid) => gid,
+                    None => {
+                        let groups = machine.text("/etc/group");
+                        let taken = numbers(&groups).any(|number| number == uid);
+                        let gid = if taken { free_number(&groups) } else { uid };
+                        add_group(call, &name, gid, "")?;
+                        gid
+                    }
+                },
+            };
+            let home = value_of(&flags, 'd').map_or_else(|| format!("/home/{name}"), str::to_owned);
+            let shell = value_of(&flags, 's').unwrap_or("/bin/sh");
+            let gecos = value_of(&flags, 'c').unwrap_or("User &");
+            super::rc::refuse_immutable(call, "/etc/passwd")?;
+            let line = format!("{name}:*:{uid}:{gid}:{gecos}:{home}:{shell}\n");
+            machine.replace("/etc/passwd", format!("{users}{line}").as_bytes())?;
             Ok(0)
         }
-        "usershow" => {
-            let passwd = machine.text("/etc/passwd");
-            match name
-                .and_then(|name| passwd.lines().find(|line| line.split(':').next() == Some(&name)).map(str::to_owned))
-            {
-                Some(line) => {
-                    call.say(line);
-                    Ok(0)
-                }
-                None => Err(Failure::new(67, "pw: no such user")),
+        "usershow" => shown(call, name.as_deref().and_then(user), 67, "no such user", name.as_deref()),
+        "userdel" => {
+            let Some((name, line)) = name.clone().and_then(|name| Some((name.clone(), user(&name)?))) else {
+                return shown(call, None, 67, "no such user", name.as_deref());
+            };
+            if name == "root" {
+                return Err(Failure::new(65, "pw: cannot remove user 'root'"));
             }
+            without_line(call, "/etc/passwd", &name)?;
+            // The group of the user's name goes with it when it is the user's own and has no members.
+            let own = group(&name).is_some_and(|group| {
+                let fields: Vec<&str> = group.split(':').collect();
+                fields.get(2) == line.split(':').collect::<Vec<_>>().get(3)
+                    && fields.get(3).is_none_or(|members| members.is_empty())
+            });
+            if own { without_line(call, "/etc/group", &name) } else { Ok(0) }
         }
         _ => Err(Failure::new(64, usage)),
+    }
+}
+
+/// The line of `/etc/passwd` or `/etc/group` for a name.
+fn line_of(text: &str, name: &str) -> Option<String> {
+    text.lines().find(|line| line.split(':').next() == Some(name)).map(str::to_owned)
+}
+
+/// The numbers that are taken.
+fn numbers(text: &str) -> impl Iterator<Item = u32> + '_ {
+    text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok())
+}
+
+fn free_number(text: &str) -> u32 {
+    (1001..32_000).find(|number| !numbers(text).any(|taken| taken == *number)).unwrap_or(32_000)
+}
+
+/// What pw(8) takes for a name of a user or group (`pw_checkname`).
+fn valid_name(name: &str) -> Result<(), Failure> {
+    let bad = |c: char| " ,\t:+&#%$^()!@~*?<>=|\\/\";".contains(c) || c.is_control() || !c.is_ascii();
+    let at = if name.starts_with('-') { Some((0, '-')) } else { name.char_indices().find(|(_, c)| bad(*c)) };
+    match at {
+        Some((at, c)) => {
+            Err(Failure::new(65, format!("pw: invalid character `{c}' at position {at} in userid/group name")))
+        }
+        None if name.len() > 32 => Err(Failure::new(64, format!("pw: name too long `{name}' (max is 32)"))),
+        None => Ok(()),
+    }
+}
+
+fn add_group(call: &Call, name: &str, number: u32, members: &str) -> Outcome {
+    super::rc::refuse_immutable(call, "/etc/group")?;
+    let text = call.machine.text("/etc/group");
+    call.machine.replace("/etc/group", format!("{text}{name}:*:{number}:{members}\n").as_bytes())?;
+    Ok(0)
+}
+
+fn without_line(call: &Call, file: &str, name: &str) -> Outcome {
+    super::rc::refuse_immutable(call, file)?;
+    let text = call.machine.text(file);
+    let left: String = text.split_inclusive('\n').filter(|line| line.split(':').next() != Some(name)).collect();
+    call.machine.replace(file, left.as_bytes())?;
+    Ok(0)
+}
+
+/// A line that was found, or pw's words for one that is not there.
+fn shown(call: &mut Call, line: Option<String>, status: u8, words: &str, name: Option<&str>) -> Outcome {
+    match line {
+        Some(line) => {
+            call.say(line);
+            Ok(0)
+        }
+        None => Err(Failure::new(status, format!("pw: {words} `{}'", name.unwrap_or_default()))),
     }
 }
 

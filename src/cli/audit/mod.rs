@@ -212,6 +212,21 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     }
 }
 
+/// The history's database held against the journal.
+pub(super) struct Comparison {
+    /// The last record that the database holds.
+    pub held: u64,
+    /// How many rows differ.
+    pub differences: u64,
+}
+
+/// Holds every row of the database against the journal; none when there is no database yet.
+pub(super) fn compare_with_database(global: &Global) -> anyhow::Result<Option<Comparison>> {
+    let mut local = Local::open(&global.layout())?;
+    let answer = projection::with_the_journal(global, &mut local, Task::Compare, 0)?;
+    Ok(answer.and_then(|answer| Some(Comparison { held: answer.held?, differences: answer.count })))
+}
+
 /// A part of the journal as the command line asks for it.
 fn part(local: &mut Local, after: u64, limit: u64) -> Result<Records, Refusal> {
     local.ask(Command::JournalAfter { after, limit: u32::try_from(limit).unwrap_or(u32::MAX) })

@@ -1,0 +1,9 @@
+//! `setup` and `selftest` on a simulated host whose service is the console itself: made, made again, killed in the middle,
+//! with each thing there already, looked at, taken away.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+
+mod removal;
+mod rig;
+mod selftest;
+mod setup;
