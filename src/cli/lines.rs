@@ -46,7 +46,8 @@ pub(super) fn row(style: Style, line: &Line) -> String {
     };
     let mut text = format!("{head}{}", body.trim_start());
     if let Some(remedy) = &line.remedy {
-        text.push_str(&wrapped(&harmless(&format!("→ {}", remedy.replace('\n', " "))), INDENT));
+        // In one line: what is to be typed is copied from it.
+        text.push_str(&format!("{}→ {}\n", " ".repeat(INDENT), harmless(&remedy.replace('\n', " "))));
     }
     text
 }

@@ -159,7 +159,9 @@ impl Authentication {
             None => {
                 let code = random_code(CODE_GROUPS).map_err(|error| failed(&error))?;
                 let line = format!("{code}\n");
-                files::replace_with_mode(&self.code_file, &Expected::Anything, line.as_bytes(), 0o600, &crash_point)
+                // One that is there stays as open as it is when it is replaced.
+                self.forget_setup_code();
+                files::replace_with_mode(&self.code_file, &Expected::Absent, line.as_bytes(), 0o600, &crash_point)
                     .map_err(|error| failed(&error))?;
                 code
             }

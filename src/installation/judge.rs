@@ -69,11 +69,11 @@ pub(crate) fn steps(rows: &[Row]) -> Vec<Step> {
 fn roots_folder(host: &Host, id: &str, path: &Path, mode: u32, seen: &Result<Option<Folder>, String>) -> Row {
     let shown = host.layout.shown(path);
     let step = || Step::Folder { path: path.to_owned(), mode, user: None };
-    let is_private = mode & 0o077 == 0;
+    let is_private = mode == 0o700;
     match seen {
         Err(why) => Row::not_known(id, why),
         Ok(None) => Row::to_do(id, format!("{shown} is not there"), step()),
-        Ok(Some(found)) if !found.is_folder => {
+        Ok(Some(found)) if !found.is_one => {
             Row::wrong(id, format!("{shown} is no folder"), format!("move {shown} away, and run pot-console setup"))
         }
         // What others could put into it is not root's any more: nobody but an admin can tell whose it is.
@@ -183,7 +183,7 @@ fn web_folder(host: &Host, seen: &Seen) -> Row {
     match &seen.web {
         Err(why) => Row::not_known("folder.web", why),
         Ok(None) => Row::to_do("folder.web", format!("{shown} is not there"), step()),
-        Ok(Some(found)) if !found.is_folder => Row::wrong(
+        Ok(Some(found)) if !found.is_one => Row::wrong(
             "folder.web",
             format!("{shown} is no folder"),
             format!("remove {shown}, and run pot-console setup"),

@@ -21,6 +21,9 @@ pub(crate) const RCVAR: &str = "pot_console_enable";
 /// Where the package puts the rc.d script.
 pub(crate) const SCRIPT: &str = "/usr/local/etc/rc.d/pot_console";
 
+/// What the console prints as a service, readable by root alone.
+pub(crate) const LOG: &str = "/var/log/pot-console.log";
+
 /// An entry of the password file, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
@@ -45,7 +48,7 @@ impl User {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Folder {
     /// Whether it is one; a link is none.
-    pub is_folder: bool,
+    pub is_one: bool,
     /// Owner.
     pub uid: u32,
     /// Group.
@@ -200,12 +203,9 @@ fn settings(path: &Path) -> SettingsSeen {
 /// What stands at a path that should be a folder.
 pub(super) fn folder(path: &Path) -> Result<Option<Folder>, String> {
     match path.symlink_metadata() {
-        Ok(found) => Ok(Some(Folder {
-            is_folder: found.is_dir(),
-            uid: found.uid(),
-            gid: found.gid(),
-            mode: found.mode() & 0o7777,
-        })),
+        Ok(found) => {
+            Ok(Some(Folder { is_one: found.is_dir(), uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o7777 }))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
@@ -214,7 +214,7 @@ pub(super) fn folder(path: &Path) -> Result<Option<Folder>, String> {
 /// An answer of getent(1): its status is 0 for what there is, 2 for what there is not.
 fn entry(host: &Host, database: &str, name: &str) -> Result<Option<Vec<String>>, String> {
     if !is_user_name(name) {
-        return Err(format!("{:?} is no name that a user or group of the host can have", name));
+        return Err(format!("{name:?} is no name that a user or group of the host can have"));
     }
     let args = [database, name];
     let answer = host.ask(Tool::Getent, &args)?;

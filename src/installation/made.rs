@@ -19,7 +19,7 @@ const LONGEST: u64 = 64 << 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Made {
-    version: u16,
+    pub(super) version: u16,
     /// A group of this name.
     pub group: Option<String>,
     /// A user of this name.
@@ -30,6 +30,8 @@ pub(crate) struct Made {
     pub certificate: bool,
     /// The variable of rc.conf.
     pub enabled: Option<Before>,
+    /// The history tells already that it is being taken away.
+    pub removal_noted: bool,
 }
 
 /// What a variable of rc.conf was before.

@@ -1,7 +1,7 @@
 //! Taking an installation away: what setup made, as far as it is still as setup made it, and nothing that was there before.
 
 use super::host::{Host, typed};
-use super::look::{self, Asked, RCVAR, SERVICE, Seen, SettingsSeen, starts};
+use super::look::{self, Asked, LOG, RCVAR, SERVICE, Seen, SettingsSeen, starts};
 use super::made::{self, Before, Made, MadeError};
 use super::steps::{StepError, enable_arg, note};
 use crate::digest::Digest;
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Longest settings file in bytes.
 const LONGEST: u64 = 1 << 20;
+/// How long someone may take who changes the host: the console looks after it now and then.
+const OTHERS: Duration = Duration::from_secs(15);
 /// How long putting back may take: it waits for what pf lets go.
 const PUT_BACK: Duration = Duration::from_mins(5);
 
@@ -76,7 +78,7 @@ pub(crate) fn plan(host: &Host, seen: &Seen, purge: bool) -> Result<Removal, Rem
     match *seen.waits.as_ref().map_err(known)? {
         Some(run) => undo.push(Undo::PutBack(run)),
         None if seen.private.as_ref().map_err(known)?.is_some() => {
-            drop(Lock::acquire(layout, "pot-console setup --remove", Duration::ZERO)?);
+            drop(Lock::acquire(layout, "pot-console setup --remove", OTHERS)?);
         }
         None => {}
     }
@@ -93,7 +95,7 @@ pub(crate) fn plan(host: &Host, seen: &Seen, purge: bool) -> Result<Removal, Rem
     }
     let state_is_there = seen.state.as_ref().map_err(known)?.is_some();
     match &seen.settings {
-        _ if !state_is_there || purge || (made.is_empty() && undo.is_empty()) => {}
+        _ if !state_is_there || purge || made.removal_noted || (made.is_empty() && undo.is_empty()) => {}
         SettingsSeen::Unusable(_) => {
             left.push("the history does not tell of it, for the settings are not understood".to_owned());
         }
@@ -123,16 +125,11 @@ pub(crate) fn plan(host: &Host, seen: &Seen, purge: bool) -> Result<Removal, Rem
     }
     if purge {
         // The record of what setup made goes with it, last of all.
-        undo.extend(
-            [head_path(layout), layout.state()]
-                .into_iter()
-                .filter_map(|path| match there(&path) {
-                    Ok(true) => Some(Ok(Undo::Remove(path))),
-                    Ok(false) => None,
-                    Err(error) => Some(Err(error)),
-                })
-                .collect::<Result<Vec<_>, _>>()?,
-        );
+        for path in [layout.on_disk(LOG), head_path(layout), layout.state()] {
+            if there(&path)? {
+                undo.push(Undo::Remove(path));
+            }
+        }
     } else {
         let record = made::path(layout);
         if there(&record)? {
@@ -147,6 +144,9 @@ pub(crate) fn plan(host: &Host, seen: &Seen, purge: bool) -> Result<Removal, Rem
         let head = head_path(layout);
         if there(&head)? {
             left.push(format!("{}: the end of the history, to check it with", layout.shown(&head)));
+        }
+        if there(&layout.on_disk(LOG))? {
+            left.push(format!("{LOG}: what the console printed"));
         }
     }
     if seen.script.as_ref().map_err(known)?.is_some() {
@@ -211,7 +211,11 @@ impl Undo {
             Self::Enabled(Before { value: Some(value) }) => {
                 host.run(Tool::Sysrc, &[&enable_arg(value)]).map_err(command)
             }
-            Self::Note => note(host, "pot-console setup --remove: what setup made is taken away.".to_owned()),
+            Self::Note => {
+                note(host, "pot-console setup --remove: what setup made is taken away.".to_owned())?;
+                let made = Made::read(&host.layout)?;
+                if made.is_empty() { Ok(()) } else { Ok(Made { removal_noted: true, ..made }.write(&host.layout)?) }
+            }
             Self::Remove(path) => remove(path).map_err(StepError::File),
             Self::User(name) => host.run(Tool::Pw, &["userdel", "-n", name]).map_err(command),
             // It has gone with the user of its name, unless it has members.

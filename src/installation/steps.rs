@@ -21,7 +21,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 /// What stands in the password file for the user.
-const GECOS: &str = "pot-console, web process";
+const GECOS: &str = "pot-console web process";
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,7 +259,7 @@ pub(crate) fn carry_out(
     password: Option<&Secret>,
     say: &mut dyn FnMut(&Step),
 ) -> Result<(), StepError> {
-    let mut made = Made::read(&host.layout)?;
+    let mut made = Made { removal_noted: false, ..Made::read(&host.layout)? };
     crash_point("setup-step");
     for step in steps {
         say(step);

@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) const NAME: &str = "pot_console";
 const PID_FILE: &str = "/var/run/pot-console.pid";
 /// What it prints.
-const OUTPUT: &str = "/var/log/pot-console.out";
+const OUTPUT: &str = "/var/log/pot-console.log";
 /// rc.subr(8) waits for ever; a test does not.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -83,7 +84,7 @@ fn start(call: &mut Call) -> Outcome {
     let Ok(lock) = Flock::lock(pid_file(call)?, FlockArg::LockExclusiveNonblock) else {
         return Err(Failure::new(1, format!("{NAME} already running?")));
     };
-    let output = OpenOptions::new().append(true).create(true).open(call.machine.path(OUTPUT))?;
+    let output = OpenOptions::new().append(true).create(true).mode(0o600).open(call.machine.path(OUTPUT))?;
     let mut command = Command::new(root.join(PROGRAM));
     command
         .arg("--root")

@@ -91,6 +91,7 @@ fn purging_needs_the_hosts_name_and_then_leaves_nothing() {
     let said = host.typed(&["setup", "--remove", "--purge"], &format!("{}\n", host_name()));
     assert_eq!(said.status, Some(0), "{}", said.all());
     assert_eq!(differences(&before, &host.tree()), [""; 0]);
+    assert!(!host.path("/var/log/pot-console.log").exists());
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn collect(root: &Path, folder: &Path, tree: &mut BTreeMap<String, (u32, u32, Ve
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().display().to_string();
-        if name.starts_with("var/db/simulated-host") || name.starts_with("var/run") || name == "var/log/pot-console.out"
+        if name.starts_with("var/db/simulated-host") || name.starts_with("var/run") || name == "var/log/pot-console.log"
         {
             continue;
         }

@@ -16,7 +16,7 @@ use crate::files::check_root_dir;
 use crate::installation::host::Host;
 use crate::installation::judge::{Row, judge, steps};
 use crate::installation::line::{Line, Verdict};
-use crate::installation::look::{Asked, CertificateSeen, Seen, SettingsSeen, is_user_name};
+use crate::installation::look::{Asked, CertificateSeen, LOG, Seen, SettingsSeen, is_user_name};
 use crate::installation::steps::{Step, carry_out, fingerprint};
 use crate::process::{Tools, harmless};
 use crate::settings::Settings;
@@ -147,7 +147,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         if global.format == Format::Text {
             print(&format!("{}\n", shown(&host, &steps)))?;
         }
-        if !args.yes && !(may_ask && ask_yes("Do this? Type yes: ")?) {
+        if !(args.yes || may_ask && ask_yes("Do this? Type yes: ")?) {
             let how = if may_ask { "" } else { " Say --yes to have it done without a question." };
             complain(&format!("pot-console: Nothing was changed.{how}\n"));
             return Ok(Exit::Refused);
@@ -176,8 +176,8 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     if !wrong.is_empty() {
         let text: String = wrong.iter().map(|line| row(Style::plain(), line)).collect();
         complain(&format!(
-            "pot-console: it is not as it should be yet:\n{text}What the console said stands in its log and in \
-             /var/log/messages; pot-console selftest looks closer.\n"
+            "pot-console: it is not as it should be yet:\n{text}What the console said stands in {LOG}; pot-console \
+             selftest looks closer.\n"
         ));
         return Ok(Exit::HostCommand);
     }

@@ -37,7 +37,7 @@ pub(super) fn run(global: &Global, host: &Host, purge: bool, yes: bool, dry_run:
         if line()? != host.hostname {
             return refuse("That is not the host's name.");
         }
-    } else if !yes && !(in_terminal && ask_yes("Take this away? Type yes: ")?) {
+    } else if !(yes || in_terminal && ask_yes("Take this away? Type yes: ")?) {
         return refuse(if in_terminal { "" } else { "Say --yes to have it done without a question." });
     }
     let done = carry_out(host, &removal.undo, &mut |undo| {
@@ -65,7 +65,7 @@ pub(super) fn run(global: &Global, host: &Host, purge: bool, yes: bool, dry_run:
         complain(&format!("pot-console: this is not done yet: {}\n", harmless(&rest.join("; "))));
         return Ok(Exit::HostCommand);
     }
-    told(global, host, &after, true)
+    told(global, host, &Removal { left: removal.left, ..after }, true)
 }
 
 fn shown(host: &Host, removal: &Removal) -> String {
