@@ -3,8 +3,8 @@
 //! As with pidfile(3), a lock on the file with the process id tells whether it runs: the process holds it until it has
 //! ended, however that comes.
 
+use super::PROGRAM;
 use super::call::{Call, Failure, Outcome, no_output};
-use super::scenario::PROGRAM;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

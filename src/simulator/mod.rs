@@ -106,6 +106,9 @@ type Tool = fn(&mut Call) -> Outcome;
 /// Folders of tools, in the order of FreeBSD's PATH.
 pub(crate) const TOOL_FOLDERS: [&str; 6] = ["sbin", "bin", "usr/sbin", "usr/bin", "usr/local/sbin", "usr/local/bin"];
 
+/// The one program behind all tools.
+pub(crate) const PROGRAM: &str = "usr/libexec/pot-console-simulator";
+
 /// Every simulated tool: the folder where FreeBSD has it, its name, what runs it.
 const TOOLS: &[(&str, &str, Tool)] = &[
     ("sbin", "zfs", zfs::zfs),

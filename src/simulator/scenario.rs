@@ -11,10 +11,8 @@ use super::kernel;
 use super::machine::{MARKER, Machine};
 use super::modules;
 use super::state::{Card, Kept, Package, Packages, Pool, State};
-use super::{Scenario, TOOLS, contents, history, inhabitants};
+use super::{PROGRAM, Scenario, TOOLS, contents, history, inhabitants};
 
-/// The one program behind all tools.
-pub(crate) const PROGRAM: &str = "usr/libexec/pot-console-simulator";
 /// Up to this size `pot` and `potnet` are programs of their own: whoever puts upstream's in their place with cp(1) then
 /// writes over one file, not through a link over all tools. Unstripped development builds are too large for that.
 const OWN_COPY_LIMIT: u64 = 48 * 1024 * 1024;
