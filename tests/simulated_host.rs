@@ -675,3 +675,31 @@ fn a_variable_is_taken_out_of_every_file_that_rc_reads() {
     assert!(!host.read("/etc/rc.conf").contains("pot_enable"));
     assert_eq!(host.read("/etc/rc.conf.local"), "x=\"1\"\n");
 }
+
+#[test]
+fn pw_adds_and_removes_users_and_groups_with_the_statuses_and_words_of_freebsd() {
+    let host = Host::new(Scenario::Default);
+    // usr.sbin/pw: EX_USAGE 64, EX_DATAERR 65, EX_NOUSER 67.
+    let add = ["pw", "useradd", "-n", "web", "-g", "web", "-d", "/nonexistent", "-s", "/usr/sbin/nologin"];
+    for (line, status, words) in [
+        (&["pw", "userdel", "-n", "web"][..], 67, "pw: no such user `web'\n"),
+        (&["pw", "groupdel", "-n", "web"], 65, "pw: unknown group `web'\n"),
+        (&add, 65, "pw: Bad id 'web': invalid\n"),
+        (&["pw", "groupadd", "-n", "we/b"], 65, "pw: invalid character `/' at position 2 in userid/group name\n"),
+        (&["pw", "groupadd", "-n", "web"], 0, ""),
+        (&["pw", "groupadd", "-n", "web"], 65, "pw: group name `web' already exists\n"),
+        (&add, 0, ""),
+        (&add, 65, "pw: login name `web' already exists\n"),
+        (&["getent", "passwd", "web"], 0, ""),
+        // The user's own group goes with it.
+        (&["pw", "userdel", "-n", "web"], 0, ""),
+        (&["getent", "passwd", "web"], 2, ""),
+        (&["getent", "group", "web"], 2, ""),
+        (&["pw", "useradd", "-n", "alone"], 0, ""),
+        (&["getent", "group", "alone"], 0, ""),
+        (&["pw", "userdel", "-n", "root"], 65, "pw: cannot remove user 'root'\n"),
+    ] {
+        let answer = host.run(line);
+        assert_eq!((answer.status, answer.err.as_str()), (status, words), "{line:?}");
+    }
+}

@@ -305,7 +305,11 @@ fn the_first_account_is_made_with_the_code_that_root_sees_once() {
     let (executor, _) = pot_console::executor::Executor::open(&layout, Settings::default()).unwrap();
     let code = executor.new_setup_code().unwrap().expect("there is no account yet");
     assert_eq!(std::fs::read_to_string(layout.private().join("setup-code")).unwrap(), format!("{code}\n"));
-    assert_eq!(executor.new_setup_code().unwrap(), Some(code.clone()), "a restart does not make what was noted useless");
+    assert_eq!(
+        executor.new_setup_code().unwrap(),
+        Some(code.clone()),
+        "a restart does not make what was noted useless"
+    );
     let ask = |command| {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let executor = std::sync::Arc::clone(&executor);

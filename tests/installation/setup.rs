@@ -339,3 +339,23 @@ fn without_root_nothing_is_looked_at_or_done() {
         assert!(text(&said.stderr).contains("needs root: run it with su, sudo or doas"), "{}", text(&said.stderr));
     }
 }
+
+#[test]
+fn in_a_terminal_setup_asks_for_the_address_and_for_a_yes() {
+    let host = Host::new();
+    let in_terminal = |typed: &str| {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        nix::unistd::write(&terminal.master, typed.as_bytes()).unwrap();
+        let said = host.command(&["setup"]).stdin(terminal.slave).output().unwrap();
+        (said.status.code(), text(&said.stdout), text(&said.stderr))
+    };
+    let before = host.tree();
+    let (status, out, err) = in_terminal(&format!("{}\nno\n", host.listen));
+    assert_eq!(status, Some(1), "{out}{err}");
+    assert!(out.contains("$ service pot_console start") && err.contains("Do this? Type yes:"), "{out}{err}");
+    assert_eq!(differences(&before, &host.tree()), [""; 0]);
+    let (status, out, err) = in_terminal(&format!("localhost\n{}\nyes\n", host.listen));
+    assert_eq!(status, Some(0), "{out}{err}");
+    assert!(err.contains("Address and port to listen on") && err.contains("it must be an IP address"), "{err}");
+    assert!(host.read(SETTINGS).contains(&host.listen) && out.contains("One-time code"), "{out}");
+}
