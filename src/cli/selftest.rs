@@ -1,6 +1,6 @@
 //! `pot-console selftest`: a look at the installation and the host, and at what of a real host can be tried harmlessly.
 //!
-//! Nothing is changed. The rows of the installation are those of `setup --check`, by the same judge; those named after the
+//! Nothing is changed (SQLite may move what stands in its own log into its file). The rows of the installation are those of `setup --check`, by the same judge; those named after the
 //! areas of README's table say how each came out here. No password, key, code or record is in any of them.
 
 use super::audit::{Comparison, compare_with_database};

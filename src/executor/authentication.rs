@@ -598,7 +598,7 @@ fn account_name(text: &str) -> Result<AccountName, Refusal> {
 
 /// People leave out hyphens and type small letters.
 /// Where the set-up code stands, mode 0600, until the first account is made.
-fn code_file(layout: &Layout) -> PathBuf {
+pub(crate) fn code_file(layout: &Layout) -> PathBuf {
     layout.private().join("setup-code")
 }
 

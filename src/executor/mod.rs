@@ -37,7 +37,7 @@ pub mod tls;
 mod watch;
 pub(crate) mod web_log;
 
-pub(crate) use self::authentication::waiting_setup_code;
+pub(crate) use self::authentication::{code_file, waiting_setup_code};
 pub use self::core::Executor;
 pub use self::server::End;
 pub(crate) use self::start::{end_cut_off_restore, head_path};

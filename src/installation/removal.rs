@@ -5,10 +5,10 @@ use super::look::{self, Asked, LOG, RCVAR, SERVICE, Seen, SettingsSeen, starts};
 use super::made::{self, Before, Made, MadeError};
 use super::steps::{StepError, enable_arg, note};
 use crate::digest::Digest;
-use crate::executor::head_path;
 use crate::executor::local::Local;
 use crate::executor::protocol::Command;
 use crate::executor::tls;
+use crate::executor::{code_file, head_path};
 use crate::files::{self, Busy, FileError, Lock};
 use crate::plan::{Run, RunState};
 use crate::platform::crash_point;
@@ -131,9 +131,11 @@ pub(crate) fn plan(host: &Host, seen: &Seen, purge: bool) -> Result<Removal, Rem
             }
         }
     } else {
-        let record = made::path(layout);
-        if there(&record)? {
-            undo.push(Undo::Remove(record));
+        // The code was for the console that goes; the record of what setup made is the last.
+        for path in [code_file(layout), made::path(layout)] {
+            if there(&path)? {
+                undo.push(Undo::Remove(path));
+            }
         }
         if state_is_there {
             let state = layout.shown(&layout.state());

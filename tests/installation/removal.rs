@@ -41,6 +41,7 @@ fn the_removal_takes_what_setup_made_and_names_what_it_leaves() {
         "nothing else is left"
     );
     assert!(!host.path(WEB).exists() && host.path(PRIVATE).exists());
+    assert!(!host.path("/var/db/pot-console/root/setup-code").exists(), "the code was for the console that went");
     assert!(host.run(&["audit", "list"]).out.contains("setup --remove"), "the history says so");
     // And again.
     let again = host.run(&["setup", "--remove", "--yes"]);
