@@ -649,12 +649,14 @@ mod tests {
         let listen = ["192.168.178.20:8443".parse().unwrap(), "[::1]:8443".parse().unwrap()];
         let text = Settings::sample(&listen, "console");
         let made = Settings::parse(&text, "f").unwrap();
-        assert_eq!(made, Settings { listen: listen.to_vec(), user: "console".to_owned(), ..Settings::default() });
+        let origin = made.origin.clone();
         assert_eq!(
-            Settings::parse(&Settings::sample(&Settings::default().listen, "potconsole"), "f").unwrap(),
-            Settings::default()
+            made,
+            Settings { listen: listen.to_vec(), user: "console".to_owned(), origin, ..Settings::default() }
         );
-        for (name, ..) in HOLDS {
+        let built_in = Settings::parse(&Settings::sample(&Settings::default().listen, "potconsole"), "f").unwrap();
+        assert_eq!(built_in, Settings { origin: built_in.origin.clone(), ..Settings::default() });
+        for Kind { name, .. } in KINDS {
             let last = name.rsplit('.').next().unwrap();
             assert!(
                 text.lines().any(|line| line.trim_start_matches(['#', ' ', '[']).starts_with(last)),
