@@ -90,7 +90,7 @@ impl Part {
 
 /// Names in the private folder that are left out, each with the reason; whatever else stands there is nobody's.
 #[cfg(test)]
-pub(super) const LEFT_OUT: [(&str, &str); 9] = [
+pub(super) const LEFT_OUT: [(&str, &str); 11] = [
     ("change.lock", "a lock"),
     ("accounts.lock", "a lock"),
     ("journal/lock", "a lock"),
@@ -100,6 +100,8 @@ pub(super) const LEFT_OUT: [(&str, &str); 9] = [
     ("pending-revert.json", "a change that waits is of one host and one hour"),
     ("approvals", "for ten minutes"),
     ("formats.json", "in backup.json"),
+    ("setup.json", "what setup made on this host"),
+    ("setup-code", "for the first account of a console that has none"),
 ];
 
 /// One name of a folder: no blank, no slash, not hidden.
