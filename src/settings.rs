@@ -500,7 +500,7 @@ impl Settings {
                     format!("listen = [{}]", addresses.join(", "))
                 }
                 "user" => format!("user = \"{user}\""),
-                "" | "#" => line.to_owned(),
+                "" | "#" | "version" => line.to_owned(),
                 _ => format!("#{line}"),
             };
             text.push_str(&line);
