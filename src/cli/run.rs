@@ -49,6 +49,8 @@ enum Verb {
         /// The run's number
         run: u64,
     },
+    /// Show the change that waits to be kept; nothing when there is none
+    Waiting,
 }
 
 /// Runs the command.
@@ -56,6 +58,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     match &args.what {
         Verb::Keep { run } => answer(global, *run, true),
         Verb::PutBack { run } => answer(global, *run, false),
+        Verb::Waiting => waiting(global),
         Verb::Operation(what) => operation(global, what, &args),
     }
 }
@@ -80,6 +83,30 @@ fn answer(global: &Global, run: u64, keep: bool) -> anyhow::Result<Exit> {
     }
     complain("pot-console: the answer was given; how it ended is not known yet\n");
     Ok(Exit::HostCommand)
+}
+
+/// The change that nobody has answered yet: what a stop of the service has to put back first.
+fn waiting(global: &Global) -> anyhow::Result<Exit> {
+    /// One run at a time changes a host, and only the newest can wait; those before it are looked at all the same.
+    const NEWEST: u32 = 5;
+    let mut local = Local::open(&global.layout())?;
+    let runs: Vec<Run> = local.ask(Command::Runs { before: None, limit: NEWEST }).map_err(said)?;
+    let waiting = runs.into_iter().find(|run| run.state == RunState::AwaitingKeep && run.decided.is_none());
+    match (global.format, &waiting) {
+        (Format::Json, run) => print_json(&serde_json::json!({ "waiting": run }))?,
+        (Format::Text, None) => {}
+        (Format::Text, Some(run)) => {
+            let until = run.deadline.map(|until| format!(" by itself at {until:.0}")).unwrap_or_default();
+            print(&format!(
+                "Run {id} ({operation}, by {by}) waits to be kept, and is put back{until} if nobody answers.\n\
+                 Keep it: pot-console run keep {id}   Put it back: pot-console run put-back {id}\n",
+                id = run.id,
+                operation = run.plan.operation.name(),
+                by = run.actor,
+            ))?;
+        }
+    }
+    Ok(Exit::Done)
 }
 
 fn operation(global: &Global, what: &What, args: &Args) -> anyhow::Result<Exit> {

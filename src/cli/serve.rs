@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// The settings, TOML [default: ROOT/usr/local/etc/pot-console.toml when there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Only say whether the console could start with these settings; make, bind and start nothing
+    #[arg(long)]
+    check: bool,
 }
 
 /// Runs the command: from the settings to two running processes.
@@ -39,6 +42,9 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let path = args.config.clone().unwrap_or_else(|| layout.settings());
     let read = || Settings::read(&path, args.config.is_some());
     let settings = read()?;
+    if args.check {
+        return check(&layout, &settings, &path);
+    }
     // Before any thread: a signal must find its handler.
     let mut signals = Signals::take().context("taking the signals")?;
     let listeners = bind(&settings.listen)?;
@@ -107,6 +113,23 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     executor.end_serving();
     let _ = watch.join();
     ended.context("serving")?;
+    Ok(Exit::Done)
+}
+
+/// What a start or a SIGHUP would refuse is refused here, while what runs goes on: `service pot_console configtest`.
+fn check(layout: &Layout, settings: &Settings, path: &std::path::Path) -> anyhow::Result<Exit> {
+    let user = web_user(&settings.user)?;
+    // A certificate of the console's own is made where it is missing: only one from elsewhere can be wrong.
+    if settings.tls.is_some() {
+        let certificate = tls::certificate(layout, settings, &host_name())?;
+        let folder = std::path::absolute(layout.web()).context("finding the web process's folder")?;
+        // Before the first start there is none.
+        let folder = if folder.is_dir() { folder.as_path() } else { std::path::Path::new("/") };
+        let start = start_data(folder, user, settings.listen.len(), settings, Some(&certificate))?;
+        tls::try_out(&std::env::current_exe().context("finding this program")?, &start)?;
+    }
+    let absent = if path.exists() { "" } else { ", which is not there: all is as built in" };
+    say(&format!("{}{absent}: understood", layout.shown(path)));
     Ok(Exit::Done)
 }
 
