@@ -13,6 +13,8 @@ mod facts;
 mod feedback;
 mod licences;
 mod lines;
+#[cfg(test)]
+mod manual;
 mod output;
 mod paced_log;
 mod plan;
