@@ -124,13 +124,7 @@ fn overview(program: &Command) -> String {
 }
 
 /// A command's part: what it does, its arguments, then its own commands.
-fn section(
-    command: &Command,
-    path: &str,
-    above: &[&Command],
-    shown: &mut BTreeMap<String, String>,
-    text: &mut String,
-) {
+fn section(command: &Command, path: &str, above: &[&Command], shown: &mut BTreeMap<String, String>, text: &mut String) {
     text.push_str(&format!(".Ss pot-console {path}\n{}", usage(command, path, above)));
     text.push_str(&sentences(&about(command)));
     let mut items = String::new();
@@ -275,4 +269,62 @@ fn sentences(text: &str) -> String {
     }
     flush(&mut line);
     out
+}
+
+#[test]
+fn what_docs_and_files_tell_people_to_type_exists() {
+    let program = program();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for folder in ["", "docs", "packaging/freebsd/files", "packaging/freebsd/man"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
+            if !path.is_file() || !["md", "in", "install", "upgrade", "8", "5"].contains(&kind) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in text.lines() {
+                // Typed is what stands in a code block, between back quotes, or as an example of a manual.
+                let typed = line.split('`').enumerate().filter(|(place, _)| place % 2 == 1).map(|(_, part)| part);
+                let block = line.strip_prefix("    ").or_else(|| line.strip_prefix(".Dl # "));
+                for part in typed.chain(block).filter_map(|part| part.trim().strip_prefix("pot-console ")) {
+                    seen += 1;
+                    if let Some(wrong) = unknown(&program, part) {
+                        missing.push(format!("{}: pot-console {part}: {wrong}", path.display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The first word of what is typed that is no command, or the first option that no command on the way has.
+fn unknown(program: &Command, typed: &str) -> Option<String> {
+    let mut commands = vec![program];
+    for word in typed.split_whitespace() {
+        // Alternatives (`a|b|c`), and what is behind two blanks in the README's list, are words for people.
+        let last = commands.last()?;
+        if let Some(option) = word.strip_prefix("--") {
+            let name = option.split(['=', ']', '|', ',', '.', ')']).next()?;
+            let known = |command: &&Command| command.get_arguments().any(|one| one.get_long() == Some(name));
+            if !name.is_empty() && name != "help" && !commands.iter().any(known) {
+                return Some(format!("--{name}"));
+            }
+        } else if visible(last).next().is_some() {
+            let first = word.split('|').next()?.trim_end_matches([',', '.', ';']);
+            if first.starts_with(|letter: char| !letter.is_ascii_lowercase()) {
+                return None;
+            }
+            let Some(inner) = last.find_subcommand(first) else { return Some(first.to_owned()) };
+            if word.contains('|') {
+                return None;
+            }
+            commands.push(inner);
+        }
+    }
+    None
 }

@@ -8,8 +8,18 @@ use std::process::Command;
 
 /// Manuals of FreeBSD's that ours point to.
 const FREEBSD: [&str; 12] = [
-    "daemon 8", "jail 8", "newsyslog 8", "periodic.conf 5", "pf 4", "pf.conf 5", "pw 8", "rc.conf 5", "service 8",
-    "sysrc 8", "syslogd 8", "zfs 8",
+    "daemon 8",
+    "jail 8",
+    "newsyslog 8",
+    "periodic.conf 5",
+    "pf 4",
+    "pf.conf 5",
+    "pw 8",
+    "rc.conf 5",
+    "service 8",
+    "sysrc 8",
+    "syslogd 8",
+    "zfs 8",
 ];
 
 fn pages() -> Vec<PathBuf> {
@@ -93,4 +103,54 @@ fn the_example_of_the_settings_can_be_used_as_it_stands() {
     std::fs::write(&file, example).unwrap();
     let settings = Settings::read(&file, true).unwrap();
     assert!(settings.reason_required && settings.names == ["jail1.lan"] && settings.listen.len() == 2);
+}
+
+/// What troubleshooting quotes is what the program says.
+#[test]
+fn troubleshooting_quotes_words_that_the_program_has() {
+    let mut sources = String::new();
+    let mut folders = vec![source("src"), source("packaging/freebsd/files")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                sources.push_str(&std::fs::read_to_string(&path).unwrap_or_default());
+            }
+        }
+    }
+    // Long texts of the source go on in the next line.
+    let sources: String = sources.replace("\\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = text("docs/troubleshooting.md");
+    let mut quoted = 0;
+    for table in page.split("| words |").skip(1) {
+        for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+            let words = row.split('|').nth(1).unwrap().trim();
+            // What the system says behind it is not ours.
+            for part in words.split(": A").next().unwrap().split(": C").next().unwrap().split('…') {
+                let part = part.trim().trim_end_matches(|letter: char| letter == ',' || letter == ':');
+                assert!(sources.contains(part), "nothing says {part:?}");
+                quoted += 1;
+            }
+        }
+    }
+    assert!(quoted > 8, "{quoted}");
+}
+
+/// A reader has ten minutes, and finds every page from the README.
+#[test]
+fn the_docs_are_read_in_ten_minutes_and_lead_to_each_other() {
+    let pages = ["install.md", "first-day.md", "simulator.md", "troubleshooting.md"];
+    let words: usize = pages.iter().map(|page| text(&format!("docs/{page}")).split_whitespace().count()).sum();
+    assert!(words < 2200, "{words} words are more than ten minutes");
+    for page in pages.iter().map(|page| format!("docs/{page}")).chain(["README.md".to_owned()]) {
+        let folder = source(&page).parent().unwrap().to_owned();
+        for link in text(&page).split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let file = link.split('#').next().unwrap();
+            if !link.contains("://") && !file.is_empty() {
+                assert!(folder.join(file).exists(), "{page} leads to {link}");
+            }
+        }
+    }
 }

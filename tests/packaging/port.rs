@@ -95,10 +95,32 @@ fn port_and_package_install_the_same() {
 
 /// portlint's order of blocks, as far as this port has them.
 const ORDER: [&str; 26] = [
-    "PORTNAME", "DISTVERSION", "PORTREVISION", "CATEGORIES", "MASTER_SITES", "MAINTAINER", "COMMENT", "WWW", "LICENSE",
-    "LICENSE_FILE", "ONLY_FOR_ARCHS", "ONLY_FOR_ARCHS_REASON", "BUILD_DEPENDS", "USES", "USE_RC_SUBR", "CARGO_BUILDDEP",
-    "CARGO_BUILD", "CARGO_INSTALL", "CARGO_TEST", "SUB_FILES", "USERS", "GROUPS", "PLIST_FILES", "PORTDOCS",
-    "OPTIONS_DEFINE", "OPTIONS_DEFAULT",
+    "PORTNAME",
+    "DISTVERSION",
+    "PORTREVISION",
+    "CATEGORIES",
+    "MASTER_SITES",
+    "MAINTAINER",
+    "COMMENT",
+    "WWW",
+    "LICENSE",
+    "LICENSE_FILE",
+    "ONLY_FOR_ARCHS",
+    "ONLY_FOR_ARCHS_REASON",
+    "BUILD_DEPENDS",
+    "USES",
+    "USE_RC_SUBR",
+    "CARGO_BUILDDEP",
+    "CARGO_BUILD",
+    "CARGO_INSTALL",
+    "CARGO_TEST",
+    "SUB_FILES",
+    "USERS",
+    "GROUPS",
+    "PLIST_FILES",
+    "PORTDOCS",
+    "OPTIONS_DEFINE",
+    "OPTIONS_DEFAULT",
 ];
 
 #[test]
@@ -150,6 +172,7 @@ fn the_port_keeps_the_rules_of_the_porters_handbook() {
         file("pkg-plist").lines().map(|line| line.trim_start_matches("@config ").to_owned()).collect();
     assert!(lines.is_sorted(), "{lines:?}");
     assert!(lines.iter().all(|line| !line.starts_with('/') && !line.contains("..")));
-    let message = text("packaging/freebsd/files/pkg-message.install") + &text("packaging/freebsd/files/pkg-message.upgrade");
+    let message =
+        text("packaging/freebsd/files/pkg-message.install") + &text("packaging/freebsd/files/pkg-message.upgrade");
     assert!(message.lines().all(|line| line.len() <= 75), "a message is read in a terminal");
 }

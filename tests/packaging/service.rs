@@ -269,7 +269,7 @@ fn the_daily_look_at_the_history_tells_what_is_broken() {
         let none = daily("YES");
         assert!(none.status.success() && said(&none).is_empty(), "{}", said(&none));
     }
-    let changed = console(&machine.root()).args(["conf", "set", "POT_TMP=/tmp"]).output().unwrap();
+    let changed = console(&machine.root()).args(["conf", "set", "POT_TMP=/var/tmp"]).output().unwrap();
     assert!(changed.status.success(), "{}", said(&changed));
     let sound = daily("YES");
     assert!(sound.status.success() && said(&sound).contains("History of pot-console:"), "{}", said(&sound));
