@@ -129,7 +129,7 @@ fn troubleshooting_quotes_words_that_the_program_has() {
             let words = row.split('|').nth(1).unwrap().trim();
             // What the system says behind it is not ours.
             for part in words.split(": A").next().unwrap().split(": C").next().unwrap().split('…') {
-                let part = part.trim().trim_end_matches(|letter: char| letter == ',' || letter == ':');
+                let part = part.trim().trim_end_matches([',', ':']);
                 assert!(sources.contains(part), "nothing says {part:?}");
                 quoted += 1;
             }
