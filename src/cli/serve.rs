@@ -118,7 +118,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 
 /// What a start or a SIGHUP would refuse is refused here, while what runs goes on: `service pot_console configtest`.
 fn check(layout: &Layout, settings: &Settings, path: &std::path::Path) -> anyhow::Result<Exit> {
-    let user = web_user(&settings.user)?;
+    let user = web_user(layout, &settings.user)?;
     // A certificate of the console's own is made where it is missing: only one from elsewhere can be wrong.
     if settings.tls.is_some() {
         let certificate = tls::certificate(layout, settings, &host_name())?;
