@@ -3,6 +3,7 @@
 use crate::{console, said, simulate, source, text};
 use pot_console::settings::Settings;
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -73,17 +74,26 @@ fn the_manuals_examples_do_what_they_say() {
     assert!(initialised.status.success(), "{}", said(&initialised));
     // The user that this machine has.
     std::fs::write(root.join("usr/local/etc/pot-console.toml"), "user = \"nobody\"\n").unwrap();
+    // The package is there, and nobody has set it up.
+    let new = folder.path().join("new");
+    simulate(&new);
+    let script = new.join("usr/local/etc/rc.d/pot_console");
+    std::fs::create_dir_all(script.parent().unwrap()).unwrap();
+    std::fs::copy(source("packaging/freebsd/files/pot_console.in"), &script).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut run = 0;
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
         for line in text.lines().filter_map(|line| line.strip_prefix(".Dl # pot-console ")) {
             // Files of root's own stand in the test's folder.
+            // An address that this machine has, too.
             let line = line.replace("/root/", &format!("{}/", folder.path().display()));
+            let line = line.replace("192.168.178.20", "127.0.0.1");
             let done = Command::new("sh")
                 .arg("-c")
                 .arg(format!("exec \"$0\" --root \"$1\" {line}"))
                 .arg(env!("CARGO_BIN_EXE_pot-console"))
-                .arg(&root)
+                .arg(if line.starts_with("setup ") { &new } else { &root })
                 .stdin(std::process::Stdio::null())
                 .output()
                 .unwrap();
