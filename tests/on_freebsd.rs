@@ -192,3 +192,16 @@ fn a_virtual_machine_without_a_port_to_it_is_refused() {
     assert!(said.contains("--url https://127.0.0.1:PORT"), "{said}");
     assert_eq!(machine.asked(), 0);
 }
+
+#[test]
+fn a_package_that_cannot_be_tried_is_refused_before_the_machine_is_asked() {
+    let machine = Machine::that("echo FreeBSD");
+    let (way, package) = (machine.path("way"), machine.path("program"));
+    let said = |arguments: &[&str]| sentence(&on_freebsd().args(arguments).arg(&way).output().unwrap());
+    let package = package.to_str().unwrap();
+    assert_eq!(said(&["--package", "/nonexistent.pkg"]), "there is no package /nonexistent.pkg");
+    assert_eq!(said(&["--newer", package]), "--newer goes with --package");
+    let on_loopback = said(&["--package", package]);
+    assert_eq!(on_loopback, "a package is tried from the LAN: name the machine's address with --url");
+    assert_eq!(machine.asked(), 0);
+}
