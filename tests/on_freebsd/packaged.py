@@ -79,7 +79,7 @@ class Packaged(Admin):
     def restarted(self):
         """A restart while a change waits"""
         machine, report, before = self.machine, self.report, self.network()
-        run = self.start("vnet-start", "?revert=900")
+        run = self.start("vnet-start", "?revert=600")
         page = self.run_in(run, "awaiting-keep")
         report.same("the run waits for an answer", "awaiting-keep", page.state)
         waits = self.console("run waiting")
