@@ -344,6 +344,9 @@ pub(crate) const ACKNOWLEDGED: &str = "acknowledged";
 /// What stands in the way of a plan for which nothing was chosen.
 pub(crate) const NOTHING_CHOSEN: &str = "Nothing is chosen.";
 
+/// What to do where pot is not installed: pages lead there.
+pub(crate) const PREPARE_FIRST: &str = "Prepare the host first.";
+
 /// The folders that init makes for syslogd and newsyslog.
 pub(crate) const LOG_FOLDERS: [&str; 3] =
     ["/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d", "/var/log/pot"];

@@ -130,3 +130,15 @@ fn plan_clean_up_without_an_item_lists_what_there_is() {
     let (code, text) = call(&["run", "clean-up"]);
     assert!(code == Some(1) && text.contains("Nothing is chosen."), "{text}");
 }
+
+#[test]
+fn without_pot_a_plan_says_what_is_missing_and_makes_no_steps_of_empty_names() {
+    let bench = Bench::new(Scenario::Fresh);
+    for operation in [INIT, DE_INIT, Operation::VnetStart { revert_after: Some(60) }] {
+        let plan = bench.plan(operation);
+        let problems: Vec<&str> = plan.blockers.iter().map(|blocker| blocker.problem.as_str()).collect();
+        assert_eq!(problems, ["pot is not installed on this host."]);
+        assert!(plan.steps.is_empty() && plan.destroys.is_empty(), "{:#?}", plan.steps);
+        assert!(plan.summary.starts_with("There is nothing to plan yet"), "{}", plan.summary);
+    }
+}

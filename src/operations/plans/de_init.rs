@@ -4,7 +4,7 @@
 //! things behind. So: pots are stopped first or the run is refused, the dataset must be pot's own, what is gone is
 //! looked at afterwards, and the rest is offered for cleaning up.
 
-use super::{CHILDREN, clean_up, needs, needs_file, needs_pot, pot, where_it_leads};
+use super::{CHILDREN, clean_up, is_without_pot, needs, needs_file, pot, where_it_leads};
 use crate::digest::Digest;
 use crate::facts::{Dataset, Fact, Pot, Snapshots, size};
 use crate::operations::checks::{Expect, counted, is_at_or_below};
@@ -26,7 +26,9 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     };
     draft.proof = ProofNeeded::OneTime;
     let root = inputs.value("POT_ZFS_ROOT");
-    needs_pot(&mut draft, inputs);
+    if is_without_pot(&mut draft, inputs) {
+        return draft;
+    }
     needs(&mut draft, &inputs.facts.datasets, "The list of datasets");
     needs(&mut draft, &inputs.facts.pots, "The list of pots");
 

@@ -5,8 +5,8 @@
 //! and flags are merged: when the host has own ones pot runs with `-s` and the console writes the merged value.
 
 use super::{
-    CHILDREN, judged_later, judging_step, module_step, needs, needs_file, needs_interfaces, needs_plain_flags,
-    needs_plain_rc, needs_pot, next_boot, pot, temporary_folder, where_it_leads,
+    CHILDREN, is_without_pot, judged_later, judging_step, module_step, needs, needs_file, needs_interfaces,
+    needs_plain_flags, needs_plain_rc, next_boot, pot, temporary_folder, where_it_leads,
 };
 use crate::digest::Digest;
 use crate::facts::{Dataset, PathKind};
@@ -52,7 +52,9 @@ pub fn init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     };
     "Initialise pot".clone_into(&mut draft.button);
 
-    needs_pot(&mut draft, inputs);
+    if is_without_pot(&mut draft, inputs) {
+        return draft;
+    }
     group(&mut draft, inputs);
     network(&mut draft, inputs);
     let pf_lines = pf(&mut draft, inputs, options);

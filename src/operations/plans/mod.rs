@@ -26,7 +26,7 @@ use super::draft::{Action, Command, PlanDraft, PlannedStep};
 use super::inputs::{Inputs, Override, PfTest, Untested};
 use super::{before_init, rc_conf};
 use crate::facts::{Pf, pot_installed};
-use crate::plan::{ManagedFile, StepState};
+use crate::plan::{ManagedFile, PREPARE_FIRST, StepState};
 use crate::process::Tool;
 use crate::rules::{PRIVATE_TMP, TmpPlace, next_boot_with, offers_private_tmp};
 
@@ -37,9 +37,29 @@ pub(super) const CHILDREN: [&str; 3] = ["bases", "jails", "fscomp"];
 fn needs_pot(draft: &mut PlanDraft, inputs: &Inputs<'_>) {
     match pot_installed(inputs.facts) {
         Some(true) => {}
-        Some(false) => draft.block("pot is not installed on this host.", "Prepare the host first.", None),
+        Some(false) => draft.block("pot is not installed on this host.", PREPARE_FIRST, None),
         None => needs(draft, &inputs.facts.packages, "Whether pot is installed"),
     }
+}
+
+/// The same, and whether that is all there is to say: without pot and its defaults a plan's steps would be made of names
+/// that nobody has set.
+fn is_without_pot(draft: &mut PlanDraft, inputs: &Inputs<'_>) -> bool {
+    needs_pot(draft, inputs);
+    let root = inputs.configuration.setting("POT_ZFS_ROOT");
+    let is_unset = root.reason.is_none() && inputs.value("POT_ZFS_ROOT").is_empty();
+    if is_unset && pot_installed(inputs.facts) == Some(true) {
+        draft.block(
+            "POT_ZFS_ROOT has no value: neither pot's defaults nor pot.conf set it.",
+            "Install pot's package again, which brings the defaults, or set it in the configuration.",
+            Some("POT_ZFS_ROOT"),
+        );
+    }
+    if is_unset {
+        "There is nothing to plan yet: what it would do depends on settings that are not there."
+            .clone_into(&mut draft.summary);
+    }
+    is_unset
 }
 
 /// POT_TMP: pot makes it where it is missing, open to everybody; here it is a step of its own, for root alone. An

@@ -4,7 +4,7 @@
 //! its last `pfctl -e` and says nothing; verification decides.
 
 use super::{
-    CHILDREN, judged_later, module_step, needs, needs_file, needs_interfaces, needs_pot, next_boot, pot,
+    CHILDREN, is_without_pot, judged_later, module_step, needs, needs_file, needs_interfaces, next_boot, pot,
     rules_beside_pots, temporary_folder,
 };
 use crate::digest::Digest;
@@ -42,7 +42,9 @@ pub(crate) fn vnet_start(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraf
             None,
         );
     }
-    needs_pot(&mut draft, inputs);
+    if is_without_pot(&mut draft, inputs) {
+        return draft;
+    }
     initialised(&mut draft, inputs);
     needs_interfaces(&mut draft, inputs);
     // pot takes everything but these two for ipv4.
