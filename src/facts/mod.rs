@@ -583,9 +583,9 @@ pub(crate) fn pots_outside(pots: &[Pot], network: Ipv4Net) -> Vec<&str> {
 /// What comes of it, for this many of [`pots_outside`]: true of a network that is not saved yet, not started yet, or runs.
 pub fn left_outside(count: usize) -> &'static str {
     if count == 1 {
-        "It keeps its address and reaches nothing outside once that network is started."
+        "It keeps its address and reaches nothing outside while that network runs."
     } else {
-        "They keep their addresses and reach nothing outside once that network is started."
+        "They keep their addresses and reach nothing outside while that network runs."
     }
 }
 

@@ -392,6 +392,13 @@ impl<'a> TmpPlace<'a> {
     }
 }
 
+/// What is said of a folder for temporary files that is not there, as a sentence without its end: in the configuration and
+/// in the host's readiness.
+pub(crate) fn tmp_not_there(folder: &str, known: &PathState) -> String {
+    let who = if known.only_root_writes { "; only root can make it" } else { "" };
+    format!("{folder} does not exist yet{who}. `pot init`, `pot start` and `pot vnet-start` create it")
+}
+
 /// Whether [`PRIVATE_TMP`] can be made, or is there, for root alone.
 pub(crate) fn can_be_private(there: &PathState) -> bool {
     there.only_root_writes && matches!(there.kind, PathKind::Absent | PathKind::Folder)
@@ -434,11 +441,7 @@ pub(super) fn tmp_missing(view: &View<'_>) -> Vec<Finding> {
     match TmpPlace::of(folder, known) {
         TmpPlace::Folder => Vec::new(),
         TmpPlace::Dangling(to) => none(format!("{folder} is a link to {to}, and nothing is there. Choose another.")),
-        TmpPlace::Nothing => vec![Finding::notice(
-            "tmp-missing",
-            &[TMP],
-            format!("{folder} does not exist yet. `pot init`, `pot start` and `pot vnet-start` create it."),
-        )],
+        TmpPlace::Nothing => vec![Finding::notice("tmp-missing", &[TMP], format!("{}.", tmp_not_there(folder, known)))],
         TmpPlace::NoFolder => none(format!("{folder} exists and is not a folder. Choose another.")),
     }
 }

@@ -42,7 +42,7 @@ use view::{View, grouped};
 pub(crate) use bridges::{PublicBridges, is_taken, to_free};
 pub use file_system::Temporary;
 pub(crate) use file_system::{
-    PRIVATE_TMP, TmpPlace, can_be_private, offers_private_tmp, pots_in_the_way, tmp_in_force,
+    PRIVATE_TMP, TmpPlace, can_be_private, offers_private_tmp, pots_in_the_way, tmp_in_force, tmp_not_there,
 };
 pub(crate) use finding::{Finding, Fix, Severity};
 pub(crate) use free_network::{free_networks, renumbering};

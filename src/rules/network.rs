@@ -534,7 +534,7 @@ pub(super) fn private_bridges_outside_network(view: &View<'_>) -> Vec<Finding> {
         "private-bridges-outside-network",
         &[NETWORK],
         format!(
-            "The private {} {} {} outside POT_NETWORK {}. Pots there reach no other host once that network is started.",
+            "The private {} {} {} outside POT_NETWORK {}. Pots there reach no other host while that network runs.",
             plural(outside.len(), "bridge", "bridges"),
             enumerated(&outside),
             plural(outside.len(), "lies", "lie"),
@@ -853,7 +853,7 @@ mod tests {
         assert_eq!(
             findings[0].message,
             "The pots db1 and proxy have their addresses outside POT_NETWORK 10.200.0.0/16. They keep their addresses and \
-             reach nothing outside once that network is started."
+             reach nothing outside while that network runs."
         );
         assert!(findings[1].message.contains("lan1 (10.192.0.8/29)"), "{findings:?}");
         assert_eq!(found_on(&facts, "POT_NETWORK=10.128.0.0/9\nPOT_NETMASK=255.128.0.0\n"), []);

@@ -6,7 +6,7 @@ use super::known::{Again, Known, Read, missing, waiting};
 use super::layout::{self, Entry, Frame, Icon, Time};
 use super::visitor::Visitor;
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge, size};
-use crate::host::{PotState, Wanted};
+use crate::host::{PotState, Wanted, first_pot};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -96,6 +96,8 @@ struct ListPage<'a> {
     outside: bool,
     facts: Read,
     private: &'a [PrivateBridge],
+    /// What makes a first pot.
+    first_pot: String,
 }
 
 /// By what the list is sorted: in addresses, and as the head of its column.
@@ -180,6 +182,7 @@ async fn list(visitor: Visitor, view: web::Query<View>, asked_again: web::Query<
         again: asked_again.is_pressed(),
         facts: Read::of(&visitor, &known),
         private: known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default(),
+        first_pot: first_pot(&known.facts),
     };
     layout::page(StatusCode::OK, &page)
 }
@@ -190,7 +193,7 @@ async fn list(visitor: Visitor, view: web::Query<View>, asked_again: web::Query<
 struct PotPage<'a> {
     frame: Frame,
     line: PotLine<'a>,
-    about: &'static str,
+    about: String,
     network: String,
     bridge: Option<&'a PrivateBridge>,
     datasets: Vec<(&'a Dataset, String)>,
@@ -220,15 +223,16 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
     };
     let datasets = known.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
     let bridges = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
+    let line = PotLine::of(pot, &known.facts, &wanted, &state.pot);
     let page = PotPage {
         frame: visitor.frame(Entry::Host, pot.name.clone()),
-        about: about(&pot.network_type),
         network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         bridge: bridges.iter().find(|bridge| Some(&bridge.name) == pot.bridge.as_ref()),
         datasets: datasets.iter().filter(is_its).map(|dataset| (dataset, size(dataset.used))).collect(),
         activity: format!("/activity?pot={}", layout::query_value(&pot.name)),
         file: format!("{}/jails/{}/conf/pot.conf", wanted.fs_root.as_deref().unwrap_or_default(), pot.name),
-        line: PotLine::of(pot, &known.facts, &wanted, &state.pot),
+        about: about(&pot.network_type, line.outside),
+        line,
         facts: Read::of(&visitor, &known),
     };
     layout::page(StatusCode::OK, &page)
@@ -264,27 +268,35 @@ async fn gone(visitor: &Visitor, name: String, known: &Known) -> Result<HttpResp
     layout::page(StatusCode::NOT_FOUND, &page)
 }
 
-/// What a network type means, for those who ask which one gives a pot its own address.
-fn about(network_type: &str) -> &'static str {
-    match network_type {
-        "inherit" => {
-            "It uses the host's own network: no address of its own, and its services listen beside the host's. It can reach \
-             what listens on the host's loopback."
-        }
-        "alias" => {
+/// How pots on a bridge and others reach each other, where the pot's address is one of POT_NETWORK.
+const THROUGH_NAT: &str = " It reaches the outside through NAT, and is reached through exported ports.";
+
+/// What a network type means, for those who ask which one gives a pot its own address; `outside`: this one stands outside
+/// POT_NETWORK, which the page says by itself.
+fn about(network_type: &str, outside: bool) -> String {
+    let (kind, on_bridge) = match network_type {
+        "inherit" => (
+            "It uses the host's own network: no address of its own, and its services listen beside the host's. It can \
+             reach what listens on the host's loopback.",
+            false,
+        ),
+        "alias" => (
             "It has an address of the outer network, held by the host's card beside the host's own. Neighbours reach it \
-             directly; it has no network stack of its own."
-        }
-        "public-bridge" => {
-            "It has its own network stack and an address in POT_NETWORK, on one bridge with all other pots of this type. \
-             It reaches the outside through NAT, and is reached through exported ports."
-        }
-        "private-bridge" => {
-            "It has its own network stack on a bridge that only chosen pots share, with a part of POT_NETWORK. It reaches \
-             the outside through NAT, and is reached through exported ports."
-        }
-        _ => "Its configuration names a type that this console does not know.",
-    }
+             directly; it has no network stack of its own.",
+            false,
+        ),
+        "public-bridge" => (
+            "It has its own network stack on one bridge with all other pots of this type, which get addresses in \
+             POT_NETWORK.",
+            true,
+        ),
+        "private-bridge" => (
+            "It has its own network stack on a bridge that only chosen pots share, which gets a part of POT_NETWORK.",
+            true,
+        ),
+        _ => ("Its configuration names a type that this console does not know.", false),
+    };
+    format!("{kind}{}", if on_bridge && !outside { THROUGH_NAT } else { "" })
 }
 
 #[cfg(test)]
@@ -294,8 +306,16 @@ mod tests {
     #[test]
     fn every_network_type_of_pot_is_explained() {
         for known in ["inherit", "alias", "public-bridge", "private-bridge"] {
-            assert!(!about(known).contains("does not know"), "{known}");
+            assert!(!about(known, false).contains("does not know"), "{known}");
         }
-        assert!(about("vlan").contains("does not know"));
+        assert!(about("vlan", false).contains("does not know"));
+    }
+
+    #[test]
+    fn a_pot_outside_of_the_network_is_not_said_to_reach_the_outside() {
+        assert!(about("public-bridge", false).contains("through NAT"));
+        for known in ["public-bridge", "private-bridge"] {
+            assert!(!about(known, true).contains("NAT"), "{known}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::network::Network;
 use super::operations::OperationName;
 use super::pot_state::Stage;
 use super::readiness::{Counts, Row, RowState, counted};
+use crate::facts::{HostFacts, left_outside};
 use crate::plan::Preparation;
 use crate::potconf::{Source, commands};
 use crate::rules::{Finding, Severity};
@@ -274,9 +275,9 @@ fn drift_lead(known: &Known<'_>) -> Lead {
     let mut text = String::new();
     match known.pot.outside.len() {
         0 => {}
-        1 => text.push_str("1 pot has an address outside of POT_NETWORK and reaches nothing outside."),
+        1 => text.push_str(&format!("1 pot has an address outside of POT_NETWORK. {}", left_outside(1))),
         pots => {
-            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK and reach nothing outside."));
+            text.push_str(&format!("{pots} pots have addresses outside of POT_NETWORK. {}", left_outside(pots)));
         }
     }
     if text.is_empty() {
@@ -314,9 +315,9 @@ fn running_lead(known: &Known<'_>, counts: &Counts, network: Network) -> Option<
         return Some(Lead {
             heading: "Ready for the first pot".to_owned(),
             text: format!(
-                "{}Pots are made in a terminal, for example: `pot create -p web -b 15.0 -N public-bridge -i auto`. What \
-                 runs then stands here.",
-                outstanding.unwrap_or_default()
+                "{}Pots are made in a terminal, for example: `{}`. What runs then stands here.",
+                outstanding.unwrap_or_default(),
+                first_pot(known.facts)
             ),
             attention: false,
             since: None,
@@ -324,6 +325,13 @@ fn running_lead(known: &Known<'_>, counts: &Counts, network: Network) -> Option<
         });
     }
     None
+}
+
+/// How one makes a first pot: of the host's own release, which its kernel can run.
+pub(crate) fn first_pot(facts: &HostFacts) -> String {
+    let version = facts.system.get().and_then(|system| system.version());
+    let base = version.map_or_else(|| "RELEASE".to_owned(), |(major, minor)| format!("{major}.{minor}"));
+    format!("pot create -p web -b {base} -N public-bridge -i auto")
 }
 
 fn prepare_lead(plannable: &[&Row], counts: &Counts, rows: &[Row]) -> Lead {

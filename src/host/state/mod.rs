@@ -13,7 +13,7 @@ mod readiness;
 pub(super) mod wanted;
 
 pub use guide::StepState;
-pub(crate) use guide::{Act, Lead, Offer, Step};
+pub(crate) use guide::{Act, Lead, Offer, Step, first_pot};
 pub(crate) use model::{HostState, StateInput};
 pub(crate) use operations::{OperationName, Standing};
 pub use pot_state::{Anchors, Stage};

@@ -9,7 +9,7 @@ use crate::plan::Preparation;
 use crate::potconf::Configuration;
 use crate::process::harmless;
 use crate::rules::{
-    self, Finding, LogRoute, NextBoot, Severity, Temporary, is_yes, log_route, missing_logs, next_boot,
+    self, Finding, LogRoute, NextBoot, Severity, Temporary, TmpPlace, is_yes, log_route, missing_logs, next_boot,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -480,7 +480,13 @@ fn tmp(facts: &HostFacts, configuration: &Configuration) -> Row {
             return unknown(Row { values: values(folder), ..row }, why);
         }
         Temporary::Private(folder) => {
-            return Row { values: values(folder), ..row }.ready(format!("Only root writes to {}", harmless(folder)));
+            let there = facts.paths.get().and_then(|paths| paths.get(folder));
+            let missing = there.filter(|state| TmpPlace::of(folder, state) == TmpPlace::Nothing);
+            let why = missing.map_or_else(
+                || format!("Only root writes to {}", harmless(folder)),
+                |state| rules::tmp_not_there(&harmless(folder), state).replace('`', ""),
+            );
+            return Row { values: values(folder), ..row }.ready(why);
         }
         Temporary::Open(folder, who) => (Row { values: values(folder), ..row }, harmless(&who).into_owned()),
     };
