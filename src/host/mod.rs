@@ -13,6 +13,6 @@ pub(crate) use probes::{path_state, pf_rules_path, system_and_syslog, time_zone}
 pub(crate) use state::fixture;
 pub(crate) use state::{
     Act, Drift, Evidence, HostState, Lead, Offer, OperationName, PotState, Remedy, Standing, StateInput, Step, Wanted,
-    first_pot,
+    drift_title, first_pot,
 };
 pub use state::{Anchors, Row, RowState, Stage, StepState, readiness};

@@ -38,8 +38,9 @@ impl Engine {
             items.push(item);
         }
         let name = item.name();
+        let words = item.in_words();
         let message =
-            if dismissed { format!("{name} is not wanted on this host.") } else { format!("{name} is wanted again.") };
+            if dismissed { format!("Not wanted on this host: {words}.") } else { format!("Wanted again: {words}.") };
         self.note(DISMISSED, &items, name, message, actor, reported)
     }
 
@@ -71,10 +72,11 @@ impl Engine {
             }
             all.push(drift.clone());
         }
+        let title = crate::host::drift_title(&drift.id).unwrap_or(&drift.id);
         let message = if leave {
-            format!("Known and left: {} runs as {}; pot.conf says {}.", drift.id, drift.running, drift.configured)
+            format!("Known and left: {title} runs as {}; pot.conf says {}.", drift.running, drift.configured)
         } else {
-            format!("No longer left: {} runs as {}; pot.conf says {}.", drift.id, drift.running, drift.configured)
+            format!("No longer left: {title} runs as {}; pot.conf says {}.", drift.running, drift.configured)
         };
         self.note(LEFT_DRIFT, &all, &drift.id, message, actor, reported)
     }

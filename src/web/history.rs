@@ -301,14 +301,9 @@ fn outcome(action: Action, stage: Stage, outcome: Option<Outcome>) -> (&'static 
     match outcome {
         None if stage == Stage::Intent => ("under way", Icon::new("now", "", "is-accent")),
         None => ("recorded", tick),
-        Some(Outcome::Done) => match action {
-            Action::Configuration | Action::Restore => ("saved", tick),
-            // What was seen while it ran, not how it ended.
-            Action::Run if stage == Stage::Event => ("recorded", tick),
-            Action::Run | Action::Readiness => ("as planned", tick),
-            Action::Outside => ("recorded", Icon::new("outside", "", "is-warn")),
-            _ => ("done", tick),
-        },
+        // One word for all, which is that of the filter.
+        Some(Outcome::Done) if action == Action::Outside => ("done", Icon::new("outside", "", "is-warn")),
+        Some(Outcome::Done) => ("done", tick),
         Some(Outcome::Refused) => ("refused", Icon::new("lock", "", "is-warn")),
         Some(Outcome::Failed) => ("failed", error),
         Some(Outcome::Interrupted) => ("interrupted", error),
@@ -619,3 +614,21 @@ const ACTIONS: [(&str, &str); 18] = [
 ];
 const TIMES: [(&str, &str); 5] =
     [("", "All time"), ("1d", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days"), ("365d", "Last year")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_shown_in_the_word_that_its_filter_has() {
+        for (value, label) in OUTCOMES {
+            let of: Outcome = word("an outcome", value).unwrap().unwrap();
+            for (action, _) in ACTIONS {
+                let action: Action = word("an action", action).unwrap().unwrap();
+                for stage in [Stage::Event, Stage::Outcome] {
+                    assert_eq!(outcome(action, stage, Some(of)).0, label, "{action:?}");
+                }
+            }
+        }
+    }
+}

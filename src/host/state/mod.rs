@@ -17,7 +17,7 @@ pub(crate) use guide::{Act, Lead, Offer, Step, first_pot};
 pub(crate) use model::{HostState, StateInput};
 pub(crate) use operations::{OperationName, Standing};
 pub use pot_state::{Anchors, Stage};
-pub(crate) use pot_state::{Drift, PotState, Remedy};
+pub(crate) use pot_state::{Drift, PotState, Remedy, drift_title};
 pub(crate) use readiness::Evidence;
 pub use readiness::{Row, RowState, readiness};
 pub(crate) use wanted::Wanted;

@@ -88,17 +88,41 @@ enum End {
     ByHand(String),
 }
 
+/// What differs, as pages name it, by its stable name.
+const TITLES: [(&str, &str); 16] = [
+    ("dataset", "Dataset"),
+    ("mountpoint", "POT_FS_ROOT"),
+    ("cache", "Cache"),
+    ("cache-mountpoint", "POT_CACHE"),
+    ("not-mounted", "Datasets"),
+    ("bridge", "Bridge"),
+    ("bridge-down", "Bridge"),
+    ("anchors-not-in-file", "Anchors"),
+    ("two-bridges", "Public bridges"),
+    ("nat", "NAT"),
+    ("pf-off", "pf"),
+    ("forwarding", "Forwarding"),
+    ("syslogd", "syslogd_flags"),
+    ("pots-outside", "Addresses of pots"),
+    ("private-bridges-outside", "Private bridges"),
+    ("anchors-not-called", "Anchors"),
+];
+
+/// How pages name the difference of this stable name.
+pub(crate) fn drift_title(id: &str) -> Option<&'static str> {
+    TITLES.iter().find(|(known, _)| *known == id).map(|(_, title)| *title)
+}
+
 impl Drift {
     fn new(
         id: &'static str,
-        title: &str,
         (configured, running): (String, String),
         consequence: impl Into<String>,
         end: End,
     ) -> Self {
         let mut drift = Self {
             id,
-            title: title.to_owned(),
+            title: drift_title(id).unwrap_or(id).to_owned(),
             configured,
             running,
             consequence: consequence.into(),
@@ -389,7 +413,6 @@ impl Host<'_> {
         let (root, other) = (self.wanted.zfs_root.as_ref()?, elsewhere?);
         Some(Drift::new(
             "dataset",
-            "Dataset",
             (root.clone(), other.to_owned()),
             format!("pot sees none of the pots in {other}; pot init would begin anew in {root}."),
             End::Set(self.values_for(other)),
@@ -412,7 +435,6 @@ impl Host<'_> {
             };
             Drift::new(
                 id,
-                name,
                 (wanted.to_owned(), format!("{} is mounted at {}", dataset.name, dataset.mountpoint)),
                 format!("pot takes {} for invalid and ends every command that needs it.", dataset.name),
                 end,
@@ -435,7 +457,6 @@ impl Host<'_> {
                 };
                 found.push(Drift::new(
                     "mountpoint",
-                    "POT_FS_ROOT",
                     (
                         fs_root.clone(),
                         each(&|dataset| format!("{} is mounted at {}", dataset.name, dataset.mountpoint), "; "),
@@ -463,7 +484,6 @@ impl Host<'_> {
         (missing == Some(&[]) && self.dataset_named(&name).is_none()).then(|| {
             Drift::new(
                 "cache",
-                "Cache",
                 (format!("{name}, mounted at {place}"), "not there".to_owned()),
                 format!(
                     "What pot downloads is kept in {place} as that folder is; where there is none, pot cannot keep it."
@@ -492,7 +512,6 @@ impl Host<'_> {
             .collect();
         Some(Drift::new(
             "not-mounted",
-            "Datasets",
             ("mounted".to_owned(), format!("not mounted: {}", names.join(", "))),
             "What is in them cannot be seen, and what is new would be written beside them.",
             // A key only its owner has, and what is not to be mounted someone has said.
@@ -529,7 +548,7 @@ impl Host<'_> {
             }
         };
         let running = format!("{}, {}", running.name, addresses(running));
-        Some(Drift::new("bridge", "Bridge", (wanted.to_string(), running), consequence, end()))
+        Some(Drift::new("bridge", (wanted.to_string(), running), consequence, end()))
     }
 
     /// A bridge has POT_GATEWAY, and further addresses: for pot it is none of its own.
@@ -539,7 +558,6 @@ impl Host<'_> {
             others.map(|held| format!("ifconfig {} inet {} -alias", bridge.name, held.address())).collect();
         Drift::new(
             "bridge",
-            "Bridge",
             (wanted.to_string(), format!("{}, {}", bridge.name, addresses(bridge))),
             "pot takes a bridge for its own only if POT_GATEWAY is its one IPv4 address: it would make a second one with \
              the same address beside it.",
@@ -554,7 +572,6 @@ impl Host<'_> {
         down.then(|| {
             Drift::new(
                 "bridge-down",
-                "Bridge",
                 ("up, for the pots' network".to_owned(), format!("{name} is down")),
                 "No packet passes between pots, nor to the outside. pot itself takes it for done.",
                 end(),
@@ -570,7 +587,6 @@ impl Host<'_> {
                 if file.anchor_lines == (0, 0) { "pot's two lines are not" } else { "one of pot's two lines is not" };
             Drift::new(
                 "anchors-not-in-file",
-                "Anchors",
                 (format!("{which} in {}", file.path), "called by the loaded rules".to_owned()),
                 "Unless the file calls them in other words, the next boot or reload drops them, and no pot reaches \
                  anything outside.",
@@ -589,7 +605,6 @@ impl Host<'_> {
                 all.into_iter().map(|bridge| format!("{} {}", bridge.name, addresses(bridge))).collect();
             Drift::new(
                 "two-bridges",
-                "Public bridges",
                 ("one, with POT_GATEWAY".to_owned(), running.join("; ")),
                 "Pots on the one do not reach those on the other.",
                 end(),
@@ -616,7 +631,7 @@ impl Host<'_> {
             [] => "no such rule".to_owned(),
             rules => rules.iter().map(NatRule::to_string).collect::<Vec<_>>().join("; "),
         };
-        Some(Drift::new("nat", "NAT", (in_words(&missing), in_words(&surplus)), consequence, end()))
+        Some(Drift::new("nat", (in_words(&missing), in_words(&surplus)), consequence, end()))
     }
 
     /// The rules are there, but pf is off: a bridge without translation.
@@ -625,7 +640,6 @@ impl Host<'_> {
         (anchors.filled == Some(true) && !pf.enabled).then(|| {
             Drift::new(
                 "pf-off",
-                "pf",
                 ("on, for the pots' network".to_owned(), "off".to_owned()),
                 "No pot reaches anything outside of this host, and nothing filters.",
                 end(),
@@ -637,7 +651,6 @@ impl Host<'_> {
         (self.wanted.ipv4 && public_bridge.is_some() && self.facts.forwarding.get() == Some(&false)).then(|| {
             Drift::new(
                 "forwarding",
-                "Forwarding",
                 ("net.inet.ip.forwarding=1, for the pots' network".to_owned(), "net.inet.ip.forwarding=0".to_owned()),
                 "No packet passes between pots and the outside.",
                 end(),
@@ -661,7 +674,7 @@ impl Host<'_> {
             }
         };
         let sides = (format!("-b {gateway} -a {network}"), flags.clone());
-        Some(Drift::new("syslogd", "syslogd_flags", sides, consequence, end()))
+        Some(Drift::new("syslogd", sides, consequence, end()))
     }
 
     /// Nothing in pot gives a pot another address.
@@ -672,7 +685,6 @@ impl Host<'_> {
         let bridge = if first.network_type == "private-bridge" { " -N public-bridge" } else { "" };
         Some(Drift::new(
             "pots-outside",
-            "Addresses of pots",
             (network.to_string(), shortened(&pots, 6)),
             crate::facts::left_outside(pots.len()),
             End::ByHand(format!(
@@ -691,7 +703,6 @@ impl Host<'_> {
         let named: Vec<String> = outside.iter().map(|bridge| format!("{} {}", bridge.name, bridge.network)).collect();
         Some(Drift::new(
             "private-bridges-outside",
-            "Private bridges",
             (network.trunc().to_string(), shortened(&named, 6)),
             "The NAT rules do not cover them: their pots do not reach the outside.",
             End::ByHand(format!(
@@ -714,7 +725,6 @@ fn rules_not_loaded(anchors: Anchors, end: &dyn Fn() -> End) -> Option<Drift> {
     let in_file = anchors.in_file == Some(true);
     Some(Drift::new(
         "anchors-not-called",
-        "Anchors",
         (
             if in_file { "in pf's file" } else { "not in pf's file" }.to_owned(),
             "not called by the loaded rules".to_owned(),
