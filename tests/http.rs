@@ -503,7 +503,9 @@ async fn an_error_that_stood_before_does_not_stop_other_changes() {
 
     // An error of their own is another matter, and no button promises what the role cannot do.
     let page = operator.configure(&[("POT_NETMASK", "255.0.0.0")], SAVE).await;
-    assert!(page.has("1 error would be saved") && page.has("Only an admin may"), "{}", page.text);
+    let words = "1 error in what changes, 2 in all";
+    assert!(page.has(&format!("{words}, would be saved")) && page.has("Only an admin may"), "{}", page.text);
+    assert!(page.has("<title>2 errors · "), "{}", page.text);
     assert!(!page.has("value=\"with-errors\""), "{}", page.text);
 }
 

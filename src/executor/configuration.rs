@@ -20,7 +20,7 @@ use crate::platform::crash_point;
 use crate::potconf::{Configuration, Document, Edit, EditAction};
 use crate::refusal::{Collision, Conflict, Refusal, RefusalKind};
 use crate::rules::limits::{self, Named};
-use crate::rules::{self, Review, Verdict};
+use crate::rules::{self, Review, Severity, Verdict, errors_in_words};
 use jiff::Timestamp;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -126,7 +126,7 @@ impl PotConf {
         self.watching.look_under_lock(&[ManagedFile::PotConf]);
 
         let files = self.managed.read_configuration()?;
-        let (review, Verdict { errors, .. }) = self.review_of(requester, &files, edits)?;
+        let (review, Verdict { findings, errors }) = self.review_of(requester, &files, edits)?;
         let diff = self.diff(&review);
         let before = files.digest();
         if before != *base {
@@ -155,7 +155,8 @@ impl PotConf {
         let new = review.after.own();
         let changes: Vec<Change> =
             review.changed_values().map(|(name, from, to)| Change { name: name.to_owned(), from, to }).collect();
-        let message = saved_message(&changes, errors.len());
+        let all = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let message = saved_message(&changes, errors.len(), all);
         let mut entry = requester.event(Action::Configuration, shown.as_str(), Outcome::Done, message);
         entry.changes = changes;
         entry.diff = Some(diff.clone());
@@ -306,13 +307,12 @@ impl PotConf {
 }
 
 /// What the record says. Errors that stand in the way were accepted, or nothing would be written.
-fn saved_message(changes: &[Change], errors: usize) -> String {
+fn saved_message(changes: &[Change], errors: usize, all: usize) -> String {
     let changed: Vec<String> = changes.iter().map(change_in_words).collect();
     let what = if changed.is_empty() { "its text".to_owned() } else { changed.join(", ") };
     match errors {
         0 => format!("pot.conf: changed {what}."),
-        1 => format!("pot.conf: changed {what}, in spite of 1 error finding."),
-        many => format!("pot.conf: changed {what}, in spite of {many} error findings."),
+        _ => format!("pot.conf: changed {what}, in spite of {}.", errors_in_words(errors, all)),
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) use log_route::{LogRoute, log_route, missing_logs};
 pub(crate) use nat::{Nat, NatRule};
 pub(crate) use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
 pub use review::Review;
-pub(crate) use review::{Unwritable, Verdict, within_limits};
+pub(crate) use review::{Unwritable, Verdict, errors_in_words, within_limits};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]

@@ -75,6 +75,12 @@ pub struct Verdict {
     pub errors: Vec<Finding>,
 }
 
+/// How many errors a save has to be asked about, of how many: for its button, what is asked, and the history.
+pub(crate) fn errors_in_words(brought: usize, all: usize) -> String {
+    let counted = format!("{brought} {}", if brought == 1 { "error" } else { "errors" });
+    if all > brought { format!("{counted} in what changes, {all} in all") } else { counted }
+}
+
 impl<'a> Review<'a> {
     fn new(before: &'a Configuration, edits: &[Edit], after: Configuration) -> Self {
         Self { before, names: edits.iter().map(|edit| edit.name.clone()).collect(), after }

@@ -2,6 +2,7 @@
 //! sentence; a plan's prose stands where the act is shown whole.
 
 use crate::journal::record::{Action, Change, Entry, Outcome, Stage};
+use crate::rules::errors_in_words;
 use askama::Template;
 use askama::filters::HtmlSafe;
 
@@ -50,12 +51,18 @@ impl Changed {
     }
 }
 
-/// "in spite of 2 error findings.", as the executor ends the sentence about a save: its own end alone, whatever stands in
-/// a value before it.
+/// "in spite of 2 errors.", as the executor ends the sentence about a save: its own end alone, whatever stands in a value
+/// before it. Earlier versions said "2 error findings".
 fn in_spite(message: &str) -> Option<String> {
     let (_, end) = message.rsplit_once(", in spite of ")?;
-    let number = end.strip_suffix(" error finding.").or_else(|| end.strip_suffix(" error findings."))?;
-    number.parse::<usize>().ok().map(|_| format!("in spite of {end}"))
+    let (brought, rest) = end.split_once(' ')?;
+    let brought = brought.parse::<usize>().ok()?;
+    let all = match rest.strip_suffix(" in all.").and_then(|rest| rest.rsplit_once(", ")) {
+        Some((_, all)) => all.parse().ok()?,
+        None => brought,
+    };
+    let is_own = matches!(rest, "error finding." | "error findings.");
+    (is_own || end == format!("{}.", errors_in_words(brought, all))).then(|| format!("in spite of {end}"))
 }
 
 /// How it ended, in one sentence, which says of what.
@@ -114,6 +121,8 @@ mod tests {
         assert_eq!(shown(&save, None), "POT_NETWORK not set → to 10.0.0.0/8");
         save.message.push_str(", in spite of 1 error finding.");
         assert!(shown(&save, None).ends_with("in spite of 1 error finding."));
+        save.message = "pot.conf: changed POT_GATEWAY, in spite of 1 error in what changes, 2 in all.".to_owned();
+        assert!(shown(&save, None).ends_with("in spite of 1 error in what changes, 2 in all."));
         save.changes = (0..5).map(|n| change(&n.to_string())).collect();
         assert!(shown(&save, None).contains("and 2 more"));
 

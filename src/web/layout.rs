@@ -191,6 +191,11 @@ impl Notice {
         self
     }
 
+    /// Whether it says of something that it was not done: it goes when what was wrong is mended.
+    pub(crate) const fn is_failed(&self) -> bool {
+        matches!(self.tone, Tone::Failed)
+    }
+
     /// The class of its line.
     pub const fn class(&self) -> &'static str {
         match self.tone {

@@ -39,7 +39,7 @@ pub(super) fn effects(context: &PageContext, edits: &FormEdits, after: &Configur
         "POT_NETWORK_STACK",
     ]) || edits.names().any(|name| extra_interface(name).is_some());
     effects.push(if network {
-        "The running network stays as it is until `pot vnet-start` runs again.".to_owned()
+        "The host's network stays as it is until `pot vnet-start` runs.".to_owned()
     } else {
         "pot reads it at its next call; nothing that runs is touched.".to_owned()
     });

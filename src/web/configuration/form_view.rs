@@ -144,11 +144,18 @@ impl FormView {
     pub(crate) fn save_text(&self) -> String {
         match (self.changes, self.brought) {
             // Pressing it says which value can never be saved.
-            _ if self.never() => "Save".to_owned(),
+            _ if self.never() => {
+                format!("Cannot save: {}", counted(self.problems.len(), "wrong value", "wrong values"))
+            }
             (0, _) => "Save".to_owned(),
             (changes, 0) => format!("Save {}", counted(changes, "change", "changes")),
-            (_, errors) => format!("Save with {}…", counted(errors, "error", "errors")),
+            _ => format!("Save with {}…", self.brought_text()),
         }
+    }
+
+    /// The errors that saving must be asked about, as the history will say them.
+    pub(crate) fn brought_text(&self) -> String {
+        rules::errors_in_words(self.brought, self.errors)
     }
 
     /// What is said aloud when the findings changed.

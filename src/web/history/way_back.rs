@@ -26,6 +26,7 @@ struct WayBack {
     reason: String,
     problem: Option<String>,
     errors: usize,
+    all_errors: usize,
 }
 
 /// One value that goes back.
@@ -80,6 +81,8 @@ async fn page(
         Err(refusal) => (None, Some(problem.unwrap_or(refusal.message))),
     };
     let errors = review.as_ref().map_or(0, |review| review.errors);
+    let is_error = |finding: &&crate::rules::Finding| finding.severity == crate::rules::Severity::Error;
+    let all_errors = review.as_ref().map_or(0, |review| review.findings.iter().filter(is_error).count());
     let shown = Shown::new(visitor, act, false, format!("/history/{record}"));
     let page = WayBack {
         frame: visitor.frame(Place::History, "The way back"),
@@ -90,6 +93,7 @@ async fn page(
         reason,
         problem,
         errors,
+        all_errors,
     };
     layout::page(status, &page)
 }
