@@ -20,7 +20,7 @@ pub(super) fn next(lead: Option<&Lead>, here: &str, may: bool) -> Vec<Button> {
 }
 
 /// Where something is done.
-fn address(act: &Act) -> String {
+pub(super) fn address(act: &Act) -> String {
     match act {
         Act::Prepare(items) => {
             let items: Vec<String> =

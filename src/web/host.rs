@@ -183,7 +183,7 @@ async fn show(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpRe
     } else {
         None
     };
-    let ledger = match (initialised, state.counts.needed) {
+    let ledger = match (initialised, state.counts.needed + state.counts.configuration) {
         (false, _) => Some(ledger(&known, &state, clock, "/")),
         // On a host that runs, readiness is one line, unless something is in the way.
         (true, 0) if !in_doubt => None,
@@ -307,7 +307,7 @@ fn back(form: &Form) -> &'static str {
 
 fn frame(visitor: &Visitor, state: &HostState) -> Frame {
     let frame = visitor.frame(Entry::Host, visitor.greeting.hostname.clone());
-    let open = state.counts.needed + state.counts.advised;
+    let open = state.counts.to_do();
     let count = match (state.open_drift(), open) {
         (0, 0) => return frame,
         (0, open) => format!("{open} to do"),

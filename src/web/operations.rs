@@ -1,5 +1,6 @@
 //! /operations and /operations/NAME: what can be done to this host. GET shows the executor's plan, POST starts it.
 
+use super::acts;
 use super::error::{Fault, with_retry};
 use super::feedback::{self, Questions};
 use super::known::Known;
@@ -44,6 +45,7 @@ struct Row {
     icon: Icon,
     title: &'static str,
     name: &'static str,
+    address: String,
     explains: &'static str,
     state: String,
     quiet: bool,
@@ -144,6 +146,8 @@ fn groups(state: Option<&HostState>, may_change: bool) -> Vec<(&'static str, Vec
             },
             title,
             name: name.in_words(),
+            address: (state.filter(|_| name == OperationName::Prepare).and_then(HostState::prepare))
+                .map_or_else(|| format!("/operations/{}", name.in_words()), |act| acts::address(&act)),
             explains,
             state: operation.map_or_else(|| "not known yet".to_owned(), |operation| operation.words.clone()),
             quiet: matches!(standing, Standing::Nothing),
@@ -227,6 +231,11 @@ impl Options {
             .collect()
     }
 
+    /// Whether someone chose among what an operation can do.
+    fn chooses(&self) -> bool {
+        self.get("items").is_some() || self.is("chosen", "on")
+    }
+
     /// One of a few words.
     fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<&str>, Fault> {
         match self.get(name) {
@@ -248,7 +257,7 @@ impl Options {
         Ok(match name {
             "prepare" => {
                 let mut items = self.all::<Preparation>("items")?;
-                // The list of operations links here without a choice: what it says that this does.
+                // Without a choice, and while nothing is known of the host: what the list of operations says of it.
                 if items.is_empty() && !self.is("chosen", "on") {
                     items = vec![Preparation::InstallPot, Preparation::EnableRacct, Preparation::RouteLog];
                 }
@@ -432,7 +441,10 @@ impl PlanPage {
 
 async fn show(request: HttpRequest, visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse, Fault> {
     let options = Options::of_query(request.query_string())?;
-    let operation = options.operation(&name)?;
+    let operation = match options.operation(&name)? {
+        Operation::Prepare { items } if !options.chooses() => Operation::Prepare { items: open(&visitor, items).await? },
+        operation => operation,
+    };
     let plan = plan(&visitor, operation).await?;
     let plain = |text: String| Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text));
     match options.get("format") {
@@ -440,6 +452,17 @@ async fn show(request: HttpRequest, visitor: Visitor, name: web::Path<String>) -
         Some("commands") => plain(text::commands(&plan)),
         _ => plan_page(&visitor, &name, plan, &Given::default(), StatusCode::OK).await,
     }
+}
+
+/// What is open on this host; of these, what somebody wants, where nothing is or the host is not known yet.
+async fn open(visitor: &Visitor, usual: Vec<Preparation>) -> Result<Vec<Preparation>, Fault> {
+    let Some(known) = Known::of(visitor).await? else { return Ok(usual) };
+    let state = known.state(visitor);
+    if !state.preparations.is_empty() {
+        return Ok(state.preparations);
+    }
+    let dismissed = |item| state.readiness.iter().any(|row| row.dismissed && row.action == Some(item));
+    Ok(usual.into_iter().filter(|item| !dismissed(*item)).collect())
 }
 
 async fn plan(visitor: &Visitor, operation: Operation) -> Result<Plan, Refusal> {

@@ -335,7 +335,7 @@ pub(crate) fn first_pot(facts: &HostFacts) -> String {
 }
 
 fn prepare_lead(plannable: &[&Row], counts: &Counts, rows: &[Row]) -> Lead {
-    let needed: Vec<&Row> = rows.iter().filter(|row| row.is_open() && row.needed).collect();
+    let needed: Vec<&Row> = rows.iter().filter(|row| row.is_open() && row.needed && !row.is_configuration()).collect();
     let heading = match needed.as_slice() {
         [row] if row.id == "pot" => "pot is not installed yet".to_owned(),
         [row] => format!("1 thing is needed: {}", row.title),

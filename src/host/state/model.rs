@@ -3,11 +3,11 @@
 //! Pure: made once from one set of facts, the configuration and its findings. No page judges by itself; two that show the
 //! same thing show the same words, those of [`HostState::word`].
 
-use super::guide::{self, Lead, Step};
+use super::guide::{self, Act, Lead, Step};
 use super::network::{self, Network};
 use super::operations::{self, OperationName, OperationState, Standing};
 use super::pot_state::{PotState, Stage, pot_state};
-use super::readiness::{Counts, Row, RowState, configuration_row, counted, readiness};
+use super::readiness::{Counts, Row, configuration_row, counted, preparations, readiness};
 use super::wanted::Wanted;
 use crate::facts::{HostFacts, LeftDrift};
 use crate::plan::Preparation;
@@ -54,6 +54,8 @@ pub(crate) struct HostState {
     pub readiness: Vec<Row>,
     /// How many of them are what.
     pub counts: Counts,
+    /// What a plan of preparing the host does: everything of them that is open.
+    pub(crate) preparations: Vec<Preparation>,
     /// pot on this host.
     pub pot: PotState,
     /// Whether the pots' network runs.
@@ -96,7 +98,20 @@ impl HostState {
         let reboot =
             rows.iter().filter(|row| row.awaits_reboot && !row.dismissed).map(|row| row.title.clone()).collect();
         let words = words(&known, &counts, network, &operations);
-        Self { readiness: rows, counts, pot: known.pot, network, operations, steps, lead, reboot, removed, words }
+        let preparations = preparations(&rows);
+        Self {
+            readiness: rows,
+            counts,
+            preparations,
+            pot: known.pot,
+            network,
+            operations,
+            steps,
+            lead,
+            reboot,
+            removed,
+            words,
+        }
     }
 
     /// A fact in words, by its name.
@@ -112,6 +127,11 @@ impl HostState {
     /// The differences that nobody has said to leave.
     pub(crate) fn open_drift(&self) -> usize {
         self.pot.drift.iter().filter(|drift| !drift.left).count()
+    }
+
+    /// The one plan for everything that is open; none: nothing is.
+    pub(crate) fn prepare(&self) -> Option<Act> {
+        (!self.preparations.is_empty()).then(|| Act::Prepare(self.preparations.clone()))
     }
 
     /// Whether an operation is what comes next.
@@ -131,12 +151,9 @@ pub(super) fn is_removed(removed: Option<Timestamp>, pot: &PotState) -> bool {
 fn rows(input: &StateInput<'_>) -> Vec<Row> {
     let mut rows = readiness(input.facts, input.configuration, input.dismissed);
     if input.has_files {
-        let mut configuration = configuration_row(input.findings);
         // In the order of the guide: after pot and its settings of the kernel.
         let place = rows.iter().position(|row| row.id == "group").unwrap_or(rows.len());
-        // The configuration has its own page and its own step of the way.
-        configuration.waits = configuration.state == RowState::ToDo;
-        rows.insert(place, configuration);
+        rows.insert(place, configuration_row(input.findings));
     }
     rows
 }
@@ -191,7 +208,7 @@ fn words(
 /// "13 of 14 ready, 1 to do; pot.conf has 2 warnings".
 fn readiness_in_words(known: &Known<'_>, counts: &Counts) -> String {
     let mut words = format!("{} of {} ready", counts.ready, counts.total);
-    let open = counts.needed + counts.advised;
+    let open = counts.to_do();
     if open > 0 {
         words.push_str(&format!(", {open} to do"));
     }

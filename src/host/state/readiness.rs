@@ -138,6 +138,19 @@ impl Row {
     pub(crate) fn is_open(&self) -> bool {
         self.state == RowState::ToDo && !self.dismissed && !self.awaits_reboot && !self.waits
     }
+
+    /// Whether it is the one for pot.conf, which is done on a page of its own and not by preparing the host.
+    pub(crate) fn is_configuration(&self) -> bool {
+        self.id == CONFIGURATION
+    }
+}
+
+/// The name of the row for pot.conf.
+const CONFIGURATION: &str = "configuration";
+
+/// What one plan does about everything that is open: for every page that offers it the same.
+pub(super) fn preparations(rows: &[Row]) -> Vec<Preparation> {
+    rows.iter().filter(|row| row.is_open()).filter_map(|row| row.action).collect()
 }
 
 /// How many rows are what: for headings and the navigation.
@@ -147,10 +160,12 @@ pub(crate) struct Counts {
     pub ready: usize,
     /// All rows.
     pub total: usize,
-    /// Needed rows that can be done now.
+    /// Needed rows that can be done now by preparing the host.
     pub needed: usize,
     /// Advised rows that can be done now.
     pub advised: usize,
+    /// 1 where pot.conf has errors.
+    pub configuration: usize,
     /// Rows that a reboot completes.
     pub reboot: usize,
     /// Rows of which nothing is known.
@@ -160,15 +175,22 @@ pub(crate) struct Counts {
 impl Counts {
     /// Counts the rows.
     pub fn of(rows: &[Row]) -> Self {
-        let open = |needed: bool| rows.iter().filter(|row| row.is_open() && row.needed == needed).count();
+        let all_open = || rows.iter().filter(|row| row.is_open());
+        let open = |needed: bool| all_open().filter(|row| !row.is_configuration() && row.needed == needed).count();
         Self {
             ready: rows.iter().filter(|row| row.state == RowState::Ready || row.dismissed).count(),
             total: rows.len(),
             needed: open(true),
             advised: open(false),
+            configuration: all_open().filter(|row| row.is_configuration()).count(),
             reboot: rows.iter().filter(|row| row.awaits_reboot && !row.dismissed).count(),
             unknown: rows.iter().filter(|row| row.state == RowState::Unknown && !row.dismissed).count(),
         }
+    }
+
+    /// Everything that can be done now.
+    pub(crate) fn to_do(&self) -> usize {
+        self.needed + self.advised + self.configuration
     }
 }
 
@@ -200,7 +222,7 @@ pub fn readiness(facts: &HostFacts, configuration: &Configuration, dismissed: &[
 /// The row for pot.conf: the findings on it, counted. Not among [`readiness`]' rows because findings are made
 /// elsewhere; it belongs before the group.
 pub(crate) fn configuration_row(findings: &[Finding]) -> Row {
-    let row = Row::new("configuration", "pot.conf", true, &Fact::known((), "pot-console check"));
+    let row = Row::new(CONFIGURATION, "pot.conf", true, &Fact::known((), "pot-console check"));
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     match (errors, warnings) {
@@ -634,7 +656,7 @@ mod tests {
         for row in &rows {
             assert_eq!(row.state, RowState::Ready, "{}: {}", row.id, row.why);
         }
-        assert_eq!(Counts::of(&rows), Counts { ready: 13, total: 13, needed: 0, advised: 0, reboot: 0, unknown: 0 });
+        assert_eq!(Counts::of(&rows), Counts { ready: 13, total: 13, needed: 0, advised: 0, configuration: 0, reboot: 0, unknown: 0 });
     }
 
     #[test]
