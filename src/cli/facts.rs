@@ -48,6 +48,7 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         left_drift: &[],
         leftovers: None,
         removed: None,
+        run: None,
     });
     let mut out = io::stdout().lock();
     let printed = match global.format {

@@ -13,7 +13,7 @@ use crate::facts::LeftDrift;
 use crate::layout::Layout;
 use crate::operations::engine::{Engine, confirmed};
 use crate::operations::feedback::{self, Given};
-use crate::plan::{ManagedFile, Operation, Preparation, ProofNeeded};
+use crate::plan::{ManagedFile, Operation, Preparation, ProofNeeded, RunState};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use crate::settings::ConfirmDestructive;
@@ -23,6 +23,8 @@ use std::time::Duration;
 /// Most runs and events handed out at once, as the protocol says.
 const MOST_RUNS: u32 = 200;
 const MOST_EVENTS: u32 = 2000;
+/// Between two looks at whether a run has begun to wait for an answer.
+const WAITING: Duration = Duration::from_millis(200);
 /// Longest answer of the feedback form, in characters.
 const LONGEST_ANSWER: usize = 10_000;
 
@@ -122,15 +124,21 @@ impl Runs {
             confirm_text,
             reason.as_deref(),
         )?;
-        self.look_again_after(run);
+        self.look_again_after(run, kept.revert_after.is_some());
         Ok(Reply::Started(Started { run }))
     }
 
-    /// When the run has ended the facts are old.
-    fn look_again_after(&self, run: u64) {
+    /// When the run has ended the facts are old, and before, when it begins to wait for an answer to what it changed.
+    fn look_again_after(&self, run: u64, may_wait: bool) {
         let (engine, watching) = (Arc::clone(&self.engine), Arc::clone(&self.watching));
         let waiting = std::thread::Builder::new().name("after-run".to_owned()).spawn(move || {
-            while !engine.wait(run, Duration::from_hours(1)) {}
+            let mut told = !may_wait;
+            while !engine.wait(run, if told { Duration::from_hours(1) } else { WAITING }) {
+                if !told && engine.active() == Some((run, RunState::AwaitingKeep)) {
+                    told = true;
+                    watching.facts.outdate();
+                }
+            }
             watching.look_after_run();
             watching.facts.outdate();
         });

@@ -35,5 +35,6 @@ pub(super) fn address(act: &Act) -> String {
         Act::CleanUp => "/operations/clean-up".to_owned(),
         Act::Pots => "/pots".to_owned(),
         Act::Feedback => "/feedback".to_owned(),
+        Act::Run(id) => format!("/runs/{id}"),
     }
 }

@@ -15,7 +15,8 @@ use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
 use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, PrivateBridge, size};
 use crate::host::{
-    Act, Drift, Evidence, HostState, Lead, Offer, OperationName, Remedy, Row, RowState, Stage, Step, StepState, Wanted,
+    Act, Drift, Evidence, HostState, Lead, Offer, OperationName, Remedy, Row, RowState, Stage, Standing, Step,
+    StepState, Wanted,
 };
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Role, Stage as RecordStage};
 use crate::plan::Preparation;
@@ -226,17 +227,21 @@ fn capital(words: &str) -> String {
 /// The differences: those that are known and left come last.
 fn drift(state: &HostState, may: bool) -> Vec<DriftRow<'_>> {
     let mut rows: Vec<DriftRow<'_>> =
-        state.pot.drift.iter().map(|drift| DriftRow { drift, button: remedy(drift, may) }).collect();
+        state.pot.drift.iter().map(|drift| DriftRow { drift, button: remedy(state, drift, may) }).collect();
     rows.sort_by_key(|row| row.drift.left);
     rows
 }
 
-fn remedy(drift: &Drift, may: bool) -> Option<Button> {
+fn remedy(state: &HostState, drift: &Drift, may: bool) -> Option<Button> {
     let act = match drift.remedy? {
         Remedy::Init => Act::Init,
         Remedy::VnetStart => Act::VnetStart,
         Remedy::Configuration => Act::Configure,
     };
+    let is_under_way = |name| state.operation(name).is_some_and(|operation| operation.standing == Standing::UnderWay);
+    if act.operation().is_some_and(is_under_way) {
+        return None;
+    }
     let label = match act {
         Act::Configure => "Configuration".to_owned(),
         _ => format!("Plan {}", act.operation().map_or("it", OperationName::in_words)),

@@ -87,6 +87,7 @@ impl Known {
             left_drift: &self.left_drift,
             leftovers: self.leftovers.as_deref(),
             removed: self.removed,
+            run: visitor.run_under_way().as_ref(),
         })
     }
 

@@ -9,7 +9,7 @@ use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, SessionView, Started};
 use crate::facts::{Dataset, size};
-use crate::host::{HostState, OperationName, Standing};
+use crate::host::{Act, HostState, OperationName, RunNow, Standing};
 use crate::journal::record::Role;
 use crate::plan::text;
 use crate::plan::{
@@ -138,20 +138,29 @@ fn groups(state: Option<&HostState>, may_change: bool) -> Vec<(&'static str, Vec
     let row = |name: OperationName, title, explains| {
         let operation = state.and_then(|state| state.operation(name));
         let standing = operation.map_or(Standing::Unknown, |operation| operation.standing);
+        let under_way = state.and_then(|state| state.run.as_ref()).filter(|_| standing == Standing::UnderWay);
         Row {
             icon: match standing {
                 Standing::Done => Icon::new("tick", "", "is-good"),
+                Standing::UnderWay => Icon::new("now", "", "is-accent"),
                 Standing::Differs | Standing::Blocked => Icon::new("warn", "", "is-warn"),
                 _ => Icon::new("todo", "", "quiet"),
             },
             title,
             name: name.in_words(),
-            address: (state.filter(|_| name == OperationName::Prepare).and_then(HostState::prepare))
-                .map_or_else(|| format!("/operations/{}", name.in_words()), |act| acts::address(&act)),
+            address: match (under_way, state.and_then(HostState::prepare)) {
+                (Some(run), _) => acts::address(&Act::Run(run.id)),
+                (None, Some(act)) if name == OperationName::Prepare => acts::address(&act),
+                _ => format!("/operations/{}", name.in_words()),
+            },
             explains,
             state: operation.map_or_else(|| "not known yet".to_owned(), |operation| operation.words.clone()),
             quiet: matches!(standing, Standing::Nothing),
-            button: if may_change { "Plan" } else { "Look at the plan" },
+            button: match (under_way, may_change) {
+                (Some(_), _) => "Open the run",
+                (None, true) => "Plan",
+                (None, false) => "Look at the plan",
+            },
             main: state.is_some_and(|state| state.suggests(name)),
         }
     };
@@ -345,6 +354,8 @@ struct PlanPage {
     hidden: Vec<(&'static str, String)>,
     /// Where pot is removed: why.
     feedback: Option<Questions>,
+    /// The run under way: until it has ended no plan can start.
+    run: Option<RunNow>,
 }
 
 /// What the options form shows.
@@ -442,7 +453,9 @@ impl PlanPage {
 async fn show(request: HttpRequest, visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse, Fault> {
     let options = Options::of_query(request.query_string())?;
     let operation = match options.operation(&name)? {
-        Operation::Prepare { items } if !options.chooses() => Operation::Prepare { items: open(&visitor, items).await? },
+        Operation::Prepare { items } if !options.chooses() => {
+            Operation::Prepare { items: open(&visitor, items).await? }
+        }
         operation => operation,
     };
     let plan = plan(&visitor, operation).await?;
@@ -528,6 +541,7 @@ async fn plan_page(
         feedback: matches!(plan.operation, Operation::DeInit { .. })
             .then(|| Questions::on(visitor, feedback::PLAN.to_owned())),
         name: name.to_owned(),
+        run: visitor.run_under_way(),
         frame,
         plan,
     };

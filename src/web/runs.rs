@@ -273,6 +273,10 @@ async fn next(visitor: &Visitor, run: &Run) -> Result<Option<Next>, Fault> {
         return Ok(Some(Next::Reading));
     }
     let state = known.state(visitor);
+    // It ended between two questions of this page.
+    if state.run.as_ref().is_some_and(|under_way| under_way.id == run.id) {
+        return Ok(Some(Next::Reading));
+    }
     let may = visitor.may(Role::Operator);
     Ok(Some(match state.lead {
         Some(lead) => Next::Known {

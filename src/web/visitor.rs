@@ -8,6 +8,7 @@ use super::{State, presence};
 use crate::client::Sender;
 use crate::executor::protocol::{Answer, Command, FactsView, Greeting, SessionView};
 use crate::facts::HostFacts;
+use crate::host::RunNow;
 use crate::journal::record::{Reported, Role};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -99,6 +100,12 @@ impl Visitor {
     /// What nobody should overlook.
     pub(super) fn strip(&self) -> StripView {
         StripView::of(&self.session.strip, self.session.role, &self.clock, &self.csrf())
+    }
+
+    /// The run under way, as the model of the host knows it.
+    pub(super) fn run_under_way(&self) -> Option<RunNow> {
+        let run = self.session.strip.run.as_ref()?;
+        Some(RunNow { id: run.id, operation: run.operation.clone(), waits: run.waits })
     }
 
     /// Times in the host's zone.

@@ -2,7 +2,7 @@
 //!
 //! Pure. An [`Act`] is what someone can do; pages turn it into a link, the command line into a command.
 
-use super::model::{Known, is_removed};
+use super::model::{Known, RunNow, is_removed};
 use super::network::Network;
 use super::operations::OperationName;
 use super::pot_state::Stage;
@@ -59,6 +59,8 @@ pub(crate) enum Act {
     Pots,
     /// Feedback to pot's authors.
     Feedback,
+    /// The page of a run.
+    Run(u64),
 }
 
 impl Act {
@@ -220,6 +222,22 @@ pub(super) fn lead(
         });
     }
     Some(init_lead(known, &plannable))
+}
+
+/// While a run is under way it comes before all else.
+pub(super) fn run_lead(run: &RunNow) -> Lead {
+    let RunNow { id, operation, waits } = run;
+    Lead {
+        heading: format!("{operation} {}", run.in_words()),
+        text: if *waits {
+            format!("Run {id} has changed this host. Without an answer in time it is put back.")
+        } else {
+            format!("Run {id} is under way. Nothing else can be started until it has ended.")
+        },
+        attention: false,
+        since: None,
+        acts: vec![Offer::main(format!("Open run {id}"), Act::Run(*id))],
+    }
 }
 
 fn errors_lead(known: &Known<'_>, errors: usize) -> Lead {

@@ -14,7 +14,7 @@ pub(super) mod wanted;
 
 pub use guide::StepState;
 pub(crate) use guide::{Act, Lead, Offer, Step, first_pot};
-pub(crate) use model::{HostState, StateInput};
+pub(crate) use model::{HostState, RunNow, StateInput};
 pub(crate) use operations::{OperationName, Standing};
 pub use pot_state::{Anchors, Stage};
 pub(crate) use pot_state::{Drift, PotState, Remedy, drift_title};

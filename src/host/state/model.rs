@@ -36,6 +36,26 @@ pub(crate) struct StateInput<'a> {
     pub leftovers: Option<&'a [String]>,
     /// When pot was removed from here, unless it was initialised again since.
     pub removed: Option<Timestamp>,
+    /// The run that is under way.
+    pub(crate) run: Option<&'a RunNow>,
+}
+
+/// A run under way: until it has ended nothing else can be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RunNow {
+    /// Its number.
+    pub(crate) id: u64,
+    /// Its operation's name.
+    pub(crate) operation: String,
+    /// Whether it waits for an answer: keep, or put back.
+    pub(crate) waits: bool,
+}
+
+impl RunNow {
+    /// "waits for an answer", "is running".
+    pub(crate) fn in_words(&self) -> &'static str {
+        if self.waits { "waits for an answer" } else { "is running" }
+    }
 }
 
 /// What the parts of the model are made from.
@@ -70,6 +90,8 @@ pub(crate) struct HostState {
     pub reboot: Vec<String>,
     /// When pot was removed from here, unless it was initialised again since.
     pub removed: Option<Timestamp>,
+    /// The run that is under way.
+    pub(crate) run: Option<RunNow>,
     /// Facts in words, by name: what pages show with `data-fact`.
     pub words: BTreeMap<&'static str, String>,
 }
@@ -77,7 +99,7 @@ pub(crate) struct HostState {
 impl HostState {
     /// Makes the model.
     pub fn of(input: &StateInput<'_>) -> Self {
-        let StateInput { facts, configuration, findings, leftovers, removed, .. } = *input;
+        let StateInput { facts, configuration, findings, leftovers, removed, run, .. } = *input;
         let mut pot = pot_state(facts, configuration);
         if is_removed(removed, &pot) {
             // What still runs of it is left over: nothing is to be brought in line with pot.conf again.
@@ -92,9 +114,15 @@ impl HostState {
         let counts = Counts::of(&rows);
         let network = Network::of(&pot);
         let known = Known { facts, configuration, findings, pot, removed };
-        let operations = operations::operations(&known, &counts, network, leftovers);
+        let mut operations = operations::operations(&known, &counts, network, leftovers);
+        if let Some(run) = run {
+            operations.iter_mut().for_each(|operation| operation.while_under_way(run));
+        }
         let steps = guide::steps(&known, &rows, &counts, network);
-        let lead = guide::lead(&known, &rows, &counts, network, leftovers);
+        let lead = match run {
+            Some(run) => Some(guide::run_lead(run)),
+            None => guide::lead(&known, &rows, &counts, network, leftovers),
+        };
         let reboot =
             rows.iter().filter(|row| row.awaits_reboot && !row.dismissed).map(|row| row.title.clone()).collect();
         let words = words(&known, &counts, network, &operations);
@@ -110,6 +138,7 @@ impl HostState {
             lead,
             reboot,
             removed,
+            run: run.cloned(),
             words,
         }
     }

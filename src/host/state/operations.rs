@@ -2,7 +2,7 @@
 //!
 //! Pure. A plan looks closer, because it reads files that facts do not hold; it never contradicts what stands here.
 
-use super::model::Known;
+use super::model::{Known, RunNow};
 use super::network::Network;
 use super::pot_state::{Remedy, Stage};
 use super::readiness::{Counts, counted};
@@ -59,6 +59,8 @@ pub(crate) enum Standing {
     InUse,
     /// What tells it did not answer.
     Unknown,
+    /// A run of it is under way.
+    UnderWay,
 }
 
 /// One operation on this host.
@@ -70,6 +72,16 @@ pub(crate) struct OperationState {
     pub standing: Standing,
     /// The same in words: `done`, `up, but not as it should be`.
     pub words: String,
+}
+
+impl OperationState {
+    /// What stands there while this run is under way: an operation is not offered again during its own run.
+    pub(super) fn while_under_way(&mut self, run: &RunNow) {
+        if self.name.in_words() == run.operation {
+            self.standing = Standing::UnderWay;
+            self.words.push_str(&format!("; run {} {}", run.id, run.in_words()));
+        }
+    }
 }
 
 /// All five, in the order of the guide.

@@ -656,7 +656,10 @@ mod tests {
         for row in &rows {
             assert_eq!(row.state, RowState::Ready, "{}: {}", row.id, row.why);
         }
-        assert_eq!(Counts::of(&rows), Counts { ready: 13, total: 13, needed: 0, advised: 0, configuration: 0, reboot: 0, unknown: 0 });
+        assert_eq!(
+            Counts::of(&rows),
+            Counts { ready: 13, total: 13, needed: 0, advised: 0, configuration: 0, reboot: 0, unknown: 0 }
+        );
     }
 
     #[test]

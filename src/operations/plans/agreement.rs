@@ -193,6 +193,7 @@ fn nothing_is_offered_that_its_plan_would_not_do_and_nothing_done_is_planned_aga
             left_drift: &[],
             leftovers: left.as_deref(),
             removed: None,
+            run: None,
         });
         let operations = [
             (OperationName::VnetStart, Operation::VnetStart { revert_after: Some(60) }),

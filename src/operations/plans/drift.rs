@@ -265,6 +265,7 @@ impl Made {
             left_drift: &[],
             leftovers: None,
             removed: None,
+            run: None,
         });
         state.pot.drift
     }

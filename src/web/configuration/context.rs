@@ -41,6 +41,7 @@ impl PageContext {
             left_drift: &self.beside.left_drift,
             leftovers: self.beside.leftovers.as_deref(),
             removed: self.beside.removed,
+            run: None,
         }))
     }
 
