@@ -603,7 +603,17 @@ async fn pot_is_initialised_started_kept_and_removed_without_javascript() {
     set(&mut form, "usability", "it was fine");
     let stored = browser.post("/feedback", &form).await;
     assert!(stored.has("it was fine") && stored.has(&format!("href=\"{run}\">Back to run")), "{}", stored.text);
-    assert!(page.has("href=\"/operations/clean-up?chosen=on&amp;items=fs-root\""), "{}", page.text);
+    let offered = "href=\"/operations/clean-up?chosen=on&amp;items=fs-root\"";
+    assert!(page.has(offered), "{}", page.text);
+    let started = start_plan(&browser, "/operations/clean-up", &[]).await;
+    run_says(&browser, &started.location.unwrap(), "as planned.").await;
+    // Once the host has been read again, the earlier run offers none of what is gone.
+    run_says(&browser, "/", "Nothing of it is left.").await;
+    let page = browser.get(&run).await;
+    assert!(!page.has("href=\"/operations/clean-up"), "{}", page.text);
+    let plan = browser.get("/operations/clean-up").await;
+    assert!(plan.has("Nothing to do") && !plan.has("type=\"password\""), "{}", plan.text);
+    assert!(!plan.has("name=\"digest\"") && !plan.has("button main"), "{}", plan.text);
     assert!(browser.get("/runs").await.has("Run 3"));
 }
 
@@ -625,6 +635,12 @@ async fn a_run_kept_or_put_back_ends_with_what_comes_next_in_the_guide() {
     let run = start_plan(&browser, "/operations/vnet-start?revert=60", &[]).await.location.unwrap();
     let page = run_says(&browser, &run, "name=\"nonce\"").await;
     assert!(!page.has("id=\"next\""), "what comes next is to answer");
+    let host = run_says(&browser, "/", "data-fact=\"network\">up<").await;
+    assert!(host.has("vnet-start waits for an answer") && !host.has("href=\"/operations/vnet-start"), "{}", host.text);
+    let list = browser.get("/operations").await;
+    assert!(list.has("waits for an answer</p>") && !list.has("href=\"/operations/vnet-start"), "{}", list.text);
+    let plan = browser.get("/operations/vnet-start").await;
+    assert!(plan.has("Nothing else can be started") && !plan.has("name=\"digest\""), "{}", plan.text);
     let rebooted = browser.post("/reboot", &page.form(&format!("{run}/put-back"))).await;
     assert_eq!(rebooted.status, StatusCode::SERVICE_UNAVAILABLE, "{}", rebooted.text);
     assert!(rebooted.has("Nothing has been changed"), "not while a change waits: {}", rebooted.text);

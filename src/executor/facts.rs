@@ -49,13 +49,15 @@ impl Watching {
         if refreshing {
             self.facts.changed.notify_all();
         }
+        let left = beside.leftovers.as_deref();
         let facts = facts.map(|facts| Box::new(HostFacts::clone(&facts)));
         Ok(Reply::Facts(FactsView {
             facts,
             refreshing,
             dismissed: self.engine.dismissed_items(),
             left_drift: self.engine.left_drift(),
-            leftovers: beside.leftovers,
+            leftovers: left.map(|left| left.iter().map(|(_, title)| title.clone()).collect()),
+            left: left.map(|left| left.iter().map(|(item, _)| *item).collect()).unwrap_or_default(),
             removed: beside.removed,
             revision,
         }))

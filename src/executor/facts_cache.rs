@@ -6,6 +6,7 @@ use super::requester::Requester;
 use crate::facts::HostFacts;
 use crate::journal::record::Role;
 use crate::layout::Layout;
+use crate::plan::Leftover;
 use crate::refusal::{Refusal, RefusalKind};
 use jiff::Timestamp;
 use std::sync::{Arc, Condvar, Mutex};
@@ -29,7 +30,7 @@ pub(super) struct FactsCache {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Beside {
     /// What of pot is left on a host on which it is not initialised; none: it is, or that is not known.
-    pub(super) leftovers: Option<Vec<String>>,
+    pub(super) leftovers: Option<Vec<(Leftover, String)>>,
     /// When pot was removed from here.
     pub(super) removed: Option<Timestamp>,
 }

@@ -9,7 +9,7 @@ use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::facts::{HostFacts, LeftDrift};
 use crate::journal::record::{Record, Reported, Role};
-use crate::plan::{ManagedFile, Operation, Plan, Preparation, Run, RunEvent};
+use crate::plan::{Leftover, ManagedFile, Operation, Plan, Preparation, Run, RunEvent};
 use crate::potconf::Edit;
 use crate::refusal::{Conflict, Refusal, RefusalKind};
 use crate::rules::Finding;
@@ -510,6 +510,9 @@ pub struct FactsView {
     /// What of pot is left on a host on which it is not initialised, by title; none: it is, or that is not known.
     #[serde(default)]
     pub leftovers: Option<Vec<String>>,
+    /// The same as what can be cleaned up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) left: Vec<Leftover>,
     /// When pot was removed from here, unless it was initialised again since.
     #[serde(default)]
     pub removed: Option<Timestamp>,

@@ -59,7 +59,8 @@ impl Noticed {
 }
 
 fn under_way(engine: &Engine) -> Option<RunUnderWay> {
-    let (id, state) = engine.active()?;
+    // One that has ended holds nobody up, though its place is not free yet.
+    let (id, state) = engine.active().filter(|(_, state)| !state.is_final())?;
     let run = engine.run_state(id).ok()?;
     // Answered, it waits no longer: what was decided is being carried out.
     let waits = state == RunState::AwaitingKeep && run.deadline.is_some();

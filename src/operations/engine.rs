@@ -24,7 +24,9 @@ use crate::facts::HostFacts;
 use crate::files::{self, Busy, FileError, Lock};
 use crate::journal::record::{Actor, Entry, Outcome, Reported, Stage};
 use crate::layout::Layout;
-use crate::plan::{ACKNOWLEDGED, Blocker, ManagedFile, Operation, Plan, ProofNeeded, Run, RunEvent, RunState};
+use crate::plan::{
+    ACKNOWLEDGED, Blocker, Leftover, ManagedFile, Operation, Plan, ProofNeeded, Run, RunEvent, RunState,
+};
 use crate::process::Tools;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -504,7 +506,7 @@ impl Engine {
     }
 
     /// What of pot is left on a host on which it is not initialised, by title; none: it is, or that is not known.
-    pub fn leftovers(&self, facts: &HostFacts) -> Option<Vec<String>> {
+    pub fn leftovers(&self, facts: &HostFacts) -> Option<Vec<(Leftover, String)>> {
         self.runner.host.leftovers(facts, self.runner.turned_pf_on(facts))
     }
 

@@ -10,7 +10,7 @@ use crate::files::{FileError, HostPath};
 use crate::host::parse::syslog::main_file;
 use crate::host::{GatherInput, Wanted, gather, parse, path_state, snapshots};
 use crate::layout::Layout;
-use crate::plan::ManagedFile;
+use crate::plan::{Leftover, ManagedFile};
 use crate::potconf::{Configuration, Document};
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, capture};
 use crate::refusal::{Refusal, RefusalKind};
@@ -108,7 +108,7 @@ impl Host {
 
     /// What of pot is left here, by title; none where pot is in use, or when that is not known. `turned_pf_on`: see
     /// [`HostFiles::turned_pf_on`].
-    pub(super) fn leftovers(&self, facts: &HostFacts, turned_pf_on: Option<u64>) -> Option<Vec<String>> {
+    pub(super) fn leftovers(&self, facts: &HostFacts, turned_pf_on: Option<u64>) -> Option<Vec<(Leftover, String)>> {
         let configuration = self.configuration().ok()?;
         let root = Wanted::of(&configuration).zfs_root?;
         if facts.datasets.get()?.iter().any(|dataset| dataset.name == root) {
@@ -117,7 +117,7 @@ impl Host {
         let pf_files = self.pf_files.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut look = self.around(facts.clone(), configuration, &pf_files, None).ok()?;
         look.files.turned_pf_on = turned_pf_on;
-        Some(look.with_inputs(self, plans::leftovers_in_words))
+        Some(look.with_inputs(self, plans::leftovers_with_words))
     }
 
     /// The files and judgements that belong to these facts.

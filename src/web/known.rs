@@ -6,7 +6,7 @@ use super::visitor::Visitor;
 use crate::executor::protocol::{Command, ConfigurationView, FactsView};
 use crate::facts::{Fact, HostFacts, LeftDrift};
 use crate::host::{HostState, StateInput};
-use crate::plan::Preparation;
+use crate::plan::{Leftover, Preparation};
 use crate::potconf::{Configuration, Document};
 use crate::refusal::RefusalKind;
 use crate::rules::{self, Finding, Subject};
@@ -36,6 +36,8 @@ pub(super) struct Known {
     dismissed: Vec<Preparation>,
     left_drift: Vec<LeftDrift>,
     leftovers: Option<Vec<String>>,
+    /// What of pot is left on this host and can be cleaned up.
+    pub(super) left: Vec<Leftover>,
     removed: Option<Timestamp>,
 }
 
@@ -44,7 +46,7 @@ impl Known {
     pub(super) async fn of(visitor: &Visitor) -> Result<Option<Self>, Fault> {
         // A page that is shown again by itself wants what is known, and is no reason to look at the host again.
         let command = if visitor.is_followed() { Command::FollowFacts {} } else { Command::Facts { refresh: false } };
-        let FactsView { facts, refreshing, dismissed, left_drift, leftovers, removed, revision } =
+        let FactsView { facts, refreshing, dismissed, left_drift, leftovers, left, removed, revision } =
             visitor.ask(command).await?;
         visitor.state().remember_zone(facts.as_deref());
         let Some(facts) = facts else { return Ok(None) };
@@ -65,6 +67,7 @@ impl Known {
             dismissed,
             left_drift,
             leftovers,
+            left,
             removed,
             revision,
         }))

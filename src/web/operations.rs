@@ -414,6 +414,11 @@ impl PlanPage {
         shell_words(argv)
     }
 
+    /// Whether a start would neither change nor run anything: then nothing is asked for.
+    fn is_idle(&self) -> bool {
+        self.plan.nothing_to_do && self.plan.steps.iter().all(|step| step.state == StepState::Done)
+    }
+
     fn acknowledges(&self) -> bool {
         self.plan.confirm_text.as_deref() == Some(ACKNOWLEDGED)
     }

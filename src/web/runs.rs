@@ -15,7 +15,9 @@ use super::operations::{RunLine, runs, state_of, title, with_active};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Nonce, RunEvents};
 use crate::journal::record::Role;
-use crate::plan::{Check, Operation, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words};
+use crate::plan::{
+    Check, Leftover, Operation, Run, RunEvent, RunEventKind, RunState, StepProgress, Stream, shell_words,
+};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
@@ -292,6 +294,22 @@ async fn next(visitor: &Visitor, run: &Run) -> Result<Option<Next>, Fault> {
     }))
 }
 
+/// What this run left behind and is still there: of what somebody has cleaned up since nothing is offered.
+async fn left(visitor: &Visitor, run: &Run) -> Result<Vec<Leftover>, Fault> {
+    let mut left = run.leftovers.clone();
+    if left.is_empty() {
+        return Ok(left);
+    }
+    let known = Known::of(visitor).await?;
+    // What the run saw at its end is newer than facts of before.
+    let is_newer = |known: &Known| run.ended.is_none_or(|ended| known.facts.at < ended);
+    if !known.as_ref().is_some_and(is_newer) {
+        let still = known.map(|known| known.left).unwrap_or_default();
+        left.retain(|item| still.contains(item));
+    }
+    Ok(left)
+}
+
 async fn shown(visitor: &Visitor, run: Run) -> Result<Shown, Fault> {
     let clock = visitor.clock();
     let (icon, state) = match (run.state, run.deadline) {
@@ -320,8 +338,8 @@ async fn shown(visitor: &Visitor, run: Run) -> Result<Shown, Fault> {
         of: run.plan.revert_after.unwrap_or(60),
     });
     let until = run.ended.unwrap_or_else(Timestamp::now);
-    let leftovers = run
-        .leftovers
+    let leftovers = left(visitor, &run)
+        .await?
         .iter()
         .filter_map(|left| {
             let value = serde_json::to_value(left).ok()?.as_str()?.to_owned();

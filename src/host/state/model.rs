@@ -253,3 +253,67 @@ fn readiness_in_words(known: &Known<'_>, counts: &Counts) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{configuration, known, running_host};
+    use super::*;
+    use crate::facts::Tunable;
+    use crate::rules::{self, Subject};
+
+    fn state(facts: &HostFacts, own: &str, dismissed: &[Preparation], run: Option<&RunNow>) -> HostState {
+        let configuration = configuration(own);
+        let findings = rules::check(&Subject::new(&configuration).on(Some(facts)));
+        HostState::of(&StateInput {
+            facts,
+            configuration: &configuration,
+            findings: &findings,
+            has_files: true,
+            dismissed,
+            left_drift: &[],
+            leftovers: None,
+            removed: None,
+            run,
+        })
+    }
+
+    #[test]
+    fn an_error_in_pot_conf_is_to_do_and_no_plan_of_preparing_the_host() {
+        let facts = running_host();
+        let good = state(&facts, "", &[], None);
+        assert_eq!((good.counts.to_do(), good.word("readiness").contains("to do")), (0, false));
+        let wrong = state(&facts, "POT_GATEWAY=192.168.1.1\n", &[], None);
+        let row = wrong.readiness.iter().find(|row| row.is_configuration()).unwrap();
+        assert!(row.is_open(), "{row:?}");
+        assert_eq!((wrong.counts.to_do(), wrong.counts.needed), (1, 0));
+        assert!(wrong.word("readiness").contains(", 1 to do"), "{}", wrong.word("readiness"));
+        assert_eq!((wrong.prepare(), wrong.word("prepare")), (None, "done"));
+    }
+
+    #[test]
+    fn one_plan_prepares_what_is_open_without_what_is_not_wanted() {
+        let mut facts = running_host();
+        let off = || known(Tunable { running: Some("0".into()), next_boot: Some("0".into()), set_in: None });
+        (facts.racct, facts.vtnet_lro_disable) = (off(), off());
+        let both = state(&facts, "", &[], None);
+        assert_eq!(both.preparations, [Preparation::EnableRacct, Preparation::DisableVtnetLro]);
+        let one = state(&facts, "", &[Preparation::EnableRacct], None);
+        assert_eq!(one.prepare(), Some(Act::Prepare(vec![Preparation::DisableVtnetLro])));
+    }
+
+    #[test]
+    fn while_a_run_waits_nothing_offers_to_start_the_same_again() {
+        let mut facts = running_host();
+        facts.interfaces.value.as_mut().unwrap().retain(|interface| !interface.is_bridge());
+        assert!(state(&facts, "", &[], None).lead.unwrap().acts.iter().all(|offer| offer.act != Act::Run(7)));
+        let run = RunNow { id: 7, operation: "vnet-start".to_owned(), waits: true };
+        let waiting = state(&facts, "", &[], Some(&run));
+        let lead = waiting.lead.as_ref().unwrap();
+        assert_eq!(lead.heading, "vnet-start waits for an answer");
+        assert_eq!(lead.acts.iter().map(|offer| &offer.act).collect::<Vec<_>>(), [&Act::Run(7)]);
+        assert!(!waiting.suggests(OperationName::VnetStart));
+        let operation = waiting.operation(OperationName::VnetStart).unwrap();
+        assert_eq!(operation.standing, Standing::UnderWay);
+        assert!(operation.words.ends_with("run 7 waits for an answer"), "{}", operation.words);
+    }
+}

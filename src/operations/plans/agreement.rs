@@ -222,6 +222,8 @@ fn nothing_is_offered_that_its_plan_would_not_do_and_nothing_done_is_planned_aga
                 Standing::Done if name == OperationName::Init => true,
                 Standing::Done | Standing::Nothing => nothing || blocked,
                 Standing::InUse | Standing::Unknown => true,
+                // No run is under way here.
+                Standing::UnderWay => false,
             };
             if matches!(standing.standing, Standing::ToDo | Standing::Differs) {
                 offered.set(offered.get() + 1);

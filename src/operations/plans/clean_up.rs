@@ -35,8 +35,14 @@ pub fn leftovers(inputs: &Inputs<'_>) -> Vec<Leftover> {
 }
 
 /// The same by title, for people.
+#[cfg(test)]
 pub(crate) fn leftovers_in_words(inputs: &Inputs<'_>) -> Vec<String> {
     left(inputs).into_iter().map(|left| left.title).collect()
+}
+
+/// Both of each.
+pub(crate) fn leftovers_with_words(inputs: &Inputs<'_>) -> Vec<(Leftover, String)> {
+    left(inputs).into_iter().map(|left| (left.item, left.title)).collect()
 }
 
 /// What will be left after de-init: which thing, and what of it.

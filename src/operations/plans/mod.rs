@@ -13,7 +13,9 @@ mod prepare;
 mod restore;
 mod vnet_start;
 
+#[cfg(test)]
 pub(crate) use clean_up::leftovers_in_words;
+pub(crate) use clean_up::leftovers_with_words;
 pub use clean_up::{clean_up, leftovers};
 pub use de_init::de_init;
 pub use init::init;

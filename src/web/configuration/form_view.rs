@@ -280,6 +280,7 @@ mod tests {
             dismissed: Vec::new(),
             left_drift: Vec::new(),
             leftovers: None,
+            left: Vec::new(),
             removed: None,
             revision: 0,
         };
