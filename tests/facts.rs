@@ -285,6 +285,10 @@ async fn host_advises_on_temporary_files_of_everybodys_with_a_plan_and_no_findin
     {
         assert!(page.contains(words), "{words} is missing in {page}");
     }
+    let list = browser.get("/operations").await;
+    assert!(list.contains("href=\"/operations/prepare?items=private-tmp\""), "{list}");
+    let unchosen = browser.get("/operations/prepare").await;
+    assert!(unchosen.contains("POT_TMP=/var/run/pot") && !unchosen.contains("Nothing to do"), "{unchosen}");
     let plan = browser.get("/operations/prepare?items=private-tmp").await;
     assert!(plan.contains("POT_TMP=/var/run/pot") && plan.contains("Prepare this host"), "{plan}");
     let check = Command::new(CONSOLE).arg("--root").arg(&demo.dir).arg("check").output().unwrap();
