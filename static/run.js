@@ -61,6 +61,9 @@
         const [fold, newFold] = [facts, newFacts].map((part) => part.querySelector("details.fold"));
         if (fold && newFold && !isFinal(newHead.dataset.state)) newFold.open = fold.open; // as it was left
         facts.replaceWith(newFacts);
+        // Why pot is removed is asked once: what is typed there stays.
+        const [why, newWhy] = [document, fresh].map((page) => page.getElementById("run-why"));
+        if (why && newWhy && !why.firstElementChild) why.replaceWith(newWhy);
         for (const [id, words] of [["run-state", newHead.dataset.said], ["run-elapsed", newHead.dataset.elapsed]]) {
           const place = document.getElementById(id);
           if (place) place.textContent = words;
@@ -68,20 +71,15 @@
         const count = document.getElementById("count-operations");
         if (count) count.textContent = { "awaiting-keep": "1 waiting", running: "1 running" }[newHead.dataset.state] || "";
         const [next, newNext] = [head(), newHead].map((part) => part.querySelector("#next"));
-        // What is typed beside it, as why pot is removed, stays when only what comes next is new.
+        // Only what comes next is new.
         if (next && isFinal(newHead.dataset.state) && newHead.dataset.state === head().dataset.state) {
           if (newNext) next.replaceWith(newNext.cloneNode(true));
           else next.remove();
         // The buttons stay under the finger: the question is put anew only when it changes.
         } else if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
-          const at = document.activeElement;
-          const focused = head().contains(at);
-          // What someone types there already stays, and so does where they are in it.
-          const [form, newForm] = [head(), newHead].map((part) => part.querySelector("form.feedback"));
-          if (form && newForm) newForm.replaceWith(form);
+          const focused = head().contains(document.activeElement);
           head().replaceWith(newHead);
-          if (focused && form && newHead.contains(at)) at.focus();
-          else if (focused) {
+          if (focused) {
             const button = newHead.querySelector("button");
             if (button) button.focus();
           }

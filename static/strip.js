@@ -92,6 +92,11 @@
       if (focused) main.focus({ preventScroll: true });
     }
     document.title = fresh.title;
+    // The first page may be shown before the host has said its name.
+    const names = fresh.querySelectorAll("p.hostname");
+    for (const [index, place] of document.querySelectorAll("p.hostname").entries()) {
+      if (names[index] && place.textContent !== names[index].textContent) place.replaceChildren(...names[index].childNodes);
+    }
     for (const place of document.querySelectorAll("nav .count[id]")) {
       const other = fresh.getElementById(place.id);
       if (other) place.textContent = other.textContent;

@@ -16,7 +16,7 @@ use crate::executor::protocol::{Command, FactsView, Records};
 use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, PrivateBridge, size};
 use crate::host::{
     Act, Drift, Evidence, HostState, Lead, Offer, OperationName, Remedy, Row, RowState, Stage, Standing, Step,
-    StepState, Wanted,
+    StepState, Wanted, first_pot,
 };
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Role, Stage as RecordStage};
 use crate::plan::Preparation;
@@ -104,9 +104,10 @@ struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Nothing but what pot needs and can be done now, and, on a host of which too little is known, what that is.
-    fn only_needed(mut self, doubtful: bool) -> Self {
-        self.open.retain(|item| item.row.needed);
+    /// Nothing but what can be done now, what is `advised` or what pot needs alone, and, on a host of which too little is
+    /// known, what that is.
+    fn only_to_do(mut self, advised: bool, doubtful: bool) -> Self {
+        self.open.retain(|item| advised || item.row.needed);
         if !doubtful {
             self.doubtful.clear();
         }
@@ -143,6 +144,10 @@ struct Running<'a> {
     state: &'a HostState,
     pots: Vec<super::pots::PotLine<'a>>,
     pot_count: usize,
+    /// Which of them are listed, where not all are.
+    pots_chosen: Option<String>,
+    /// The command that makes a first one, as an example.
+    first_pot: String,
     pots_error: Option<&'a str>,
     pot_network: String,
     outside: bool,
@@ -184,11 +189,13 @@ async fn show(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpRe
     } else {
         None
     };
+    // Whoever has no pots yet is still setting up: what is advised stands at the top.
+    let no_pots = known.facts.pots.get().is_some_and(Vec::is_empty);
     let ledger = match (initialised, state.counts.needed + state.counts.configuration) {
         (false, _) => Some(ledger(&known, &state, clock, "/")),
         // On a host that runs, readiness is one line, unless something is in the way.
-        (true, 0) if !in_doubt => None,
-        (true, _) => Some(ledger(&known, &state, clock, "/").only_needed(in_doubt)),
+        (true, 0) if !in_doubt && !no_pots => None,
+        (true, _) => Some(ledger(&known, &state, clock, "/").only_to_do(no_pots, in_doubt)),
     };
     let page = Page {
         frame: frame(&visitor, &state).with_notice(known.notice()),
@@ -428,6 +435,8 @@ fn running<'a>(known: &'a Known, state: &'a HostState, since: Vec<Change>, since
         state,
         pots_error: known.facts.pots.error.as_deref(),
         outside: lines.iter().any(|line| line.outside),
+        pots_chosen: chosen(&lines),
+        first_pot: first_pot(known.facts),
         pots: some_of(lines),
         pot_network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         since,
@@ -462,6 +471,13 @@ fn some_of(mut lines: Vec<super::pots::PotLine<'_>>) -> Vec<super::pots::PotLine
         lines.sort_by(|one, other| one.pot.name.cmp(&other.pot.name));
     }
     lines
+}
+
+/// Which [`some_of`] them are, in words; none: all.
+fn chosen(lines: &[super::pots::PotLine<'_>]) -> Option<String> {
+    let outside = if lines.iter().any(|line| line.outside) { "those outside POT_NETWORK first, then " } else { "" };
+    let words = || format!("{POTS_SHOWN} of {} pots: {outside}those that run before those that do not.", lines.len());
+    (lines.len() > POTS_SHOWN).then(words)
 }
 
 /// What others did since the visitor signed in the time before. Best effort: the page comes up without it.

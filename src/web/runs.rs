@@ -221,6 +221,11 @@ impl Shown {
         self.run.standing_checks().collect()
     }
 
+    /// Whether anything is known of how it was before.
+    fn has_before(&self) -> bool {
+        self.run.standing_checks().any(|check| check.before.as_deref().is_some_and(|before| !before.is_empty()))
+    }
+
     /// Checks made before the change was put back.
     fn earlier(&self) -> Vec<&Check> {
         self.run.checks.iter().filter(|check| check.before_put_back).collect()
@@ -279,16 +284,20 @@ async fn next(visitor: &Visitor, run: &Run) -> Result<Option<Next>, Fault> {
     if state.run.as_ref().is_some_and(|under_way| under_way.id == run.id) {
         return Ok(Some(Next::Reading));
     }
+    let open_drift = state.open_drift();
     let may = visitor.may(Role::Operator);
     Ok(Some(match state.lead {
-        Some(lead) => Next::Known {
-            buttons: lead.acts.iter().map(|offer| button(offer, may)).collect(),
-            heading: lead.heading,
-            text: lead.text,
-        },
+        Some(lead) => {
+            let mut buttons: Vec<Button> = lead.acts.iter().map(|offer| button(offer, may)).collect();
+            if open_drift > 0 {
+                // Each difference, with what ends it, stands there.
+                buttons.push(Button { label: "What differs".to_owned(), address: "/#l-drift".to_owned(), main: false });
+            }
+            Next::Known { buttons, heading: lead.heading, text: lead.text }
+        }
         None => Next::Known {
             heading: "Nothing is to be done now".to_owned(),
-            text: format!("The virtual network is {}.", state.network.in_words()),
+            text: state.at_rest(),
             buttons: vec![Button { label: "Host".to_owned(), address: "/".to_owned(), main: true }],
         },
     }))
@@ -528,12 +537,16 @@ async fn events(
 async fn follow(visitor: &Visitor, run: u64, mut after: u64, sender: &mpsc::Sender<Bytes>) -> Result<(), Fault> {
     let mut hints = visitor.state().client.hints();
     let mut stopping = visitor.state().stopping.clone();
+    // All connections end when a change begins to wait for its answer: the stream ends before its own is cut, so that the
+    // browser is told no error, and comes back over a new one.
+    let closed = hints.borrow().close_connections;
     let mut said = tokio::time::Instant::now();
     // How soon to come back when the connection breaks, in milliseconds.
     if !hand_on(sender, "retry: 1000\n\n").await {
         return Ok(());
     }
     loop {
+        let closing = hints.borrow().close_connections != closed;
         let RunEvents { events, ended } = next_events(visitor, run, after).await?;
         if let Some(last) = events.last() {
             after = last.number;
@@ -549,6 +562,9 @@ async fn follow(visitor: &Visitor, run: u64, mut after: u64, sender: &mpsc::Send
             if !hand_on(sender, ": still here\n\n").await {
                 return Ok(());
             }
+        }
+        if closing {
+            return Ok(());
         }
         let more = async {
             if !events.is_empty() {

@@ -134,7 +134,7 @@ async fn what_is_typed_while_the_host_is_read_again_stays() -> WebDriverResult<(
         type_into(&browser, "password", PASSWORD).await?;
     }
     click(&browser, "form.confirm button").await?;
-    sees(&browser, "#run-head", "Why pot is removed").await?;
+    sees(&browser, ".is-run > .stack", "Why pot is removed").await?;
     demo.fault("ifconfig slow 3000");
     shows(&browser, "#next[data-reading]").await?;
     type_into(&browser, "wrong", "too many files").await?;

@@ -139,7 +139,12 @@ pub(super) fn steps(known: &Known<'_>, rows: &[Row], counts: &Counts, network: N
     }
     all.push(("Configure", configure, installed && errors == 0));
     all.push(("Initialise", if initialised { "done" } else { "pot init" }.to_owned(), initialised));
-    let start = if up { network.in_words() } else { "pot vnet-start" };
+    let start = match (initialised, up) {
+        (true, true) => network.in_words(),
+        // A bridge that runs still is left over from a pot that was removed.
+        (false, true) => "after pot init",
+        (_, false) => "pot vnet-start",
+    };
     all.push(("Start the network", start.to_owned(), initialised && up));
     let first = match pots {
         Some(0) => "none yet".to_owned(),

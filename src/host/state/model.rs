@@ -163,6 +163,16 @@ impl HostState {
         (!self.preparations.is_empty()).then(|| Act::Prepare(self.preparations.clone()))
     }
 
+    /// How the network is where nothing is to be done: what differs then is known and was left.
+    pub(crate) fn at_rest(&self) -> String {
+        let left = match self.pot.drift.len() - self.open_drift() {
+            0 => String::new(),
+            1 => "; 1 difference from pot.conf is known and left".to_owned(),
+            left => format!("; {left} differences from pot.conf are known and left"),
+        };
+        format!("The virtual network is {}{left}.", self.network.in_words())
+    }
+
     /// Whether an operation is what comes next.
     pub(crate) fn suggests(&self, name: OperationName) -> bool {
         let main = self.lead.as_ref().and_then(|lead| lead.acts.iter().find(|act| act.main));

@@ -68,6 +68,9 @@ async fn follow(
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
     let mut stopping = visitor.state().stopping.clone();
+    // When a change begins to wait for its answer all connections are cut: the stream ends before.
+    let mut hints = visitor.state().client.hints();
+    let closed = hints.borrow().close_connections;
     let shared = Arc::new(query.clone());
     let mut follower: Option<Follower> = None;
     let mut looked = tokio::time::Instant::now() - ROTATION;
@@ -135,6 +138,7 @@ async fn follow(
         tokio::select! {
             () = tokio::time::sleep(POLL * u32::try_from(1 + following / 16).unwrap_or(1)) => {}
             () = sender.closed() => return Ok(()),
+            _ = hints.wait_for(|hints| hints.close_connections != closed) => return Ok(()),
             _ = stopping.changed() => return Ok(()),
         }
     }
