@@ -307,6 +307,7 @@ async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
     let page = browser.known("/").await;
     let drift = page.find("Differs from pot.conf").expect("differences");
     assert!(drift < page.find("All 40 pots").expect("the pots"), "differences come first");
+    assert!(page.contains("24 of 40 pots: those outside POT_NETWORK first"), "which pots are listed: {page}");
     assert!(
         page.contains("in the main rule set") && page.contains("in pot-nat"),
         "rules are told with their place: {page}"

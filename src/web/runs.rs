@@ -291,7 +291,11 @@ async fn next(visitor: &Visitor, run: &Run) -> Result<Option<Next>, Fault> {
             let mut buttons: Vec<Button> = lead.acts.iter().map(|offer| button(offer, may)).collect();
             if open_drift > 0 {
                 // Each difference, with what ends it, stands there.
-                buttons.push(Button { label: "What differs".to_owned(), address: "/#l-drift".to_owned(), main: false });
+                buttons.push(Button {
+                    label: "Look at what differs".to_owned(),
+                    address: "/#l-drift".to_owned(),
+                    main: false,
+                });
             }
             Next::Known { buttons, heading: lead.heading, text: lead.text }
         }

@@ -184,6 +184,11 @@ impl FromRequest for Visitor {
                 // Best effort: without facts, times are shown in UTC and say so.
                 if let Ok(FactsView { facts, .. }) = visitor.ask(Command::FollowFacts {}).await {
                     state.remember_zone(facts.as_deref());
+                    if facts.is_some() {
+                        // The host's name is known since the same moment, and the greeting may be of before.
+                        state.forget_greeting();
+                        visitor.greeting = state.greeting().await?;
+                    }
                 }
                 visitor.clock = state.clock();
             }
