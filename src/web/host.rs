@@ -436,7 +436,7 @@ fn running<'a>(known: &'a Known, state: &'a HostState, since: Vec<Change>, since
         pots_error: known.facts.pots.error.as_deref(),
         outside: lines.iter().any(|line| line.outside),
         pots_chosen: chosen(&lines),
-        first_pot: first_pot(known.facts),
+        first_pot: first_pot(&known.facts),
         pots: some_of(lines),
         pot_network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         since,
