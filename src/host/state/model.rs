@@ -116,7 +116,9 @@ impl HostState {
         let known = Known { facts, configuration, findings, pot, removed };
         let mut operations = operations::operations(&known, &counts, network, leftovers);
         if let Some(run) = run {
-            operations.iter_mut().for_each(|operation| operation.while_under_way(run));
+            for operation in &mut operations {
+                operation.while_under_way(run);
+            }
         }
         let steps = guide::steps(&known, &rows, &counts, network);
         let lead = match run {

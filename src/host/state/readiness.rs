@@ -189,7 +189,7 @@ impl Counts {
     }
 
     /// Everything that can be done now.
-    pub(crate) fn to_do(&self) -> usize {
+    pub(crate) fn to_do(self) -> usize {
         self.needed + self.advised + self.configuration
     }
 }
