@@ -193,7 +193,7 @@ fn an_upgrade_replaces_nobodys_settings() {
         ["/usr/local/etc/newsyslog.conf.d/pot-console.conf", "/usr/local/etc/syslog.d/pot-console.conf"]
     );
     let sample = folder.path().join("sample.toml");
-    let text = String::from_utf8(member(&archive, "/usr/local/etc/pot-console.toml.sample").to_vec()).unwrap();
+    let text = String::from_utf8(member(&archive, "/usr/local/etc/pot-console.toml.sample")).unwrap();
     fs::write(&sample, &text).unwrap();
     let built_in = Settings::default();
     assert_eq!(Settings::read(&sample, true).unwrap().values(), built_in.values(), "the sample is what is built in");
