@@ -297,6 +297,7 @@ async fn pages_can_be_hit_with_a_finger_printed_and_searched() -> WebDriverResul
     type_into(&browser, "name", "vera").await?;
     type_into(&browser, "password", PASSWORD).await?;
     click(&browser, "form[action='/sign-in'] button").await?;
+    shows(&browser, "form[action='/sign-out']").await?;
     goes_to(&browser, &format!("{}/configuration", demo.url)).await?;
     sees(&browser, "main", "Your role, viewer, reads the configuration").await?;
     browser.quit().await
