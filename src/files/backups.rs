@@ -1,6 +1,7 @@
 //! Kept versions of files, by content: the same bytes are kept once.
 
 use super::error::FileError;
+use super::lock::open_lock;
 use super::replace::{Expected, read_limited, replace_with_mode};
 use crate::clock::Clock;
 use crate::digest::Digest;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -178,14 +179,7 @@ impl Backups {
         make_private_dir(&self.dir)?;
         make_private_dir(&self.dir.join("objects"))?;
         let path = self.dir.join("lock");
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(&path)
-            .map_err(FileError::system("opening the lock", &path))?;
+        let mut file = open_lock(&path)?;
         file.flush().map_err(FileError::system("locking", &path))?;
         Flock::lock(file, FlockArg::LockExclusive)
             .map_err(|(_, errno)| FileError::system("locking", &path)(errno.into()))

@@ -6,7 +6,7 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The right to change the host, held until it is dropped (or its process ends, however that comes).
@@ -29,19 +29,24 @@ pub enum Busy {
     File(#[from] FileError),
 }
 
+/// The file that a lock is taken on: root's alone, made at need, never reached through a link.
+pub(super) fn open_lock(path: &Path) -> Result<File, FileError> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(FileError::system("opening the lock", path))
+}
+
 impl Lock {
     /// Takes the lock for `who` ("anna: saving pot.conf"), waiting for another holder at most `wait`.
     pub fn acquire(layout: &Layout, who: &str, wait: Duration) -> Result<Self, Busy> {
         let path = Self::path(layout);
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(&path)
-            .map_err(FileError::system("opening the lock", &path))?;
+        let mut file = open_lock(&path)?;
         let give_up = Instant::now().checked_add(wait);
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

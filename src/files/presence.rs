@@ -1,11 +1,12 @@
 //! Who works on the console's files: any number of pot-consoles at once, or one that puts a backup in their place.
 
 use super::error::FileError;
+use super::lock::open_lock;
 use crate::layout::Layout;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
 /// Held by whoever works on the console's files, until it is dropped or its process ends.
@@ -34,14 +35,7 @@ impl Presence {
     fn take(layout: &Layout, how: FlockArg) -> Result<Option<Self>, FileError> {
         // Beside the private folder: a backup that is put back takes that one's place.
         let path = layout.state().join("presence.lock");
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(&path)
-            .map_err(FileError::system("opening the lock", &path))?;
+        let mut file = open_lock(&path)?;
         loop {
             match Flock::lock(file, how) {
                 Ok(file) => return Ok(Some(Self { _file: file })),
