@@ -79,6 +79,7 @@
         } else if (newHead.dataset.state !== head().dataset.state || newHead.dataset.deadline !== head().dataset.deadline || newHead.dataset.state === "running") {
           const focused = head().contains(document.activeElement);
           head().replaceWith(newHead);
+          arm();
           if (focused) {
             const button = newHead.querySelector("button");
             if (button) button.focus();
@@ -146,10 +147,40 @@
   addEventListener("pageshow", (event) => { if (event.persisted && !closed) listen(); });
 
   // Does a new connection get through? Each answer ends its connection, so each question takes a new one.
-  let probing = false;
-  const probe = async () => {
-    if (probing || ended || !waits()) return;
-    probing = true;
+  let probing = null;
+  const probe = () => {
+    if (ended || !waits()) return Promise.resolve();
+    if (!probing) probing = question().finally(() => { probing = null; });
+    return probing;
+  };
+
+  // The last answer's proof. The form may be swapped after it came: without it, Keep would be asked for once more.
+  let nonce = "";
+  const arm = () => {
+    const form = head() && head().querySelector("form[action$='/keep']");
+    if (!nonce || !form) return;
+    let field = form.elements.nonce;
+    if (!field) {
+      field = document.createElement("input");
+      field.type = "hidden";
+      field.name = "nonce";
+      form.append(field);
+    }
+    field.value = nonce;
+  };
+
+  // Pressed before the proof has come: what is pressed is sent with it.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("#run-head form[action$='/keep']") || form.elements.nonce) return;
+    arm();
+    if (form.elements.nonce) return;
+    event.preventDefault();
+    await probe();
+    form.submit();
+  });
+
+  const question = async () => {
     asked += 1;
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), 4000);
@@ -164,22 +195,14 @@
           arrived += 1;
           lastArrival = Date.now();
         }
-        const keep = head() && head().querySelector("form[action$='/keep']");
-        if (told.nonce && keep) {
-          let field = keep.elements.nonce;
-          if (!field) {
-            field = document.createElement("input");
-            field.type = "hidden";
-            field.name = "nonce";
-            keep.append(field);
-          }
-          field.value = told.nonce;
+        if (told.nonce) {
+          nonce = told.nonce;
+          arm();
         }
         if (told.state !== "awaiting-keep" || !told.deadline_ms) refresh();
       }
     } catch { lost(); }
     clearTimeout(timer);
-    probing = false;
     say();
   };
 

@@ -482,6 +482,7 @@ async fn pot_is_removed_for_good_and_its_authors_are_told_why() -> WebDriverResu
     person.all_is_as_planned().await?;
     person.clicks("nav a[href='/']").await?;
     sees(&browser, ".lead h2", "pot was removed from this host").await?;
+    sees(&browser, ".lead", "What it made is gone. pot itself stays installed.").await?;
     no_complaints(&browser).await?;
     browser.quit().await
 }

@@ -7,7 +7,7 @@ use super::network::Network;
 use super::operations::OperationName;
 use super::pot_state::Stage;
 use super::readiness::{Counts, Row, RowState, counted};
-use crate::facts::{HostFacts, left_outside};
+use crate::facts::{HostFacts, left_outside, pot_installed};
 use crate::plan::Preparation;
 use crate::potconf::{Source, commands};
 use crate::rules::{Finding, Severity};
@@ -208,7 +208,7 @@ pub(super) fn lead(
         return running_lead(known, counts, network);
     }
     if let Some(removed) = known.removed.filter(|_| is_removed(known.removed, &known.pot)) {
-        return Some(removed_lead(removed, stage, leftovers));
+        return Some(removed_lead(removed, stage, leftovers, known.facts));
     }
     if counts.needed > 0 || (stage == Stage::NotInstalled && !plannable.is_empty()) {
         return Some(prepare_lead(&plannable, counts, rows));
@@ -278,10 +278,18 @@ fn init_lead(known: &Known<'_>, plannable: &[&Row]) -> Lead {
     }
 }
 
-fn removed_lead(removed: Timestamp, stage: Stage, leftovers: Option<&[String]>) -> Lead {
+fn removed_lead(removed: Timestamp, stage: Stage, leftovers: Option<&[String]>, facts: &HostFacts) -> Lead {
     let (text, mut acts) = match leftovers {
         None => ("What of it is left could not be seen.".to_owned(), Vec::new()),
-        Some([]) => ("Nothing of it is left.".to_owned(), Vec::new()),
+        Some([]) => (
+            match pot_installed(facts) {
+                Some(true) => "What it made is gone. pot itself stays installed.",
+                Some(false) => "Nothing of it is left.",
+                None => "What it made is gone. Whether pot itself is installed could not be seen.",
+            }
+            .to_owned(),
+            Vec::new(),
+        ),
         Some(left) => (format!("Left: {}.", left.join(", ")), vec![Offer::main("Plan the clean-up", Act::CleanUp)]),
     };
     acts.push(Offer::plain("Say why it was removed", Act::Feedback));

@@ -137,8 +137,9 @@ fn tunable(draft: &mut PlanDraft, inputs: &Inputs<'_>, text: &[u8], name: &str) 
     let set_in = known.set_in.as_deref();
     if known.next_boot.as_deref() == Some("1") {
         let place = set_in.map(|file| format!(", in {file}")).unwrap_or_default();
+        let words = if known.awaits_reboot() { "set for the next boot" } else { "in force, and set" };
         draft.step(
-            PlannedStep::new(title, StepState::Done, format!("set for the next boot{place}"))
+            PlannedStep::new(title, StepState::Done, format!("{words}{place}"))
                 .expect(Expect::NextBoot { name: name.to_owned(), value: "1".to_owned() }),
         );
         return text.to_vec();

@@ -3,7 +3,7 @@
 use super::form_edits::FormEdits;
 use crate::executor::protocol::{ConfigurationView, FactsView};
 use crate::facts::{HostFacts, Interface};
-use crate::host::{HostState, StateInput};
+use crate::host::{HostState, RunNow, StateInput};
 use crate::potconf::{Configuration, EditAction, Setting};
 use crate::rules::{self, Finding, Review};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub(crate) struct PageContext {
     pub facts: Option<Box<HostFacts>>,
     /// What is kept beside the facts; they themselves are taken out of it.
     pub(crate) beside: FactsView,
+    /// The run under way.
+    pub(super) run: Option<RunNow>,
     /// The address of the browser that asks.
     pub admin: Option<IpAddr>,
 }
@@ -41,7 +43,7 @@ impl PageContext {
             left_drift: &self.beside.left_drift,
             leftovers: self.beside.leftovers.as_deref(),
             removed: self.beside.removed,
-            run: None,
+            run: self.run.as_ref(),
         }))
     }
 

@@ -284,7 +284,7 @@ mod tests {
             removed: None,
             revision: 0,
         };
-        PageContext { view, configuration, facts: facts.map(Box::new), beside, admin: None }
+        PageContext { view, configuration, facts: facts.map(Box::new), beside, run: None, admin: None }
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl PageContext {
         let mut beside: FactsView = visitor.ask(Command::Facts { refresh: false }).await?;
         let facts = beside.facts.take();
         visitor.state().remember_zone(facts.as_deref());
-        Ok(Self { configuration, facts, beside, admin: visitor.address(), view })
+        let run = visitor.run_under_way();
+        Ok(Self { configuration, facts, beside, run, admin: visitor.address(), view })
     }
 
     /// Changes when the file or what is known of the host does.
@@ -545,7 +546,7 @@ pub(super) fn session_ended() -> Result<HttpResponse, Fault> {
     layout::page(StatusCode::UNAUTHORIZED, &Ended {})
 }
 
-/// "Saved. POT_NETWORK default → 10.200.0.0/16 and 2 more.", with what comes next.
+/// "Saved. POT_NETWORK not set → 10.200.0.0/16 and 2 more.", with what comes next.
 async fn saved_notice(visitor: &Visitor, context: &PageContext, record: u64) -> Option<Notice> {
     let ask = Command::JournalAfter { after: record.checked_sub(1)?, limit: 1 };
     let Records { records, .. } = visitor.state().client.ask(None, &visitor.reported, ask).await.ok()?;
@@ -566,7 +567,7 @@ async fn saved_notice(visitor: &Visitor, context: &PageContext, record: u64) -> 
 
 fn changed(change: &Change) -> String {
     let value = |value: &Option<String>| match value.as_deref() {
-        None => "default".to_owned(),
+        None => "not set".to_owned(),
         Some("") => "empty".to_owned(),
         Some(value) => value.to_owned(),
     };

@@ -98,7 +98,24 @@ async fn listed(visitor: &Visitor, mut backups: Vec<BackupView>) -> Result<Vec<V
         });
         versions.push(Version { at: visitor.clock().moment(&backup.at), change, from: false, to: false, backup });
     }
+    tell_apart(&mut versions, visitor.clock());
     Ok(versions)
+}
+
+/// Versions of one minute are shown with their seconds. They are sorted by time.
+fn tell_apart(versions: &mut [Version], clock: &layout::Clock) {
+    let alike = |one: &Version, other: &Version| one.at.text() == other.at.text();
+    let doubtful: Vec<bool> = (0..versions.len())
+        .map(|place| {
+            let around = [place.checked_sub(1), Some(place + 1)];
+            around.into_iter().flatten().filter_map(|near| versions.get(near)).any(|near| alike(near, &versions[place]))
+        })
+        .collect();
+    for (version, doubtful) in versions.iter_mut().zip(doubtful) {
+        if doubtful {
+            version.at = clock.full(&version.backup.at);
+        }
+    }
 }
 
 /// The files of which versions are kept, in the order of the newest.
