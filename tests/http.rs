@@ -636,6 +636,19 @@ async fn a_run_kept_or_put_back_ends_with_what_comes_next_in_the_guide() {
     run_says(&browser, &run, "All 11 checks are as planned.").await;
     next(&run, "Plan vnet-start", "/operations/vnet-start").await;
 
+    // What another terminal runs stands on every page, too.
+    let terminal = |words: &[&str]| {
+        let mut run = std::process::Command::new(support::program());
+        run.arg("--root").arg(&console.dir).arg("run").args(words).stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let mut beside = terminal(&["vnet-start"]);
+    run_says(&browser, "/history", "vnet-start waits for an answer").await;
+    let plan = browser.get("/operations/vnet-start").await;
+    assert!(plan.has("Nothing else can be started") && !plan.has("name=\"digest\""), "{}", plan.text);
+    terminal(&["put-back", "2"]).wait().unwrap();
+    beside.wait().unwrap();
+    assert!(!browser.get("/history").await.has("waits for an answer"));
+
     let run = start_plan(&browser, "/operations/vnet-start?revert=60", &[]).await.location.unwrap();
     let page = run_says(&browser, &run, "name=\"nonce\"").await;
     assert!(!page.has("id=\"next\""), "what comes next is to answer");

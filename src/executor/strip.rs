@@ -60,12 +60,11 @@ impl Noticed {
 
 fn under_way(engine: &Engine) -> Option<RunUnderWay> {
     // One that has ended holds nobody up, though its place is not free yet.
-    let (id, state) = engine.active().filter(|(_, state)| !state.is_final())?;
-    let run = engine.run_state(id).ok()?;
+    let run = engine.under_way()?;
     // Answered, it waits no longer: what was decided is being carried out.
-    let waits = state == RunState::AwaitingKeep && run.deadline.is_some();
+    let waits = run.state == RunState::AwaitingKeep && run.deadline.is_some();
     Some(RunUnderWay {
-        id,
+        id: run.id,
         operation: run.plan.operation.name().to_owned(),
         started_by: run.actor,
         waits,

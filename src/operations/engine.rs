@@ -125,6 +125,12 @@ impl Engine {
         self.runner.active()
     }
 
+    /// The run under way, whichever process carries it out: this one, or a command line beside it.
+    pub(crate) fn under_way(&self) -> Option<Run> {
+        let own = self.active().and_then(|(id, _)| self.run_state(id).ok());
+        own.or_else(|| self.runs(None, 1).ok()?.pop()).filter(|run| !run.state.is_final())
+    }
+
     /// One run.
     ///
     /// # Errors
