@@ -9,6 +9,9 @@ use super::machine::Machine;
 /// Where tzsetup(8) leaves the zone's name. A host without it keeps UTC.
 const ZONE_FILE: &str = "/var/db/zoneinfo";
 
+/// The host that this process tells times of, and its zone once somebody asked for a time: most tools print none, and
+/// whoever looks a zone up reads every name in the machine's own database first.
+static HOST: OnceLock<Machine> = OnceLock::new();
 static ZONE: OnceLock<TimeZone> = OnceLock::new();
 
 /// Sets a new host up for the zone of the machine that it is built on: its times are those of the person who looks.
@@ -22,9 +25,8 @@ pub(crate) fn set_up(machine: &Machine) -> std::io::Result<()> {
 
 /// Takes over the host's zone, for as long as this process lives.
 pub(crate) fn of(machine: &Machine) {
-    let zone = TimeZone::get(machine.text(ZONE_FILE).trim()).unwrap_or(TimeZone::UTC);
     // Set before: another root was built by the same process, on the same machine.
-    let _ = ZONE.set(zone);
+    let _ = HOST.set(machine.clone());
 }
 
 /// A second since 1970 as local time.
@@ -38,5 +40,12 @@ pub(crate) fn now() -> ZonedDateTime {
 }
 
 fn local(time: Timestamp) -> ZonedDateTime {
-    time.to_zoned_datetime(ZONE.get().cloned().unwrap_or(TimeZone::UTC))
+    let zone = ZONE.get_or_init(|| {
+        let name = HOST.get().map(|machine| machine.text(ZONE_FILE)).unwrap_or_default();
+        match name.trim() {
+            "" => TimeZone::UTC,
+            name => TimeZone::get(name).unwrap_or(TimeZone::UTC),
+        }
+    });
+    time.to_zoned_datetime(zone.clone())
 }
