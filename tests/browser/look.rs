@@ -20,7 +20,7 @@ pub(crate) async fn holds(browser: &WebDriver, what: &str, script: &str) -> WebD
         if found == "true" {
             return Ok(());
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {found}\n{}", whole_page(browser).await);
+        assert!(begun.elapsed() < PATIENCE, "{what}: {found}\n{}", whole_page(browser).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -13,7 +13,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{Demo, PASSWORD};
+use support::{Demo, PASSWORD, PATIENCE};
 use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 
@@ -105,9 +105,6 @@ fn which(program: &str) -> Result<String, std::io::Error> {
     let output = Command::new("which").arg(program).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
-
-/// How long a page has to become what is wanted of it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes a step until it succeeds. What a step has found may be swapped, or its page may be left, before it acts on it:
 /// such a step has done nothing yet and is taken again from the start, finding included. What is wrong with the browser
@@ -541,7 +538,7 @@ async fn a_network_that_nobody_keeps_is_put_back_whatever_dies() -> WebDriverRes
     goes_to(&browser, "about:blank").await?;
     let begun = Instant::now();
     while demo.network() != before {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{} is not {before}", demo.network());
+        assert!(begun.elapsed() < PATIENCE, "{} is not {before}", demo.network());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     opens(&browser, &demo, &run).await?;

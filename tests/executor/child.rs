@@ -1,6 +1,7 @@
 //! Not a behaviour: what other tests run in a process of its own, to kill it or to have many. Each of these returns at
 //! once unless such a test has set the folder it works on.
 
+use crate::patience::PATIENCE;
 use crate::rig::{edit, save};
 use pot_console::digest::Digest;
 use pot_console::executor::local::Local;
@@ -10,7 +11,6 @@ use pot_console::plan::{Operation, Plan, Run, RunState};
 use pot_console::refusal::RefusalKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
-use std::time::Duration;
 
 const FOLDER: &str = "POT_CONSOLE_TEST_FOLDER";
 const VALUE: &str = "POT_CONSOLE_TEST_VALUE";
@@ -77,7 +77,7 @@ fn runs_init() {
             pf_file: None,
         },
     );
-    assert!(local.wait(run, Duration::from_secs(60)));
+    assert!(local.wait(run, PATIENCE));
 }
 
 /// Starts the network and puts it back at once.
@@ -92,7 +92,7 @@ fn starts_the_network_and_puts_it_back() {
         run.state == RunState::AwaitingKeep
     });
     local.ask::<()>(Command::PutBack { run }).unwrap();
-    assert!(local.wait(run, Duration::from_secs(60)));
+    assert!(local.wait(run, PATIENCE));
 }
 
 fn begin(local: &mut Local, operation: Operation) -> u64 {

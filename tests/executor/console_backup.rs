@@ -100,7 +100,7 @@ fn kept() -> Kept {
     let token = rig.sign_in("anna");
     let mut wire = rig.connect();
     let base = wire.configuration(Some(&token)).digest;
-    wire.ask(Some(&token), save(base, vec![edit("POT_EXTIF", "vtnet0")])).unwrap();
+    wire.ask(Some(&token), save(base, vec![edit("POT_TMP", "/var/tmp")])).unwrap();
     let layout = rig.layout.clone();
     let dir = rig.end();
     std::fs::write(layout.settings(), "names = [\"jail1.lan\"]\nidle_minutes = 20\n").unwrap();

@@ -1,5 +1,6 @@
 //! A web process that was broken into: it says what it likes on the socket.
 
+use crate::patience::PATIENCE;
 use crate::permissions::one_of_each;
 use crate::rig::{PASSWORD, Rig, Wire, edit, kind, many, save};
 use pot_console::executor::End;
@@ -721,7 +722,7 @@ fn descriptors_that_a_web_process_sends_are_not_kept() {
     drop(sent);
     while !matches!(wire.receive(), Some(Message::Reply { .. })) {}
     // The other end is closed at once when nobody holds the descriptor.
-    kept.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    kept.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(std::io::Read::read(&mut &kept, &mut [0; 1]).unwrap(), 0);
 }
 

@@ -13,6 +13,8 @@ mod hostile;
 mod idle;
 mod main_path;
 mod make_earlier_files;
+#[path = "../support/patience.rs"]
+mod patience;
 mod permissions;
 mod places;
 mod processes;

@@ -1,6 +1,7 @@
 //! The two processes of the binary: what the web process still has, and how they begin, go on and end together.
 
 use crate::main_path::until;
+use crate::patience::PATIENCE;
 use crate::rig::{PASSWORD, simulate};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -41,7 +42,7 @@ impl Started {
 
     fn line_with(&self, words: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("no line: {words}"));
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line: {words}"));
             if line.contains(words) {
                 return line;
             }
@@ -105,7 +106,7 @@ fn on_linux() -> bool {
 
 fn get(address: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     write!(stream, "GET /sign-in HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
@@ -320,7 +321,7 @@ fn a_certificate_that_does_not_fit_its_key_is_no_outage() {
     let address = serve.address();
     let connect = || {
         let stream = TcpStream::connect(&address).expect("refused");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         presented(stream)
     };
     let (old_web, old) = (serve.web(), connect());
@@ -420,7 +421,7 @@ fn a_new_certificate_is_handed_over_without_a_refused_connection() {
     let before = serve.web();
     let certificate = |address: &str| {
         let stream = TcpStream::connect(address).expect("refused");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         presented(stream)
     };
     let first = certificate(&address);
@@ -516,7 +517,7 @@ fn presented(stream: TcpStream) -> String {
 /// The head of the answer to a question over a connection of its own.
 fn head_over_tls(address: &str) -> String {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut stream = rustls::StreamOwned::new(tls_connection(), stream);
     write!(stream, "GET /sign-in HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = Vec::new();
@@ -529,7 +530,7 @@ fn head_over_tls(address: &str) -> String {
 /// Asks for a page over a connection of its own.
 fn get_over_tls(address: &str) -> std::io::Result<()> {
     let stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let mut stream = rustls::StreamOwned::new(tls_connection(), stream);
     write!(stream, "GET /sign-in HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut begin = [0; 12];

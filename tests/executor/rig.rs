@@ -1,5 +1,6 @@
 //! A simulated host with an executor, and the web process's end of the socket as raw bytes.
 
+use crate::patience::PATIENCE;
 use pot_console::digest::Digest;
 use pot_console::executor::End;
 use pot_console::executor::Executor;
@@ -19,7 +20,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -83,7 +83,7 @@ impl Rig {
     /// A new connection, served by a thread of its own.
     pub fn connect(&self) -> Wire {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let executor = Arc::clone(&self.executor);
         let server = std::thread::spawn(move || executor.serve(theirs).unwrap());
         Wire { server: Some(server), ..Wire::over(ours) }

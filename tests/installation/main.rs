@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
 
+#[path = "../support/patience.rs"]
+mod patience;
 mod removal;
 mod rig;
 mod selftest;

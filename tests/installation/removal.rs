@@ -1,5 +1,6 @@
 //! `setup --remove`: what setup made goes, what was there stays, and a change that waits is put back first.
 
+use crate::patience::PATIENCE;
 use crate::rig::{Host, PRIVATE, SETTINGS, WEB, differences, host_name};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -118,13 +119,13 @@ fn a_change_that_waits_is_put_back_before_the_console_goes() {
             || !pending.exists()
             || !host.run(&["setup", "--remove", "--dry-run"]).out.contains("put back what run")
         {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it never waits");
+            assert!(begun.elapsed() < PATIENCE, "it never waits");
             std::thread::sleep(Duration::from_millis(100));
         }
         // Until it waits to be kept it cannot be put back by anybody else.
         let said = loop {
             let said = host.run(&["setup", "--remove", "--yes"]);
-            if !said.err.contains("does not wait to be kept") || begun.elapsed() > Duration::from_secs(90) {
+            if !said.err.contains("does not wait to be kept") || begun.elapsed() > PATIENCE {
                 break said;
             }
             assert!(host.runs(), "nothing is taken away before it is put back: {}", said.all());

@@ -1,5 +1,6 @@
 //! A simulated host with an engine of operations, and a recorder that keeps what it is told.
 
+use crate::patience::PATIENCE;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, Records};
 use pot_console::journal::record::{Action, Actor, Entry, Method, Outcome, Record, Reported, Role, Stage};
@@ -89,7 +90,7 @@ impl Bench {
     }
 
     pub fn until(&self, id: u64, what: impl Fn(&Run) -> bool) -> Run {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + PATIENCE;
         loop {
             let run = self.engine.run_state(id).unwrap();
             if what(&run) {
@@ -102,7 +103,7 @@ impl Bench {
 
     pub fn until_end(&self, id: u64) -> Run {
         let run = self.until(id, |run| run.state.is_final());
-        assert!(self.engine.wait(id, Duration::from_secs(10)));
+        assert!(self.engine.wait(id, PATIENCE));
         run
     }
 

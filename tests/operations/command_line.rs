@@ -1,6 +1,7 @@
 //! Runs from root's own command line.
 
 use crate::bench::{Bench, call, dies, initialised, journal, network};
+use crate::patience::PATIENCE;
 use pot_console::journal::record::{Action, Outcome};
 use pot_console::plan::RunState;
 use pot_console::simulator::Scenario;
@@ -54,7 +55,7 @@ fn the_command_line_plans_runs_and_keeps() {
     assert!(text.contains("That is not the dataset's name. Nothing has been destroyed."), "{text}");
     let waiting = std::thread::scope(|scope| {
         let run = scope.spawn(|| call(&["run", "vnet-start", "--revert-after", "60"]));
-        let until = Instant::now() + Duration::from_secs(40);
+        let until = Instant::now() + PATIENCE;
         let id = loop {
             let newest = bench.engine.runs(None, 1).unwrap();
             match newest.first() {

@@ -9,6 +9,8 @@ mod de_init;
 mod drift;
 mod init;
 mod network;
+#[path = "../support/patience.rs"]
+mod patience;
 mod places;
 mod plans;
 mod prepare;

@@ -3,6 +3,7 @@
 use crate::bench::{
     Hands, INIT, LONG, VNET, anna, dies, from_lan, initialised, network, open, settings, waiting, waiting_for,
 };
+use crate::patience::PATIENCE;
 use pot_console::journal::record::{Action, Actor, Method, Outcome, Stage};
 use pot_console::plan::RunState;
 use pot_console::refusal::RefusalKind;
@@ -18,7 +19,7 @@ fn nobody_answers_and_the_host_equals_the_one_before() {
     let bench = initialised();
     let before = network(&bench);
     let run = waiting(&bench);
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + PATIENCE;
     while !bench.closed.load(Ordering::Relaxed) {
         assert!(Instant::now() < until, "the web process is told to close its connections");
         std::thread::sleep(Duration::from_millis(10));

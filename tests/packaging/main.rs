@@ -4,6 +4,8 @@
 
 mod manual;
 mod package;
+#[path = "../support/patience.rs"]
+mod patience;
 mod port;
 mod service;
 

@@ -1,5 +1,6 @@
 //! The service's script, its daily look at the history, and what a stop does to a change that waits.
 
+use crate::patience::PATIENCE;
 use crate::{console, said, simulate, source, text};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -127,7 +128,7 @@ impl Drop for Machine {
 fn until(what: &str, mut seen: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !seen() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

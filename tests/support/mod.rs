@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses the verbs that it needs")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 
+mod patience;
+
+pub use patience::PATIENCE;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,7 +53,7 @@ impl Demo {
         let address = self.url.trim_start_matches("http://");
         let begun = Instant::now();
         while std::net::TcpStream::connect(address).is_ok() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "{address} is still served");
+            assert!(begun.elapsed() < PATIENCE, "{address} is still served");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -92,7 +95,7 @@ impl Demo {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let begun = Instant::now();
         // As long as it may take to put back on a busy machine: killed sooner it could not keep its word.
-        while begun.elapsed() < Duration::from_secs(120) {
+        while begun.elapsed() < PATIENCE {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
             }
@@ -155,7 +158,7 @@ fn serve(dir: &Path, arguments: &[&str], output: &Arc<Mutex<String>>) -> (Child,
         }
         let ended = child.try_wait().expect("state of the demo");
         assert!(ended.is_none(), "the demo ended with {ended:?}: {text}");
-        assert!(begun.elapsed() < Duration::from_secs(60), "the demo did not serve within a minute: {text}");
+        assert!(begun.elapsed() < PATIENCE, "the demo does not serve: {text}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
