@@ -61,6 +61,9 @@ pub(super) fn as_text(path: &str, findings: &[Finding], potnet: &PotnetAnswer, s
         text.push('\n');
         text.push_str(&of_finding(finding, style));
     }
+    if !findings.is_empty() {
+        text.push_str(&format!("\n{}\n", style.faint("Why a finding is one: pot-console explain CODE")));
+    }
     if potnet.exit_code != 0 || !potnet.errors.is_empty() {
         let status = potnet.exit_code;
         text.push_str(&format!("\n{} would exit with status {status}:\n", style.bold("potnet config-check")));

@@ -15,7 +15,7 @@ const PAGES: [(&str, &[&str]); 10] = [
     ("pot-console-activity.8", &["activity"]),
     ("pot-console-audit.8", &["audit"]),
     ("pot-console-backup.8", &["backup", "restore"]),
-    ("pot-console-conf.8", &["check", "conf"]),
+    ("pot-console-conf.8", &["check", "explain", "conf"]),
     ("pot-console-run.8", &["plan", "run", "approve"]),
     ("pot-console-selftest.8", &["selftest"]),
     ("pot-console-serve.8", &["serve"]),
@@ -212,7 +212,7 @@ fn form(argument: &Arg) -> String {
 fn item(argument: &Arg, text: &mut String) {
     text.push_str(&format!(".It {}\n", form(argument)));
     let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    let values: Vec<String> = if argument.get_action().takes_values() {
+    let values: Vec<String> = if argument.get_action().takes_values() && !argument.is_hide_possible_values_set() {
         let values = argument.get_possible_values();
         values.iter().filter(|value| !value.is_hide_set()).map(|value| value.get_name().to_owned()).collect()
     } else {

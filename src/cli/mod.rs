@@ -9,6 +9,7 @@ mod check;
 mod conf;
 #[cfg(feature = "simulator")]
 mod demo;
+mod explain;
 mod facts;
 mod feedback;
 mod licences;
@@ -125,6 +126,8 @@ enum Command {
     Demo(demo::Args),
     /// Show the findings on pot.conf.
     Check(check::Args),
+    /// Explain a finding by its code: what it means, what pot would do, a wrong and a right pot.conf.
+    Explain(explain::Args),
     /// Show and change pot.conf.
     Conf(conf::Args),
     /// Show what an operation would do.
@@ -176,6 +179,7 @@ pub fn main() -> ExitCode {
         Command::Web(args) => web::run(&global, args),
         Command::Demo(args) => demo::run(&global, args),
         Command::Check(args) => check::run(&global, args),
+        Command::Explain(args) => explain::run(&global, args),
         Command::Conf(args) => conf::run(&global, args),
         Command::Plan(args) => plan::run(&global, args),
         Command::Run(args) => run::run(&global, args),

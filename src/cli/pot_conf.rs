@@ -63,28 +63,8 @@ pub(super) fn host_facts(layout: &Layout, configuration: &Configuration) -> anyh
 /// Every finding, and a notice where the host did not answer what rules need.
 pub(super) fn findings(configuration: &Configuration, facts: Option<&HostFacts>) -> Vec<Finding> {
     let mut findings = rules::check(&Subject::new(configuration).on(facts));
-    findings.extend(facts.and_then(silence));
+    findings.extend(facts.and_then(rules::host_not_asked));
     findings
-}
-
-/// The sources that did not answer, of those that rules need.
-pub(super) fn silence(facts: &HostFacts) -> Option<Finding> {
-    let sources = [
-        ("interfaces", facts.interfaces.error.as_deref()),
-        ("routes", facts.routes.error.as_deref()),
-        ("pools", facts.pools.error.as_deref()),
-        ("datasets", facts.datasets.error.as_deref()),
-        ("groups", facts.groups.error.as_deref()),
-        ("pots", facts.pots.error.as_deref()),
-    ];
-    let silent: Vec<(&str, &str)> = sources.into_iter().filter_map(|(name, error)| Some((name, error?))).collect();
-    let (_, why) = silent.first()?;
-    let names: Vec<&str> = silent.iter().map(|(name, _)| *name).collect();
-    Some(Finding::notice(
-        "host-not-asked",
-        &[],
-        format!("This host did not tell its {}, so what depends on them was not checked: {why}.", names.join(", ")),
-    ))
 }
 
 /// One finding for people: where, what, and what would fix it.

@@ -12,7 +12,8 @@ pub(crate) use probes::{path_state, pf_rules_path, system_and_syslog, time_zone}
 #[cfg(test)]
 pub(crate) use state::fixture;
 pub(crate) use state::{
-    Act, Drift, Evidence, HostState, Lead, Offer, OperationName, PotState, Remedy, RunNow, Standing, StateInput, Step,
-    Wanted, drift_title, first_pot,
+    Act, Drift, Evidence, HostState, Lead, Mark, Offer, OperationName, PARAGRAPHS, Paragraph, ParagraphLine,
+    ParagraphState, PotState, Remedy, RunNow, Standing, StateInput, Step, Topic, Wanted, drift_title, first_pot,
+    paragraph_about, stands,
 };
 pub use state::{Anchors, Row, RowState, Stage, StepState, readiness};

@@ -25,6 +25,17 @@ impl Group {
     /// All groups in the order of the guide.
     pub const ALL: &[Self] = &[Self::FileSystem, Self::Network, Self::Vpn, Self::Dns, Self::Other];
 
+    /// Its name in addresses.
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::FileSystem => "file-system",
+            Self::Network => "network",
+            Self::Vpn => "vpn",
+            Self::Dns => "dns",
+            Self::Other => "other",
+        }
+    }
+
     /// The heading that pages show.
     pub const fn label(self) -> &'static str {
         match self {

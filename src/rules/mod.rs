@@ -11,6 +11,7 @@ mod advice;
 mod bridges;
 #[cfg(test)]
 mod example;
+mod explanations;
 mod file_system;
 mod finding;
 mod free_network;
@@ -40,6 +41,7 @@ use std::net::IpAddr;
 use view::{View, grouped};
 
 pub(crate) use bridges::{PublicBridges, is_taken, to_free};
+pub(crate) use explanations::{Example, Explanation, explanation, explanations};
 pub use file_system::Temporary;
 pub(crate) use file_system::{
     PRIVATE_TMP, TmpPlace, can_be_private, offers_private_tmp, pots_in_the_way, tmp_in_force, tmp_not_there,
@@ -49,6 +51,7 @@ pub(crate) use free_network::{free_networks, renumbering};
 pub(crate) use log_route::{LogRoute, log_route, missing_logs};
 pub(crate) use nat::{Nat, NatRule};
 pub(crate) use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
+pub(crate) use other::host_not_asked;
 pub use review::Review;
 pub(crate) use review::{Unwritable, Verdict, errors_in_words, within_limits};
 

@@ -6,7 +6,7 @@ use super::log_route::{LogRoute, log_route, missing_logs};
 use super::next_boot::{NextBoot, next_boot};
 use super::view::{View, enumerated, plural};
 use crate::facility;
-use crate::facts::{PathKind, PathState, telling};
+use crate::facts::{HostFacts, PathKind, PathState, telling};
 use crate::potconf::{Kind, PARAMETERS};
 
 const FACILITY: &str = "POT_LOG_FACILITY";
@@ -277,6 +277,26 @@ pub(super) fn log_file_missing(view: &View<'_>) -> Vec<Finding> {
             format!("{first} Fix it: `touch` the {}.", plural(missing.len(), "file", "files")),
         ),
     }]
+}
+
+/// The sources that did not answer, of those that rules need.
+pub(crate) fn host_not_asked(facts: &HostFacts) -> Option<Finding> {
+    let sources = [
+        ("interfaces", facts.interfaces.error.as_deref()),
+        ("routes", facts.routes.error.as_deref()),
+        ("pools", facts.pools.error.as_deref()),
+        ("datasets", facts.datasets.error.as_deref()),
+        ("groups", facts.groups.error.as_deref()),
+        ("pots", facts.pots.error.as_deref()),
+    ];
+    let silent: Vec<(&str, &str)> = sources.into_iter().filter_map(|(name, error)| Some((name, error?))).collect();
+    let (_, why) = silent.first()?;
+    let names: Vec<&str> = silent.iter().map(|(name, _)| *name).collect();
+    Some(Finding::notice(
+        "host-not-asked",
+        &[],
+        format!("This host did not tell its {}, so what depends on them was not checked: {why}.", names.join(", ")),
+    ))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub(super) fn address(act: &Act) -> String {
         Act::Init => "/operations/init".to_owned(),
         Act::VnetStart => "/operations/vnet-start".to_owned(),
         Act::Versions => "/history/files/pot.conf".to_owned(),
+        Act::DeInit => "/operations/de-init".to_owned(),
         Act::CleanUp => "/operations/clean-up".to_owned(),
         Act::Pots => "/pots".to_owned(),
         Act::Feedback => "/feedback".to_owned(),

@@ -16,7 +16,7 @@ use crate::executor::protocol::{Command, FactsView, Records};
 use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, PrivateBridge, size};
 use crate::host::{
     Act, Drift, Evidence, HostState, Lead, Offer, OperationName, Remedy, Row, RowState, Stage, Standing, Step,
-    StepState, Wanted, first_pot,
+    StepState, Topic, Wanted, first_pot, paragraph_about,
 };
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Role, Stage as RecordStage};
 use crate::plan::Preparation;
@@ -132,6 +132,11 @@ impl Item<'_> {
             (false, true) => "advised, next boot",
             (false, false) => "advised",
         }
+    }
+
+    /// The paragraph of the guide that is about it.
+    fn guide(&self) -> Option<&'static str> {
+        paragraph_about(Topic::Row(self.row.id)).map(|paragraph| paragraph.id)
     }
 
     fn is_not_possible(&self) -> bool {

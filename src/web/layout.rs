@@ -34,6 +34,8 @@ pub enum Entry {
     Settings,
     /// Feedback to pot's authors.
     Feedback,
+    /// pot's installation guide, and why findings are some.
+    Guide,
     /// A page outside of the navigation.
     Elsewhere,
 }
@@ -51,6 +53,7 @@ impl Entry {
             Self::History => "History",
             Self::Settings => "Settings",
             Self::Feedback => "Feedback on pot",
+            Self::Guide => "Guide",
             Self::Elsewhere => "",
         }
     }
@@ -64,6 +67,7 @@ impl Entry {
             Self::History => "/history",
             Self::Settings => "/settings",
             Self::Feedback => "/feedback",
+            Self::Guide => "/guide",
             Self::Host | Self::Elsewhere => "/",
         }
     }
@@ -251,6 +255,11 @@ impl Frame {
     /// Whether the page is Feedback.
     pub(crate) fn is_feedback(&self) -> bool {
         self.current == Entry::Feedback
+    }
+
+    /// Whether the page belongs to the guide.
+    pub(crate) fn is_guide(&self) -> bool {
+        self.current == Entry::Guide
     }
 
     /// The whole title: page and host.

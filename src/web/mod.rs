@@ -20,6 +20,7 @@ mod acts;
 mod changed;
 mod configuration;
 mod feedback;
+mod guide;
 mod history;
 mod host;
 mod known;
@@ -111,6 +112,7 @@ fn routes(cfg: &mut ServiceConfig) {
         .configure(history::routes)
         .configure(settings::routes)
         .configure(feedback::routes)
+        .configure(guide::routes)
         .configure(strip::routes)
         .default_service(route().to(guard::not_found));
 }

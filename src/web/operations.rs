@@ -9,7 +9,7 @@ use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, SessionView, Started};
 use crate::facts::{Dataset, size};
-use crate::host::{Act, HostState, OperationName, RunNow, Standing};
+use crate::host::{Act, HostState, OperationName, RunNow, Standing, Topic, paragraph_about};
 use crate::journal::record::Role;
 use crate::plan::text;
 use crate::plan::{
@@ -44,6 +44,7 @@ struct List {
 struct Row {
     icon: Icon,
     title: &'static str,
+    operation: OperationName,
     name: &'static str,
     address: String,
     explains: &'static str,
@@ -51,6 +52,13 @@ struct Row {
     quiet: bool,
     button: &'static str,
     main: bool,
+}
+
+impl Row {
+    /// The paragraph of the guide that is about it.
+    fn guide(&self) -> Option<&'static str> {
+        paragraph_about(Topic::Operation(self.operation)).map(|paragraph| paragraph.id)
+    }
 }
 
 /// One past run.
@@ -147,6 +155,7 @@ fn groups(state: Option<&HostState>, may_change: bool) -> Vec<(&'static str, Vec
                 _ => Icon::new("todo", "", "quiet"),
             },
             title,
+            operation: name,
             name: name.in_words(),
             address: match (under_way, state.and_then(HostState::prepare)) {
                 (Some(run), _) => acts::address(&Act::Run(run.id)),

@@ -2,14 +2,14 @@
 
 use super::Change;
 use super::report::{refuse, report, unreachable};
-use crate::cli::pot_conf::{Files, host_facts, silence};
+use crate::cli::pot_conf::{Files, host_facts};
 use crate::cli::{Exit, Global};
 use crate::executor::local::Local;
 use crate::executor::protocol::{Command, Saved};
 use crate::host::path_state;
 use crate::layout::Layout;
 use crate::potconf::Edit;
-use crate::rules::{Review, Verdict};
+use crate::rules::{self, Review, Verdict};
 
 /// Recorded where someone forces a change and gives no reason.
 const FORCED: &str = "--force on the command line";
@@ -48,7 +48,7 @@ fn dry_run(global: &Global, layout: &Layout, files: &Files, edits: &[Edit], forc
         return refuse(global, &against.into());
     }
     let Verdict { mut findings, errors } = review.judge(Some(&facts), None);
-    findings.extend(silence(&facts));
+    findings.extend(rules::host_not_asked(&facts));
     let diff = review.diff(&layout.shown(&layout.pot_conf()));
     report(global, layout, None, review.after.own().digest(), None, &diff, &findings)?;
     Ok(if errors.is_empty() || force { Exit::Done } else { Exit::Refused })

@@ -55,6 +55,8 @@ pub(crate) enum Act {
     Versions,
     /// A plan of taking away what is left.
     CleanUp,
+    /// A plan of `pot de-init`.
+    DeInit,
     /// The pots.
     Pots,
     /// Feedback to pot's authors.
@@ -71,6 +73,7 @@ impl Act {
             Self::Init => OperationName::Init,
             Self::VnetStart => OperationName::VnetStart,
             Self::CleanUp => OperationName::CleanUp,
+            Self::DeInit => OperationName::DeInit,
             _ => return None,
         })
     }
@@ -92,7 +95,7 @@ impl Offer {
         Self { act, label: label.into(), main: true }
     }
 
-    fn plain(label: impl Into<String>, act: Act) -> Self {
+    pub(super) fn plain(label: impl Into<String>, act: Act) -> Self {
         Self { act, label: label.into(), main: false }
     }
 }

@@ -8,6 +8,7 @@ mod guide;
 mod model;
 mod network;
 mod operations;
+mod paragraphs;
 mod pot_state;
 mod readiness;
 pub(super) mod wanted;
@@ -16,6 +17,9 @@ pub use guide::StepState;
 pub(crate) use guide::{Act, Lead, Offer, Step, first_pot};
 pub(crate) use model::{HostState, RunNow, StateInput};
 pub(crate) use operations::{OperationName, Standing};
+pub(crate) use paragraphs::{
+    Mark, PARAGRAPHS, Paragraph, ParagraphLine, ParagraphState, Topic, paragraph_about, stands,
+};
 pub use pot_state::{Anchors, Stage};
 pub(crate) use pot_state::{Drift, PotState, Remedy, drift_title};
 pub(crate) use readiness::Evidence;

@@ -5,6 +5,7 @@ use super::findings::{FindingView, fix_view, problem};
 use super::form_edits::{EXTRA, FormEdits};
 use crate::facility;
 use crate::facts::Interface;
+use crate::host::{Topic, paragraph_about};
 use crate::potconf::{
     Configuration, Document, EditAction, Group, Kind, Name, PARAMETERS, Parameter, Setting, Source, extra_interface,
 };
@@ -259,13 +260,8 @@ impl Builder<'_> {
         }
         let early = !self.context.is_initialised() && matches!(group, Group::FileSystem | Group::Network);
         GroupView {
-            id: match group {
-                Group::FileSystem => "file-system",
-                Group::Network => "network",
-                Group::Vpn => "vpn",
-                Group::Dns => "dns",
-                Group::Other => "other",
-            },
+            id: group.id(),
+            guide: paragraph_about(Topic::Group(group)).map_or("", |paragraph| paragraph.id),
             label: group.label(),
             open: open_all || early || changed + set + computed + errors + warnings > 0,
             gist: self.gist(group),
@@ -553,6 +549,8 @@ pub(super) fn rules_know(name: &str) -> bool {
 /// A group of rows.
 pub(crate) struct GroupView {
     pub id: &'static str,
+    /// The paragraph of the guide that is about it.
+    pub(crate) guide: &'static str,
     pub label: &'static str,
     pub rows: Vec<Row>,
     pub open: bool,

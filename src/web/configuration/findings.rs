@@ -1,7 +1,7 @@
 //! Findings as the page shows them, with their fixes.
 
 use crate::digest::Digest;
-use crate::rules::{Finding, Fix, Severity};
+use crate::rules::{Finding, Fix, Severity, explanation};
 use crate::web::layout::Words;
 use std::collections::BTreeSet;
 
@@ -27,6 +27,11 @@ impl FindingView {
     /// The message behind the link to its parameter, whose name it need not repeat.
     pub(crate) fn after_link(&self) -> Words<'_> {
         Words(self.message.strip_prefix(self.parameter.as_str()).unwrap_or(&self.message))
+    }
+
+    /// The page that says why it is one.
+    pub(crate) fn why(&self) -> Option<String> {
+        explanation(&self.code).map(|one| format!("/guide/findings/{}", one.code))
     }
 
     /// "is-error".
@@ -150,7 +155,7 @@ pub fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
 
 pub(super) fn problem(name: &str, message: &str) -> FindingView {
     FindingView {
-        code: "limit".to_owned(),
+        code: "against-limit".to_owned(),
         severity: Severity::Error,
         message: format!("{message}. It cannot be saved."),
         own: true,
