@@ -446,3 +446,23 @@ fn the_parts_list_and_the_licences_are_those_of_cargo_lock_and_no_crate_has_a_kn
         }
     }
 }
+
+#[test]
+fn a_finding_is_explained_by_its_code() {
+    let files = Files::new("POT_GATEWAY=1.1.1.1\nPOT_COLOUR=red\n");
+    let checked = text(&files.run(&["check", "--offline"]).stdout);
+    assert_eq!(checked.matches("pot-console explain CODE").count(), 1, "{checked}");
+    let why = files.run(&["explain", "gateway-outside-network"]);
+    assert_eq!(status(&why), 0);
+    assert!(text(&why.stdout).contains("\nWrong\n") && text(&why.stdout).contains("\nRight\n"), "{why:?}");
+    let all = text(&files.run(&["explain"]).stdout);
+    assert!(all.lines().count() > 80 && all.contains("\nunknown-parameter "), "{all}");
+    assert_eq!(answer(&files.run(&["--format", "json", "explain", "unknown-parameter"]))["severities"][1], "notice");
+    let unknown = files.run(&["explain", "no-such-code"]);
+    assert_eq!(status(&unknown), 2);
+    assert!(
+        text(&unknown.stderr).contains("'no-such-code'") && text(&unknown.stderr).lines().count() < 4,
+        "{unknown:?}"
+    );
+    assert!(text(&files.run(&["completions", "zsh"]).stdout).contains("gateway-outside-network"));
+}

@@ -466,7 +466,7 @@ fn facts_on(page: &str) -> Vec<(String, String)> {
 
 /// Looks at every page and at the command line, and holds what they show of one fact against each other.
 async fn no_two_places_differ(demo: &support::Demo, browser: &Browser, when: &str) {
-    const PAGES: [&str; 20] = [
+    const PAGES: [&str; 21] = [
         "/",
         "/readiness",
         "/operations",
@@ -482,6 +482,7 @@ async fn no_two_places_differ(demo: &support::Demo, browser: &Browser, when: &st
         "/history/files",
         "/settings",
         "/feedback",
+        "/guide",
         "/runs",
         // Those that there are; another one's page says so.
         "/runs/1",

@@ -2,6 +2,7 @@
 
 use super::layout::{self, Button};
 use crate::host::{Act, Lead, Offer};
+use crate::potconf::parameter;
 
 /// An act as a link. Who may change nothing looks at a plan.
 pub(super) fn button(offer: &Offer, may: bool) -> Button {
@@ -38,4 +39,9 @@ pub(super) fn address(act: &Act) -> String {
         Act::Feedback => "/feedback".to_owned(),
         Act::Run(id) => format!("/runs/{id}"),
     }
+}
+
+/// Where a parameter is set. A member of a family has no row of its own: it stands at the list of its interfaces.
+pub(super) fn parameter_address(name: &str) -> String {
+    format!("/configuration#p-{}", if parameter(name).is_some() { name } else { "POT_EXTRA_EXTIF" })
 }

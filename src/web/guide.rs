@@ -2,7 +2,7 @@
 //!
 //! The words are those of the tables in `host` and `rules`; how a paragraph stands is what the model says, with its offers.
 
-use super::acts::button;
+use super::acts::{button, parameter_address};
 use super::error::Fault;
 use super::known::{Known, Read};
 use super::layout::{self, Button, Entry, Frame, Icon};
@@ -95,7 +95,7 @@ fn address(topic: Topic) -> String {
         Topic::Row("configuration") => "/configuration".to_owned(),
         Topic::Row(id) => format!("/readiness#row-{id}"),
         Topic::Group(group) => format!("/configuration#g-{}", group.id()),
-        Topic::Parameter(name) => format!("/configuration#p-{name}"),
+        Topic::Parameter(name) => parameter_address(name),
         Topic::Operation(_) | Topic::NetworkCheck | Topic::Fact(..) | Topic::Feedback => String::new(),
     }
 }
@@ -121,6 +121,12 @@ struct FindingPage {
     one: &'static Explanation,
     /// Those that stand on this host; none: not known yet.
     here: Option<Vec<Finding>>,
+}
+
+impl FindingPage {
+    fn parameter_address(&self, name: &str) -> String {
+        parameter_address(name)
+    }
 }
 
 async fn explain(visitor: Visitor, code: web::Path<String>) -> Result<HttpResponse, Fault> {

@@ -36,6 +36,8 @@ pub enum Entry {
     Feedback,
     /// pot's installation guide, and why findings are some.
     Guide,
+    /// The search.
+    Search,
     /// A page outside of the navigation.
     Elsewhere,
 }
@@ -54,6 +56,7 @@ impl Entry {
             Self::Settings => "Settings",
             Self::Feedback => "Feedback on pot",
             Self::Guide => "Guide",
+            Self::Search => "Search",
             Self::Elsewhere => "",
         }
     }
@@ -68,6 +71,7 @@ impl Entry {
             Self::Settings => "/settings",
             Self::Feedback => "/feedback",
             Self::Guide => "/guide",
+            Self::Search => "/search",
             Self::Host | Self::Elsewhere => "/",
         }
     }
@@ -255,6 +259,11 @@ impl Frame {
     /// Whether the page is Feedback.
     pub(crate) fn is_feedback(&self) -> bool {
         self.current == Entry::Feedback
+    }
+
+    /// Whether the page is the search.
+    pub(crate) fn is_search(&self) -> bool {
+        self.current == Entry::Search
     }
 
     /// Whether the page belongs to the guide.

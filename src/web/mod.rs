@@ -28,6 +28,7 @@ mod operations;
 mod pots;
 mod presence;
 mod runs;
+mod search;
 mod server;
 mod settings;
 mod sign_in;
@@ -113,6 +114,7 @@ fn routes(cfg: &mut ServiceConfig) {
         .configure(settings::routes)
         .configure(feedback::routes)
         .configure(guide::routes)
+        .configure(search::routes)
         .configure(strip::routes)
         .default_service(route().to(guard::not_found));
 }
@@ -134,6 +136,8 @@ pub(crate) struct State {
     pub connections: Connections,
     /// Each session's turns at having requests worked on.
     turns: Turns,
+    /// Each session's turns at searching everything.
+    searches: Turns,
     /// The journal's projection, for reading.
     pub history: Projection,
     /// Checks of the whole history.
@@ -155,6 +159,7 @@ impl State {
             stopping,
             connections: Connections::default(),
             turns: Turns::new(REQUESTS_AT_ONCE),
+            searches: Turns::new(search::AT_ONCE),
             history,
             checks: history::Checks::default(),
             kept_forms: sign_in::KeptForms::default(),

@@ -460,7 +460,7 @@ impl PlanPage {
 
     /// Where the finding's parameter is changed.
     fn parameter_address(&self, name: &str) -> String {
-        format!("/configuration#{name}")
+        acts::parameter_address(name)
     }
 }
 

@@ -236,9 +236,27 @@ async fn nobody_is_shut_out_from_a_busy_host_its_findings_and_its_refusals() -> 
             "/history/files/pot.conf",
             "/history/parameters/POT_NETWORK",
             "/feedback",
+            "/guide",
+            "/guide/findings",
+            "/guide/findings/gateway-outside-network",
+            "/search?q=net",
             "/no-such-page",
         ])
         .await?;
+
+    opens(&browser, &demo, "/").await?;
+    browser.execute("document.querySelector('[data-opens=search]').click()", vec![]).await?;
+    browser.find(By::Css("#search input")).await?.send_keys("10.192").await?;
+    sees(&browser, "#search .results", "Addresses").await?;
+    inspector.looks("the search").await?;
+    browser
+        .execute(
+            "document.getElementById('search').close(); document.getElementById('keys-dialog').showModal()",
+            vec![],
+        )
+        .await?;
+    inspector.looks("the keys").await?;
+    browser.execute("document.getElementById('keys-dialog').close()", vec![]).await?;
 
     // Each kind of finding at its field, then one that is refused, and a conflict.
     opens(&browser, &demo, "/configuration?open=all").await?;

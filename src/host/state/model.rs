@@ -93,7 +93,7 @@ pub(crate) struct HostState {
     /// The run that is under way.
     pub(crate) run: Option<RunNow>,
     /// Facts in words, by name: what pages show with `data-fact`.
-    pub words: BTreeMap<&'static str, String>,
+    pub words: BTreeMap<String, String>,
 }
 
 impl HostState {
@@ -127,7 +127,7 @@ impl HostState {
         };
         let reboot =
             rows.iter().filter(|row| row.awaits_reboot && !row.dismissed).map(|row| row.title.clone()).collect();
-        let words = words(&known, &counts, network, &operations);
+        let words = words(&known, &counts, network, &operations, &rows);
         let preparations = preparations(&rows);
         Self {
             readiness: rows,
@@ -204,11 +204,12 @@ fn words(
     counts: &Counts,
     network: Network,
     operations: &[OperationState],
-) -> BTreeMap<&'static str, String> {
+    rows: &[Row],
+) -> BTreeMap<String, String> {
     let facts = known.facts;
     let wanted = Wanted::of(known.configuration);
     let mut words = BTreeMap::new();
-    let mut put = |name: &'static str, value: String| words.insert(name, value);
+    let mut put = |name: &str, value: String| words.insert(name.to_owned(), value);
     put(
         "pot",
         match known.pot.stage {
@@ -242,6 +243,9 @@ fn words(
     }
     for operation in operations {
         put(operation.name.in_words(), operation.words.clone());
+    }
+    for row in rows {
+        put(&row.fact(), row.why.clone());
     }
     words
 }

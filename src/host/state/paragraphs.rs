@@ -8,6 +8,7 @@
 use super::guide::{Act, Offer};
 use super::model::HostState;
 use super::operations::{OperationName, Standing};
+use super::pot_state::Stage;
 use super::readiness::{Row, RowState, counted};
 use crate::potconf::{Configuration, Group, PARAMETERS, Source, potnet};
 use crate::rules::{Finding, Severity};
@@ -419,6 +420,19 @@ pub(crate) fn stands(
                 let Some(row) = state.readiness.iter().find(|row| row.id == id) else { continue };
                 of_row(*topic, row)
             }
+            Topic::Group(_) | Topic::Parameter(_) | Topic::NetworkCheck if has_no_files(configuration) => {
+                let title = match *topic {
+                    Topic::Group(group) => group.label(),
+                    Topic::Parameter(name) => name,
+                    _ => NETWORK_CHECK,
+                };
+                // Files that cannot be read are none here, too.
+                let (mark, words) = match state.pot.stage {
+                    Stage::NotInstalled => (Mark::Waits, "once pot is installed"),
+                    _ => (Mark::Doubtful, "not known: its files are not there, or cannot be read"),
+                };
+                (line(*topic, title, mark, words.to_owned(), None), None)
+            }
             Topic::Group(group) => (of_group(*topic, group, findings), None),
             Topic::Parameter(name) => of_parameter(*topic, name, configuration, findings),
             Topic::Operation(name) => {
@@ -431,7 +445,7 @@ pub(crate) fn stands(
                 (line(*topic, title, Mark::Plain, words, Some(name.to_owned())), None)
             }
             Topic::Feedback => {
-                stands.acts.push(Offer::plain("Say what you think", Act::Feedback));
+                stands.acts.push(Offer::plain("Give feedback", Act::Feedback));
                 continue;
             }
         };
@@ -439,6 +453,14 @@ pub(crate) fn stands(
         stands.acts.extend(act.filter(|act| !stands.acts.contains(act)));
     }
     stands
+}
+
+/// What checks the network, apart from the console.
+const NETWORK_CHECK: &str = "potnet config-check";
+
+/// Whether there is nothing to judge.
+fn has_no_files(configuration: &Configuration) -> bool {
+    configuration.default_document().bytes().is_empty() && configuration.own().bytes().is_empty()
 }
 
 fn line(topic: Topic, title: &str, mark: Mark, words: String, fact: Option<String>) -> ParagraphLine {
@@ -461,7 +483,7 @@ fn of_row(topic: Topic, row: &Row) -> (ParagraphLine, Option<Offer>) {
         None if row.is_configuration() => Some(Offer::plain("Open the configuration", Act::Configure)),
         None => None,
     };
-    let line = line(topic, &row.title, mark, row.why.clone(), Some(format!("ready-{}", row.id)));
+    let line = line(topic, &row.title, mark, row.why.clone(), Some(row.fact()));
     (ParagraphLine { word, ..line }, act)
 }
 
@@ -518,7 +540,12 @@ fn of_parameter(
     if let Some(finding) = own().min_by_key(|finding| finding.severity) {
         words.push_str(&format!(". {}", finding.message));
     }
-    let mark = mark_of(own()).unwrap_or(if setting.value.is_none() { Mark::Doubtful } else { Mark::Good });
+    let mark = mark_of(own()).unwrap_or(match (&setting.value, setting.source) {
+        (Some(_), _) => Mark::Good,
+        // None of the files does.
+        (None, Source::Unset) => Mark::Plain,
+        (None, _) => Mark::Doubtful,
+    });
     let act = (mark == Mark::Wrong).then(|| Offer::plain("Open the configuration", Act::Configure));
     (line(topic, name, mark, words, None), act)
 }
@@ -563,12 +590,12 @@ fn of_network_check(topic: Topic, configuration: &Configuration) -> ParagraphLin
             (mark, format!("would exit with status {status}{}", says.unwrap_or_default()))
         }
     };
-    line(topic, "potnet config-check", mark, words, None)
+    line(topic, NETWORK_CHECK, mark, words, None)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{configuration, running_host};
+    use super::super::fixture::{configuration, known, running_host};
     use super::super::model::{RunNow, StateInput};
     use super::super::readiness::readiness;
     use super::*;
@@ -661,6 +688,35 @@ mod tests {
         let run = RunNow { id: 7, operation: "vnet-start".to_owned(), waits: true };
         let waiting = all(&facts, "", &[], Some(&run));
         assert_eq!(the("vnet-start", &waiting).acts, [Offer::plain("Open run 7", Act::Run(7))]);
+    }
+
+    #[test]
+    fn without_its_files_nothing_of_pots_configuration_is_called_wrong_or_good() {
+        let nothing = || crate::potconf::Document::parse(b"").unwrap();
+        let configuration = Configuration::new(nothing(), nothing());
+        let mut facts = running_host();
+        for (installed, said) in [(true, "not known"), (false, "once pot is installed")] {
+            if !installed {
+                facts.packages = known(crate::facts::Packages { pkg: true, pot: None, potnet: None });
+                facts.datasets = known(Vec::new());
+            }
+            let state = HostState::of(&StateInput {
+                facts: &facts,
+                configuration: &configuration,
+                findings: &[],
+                has_files: false,
+                dismissed: &[],
+                left_drift: &[],
+                leftovers: None,
+                removed: None,
+                run: None,
+            });
+            for paragraph in PARAGRAPHS.iter().filter(|one| [NETWORK, FILE_SYSTEM].contains(&one.chapter)) {
+                let stands = stands(paragraph, &state, &configuration, &[]);
+                assert!(stands.lines.iter().all(|line| line.words.starts_with(said)), "{installed}: {stands:?}");
+                assert!(stands.lines.iter().all(|line| !matches!(line.mark, Mark::Good | Mark::Wrong)), "{stands:?}");
+            }
+        }
     }
 
     #[test]

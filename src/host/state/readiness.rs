@@ -139,6 +139,11 @@ impl Row {
         self.state == RowState::ToDo && !self.dismissed && !self.awaits_reboot && !self.waits
     }
 
+    /// The name of what it says among the model's facts in words.
+    pub(crate) fn fact(&self) -> String {
+        format!("ready-{}", self.id)
+    }
+
     /// Whether it is the one for pot.conf, which is done on a page of its own and not by preparing the host.
     pub(crate) fn is_configuration(&self) -> bool {
         self.id == CONFIGURATION
