@@ -999,6 +999,47 @@ async fn nobody_answers_and_the_host_puts_back_what_it_was() {
     assert!(history.has("put back"), "{}", history.text);
 }
 
+#[tokio::test]
+async fn the_theme_that_someone_chose_is_that_of_all_their_pages_on_every_device_and_of_nobody_elses() {
+    let console = console();
+    let admin = admin(&console).await;
+    let vera = admin.with_account("vera", "viewer").await;
+    let looks = |page: &Page| {
+        let head = page.text.split_once("<html lang=\"en\"").unwrap().1.split_once("<title>").unwrap().0;
+        let scheme = head.split_once("name=\"color-scheme\" content=\"").unwrap().1.split_once('"').unwrap().0;
+        (head.split_once('>').unwrap().0.trim().to_owned(), scheme.to_owned())
+    };
+    let system = (String::new(), "light dark".to_owned());
+    let dark = ("data-theme=\"dark\"".to_owned(), "dark".to_owned());
+    assert_eq!(looks(&vera.get("/").await), system);
+
+    // A form, without any script; viewers have theirs, too.
+    let choose = async |browser: &Browser<'_>, theme: &str| {
+        let mut form = browser.get("/settings").await.form("/settings/theme");
+        set(&mut form, "theme", theme);
+        browser.post("/settings/theme", &form).await
+    };
+    let chosen = choose(&vera, "dark").await;
+    assert_eq!((chosen.status, chosen.location.as_deref()), (StatusCode::SEE_OTHER, Some("/settings?done=theme")));
+    for path in ["/", "/settings", "/activity", "/history", "/no-such-page"] {
+        assert_eq!(looks(&vera.get(path).await), dark, "{path}");
+    }
+    let elsewhere = Browser::new(&console);
+    assert_eq!(looks(&elsewhere.get("/sign-in").await), system, "nobody is signed in");
+    elsewhere.sign_in("vera", "correct horse battery").await;
+    assert_eq!(looks(&elsewhere.get("/").await), dark, "on another device");
+    assert_eq!(looks(&admin.get("/").await), system, "someone else");
+
+    assert_eq!(choose(&vera, "pink").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(looks(&elsewhere.get("/").await), dark);
+    choose(&elsewhere, "system").await;
+    assert_eq!(looks(&vera.get("/").await), system);
+    // It is nobody's business: the history does not tell of it, and accounts are as they were.
+    assert!(!admin.get("/history").await.text.contains("theme"));
+    vera.sign_out().await;
+    assert_eq!(looks(&vera.get("/sign-in").await), system);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_signing_in_again_from_an_address_that_only_takes_forms_a_page_comes() {
     let console = console();

@@ -59,8 +59,8 @@ impl Part {
             ["keys", "checkpoint.pem"] => (Self::CheckpointKey, 64 * KIB),
             ["tls", "key.pem" | "certificate.pem" | "made-for.json"] => (Self::Tls, MIB),
             [
-                "before-init.json" | "left-drift.json" | "set-aside.json" | "settings.json" | "syslog.json"
-                | "watched.json",
+                "before-init.json" | "left-drift.json" | "preferences.json" | "set-aside.json" | "settings.json"
+                | "syslog.json" | "watched.json",
             ] => (Self::Notes, 16 * MIB),
             [watched] if watched.starts_with("watched-") && is_plain(watched) => (Self::Notes, 64 * MIB),
             _ => return None,

@@ -9,6 +9,7 @@ use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, console};
 use crate::accounts::name::AccountName;
 use crate::accounts::password::{self, Hasher, StoredHash};
+use crate::accounts::preferences::{Preferences, Theme};
 use crate::accounts::session::{
     Lifetimes, NoRandomness, SessionKey, Sessions, random_code, random_token, token_digest,
 };
@@ -54,6 +55,7 @@ impl From<AccountError> for Refusal {
 /// Accounts, passwords and sessions.
 pub(super) struct Authentication {
     accounts: Accounts,
+    preferences: Preferences,
     hasher: Hasher,
     throttle: Mutex<Throttle>,
     sessions: Mutex<Sessions>,
@@ -79,6 +81,7 @@ impl Authentication {
     ) -> Self {
         Self {
             accounts: Accounts::of(&layout.private()),
+            preferences: Preferences::of(&layout.private()),
             hasher: Hasher::default(),
             throttle: Mutex::new(Throttle::default()),
             sessions: Mutex::new(Sessions::new(lifetimes)),
@@ -272,6 +275,7 @@ impl Authentication {
             expires: session.expires_at,
             previous_sign_in: session.previous_sign_in,
             id: key.short(),
+            theme: self.preferences.theme(&session.name),
             strip: Strip::default(),
             facts: 0,
         })
@@ -553,6 +557,18 @@ impl Authentication {
         self.recorded(draft, || {
             self.accounts.update(name, |account| account.hash = hash).map(drop).map_err(Refusal::from)
         })
+    }
+
+    /// How the pages of the account that asks look.
+    pub(super) fn set_theme(&self, requester: &Requester, theme: Theme) -> Result<Reply, Refusal> {
+        if requester.session.is_none() {
+            return Err(Refusal::new(RefusalKind::SignInNeeded, "There are no pages at the command line."));
+        }
+        let name = account_name(&requester.actor.name)?;
+        self.preferences
+            .set_theme(&name, theme)
+            .map_err(|error| Refusal::new(RefusalKind::Failed, sentence(&error.to_string())))?;
+        Ok(Reply::Done {})
     }
 
     fn existing(&self, name: &str) -> Result<Account, Refusal> {

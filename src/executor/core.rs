@@ -262,6 +262,7 @@ impl Executor {
             C::SetRole { name, role } => self.authentication.set_role(requester, &name, role),
             C::SetDisabled { name, disabled } => self.authentication.set_disabled(requester, &name, disabled),
             C::ChangePassword { old, new } => self.authentication.change_password(requester, &old, &new),
+            C::SetTheme { theme } => self.authentication.set_theme(requester, theme),
 
             C::Configuration {} => self.pot_conf.configuration(),
             C::Facts { refresh } => self.watching.read_facts(refresh),

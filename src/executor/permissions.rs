@@ -121,6 +121,8 @@ pub fn row(command: &Command) -> Row {
         // The password that it carries is the proof.
         C::Prove { .. } => changes("prove", AtLeast(Viewer), NoProof, Password, often(30, 20)),
         C::ChangePassword { .. } => changes("change-password", AtLeast(Viewer), NoProof, Password, often(10, 60)),
+        // It concerns nobody else, but writes a file.
+        C::SetTheme { .. } => changes("set-theme", AtLeast(Viewer), NoProof, Disk, often(20, 30)),
 
         C::Accounts {} => reads("accounts", AtLeast(Admin), Memory),
         C::AddAccount { .. } => changes("add-account", AtLeast(Admin), Fresh, Password, often(200, 5)),

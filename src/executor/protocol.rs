@@ -4,6 +4,7 @@
 //! path, an argument vector, shell text, an actor or a role. A command carries the browser's token; the executor
 //! derives who is asking. Descriptors travel only from the executor to the web process.
 
+use crate::accounts::preferences::Theme;
 use crate::bytes_as_base64;
 use crate::diff::Diff;
 use crate::digest::Digest;
@@ -128,6 +129,12 @@ pub enum Command {
         old: Secret,
         /// The new one.
         new: Secret,
+    },
+
+    /// Chooses how one's own pages look. Answer: `Done`.
+    SetTheme {
+        /// Light, dark, or as the browser has it.
+        theme: Theme,
     },
 
     // -- reading the host --
@@ -645,6 +652,9 @@ pub struct SessionView {
     pub(crate) previous_sign_in: Option<Timestamp>,
     /// First eight hexadecimal digits of the token's hash.
     pub id: String,
+    /// How the account likes its pages.
+    #[serde(default, skip_serializing_if = "Theme::is_system")]
+    pub theme: Theme,
     /// What stands on every page.
     #[serde(default)]
     pub strip: Strip,

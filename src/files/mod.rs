@@ -20,7 +20,7 @@ pub use replace::replace;
 pub(crate) use replace::{Expected, clear_unfinished, read_limited, replace_with_mode, sync_folder};
 #[cfg(test)]
 pub(crate) use stamped::NOTES;
-pub(crate) use stamped::{WAITING, must_be_known, put_stamp, write_stamp};
+pub(crate) use stamped::{PREFERENCES, WAITING, must_be_known, put_stamp, write_stamp};
 
 #[cfg(test)]
 mod tests;

@@ -8,15 +8,18 @@ use std::io;
 use std::path::Path;
 
 /// The small files whose readers take what they cannot read for none: a newer one of these would be replaced.
-pub(crate) const NOTES: [&str; 7] = [
+pub(crate) const NOTES: [&str; 8] = [
     "before-init.json",
     "left-drift.json",
+    PREFERENCES,
     "set-aside.json",
     "settings.json",
     "syslog.json",
     "watched.json",
     "tls/made-for.json",
 ];
+/// How people like their pages.
+pub(crate) const PREFERENCES: &str = "preferences.json";
 /// What a change leaves that waits to be kept or put back.
 pub(crate) const WAITING: &str = "pending-revert.json";
 /// Longest of them, in bytes.

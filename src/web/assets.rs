@@ -135,6 +135,18 @@ impl Accepted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts::preferences::Theme;
+
+    #[test]
+    fn colours_follow_the_theme_of_the_account() {
+        let style = Embedded::get(STYLE).unwrap();
+        let style = std::str::from_utf8(&style.data).unwrap();
+        // Whoever chose light sees light on a dark system: only color-scheme decides, by light-dark().
+        assert!(!style.contains("prefers-color-scheme"));
+        for theme in Theme::ALL.into_iter().filter(|theme| !theme.is_system()) {
+            assert!(style.contains(&format!(":root[data-theme=\"{theme}\"]")), "{theme}");
+        }
+    }
 
     #[test]
     fn every_asset_that_pages_name_is_embedded_in_all_variants() {

@@ -1,6 +1,7 @@
 //! What every page shares: the frame around it, times in the host's zone, icons, differences.
 
 use super::assets;
+use crate::accounts::preferences::Theme;
 use crate::diff::{Diff, Side};
 use crate::executor::protocol::Greeting;
 use crate::journal::record::Role;
@@ -107,6 +108,8 @@ pub(crate) struct Frame {
     pub notice: Option<Notice>,
     /// What nobody should overlook; none: nobody is signed in.
     pub strip: Option<Strip>,
+    /// Light, dark, or as the browser has it.
+    pub(crate) theme: Theme,
 }
 
 /// What nobody should overlook, ready for the page.
@@ -269,6 +272,16 @@ impl Frame {
     /// Whether the page belongs to the guide.
     pub(crate) fn is_guide(&self) -> bool {
         self.current == Entry::Guide
+    }
+
+    /// The theme that someone chose, for the page's root element: so no page is drawn in another one first.
+    pub(crate) fn chosen_theme(&self) -> Option<&'static str> {
+        (!self.theme.is_system()).then(|| self.theme.name())
+    }
+
+    /// What the browser draws by itself (its ground before the stylesheet is there, controls, scroll bars) is to look so.
+    pub(crate) fn color_scheme(&self) -> &'static str {
+        self.chosen_theme().unwrap_or("light dark")
     }
 
     /// The whole title: page and host.

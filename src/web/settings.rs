@@ -3,6 +3,7 @@
 use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
 use super::visitor::{Form, Visitor};
+use crate::accounts::preferences::Theme;
 use crate::executor::protocol::{AccountView, Command, SessionView, SettingSource, SettingView, SettingsView};
 use crate::journal::record::Role;
 use crate::refusal::{Refusal, RefusalKind};
@@ -15,6 +16,7 @@ use askama::Template;
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/settings", web::get().to(show))
         .route("/settings/password", web::post().to(change_password))
+        .route("/settings/theme", web::post().to(set_theme))
         .route("/settings/prove", web::post().to(prove))
         .route("/settings/accounts", web::post().to(add_account))
         .route("/settings/accounts/{name}/role", web::post().to(set_role))
@@ -31,7 +33,7 @@ struct Page {
     accounts: Option<Vec<AccountView>>,
     /// Root's, for everybody to read.
     settings: SettingsView,
-    /// What was refused, and in which form: `password`, `prove`, `add`, `accounts`.
+    /// What was refused, and in which form: `password`, `prove`, `theme`, `add`, `accounts`.
     problem: Option<(&'static str, Refusal)>,
     /// What was typed into "Add an account", without the password.
     typed_name: String,
@@ -60,6 +62,16 @@ impl Page {
         }
     }
 
+    const THEMES: [Theme; 3] = Theme::ALL;
+
+    fn looks(theme: Theme) -> &'static str {
+        match theme {
+            Theme::System => "light or dark, as the browser’s system has it",
+            Theme::Light => "always light",
+            Theme::Dark => "always dark",
+        }
+    }
+
     const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
 
     fn may_do(role: Role) -> &'static str {
@@ -82,6 +94,7 @@ async fn show(visitor: Visitor, query: web::Query<Did>) -> Result<HttpResponse, 
     let notice = match query.done.as_deref() {
         Some("password") => Some(Notice::done("Your password is changed.")),
         Some("proved") => Some(Notice::done("Thank you. For five minutes nothing asks for your password again.")),
+        Some("theme") => Some(Notice::done("Your pages look so from now on, on every device that you sign in with.")),
         Some("added") => Some(Notice::done(format!("Account {name} is added."))),
         Some("role") => Some(Notice::done(format!("The role of {name} is changed."))),
         Some("disabled") => Some(Notice::done(format!("Account {name} is disabled, its sessions have ended."))),
@@ -143,6 +156,15 @@ async fn prove(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
     let password = Secret(form.get("password").unwrap_or_default().to_owned());
     let result = visitor.ask::<SessionView>(Command::Prove { password }).await.map(drop);
     answer(&visitor, result, "prove", "done=proved", (String::new(), Role::Viewer)).await
+}
+
+async fn set_theme(visitor: Visitor, form: Form) -> Result<HttpResponse, Fault> {
+    let theme = form
+        .get("theme")
+        .and_then(Theme::named)
+        .ok_or_else(|| Fault::Invalid("The theme must be system, light or dark.".to_owned()))?;
+    let result = visitor.ask(Command::SetTheme { theme }).await;
+    answer(&visitor, result, "theme", "done=theme", (String::new(), Role::Viewer)).await
 }
 
 fn role_of(form: &Form) -> Result<Role, Fault> {

@@ -5,6 +5,7 @@ use super::error::Fault;
 use super::layout::{Clock, Entry, Frame, Notice, Who};
 use super::strip_view::StripView;
 use super::{State, presence};
+use crate::accounts::preferences::Theme;
 use crate::client::Sender;
 use crate::executor::protocol::{Answer, Command, FactsView, Greeting, SessionView};
 use crate::facts::HostFacts;
@@ -89,6 +90,7 @@ impl Visitor {
             counts: Vec::new(),
             notice: None,
             strip: Some(self.strip().shown()),
+            theme: self.session.theme,
         }
     }
 
@@ -346,6 +348,7 @@ pub(crate) async fn bare_frame(request: &HttpRequest, title: &str) -> Result<Fra
         counts: Vec::new(),
         notice: None::<Notice>,
         strip: None,
+        theme: Theme::System,
     })
 }
 

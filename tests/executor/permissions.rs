@@ -1,6 +1,7 @@
 //! Every row of the one table, tried by those who may not.
 
 use crate::rig::{PASSWORD, Rig, edit, kind};
+use pot_console::accounts::preferences::Theme;
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, row};
 use pot_console::executor::protocol::{Command, ExportFormat, FeedbackStored, Reply, Started};
@@ -31,6 +32,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::SetRole { name: "vera".into(), role: Role::Admin },
         Command::SetDisabled { name: "anna".into(), disabled: true },
         Command::ChangePassword { old: secret(), new: Secret("another password".into()) },
+        Command::SetTheme { theme: Theme::Dark },
         Command::Configuration {},
         Command::Facts { refresh: false },
         Command::FollowFacts {},
@@ -120,6 +122,7 @@ fn place(command: &Command) -> usize {
         C::Reboot {} => 38,
         C::Settings {} => 39,
         C::Draft { .. } => 40,
+        C::SetTheme { .. } => 41,
     }
 }
 
