@@ -531,7 +531,11 @@ fn compare(seed: u64, folder: &Path, counted: &mut Counted) {
         let (counts, summary) = histogram(&generations, &mut open, &query, 7, Budget::UNBOUNDED);
         assert!(summary.problems.is_empty(), "log {seed}: {:?}", summary.problems);
         assert_eq!(counts.total, expected.len() as u64, "log {seed}: counted, {query:?}");
-        assert_eq!(counts.bars.iter().sum::<u64>(), counts.total, "log {seed}: in bars, {query:?}");
+        assert_eq!(
+            counts.bars.iter().map(|bar| bar.total()).sum::<u64>(),
+            counts.total,
+            "log {seed}: in bars, {query:?}"
+        );
     }
 }
 

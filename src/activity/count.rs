@@ -4,9 +4,10 @@ use super::blocks::{Forwards, decompress};
 use super::budget::{Budget, Meter};
 use super::clock::{Turns, Years};
 use super::line::Stamp;
+use super::meaning::Kind;
 use super::read::{
-    Ended, Ends, Generation, Matcher, Open, Order, Query, Reading, Summary, dated_backwards, given_up, is_before,
-    sample_of, with_file,
+    COPIED, Ended, Ends, Generation, Matcher, Open, Order, Query, Reading, Summary, dated_backwards, given_up,
+    is_before, sample_of, with_file,
 };
 use crate::executor::protocol::Compression;
 use jiff::Timestamp;
@@ -16,6 +17,65 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::ops::ControlFlow;
 
+/// Lines, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// In the order of [`Kind::ALL`].
+    by_kind: [u64; Kind::ALL.len()],
+    /// Those that say their level: of all others it is not known whether they are errors.
+    pub with_level: u64,
+}
+
+impl Counts {
+    /// Lines of this kind.
+    pub fn of(&self, kind: Kind) -> u64 {
+        self.by_kind[kind as usize]
+    }
+
+    /// Lines of all kinds.
+    pub fn total(&self) -> u64 {
+        self.by_kind.iter().sum()
+    }
+
+    /// The kinds that there are lines of, each with their number, in the order of [`Kind::ALL`].
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (Kind, u64)> + '_ {
+        Kind::ALL.into_iter().map(|kind| (kind, self.of(kind))).filter(|(_, lines)| *lines > 0)
+    }
+
+    fn one((kind, with_level): (Kind, bool)) -> Self {
+        let mut counts = Self { with_level: u64::from(with_level), ..Self::default() };
+        counts.by_kind[kind as usize] = 1;
+        counts
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (own, more) in self.by_kind.iter_mut().zip(other.by_kind) {
+            *own += more;
+        }
+        self.with_level += other.with_level;
+    }
+}
+
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, counts| {
+            sum.add(&counts);
+            sum
+        })
+    }
+}
+
+/// A time in which lines may be missing in counts, because a file could not be read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Unread {
+    /// What the file's lines are not older than; none: that is not known.
+    pub(crate) from: Option<Timestamp>,
+    /// What they are not later than.
+    pub(crate) until: Timestamp,
+    /// The file.
+    pub(crate) path: String,
+}
+
 /// Counts over time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Histogram {
@@ -24,11 +84,13 @@ pub struct Histogram {
     /// Where the last bar ends.
     pub until: Timestamp,
     /// Lines per bar.
-    pub bars: Vec<u64>,
+    pub bars: Vec<Counts>,
     /// All lines of the query in that time.
     pub total: u64,
     /// Lines from this time on were counted, older ones were not: there was too much to read. None: all were.
     pub(crate) counted_from: Option<Timestamp>,
+    /// Where a file could not be read to its end: what was found of it is counted.
+    pub(crate) unread: Vec<Unread>,
 }
 
 impl Histogram {
@@ -51,7 +113,7 @@ pub fn histogram(
 ) -> (Histogram, Summary) {
     let mut summary = Summary::default();
     let mut meter = Meter::new(budget);
-    let mut counted_from = None;
+    let (mut counted_from, mut unread) = (None, Vec::new());
     let matcher = Matcher::new(query);
     let newest = generations.iter().filter_map(|generation| generation.modified).max();
     let mut tally = Tally::new(query, newest, bars.max(1));
@@ -69,8 +131,10 @@ pub fn histogram(
             let reading = Reading { file, generation, matcher: &matcher, reference, order: &mut order };
             if generation.compression == Compression::Plain {
                 dated_backwards(reading, u64::MAX, false, &mut meter, &mut |mark, time, _| {
-                    if mark.counted && matcher.in_time(time) {
-                        tally.count(time, 1);
+                    if let Some(line) = mark.counted
+                        && matcher.in_time(time)
+                    {
+                        tally.count(time, &Counts::one(line));
                     }
                     ControlFlow::Continue(())
                 })
@@ -84,11 +148,22 @@ pub fn histogram(
                 counted_from = Some(stop.map_or(reference, |stop| stop.back_to));
                 break;
             }
-            Err(error) => summary.problems.push(error),
+            Err(error) => {
+                let from = older_than(generations, index, reference);
+                unread.push(Unread { from, until: reference, path: generation.path.clone() });
+                summary.problems.push(error);
+            }
         }
     }
     summary.bytes = meter.spent();
-    (Histogram { counted_from, ..tally.histogram() }, summary)
+    (Histogram { counted_from, unread, ..tally.histogram() }, summary)
+}
+
+/// What the lines of a generation, which are no later than `reference`, are not older than: the last change of the next
+/// older one. None where there is none, or where copying the files has given all of them the same time.
+fn older_than(generations: &[Generation], index: usize, reference: Timestamp) -> Option<Timestamp> {
+    let older = generations.get(index + 1)?.modified?;
+    (reference.as_second() - older.as_second() >= COPIED).then_some(older)
 }
 
 fn count_forwards(reading: Reading<'_>, meter: &mut Meter, tally: &mut Tally) -> io::Result<Ended> {
@@ -96,9 +171,9 @@ fn count_forwards(reading: Reading<'_>, meter: &mut Meter, tally: &mut Tally) ->
     // The year is known only at the end. Per minute, so that memory is bounded by the time that the file covers;
     // where a bar or the time asked for begins or ends, per second.
     let fine = tally.fine_minutes(matcher.query);
-    let mut counted: BTreeMap<(i32, i64, bool), (Stamp, u64)> = BTreeMap::new();
+    let mut counted: BTreeMap<(i32, i64, bool), (Stamp, Counts)> = BTreeMap::new();
     // Another host's, until this one's next line tells their year.
-    let mut undated: BTreeMap<i64, (DateTime, u64)> = BTreeMap::new();
+    let mut undated: BTreeMap<i64, (DateTime, Counts)> = BTreeMap::new();
     let mut turns = Turns::new(&matcher.query.zone);
     let mut ends = Ends::default();
     let (room, before) = (meter.room(), tally.clone());
@@ -116,21 +191,22 @@ fn count_forwards(reading: Reading<'_>, meter: &mut Meter, tally: &mut Tally) ->
                 ends.see(year, mark.stamp);
                 for (second, (stamp, lines)) in std::mem::take(&mut undated) {
                     let key = (turns.before_last(stamp), second, false);
-                    counted.entry(key).or_insert((Stamp::Yearless(stamp), 0)).1 += lines;
+                    counted.entry(key).or_insert((Stamp::Yearless(stamp), Counts::default())).1.add(&lines);
                 }
             }
-            if !mark.counted {
-                continue;
-            }
+            let Some(line) = mark.counted.map(Counts::one) else { continue };
             match mark.stamp {
-                Stamp::Exact(time) if matcher.in_time(time) => tally.count(time, 1),
+                Stamp::Exact(time) if matcher.in_time(time) => tally.count(time, &line),
                 Stamp::Exact(_) => {}
                 Stamp::Yearless(stamp) => {
                     let minute = minute_of_year(stamp);
                     let second = minute * 60 + if fine.contains(&minute) { i64::from(stamp.second()) } else { 0 };
                     match year {
-                        Some(year) => counted.entry((year, second, true)).or_insert((mark.stamp, 0)).1 += 1,
-                        None => undated.entry(second).or_insert((stamp, 0)).1 += 1,
+                        Some(year) => {
+                            let of = counted.entry((year, second, true)).or_insert((mark.stamp, Counts::default()));
+                            of.1.add(&line);
+                        }
+                        None => undated.entry(second).or_insert((stamp, Counts::default())).1.add(&line),
                     }
                 }
             }
@@ -149,7 +225,7 @@ fn count_forwards(reading: Reading<'_>, meter: &mut Meter, tally: &mut Tally) ->
         if let Some(time) = years.date(year, stamp, own)
             && matcher.in_time(time)
         {
-            tally.count(time, lines);
+            tally.count(time, &lines);
         }
     }
     if let Some(time) = ends.oldest.and_then(|(year, stamp)| years.date(Some(year), stamp, true)) {
@@ -174,9 +250,9 @@ fn edge(since: i64, until: i64, bars: usize, index: usize) -> i64 {
 #[derive(Clone)]
 enum Tally {
     /// The time is known beforehand.
-    Fixed { since: i64, until: i64, counts: Vec<u64> },
+    Fixed { since: i64, until: i64, counts: Vec<Counts> },
     /// Where the counts begin shows at the end: per `unit` seconds meanwhile.
-    Open { unit: i64, counts: BTreeMap<i64, u64>, bars: usize },
+    Open { unit: i64, counts: BTreeMap<i64, Counts>, bars: usize },
 }
 
 /// Counts held while the time is not known. Ten years have as many hours.
@@ -190,25 +266,25 @@ impl Tally {
             Some(until) => until.as_second() + i64::from(until.subsec_nanosecond() > 0),
             None => newest.map_or(i64::MIN, Timestamp::as_second).max(Timestamp::now().as_second()) + 1,
         };
-        Self::Fixed { since, until: until.max(since + 1), counts: vec![0; bars] }
+        Self::Fixed { since, until: until.max(since + 1), counts: vec![Counts::default(); bars] }
     }
 
-    fn count(&mut self, time: Timestamp, lines: u64) {
+    fn count(&mut self, time: Timestamp, lines: &Counts) {
         let second = time.as_second();
         match self {
             Self::Fixed { since, until, counts } => {
                 let past = i128::from((second - *since).clamp(0, *until - *since - 1));
                 let bar = past * counts.len() as i128 / i128::from(*until - *since);
                 if let Some(count) = usize::try_from(bar).ok().and_then(|bar| counts.get_mut(bar)) {
-                    *count += lines;
+                    count.add(lines);
                 }
             }
             Self::Open { unit, counts, .. } => {
-                *counts.entry(second.div_euclid(*unit)).or_default() += lines;
+                counts.entry(second.div_euclid(*unit)).or_default().add(lines);
                 if counts.len() > MOST_UNITS {
                     *unit *= 60;
                     for (at, lines) in std::mem::take(counts) {
-                        *counts.entry(at.div_euclid(60)).or_default() += lines;
+                        counts.entry(at.div_euclid(60)).or_default().add(&lines);
                     }
                 }
             }
@@ -240,10 +316,10 @@ impl Tally {
                 let most = i64::try_from(bars).unwrap_or(i64::MAX);
                 let width = (last - first - 1) / most + 1;
                 let number = (last - first - 1) / width + 1;
-                let mut parts = vec![0; usize::try_from(number).unwrap_or(1)];
+                let mut parts = vec![Counts::default(); usize::try_from(number).unwrap_or(1)];
                 for (at, lines) in counts {
                     if let Some(part) = usize::try_from((at - first) / width).ok().and_then(|at| parts.get_mut(at)) {
-                        *part += lines;
+                        part.add(&lines);
                     }
                 }
                 (first * unit, (first + width * number) * unit, parts)
@@ -251,6 +327,7 @@ impl Tally {
         };
         let time = |second, otherwise| Timestamp::from_second(second).unwrap_or(otherwise);
         let (since, until) = (time(since, Timestamp::MIN), time(until, Timestamp::MAX));
-        Histogram { since, until, total: bars.iter().sum(), bars, counted_from: None }
+        let total = bars.iter().map(Counts::total).sum();
+        Histogram { since, until, total, bars, counted_from: None, unread: Vec::new() }
     }
 }

@@ -1,4 +1,6 @@
-//! What a message of pot means: the command, the pot it is about, whether it changes anything.
+//! What a message of pot means: the command, the pot it is about, whether it changes anything, and of what kind a line is.
+
+use serde::Serialize;
 
 /// A call of pot as it was logged (`pot-start web1`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,8 +97,62 @@ pub fn commands() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name)
 }
 
+/// What a line of pot's tells of, as counts and pictures tell lines apart: each is of exactly one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// `pot start`, by hand or by another command of pot (`term -f`, `prepare -S`).
+    Start,
+    /// `pot stop`, by hand or by another command of pot (`destroy -F`, `prune`, `de-init`, a start that failed).
+    Stop,
+    /// Another command that changes something.
+    Change,
+    /// A line of the level err or of a more urgent one, whatever it says. pot 0.16 itself logs its calls alone, at info;
+    /// and syslogd writes levels only with `-v` or in RFC 5424: of a line without one it is not known.
+    Error,
+    /// A command that only reads, and what is no call.
+    Other,
+}
+
+/// The least urgent level of an error: err of syslog(3).
+const ERROR: u8 = 3;
+
+impl Kind {
+    /// Every kind, in the order in which pages show them.
+    pub const ALL: [Self; 5] = [Self::Start, Self::Stop, Self::Change, Self::Error, Self::Other];
+
+    /// The kind of a line under the tag `pot`, by the level that it says (0 emerg to 7 debug) and its message.
+    pub fn of(level: Option<u8>, message: &[u8]) -> Self {
+        if level.is_some_and(|level| level <= ERROR) {
+            return Self::Error;
+        }
+        match std::str::from_utf8(message).ok().and_then(named) {
+            Some(("start", ..)) => Self::Start,
+            Some(("stop", ..)) => Self::Stop,
+            Some((_, known, _)) if may_change(known) => Self::Change,
+            Some(_) | None => Self::Other,
+        }
+    }
+}
+
 /// Reads a message that was logged under the tag `pot`. `None`: it is no call of pot.
 pub fn call(message: &str) -> Option<Call> {
+    let (name, known, arguments) = named(message)?;
+    Some(Call {
+        command: name.to_owned(),
+        arguments: arguments.trim().to_owned(),
+        pot: known.and_then(|command| named_pot(command, arguments)),
+        changes: may_change(known),
+    })
+}
+
+/// An unknown command of a newer pot may change something: say so rather than hide it.
+fn may_change(known: Option<&Command>) -> bool {
+    known.is_none_or(|command| command.changes)
+}
+
+/// The command that a message calls, by its full name; what is known of it; its arguments.
+fn named(message: &str) -> Option<(&str, Option<&'static Command>, &str)> {
     let rest = message.strip_prefix("pot-")?;
     let (name, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
     let well_formed = name.len() <= 40
@@ -106,14 +162,7 @@ pub fn call(message: &str) -> Option<Call> {
         return None;
     }
     let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, full)| full);
-    let known = COMMANDS.iter().find(|command| command.name == name);
-    Some(Call {
-        command: name.to_owned(),
-        arguments: arguments.trim().to_owned(),
-        pot: known.and_then(|command| named_pot(command, arguments)),
-        // An unknown command of a newer pot may change something: say so rather than hide it.
-        changes: known.is_none_or(|command| command.changes),
-    })
+    Some((name, COMMANDS.iter().find(|command| command.name == name), arguments))
 }
 
 /// Walks the arguments as getopts does.
@@ -194,6 +243,31 @@ mod tests {
         assert_eq!(pot("pot-start ../../etc"), None);
         assert_eq!(pot("pot-start <script>"), None);
         assert_eq!(call("pot-get-attr -p a -A b").unwrap().command, "get-attribute");
+    }
+
+    #[test]
+    fn every_line_is_of_one_kind() {
+        let kind = |level, message: &str| Kind::of(level, message.as_bytes());
+        for (message, wanted) in [
+            ("pot-start web1", Kind::Start),
+            ("pot-stop -p web1 -s", Kind::Stop),
+            ("pot-destroy -F -p web1", Kind::Change),
+            ("pot-term -f web1", Kind::Change),
+            ("pot-restart-everything", Kind::Change),
+            ("pot-version ", Kind::Other),
+            ("the pool is full", Kind::Other),
+        ] {
+            assert_eq!(kind(None, message), wanted, "{message}");
+            assert_eq!(kind(Some(6), message), wanted, "{message} at info");
+            assert_eq!(kind(Some(4), message), wanted, "{message} at warning");
+            assert_eq!(kind(Some(3), message), Kind::Error, "{message} at err");
+        }
+        assert_eq!(Kind::of(None, b"pot-start \xff"), Kind::Other, "no text, as in a list");
+        // The kinds say nothing else of a call than a list does.
+        for command in COMMANDS {
+            let changes = kind(None, &format!("pot-{} x", command.name)) != Kind::Other;
+            assert_eq!(changes, command.changes, "{}", command.name);
+        }
     }
 
     #[test]

@@ -11,13 +11,15 @@ mod follow;
 pub mod line;
 pub mod meaning;
 mod read;
+mod spells;
 #[cfg(test)]
 mod tests;
 pub mod text;
 
 pub use budget::Budget;
-pub(crate) use count::Histogram;
 pub use count::histogram;
+pub(crate) use count::{Counts, Histogram, Unread};
 pub(crate) use follow::{Follower, Missed, StreamPosition, missed};
 pub use read::{Cursor, Entry, Generation, Open, Query, each, newest};
 pub(crate) use read::{LeftOff, ReadError, Summary, parse_time, written_time};
+pub(crate) use spells::{Began, Ended, Event, Spell, spells};

@@ -4,7 +4,7 @@ use super::blocks::{Backwards, Forwards, LONGEST_TEXT, MOST_CONTINUATIONS, decom
 use super::budget::{Budget, Meter};
 use super::clock::{Dating, Turns, Years};
 use super::line::{self, Header, Stamp};
-use super::meaning::{self, Call};
+use super::meaning::{self, Call, Kind};
 use super::text::harmless;
 use crate::executor::protocol::Compression;
 use jiff::civil::{Date, DateTime};
@@ -229,7 +229,8 @@ pub(super) struct Mark {
     /// Whether it is this host's line: only those follow one another in time.
     pub(super) own: bool,
     pub(super) hit: Option<Hit>,
-    pub(super) counted: bool,
+    /// Of a line that was looked for: its kind, and whether it says its level.
+    pub(super) counted: Option<(Kind, bool)>,
 }
 
 pub(super) struct Matcher<'q> {
@@ -283,7 +284,7 @@ impl<'q> Matcher<'q> {
                 // A line of pot's that is not looked for tells the year as any other does; one that is, is behind this.
                 if let Some(header) = line::parse(line_at(block, next_sample)) {
                     let own = !self.is_foreign(header.host);
-                    marks.push(Mark { stamp: header.stamp, own, hit: None, counted: false });
+                    marks.push(Mark { stamp: header.stamp, own, hit: None, counted: None });
                 }
                 let from = (next_sample + sample.max(1)).min(block.len());
                 next_sample = memchr(b'\n', &block[from.saturating_sub(1)..]).map_or(block.len(), |end| from + end);
@@ -339,7 +340,9 @@ impl<'q> Matcher<'q> {
                 times,
             }
         });
-        (Mark { stamp: header.stamp, own: !self.is_foreign(header.host), hit, counted: true }, end)
+        let level = header.priority.map(|priority| priority.level);
+        let counted = Some((Kind::of(level, header.message), level.is_some()));
+        (Mark { stamp: header.stamp, own: !self.is_foreign(header.host), hit, counted }, end)
     }
 
     pub(super) fn entry(&self, hit: &Hit, time: Timestamp, identity: (u64, u64), reached: Timestamp) -> Option<Entry> {
@@ -586,6 +589,9 @@ fn with_slack(time: Timestamp) -> Timestamp {
     time.checked_add(Span::new().hours(24)).unwrap_or(Timestamp::MAX)
 }
 
+/// Files that were last changed within so many seconds may be copies that did not keep their times.
+pub(super) const COPIED: i64 = 3600;
+
 /// What the newer generations say about the time of the next older one.
 #[derive(Default)]
 pub(super) struct Order {
@@ -600,7 +606,7 @@ impl Order {
     pub(super) fn no_later(&mut self, generation: &Generation) -> Timestamp {
         let modified = generation.modified.unwrap_or_else(Timestamp::now);
         // Files that were copied without their times were all changed at about the same time.
-        let copied = self.changed.is_some_and(|changed| changed.as_second() - modified.as_second() < 3600);
+        let copied = self.changed.is_some_and(|changed| changed.as_second() - modified.as_second() < COPIED);
         self.changed = Some(self.changed.map_or(modified, |changed| changed.min(modified)));
         match self.oldest {
             Some(oldest) if copied && with_slack(oldest) < modified => oldest,

@@ -1,5 +1,6 @@
 //! Generated logs against independent answers: the generator's own list, grep, and the decompressors' tools.
 
+use super::meaning::Kind;
 use super::*;
 use crate::executor::protocol::Compression;
 use jiff::civil::DateTime;
@@ -297,7 +298,7 @@ fn pages_join_to_the_whole_across_generations() {
     assert_eq!(written.all(&ranged).len(), wanted);
     let (counts, _) = histogram(&written.generations, &mut written.open(), &Query::default(), 60, Budget::UNBOUNDED);
     assert_eq!(counts.total, truth.len() as u64);
-    assert_eq!(counts.bars.iter().sum::<u64>(), counts.total);
+    assert_eq!(counts.bars.iter().map(Counts::total).sum::<u64>(), counts.total);
 }
 
 /// The same question to grep and its kin.
@@ -689,7 +690,7 @@ fn counts_that_end_early_say_from_when_on_they_hold() {
             for text in [1, 80_000, 250_000, 300_000, 5_000_000] {
                 let budget = Budget { text, packed: u64::MAX, packed_for_more: 0 };
                 let (counts, summary) = histogram(&log.generations, &mut log.open(), &query, 60, budget);
-                assert_eq!(counts.total, counts.bars.iter().sum::<u64>());
+                assert_eq!(counts.total, counts.bars.iter().map(Counts::total).sum::<u64>());
                 let from = counts.counted_from.unwrap_or(query.since.unwrap_or(Timestamp::MIN));
                 let later = lines.iter().filter(|line| line.time > from).count() as u64;
                 let not_earlier = lines.iter().filter(|line| line.time >= from).count() as u64;
@@ -793,13 +794,78 @@ fn each_bar_counts_what_the_list_shows_between_its_edges() {
     }
 }
 
+/// The kind of what the generator writes, by its words.
+fn kind_by_words(message: &str) -> Kind {
+    match message.split([' ', '\n']).next().unwrap_or_default() {
+        "pot-start" => Kind::Start,
+        "pot-create" | "pot-init" | "pot-snapshot" => Kind::Change,
+        _ => Kind::Other,
+    }
+}
+
 fn assert_bars(counts: &Histogram, truth: &[Truth], open: bool) {
-    for (index, &count) in counts.bars.iter().enumerate() {
+    for (index, count) in counts.bars.iter().map(Counts::total).enumerate() {
         let (from, to) = (counts.edge(index), counts.edge(index + 1));
         let last = open && index + 1 == counts.bars.len();
         let wanted = truth.iter().filter(|line| line.time >= from && (line.time < to || last)).count();
         assert_eq!(count, wanted as u64, "bar {index} from {from} to {to}");
+        let in_bar = truth.iter().filter(|line| line.time >= from && (line.time < to || last));
+        for kind in Kind::ALL {
+            let of_kind = in_bar.clone().filter(|line| kind_by_words(&line.message) == kind).count();
+            assert_eq!(counts.bars[index].of(kind), of_kind as u64, "{kind:?}, bar {index} from {from} to {to}");
+        }
     }
+}
+
+#[test]
+fn counts_tell_starts_stops_changes_and_errors_apart() {
+    let end = at("2026-03-02T10:00:00Z");
+    let text = "\
+        Mar  2 09:00:00 jail1 pot[1]: pot-start web1\n\
+        Mar  2 09:00:01 <local2.info> jail1 pot[1]: pot-stop web1\n\
+        <147>1 2026-03-02T09:00:02Z jail1 pot 1 - - pot-start web2\n\
+        <150>1 2026-03-02T09:00:03Z jail1 pot 1 - - pot-start web2\n\
+        Mar  2 09:00:04 <local2.crit> jail1 pot[1]: the pool is full\n\
+        Mar  2 09:00:05 jail1 pot[1]: the pool is full\n\
+        Mar  2 09:00:06 jail1 pot[1]: pot-destroy -p web1\n\
+        Mar  2 09:00:07 jail1 sshd[1]: pot-start web1\n";
+    for packing in ALL {
+        let log = written(&[(text.as_bytes(), end, packing)]);
+        let (counts, _) = histogram(&log.generations, &mut log.open(), &Query::default(), 60, Budget::UNBOUNDED);
+        let all: Counts = counts.bars.iter().copied().sum();
+        assert_eq!(Kind::ALL.map(|kind| all.of(kind)), [2, 1, 1, 2, 1], "{packing:?}");
+        assert_eq!((all.with_level, all.total(), counts.total), (4, 7, 7), "{packing:?}");
+    }
+}
+
+#[test]
+fn where_a_file_cannot_be_read_the_counts_say_from_when_to_when_lines_may_be_missing() {
+    let mut random = Random(5);
+    let (newest, middle, oldest) = (at("2026-03-20T10:00:00Z"), at("2026-03-10T10:00:00Z"), at("2026-03-01T10:00:00Z"));
+    let text = |random: &mut Random, end| log(random, 300, 2, end, 60, &TimeZone::UTC).0;
+    let files = [text(&mut random, newest), text(&mut random, middle), text(&mut random, oldest)];
+    let log = written(&[
+        (&files[0], newest, Compression::Plain),
+        (&files[1], middle, Compression::Bzip2),
+        (&files[2], oldest, Compression::Bzip2),
+    ]);
+    let unread = |generations: &[Generation]| {
+        let (counts, summary) = histogram(generations, &mut log.open(), &Query::default(), 9, Budget::UNBOUNDED);
+        assert_eq!(counts.unread.len(), summary.problems.len());
+        counts.unread.into_iter().map(|unread| (unread.from, unread.until)).collect::<Vec<_>>()
+    };
+    assert_eq!(unread(&log.generations), []);
+    for broken in [1, 2] {
+        let bytes = std::fs::read(&log.paths[broken]).unwrap();
+        std::fs::write(&log.paths[broken], &bytes[..bytes.len() / 3]).unwrap();
+    }
+    assert_eq!(unread(&log.generations), [(Some(oldest), middle), (None, oldest)]);
+    // Copies whose times are that of the copying say nothing of when their lines are from.
+    let mut copied = log.generations.clone();
+    for generation in &mut copied {
+        generation.modified = Some(newest);
+    }
+    assert!(unread(&copied).iter().all(|(from, _)| from.is_none()));
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod settings;
 mod sign_in;
 mod strip;
 mod strip_view;
+mod time_axis;
 mod turns;
 
 use crate::audit::Projection;

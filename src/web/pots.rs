@@ -1,6 +1,6 @@
 //! The pots of this host, as its files and jls(8) tell. pot itself is asked nothing, so this works while pot does not.
 
-use super::activity::{Destroyed, destroyed};
+use super::activity::{Destroyed, Seen, Spells, destroyed, spells};
 use super::error::Fault;
 use super::known::{Again, Known, Read, missing, waiting};
 use super::layout::{self, Entry, Frame, Icon, Time};
@@ -199,10 +199,19 @@ struct PotPage<'a> {
     datasets: Vec<(&'a Dataset, String)>,
     activity: String,
     file: String,
+    spells: Spells,
     facts: Read,
 }
 
-async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse, Fault> {
+/// How far the log is looked through for a pot's page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Back {
+    /// `all`: as far as pages that are about the log look.
+    log: String,
+}
+
+async fn show(visitor: Visitor, name: web::Path<String>, back: web::Query<Back>) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);
@@ -224,7 +233,10 @@ async fn show(visitor: Visitor, name: web::Path<String>) -> Result<HttpResponse,
     let datasets = known.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
     let bridges = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
     let line = PotLine::of(pot, &known.facts, &wanted, &state.pot);
+    let booted = known.facts.machine.get().and_then(|machine| machine.booted);
+    let seen = Seen { running: pot.running, at: known.facts.at, booted };
     let page = PotPage {
+        spells: spells(&visitor, &pot.name, seen, back.log == "all").await,
         frame: visitor.frame(Entry::Host, pot.name.clone()),
         network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         bridge: bridges.iter().find(|bridge| Some(&bridge.name) == pot.bridge.as_ref()),

@@ -229,6 +229,7 @@ async fn nobody_is_shut_out_from_a_busy_host_its_findings_and_its_refusals() -> 
             "/pots/web1",
             "/pots/long-gone",
             "/activity",
+            "/activity?counts=1",
             "/activity?pot=nobody",
             "/history",
             "/history/1",

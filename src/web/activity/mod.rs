@@ -9,8 +9,10 @@ mod filters;
 mod follow;
 mod page;
 mod reading;
+mod spells;
 
 pub(in crate::web) use destroyed::{Destroyed, destroyed};
+pub(in crate::web) use spells::{Seen, Spells, spells};
 
 use actix_web::web;
 use bytes::Bytes;
