@@ -12,6 +12,7 @@ mod demo;
 mod explain;
 mod facts;
 mod feedback;
+mod later;
 mod licences;
 mod lines;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod web;
 mod without_simulator;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use later::Later;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -113,48 +115,48 @@ impl From<RefusalKind> for Exit {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Set the console up on this host, look at its installation, or take it away.
-    Setup(setup::Args),
+    Setup(Later<setup::Args>),
     /// Look at the installation and the host; nothing is changed.
-    Selftest(selftest::Args),
+    Selftest(Later<selftest::Args>),
     /// Serve the console on this host.
-    Serve(serve::Args),
+    Serve(Later<serve::Args>),
     /// The unprivileged web process; started by serve and demo.
     #[command(hide = true)]
-    Web(web::Args),
+    Web(Later<web::Args>),
     /// Try the console on a simulated host.
     #[cfg_attr(not(feature = "simulator"), command(hide = true))]
-    Demo(demo::Args),
+    Demo(Later<demo::Args>),
     /// Show the findings on pot.conf.
-    Check(check::Args),
+    Check(Later<check::Args>),
     /// Explain a finding by its code: what it means, what pot would do, a wrong and a right pot.conf.
-    Explain(explain::Args),
+    Explain(Later<explain::Args>),
     /// Show and change pot.conf.
-    Conf(conf::Args),
+    Conf(Later<conf::Args>),
     /// Show what an operation would do.
-    Plan(plan::Args),
+    Plan(Later<plan::Args>),
     /// Run an operation.
-    Run(run::Args),
+    Run(Later<run::Args>),
     /// Show what is known about the host.
-    Facts(facts::Args),
+    Facts(Later<facts::Args>),
     /// Show what pot did, from syslog.
-    Activity(activity::Args),
+    Activity(Later<activity::Args>),
     /// Show, verify and export the history.
-    Audit(audit::Args),
+    Audit(Later<audit::Args>),
     /// Manage accounts.
-    User(user::Args),
+    User(Later<user::Args>),
     /// Write the console's own files to one file: settings, accounts, history, kept versions, runs, keys.
-    Backup(backup::Args),
+    Backup(Later<backup::Args>),
     /// Check such a file, or put it back.
-    Restore(restore::Args),
+    Restore(Later<restore::Args>),
     /// Approve a plan in a terminal.
-    Approve(approve::Args),
+    Approve(Later<approve::Args>),
     /// Show stored feedback.
-    Feedback(feedback::Args),
+    Feedback(Later<feedback::Args>),
     /// Prepare a simulated host in a folder.
     #[cfg_attr(not(feature = "simulator"), command(hide = true))]
-    Simulate(simulate::Args),
+    Simulate(Later<simulate::Args>),
     /// Show the licences of all that is built in.
-    Licences(licences::Args),
+    Licences(Later<licences::Args>),
     /// Print completions for a shell.
     Completions {
         /// Which shell
@@ -173,26 +175,26 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Setup(args) => setup::run(&global, args),
-        Command::Selftest(args) => selftest::run(&global, args),
-        Command::Serve(args) => serve::run(&global, args),
-        Command::Web(args) => web::run(&global, args),
-        Command::Demo(args) => demo::run(&global, args),
-        Command::Check(args) => check::run(&global, args),
-        Command::Explain(args) => explain::run(&global, args),
-        Command::Conf(args) => conf::run(&global, args),
-        Command::Plan(args) => plan::run(&global, args),
-        Command::Run(args) => run::run(&global, args),
-        Command::Facts(args) => facts::run(&global, args),
-        Command::Activity(args) => activity::run(&global, args),
-        Command::Audit(args) => audit::run(&global, args),
-        Command::User(args) => user::run(&global, args),
-        Command::Backup(args) => backup::run(&global, args),
-        Command::Restore(args) => restore::run(&global, args),
-        Command::Approve(args) => approve::run(&global, args),
-        Command::Feedback(args) => feedback::run(&global, args),
-        Command::Simulate(args) => simulate::run(&global, args),
-        Command::Licences(args) => licences::run(&global, args),
+        Command::Setup(Later(args)) => setup::run(&global, args),
+        Command::Selftest(Later(args)) => selftest::run(&global, args),
+        Command::Serve(Later(args)) => serve::run(&global, args),
+        Command::Web(Later(args)) => web::run(&global, args),
+        Command::Demo(Later(args)) => demo::run(&global, args),
+        Command::Check(Later(args)) => check::run(&global, args),
+        Command::Explain(Later(args)) => explain::run(&global, args),
+        Command::Conf(Later(args)) => conf::run(&global, args),
+        Command::Plan(Later(args)) => plan::run(&global, args),
+        Command::Run(Later(args)) => run::run(&global, args),
+        Command::Facts(Later(args)) => facts::run(&global, args),
+        Command::Activity(Later(args)) => activity::run(&global, args),
+        Command::Audit(Later(args)) => audit::run(&global, args),
+        Command::User(Later(args)) => user::run(&global, args),
+        Command::Backup(Later(args)) => backup::run(&global, args),
+        Command::Restore(Later(args)) => restore::run(&global, args),
+        Command::Approve(Later(args)) => approve::run(&global, args),
+        Command::Feedback(Later(args)) => feedback::run(&global, args),
+        Command::Simulate(Later(args)) => simulate::run(&global, args),
+        Command::Licences(Later(args)) => licences::run(&global, args),
         Command::Completions { shell } => completions(shell),
     };
     match result {
