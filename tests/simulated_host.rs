@@ -703,3 +703,44 @@ fn pw_adds_and_removes_users_and_groups_with_the_statuses_and_words_of_freebsd()
         assert_eq!((answer.status, answer.err.as_str()), (status, words), "{line:?}");
     }
 }
+
+/// A very large host with so many pots.
+fn huge(pots: u32) -> Host {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = Path::new(env!("CARGO_BIN_EXE_pot-console"));
+    simulator::build_huge_with_program(folder.path(), pots, program).expect("a simulated root");
+    Host { folder }
+}
+
+#[test]
+fn a_very_large_host_has_what_is_said_of_it_and_is_the_same_at_each_build() {
+    // In proportion: 10,000 pots come with 100,000 snapshots, 1,000 interfaces and 5,000 rules of NAT.
+    let pots = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 10_000 } else { 2_000 };
+    let host = huge(pots);
+    let many = pots as usize;
+    let datasets = host.out("zfs list -Hp -t filesystem,volume -o name,mountpoint,mounted,used");
+    let of_pots = datasets.lines().filter(|line| line.starts_with("zroot/pot/jails/")).count();
+    assert_eq!(of_pots, 2 * many, "each is its dataset and the one below it");
+    assert!(datasets.contains("zroot/pot/jails/db-00001/m\t/opt/pot/jails/db-00001/m\tyes\t"), "{datasets}");
+    let snapshots = host.out("zfs list -Hp -t snapshot -r -o name,userrefs zroot/pot");
+    assert_eq!(snapshots.lines().count(), 10 * many);
+    assert_eq!(fs::read_dir(host.path("/opt/pot/jails")).expect("the pots").count(), many);
+    let interfaces = host.out("ifconfig -l");
+    assert_eq!(interfaces.split_whitespace().count(), many / 10, "{interfaces}");
+    assert_eq!(host.out("ifconfig -a").lines().filter(|line| !line.starts_with('\t')).count(), many / 10);
+    let nat = host.out("pfctl -s nat");
+    assert_eq!(nat.lines().filter(|line| line.starts_with("rdr pass")).count(), many / 2 + 2, "and two of the admin's");
+    assert_eq!(host.out("jls name").lines().count(), many / 10);
+    assert_eq!(host.run(&["pfctl", "-nf", "/etc/pf.conf"]).status, 0);
+
+    let twin = huge(300);
+    let again = huge(300);
+    for line in ["zfs list -Hp -t all -o name,used,mountpoint", "ifconfig -a", "jls name", "pfctl -s nat"] {
+        assert_eq!(twin.out(line), again.out(line), "{line}");
+    }
+    // One that is named is no list of all.
+    assert_eq!(twin.out("zfs list -Hp -o name zroot/pot").lines().count(), 1);
+    twin.out("zfs destroy -r zroot/pot");
+    assert!(!twin.out("zfs list -Hp -t all -o name").contains("zroot/pot"));
+    assert_eq!(twin.out("jls name"), "");
+}

@@ -10,7 +10,7 @@ use crate::executor::processes::Supervisor;
 use crate::executor::protocol::{AccountView, Command};
 use crate::journal::record::Role;
 use crate::layout::Layout;
-use crate::platform::Signals;
+use crate::platform::{NotAwaited, Signals};
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::simulator::{self, Scenario};
@@ -49,6 +49,8 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     let mut signals = Signals::take().context("taking the signals")?;
     let listeners = bind(&[args.listen])?;
     let host = Host::prepare(args.dir.as_deref(), args.scenario)?;
+    // A host that does not survive this is built again.
+    let hurry = host.is_new.then(NotAwaited::begin);
     let layout = Layout::new(host.dir(), None);
     let (password, printed) = password(args.password_file.as_deref())?;
     set_admin(&layout, &password)?;
@@ -68,6 +70,7 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     let start = start_data(&folder, user, listeners.len(), &settings, None)?;
     let served = listeners.iter().map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>()?;
     let watch = executor.begin_serving(&opening)?;
+    drop(hurry);
     let supervisor = Supervisor::new(Arc::clone(&executor), served, start).context("finding this program")?;
     let ended = supervisor.run(
         &mut signals,
@@ -99,6 +102,8 @@ fn reboot(root: &Path) -> Result<(), String> {
 struct Host {
     dir: PathBuf,
     temporary: bool,
+    /// It was built by this process: nothing of it was there before.
+    is_new: bool,
 }
 
 impl Host {
@@ -107,17 +112,22 @@ impl Host {
             let name = format!("pot-console-demo-{}", random_code(2)?);
             let dir = std::env::temp_dir().join(name);
             std::fs::DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("making {}", dir.display()))?;
-            let host = Self { dir: dir.canonicalize().context("finding the temporary folder")?, temporary: true };
-            build(&host.dir, scenario)?;
+            let host = Self {
+                dir: dir.canonicalize().context("finding the temporary folder")?,
+                temporary: true,
+                is_new: true,
+            };
+            build(&host.dir, scenario, false)?;
             return Ok(host);
         };
-        if simulator::is_simulated_root(dir) {
-            simulator::refresh_tools(dir)?;
+        let is_new = !simulator::is_simulated_root(dir);
+        if is_new {
+            build(dir, scenario, true)?;
         } else {
-            build(dir, scenario)?;
+            simulator::refresh_tools(dir)?;
         }
         let dir = dir.canonicalize().with_context(|| format!("finding {}", dir.display()))?;
-        Ok(Self { dir, temporary: false })
+        Ok(Self { dir, temporary: false, is_new })
     }
 
     fn dir(&self) -> &Path {

@@ -14,14 +14,18 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     /// The folder to build the host in; absent or empty
     dir: PathBuf,
-    /// Which host: pot not installed, installed but not initialised, or in use
-    #[arg(long, value_name = "fresh|default|busy", default_value = "default")]
+    /// Which host: pot not installed, installed but not initialised, in use, or in use for thousands of pots
+    #[arg(long, value_name = "fresh|default|busy|huge", default_value = "default")]
     scenario: Scenario,
 }
 
-/// Builds a host with the past that its scenario has.
-pub(super) fn build(dir: &Path, scenario: Scenario) -> anyhow::Result<()> {
-    simulator::build(dir, scenario)?;
+/// Builds a host with the past that its scenario has; `lasts`: beyond the life of this process.
+pub(super) fn build(dir: &Path, scenario: Scenario, lasts: bool) -> anyhow::Result<()> {
+    if lasts {
+        simulator::build(dir, scenario)?
+    } else {
+        simulator::build_for_now(dir, scenario)?
+    }
     if scenario == Scenario::Busy {
         let dir = dir.canonicalize().with_context(|| format!("finding {}", dir.display()))?;
         past::live(&Layout::new(&dir, None), Timestamp::now())?;
@@ -31,7 +35,7 @@ pub(super) fn build(dir: &Path, scenario: Scenario) -> anyhow::Result<()> {
 
 /// Runs the command.
 pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    build(&args.dir, args.scenario)?;
+    build(&args.dir, args.scenario, true)?;
     let dir = std::path::absolute(&args.dir)?;
     let mut out = std::io::stdout().lock();
     // A closed pipe is no reason to complain: the host is built.

@@ -44,7 +44,7 @@ impl Dice {
 pub(crate) fn write(machine: &Machine, scenario: Scenario) -> io::Result<()> {
     let (host, days) = match scenario {
         Scenario::Fresh => ("bsdvm", 1),
-        Scenario::Default => ("jail1", 6),
+        Scenario::Default | Scenario::Huge => ("jail1", 6),
         Scenario::Busy => ("jail1", 31),
     };
     let messages: String = system(host, days, scenario).iter().map(Line::bsd).collect();
@@ -53,7 +53,7 @@ pub(crate) fn write(machine: &Machine, scenario: Scenario) -> io::Result<()> {
     machine.write("/var/log/messages", &format!("{messages}{boot}"))?;
     match scenario {
         Scenario::Fresh => Ok(()),
-        Scenario::Default => {
+        Scenario::Default | Scenario::Huge => {
             let text: String = tried_out().iter().map(Line::bsd).collect();
             machine.write("/var/log/pot.log", &text)
         }

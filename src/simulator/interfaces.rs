@@ -44,7 +44,8 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
     }
     let group = value_of(&flags, 'g');
     if let Some(group) = group.filter(|_| !has(&flags, 'a')) {
-        let state = call.machine.state()?;
+        let mut state = call.machine.state()?;
+        state.join_interfaces();
         for interface in visible(&state) {
             if interface.groups.iter().any(|known| known == group) {
                 call.say(&interface.name);
@@ -58,7 +59,8 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
     }
     let selected = |interface: &&Interface| (!has(&flags, 'u') || interface.up) && (!has(&flags, 'd') || !interface.up);
     if has(&flags, 'l') {
-        let state = call.machine.state()?;
+        let mut state = call.machine.state()?;
+        state.join_interfaces();
         let family = rest.first().map(String::as_str);
         let names: Vec<&str> = visible(&state)
             .filter(selected)
@@ -76,7 +78,8 @@ pub(crate) fn ifconfig(call: &mut Call) -> Outcome {
     let family_of = |word: Option<&String>| word.map(String::as_str).filter(|word| is_family(word)).map(str::to_owned);
     let all = has(&flags, 'a') || rest.is_empty();
     if all {
-        let state = call.machine.state()?;
+        let mut state = call.machine.state()?;
+        state.join_interfaces();
         let family = family_of(rest.first());
         let in_group =
             |interface: &&Interface| group.is_none_or(|group| interface.groups.iter().any(|one| one == group));

@@ -486,7 +486,8 @@ pub(crate) fn jls(call: &mut Call) -> Outcome {
             return Ok(1);
         }
     };
-    let state = call.machine.state()?;
+    let mut state = call.machine.state()?;
+    state.join_jails();
     let mut jails: Vec<&Jail> = state.running.jails.iter().collect();
     if let Some(wanted) = value_of(&flags, 'j') {
         jails.retain(|jail| jail.name == wanted || jail.jid.to_string() == wanted);

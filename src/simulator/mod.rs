@@ -8,6 +8,7 @@ mod call;
 mod clock;
 mod console;
 mod contents;
+mod crowd;
 mod datasets;
 mod faults;
 mod history;
@@ -41,6 +42,7 @@ pub use faults::Fault;
 
 use call::{Call, Outcome};
 use machine::Machine;
+use scenario::Wanted;
 
 /// What the simulated host is like at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -52,6 +54,8 @@ pub enum Scenario {
     Default,
     /// pot is initialised and in use: 40 pots, private bridges, some drift, a month of log.
     Busy,
+    /// A very large host: 10,000 pots, 100,000 snapshots, 1,000 interfaces, 5,000 rules of NAT.
+    Huge,
 }
 
 impl fmt::Display for Scenario {
@@ -60,13 +64,14 @@ impl fmt::Display for Scenario {
             Self::Fresh => "fresh",
             Self::Default => "default",
             Self::Busy => "busy",
+            Self::Huge => "huge",
         })
     }
 }
 
 /// A word that names no scenario.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown scenario {0:?}: say fresh, default or busy")]
+#[error("unknown scenario {0:?}: say fresh, default, busy or huge")]
 pub struct UnknownScenario(String);
 
 impl FromStr for Scenario {
@@ -77,6 +82,7 @@ impl FromStr for Scenario {
             "fresh" => Ok(Self::Fresh),
             "default" => Ok(Self::Default),
             "busy" => Ok(Self::Busy),
+            "huge" => Ok(Self::Huge),
             other => Err(UnknownScenario(other.to_owned())),
         }
     }
@@ -238,12 +244,29 @@ fn concerns(tool: &str, call: &Call) -> bool {
 
 /// Builds the simulated root in `dir`, which must be empty or absent, tools included. The tools are the running program.
 pub fn build(dir: &Path, scenario: Scenario) -> Result<(), BuildError> {
-    let program = std::env::current_exe().map_err(|source| BuildError::Io { path: dir.to_owned(), source })?;
-    build_with_program(dir, scenario, &program)
+    build_with_program(dir, scenario, &own_program(dir)?)
+}
+
+/// As [`build`], for a host that is removed when this process ends: sooner made, and its tools are links to one program.
+pub(crate) fn build_for_now(dir: &Path, scenario: Scenario) -> Result<(), BuildError> {
+    build_of(dir, Wanted { scenario, pots: crowd::POTS, lasts: false }, &own_program(dir)?)
+}
+
+fn own_program(dir: &Path) -> Result<PathBuf, BuildError> {
+    std::env::current_exe().map_err(|source| BuildError::Io { path: dir.to_owned(), source })
 }
 
 /// As [`build`], with another program behind the tools: its `main` must call [`tool_main`]. Tests name the built binary.
 pub fn build_with_program(dir: &Path, scenario: Scenario, program: &Path) -> Result<(), BuildError> {
+    build_of(dir, Wanted { scenario, pots: crowd::POTS, lasts: true }, program)
+}
+
+/// As [`build_with_program`] for [`Scenario::Huge`], with so many pots and all else of the host in proportion.
+pub fn build_huge_with_program(dir: &Path, pots: u32, program: &Path) -> Result<(), BuildError> {
+    build_of(dir, Wanted { scenario: Scenario::Huge, pots, lasts: true }, program)
+}
+
+fn build_of(dir: &Path, wanted: Wanted, program: &Path) -> Result<(), BuildError> {
     let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
     if dir.exists() && std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
         return Err(BuildError::NotEmpty(dir.to_owned()));
@@ -251,7 +274,7 @@ pub fn build_with_program(dir: &Path, scenario: Scenario, program: &Path) -> Res
     std::fs::create_dir_all(dir).map_err(failed)?;
     // The tools look for their root from the executable's real path.
     let dir = dir.canonicalize().map_err(failed)?;
-    scenario::build(&Machine::new(&dir), scenario, program).map_err(failed)
+    scenario::build(&Machine::new(&dir), wanted, program).map_err(failed)
 }
 
 /// Whether a folder is a simulated root.
@@ -268,7 +291,7 @@ pub(crate) fn refresh_tools(dir: &Path) -> Result<(), BuildError> {
     let machine = opened(dir)?;
     let failed = |source: io::Error| BuildError::Io { path: dir.to_owned(), source };
     let program = std::env::current_exe().map_err(failed)?;
-    scenario::install_tools(&machine, &program).map_err(failed)?;
+    scenario::install_tools(&machine, &program, true).map_err(failed)?;
     for fault in machine.state().map_err(failed)?.faults {
         if let Fault::Missing(tool) = fault {
             scenario::remove_tool(&machine, &tool).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Builds simulated roots: tools, files, pools, logs, and what the three scenarios differ in.
+//! Builds simulated roots: tools, files, pools, logs, and what the scenarios differ in.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use super::kernel;
 use super::machine::{MARKER, Machine};
 use super::modules;
 use super::state::{Card, Kept, Package, Packages, Pool, State};
-use super::{PROGRAM, Scenario, TOOLS, contents, history, inhabitants};
+use super::{PROGRAM, Scenario, TOOLS, contents, crowd, history, inhabitants};
 
 /// Up to this size `pot` and `potnet` are programs of their own: whoever puts upstream's in their place with cp(1) then
 /// writes over one file, not through a link over all tools. Unstripped development builds are too large for that.
@@ -53,7 +53,18 @@ const FOLDERS: [&str; 33] = [
     "var/db/simulated-host",
 ];
 
-pub(crate) fn build(machine: &Machine, scenario: Scenario, program: &Path) -> io::Result<()> {
+/// What is to be built.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) scenario: Scenario,
+    /// How many pots [`Scenario::Huge`] has.
+    pub(crate) pots: u32,
+    /// Whether it lasts: nobody puts other tools into one that is gone with the demo it was built for.
+    pub(crate) lasts: bool,
+}
+
+pub(crate) fn build(machine: &Machine, wanted: Wanted, program: &Path) -> io::Result<()> {
+    let Wanted { scenario, pots, lasts } = wanted;
     for folder in FOLDERS {
         fs::create_dir_all(machine.root().join(folder))?;
     }
@@ -64,19 +75,15 @@ pub(crate) fn build(machine: &Machine, scenario: Scenario, program: &Path) -> io
     clock::set_up(machine)?;
     clock::of(machine);
     machine.store(&State { kept: kept(scenario), ..State::default() })?;
-    files(machine, scenario)?;
+    files(machine, scenario, pots)?;
     fs::write(
         machine.root().join(MARKER),
         "This folder is a simulated FreeBSD host of pot-console. Nothing in it is real.\n",
     )?;
-    install_tools(machine, program)?;
+    install_tools(machine, program, lasts)?;
     let installed = machine.state()?.kept.packages.installed.contains_key("pot");
     if installed {
         install_pot_files(machine)?;
-    } else {
-        for tool in ["pot", "potnet"] {
-            remove_tool(machine, tool)?;
-        }
     }
     if scenario == Scenario::Busy {
         machine.write("/usr/local/etc/pot/pot.conf", contents::POT_CONF_BUSY)?;
@@ -86,12 +93,15 @@ pub(crate) fn build(machine: &Machine, scenario: Scenario, program: &Path) -> io
         // It has been up for some time.
         state.running.boot_time -= match scenario {
             Scenario::Fresh => 2 * 3600,
-            Scenario::Default => 9 * 86400,
+            Scenario::Default | Scenario::Huge => 9 * 86400,
             Scenario::Busy => 41 * 86400,
         };
         state.faults.clear();
         if scenario == Scenario::Busy {
             inhabitants::move_in(state, machine)?;
+        }
+        if scenario == Scenario::Huge {
+            crowd::move_in(state, machine, pots)?;
         }
         Ok(())
     })??;
@@ -140,13 +150,14 @@ fn kept(scenario: Scenario) -> Kept {
     let card = |name: &str, mac: &str| Card { name: name.into(), mac: mac.into() };
     let cards = match scenario {
         Scenario::Fresh => vec![card("vtnet0", "58:9c:fc:0a:4c:11")],
-        Scenario::Default => vec![card("em0", "a8:a1:59:3e:7b:20")],
+        Scenario::Default | Scenario::Huge => vec![card("em0", "a8:a1:59:3e:7b:20")],
         Scenario::Busy => vec![card("em0", "a8:a1:59:3e:7b:20"), card("tun0", "")],
     };
     let size = match scenario {
         Scenario::Fresh => 24,
         Scenario::Default => 464,
         Scenario::Busy => 928,
+        Scenario::Huge => 64 << 10,
     };
     Kept {
         userland: "14.3-RELEASE-p2".into(),
@@ -196,12 +207,14 @@ fn install_datasets(state: &mut State, machine: &Machine) -> io::Result<()> {
     Ok(())
 }
 
-fn files(machine: &Machine, scenario: Scenario) -> io::Result<()> {
+fn files(machine: &Machine, scenario: Scenario, pots: u32) -> io::Result<()> {
     machine.change(|state| install_datasets(state, machine))??;
+    let huge = crowd::rc_conf();
     let rc_conf = match scenario {
         Scenario::Fresh => contents::RC_CONF_FRESH,
         Scenario::Default => contents::RC_CONF_DEFAULT,
         Scenario::Busy => contents::RC_CONF_BUSY,
+        Scenario::Huge => &huge,
     };
     let loader = match scenario {
         Scenario::Fresh => {
@@ -238,6 +251,7 @@ fn files(machine: &Machine, scenario: Scenario) -> io::Result<()> {
             // init has put pot's anchors in; a careful admin has moved them where they belong.
             Scenario::Busy => contents::PF_CONF
                 .replace("# --- translation\n", "# --- translation\nnat-anchor pot-nat\nrdr-anchor \"pot-rdr/*\"\n"),
+            Scenario::Huge => crowd::pf_conf(pots),
             _ => contents::PF_CONF.to_owned(),
         };
         machine.write("/etc/pf.conf", &pf)?;
@@ -264,7 +278,10 @@ pub(crate) fn install_pot_files(machine: &Machine) -> io::Result<()> {
     if !group.lines().any(|line| line.starts_with("pot:")) {
         machine.write("/etc/group", &format!("{group}pot:*:478:\n"))?;
     }
-    bring_back_tool(machine, "pot")
+    if !machine.path_itself("/usr/local/bin/pot").exists() {
+        bring_back_tool(machine, "pot")?;
+    }
+    Ok(())
 }
 
 pub(crate) fn install_potnet(machine: &Machine) -> io::Result<()> {
@@ -286,8 +303,8 @@ pub(crate) fn remove_pot_files(machine: &Machine) {
     }
 }
 
-/// Puts the program and a link for each tool into the root.
-pub(crate) fn install_tools(machine: &Machine, own: &Path) -> io::Result<()> {
+/// Puts the program and a link for each tool into the root; `copies`: as [`bring_back_tool`].
+pub(crate) fn install_tools(machine: &Machine, own: &Path, copies: bool) -> io::Result<()> {
     let program = machine.root().join(PROGRAM);
     if own.canonicalize().ok() != program.canonicalize().ok() {
         // Beside and then over: tools that run now keep their program.
@@ -302,7 +319,7 @@ pub(crate) fn install_tools(machine: &Machine, own: &Path) -> io::Result<()> {
     let pot_is_there = machine.state()?.kept.packages.installed.contains_key("pot");
     for (_, name, _) in TOOLS {
         if pot_is_there || !matches!(*name, "pot" | "potnet") {
-            bring_back_tool(machine, name)?;
+            put_tool(machine, name, copies)?;
         }
     }
     Ok(())
@@ -323,14 +340,18 @@ pub(crate) fn remove_tool(machine: &Machine, tool: &str) -> io::Result<()> {
     }
 }
 
-/// Puts a tool (back) into its place.
+/// Puts a tool (back) into its place, as a copy of the program where others may be put over it.
 pub(crate) fn bring_back_tool(machine: &Machine, tool: &str) -> io::Result<()> {
+    put_tool(machine, tool, true)
+}
+
+fn put_tool(machine: &Machine, tool: &str, copies: bool) -> io::Result<()> {
     let Some((folder, name)) = place(tool) else { return Ok(()) };
     let link = machine.root().join(folder).join(name);
     remove_tool(machine, tool)?;
     let program = machine.root().join(PROGRAM);
     let small = fs::metadata(&program)?.len() <= OWN_COPY_LIMIT;
-    if small && matches!(name, "pot" | "potnet") {
+    if copies && small && matches!(name, "pot" | "potnet") {
         fs::copy(&program, &link)?;
         return fs::set_permissions(&link, fs::Permissions::from_mode(0o755));
     }

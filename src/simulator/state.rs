@@ -41,6 +41,9 @@ pub(crate) struct Kept {
     pub(crate) boots: u64,
     /// For guids of datasets.
     pub(crate) next_guid: u64,
+    /// Pots of a very large host, made by a rule (`crowd`).
+    #[serde(default)]
+    pub(crate) crowd: u32,
 }
 
 /// A network card.

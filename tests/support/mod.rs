@@ -38,6 +38,17 @@ impl Demo {
         Self { child, url, dir, output, _temporary: temporary }
     }
 
+    /// The same on a very large host with so many pots.
+    pub fn start_huge(pots: u32) -> Self {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(temporary.path().join("password"), PASSWORD).expect("write the password file");
+        let dir = temporary.path().join("host");
+        pot_console::simulator::build_huge_with_program(&dir, pots, program()).expect("a simulated root");
+        let output = Arc::new(Mutex::new(String::new()));
+        let (child, url) = serve(&dir, &["--listen", "127.0.0.1:0"], &output);
+        Self { child, url, dir, output, _temporary: temporary }
+    }
+
     /// Starts the console again on the same host and port, after [`Demo::kill`] or [`Demo::stop`].
     pub fn start_again(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();

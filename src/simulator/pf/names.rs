@@ -1,6 +1,9 @@
 //! Names that rule files use: the grammar's words by release, IANA's services and protocols, types and codes of ICMP,
 //! classes of service, timeouts and limits.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// The words of the grammar, with the first major version that knows them (0: all). A word of this list is no name of a
 /// macro, a table or an anchor, unless it stands in quotes.
 const KEYWORDS: [(&str, u32); 146] = [
@@ -190,10 +193,19 @@ pub(super) fn service_port(name: &str) -> Option<u16> {
 
 /// The name of a port of TCP (or else of UDP).
 pub(super) fn service_name(port: u16, tcp: bool) -> Option<&'static str> {
-    let protocol = if tcp { 't' } else { 'u' };
-    services()
-        .find(|service| service.port == port && service.protocols.contains(protocol))
-        .and_then(|service| service.names.split(' ').next())
+    // Asked for each port of each rule.
+    static NAMES: LazyLock<HashMap<(u16, bool), &'static str>> = LazyLock::new(|| {
+        let mut names = HashMap::new();
+        for service in services() {
+            for (tcp, letter) in [(true, 't'), (false, 'u')] {
+                if let Some(name) = service.names.split(' ').next().filter(|_| service.protocols.contains(letter)) {
+                    names.entry((service.port, tcp)).or_insert(name);
+                }
+            }
+        }
+        names
+    });
+    NAMES.get(&(port, tcp)).copied()
 }
 
 fn protocols() -> impl Iterator<Item = (u8, &'static str)> {

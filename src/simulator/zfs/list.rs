@@ -157,6 +157,9 @@ pub(super) fn list(call: &mut Call, args: &[String]) -> Outcome {
         }
         rows.push(row);
     }
+    if (names.is_empty() || has(&flags, 'r')) && !has(&flags, 'd') {
+        rows.extend(state.crowd_listed(&names, &types, &columns));
+    }
     if has(&flags, 'H') {
         for row in rows {
             call.say(row.join("\t"));
