@@ -8,11 +8,10 @@ use super::{Exit, Format, Global};
 use crate::activity::{self, Entry, Follower, Generation, Query, StreamPosition, parse_time};
 use crate::executor::logs::{self, rotated};
 use crate::executor::protocol::Compression;
-use crate::host;
+use crate::host::{self, LogSource};
 use crate::layout::Layout;
 use crate::platform;
 use crate::potconf::{Configuration, Document};
-use crate::process::Tools;
 use crate::rules::{LogRoute, log_route};
 use crate::settings::Settings;
 use anyhow::Context as _;
@@ -154,7 +153,7 @@ impl Log {
             Document::parse(&bytes).with_context(|| format!("reading {}", path.display()))
         };
         let configuration = Configuration::new(document(&layout.default_conf())?, document(&layout.pot_conf())?);
-        let (system, syslog) = host::system_and_syslog(layout, &Tools::find(layout));
+        let LogSource { hostname, time_zone, syslog } = host::log_source(layout);
         let word = configuration.value("POT_LOG_FACILITY").filter(|word| !word.is_empty()).unwrap_or("local2");
         let facility = crate::facility::received(word).to_owned();
         let syslog =
@@ -164,13 +163,7 @@ impl Log {
             LogRoute::Missing(files) => files.first().map(|file| (*file).to_owned()),
             LogRoute::Elsewhere(_) | LogRoute::Nowhere => None,
         };
-        let system = system.get();
-        Ok(Self {
-            live,
-            facility,
-            zone: system.and_then(|system| TimeZone::get(&system.time_zone).ok()).unwrap_or(TimeZone::UTC),
-            hostname: system.map_or_else(String::new, |system| system.hostname.clone()),
-        })
+        Ok(Self { live, facility, zone: TimeZone::get(&time_zone).unwrap_or(TimeZone::UTC), hostname })
     }
 }
 

@@ -95,6 +95,22 @@ pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
     serde_json::to_vec(message).map_err(|error| FrameError::Malformed(error.to_string()))
 }
 
+/// A message as a frame, written once: a large one is not copied behind its header.
+///
+/// # Errors
+/// As [`encode`] and [`with_header`].
+pub(crate) fn framed(message: &impl Serialize, limit: usize) -> Result<Vec<u8>, FrameError> {
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, message).map_err(|error| FrameError::Malformed(error.to_string()))?;
+    let announced = frame.len() - 4;
+    let length = u32::try_from(announced).ok().filter(|_| announced <= limit);
+    let length = length.ok_or(FrameError::TooLong { announced, limit })?;
+    if let Some(header) = frame.first_chunk_mut() {
+        *header = length.to_be_bytes();
+    }
+    Ok(frame)
+}
+
 /// A message from JSON bytes.
 ///
 /// # Errors
@@ -158,6 +174,13 @@ mod tests {
     fn an_error_about_a_message_never_repeats_its_content() {
         let error = decode::<Request>(br#"{"version":1,"password":"hunter2hunter2"}"#).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_message_framed_at_once_is_the_same_frame_and_has_the_same_limit() {
+        let message = ["a", "b"];
+        assert_eq!(framed(&message, 9).unwrap(), with_header(&encode(&message).unwrap(), 9).unwrap());
+        assert!(matches!(framed(&message, 8), Err(FrameError::TooLong { announced: 9, limit: 8 })));
     }
 
     #[test]

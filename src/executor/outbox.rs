@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Bytes of answers that wait to be read, beyond which the web process is dropped.
-const MOST_REPLY_BYTES: usize = 4 * MAX_REPLY;
+const MOST_REPLY_BYTES: usize = 2 * MAX_REPLY;
 /// What an answer takes beside its bytes: many short ones are no way around the limit.
 const PER_ANSWER: usize = 256;
 /// Open files that wait to be taken over; beyond it a log is not opened. Whoever lets them pile up must not use up the
@@ -131,7 +131,7 @@ impl Outbox {
 }
 
 fn encode(message: &Message) -> Result<Vec<u8>, FrameError> {
-    frame::with_header(&frame::encode(message)?, MAX_REPLY)
+    frame::framed(message, MAX_REPLY)
 }
 
 /// Who is to be told that something grew: the web processes that are served now (two during a hand-over).

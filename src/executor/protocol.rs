@@ -24,8 +24,8 @@ pub const VERSION: u16 = 1;
 pub const MAX_REQUEST: usize = 4 << 20;
 /// Most proofs that one browser carries: it may be several people's.
 pub(crate) const MOST_KNOWN: usize = 4;
-/// Longest reply in bytes.
-pub(crate) const MAX_REPLY: usize = 16 << 20;
+/// Longest reply in bytes: the facts of a very large host ([`HostFacts::keep_within`]), with room.
+pub(crate) const MAX_REPLY: usize = 32 << 20;
 
 /// What the web process asks.
 #[derive(Debug, Clone, Serialize, Deserialize)]

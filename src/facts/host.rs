@@ -2,7 +2,7 @@
 
 use super::{
     Dataset, Fact, Interface, Machine, Packages, PathState, Pf, PfFile, Pool, Pot, PrivateBridge, RACCT, Route,
-    SLOW_MS, Syslog, System, Tunable, VTNET_LRO,
+    SLOW_MS, Syslog, System, Tunable, VTNET_LRO, size,
 };
 use crate::digest::Digest;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 /// Declares the facts: of each what it is, the type of its value, and what it tells in two or three words. How it is
 /// asked for says its row in `host::probes`.
 macro_rules! facts {
-    ($($(#[$doc:meta])* $fact:ident: $value:ty, $about:literal;)+) => {
+    ($($(#[$doc:meta])* $fact:ident: $value:ty, $about:literal $(, told by $alike:path)?;)+) => {
         /// Everything that the probes know about one host at one time.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct HostFacts {
@@ -31,12 +31,91 @@ macro_rules! facts {
                 Self { at: Timestamp::now(), simulated: false, $($fact: Fact::unknown(why, ""),)+ }
             }
 
+            /// Whether these tell the same as others: times and the sources' own words apart, which change with every
+            /// look, and sizes as they are shown.
+            pub fn tell_the_same_as(&self, other: &Self) -> bool {
+                self.simulated == other.simulated
+                    $(&& alike(&self.$fact, &other.$fact, facts!(@alike $($alike)?)))+
+            }
+
+            /// Gives up the largest values until all are at most so many bytes as JSON, and says so in their place: what
+            /// is too large for an answer is not known, whatever part of it could be sent.
+            pub fn keep_within(&mut self, most: usize) {
+                loop {
+                    let sizes = [$(json_size(&self.$fact.value),)+];
+                    let all: usize = sizes.iter().sum();
+                    let largest = sizes.iter().copied().max().unwrap_or(0);
+                    if all <= most || largest == 0 {
+                        return;
+                    }
+                    let words = format!(
+                        "the answer is not kept: it takes {} of the {} that there are for what is known of a host",
+                        size(largest as u64),
+                        size(most as u64)
+                    );
+                    $(if self.$fact.value.is_some() && json_size(&self.$fact.value) == largest {
+                        self.$fact.value = None;
+                        self.$fact.error = Some(words);
+                        continue;
+                    })+
+                    return;
+                }
+            }
+
             /// Every source, in the order of the facts.
             pub(crate) fn everything_asked(&self) -> Vec<Asked<'_>> {
                 vec![$(Asked::of($about, &self.$fact),)+]
             }
         }
     };
+    (@alike) => { PartialEq::eq };
+    (@alike $alike:path) => { $alike };
+}
+
+fn alike<T>(one: &Fact<T>, other: &Fact<T>, alike: impl Fn(&T, &T) -> bool) -> bool {
+    let values = match (&one.value, &other.value) {
+        (Some(one), Some(other)) => alike(one, other),
+        (None, None) => true,
+        _ => false,
+    };
+    values && one.error == other.error && one.source == other.source
+}
+
+/// Pools, with their sizes as they are shown.
+fn pools_alike(one: &Vec<Pool>, other: &Vec<Pool>) -> bool {
+    let told = |pool: &Pool| (pool.name.clone(), size(pool.size), size(pool.free), pool.health.clone());
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other || told(one) == told(other))
+}
+
+/// Datasets, with their sizes as they are shown: on a host that is used they are others at each look.
+fn datasets_alike(one: &Vec<Dataset>, other: &Vec<Dataset>) -> bool {
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| {
+            size(one.used) == size(other.used)
+                && size(one.available) == size(other.available)
+                && *one == Dataset { used: one.used, available: one.available, ..other.clone() }
+        })
+}
+
+/// What a value takes as JSON, in bytes.
+fn json_size(value: &impl Serialize) -> usize {
+    struct Counted(usize);
+    impl std::io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    // What cannot be written is not sent either.
+    match serde_json::to_writer(&mut counted, value) {
+        Ok(()) => counted.0,
+        Err(_) => 0,
+    }
 }
 
 facts! {
@@ -55,9 +134,9 @@ facts! {
     /// `net.link.bridge.member_ifaddrs` where the kernel has it (FreeBSD 15, once if_bridge is loaded).
     bridge_member_addresses: Option<bool>, "bridge members";
     /// ZFS pools.
-    pools: Vec<Pool>, "pools";
+    pools: Vec<Pool>, "pools", told by pools_alike;
     /// ZFS datasets of all pools.
-    datasets: Vec<Dataset>, "datasets";
+    datasets: Vec<Dataset>, "datasets", told by datasets_alike;
     /// Network interfaces in the host's order.
     interfaces: Vec<Interface>, "interfaces";
     /// The IPv4 routes.
@@ -170,6 +249,60 @@ pub(crate) fn pot_installed(facts: &HostFacts) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn dataset(name: &str, used: u64) -> Dataset {
+        Dataset {
+            name: name.to_owned(),
+            kind: "filesystem".to_owned(),
+            mountpoint: "/x".to_owned(),
+            canmount: "on".to_owned(),
+            mounted: true,
+            used,
+            available: 5 << 40,
+            origin: None,
+            locked: false,
+        }
+    }
+
+    #[test]
+    fn a_look_that_finds_the_same_tells_the_same_whatever_was_written_meanwhile() {
+        let look = |used: u64| {
+            let mut facts = HostFacts::unknown("not asked");
+            facts.datasets = Fact::known(vec![dataset("zroot/a", used), dataset("zroot/b", 7)], "zfs list");
+            facts.datasets.evidence = format!("zroot/a {used}");
+            facts.datasets.took_ms = used % 100;
+            facts
+        };
+        let before = look((48 << 30) + 1);
+        assert!(look((48 << 30) + 4096).tell_the_same_as(&before), "48 GiB both times");
+        assert!(!look(49 << 30).tell_the_same_as(&before));
+        let mut other = look((48 << 30) + 1);
+        other.datasets.value.as_mut().unwrap()[1].mounted = false;
+        assert!(!other.tell_the_same_as(&before));
+        let mut gone = look((48 << 30) + 1);
+        gone.datasets.value.as_mut().unwrap().pop();
+        assert!(!gone.tell_the_same_as(&before));
+        let failed = HostFacts { datasets: Fact::unknown("zfs: not found", "zfs list"), ..look(0) };
+        assert!(!failed.tell_the_same_as(&before));
+    }
+
+    #[test]
+    fn what_is_too_large_for_an_answer_is_not_known_and_never_empty() {
+        let mut facts = HostFacts::unknown("not asked");
+        facts.datasets =
+            Fact::known((0..1000).map(|number| dataset(&format!("zroot/{number}"), 1)).collect(), "zfs list");
+        facts.resolvers = Fact::known(vec![IpAddr::from([192, 0, 2, 1])], "/etc/resolv.conf");
+        let whole = facts.clone();
+        facts.keep_within(1 << 20);
+        assert_eq!(facts, whole);
+        facts.keep_within(64 << 10);
+        assert_eq!(facts.datasets.value, None);
+        let error = facts.datasets.error.as_deref().unwrap();
+        assert!(error.contains("not kept") && error.contains("64 KiB"), "{error}");
+        assert_eq!(facts.resolvers, whole.resolvers, "the others stay");
+        facts.keep_within(0);
+        assert!(facts.resolvers.value.is_none() && facts.resolvers.error.is_some());
+    }
 
     #[test]
     fn slow_sources_are_named_with_their_time() {

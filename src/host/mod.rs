@@ -8,7 +8,7 @@ mod probes;
 mod state;
 
 pub use probes::{GatherInput, gather, snapshots};
-pub(crate) use probes::{path_state, pf_rules_path, system_and_syslog, time_zone};
+pub(crate) use probes::{LogSource, log_source, path_state, pf_rules_path, time_zone};
 #[cfg(test)]
 pub(crate) use state::fixture;
 pub(crate) use state::{

@@ -170,11 +170,16 @@ pub(crate) fn capture(
     Ok(Captured {
         status: if let Ending::Exited(status) = ending { Some(status) } else { None },
         timed_out: ending == Ending::TimedOut,
-        stdout: String::from_utf8_lossy(&out).into_owned(),
-        stderr: String::from_utf8_lossy(&err).into_owned(),
+        stdout: text(out),
+        stderr: text(err),
         truncated,
         took: started.elapsed(),
     })
+}
+
+/// Bytes as text, not copied where they are it.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Runs a command to its end and hands out its lines as they come. The command never waits for `sink`: lines are

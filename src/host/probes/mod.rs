@@ -26,15 +26,19 @@ pub use zfs::snapshots;
 
 use super::parse;
 use super::state::wanted::{self, Wanted};
-use crate::facts::{Fact, HostFacts, POT_PROGRAM, RACCT, Syslog, System, VTNET_LRO};
+use crate::facts::{Fact, HostFacts, POT_PROGRAM, RACCT, Syslog, VTNET_LRO};
 use crate::layout::Layout;
 use crate::potconf::{Configuration, PARAMETERS};
 use crate::process::{Tool, Tools};
 use crate::rules::PRIVATE_TMP;
 use jiff::Timestamp;
 use probe::{Places, Probe, probe};
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::time::Duration;
+
+/// What is kept of a host in bytes, as the JSON that crosses to the web process: 10,000 pots take a fourth of it.
+const MOST_KNOWN: usize = 24 << 20;
 
 /// What is asked for a fact, and how the answer is read.
 enum Source<T: 'static> {
@@ -151,7 +155,7 @@ const PROBES: &[Row] = &[
     row!(pf_file, Source::After(&[Tool::Pfctl], |probe, _, facts| pf::file(probe, &facts.rc, &facts.pf))),
     // The kernel has the variable only while ipfw is loaded.
     row!(ipfw, Source::Sysctl("net.inet.ip.fw.enable", |name, value| Ok(parse::switch(name, value)?.unwrap_or(false)))),
-    row!(syslog, Source::After(&[Tool::Hostname], |probe, _, facts| syslog::syslog(probe, &facts.rc))),
+    row!(syslog, Source::After(&[Tool::Hostname], |probe, _, facts| syslog::syslog(probe, &facts.rc, &facts.system))),
     row!(rc, Source::Several(&[Tool::Sysrc], |probe, _| rc::variables(probe))),
     row!(packages, Source::Several(&[Tool::Pkg], |probe, _| packages::packages(probe))),
     row!(groups, Source::Command(Tool::Getent, &["group"], parse::files::groups)),
@@ -234,17 +238,46 @@ pub fn gather(layout: &Layout, tools: &Tools, input: &GatherInput) -> HostFacts 
     }
     pots::running(layout, tools, &mut facts.pots);
     pots::hidden(&facts.datasets, &input.pot_zfs_root, &mut facts.pots);
+    facts.keep_within(MOST_KNOWN);
     facts.at = begun;
     facts
 }
 
-/// Who the host is and where its syslogd writes, alone: for whoever reads pot's log and needs nothing else of the host.
-/// Of rc.conf it asks for one variable; all of them take a slow host a minute.
-pub(crate) fn system_and_syslog(layout: &Layout, tools: &Tools) -> (Fact<System>, Fact<Syslog>) {
-    let flags = probe(layout, tools, |probe| {
-        Ok(probe.rc("syslogd_flags")?.map(|flags| ("syslogd_flags".to_owned(), flags)).into_iter().collect())
-    });
-    (probe(layout, tools, system::system), probe(layout, tools, |probe| syslog::syslog(probe, &flags)))
+/// What whoever reads pot's log needs of the host, and nothing else.
+pub(crate) struct LogSource {
+    /// Its name; empty when it is not known.
+    pub(crate) hostname: String,
+    /// Its time zone's name.
+    pub(crate) time_zone: String,
+    /// Where its syslogd writes.
+    pub(crate) syslog: Fact<Syslog>,
+}
+
+/// Finds it from files, without a program where these say all: each program takes as long as reading a log does, and
+/// sysrc(8), a script, takes a slow host a second.
+pub(crate) fn log_source(layout: &Layout) -> LogSource {
+    let tools = OnceCell::new();
+    let tools = || tools.get_or_init(|| Tools::find(layout));
+    // This machine's name is not that of a host below a folder.
+    let own_name = || nix::unistd::gethostname().ok()?.into_string().ok();
+    let own_name = if layout.is_below_a_root() { None } else { own_name() };
+    let hostname = match own_name {
+        Some(name) => Fact::known(name, "gethostname"),
+        None => probe(layout, tools(), |probe| Ok(probe.answer(Tool::Hostname, &[])?.trim().to_owned())),
+    };
+    let flags = match rc::from_files(layout, "syslogd_flags") {
+        Some(flags) => Fact::known(flags, "rc.conf"),
+        None => probe(layout, tools(), |probe| Ok(probe.rc("syslogd_flags")?.unwrap_or_default())),
+    };
+    let syslog = match (&hostname.value, flags.value) {
+        (Some(name), Some(flags)) => probe(layout, tools(), |probe| syslog::with_flags(probe, name, flags)),
+        (_, flags_known) => {
+            // Rules may be for this host alone.
+            let error = if flags_known.is_some() { hostname.error } else { flags.error };
+            Fact::unknown(error.unwrap_or_default(), "syslogd's rules")
+        }
+    };
+    LogSource { hostname: hostname.value.unwrap_or_default(), time_zone: time_zone(layout).0, syslog }
 }
 
 /// Asks with a thread each, of which a few are at work at one time.

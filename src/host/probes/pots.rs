@@ -1,36 +1,50 @@
 //! The pots, which of them run, and the private bridges.
 
 use super::folder::list;
-use super::probe::{Probe, probe, read};
-use crate::facts::{Dataset, Fact, Pot, PrivateBridge};
+use super::probe::{Probe, probe, read_at_most};
+use crate::facts::{Dataset, Fact, Pot, PrivateBridge, size};
 use crate::host::parse;
 use crate::layout::Layout;
 use crate::process::{Tool, Tools};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
-/// Pots and bridges are read up to this number.
-const MOST_POTS: usize = 4096;
+/// Pots and bridges are read up to this number each. On a host with more of them none is known: what acts on the list
+/// must not take a part of it for the whole.
+const MOST: usize = 16_384;
+/// The largest file of a pot or a bridge in bytes; pot's own have some hundred.
+const LARGEST: u64 = 64 << 10;
+/// All of them together.
+const LARGEST_TOGETHER: u64 = 32 << 20;
 
 pub(super) fn pots(probe: &mut Probe<'_>, fs_root: &str) -> Result<Vec<Pot>, String> {
     let folder = below(fs_root, "jails")?;
-    let names = list(probe, &folder)?;
-    at_most(&folder, names.len())?;
-    let mut pots = Vec::new();
-    for name in names {
-        let file = format!("{folder}/{name}/conf/pot.conf");
-        // A folder without that file is no pot: pot itself lists none there.
-        if let Some(bytes) = read(&probe.layout().on_disk(&file)).map_err(|error| format!("{file}: {error}"))? {
-            pots.push(parse::pots::pot(&name, &String::from_utf8_lossy(&bytes)));
-        }
-    }
-    Ok(pots)
+    // A folder without that file is no pot: pot itself lists none there.
+    each_file(probe, &folder, "/conf/pot.conf", |name, text| Ok(parse::pots::pot(name, text)))
 }
 
-fn at_most(folder: &str, found: usize) -> Result<(), String> {
-    if found > MOST_POTS {
-        return Err(format!("{folder} holds {found} folders; more than {MOST_POTS} are not read"));
+/// What is read of the file `part` of each name in a folder, where there is one.
+fn each_file<T>(
+    probe: &mut Probe<'_>,
+    folder: &str,
+    part: &str,
+    parse: impl Fn(&str, &str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let names = list(probe, folder)?;
+    if names.len() > MOST {
+        return Err(format!("{folder} holds {} names; where there are more than {MOST}, none is read", names.len()));
     }
-    Ok(())
+    let mut found = Vec::with_capacity(names.len());
+    let mut left = LARGEST_TOGETHER;
+    for name in names {
+        let file = format!("{folder}/{name}{part}");
+        let read = read_at_most(&probe.layout().on_disk(&file), LARGEST);
+        let Some(bytes) = read.map_err(|error| format!("{file}: {error}"))? else { continue };
+        let too_much =
+            || format!("the files in {folder} are larger than {} together: none is read", size(LARGEST_TOGETHER));
+        left = left.checked_sub(bytes.len() as u64).ok_or_else(too_much)?;
+        found.push(parse(&name, &String::from_utf8_lossy(&bytes))?);
+    }
+    Ok(found)
 }
 
 /// A pot whose dataset is not mounted cannot be seen: the list of pots is not whole then, and says so.
@@ -63,7 +77,7 @@ pub(super) fn running(layout: &Layout, tools: &Tools, pots: &mut Fact<Vec<Pot>>)
     let Some(list) = pots.value.as_mut().filter(|list| !list.is_empty()) else { return };
     let jails = probe(layout, tools, |probe| {
         let text = probe.answer(Tool::Jls, &["name"])?;
-        Ok(text.lines().map(|line| line.trim().to_owned()).collect::<BTreeSet<_>>())
+        Ok(text.lines().map(|line| line.trim().to_owned()).collect::<HashSet<_>>())
     });
     match &jails.value {
         Some(names) => {
@@ -82,15 +96,7 @@ pub(super) fn running(layout: &Layout, tools: &Tools, pots: &mut Fact<Vec<Pot>>)
 
 pub(super) fn private_bridges(probe: &mut Probe<'_>, fs_root: &str) -> Result<Vec<PrivateBridge>, String> {
     let folder = below(fs_root, "bridges")?;
-    let names = list(probe, &folder)?;
-    at_most(&folder, names.len())?;
-    names
-        .into_iter()
-        .filter_map(|name| match read(&probe.layout().on_disk(&format!("{folder}/{name}"))) {
-            Ok(bytes) => bytes.map(|bytes| parse::pots::private_bridge(&name, &String::from_utf8_lossy(&bytes))),
-            Err(error) => Some(Err(format!("{folder}/{name}: {error}"))),
-        })
-        .collect()
+    each_file(probe, &folder, "", parse::pots::private_bridge)
 }
 
 fn below(fs_root: &str, part: &str) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! One probe: the commands and files it asks, their words as evidence, the time that each tool needs.
 
-use crate::facts::Fact;
+use crate::facts::{Fact, size};
 use crate::files::{FileError, HostPath};
 use crate::layout::Layout;
 use crate::process::{Captured, Limits, ProcessError, Tool, Tools, argv_as_typed, capture, harmless};
@@ -198,23 +198,28 @@ impl Probe<'_> {
 /// A regular file's bytes; none when nothing is there. A link in its last part is followed: rc.conf may be one.
 /// A pipe or device is refused without waiting for it.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    read_at_most(path, FILE)
+}
+
+/// The same with a limit of its own, in bytes.
+pub(super) fn read_at_most(path: &Path, most: u64) -> Result<Option<Vec<u8>>, String> {
     let file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    read_regular(file).map(Some)
+    read_regular(file, most).map(Some)
 }
 
-fn read_regular(file: File) -> Result<Vec<u8>, String> {
+fn read_regular(file: File, most: u64) -> Result<Vec<u8>, String> {
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
-    file.take(FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > FILE {
-        return Err(format!("larger than {} MiB", FILE >> 20));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("larger than the {} that are read", size(most)));
     }
     Ok(bytes)
 }

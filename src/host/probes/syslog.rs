@@ -3,22 +3,35 @@
 use super::folder::conf_files;
 use super::probe::{Probe, read};
 use super::rc::variable;
-use crate::facts::{Fact, Syslog};
+use crate::facts::{Fact, Syslog, System};
 use crate::host::parse;
 use crate::process::Tool;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn syslog(probe: &mut Probe<'_>, rc: &Fact<BTreeMap<String, String>>) -> Result<Syslog, String> {
-    let hostname = probe.answer(Tool::Hostname, &[])?.trim().to_owned();
+/// `system`: what knows the host's name already.
+pub(super) fn syslog(
+    probe: &mut Probe<'_>,
+    rc: &Fact<BTreeMap<String, String>>,
+    system: &Fact<System>,
+) -> Result<Syslog, String> {
+    let hostname = match system.get() {
+        Some(system) => system.hostname.clone(),
+        None => probe.answer(Tool::Hostname, &[])?.trim().to_owned(),
+    };
     let flags = variable(rc, "syslogd_flags")?.unwrap_or_default().to_owned();
     probe.note("sysrc syslogd_flags", flags.clone());
+    with_flags(probe, &hostname, flags)
+}
+
+/// The same for a syslogd that is started with these flags on a host of this name.
+pub(super) fn with_flags(probe: &mut Probe<'_>, hostname: &str, flags: String) -> Result<Syslog, String> {
     let path = parse::syslog::main_file(&flags).unwrap_or_else(|| "/etc/syslog.conf".to_owned());
     let text = probe.read(&path)?.unwrap_or_default();
     let layout = probe.layout().clone();
     let mut included_files = Vec::new();
     let mut unread: Option<String> = None;
     let included = std::cell::RefCell::new((&mut included_files, &mut unread));
-    let rules = parse::syslog::Rules::read(&text, &hostname, |folder| {
+    let rules = parse::syslog::Rules::read(&text, hostname, |folder| {
         let mut texts = Vec::new();
         let mut seen = included.borrow_mut();
         let names = conf_files(&layout.on_disk(folder)).unwrap_or_else(|error| {

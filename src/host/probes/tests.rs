@@ -222,14 +222,82 @@ fn the_log_is_found_on_a_host_too_slow_to_tell_anything_else() {
     // One variable comes in time, more do not; nothing else comes at all.
     host.tool("usr/sbin/sysrc", "[ \"$*\" = '-n syslogd_flags' ] && echo '-s' || kill -KILL $$");
     for tool in ["sbin/zfs", "sbin/zpool", "sbin/pfctl", "sbin/ifconfig", "usr/sbin/pkg"] {
-        host.tool(tool, &format!("touch {}/asked; kill -KILL $$", host.dir.path().display()));
+        host.tool(tool, &format!(": > {}/asked; kill -KILL $$", host.dir.path().display()));
     }
     host.file("etc/syslog.conf", "local2.*\t/var/log/pot.log\n");
     let layout = Layout::new(host.dir.path(), None);
-    let (system, syslog) = system_and_syslog(&layout, &Tools::find(&layout));
-    assert_eq!(syslog.value.unwrap().files["local2"], ["/var/log/pot.log"]);
-    assert_eq!(system.value.unwrap().hostname, "jail1.lan");
+    let found = log_source(&layout);
+    assert_eq!(found.syslog.value.unwrap().files["local2"], ["/var/log/pot.log"]);
+    assert_eq!(found.hostname, "jail1.lan");
     assert!(!host.dir.path().join("asked").exists(), "others were asked for it");
+}
+
+#[test]
+fn the_log_is_found_without_asking_a_program_that_the_files_can_answer_for() {
+    let host = Host::new();
+    host.tool("bin/hostname", "echo jail1.lan");
+    host.tool("usr/sbin/sysrc", &format!(": > {}/asked; echo '-f /etc/asked.conf'", host.dir.path().display()));
+    let flags = |local: &str, own: &str, defaults: &str| {
+        let asked = host.dir.path().join("asked");
+        let _ = fs::remove_file(&asked);
+        host.file("etc/rc.conf.local", local);
+        host.file("etc/rc.conf", own);
+        host.file("etc/defaults/rc.conf", defaults);
+        let found = log_source(&Layout::new(host.dir.path(), None)).syslog.value.unwrap();
+        (found.flags, asked.exists())
+    };
+    // As FreeBSD has it: functions at the end.
+    let defaults =
+        "pf_rules=\"/etc/pf.conf\"\nsyslogd_flags=\"-s\"\t\t# Flags to syslogd\nsource_rc_confs() {\n. $i\n}\n";
+    let plain = "hostname=jail1\nsyslogd_flags=\"-ss -C\"\n";
+    let of = |flags: &str| (flags.to_owned(), false);
+    assert_eq!(flags("", "", defaults), of("-s"));
+    assert_eq!(flags("", plain, defaults), of("-ss -C"));
+    assert_eq!(flags("syslogd_flags='-v'\n", plain, defaults), of("-v"));
+    // What only a shell can tell is asked of one.
+    let asked = ("-f /etc/asked.conf".to_owned(), true);
+    for (local, own) in [
+        ("", "syslogd_flags=\"-s $more\"\n"),
+        ("", "[ -r /etc/x ] && . /etc/x\nsyslogd_flags=-s\n"),
+        ("", "rc_conf_files=/etc/other\nsyslogd_flags=-s\n"),
+        ("if true; then\nsyslogd_flags=-v\nfi\n", plain),
+    ] {
+        assert_eq!(flags(local, own, defaults), asked, "{local}{own}");
+    }
+    assert_eq!(flags("", "", "syslogd_flags=-a\nsyslogd_flags=-b\n"), asked);
+    host.file("etc/defaults/vendor.conf", "syslogd_flags=-v\n");
+    assert_eq!(flags("", plain, defaults), asked);
+}
+
+#[test]
+fn ten_thousand_pots_are_read_and_of_too_many_none_is_taken_for_all() {
+    let host = Host::new();
+    host.tool("usr/sbin/jls", "echo name; echo pot00007");
+    let jails = host.dir.path().join("opt/pot/jails");
+    let make = |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            fs::create_dir_all(jails.join(format!("pot{number:05}/conf"))).unwrap();
+        }
+    };
+    make(0..5000);
+    for number in [7, 4999] {
+        host.file(&format!("opt/pot/jails/pot{number:05}/conf/pot.conf"), "network_type=inherit\n");
+    }
+    let names = |facts: &HostFacts| {
+        facts.pots.value.as_ref().map(|pots| pots.iter().map(|pot| pot.name.clone()).collect::<Vec<_>>())
+    };
+    let facts = host.gather(&input());
+    assert_eq!(names(&facts), Some(vec!["pot00007".to_owned(), "pot04999".to_owned()]), "{:?}", facts.pots.error);
+    assert_eq!(facts.pots.value.unwrap()[0].running, Some(true));
+    make(5000..16_385);
+    let facts = host.gather(&input());
+    let error = facts.pots.error.clone().unwrap();
+    assert!(names(&facts).is_none() && error.contains("16385 names") && error.contains("none is read"), "{error}");
+    fs::remove_dir_all(&jails).unwrap();
+    host.file("opt/pot/jails/large/conf/pot.conf", &"#".repeat((64 << 10) + 1));
+    let facts = host.gather(&input());
+    let error = facts.pots.error.clone().unwrap();
+    assert!(names(&facts).is_none() && error.contains("/opt/pot/jails/large/conf/pot.conf: larger"), "{error}");
 }
 
 #[test]
