@@ -1,6 +1,7 @@
 //! pot's public bridges: the one that counts, and what earlier ones left.
 
 use crate::facts::{Interface, Pot};
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 /// The public bridges of a host.
@@ -34,16 +35,15 @@ pub(crate) fn is_taken(bridge: &Interface, gateway: Ipv4Addr) -> bool {
 /// What to type at the machine until nothing hangs on a bridge any more, command by command; empty when nothing does.
 /// Members that belong to pots bear their names (start.sh: `ifconfig epair create descr POT`).
 pub(crate) fn to_free(bridge: &Interface, interfaces: &[Interface], pots: &[Pot]) -> Vec<String> {
+    let described: HashMap<&str, &str> =
+        interfaces.iter().map(|interface| (interface.name.as_str(), interface.description.as_str())).collect();
+    let pots: HashSet<&str> = pots.iter().map(|pot| pot.name.as_str()).collect();
     bridge
         .members
         .iter()
-        .map(|member| {
-            let interface = interfaces.iter().find(|interface| interface.name == *member);
-            let pot = interface.and_then(|interface| pots.iter().find(|pot| pot.name == interface.description));
-            match pot {
-                Some(pot) => format!("pot stop -p {}", pot.name),
-                None => format!("ifconfig {} deletem {member}", bridge.name),
-            }
+        .map(|member| match described.get(member.as_str()).filter(|pot| pots.contains(*pot)) {
+            Some(pot) => format!("pot stop -p {pot}"),
+            None => format!("ifconfig {} deletem {member}", bridge.name),
         })
         .collect()
 }

@@ -16,6 +16,8 @@ pub(super) struct View<'a> {
     pub(super) admin: Option<IpAddr>,
     settings: Vec<Setting>,
     places: HashMap<String, usize>,
+    /// The interfaces by name.
+    interfaces: HashMap<&'a str, &'a Interface>,
     suggestions: HashMap<String, &'static str>,
     /// Looked for once, by `free_network`.
     pub(super) free_networks: OnceCell<Vec<Ipv4Net>>,
@@ -25,7 +27,14 @@ impl<'a> View<'a> {
     pub(super) fn new(subject: &Subject<'a>) -> Self {
         let settings = subject.configuration.settings();
         let places = settings.iter().enumerate().map(|(place, setting)| (setting.name.clone(), place)).collect();
+        let interfaces = subject.facts.and_then(|facts| facts.interfaces.get()).into_iter().flatten();
+        // Of two of one name the first, as it is listed.
+        let mut by_name = HashMap::new();
+        for interface in interfaces {
+            by_name.entry(interface.name.as_str()).or_insert(interface);
+        }
         let mut view = Self {
+            interfaces: by_name,
             configuration: subject.configuration,
             facts: subject.facts,
             admin: subject.admin,
@@ -131,7 +140,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn interface(&self, name: &str) -> Option<&'a Interface> {
-        self.interfaces()?.iter().find(|interface| interface.name == name)
+        self.interfaces.get(name).copied()
     }
 
     pub(super) fn routes(&self) -> &'a [Route] {

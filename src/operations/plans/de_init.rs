@@ -14,8 +14,12 @@ use crate::operations::pf_conf;
 use crate::plan::{ManagedFile, Operation, ProofNeeded, StepState};
 use crate::process::Tool;
 use crate::rules::next_boot_with;
+use std::collections::HashSet;
 
 const PARAMETERS: [&str; 3] = ["POT_ZFS_ROOT", "POT_FS_ROOT", "POT_LOG_FACILITY"];
+/// What the datasets of a plan may take in its run's record, in bytes: of a file of 16 MiB at most a run is read again,
+/// also after a crash. 16,384 pots of the largest kind take 10 MiB.
+const MOST_LISTED: usize = 12 << 20;
 
 /// Plans `pot de-init`. Anything but [`Operation::DeInit`] gives a plan that is blocked.
 pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
@@ -36,6 +40,13 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     let mut destroyed: Vec<Dataset> =
         all.iter().filter(|dataset| is_at_or_below(&dataset.name, &root)).cloned().collect();
     destroyed.sort_by(|one, other| one.name.cmp(&other.name));
+    if listed_size(&destroyed) > MOST_LISTED {
+        draft.block(
+            format!("{} below {root} are more than the record of a run can hold.", counted(destroyed.len(), "dataset")),
+            "Destroy pots first until there are less, or run pot de-init at the machine.",
+            None,
+        );
+    }
     let own = all.iter().find(|dataset| dataset.name == root);
     let total = own.map_or(0, |dataset| dataset.used);
 
@@ -176,6 +187,14 @@ pub fn de_init(operation: &Operation, inputs: &Inputs<'_>) -> PlanDraft {
     draft
 }
 
+/// What these datasets take in a record, in bytes, about: each has its names and, in JSON, 200 bytes around them.
+fn listed_size(datasets: &[Dataset]) -> usize {
+    let size = |dataset: &Dataset| {
+        dataset.name.len() + dataset.mountpoint.len() + dataset.origin.as_ref().map_or(0, String::len) + 200
+    };
+    datasets.iter().map(size).sum()
+}
+
 /// A snapshot as the list of what is destroyed shows it; what it uses is in its dataset's size.
 fn listed_snapshot(name: &str) -> Dataset {
     Dataset {
@@ -290,6 +309,11 @@ fn ownership(draft: &mut PlanDraft, inputs: &Inputs<'_>, own: &Dataset, all: &[D
             Some("POT_ZFS_ROOT"),
         );
     }
+    // Whether their conf/pot.conf cannot be seen, because the dataset is not mounted.
+    let hidden: HashSet<&str> =
+        destroyed.iter().filter(|dataset| dataset.is_hidden()).map(|dataset| dataset.name.as_str()).collect();
+    let pots = inputs.facts.pots.get();
+    let pots = pots.map(|pots| pots.iter().map(|pot| pot.name.as_str()).collect::<HashSet<_>>());
     for dataset in destroyed {
         let Some(child) = dataset.name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')) else { continue };
         let first = child.split(['/', '@']).next().unwrap_or_default();
@@ -311,9 +335,8 @@ fn ownership(draft: &mut PlanDraft, inputs: &Inputs<'_>, own: &Dataset, all: &[D
         // A pot is a dataset below jails with its conf/pot.conf; what else stands there may be anything.
         let pot = below.strip_prefix('/').map(|rest| rest.split(['/', '@']).next().unwrap_or_default());
         if let Some(name) = pot.filter(|_| first == "jails")
-            && !is_hidden_above(&format!("{root}/jails/{name}"), destroyed)
-            && let Some(pots) = inputs.facts.pots.get()
-            && !pots.iter().any(|known| known.name == name)
+            && !hidden.contains(format!("{root}/jails/{name}").as_str())
+            && pots.as_ref().is_some_and(|pots| !pots.contains(name))
         {
             draft.block(
                 format!("{root}/jails/{name} is no pot: it has no conf/pot.conf."),
@@ -343,7 +366,30 @@ fn ownership(draft: &mut PlanDraft, inputs: &Inputs<'_>, own: &Dataset, all: &[D
     }
 }
 
-/// Whether the pot's dataset is not mounted, so that its conf/pot.conf cannot be seen.
-fn is_hidden_above(pot: &str, datasets: &[Dataset]) -> bool {
-    datasets.iter().any(|dataset| dataset.name == pot && dataset.is_hidden())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_for_ten_thousand_pots_fits_into_the_record_of_its_run_and_a_guess_of_its_size_is_none_too_small() {
+        let mut datasets: Vec<Dataset> = (0..10_000)
+            .flat_map(|number| {
+                ["", "/custom", "/usr.local"].map(|part| format!("zroot/pot/jails/web-{number:05}{part}"))
+            })
+            .map(|name| Dataset {
+                mountpoint: name.replace("zroot", "/opt"),
+                kind: "filesystem".to_owned(),
+                canmount: "on".to_owned(),
+                mounted: true,
+                used: u64::MAX,
+                available: u64::MAX,
+                ..listed_snapshot(&name)
+            })
+            .collect();
+        let record = |datasets: &[Dataset]| serde_json::to_vec(datasets).unwrap().len();
+        assert!(listed_size(&datasets) <= MOST_LISTED, "{}", listed_size(&datasets));
+        assert!(record(&datasets) <= listed_size(&datasets), "{} of {}", record(&datasets), listed_size(&datasets));
+        datasets.extend_from_within(..);
+        assert!(listed_size(&datasets) > MOST_LISTED);
+    }
 }
