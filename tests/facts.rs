@@ -321,6 +321,57 @@ async fn a_busy_host_shows_differences_first_and_every_pot_has_its_page() {
     assert!(browser.get("/readiness").await.contains("Ready"));
 }
 
+/// The pots that a page lists.
+fn listed(page: &str) -> Vec<&str> {
+    page.split("<th scope=\"row\"><a href=\"/pots/").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_very_large_host_each_pot_stands_on_one_page_and_is_found_by_its_name() {
+    let many = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 10_000 } else { 450 };
+    let demo = support::Demo::start_huge(many);
+    let browser = Browser::sign_in(&demo).await;
+    let page = browser.known("/").await;
+    assert!(page.contains("those that run before those that do not") && listed(&page).len() == 24, "{page}");
+    let mut seen = std::collections::BTreeSet::new();
+    let mut address = "/pots".to_owned();
+    for _ in 0..many.div_ceil(200) {
+        let page = browser.get(&address).await;
+        let pots = listed(&page);
+        assert!(pots.len() <= 200, "{} on one page", pots.len());
+        for pot in pots {
+            assert!(seen.insert(pot.to_owned()), "{pot} stands on two pages");
+        }
+        // By a link, which needs no script.
+        let next = page.split("rel=\"next\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let Some(next) = next else { break };
+        address = next.replace("&amp;", "&").replace("&#38;", "&");
+    }
+    assert_eq!(seen.len(), many as usize);
+    let found = browser.get("/pots?text=DB-00001&state=stopped").await;
+    assert!(listed(&found) == ["db-00001"] && found.contains("1 shown"), "{found}");
+    let largest = browser.get("/pots?sort=used&page=2").await;
+    assert!(largest.contains("201 to ") && largest.contains("rel=\"prev\" href=\"/pots?sort=used\""), "{largest}");
+}
+
+#[test]
+fn a_list_of_pots_that_was_not_read_to_its_end_is_said_so_and_nothing_is_destroyed_by_it() {
+    let host = Host::new("busy");
+    for number in 0..16_385 {
+        std::fs::create_dir(host.root.join(format!("opt/pot/jails/too-many-{number}"))).unwrap();
+    }
+    let facts = host.facts();
+    assert!(facts["facts"]["pots"]["value"].is_null(), "no part of them is taken for all");
+    let why = facts["facts"]["pots"]["error"].as_str().unwrap();
+    assert!(why.contains("/opt/pot/jails holds 16425 names"), "{why}");
+    for operation in ["de-init", "vnet-start"] {
+        let plan = host.console(&["--format", "json", "plan", operation]);
+        let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+        let blockers = plan["blockers"].to_string();
+        assert!(blockers.contains("The list of pots could not be read") && blockers.contains("16425"), "{plan}");
+    }
+}
+
 /// The row of a difference, and the fields of its form.
 fn drift_row<'a>(page: &'a str, id: &str) -> Option<(&'a str, Vec<(&'a str, String)>)> {
     let row = page.split(&format!("id=\"drift-{id}\"")).nth(1)?.split("</li>").next()?;

@@ -11,9 +11,10 @@ use super::changed::{Changed, who};
 use super::error::Fault;
 use super::known::{Again, Known, Read, waiting};
 use super::layout::{self, Button, Clock, Entry, Frame, Time, counted};
+use super::pots::{Beside, PotLine};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
-use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, PrivateBridge, size};
+use crate::facts::{Asked, Dataset, HostFacts, LeftDrift, Pot, PrivateBridge, size};
 use crate::host::{
     Act, Drift, Evidence, HostState, Lead, Offer, OperationName, Remedy, Row, RowState, Stage, Standing, Step,
     StepState, Topic, Wanted, first_pot, paragraph_about,
@@ -28,7 +29,7 @@ use askama::Template;
 /// Records that the list of changes looks through, and the most that it shows.
 const LOOKED_AT: u32 = 200;
 const SHOWN: usize = 6;
-/// Pots that the start page lists before it points to the whole list.
+/// Pots, and private bridges, that the start page lists before it points to the whole list.
 const POTS_SHOWN: usize = 24;
 
 /// The routes of this file. All of them want someone signed in; the executor asks for more where something changes.
@@ -147,7 +148,7 @@ impl Item<'_> {
 /// What runs, on a host that is initialised.
 struct Running<'a> {
     state: &'a HostState,
-    pots: Vec<super::pots::PotLine<'a>>,
+    pots: Vec<PotLine<'a>>,
     pot_count: usize,
     /// Which of them are listed, where not all are.
     pots_chosen: Option<String>,
@@ -160,7 +161,9 @@ struct Running<'a> {
     since_when: Option<Time>,
     network: Vec<(&'static str, &'static str)>,
     network_evidence: Vec<Evidence>,
+    /// The first of them, and how many there are.
     private: &'a [PrivateBridge],
+    private_count: usize,
     datasets: Vec<(&'a Dataset, String)>,
     datasets_error: Option<&'a str>,
 }
@@ -424,8 +427,9 @@ fn interface_waits(known: &Known) -> Option<(String, String)> {
 fn running<'a>(known: &'a Known, state: &'a HostState, since: Vec<Change>, since_when: Option<Time>) -> Running<'a> {
     let pots = known.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
     let wanted = Wanted::of(&known.configuration);
-    let lines: Vec<_> =
-        pots.iter().map(|pot| super::pots::PotLine::of(pot, &known.facts, &wanted, &state.pot)).collect();
+    let private = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
+    let beside = Beside::of(&known.facts, &wanted, &state.pot);
+    let outside = pots.iter().any(|pot| beside.is_outside(pot));
     let top = wanted.zfs_root.as_deref().unwrap_or_default();
     let datasets = known.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
     let is_pots = |dataset: &&Dataset| {
@@ -439,10 +443,10 @@ fn running<'a>(known: &'a Known, state: &'a HostState, since: Vec<Change>, since
         pot_count: pots.len(),
         state,
         pots_error: known.facts.pots.error.as_deref(),
-        outside: lines.iter().any(|line| line.outside),
-        pots_chosen: chosen(&lines),
+        outside,
+        pots_chosen: chosen(pots.len(), outside),
         first_pot: first_pot(&known.facts),
-        pots: some_of(lines),
+        pots: some_of(pots, &beside).into_iter().map(|pot| PotLine::of(pot, &beside)).collect(),
         pot_network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         since,
         since_when,
@@ -452,7 +456,8 @@ fn running<'a>(known: &'a Known, state: &'a HostState, since: Vec<Change>, since
             Evidence::of(&known.facts.pf),
             Evidence::of(&known.facts.forwarding),
         ],
-        private: known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default(),
+        private: private.get(..POTS_SHOWN).unwrap_or(private),
+        private_count: private.len(),
         datasets: datasets.iter().filter(is_pots).map(|dataset| (dataset, size(dataset.used))).collect(),
         datasets_error: known.facts.datasets.error.as_deref(),
     }
@@ -469,20 +474,24 @@ fn network(wanted: &Wanted) -> Vec<(&'static str, &'static str)> {
 }
 
 /// On a host with many pots those first that want a look: outside of the network, then running.
-fn some_of(mut lines: Vec<super::pots::PotLine<'_>>) -> Vec<super::pots::PotLine<'_>> {
-    if lines.len() > POTS_SHOWN {
-        lines.sort_by_key(|line| (!line.outside, line.pot.running != Some(true)));
-        lines.truncate(POTS_SHOWN);
-        lines.sort_by(|one, other| one.pot.name.cmp(&other.pot.name));
+fn some_of<'a>(pots: &'a [Pot], beside: &Beside<'_>) -> Vec<&'a Pot> {
+    let mut some: Vec<&Pot> = pots.iter().collect();
+    if some.len() > POTS_SHOWN {
+        some.sort_by_key(|pot| (!beside.is_outside(pot), pot.running != Some(true)));
+        some.truncate(POTS_SHOWN);
+        some.sort_by(|one, other| one.name.cmp(&other.name));
     }
-    lines
+    some
 }
 
 /// Which [`some_of`] them are, in words; none: all.
-fn chosen(lines: &[super::pots::PotLine<'_>]) -> Option<String> {
-    let outside = if lines.iter().any(|line| line.outside) { "those outside POT_NETWORK first, then " } else { "" };
-    let words = || format!("{POTS_SHOWN} of {} pots: {outside}those that run before those that do not.", lines.len());
-    (lines.len() > POTS_SHOWN).then(words)
+fn chosen(pots: usize, outside: bool) -> Option<String> {
+    let outside = if outside { "those outside POT_NETWORK first, then " } else { "" };
+    let pots_shown = || {
+        let all = layout::grouped(pots as u64);
+        format!("{POTS_SHOWN} of {all} pots: {outside}those that run before those that do not.")
+    };
+    (pots > POTS_SHOWN).then(pots_shown)
 }
 
 /// What others did since the visitor signed in the time before. Best effort: the page comes up without it.

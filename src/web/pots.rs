@@ -12,6 +12,8 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use jiff::Timestamp;
 use serde::Deserialize;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 /// The routes of this file.
@@ -31,33 +33,69 @@ pub(super) struct PotLine<'a> {
     pub(super) outside: bool,
     /// "running", "stopped", "not known".
     pub(super) state: &'static str,
-    /// What its datasets use: in bytes, and in words.
-    bytes: Option<u64>,
+    /// What its datasets use.
     pub(super) used: Option<String>,
 }
 
+/// What other facts say of the pots, by their names.
+pub(super) struct Beside<'a> {
+    used: HashMap<&'a str, u64>,
+    outside: HashSet<&'a str>,
+}
+
+impl<'a> Beside<'a> {
+    pub(super) fn of(facts: &'a HostFacts, wanted: &Wanted, state: &'a PotState) -> Self {
+        let jails = format!("{}/jails/", wanted.zfs_root.as_deref().unwrap_or_default());
+        let datasets = facts.datasets.get().into_iter().flatten();
+        Self {
+            used: datasets.filter_map(|dataset| Some((dataset.name.strip_prefix(&jails)?, dataset.used))).collect(),
+            outside: state.outside.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// What its datasets use, in bytes.
+    fn used(&self, pot: &Pot) -> Option<u64> {
+        self.used.get(pot.name.as_str()).copied()
+    }
+
+    /// Whether an address of it lies outside of POT_NETWORK.
+    pub(super) fn is_outside(&self, pot: &Pot) -> bool {
+        self.outside.contains(pot.name.as_str())
+    }
+}
+
+fn state(pot: &Pot) -> &'static str {
+    match pot.running {
+        Some(true) => "running",
+        Some(false) => "stopped",
+        None => "not known",
+    }
+}
+
+fn addresses(pot: &Pot) -> String {
+    if pot.addresses.is_empty() && pot.network_type == "inherit" {
+        return "as host".to_owned();
+    }
+    pot.addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The network, with the private bridge's name.
+fn network(pot: &Pot) -> String {
+    match &pot.bridge {
+        Some(bridge) if pot.network_type == "private-bridge" => format!("private-bridge {bridge}"),
+        _ => pot.network_type.clone(),
+    }
+}
+
 impl<'a> PotLine<'a> {
-    pub(super) fn of(pot: &'a Pot, facts: &HostFacts, wanted: &Wanted, state: &PotState) -> Self {
-        let addresses: Vec<String> = pot.addresses.iter().map(IpAddr::to_string).collect();
-        let root = wanted.zfs_root.as_deref().unwrap_or_default();
-        let dataset = format!("{root}/jails/{}", pot.name);
-        let used = facts.datasets.get().and_then(|all| all.iter().find(|known| known.name == dataset));
+    pub(super) fn of(pot: &'a Pot, beside: &Beside<'_>) -> Self {
         Self {
             pot,
             path: format!("/pots/{}", layout::query_value(&pot.name)),
-            addresses: if addresses.is_empty() && pot.network_type == "inherit" {
-                "as host".to_owned()
-            } else {
-                addresses.join(", ")
-            },
-            outside: state.outside.contains(&pot.name),
-            state: match pot.running {
-                Some(true) => "running",
-                Some(false) => "stopped",
-                None => "not known",
-            },
-            bytes: used.map(|dataset| dataset.used),
-            used: used.map(|dataset| size(dataset.used)),
+            addresses: addresses(pot),
+            outside: beside.is_outside(pot),
+            state: state(pot),
+            used: beside.used(pot).map(size),
         }
     }
 
@@ -72,10 +110,7 @@ impl<'a> PotLine<'a> {
 
     /// The network, with the private bridge's name.
     pub(super) fn network(&self) -> String {
-        match &self.pot.bridge {
-            Some(bridge) if self.pot.network_type == "private-bridge" => format!("private-bridge {bridge}"),
-            _ => self.pot.network_type.clone(),
-        }
+        network(self.pot)
     }
 }
 
@@ -87,7 +122,10 @@ struct ListPage<'a> {
     /// Whether the pots could be read at all.
     known: bool,
     lines: Vec<PotLine<'a>>,
-    /// How many there are, whatever the filter shows.
+    /// How many the filter finds: more than `lines` where they fill several pages.
+    found: String,
+    pages: Option<Pages>,
+    /// How many there are, whatever the filter finds.
     all: usize,
     running: String,
     view: View,
@@ -95,7 +133,9 @@ struct ListPage<'a> {
     network: String,
     outside: bool,
     facts: Read,
+    /// The first private bridges, and how many there are.
     private: &'a [PrivateBridge],
+    private_count: usize,
     /// What makes a first pot.
     first_pot: String,
 }
@@ -112,6 +152,9 @@ const SORTED: [(&str, &str); 6] = [
 /// The states that the filter offers.
 const STATES: [&str; 3] = ["running", "stopped", "not known"];
 
+/// Pots on one page.
+const PAGE: usize = 200;
+
 /// Which pots are shown, in which order.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -119,6 +162,16 @@ struct View {
     text: String,
     state: String,
     sort: String,
+    /// From 1; what is no number or beyond the last one is the last.
+    page: String,
+}
+
+/// The pages of a list: which part of it is shown, and where the others are.
+struct Pages {
+    /// "201 to 400 of 10,000".
+    position: String,
+    before: Option<String>,
+    after: Option<String>,
 }
 
 impl View {
@@ -139,24 +192,48 @@ impl View {
         layout::address("/pots", &[("text", &self.text), ("state", &self.state)], &[("sort", column)])
     }
 
-    fn shows(&self, line: &PotLine<'_>) -> bool {
+    /// Those that the filter finds, sorted; what is alike stays in the order of the names.
+    fn of<'a>(&self, pots: &'a [Pot], beside: &Beside<'_>) -> Vec<&'a Pot> {
         let text = self.text.trim().to_lowercase();
         let has = |words: &str| words.to_lowercase().contains(&text);
-        (self.state.is_empty() || line.state == self.state)
-            && (has(&line.pot.name) || has(&line.network()) || has(&line.addresses))
-    }
-
-    /// Sorts; what is alike stays in the order of the names.
-    fn sort(&self, lines: &mut [PotLine<'_>]) {
-        lines.sort_by(|one, other| one.pot.name.cmp(&other.pot.name));
+        let finds = |pot: &Pot| {
+            (self.state.is_empty() || state(pot) == self.state)
+                && (text.is_empty() || has(&pot.name) || has(&network(pot)) || has(&addresses(pot)))
+        };
+        let mut found: Vec<&Pot> = pots.iter().filter(|pot| finds(pot)).collect();
+        found.sort_by(|one, other| one.name.cmp(&other.name));
         match self.sort.as_str() {
-            "state" => lines.sort_by_key(|line| STATES.iter().position(|state| *state == line.state)),
-            "network" => lines.sort_by_cached_key(PotLine::network),
-            "address" => lines.sort_by_key(|line| line.pot.addresses.first().copied()),
-            "kind" => lines.sort_by(|one, other| one.pot.kind.cmp(&other.pot.kind)),
-            "used" => lines.sort_by_key(|line| std::cmp::Reverse(line.bytes)),
+            "state" => found.sort_by_key(|pot| STATES.iter().position(|known| *known == state(pot))),
+            "network" => found.sort_by_cached_key(|pot| network(pot)),
+            "address" => found.sort_by_key(|pot| pot.addresses.first().copied()),
+            "kind" => found.sort_by(|one, other| one.kind.cmp(&other.kind)),
+            "used" => found.sort_by_key(|pot| Reverse(beside.used(pot))),
             _ => {}
         }
+        found
+    }
+
+    /// The part of so many that is shown, and the pages where there is more than one.
+    fn part(&self, found: usize) -> (std::ops::Range<usize>, Option<Pages>) {
+        let last = found.div_ceil(PAGE).max(1);
+        let page = if self.page.is_empty() { 1 } else { self.page.parse().unwrap_or(last).clamp(1, last) };
+        let shown = (page - 1) * PAGE..(page * PAGE).min(found);
+        let at = |page: usize| {
+            let page = if page == 1 { String::new() } else { page.to_string() };
+            let view = [("text", &self.text), ("state", &self.state), ("sort", &self.sort)];
+            layout::address("/pots", &view, &[("page", page.as_str())])
+        };
+        let pages = (last > 1).then(|| Pages {
+            position: format!(
+                "{} to {} of {}",
+                layout::grouped(shown.start as u64 + 1),
+                layout::grouped(shown.end as u64),
+                layout::grouped(found as u64)
+            ),
+            before: (page > 1).then(|| at(page - 1)),
+            after: (page < last).then(|| at(page + 1)),
+        });
+        (shown, pages)
     }
 }
 
@@ -166,9 +243,11 @@ async fn list(visitor: Visitor, view: web::Query<View>, asked_again: web::Query<
     let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);
     let pots = known.facts.pots.get().map(Vec::as_slice).unwrap_or_default();
-    let mut lines: Vec<_> = pots.iter().map(|pot| PotLine::of(pot, &known.facts, &wanted, &state.pot)).collect();
-    lines.retain(|line| view.shows(line));
-    view.sort(&mut lines);
+    let private = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
+    let beside = Beside::of(&known.facts, &wanted, &state.pot);
+    let found = view.of(pots, &beside);
+    let (shown, pages) = view.part(found.len());
+    let lines: Vec<_> = found.get(shown).unwrap_or_default().iter().map(|pot| PotLine::of(pot, &beside)).collect();
     let notice = known.facts.pots.error.is_some().then(|| missing(&known.facts.pots));
     let page = ListPage {
         frame: visitor.frame(Entry::Host, "Pots").with_notice(notice),
@@ -177,11 +256,14 @@ async fn list(visitor: Visitor, view: web::Query<View>, asked_again: web::Query<
         network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         outside: lines.iter().any(|line| line.outside),
         lines,
+        found: layout::grouped(found.len() as u64),
+        pages,
         all: pots.len(),
         view,
         again: asked_again.is_pressed(),
         facts: Read::of(&visitor, &known),
-        private: known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default(),
+        private: private.get(..PAGE).unwrap_or(private),
+        private_count: private.len(),
         first_pot: first_pot(&known.facts),
     };
     layout::page(StatusCode::OK, &page)
@@ -232,7 +314,7 @@ async fn show(visitor: Visitor, name: web::Path<String>, back: web::Query<Back>)
     };
     let datasets = known.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
     let bridges = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
-    let line = PotLine::of(pot, &known.facts, &wanted, &state.pot);
+    let line = PotLine::of(pot, &Beside::of(&known.facts, &wanted, &state.pot));
     let booted = known.facts.machine.get().and_then(|machine| machine.booted);
     let seen = Seen { running: pot.running, at: known.facts.at, booted };
     let page = PotPage {
@@ -314,6 +396,53 @@ fn about(network_type: &str, outside: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pots(many: usize) -> Vec<Pot> {
+        let pot = |number: usize| Pot {
+            name: format!("pot{number:05}"),
+            kind: "single".to_owned(),
+            network_type: "public-bridge".to_owned(),
+            addresses: Vec::new(),
+            bridge: None,
+            running: Some(number % 2 == 0),
+        };
+        (0..many).map(pot).collect()
+    }
+
+    #[test]
+    fn ten_thousand_pots_are_paged_by_links_that_keep_filter_and_order() {
+        let pots = pots(10_000);
+        let beside = Beside { used: HashMap::new(), outside: HashSet::new() };
+        let view = |page: &str| View {
+            text: "POT0".to_owned(),
+            state: "running".to_owned(),
+            sort: "state".to_owned(),
+            page: page.to_owned(),
+        };
+        let found = view("").of(&pots, &beside);
+        assert_eq!(found.len(), 5000);
+        let (shown, pages) = view("2").part(found.len());
+        let pages = pages.unwrap();
+        assert_eq!((shown, pages.position.as_str()), (200..400, "201 to 400 of 5,000"));
+        assert_eq!(pages.before.as_deref(), Some("/pots?text=POT0&state=running&sort=state"));
+        assert_eq!(pages.after.as_deref(), Some("/pots?text=POT0&state=running&sort=state&page=3"));
+        assert_eq!(found[200].name, "pot00400");
+        // Each is on one page, and each page is reached from the one before.
+        let mut seen = 0;
+        for page in 1..=25 {
+            let (shown, pages) = view(&page.to_string()).part(found.len());
+            assert_eq!(shown.start, seen);
+            seen = shown.end;
+            assert_eq!(pages.unwrap().after.is_some(), page < 25);
+        }
+        assert_eq!(seen, 5000);
+        for odd in ["26", "99999999999999999999", "-1", "x"] {
+            assert_eq!(view(odd).part(found.len()).0, 4800..5000, "{odd}");
+        }
+        assert_eq!(view("0").part(found.len()).0, 0..200);
+        assert!(view("").part(PAGE).1.is_none(), "one page needs no links");
+        assert_eq!(view("7").part(0).0, 0..0);
+    }
 
     #[test]
     fn every_network_type_of_pot_is_explained() {
