@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 const GLANCE: Duration = Duration::from_secs(2);
 /// Facts younger than this count as present for a plan and for findings at the command line.
 const YOUNG: Duration = Duration::from_secs(2);
+/// The longest wait before the first look at the host, and how often it is looked whether it has ended.
+const BEFORE_FIRST_LOOK: Duration = Duration::from_millis(500);
+const READY_LOOK: Duration = Duration::from_millis(5);
 /// Between two turns of what is to be done now and then.
 const TURN: Duration = Duration::from_mins(1);
 
@@ -129,6 +132,16 @@ impl Watching {
         let path = pf_rules_path(&self.layout, &tools);
         let mut state = lock(&self.facts.state);
         state.pf_path = path.or(state.pf_path.take());
+    }
+
+    /// Waits until the first web process accepts connections, someone wants facts, or a moment has passed: both begin with
+    /// as much work as there is for every processor, and a page without facts comes sooner than one with them.
+    pub(super) fn let_the_web_process_begin(&self) {
+        let until = Instant::now() + BEFORE_FIRST_LOOK;
+        let mut state = lock(&self.facts.state);
+        while !state.stop && !state.wanted && self.hints.ready_count() == 0 && Instant::now() < until {
+            state = self.facts.changed.wait_timeout(state, READY_LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     pub(super) fn wait_for_something(&self, traces: &Traces) -> Woken {

@@ -38,6 +38,9 @@ const DRAIN: Duration = Duration::from_secs(12);
 const READY: Duration = Duration::from_secs(20);
 /// How often the state of things is looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// The same until the first web process accepts connections, for as long as that usually takes.
+const FIRST_TICK: Duration = Duration::from_millis(4);
+const AWAITED: Duration = Duration::from_secs(5);
 
 /// What the web process is told when it starts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -202,8 +205,11 @@ impl Supervisor {
     ) -> io::Result<()> {
         self.present = Some(self.start_web()?);
         let mut announced = false;
+        let begun = Instant::now();
         loop {
-            match signals.wait(TICK)? {
+            // Someone waits for the first page.
+            let is_awaited = !announced && begun.elapsed() < AWAITED;
+            match signals.wait(if is_awaited { FIRST_TICK } else { TICK })? {
                 Some(Wake::Stop) => break,
                 Some(Wake::Reload) => {
                     if let Some(data) = on_reload() {

@@ -156,6 +156,7 @@ impl Executor {
     /// Gathers facts for those who ask and looks after what happens outside of the console, until the executor ends.
     fn watch_over_the_host(&self) {
         let mut alarm = self.evidence.rolled_back();
+        self.watching.let_the_web_process_begin();
         // The first look: pages come with it, and it tells where pf's file is.
         let mut traces = self.watching.traces_of_watched();
         self.watching.gather_facts();
