@@ -147,9 +147,23 @@ async fn whole_page(browser: &WebDriver) -> String {
     format!("{address}\n{text}")
 }
 
+/// Whether it may be seen already: one question to the browser, where WebDriver's own way of reading what is visible is
+/// several for each element. White space counts for nothing here, and what is hidden counts.
+async fn may_see(browser: &WebDriver, css: &str, text: &str) -> WebDriverResult<bool> {
+    let [css, text] = [css, text].map(serde_json::Value::from);
+    let holds = format!(
+        "const bare = (text) => (text ?? '').replace(/\\s+/g, '');\
+         return [...document.querySelectorAll({css})].map((each) => bare(each.innerText)).join('').includes(bare({text}))"
+    );
+    Ok(evaluates(browser, &holds).await?.as_bool() == Some(true))
+}
+
 /// Waits until the page's text holds `text`, or shows the page as it is.
 async fn sees(browser: &WebDriver, css: &str, text: &str) -> WebDriverResult<()> {
     let begun = Instant::now();
+    while begun.elapsed() < PATIENCE && !may_see(browser, css, text).await? {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     loop {
         let found = step(browser, css, async || {
             let mut found = String::new();
