@@ -389,7 +389,9 @@ async fn a_viewer_sees_text_and_no_inputs() {
     assert!(page.has("10.192.0.0/10"));
     // What they may do is to have the host read again.
     let (before_form, rest) = page.text.split_once("<form class=\"aside\"").unwrap();
-    let main = before_form[before_form.find("<main").unwrap()..].to_owned() + rest.split_once("</form>").unwrap().1;
+    // What every page has at its foot, the search, is no part of this one.
+    let behind = rest.split_once("</form>").unwrap().1.split_once("<footer").unwrap().0;
+    let main = before_form[before_form.find("<main").unwrap()..].to_owned() + behind;
     for control in ["<input", "<select", "<textarea", "<button"] {
         assert!(!main.contains(control), "a viewer was offered {control}");
     }
@@ -1295,6 +1297,7 @@ async fn the_guide_says_how_each_paragraph_stands_here_and_offers_what_a_role_ma
     assert!(guide.has("would say nothing") && guide.has("/configuration#p-POT_EXTIF"), "{}", guide.text);
     assert!(admin.get("/readiness").await.has("href=\"/guide#resource-limits\""));
     assert!(admin.get("/operations").await.has("href=\"/guide#vnet-start\""));
+    assert!(admin.get("/operations/init").await.has("href=\"/guide#init\""));
     assert!(admin.get("/configuration").await.has("href=\"/guide#network\""));
     let viewer = admin.with_account("vera", "viewer").await;
     let seen = viewer.get("/guide").await;

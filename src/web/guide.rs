@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::known::{Known, Read};
 use super::layout::{self, Button, Entry, Frame, Icon};
 use super::visitor::Visitor;
-use crate::host::{Mark, PARAGRAPHS, Paragraph, ParagraphState, Topic, stands};
+use crate::host::{Mark, PARAGRAPHS, Paragraph, ParagraphLine, ParagraphState, Topic, stands};
 use crate::journal::record::Role;
 use crate::rules::{Explanation, Finding, explanation, explanations};
 use actix_web::http::StatusCode;
@@ -40,7 +40,7 @@ struct Row {
 
 /// One thing that a paragraph is about.
 struct Line {
-    line: crate::host::ParagraphLine,
+    said: ParagraphLine,
     icon: Icon,
     /// Where it stands besides; empty: nowhere.
     address: String,
@@ -72,7 +72,7 @@ fn row(paragraph: &'static Paragraph, stands: Option<ParagraphState>, may: bool)
         paragraph,
         lines: lines
             .into_iter()
-            .map(|line| Line { icon: icon(line.mark), address: address(line.topic), line })
+            .map(|line| Line { icon: icon(line.mark), address: address(line.topic), said: line })
             .collect(),
         buttons: acts.iter().map(|offer| button(offer, may)).collect(),
     }
@@ -121,12 +121,6 @@ struct FindingPage {
     one: &'static Explanation,
     /// Those that stand on this host; none: not known yet.
     here: Option<Vec<Finding>>,
-}
-
-impl FindingPage {
-    fn parameter_address(&self, name: &str) -> String {
-        parameter_address(name)
-    }
 }
 
 async fn explain(visitor: Visitor, code: web::Path<String>) -> Result<HttpResponse, Fault> {

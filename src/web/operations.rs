@@ -404,6 +404,13 @@ impl PlanPage {
         self.name == name
     }
 
+    /// The paragraph of the guide that is about it.
+    fn guide(&self) -> Option<&'static str> {
+        use OperationName::{CleanUp, DeInit, Init, VnetStart};
+        let name = [Init, VnetStart, DeInit, CleanUp].into_iter().find(|name| name.in_words() == self.name)?;
+        paragraph_about(Topic::Operation(name)).map(|paragraph| paragraph.id)
+    }
+
     fn step_icon(&self, step: &Step) -> Icon {
         match step.state {
             StepState::Done => Icon::new("tick", "Done", "is-good"),

@@ -168,3 +168,34 @@ fn clipped(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_is_text_and_shows_what_it_hides() {
+        let found = Found {
+            rank: Rank::Exact,
+            title: "<img src=x onerror=alert(1)>\u{202e}".to_owned(),
+            detail: "'\"&".to_owned(),
+            address: format!("/pots/{}", query_value("\"><script>")),
+        };
+        let results = Results {
+            asked: true,
+            number: "1 result".to_owned(),
+            groups: vec![Group { kind: Kind::Pot, found: vec![found], all: 1, list: String::new() }],
+            missing: Vec::new(),
+            further: Vec::new(),
+        };
+        let html = results.render().unwrap();
+        assert!(!html.contains("<img") && !html.contains("<script") && !html.contains('\u{202e}'), "{html}");
+        assert!(html.contains("href=\"/pots/%22%3E%3Cscript%3E\""), "{html}");
+    }
+
+    #[test]
+    fn a_long_record_is_cut_at_a_letter() {
+        assert_eq!(clipped(&"ä".repeat(LONGEST_TITLE + 1)).chars().count(), LONGEST_TITLE + 1);
+        assert_eq!(clipped("short"), "short");
+    }
+}

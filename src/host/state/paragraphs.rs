@@ -631,7 +631,7 @@ mod tests {
                 match topic {
                     Topic::Row(row) => assert!(rows.contains(row), "{id}: there is no row {row}"),
                     Topic::Parameter(name) => {
-                        assert!(PARAMETERS.iter().any(|known| known.name == *name), "{id}: {name}")
+                        assert!(PARAMETERS.iter().any(|known| known.name == *name), "{id}: {name}");
                     }
                     _ => {}
                 }

@@ -11,7 +11,7 @@ use crate::rules::{Finding, explanations};
 use crate::web::acts::parameter_address;
 use crate::web::layout::{grouped, query_value};
 use ipnet::Ipv4Net;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 /// What kind of thing something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -171,7 +171,7 @@ const PAGES: &[Page] = &[
 
 fn pages(wanted: &Wanted, role: Role, most: usize) -> Group {
     let may_open = PAGES.iter().filter(|page| role >= page.3);
-    let (all, found) = best(may_open, most, |page| wanted.rank(page.0, &[page.2]), |page| page.0.to_owned());
+    let (all, found) = best(may_open, most, |page| wanted.rank(page.0, &[page.2]), |page| page.0);
     let found = found.into_iter().map(|(rank, Page(title, address, words, _))| Found {
         rank,
         title: (*title).to_owned(),
@@ -198,7 +198,7 @@ fn operations(wanted: &Wanted, most: usize) -> Group {
         let by_title = wanted.rank(title, &[words, name.in_words()]);
         by_title.into_iter().chain(wanted.rank(name.in_words(), &[title, words])).min()
     };
-    let (all, found) = best(ALL.iter(), most, rank, |(_, title, _)| (*title).to_owned());
+    let (all, found) = best(ALL.iter(), most, rank, |(_, title, _)| title);
     let found = found.into_iter().map(|(rank, (name, title, words))| Found {
         rank,
         title: (*title).to_owned(),
@@ -210,7 +210,7 @@ fn operations(wanted: &Wanted, most: usize) -> Group {
 
 fn commands(wanted: &Wanted, most: usize) -> Group {
     let rank = |name: &&'static str| wanted.rank(name, &["pot log"]);
-    let (all, found) = best(meaning::commands(), most, rank, |name| (*name).to_owned());
+    let (all, found) = best(meaning::commands(), most, rank, |name| name);
     let found = found.into_iter().map(|(rank, name)| Found {
         rank,
         title: format!("pot {name}"),
@@ -227,7 +227,7 @@ fn guide(wanted: &Wanted, most: usize) -> Group {
         paragraphs.chain(codes),
         most,
         |(title, more, text, _)| wanted.rank(title, &[more, text]),
-        |(title, ..)| (*title).to_owned(),
+        |(title, ..)| title,
     );
     let found = found.into_iter().map(|(rank, (title, more, text, address))| Found {
         rank,
@@ -269,7 +269,7 @@ fn parameters(wanted: &Wanted, configuration: Option<&Configuration>, most: usiz
         names.into_iter(),
         most,
         |(name, label, about, setting)| wanted.rank(name, &[label, about, &value(*setting)]),
-        |(name, ..)| (*name).to_owned(),
+        |(name, ..)| name,
     );
     let found = found.into_iter().map(|(rank, (name, label, _, setting))| Found {
         rank,
@@ -292,7 +292,7 @@ fn findings(wanted: &Wanted, findings: &[Finding], most: usize) -> Group {
         said.extend(finding.parameters.iter().map(String::as_str));
         wanted.rank(&finding.code, &said)
     };
-    let (all, found) = best(findings.iter(), most, rank, |finding| finding.code.clone());
+    let (all, found) = best(findings.iter(), most, rank, |finding| finding.code.as_str());
     let found = found.into_iter().map(|(rank, finding)| Found {
         rank,
         title: finding.code.clone(),
@@ -320,7 +320,7 @@ fn state(pot: &Pot) -> &'static str {
 fn pots(wanted: &Wanted, facts: &HostFacts, most: usize) -> Group {
     let pots = facts.pots.get().map_or(&[][..], Vec::as_slice);
     let rank = |pot: &&Pot| wanted.rank(&pot.name, &[&pot.network_type, pot.bridge.as_deref().unwrap_or_default()]);
-    let (all, found) = best(pots.iter(), most, rank, |pot| pot.name.clone());
+    let (all, found) = best(pots.iter(), most, rank, |pot| pot.name.as_str());
     let found = found.into_iter().map(|(rank, pot)| Found {
         rank,
         title: pot.name.clone(),
@@ -365,15 +365,13 @@ fn addresses(wanted: &Wanted, host: Host<'_>, most: usize) -> Group {
     let bridges = facts.private_bridges.get().into_iter().flatten();
     known.extend(bridges.map(|bridge| (bridge.network.to_string(), Holder::Bridge(&bridge.name))));
     // An address is found in the networks that it lies in, too.
-    let asked: Option<IpAddr> = wanted.text().parse().ok();
+    let asked: Option<Ipv4Addr> = wanted.text().parse().ok();
     let rank = |(text, _): &(String, Holder<'_>)| {
-        let lies_in = match (asked, text.parse::<Ipv4Net>()) {
-            (Some(IpAddr::V4(address)), Ok(network)) if network.contains(&address) => Some(Rank::Part),
-            _ => None,
-        };
-        wanted.rank(text, &[]).into_iter().chain(lies_in).min()
+        let lies_in = |address: &Ipv4Addr| text.parse::<Ipv4Net>().is_ok_and(|network| network.contains(address));
+        let by_network = asked.filter(lies_in).map(|_| Rank::Part);
+        wanted.rank(text, &[]).into_iter().chain(by_network).min()
     };
-    let (all, found) = best(known.into_iter(), most, rank, |(text, _)| text.clone());
+    let (all, found) = best(known.into_iter(), most, rank, |(text, _)| text.as_str());
     let found = found.into_iter().map(|(rank, (title, holder))| {
         let (detail, address) = match holder {
             Holder::Pot(pot) => (format!("pot {}, {}", pot.name, state(pot)), pot_address(&pot.name)),
@@ -401,7 +399,7 @@ fn interface_address(interface: &Interface, configuration: &Configuration) -> St
 fn interfaces(wanted: &Wanted, host: Host<'_>, most: usize) -> Group {
     let interfaces = host.facts.interfaces.get().map_or(&[][..], Vec::as_slice);
     let rank = |one: &&Interface| wanted.rank(&one.name, &[&one.description, "interface"]);
-    let (all, found) = best(interfaces.iter(), most, rank, |one| one.name.clone());
+    let (all, found) = best(interfaces.iter(), most, rank, |one| one.name.as_str());
     let found = found.into_iter().map(|(rank, one)| {
         let addresses: Vec<String> = one.addresses.iter().map(|held| held.network.to_string()).collect();
         let words = [if one.up { "up" } else { "down" }, &one.description, &addresses.join(", ")];
@@ -490,6 +488,14 @@ mod tests {
             assert_eq!(group.found.len(), 8, "{typed}");
             assert!(group.all >= all && group.more() == group.all - 8, "{typed}: {}", group.all);
         }
+    }
+
+    #[test]
+    fn what_did_not_answer_is_said_not_to_be_searched() {
+        let configuration = fixture::configuration("");
+        let of = |facts: &HostFacts| Host { facts, configuration: &configuration, findings: &[] }.unsearched();
+        assert_eq!(of(&fixture::running_host()), [] as [&str; 0]);
+        assert_eq!(of(&HostFacts::unknown("not asked")).len(), 2);
     }
 
     #[test]

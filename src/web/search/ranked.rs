@@ -113,17 +113,25 @@ fn place<T>(
     best
 }
 
-/// The best few of many: how many answer at all, and the `most` best of them, by rank and then by name.
+/// The best few of many: how many answer at all, and the `most` best of them, by rank and then by name. Of ten thousand
+/// that answer only those few are ever held.
 pub(super) fn best<T>(
     items: impl Iterator<Item = T>,
     most: usize,
     rank: impl Fn(&T) -> Option<Rank>,
-    name: impl Fn(&T) -> String,
+    name: impl Fn(&T) -> &str,
 ) -> (usize, Vec<(Rank, T)>) {
-    let mut found: Vec<(Rank, T)> = items.filter_map(|item| Some((rank(&item)?, item))).collect();
-    let all = found.len();
-    found.sort_by_cached_key(|(rank, item)| (*rank, name(item)));
-    found.truncate(most);
+    let mut all = 0;
+    let mut found: Vec<(Rank, T)> = Vec::with_capacity(most + 1);
+    for item in items {
+        let Some(rank) = rank(&item) else { continue };
+        all += 1;
+        let place = found.partition_point(|(other, one)| (*other, name(one)) <= (rank, name(&item)));
+        if place < most {
+            found.insert(place, (rank, item));
+            found.truncate(most);
+        }
+    }
     (all, found)
 }
 
@@ -156,7 +164,7 @@ mod tests {
     fn of_many_only_the_best_are_kept_and_all_are_counted() {
         let names: Vec<String> = (0..1000).map(|number| format!("web{number}")).collect();
         let wanted = Wanted::of("web1").unwrap();
-        let (all, found) = best(names.iter(), 3, |name| wanted.rank(name, &[]), |name| (*name).clone());
+        let (all, found) = best(names.iter().rev(), 3, |name| wanted.rank(name, &[]), |name| name.as_str());
         assert_eq!(all, 111);
         assert_eq!(found.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["web1", "web10", "web100"]);
     }
