@@ -114,6 +114,7 @@ fn large_file() -> anyhow::Result<bool> {
             addresses: vec![IpAddr::V4(Ipv4Addr::from(0x0aff_0000 + number))],
             bridge: None,
             running: Some(number % 2 == 0),
+            exports: Vec::new(),
         })
         .collect();
     let facts = facts(pots)?;

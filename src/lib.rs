@@ -21,6 +21,7 @@
 //! | [`accounts`] | users, passwords, roles, sessions, proofs (root side) |
 //! | [`operations`] | init, vnet-start, de-init …: plan, run, verify, revert (root side) |
 //! | [`journal`] | the chain: append, verify, checkpoints |
+//! | [`network`] | the pots' network: its picture, its addresses, the ways through it; pure |
 //! | [`host`] | the probes that gather facts about the host |
 //! | [`refusal`] | why something was not done, in words: what operations and the executor answer with |
 //! | [`plan`] | plans and runs: data that root's side makes and both sides read; how they read for people |
@@ -74,6 +75,9 @@
 
 #![allow(rustdoc::private_intra_doc_links, reason = "these pages are for those who work on the program")]
 
+#[cfg(test)]
+extern crate self as pot_console;
+
 pub mod accounts;
 pub mod activity;
 pub mod archive;
@@ -93,6 +97,7 @@ pub mod host;
 pub mod installation;
 pub mod journal;
 pub mod layout;
+pub mod network;
 pub mod operations;
 pub mod plan;
 pub mod platform;

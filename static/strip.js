@@ -151,3 +151,17 @@
     once();
   });
 })();
+
+// Pictures: what an element stands for is said in full where it is pointed at, and for whoever comes to it by keyboard.
+(() => {
+  const say = ({ target }) => {
+    const element = target.closest?.(".net .b");
+    const place = element?.closest("figure").querySelector(".said");
+    for (const said of document.querySelectorAll(".said")) {
+      const words = said === place ? element.querySelector("title").textContent : "";
+      if (said.textContent !== words) said.textContent = words;
+    }
+  };
+  document.addEventListener("focusin", say);
+  document.addEventListener("pointerover", say);
+})();

@@ -372,6 +372,34 @@ fn a_list_of_pots_that_was_not_read_to_its_end_is_said_so_and_nothing_is_destroy
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_which_address_and_where_its_packets_go_is_told_by_page_and_command() {
+    let demo = support::Demo::start("busy");
+    let browser = Browser::sign_in(&demo).await;
+    browser.known("/").await;
+    let page = browser.get("/pots/addresses?hosts=6&address=10.200.1.2&network=10.9.0.0/16").await;
+    for told in [
+        "10.200.1.2: private bridge web; pot web1, running.",
+        "<code>10.200.0.3</code>",
+        "10.200.0.24/29, gateway 10.200.0.25",
+        "30 pots would stand outside",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    // Down to single addresses.
+    let open = browser.get("/pots/addresses?block=10.200.1.0/28").await;
+    assert!(open.contains("10.200.1.4") && open.contains("pot web3, stopped"), "{open}");
+    let way = browser.get("/network/path?of=proxy").await;
+    assert!(way.contains("rdr pass on em0 proto tcp from any to (em0) port 80 -&#62; 10.200.0.5 port 80"), "{way}");
+    assert!(browser.get("/network/path?of=www.example.org").await.contains("Names are not resolved"));
+
+    let words = ["--format", "json", "addresses", "--free", "--hosts", "6"];
+    let output = Command::new(CONSOLE).arg("--root").arg(&demo.dir).args(words).output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["next"], &answer["new_net"]["network"]), (&"10.200.0.3".into(), &"10.200.0.24/29".into()));
+    assert_eq!(answer["free"][0], serde_json::json!({ "first": "10.200.0.3", "last": "10.200.0.4" }));
+}
+
 /// The row of a difference, and the fields of its form.
 fn drift_row<'a>(page: &'a str, id: &str) -> Option<(&'a str, Vec<(&'a str, String)>)> {
     let row = page.split(&format!("id=\"drift-{id}\"")).nth(1)?.split("</li>").next()?;

@@ -1,4 +1,5 @@
-//! The prediction of `potnet config-check` against the real program, on generated pairs of files.
+//! The prediction of `potnet config-check` against the real program, on generated pairs of files; and what it gives next,
+//! `next` and `new-net`, on generated hosts.
 //!
 //! The program is looked for in `POT_CONSOLE_POTNET`, then in `target/oracle/bin`, then in `PATH`; that there is none
 //! is a failure. As a crate there is potnet 0.4.4; FreeBSD packages 0.5.0, which the product predicts. Both readings are
@@ -8,11 +9,16 @@
 // A test's own functions may fail as the test may; clippy.toml allows it in the test functions alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use ipnet::Ipv4Net;
+use pot_console::facts::{Fact, HostFacts, Pot, PrivateBridge};
+use pot_console::network::addresses::{self, Known, Table};
 use pot_console::potconf::potnet::{PotnetAnswer, Release, config_check, config_check_by, values};
+use pot_console::potconf::{Configuration, Document};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -119,7 +125,7 @@ fn name() -> impl Strategy<Value = &'static str> {
 fn address() -> impl Strategy<Value = String> {
     prop_oneof![
         (0u8..3, any::<u8>()).prop_map(|(middle, last)| format!("10.{}.0.{last}", 192 + middle)),
-        any::<[u8; 4]>().prop_map(|bytes| std::net::Ipv4Addr::from(bytes).to_string()),
+        any::<[u8; 4]>().prop_map(|bytes| Ipv4Addr::from(bytes).to_string()),
         Just("fd00::1".to_owned()),
         Just("10.192.0.1".to_owned()),
         Just("010.1.1.1".to_owned()),
@@ -131,7 +137,7 @@ fn value() -> impl Strategy<Value = String> {
         4 => address(),
         2 => (address(), 0u8..36).prop_map(|(address, length)| format!("{address}/{length}")),
         2 => (0u32..=32).prop_map(|length| {
-            std::net::Ipv4Addr::from(u32::MAX.checked_shl(32 - length).unwrap_or(0)).to_string()
+            Ipv4Addr::from(u32::MAX.checked_shl(32 - length).unwrap_or(0)).to_string()
         }),
         1 => prop::sample::select(vec!["10.192.0.0/10", "255.192.0.0", "10.0.0.0/8", "255.0.0.0", "fd00::/64", "ffff:ffff:ffff:ffff::"])
             .prop_map(str::to_owned),
@@ -229,4 +235,137 @@ fn the_answer_of_config_check_is_predicted() {
     assert!(failed > CASES / 10 && failed < CASES * 9 / 10, "{failed} of {CASES} failed");
     assert!(complained > failed, "no error that leaves the status 0 among {complained}");
     assert!(release == Release::V0_5_0 || differed > 0, "the difference between the releases was never met");
+}
+
+/// A host below a prefix's folder: POT_NETWORK, pots by name, network type and address, private bridges.
+#[derive(Debug, Clone)]
+struct Made {
+    network: Ipv4Net,
+    gateway: Ipv4Addr,
+    dns: Option<Ipv4Addr>,
+    pots: Vec<(&'static str, Ipv4Addr)>,
+    bridges: Vec<(Ipv4Net, u32)>,
+}
+
+fn inside(network: Ipv4Net, offset: u32) -> Ipv4Addr {
+    let size = 1_u64 << (32 - network.prefix_len());
+    Ipv4Addr::from_bits(network.network().to_bits() + u32::try_from(u64::from(offset) % size).unwrap())
+}
+
+fn made(release: Release) -> impl Strategy<Value = Made> {
+    let kind = prop::sample::select(vec!["public-bridge", "public-bridge", "private-bridge", "alias", "inherit"]);
+    // Mostly small and nearly full: there the answers lie far from the beginning.
+    let length = prop_oneof![8 => 24_u8..=30, 1 => Just(10), 1 => Just(8), 1 => Just(31), 1 => Just(32)];
+    let bridge = (any::<u32>(), 26_u8..=31, 1_u32..4);
+    let parts = (length, 0_u32..3, prop::option::of(1_u32..9), prop::collection::vec((kind, 0_u32..60), 0..40));
+    (parts, prop::collection::vec(bridge, 0..4)).prop_map(move |((length, gateway, dns, pots), bridges)| {
+        let network = Ipv4Net::new(Ipv4Addr::new(10, 192, 0, 0), length).unwrap().trunc();
+        let bridges = bridges.into_iter().map(|(offset, length, gateway)| {
+            let length = length.max(network.prefix_len());
+            (Ipv4Net::new(inside(network, offset % 512), length).unwrap().trunc(), gateway)
+        });
+        Made {
+            network,
+            gateway: inside(network, gateway),
+            // 0.4.4 wants one, and takes one from pot.conf as 0.5.0 does.
+            dns: dns.or((release == Release::V0_4_4).then_some(2)).map(|offset| inside(network, offset)),
+            pots: pots.into_iter().map(|(kind, offset)| (kind, inside(network, offset))).collect(),
+            bridges: bridges.collect(),
+        }
+    })
+}
+
+impl Made {
+    /// Writes its files below the folder; its facts and configuration, as the console reads them.
+    fn write(&self, folder: &Path) -> (HostFacts, Configuration) {
+        let root = folder.join("opt/pot");
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("bridges")).unwrap();
+        fs::create_dir_all(root.join("jails")).unwrap();
+        let default = STOCK.replace("POT_DNS_IP=10.192.0.2\n", "").replace("/opt/pot", &root.display().to_string());
+        let mut own = format!(
+            "POT_NETWORK={}\nPOT_NETMASK={}\nPOT_GATEWAY={}\n",
+            self.network,
+            self.network.netmask(),
+            self.gateway
+        );
+        if let Some(dns) = self.dns {
+            own.push_str(&format!("POT_DNS_IP={dns}\n"));
+        }
+        let mut facts = HostFacts::unknown("not asked");
+        let mut pots = Vec::new();
+        for (number, (kind, address)) in self.pots.iter().enumerate() {
+            let name = format!("pot{number}");
+            fs::create_dir_all(root.join("jails").join(&name).join("conf")).unwrap();
+            let text = format!("network_type={kind}\nip={address}\n");
+            fs::write(root.join("jails").join(&name).join("conf/pot.conf"), text).unwrap();
+            pots.push(Pot {
+                name,
+                kind: "multi".to_owned(),
+                network_type: (*kind).to_owned(),
+                addresses: vec![IpAddr::V4(*address)],
+                bridge: None,
+                running: None,
+                exports: Vec::new(),
+            });
+        }
+        let mut bridges = Vec::new();
+        for (number, (network, gateway)) in self.bridges.iter().enumerate() {
+            let (name, gateway) = (format!("lan{number}"), inside(*network, *gateway));
+            let text = format!("name={name}\nnet={network}\ngateway={gateway}\n");
+            fs::write(root.join("bridges").join(&name), text).unwrap();
+            bridges.push(PrivateBridge { name, network: *network, gateway });
+        }
+        facts.pots = Fact::known(pots, "test");
+        facts.private_bridges = Fact::known(bridges, "test");
+        let etc = folder.join("etc/pot");
+        fs::write(etc.join("pot.default.conf"), &default).unwrap();
+        fs::write(etc.join("pot.conf"), &own).unwrap();
+        let document = |text: &str| Document::parse(text.as_bytes()).unwrap();
+        (facts, Configuration::new(document(&default), document(&own)))
+    }
+}
+
+impl Prefix {
+    fn says(&self, arguments: &[&str]) -> String {
+        let bin = self.folder.path().join("bin");
+        let output = Command::new(bin.join("potnet"))
+            .args(arguments)
+            .env_clear()
+            .env("TERM", "xterm")
+            .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+#[test]
+fn the_next_address_and_the_next_network_are_those_that_potnet_gives() {
+    let cases = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 2000 } else { 60 };
+    let program = program();
+    let prefix = Prefix::new(&program);
+    let mut runner = TestRunner::new(Config::default());
+    let strategy = (made(release(&program)), prop_oneof![2_u16..40, 2_u16..2000]);
+    let (mut full, mut nets) = (0, 0);
+    for _ in 0..cases {
+        let (made, hosts) = strategy.new_tree(&mut runner).unwrap().current();
+        let (facts, configuration) = made.write(prefix.folder.path());
+        let table = addresses::potnet(&facts, &configuration).unwrap();
+        let said = |address: Option<Ipv4Addr>| address.map(|address| address.to_string()).unwrap_or_default();
+        let next = prefix.says(&["next"]);
+        assert_eq!(said(table.next()), next, "{made:?}");
+        full += usize::from(next.is_empty());
+        let net = table.new_net(hosts).map(|(network, gateway)| format!("net={network}\ngateway={gateway}"));
+        assert_eq!(net.clone().unwrap_or_default(), prefix.says(&["new-net", "-s", &hosts.to_string()]), "{made:?}");
+        nets += usize::from(net.is_some());
+        let known = Known::of(&facts).unwrap();
+        for bridge in facts.private_bridges.get().unwrap().iter().take(1) {
+            let next = Table::of_bridge(bridge, known).next();
+            assert_eq!(said(next), prefix.says(&["next", "-b", &bridge.name]), "{made:?}");
+        }
+    }
+    // A generator whose hosts are all full, or never, proves nothing.
+    assert!(full > 0 && full < cases, "{full} of {cases} are full");
+    assert!(nets > cases / 10 && nets < cases, "{nets} of {cases} have room for a network");
 }

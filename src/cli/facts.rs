@@ -66,7 +66,8 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn read(layout: &Layout) -> anyhow::Result<Configuration> {
+/// Both files; those that do not exist are empty.
+pub(super) fn read(layout: &Layout) -> anyhow::Result<Configuration> {
     let document = |path: &Path| {
         let bytes = match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Which page tells of which commands.
 const PAGES: [(&str, &[&str]); 10] = [
-    ("pot-console.8", &["facts", "feedback", "licences", "completions"]),
+    ("pot-console.8", &["facts", "addresses", "feedback", "licences", "completions"]),
     ("pot-console-activity.8", &["activity"]),
     ("pot-console-audit.8", &["audit"]),
     ("pot-console-backup.8", &["backup", "restore"]),

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod activity;
+mod addresses;
 mod answers;
 mod approve;
 mod audit;
@@ -138,6 +139,8 @@ enum Command {
     Run(Later<run::Args>),
     /// Show what is known about the host.
     Facts(Later<facts::Args>),
+    /// Show the addresses of pot's networks: who has which, what is free, what pot would give next.
+    Addresses(Later<addresses::Args>),
     /// Show what pot did, from syslog.
     Activity(Later<activity::Args>),
     /// Show, verify and export the history.
@@ -186,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::Plan(Later(args)) => plan::run(&global, args),
         Command::Run(Later(args)) => run::run(&global, args),
         Command::Facts(Later(args)) => facts::run(&global, args),
+        Command::Addresses(Later(args)) => addresses::run(&global, args),
         Command::Activity(Later(args)) => activity::run(&global, args),
         Command::Audit(Later(args)) => audit::run(&global, args),
         Command::User(Later(args)) => user::run(&global, args),

@@ -554,9 +554,58 @@ pub struct Pot {
     pub bridge: Option<String>,
     /// Whether `jls -j NAME` succeeds; none when that could not be asked.
     pub running: Option<bool>,
+    /// The ports that it exports, as its configuration has them (`pot.export.ports`): `tcp:80:8080`.
+    #[serde(default)]
+    pub exports: Vec<String>,
+}
+
+/// A port of the host that leads to one of a pot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Export {
+    /// UDP; else TCP.
+    pub(crate) udp: bool,
+    /// The host's port; none: pot takes a free one when the pot starts.
+    pub(crate) host: Option<u16>,
+    /// The pot's port.
+    pub(crate) pot: u16,
+}
+
+impl Export {
+    /// An entry of `pot.export.ports` as start.sh's `_js_export_ports` takes it apart: `[tcp:|udp:]POT[:HOST]`.
+    pub(crate) fn read(entry: &str) -> Option<Self> {
+        let (udp, rest) = match (entry.strip_prefix("udp:"), entry.strip_prefix("tcp:")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => (false, entry),
+        };
+        match rest.split_once(':') {
+            Some((pot, host)) => Some(Self { udp, host: Some(host.parse().ok()?), pot: pot.parse().ok()? }),
+            None => Some(Self { udp, host: None, pot: rest.parse().ok()? }),
+        }
+    }
+
+    /// `tcp` or `udp`.
+    pub(crate) fn protocol(&self) -> &'static str {
+        if self.udp { "udp" } else { "tcp" }
+    }
+}
+
+/// The host's side: "tcp 80", "tcp, a free port".
+impl std::fmt::Display for Export {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.host {
+            Some(port) => write!(f, "{} {port}", self.protocol()),
+            None => write!(f, "{}, a free port", self.protocol()),
+        }
+    }
 }
 
 impl Pot {
+    /// The ports that it exports, as far as they can be read.
+    pub(crate) fn exported(&self) -> impl Iterator<Item = Export> {
+        self.exports.iter().filter_map(|entry| Export::read(entry))
+    }
+
     /// Whether it has this address for itself. One that inherits the host's has none of its own.
     pub fn holds(&self, address: Ipv4Addr) -> bool {
         self.network_type != "inherit" && self.addresses.contains(&IpAddr::V4(address))

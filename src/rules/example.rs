@@ -173,6 +173,7 @@ pub(super) fn pot(name: &str, network_type: &str, address: &str) -> Pot {
         addresses: vec![address.parse().unwrap()],
         bridge: None,
         running: Some(false),
+        exports: Vec::new(),
     }
 }
 

@@ -50,6 +50,7 @@ pub(crate) use finding::{Finding, Fix, Severity};
 pub(crate) use free_network::{free_networks, renumbering};
 pub(crate) use log_route::{LogRoute, log_route, missing_logs};
 pub(crate) use nat::{Nat, NatRule};
+pub(crate) use network::overlaps;
 pub(crate) use next_boot::{NextBoot, is_yes, next_boot, next_boot_with};
 pub(crate) use other::host_not_asked;
 pub use review::Review;

@@ -1,9 +1,9 @@
 //! Rules about the pots' network: POT_NETWORK, POT_NETMASK, POT_GATEWAY, the DNS pot's address, and what of the host
 //! or of existing pots lies in the way.
 
-use super::Finding;
 use super::free_network::{choose_another, example, free, offering_another, renumbered};
 use super::view::{NAMED, View, enumerated, first_address, grouped, overlap, plural};
+use super::{Finding, Subject};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -281,6 +281,14 @@ pub(super) fn network_too_small(view: &View<'_>) -> Vec<Finding> {
         format!("POT_NETWORK {} has no room for the gateway and one pot; that takes a /30 at least.", network.trunc()),
     );
     vec![offering_another(view, finding)]
+}
+
+/// The networks of the host's interfaces that have addresses in common with this one, by interface; without loopback and
+/// pot's own.
+pub(crate) fn overlaps(subject: &Subject<'_>, network: Ipv4Net) -> Vec<(String, Ipv4Net)> {
+    let view = View::new(subject);
+    let found = view.overlapping_interfaces(network).into_iter();
+    found.map(|(interface, own)| (interface.name.clone(), own.trunc())).collect()
 }
 
 /// POT_NETWORK overlaps a network of a host interface: the bridge would take the route to it (guide, "POT_NETWORK":

@@ -11,6 +11,7 @@ use super::changed::{Changed, who};
 use super::error::Fault;
 use super::known::{Again, Known, Read, waiting};
 use super::layout::{self, Button, Clock, Entry, Frame, Time, counted};
+use super::picture::PictureView;
 use super::pots::{Beside, PotLine};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
@@ -20,6 +21,7 @@ use crate::host::{
     StepState, Topic, Wanted, first_pot, paragraph_about,
 };
 use crate::journal::record::{self, Action, Outcome, Record, Reported, Role, Stage as RecordStage};
+use crate::network::picture::Picture;
 use crate::plan::Preparation;
 use crate::refusal::Refusal;
 use actix_web::http::StatusCode;
@@ -52,6 +54,7 @@ struct Page<'a> {
     drift: Vec<DriftRow<'a>>,
     ledger: Option<Ledger<'a>>,
     running: Option<Running<'a>>,
+    picture: PictureView,
     asked: Vec<AskedRow<'a>>,
 }
 
@@ -214,6 +217,11 @@ async fn show(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpRe
         drift: drift(&state, visitor.may(Role::Operator)),
         ledger,
         running,
+        picture: PictureView::large(
+            "net",
+            format!("The network of {}: {}", visitor.greeting.hostname, state.network.in_words()),
+            Picture::now(&known.facts, &known.configuration, &state.pot),
+        ),
         asked: asked(&known.facts, clock),
     };
     layout::page(StatusCode::OK, &page)

@@ -24,7 +24,9 @@ mod guide;
 mod history;
 mod host;
 mod known;
+mod network;
 mod operations;
+pub mod picture;
 mod pots;
 mod presence;
 mod runs;
@@ -106,6 +108,8 @@ fn routes(cfg: &mut ServiceConfig) {
     cfg.configure(assets::routes)
         .configure(sign_in::routes)
         .configure(host::routes)
+        // Before the pots: one of its pages lies between theirs.
+        .configure(network::routes)
         .configure(pots::routes)
         .configure(configuration::routes)
         .configure(operations::routes)

@@ -5,12 +5,14 @@ use super::error::{Fault, with_retry};
 use super::feedback::{self, Questions};
 use super::known::Known;
 use super::layout::{self, Entry, Frame, Icon, Notice, Time};
+use super::picture::PictureView;
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, SessionView, Started};
 use crate::facts::{Dataset, size};
 use crate::host::{Act, HostState, OperationName, RunNow, Standing, Topic, paragraph_about};
 use crate::journal::record::Role;
+use crate::network::picture::Picture;
 use crate::plan::text;
 use crate::plan::{
     ACKNOWLEDGED, Leftover, ManagedFile, NAT_RULES, Operation, PF_ON, Plan, Preparation, ProofNeeded, Run, RunState,
@@ -350,6 +352,8 @@ struct PlanPage {
     sums: Vec<Sum>,
     total: String,
     running: usize,
+    /// The network before and after, where the plan is one of it.
+    pictures: Option<(PictureView, PictureView)>,
     options: OptionsView,
     needs_password: bool,
     reason: String,
@@ -512,6 +516,21 @@ struct Given {
     needs_password: bool,
 }
 
+/// The network as it is and as this plan makes it. None where it makes another of nothing, or cannot start.
+async fn pictures(visitor: &Visitor, plan: &Plan) -> Option<(PictureView, PictureView)> {
+    if !matches!(plan.operation, Operation::VnetStart { .. }) || !plan.blockers.is_empty() {
+        return None;
+    }
+    let known = Known::of(visitor).await.ok()??;
+    let state = known.state(visitor);
+    let before = Picture::now(&known.facts, &known.configuration, &state.pot);
+    let after = Picture::wanted(&known.facts, &known.configuration).compared_with(&before);
+    Some((
+        PictureView::small("before", "The network before this plan", before),
+        PictureView::small("after", "The network after this plan", after),
+    ))
+}
+
 async fn plan_page(
     visitor: &Visitor,
     name: &str,
@@ -548,6 +567,7 @@ async fn plan_page(
             .map(|dataset| size(dataset.used))
             .unwrap_or_default(),
         running,
+        pictures: pictures(visitor, &plan).await,
         options: options_of(&plan.operation),
         needs_password,
         reason: given.reason.clone(),

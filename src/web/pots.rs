@@ -4,9 +4,12 @@ use super::activity::{Destroyed, Seen, Spells, destroyed, spells};
 use super::error::Fault;
 use super::known::{Again, Known, Read, missing, waiting};
 use super::layout::{self, Entry, Frame, Icon, Time};
+use super::picture::PictureView;
 use super::visitor::Visitor;
 use crate::facts::{Dataset, HostFacts, Pot, PrivateBridge, size};
 use crate::host::{PotState, Wanted, first_pot};
+use crate::network::path::Ways;
+use crate::network::picture::Target;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -19,6 +22,12 @@ use std::net::IpAddr;
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/pots", web::get().to(list)).route("/pots/{name}", web::get().to(show));
+}
+
+/// The page of the pot of this name. One page of this console lies between those of pots.
+pub(super) fn path_of(name: &str) -> String {
+    let own = if name == super::network::ADDRESSES { "?pot=1" } else { "" };
+    format!("/pots/{}{own}", layout::query_value(name))
 }
 
 /// A pot as a line of a table.
@@ -91,7 +100,7 @@ impl<'a> PotLine<'a> {
     pub(super) fn of(pot: &'a Pot, beside: &Beside<'_>) -> Self {
         Self {
             pot,
-            path: format!("/pots/{}", layout::query_value(&pot.name)),
+            path: path_of(&pot.name),
             addresses: addresses(pot),
             outside: beside.is_outside(pot),
             state: state(pot),
@@ -283,17 +292,23 @@ struct PotPage<'a> {
     file: String,
     spells: Spells,
     facts: Read,
+    /// Its way out, drawn, and what is not known of it.
+    way: Option<(PictureView, Vec<String>)>,
+    /// The page with all of its ways.
+    ways: String,
+    /// The ports that it exports.
+    exports: Vec<String>,
 }
 
 /// How far the log is looked through for a pot's page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Back {
+pub(super) struct Back {
     /// `all`: as far as pages that are about the log look.
     log: String,
 }
 
-async fn show(visitor: Visitor, name: web::Path<String>, back: web::Query<Back>) -> Result<HttpResponse, Fault> {
+pub(super) async fn show(visitor: Visitor, name: web::Path<String>, back: web::Query<Back>) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);
@@ -326,6 +341,16 @@ async fn show(visitor: Visitor, name: web::Path<String>, back: web::Query<Back>)
         activity: format!("/activity?pot={}", layout::query_value(&pot.name)),
         file: format!("{}/jails/{}/conf/pot.conf", wanted.fs_root.as_deref().unwrap_or_default(), pot.name),
         about: about(&pot.network_type, line.outside),
+        way: Ways::of(&pot.name, &known.facts, &known.configuration).and_then(|ways| ways.out.into_iter().next()).map(
+            |way| {
+                (
+                    PictureView::small("way", format!("The way of {}, {}", pot.name, way.title), way.picture()),
+                    way.doubts,
+                )
+            },
+        ),
+        ways: super::picture::address(&Target::Path(pot.name.clone()), false),
+        exports: pot.exported().map(|port| format!("{port} to its port {}", port.pot)).collect(),
         line,
         facts: Read::of(&visitor, &known),
     };

@@ -121,7 +121,15 @@ async fn nobody_is_shut_out_on_the_way_from_a_fresh_host_to_a_removed_pot() -> W
     {
         let mut inspector = Inspector::starts(&driver, &browser, &demo).await?;
         inspector
-            .pages(&["/", "/readiness", "/pots", "/operations/init", "/operations/clean-up", "/configuration"])
+            .pages(&[
+                "/",
+                "/readiness",
+                "/pots",
+                "/pots/addresses",
+                "/operations/init",
+                "/operations/clean-up",
+                "/configuration",
+            ])
             .await?;
         inspector.ends(6);
     }
@@ -228,6 +236,10 @@ async fn nobody_is_shut_out_from_a_busy_host_its_findings_and_its_refusals() -> 
             "/pots?sort=state",
             "/pots/web1",
             "/pots/long-gone",
+            "/pots/addresses?hosts=6&address=10.200.0.5&network=10.9.0.0/16",
+            "/pots/addresses?block=10.200.2.0/28",
+            "/network/path?of=proxy",
+            "/network/path?of=nobody",
             "/activity",
             "/activity?counts=1",
             "/activity?pot=nobody",

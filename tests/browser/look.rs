@@ -217,6 +217,9 @@ async fn pages_can_be_hit_with_a_finger_printed_and_searched() -> WebDriverResul
         "/activity",
         "/settings",
         "/pots",
+        "/pots/proxy",
+        "/pots/addresses?block=10.200.0.0/24",
+        "/network/path?of=proxy",
     ] {
         goes_to(&browser, &format!("{}{path}", demo.url)).await?;
         shows(&browser, "h1").await?;

@@ -7,6 +7,7 @@ mod access;
 mod follow;
 mod jobs;
 mod look;
+mod pictures;
 mod search;
 #[path = "../support/mod.rs"]
 mod support;

@@ -36,6 +36,9 @@ pub fn pot(name: &str, text: &str) -> Pot {
         addresses,
         bridge,
         running: None,
+        exports: get("pot.export.ports")
+            .map(|list| list.split_ascii_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default(),
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn pot(name: &str, network_type: &str, address: &str) -> Pot {
         addresses: address.parse().into_iter().collect(),
         bridge: None,
         running: Some(true),
+        exports: Vec::new(),
     }
 }
 

@@ -142,6 +142,7 @@ impl Case {
                 addresses: vec!["10.192.0.3".parse().unwrap()],
                 bridge: None,
                 running: Some(false),
+                exports: Vec::new(),
             }]);
         }
         facts

@@ -657,6 +657,7 @@ fn the_advice_on_temporary_files_is_followed_and_nothing_else_is_wrong_then() {
                     addresses: Vec::new(),
                     bridge: None,
                     running,
+                    exports: Vec::new(),
                 };
                 facts.pots.value.as_mut().unwrap().push(pot);
             }

@@ -312,6 +312,7 @@ mod tests {
             addresses: vec![IpAddr::from([10, 192, 0, number + 3])],
             bridge: None,
             running: None,
+            exports: Vec::new(),
         };
         facts.pots = Fact::known((0..5).map(pot).collect(), "test");
         let context = context("", Some(facts));

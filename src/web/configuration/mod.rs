@@ -13,10 +13,12 @@ use super::acts;
 use super::error::Fault;
 use super::known::{Again, configuration_of};
 use super::layout::{self, Entry, Frame, Notice, Time, see_other};
+use super::picture::PictureView;
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
 use crate::executor::protocol::{Command, ConfigurationView, FactsView, Records, ReviewView, Saved};
 use crate::journal::record::{Change, Role};
+use crate::network::picture::Picture;
 use crate::refusal::{Conflict, Refusal, RefusalKind};
 use crate::rules;
 use actix_web::http::StatusCode;
@@ -67,6 +69,7 @@ struct Page {
     without_facts: bool,
     trouble: Option<String>,
     looked: Looked,
+    picture: Option<PictureView>,
     /// "Read again" was pressed: the focus stays at it.
     again: bool,
 }
@@ -102,6 +105,7 @@ struct Answers {
     confirm: bool,
     conflict: Option<ConflictView>,
     looked: Looked,
+    picture: Option<PictureView>,
     /// The host was read again because someone asked for it.
     again: bool,
     /// Whether the findings are others than the page last announced.
@@ -233,11 +237,24 @@ fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step)
         without_facts: context.facts.is_none(),
         trouble,
         looked: Looked::of(visitor, context),
+        picture: picture(context, edits),
         again: step.again,
         frame,
         form,
     };
     layout::page(step.status.unwrap_or(StatusCode::OK), &template)
+}
+
+/// The network as the configuration with these edits has it; what they would alter is marked. None until the host is known.
+fn picture(context: &PageContext, edits: &FormEdits) -> Option<PictureView> {
+    let facts = context.facts.as_deref()?;
+    let saved = Picture::wanted(facts, &context.configuration);
+    if edits.is_empty() {
+        return Some(PictureView::in_the_margin("net", "The network as pot.conf has it", saved));
+    }
+    let (review, _) = context.review(edits);
+    let after = Picture::wanted(facts, &review.after).compared_with(&saved);
+    Some(PictureView::in_the_margin("net", "The network as these changes would have it", after))
 }
 
 fn conflict_view(visitor: &Visitor, conflict: Conflict) -> ConflictView {
@@ -516,6 +533,7 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
         confirm: false,
         conflict: conflict.map(|conflict| conflict_view(&visitor, conflict)),
         looked: Looked::of(&visitor, &context),
+        picture: picture(&context, &edits),
         again,
         swapped: rows_of(&form, &swapped),
         form,
