@@ -172,7 +172,7 @@ impl<'a> Host<'a> {
                 self.translation(rule, line),
                 self.leaving(&interface.name, None),
             ];
-            out.push(Way { title: format!("pots {}", to(rule)), hops, doubts: self.doubts() });
+            out.push(Way { title: format!("pots {}", rule.to_in_words()), hops, doubts: self.doubts() });
         }
         let mut into = Vec::new();
         if self.takes_exports(&interface.name) {
@@ -242,7 +242,7 @@ impl<'a> Host<'a> {
             .filter_map(|(rule, _)| {
                 let network = rule.to.parse::<Ipv4Net>().ok()?;
                 let to = network.hosts().next().unwrap_or(network.network());
-                Some((to, format!("to {}", rule.to)))
+                Some((to, rule.to_in_words()))
             })
             .collect();
         // Any address that only the default route leads to stands for all of them.
@@ -406,13 +406,7 @@ impl<'a> Host<'a> {
     }
 
     fn translation(&self, rule: &NatRule, line: &str) -> Hop {
-        let first = rule.translated == format!("({}:0)", rule.interface);
-        let address =
-            self.interface(&rule.interface).and_then(|interface| interface.addresses.first()).filter(|_| first);
-        let said = match address {
-            Some(address) => format!("as {}", address.address()),
-            None => format!("as {}", rule.translated),
-        };
+        let said = rule.as_in_words(self.interfaces());
         let (evidence, rule) = (self.facts.pf.source.clone(), line.trim().to_owned());
         Hop { title: "pot-nat".to_owned(), said, state: State::Fine, evidence, rule, target: Some(Target::Host) }
     }
@@ -564,10 +558,6 @@ fn covers(side: &str, address: Option<Ipv4Addr>) -> Option<bool> {
     }
     let network = side.parse::<Ipv4Net>().ok()?;
     Some(network.contains(&address?))
-}
-
-fn to(rule: &NatRule) -> String {
-    if rule.to == "any" { "to anywhere".to_owned() } else { format!("to {}", rule.to) }
 }
 
 fn not_known(error: Option<&str>) -> String {

@@ -7,7 +7,7 @@
 use crate::facts::{Export, Fact, HostFacts, Interface, Pot, PrivateBridge, filter_rules_in_words};
 use crate::host::{PotState, Wanted};
 use crate::potconf::Configuration;
-use crate::rules::{Nat, NatRule, PublicBridges};
+use crate::rules::{Nat, NatRule, PublicBridges, is_taken};
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -293,7 +293,12 @@ impl Picture {
             words.push('.');
             words
         };
-        self.ranks.iter().flatten().map(sentence).collect()
+        let mut sentences: Vec<String> = self.ranks.iter().flatten().take(SENTENCES).map(sentence).collect();
+        let more = self.ranks.iter().flatten().skip(SENTENCES).count();
+        if more > 0 {
+            sentences.push(format!("And {more} more."));
+        }
+        sentences
     }
 
     /// With no more than a picture has room for; the rest is counted.
@@ -333,6 +338,8 @@ impl Picture {
     }
 }
 
+/// Elements of which a sentence tells.
+const SENTENCES: usize = 32;
 /// Elements within one that its sentence names.
 const TOLD: usize = 6;
 /// The rank of the interfaces.
@@ -583,13 +590,14 @@ impl<'a> Builder<'a> {
         match &self.rules {
             None => card.lines.push("NAT: not known".to_owned()),
             Some(rules) => {
+                let all = self.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
                 let own: Vec<&NatRule> = rules.iter().filter(|rule| rule.interface == name).collect();
                 translated = !own.is_empty();
                 match own.as_slice() {
                     [] => card.lines.push("no NAT".to_owned()),
-                    [one] => card.lines.push(format!("NAT {}, {}", to(one), self.translated(one))),
+                    [one] => card.lines.push(format!("NAT {}, {}", one.to_in_words(), one.as_in_words(all))),
                     [first, ..] => {
-                        card.lines.push(format!("NAT to {} networks, {}", own.len(), self.translated(first)));
+                        card.lines.push(format!("NAT to {} networks, {}", own.len(), first.as_in_words(all)));
                         card.list.extend(own.iter().map(|rule| rule.to.clone()));
                     }
                 }
@@ -620,16 +628,6 @@ impl<'a> Builder<'a> {
         };
         let down = if translated || both || role != "in pot-nat alone" { Tie::Plain } else { Tie::None };
         Group::new(card, up, down)
-    }
-
-    /// "as 192.168.178.20".
-    fn translated(&self, rule: &NatRule) -> String {
-        let first = rule.translated == format!("({}:0)", rule.interface);
-        match self.interface(&rule.interface).and_then(|interface| interface.addresses.first()).filter(|_| first) {
-            Some(address) => format!("as {}", address.address()),
-            None if first => "as its first address".to_owned(),
-            None => format!("as {}", rule.translated),
-        }
     }
 
     /// "tcp 80 to proxy": ports that pots export while they run. Those of stopped ones come with their start.
@@ -886,9 +884,10 @@ impl<'a> Builder<'a> {
             card.evidence.clone_from(&self.facts.private_bridges.source);
             card.lines.push(format!("{}, gateway {}", bridge.network, bridge.gateway));
             let interfaces = self.facts.interfaces.get();
-            let held = interfaces.into_iter().flatten().find(|interface| {
-                interface.is_bridge() && interface.addresses.iter().any(|held| held.address() == bridge.gateway)
-            });
+            let held = interfaces
+                .into_iter()
+                .flatten()
+                .find(|interface| interface.is_bridge() && is_taken(interface, bridge.gateway));
             match held {
                 Some(interface) => {
                     card.lines.push(interface.name.clone());
@@ -994,10 +993,6 @@ fn addresses(interface: &Interface) -> String {
         (Some(first), 1) => first,
         (Some(first), all) => format!("{first} and {} more", all - 1),
     }
-}
-
-fn to(rule: &NatRule) -> String {
-    if rule.to == "any" { "to anywhere".to_owned() } else { format!("to {}", rule.to) }
 }
 
 fn rules_in_words(count: usize) -> String {

@@ -154,6 +154,26 @@ impl NatRule {
     }
 }
 
+impl NatRule {
+    /// "to anywhere", "to 10.0.20.0/24".
+    pub(crate) fn to_in_words(&self) -> String {
+        if self.to == "any" { "to anywhere".to_owned() } else { format!("to {}", self.to) }
+    }
+
+    /// As whom packets leave: "as 192.168.178.20". `(IF:0)` is the first address of the interface (pf.conf(5)), where that
+    /// is known.
+    pub(crate) fn as_in_words(&self, interfaces: &[Interface]) -> String {
+        if self.translated != format!("({}:0)", self.interface) {
+            return format!("as {}", self.translated);
+        }
+        let held = interfaces.iter().find(|interface| interface.name == self.interface);
+        match held.and_then(|interface| interface.addresses.first()) {
+            Some(first) => format!("as {}", first.address()),
+            None => format!("as the first address of {}", self.interface),
+        }
+    }
+}
+
 impl std::fmt::Display for NatRule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} to {} as {}", self.interface, self.from, self.to, self.translated)

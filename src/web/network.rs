@@ -68,6 +68,7 @@ struct AddressPage<'a> {
     overlaps: Vec<String>,
     outside: Option<(String, Vec<&'a str>)>,
     bridges: Vec<BridgeRow<'a>>,
+    bridge_count: usize,
     free: Vec<Range>,
     free_all: usize,
     free_count: String,
@@ -113,6 +114,8 @@ struct BridgeRow<'a> {
 
 /// Free stretches that the page lists.
 const RANGES: usize = 200;
+/// Private bridges that it lists.
+const BRIDGES: usize = 100;
 /// Holders that a part names.
 const NAMED: usize = 4;
 
@@ -141,6 +144,7 @@ async fn show(visitor: Visitor, asked: web::Query<Asked>) -> Result<HttpResponse
         overlaps: Vec::new(),
         outside: outside(&asked, facts.pots.get().map(Vec::as_slice).unwrap_or_default()),
         bridges: Vec::new(),
+        bridge_count: bridges.len(),
         free: Vec::new(),
         free_all: 0,
         free_count: String::new(),
@@ -168,8 +172,11 @@ async fn show(visitor: Visitor, asked: web::Query<Asked>) -> Result<HttpResponse
         page.free_all = free.len();
         page.free = free.into_iter().take(RANGES).collect();
         if let Some(known) = of_bridges {
-            page.bridges =
-                bridges.iter().map(|bridge| BridgeRow::of(bridge, &Table::of_bridge(bridge, known), whole)).collect();
+            page.bridges = bridges
+                .iter()
+                .take(BRIDGES)
+                .map(|bridge| BridgeRow::of(bridge, &Table::of_bridge(bridge, known), whole))
+                .collect();
         }
     }
     layout::page(StatusCode::OK, &page)

@@ -43,16 +43,14 @@ const WRONG: &str = "(() => {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_of_any_host_keeps_its_texts_in_their_boxes_at_every_width() -> WebDriverResult<()> {
-    let count = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 200 } else { 10 };
+    let count: u64 = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 200 } else { 10 };
     let style = include_str!("../../static/console.css");
     let mut page = format!(
         "<!doctype html><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><style>{style}</style><main>"
     );
     for number in 0..count {
         let (facts, configuration) = hosts::generated(number);
-        page.push_str(&format!("<figure class=\"picture\" id=\"host-{number}\">"));
-        page.extend(drawn_for(&facts, &configuration));
-        page.push_str("</figure>");
+        page.push_str(&drawn_for(&format!("host-{number}"), &facts, &configuration).expect("a picture"));
     }
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pictures.html");
@@ -65,5 +63,22 @@ async fn a_picture_of_any_host_keeps_its_texts_in_their_boxes_at_every_width() -
         look::window(&driver, &browser, width, 900).await;
         assert_eq!(value(&browser, WRONG).await?, format!("{count} pictures"), "{width} px");
     }
+    // Read out it is what it shows, in sentences.
+    let tree = driver.answers(&browser, "Accessibility.getFullAXTree").await.expect("what is read out");
+    let named = |node: &&serde_json::Value| {
+        let (role, name) = (node["role"]["value"].as_str(), node["name"]["value"].as_str());
+        role.is_some_and(|role| role.eq_ignore_ascii_case("graphics-document") || role == "GraphicsDocument")
+            && name.is_some_and(|name| name.starts_with("The network. Outside: ") && name.contains(" pf: "))
+    };
+    let read_out = tree["value"]["nodes"].as_array().into_iter().flatten().filter(named).count();
+    assert_eq!(read_out as u64, count, "pictures that are read out as sentences");
     browser.quit().await
+}
+
+impl Driver {
+    async fn answers(&self, browser: &WebDriver, what: &str) -> Result<serde_json::Value, reqwest::Error> {
+        let command = serde_json::json!({ "cmd": what, "params": {} });
+        let address = format!("{}/session/{}/goog/cdp/execute", self.url, browser.handle().session_id());
+        reqwest::Client::new().post(address).json(&command).send().await?.error_for_status()?.json().await
+    }
 }
