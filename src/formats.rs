@@ -115,7 +115,7 @@ pub const FORMATS: [Format; 11] = [
         kind: Kind::Database,
         name: "database",
         what: "the history's database",
-        version: 2,
+        version: 3,
         stamped: false,
         remedy: "Install that pot-console again, or make the database anew from the history: pot-console audit rebuild",
     },

@@ -202,11 +202,15 @@ fn every_row_of_the_database_that_differs_is_named_and_a_rebuild_fixes_it() {
     }
     let database = demo.path("/var/db/pot-console/web/history.sqlite");
     for tampering in [
-        "UPDATE record SET actor = 'someone else' WHERE sequence = 2",
-        "UPDATE change SET to_value = 'em7'",
+        "UPDATE record SET json = replace(json, '\"name\":', '\"name\": ') WHERE sequence = 2",
+        "UPDATE record SET json = replace(json, 'vtnet1', 'em7')",
+        "UPDATE record SET json = json_set(json, '$.outcome', 'failed') WHERE stage = 'outcome'",
         "DELETE FROM record WHERE sequence = 3",
         "DELETE FROM record WHERE sequence = (SELECT max(sequence) FROM record)",
-        "UPDATE record SET ended_outcome = 'failed' WHERE ended IS NOT NULL",
+        "UPDATE search SET words = replace(words, 'vtnet1', 'em7')",
+        "UPDATE search_content SET c0 = replace(c0, 'vtnet1', 'em7')",
+        "DELETE FROM search_idx",
+        "DELETE FROM search_data WHERE id > 10",
     ] {
         // The console looks once more within a second of the last record, and would take a deleted one in again.
         std::thread::sleep(Duration::from_secs(2));

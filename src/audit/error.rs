@@ -14,6 +14,9 @@ pub enum StoreError {
     /// It is of a newer version than this program knows.
     #[error(transparent)]
     Newer(#[from] Newer),
+    /// It is of an earlier version: nothing of it is used, all of it comes from the journal.
+    #[error("the history's database was made by an earlier pot-console: it is made anew from the journal")]
+    Earlier,
     /// Records must come in order without gaps.
     #[error("record {found} came after record {held}: the history is rebuilt")]
     Gap {
@@ -28,8 +31,11 @@ pub enum StoreError {
     /// The lock beside the database, or its files.
     #[error("the history's database: {0}")]
     Place(#[from] std::io::Error),
-    /// A record that cannot be written as text.
-    #[error("a record could not be written as JSON: {0}")]
+    /// What was handed over is no line of the journal.
+    #[error("a line of the journal has no hash, or holds no record")]
+    Line,
+    /// A row that holds no record.
+    #[error("a record in the history's database could not be read: {0}")]
     Encoding(#[from] serde_json::Error),
 }
 

@@ -2,9 +2,10 @@
 
 use super::compare::{Comparison, Differences};
 use super::error::StoreError;
+use super::lines::Lines;
 use super::store::Store;
 use crate::client::Client;
-use crate::executor::protocol::{Command, Records};
+use crate::executor::protocol::{Command, JournalLines};
 use crate::journal::record::{Action, Method, Record, Reported};
 use crate::refusal::Refusal;
 use std::path::{Path, PathBuf};
@@ -65,8 +66,8 @@ pub(crate) enum FollowError {
     Store(#[from] StoreError),
 }
 
-async fn batch(client: &Client, after: u64) -> Result<Records, Refusal> {
-    client.ask(None, &Reported::default(), Command::JournalAfter { after, limit: BATCH }).await
+async fn batch(client: &Client, after: u64) -> Result<JournalLines, Refusal> {
+    client.ask(None, &Reported::default(), Command::JournalLines { after, limit: BATCH }).await
 }
 
 /// Takes in what is new until the projection holds what the journal holds. A journal that is not the one that was
@@ -81,37 +82,38 @@ async fn catch_up(
         let store = open.borrow().clone();
         let held = store.last().await?;
         // The last record held is asked for again: its hash tells whether this is still the same journal.
-        let mut new = batch(client, held.map_or(0, |(sequence, _)| sequence.saturating_sub(1))).await?;
-        if let Some((sequence, hash)) = held {
-            let same = new.records.first().is_some_and(|record| record.sequence == sequence)
-                && new.hashes.first() == Some(&hash)
-                && store.first().await?.is_some_and(|first| first <= new.first);
+        let new = batch(client, held.map_or(0, |(sequence, _)| sequence.saturating_sub(1))).await?;
+        let mut lines = Lines::read(&new.lines)?;
+        if let Some(held) = held {
+            let same = lines.first() == Some(held) && store.first().await?.is_some_and(|first| first <= new.first);
             if !same {
                 store.clear().await?;
                 continue;
             }
-            new.records.remove(0);
-            new.hashes.remove(0);
+            lines = lines.without_first();
         }
-        // Not when the command line has cleared it meanwhile, to fill it anew.
-        store.append_after(held.map_or(0, |(sequence, _)| sequence), &new.records, &new.hashes).await?;
+        let newest = lines.last();
         // What stood there at the start was taken up by whoever served then.
         let done = *asked.get_or_insert(new.last);
-        if let Some(request) = new.records.iter().rfind(|record| record.sequence > done && asks_for_a_new_one(record)) {
+        let request = lines.records().filter(|record| record.sequence > done && asks_for_a_new_one(record)).last();
+        let request = request.map(|record| record.sequence);
+        // Not when the command line has cleared it meanwhile, to fill it anew.
+        store.append_after(held.map_or(0, |(sequence, _)| sequence), lines).await?;
+        if let Some(request) = request {
             if let Err(error) = store.clear().await {
                 tracing::warn!(%error, "the history's database is begun anew");
                 begin_anew(open).await?;
             }
-            *asked = Some(request.sequence);
-            std::fs::write(taken_up_path(store.path()), format!("{}\n", request.sequence)).map_err(StoreError::from)?;
+            *asked = Some(request);
+            std::fs::write(taken_up_path(store.path()), format!("{request}\n")).map_err(StoreError::from)?;
             continue;
         }
-        let held = new.records.last().map(|record| record.sequence).or(held.map(|(sequence, _)| sequence)).unwrap_or(0);
+        let held = newest.or(held.map(|(sequence, _)| sequence)).unwrap_or(0);
         if new.first > 1 {
             store.drop_before(new.first).await?;
         }
         progress.send_replace(Progress { held, journal: new.last, problem: None });
-        if held >= new.last || new.records.is_empty() {
+        if held >= new.last || newest.is_none() {
             return Ok(());
         }
     }
@@ -228,10 +230,11 @@ pub(crate) async fn compare_all(
     let mut after = 0;
     loop {
         let found = batch(client, after).await?;
-        let more = comparison.add(found.first, found.last, &found.records, &found.hashes, None).await?;
-        match found.records.last() {
-            Some(record) if more => {
-                after = record.sequence;
+        let lines = Lines::read(&found.lines)?;
+        let more = comparison.add(found.first, found.last, &lines).await?;
+        match lines.last() {
+            Some(last) if more => {
+                after = last;
                 told(after, comparison.held());
             }
             _ => return Ok(comparison.end().await?),

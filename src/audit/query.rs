@@ -1,14 +1,15 @@
 //! Reading the projection: pages by cursor, one act, one parameter over time, exports.
 
 use super::error::StoreError;
-use super::row::{is_change, is_person, signed, unsigned, word};
+use super::row::{is_change, is_person, signed, unsigned};
 use super::store::Store;
-use super::words::{self, Mark, Wanted, block};
+use super::words::{ACTORS, Mark, Needle, Wanted, block, expression, first_of};
 use crate::journal::record::{Action, Outcome, Record};
-use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use sqlx::{QueryBuilder, Sqlite};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// What a page of the history shows. Every part narrows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,18 +110,18 @@ impl Filter {
         self.text.as_deref().and_then(Wanted::of)
     }
 
-    /// What the table of words tells of the rest of the filter.
-    fn marks<'a>(&'a self, action: Option<&'a String>) -> Vec<Mark<'a>> {
-        [
+    /// What the index is asked for beside words.
+    fn marks(&self) -> Vec<String> {
+        let marks = [
             self.changes_only.then_some(Mark::Change),
             self.people_only.then_some(Mark::Person),
             self.actor.as_deref().map(Mark::Actor),
-            action.map(|action| Mark::Action(action)),
+            self.action.map(Mark::Action),
             self.outcome.map(Mark::Outcome),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+            self.parameter.as_deref().map(Mark::Parameter),
+            self.run.map(Mark::Run),
+        ];
+        marks.into_iter().flatten().map(Mark::word).collect()
     }
 
     /// Whether an act is one that [`Store::page`] would show: the command line reads the journal itself.
@@ -140,15 +141,11 @@ impl Filter {
     }
 }
 
-/// Acts whose words are all there are read in parts of this size.
-const READ_AT_ONCE: usize = 100;
-
-/// Blocks of the table of words that are searched at once, at most: few at first, since words that many acts have fill a
-/// page at once.
-const MOST_BLOCKS: u64 = 32;
-
 /// Acts read at once for an export.
 const EXPORTED_AT_ONCE: usize = 500;
+
+/// Acts that [`Store::runs_between`] gives at most.
+const MOST_RUNS: usize = 500;
 
 /// Records that are looked at on either side of a time: a clock that was set back put them in another order.
 const AROUND: i64 = 1000;
@@ -162,273 +159,167 @@ enum Part {
     After(u64),
 }
 
-/// What a query walks through, in the order of sequence numbers: never the whole table with another filter on it.
-enum Walk {
-    /// These acts, as JSON: what the table of words found.
-    Acts(String),
-    /// What changed the parameter.
-    Parameter(String),
-    /// An index of `record`, whose first column one value is looked for in.
-    Index(&'static str),
-    /// All records: every other one at least is an act.
-    Everything,
-}
-
-impl Walk {
-    fn of(filter: &Filter) -> Self {
-        if let Some(name) = &filter.parameter {
-            Self::Parameter(name.clone())
-        } else if filter.run.is_some() {
-            Self::Index("record_run")
-        } else if filter.action.is_some() {
-            Self::Index("record_action")
-        } else if filter.outcome.is_some_and(|outcome| outcome != Outcome::Done) {
-            Self::Index("record_outcome")
-        } else if filter.actor.is_some() {
-            Self::Index("record_actor")
-        } else if filter.outcome.is_some() {
-            Self::Index("record_outcome")
-        } else if filter.changes_only {
-            Self::Index("record_changes")
-        } else if filter.people_only {
-            Self::Index("record_people")
-        } else {
-            Self::Everything
-        }
+impl Part {
+    const fn is_newest_first(self) -> bool {
+        matches!(self, Self::Before(_))
     }
 
-    /// The column that says where the walk is.
-    const fn place(&self) -> &'static str {
+    /// What comes next of these records, the part of one block where words are looked for: those stand by blocks.
+    fn next(self, records: &RangeInclusive<u64>, by_blocks: bool) -> RangeInclusive<u64> {
+        let (first, last) = (*records.start(), *records.end());
         match self {
-            Self::Acts(_) => "hit.value",
-            Self::Parameter(_) => "change.sequence",
-            Self::Index(_) | Self::Everything => "record.sequence",
+            _ if !by_blocks => records.clone(),
+            Self::Before(_) => first.max(first_of(block(last)))..=last,
+            Self::After(_) => first..=last.min(first_of(block(first) + 1) - 1),
+        }
+    }
+
+    /// What is left then.
+    fn rest(self, records: &RangeInclusive<u64>, taken: &RangeInclusive<u64>) -> RangeInclusive<u64> {
+        match self {
+            // Nothing, written so that it cannot fall below zero.
+            Self::Before(_) if *taken.start() == 0 => 1..=0,
+            Self::Before(_) => *records.start()..=taken.start() - 1,
+            Self::After(_) => taken.end().saturating_add(1)..=*records.end(),
         }
     }
 }
 
-/// A query for acts: after `prefix`, from record `after` to before `before`, without order and limit.
-fn acts_query(
-    prefix: &str,
-    filter: &Filter,
-    walk: &Walk,
-    after: Option<u64>,
-    before: Option<u64>,
-) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(prefix);
-    query.push("SELECT record.json, outcome.json FROM ");
-    match walk {
-        Walk::Acts(acts) => {
-            query.push("json_each(").push_bind(acts.clone());
-            query.push(") AS hit CROSS JOIN record ON record.sequence = hit.value")
-        }
-        Walk::Parameter(_) => query.push("change CROSS JOIN record ON record.sequence = change.sequence"),
-        Walk::Index(name) => query.push("record INDEXED BY ").push(name),
-        Walk::Everything => query.push("record NOT INDEXED"),
-    };
-    query.push(" LEFT JOIN record AS outcome ON outcome.sequence = record.ended AND record.stage = 'intent'");
-    query.push(" WHERE record.stage <> 'outcome'");
-    match (walk, &filter.parameter) {
-        (Walk::Parameter(name), _) => {
-            query.push(" AND change.name = ").push_bind(name.clone());
-            // Once, should one act name it twice.
-            query.push(
-                " AND NOT EXISTS (SELECT 1 FROM change AS earlier WHERE earlier.name = change.name \
-                 AND earlier.sequence = change.sequence AND earlier.position < change.position)",
-            );
-        }
-        (_, Some(name)) => {
-            query.push(" AND EXISTS (SELECT 1 FROM change WHERE change.sequence = record.sequence AND change.name = ");
-            query.push_bind(name.clone()).push(")");
-        }
-        _ => {}
-    }
-    if let Some(after) = after {
-        query.push(" AND ").push(walk.place()).push(" > ").push_bind(signed(after));
-    }
-    if let Some(before) = before {
-        query.push(" AND ").push(walk.place()).push(" < ").push_bind(signed(before));
-    }
-    // Times become sequence numbers first, which every walk goes along; then each is looked at exactly.
-    if let Some(since) = filter.since_ms {
-        query.push(" AND ").push(walk.place()).push(" >= ");
-        push_first_since(&mut query, since);
-        query.push(" AND record.time_ms >= ").push_bind(since);
-    }
-    if let Some(until) = filter.until_ms {
-        query.push(" AND ").push(walk.place()).push(" <= ");
-        push_last_until(&mut query, until);
-        query.push(" AND record.time_ms < ").push_bind(until);
-    }
-    if filter.people_only {
-        query.push(" AND record.person = 1");
-    }
-    if filter.changes_only {
-        // An action says it already.
-        if filter.action.is_none() {
-            query.push(" AND record.is_change = 1");
-        }
-    }
-    if let Some(actor) = &filter.actor {
-        query.push(" AND record.actor = ").push_bind(actor.clone());
-    }
-    if let Some(action) = &filter.action {
-        query.push(" AND record.action = ").push_bind(word(action));
-    }
-    if let Some(outcome) = &filter.outcome {
-        query.push(" AND record.ended_outcome = ").push_bind(word(outcome));
-    }
-    if let Some(run) = filter.run {
-        query.push(" AND record.run = ").push_bind(signed(run));
-    }
-    query
-}
-
-/// The first record that may be of this time or later.
-fn push_first_since(query: &mut QueryBuilder<Sqlite>, since: i64) {
-    query.push(
-        "coalesce((SELECT min(sequence) FROM (SELECT sequence FROM record INDEXED BY record_time WHERE time_ms >= ",
-    );
-    query.push_bind(since).push(" ORDER BY time_ms LIMIT ").push_bind(AROUND).push(")), 9223372036854775807)");
-}
-
-/// The last record that may be before this time.
-fn push_last_until(query: &mut QueryBuilder<Sqlite>, until: i64) {
-    query.push(
-        "coalesce((SELECT max(sequence) FROM (SELECT sequence FROM record INDEXED BY record_time WHERE time_ms < ",
-    );
-    query.push_bind(until).push(" ORDER BY time_ms DESC LIMIT ").push_bind(AROUND).push(")), 0)");
-}
+/// The act's record, and its outcome's when that is another one: the first of those that name it.
+const ACT: &str = "record.json, CASE record.stage WHEN 'intent' THEN (SELECT outcome.json \
+     FROM record AS outcome INDEXED BY record_end WHERE outcome.stage = 'outcome' \
+     AND outcome.intent = record.sequence AND outcome.sequence > record.sequence ORDER BY outcome.sequence LIMIT 1) END";
 
 fn act(row: (String, Option<String>)) -> Result<Act, StoreError> {
     Ok(Act { record: serde_json::from_str(&row.0)?, ended: row.1.map(|json| serde_json::from_str(&json)).transpose()? })
 }
 
-/// The act's record, and its outcome's when that is another one.
-const COLUMNS: &str = "SELECT record.json, outcome.json FROM record \
-     LEFT JOIN record AS outcome ON outcome.sequence = record.ended AND record.stage = 'intent'";
-
-/// The query of one page, after `prefix`.
-fn page_query(prefix: &str, filter: &Filter, cursor: Cursor, limit: usize) -> QueryBuilder<Sqlite> {
-    let walk = Walk::of(filter);
-    let mut query = acts_query(prefix, filter, &walk, None, cursor.before);
-    query.push(" ORDER BY ").push(walk.place()).push(" DESC LIMIT ");
-    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+/// The acts among these records that SQLite's index finds, after `prefix`; without anything to find all acts.
+fn acts_query(prefix: &str, wanted: &str, records: &RangeInclusive<u64>, part: Part) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(prefix);
+    query.push("SELECT ").push(ACT);
+    let place = if wanted.is_empty() {
+        query.push(" FROM record WHERE record.stage <> 'outcome'");
+        "record.sequence"
+    } else {
+        query.push(" FROM search CROSS JOIN record ON record.sequence = search.rowid WHERE search MATCH ");
+        query.push_bind(wanted.to_owned());
+        "search.rowid"
+    };
+    query.push(" AND ").push(place).push(" BETWEEN ").push_bind(signed(*records.start()));
+    query.push(" AND ").push_bind(signed(*records.end()));
+    query.push(" ORDER BY ").push(place).push(if part.is_newest_first() { " DESC" } else { "" });
     query
 }
 
-/// The query of [`Store::runs_between`], after `prefix`: along the runs, which are few, not along the time.
-fn runs_query(prefix: &str, operations: &[&str], since_ms: i64, until_ms: i64) -> QueryBuilder<Sqlite> {
+/// Where acts of a time may stand: the first and the last record, after `prefix`. What is found is looked at itself.
+fn bounds_query(prefix: &str, filter: &Filter) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(prefix);
-    query.push("SELECT record.json, outcome.json FROM record INDEXED BY record_action ");
-    query.push("LEFT JOIN record AS outcome ON outcome.sequence = record.ended AND record.stage = 'intent' ");
-    query.push("WHERE record.stage <> 'outcome' AND record.action = 'run' AND record.time_ms >= ");
-    query.push_bind(since_ms).push(" AND record.time_ms < ").push_bind(until_ms).push(" AND record.object IN (");
-    let mut names = query.separated(", ");
-    for operation in operations {
-        names.push_bind((*operation).to_owned());
-    }
-    query.push(") ORDER BY record.sequence DESC LIMIT 500");
+    query.push("SELECT max(coalesce((SELECT min(sequence) FROM record), 1), ");
+    match filter.since_ms {
+        Some(since) => {
+            query.push("coalesce((SELECT min(sequence) FROM (SELECT sequence FROM record INDEXED BY record_time ");
+            query.push("WHERE time_ms >= ").push_bind(since);
+            query.push(" ORDER BY time_ms LIMIT ").push_bind(AROUND).push(")), 9223372036854775807)")
+        }
+        None => query.push("0"),
+    };
+    query.push("), min(coalesce((SELECT max(sequence) FROM record), 0), ");
+    match filter.until_ms {
+        Some(until) => {
+            query.push("coalesce((SELECT max(sequence) FROM (SELECT sequence FROM record INDEXED BY record_time ");
+            // To the nearest millisecond it may be the next one.
+            query.push("WHERE time_ms <= ").push_bind(until);
+            query.push(" ORDER BY time_ms DESC LIMIT ").push_bind(AROUND).push(")), 0)")
+        }
+        None => query.push("9223372036854775807"),
+    };
+    query.push(")");
     query
+}
+
+/// For each word that is meant as a beginning: the next longer one, after `prefix`. When that begins otherwise, the word
+/// itself is all there is, which the index finds without going through what begins so.
+fn longer_query(prefix: &str, needles: &[Needle]) -> Result<QueryBuilder<Sqlite>, StoreError> {
+    // The digit 0 comes before all that a word can go on with.
+    let longer: Vec<String> = needles.iter().map(|needle| format!("{}0", needle.word)).collect();
+    let mut query = QueryBuilder::new(prefix);
+    query.push("SELECT wanted.key, (SELECT term FROM word WHERE term >= wanted.value LIMIT 1) FROM json_each(");
+    query.push_bind(serde_json::to_string(&longer)?).push(") AS wanted");
+    Ok(query)
+}
+
+/// Needles of which those are whole words that stand for no other ones.
+async fn narrowed(connection: &mut SqliteConnection, mut needles: Vec<Needle>) -> Result<Vec<Needle>, StoreError> {
+    let longer: Vec<(i64, Option<String>)> =
+        longer_query("", &needles)?.build_query_as().fetch_all(&mut *connection).await?;
+    for (at, longer) in longer {
+        if let Some(needle) = usize::try_from(at).ok().and_then(|at| needles.get_mut(at)) {
+            needle.whole |= longer.is_none_or(|longer| !longer.starts_with(&needle.word));
+        }
+    }
+    Ok(needles)
 }
 
 impl Store {
     /// One page, newest first. `limit` is taken between 1 and 200.
     pub async fn page(&self, filter: &Filter, cursor: Cursor, limit: u32) -> Result<Page, StoreError> {
-        if filter.is_contradictory() {
-            return Ok(Page { acts: Vec::new(), next: None });
-        }
         let limit = limit.clamp(1, 200) as usize;
-        let mut acts = match filter.wanted() {
-            Some(wanted) => self.by_words(&wanted, filter, Part::Before(cursor.before), limit + 1).await?,
-            None => self.by_its_index(filter, cursor, limit + 1).await?,
-        };
+        let mut acts = self.acts(filter, |_| true, Part::Before(cursor.before), limit + 1).await?;
         let more = acts.len() > limit;
         acts.truncate(limit);
         let next = acts.last().filter(|_| more).map(|act| Cursor { before: Some(act.record.sequence) });
         Ok(Page { acts, next })
     }
 
-    /// The newest `count` acts of a filter, along the index that suits it best.
-    async fn by_its_index(&self, filter: &Filter, cursor: Cursor, count: usize) -> Result<Vec<Act>, StoreError> {
-        let mut query = page_query("", filter, cursor, count);
-        let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
-        rows.into_iter().map(act).collect()
-    }
-
-    /// The first `count` acts of a part that have the words and that the rest of the filter admits.
-    async fn by_words(
+    /// The first `count` acts of a part that the filter admits, and `also`.
+    async fn acts(
         &self,
-        wanted: &Wanted,
         filter: &Filter,
+        also: impl Fn(&Act) -> bool,
         part: Part,
         count: usize,
     ) -> Result<Vec<Act>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut query = QueryBuilder::new("SELECT max(coalesce((SELECT min(sequence) FROM record), 1), ");
-        match filter.since_ms {
-            Some(since) => push_first_since(&mut query, since),
-            None => drop(query.push("0")),
-        }
-        query.push("), min(coalesce((SELECT max(sequence) FROM record), 0), ");
-        match filter.until_ms {
-            Some(until) => push_last_until(&mut query, until),
-            None => drop(query.push("9223372036854775807")),
-        }
-        query.push(")");
-        let (first, last): (i64, i64) = query.build_query_as().fetch_one(&mut *connection).await?;
-        let (mut first, mut last) = (unsigned(first), unsigned(last));
-        match part {
-            Part::Before(Some(before)) => last = last.min(before.saturating_sub(1)),
-            Part::Before(None) => {}
-            Part::After(after) => first = first.max(after.saturating_add(1)),
-        }
-        let newest_first = matches!(part, Part::Before(_));
-        let action = filter.action.as_ref().map(word);
-        let needles = wanted.needles(&filter.marks(action.as_ref()));
         let mut acts = Vec::new();
-        let mut blocks = 1;
-        while first <= last {
-            let (from, to) = if newest_first {
-                (block(last).saturating_sub(blocks - 1).max(block(first)), block(last))
-            } else {
-                (block(first), block(first).saturating_add(blocks - 1).min(block(last)))
+        if filter.is_contradictory() {
+            return Ok(acts);
+        }
+        let mut connection = self.pool.acquire().await?;
+        let (first, last): (i64, i64) = bounds_query("", filter).build_query_as().fetch_one(&mut *connection).await?;
+        let (first, last) = (unsigned(first), unsigned(last));
+        let mut records = match part {
+            Part::Before(before) => first..=before.map_or(last, |before| last.min(before.saturating_sub(1))),
+            Part::After(after) => first.max(after.saturating_add(1))..=last,
+        };
+        let (words, marks) = (filter.wanted(), filter.marks());
+        while !records.is_empty() {
+            let some = part.next(&records, words.is_some());
+            let needles = match &words {
+                Some(words) => narrowed(&mut connection, words.needles(block(*some.start()))).await?,
+                None => Vec::new(),
             };
-            let mut having = words::having(&mut connection, &needles, from, to).await?;
-            having.retain(|sequence| (first..=last).contains(sequence));
-            if newest_first {
-                having.reverse();
-            }
-            for some in having.chunks(READ_AT_ONCE) {
-                let walk = Walk::Acts(serde_json::to_string(some)?);
-                let mut query = acts_query("", filter, &walk, None, None);
-                query.push(" ORDER BY hit.key");
-                let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&mut *connection).await?;
-                for row in rows {
-                    let act = act(row)?;
-                    if wanted.are_in(&act.record, act.ended.as_ref()) {
-                        acts.push(act);
-                        if acts.len() == count {
-                            return Ok(acts);
-                        }
+            let mut query = acts_query("", &expression(&needles, &marks), &some, part);
+            let mut rows = query.build_query_as().fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await? {
+                let act = act(row)?;
+                if filter.admits(&act) && also(&act) {
+                    acts.push(act);
+                    if acts.len() == count {
+                        return Ok(acts);
                     }
                 }
             }
-            if newest_first {
-                let Some(before) = words::first_of(from).checked_sub(1) else { break };
-                last = before;
-            } else {
-                first = words::first_of(to + 1);
-            }
-            blocks = (blocks * 2).min(MOST_BLOCKS);
+            records = part.rest(&records, &some);
         }
         Ok(acts)
     }
 
     /// The act that a record belongs to, by sequence number.
     pub async fn act(&self, sequence: u64) -> Result<Option<Act>, StoreError> {
-        let mut query = QueryBuilder::new(COLUMNS);
-        query.push(" WHERE record.sequence = coalesce((SELECT intent FROM record WHERE sequence = ");
+        let mut query = QueryBuilder::new("SELECT ");
+        query
+            .push(ACT)
+            .push(" FROM record WHERE record.sequence = coalesce((SELECT intent FROM record WHERE sequence = ");
         query.push_bind(signed(sequence)).push(" AND stage = 'outcome'), ").push_bind(signed(sequence)).push(")");
         let row: Option<(String, Option<String>)> = query.build_query_as().fetch_optional(&self.pool).await?;
         row.map(act).transpose()
@@ -436,21 +327,14 @@ impl Store {
 
     /// One parameter over time, newest first.
     pub async fn parameter(&self, name: &str, cursor: Cursor, limit: u32) -> Result<Vec<ParameterChange>, StoreError> {
-        type Found = (String, Option<String>, Option<String>, Option<String>);
-        let rows: Vec<Found> = sqlx::query_as(
-            "SELECT record.json, outcome.json, change.from_value, change.to_value FROM change \
-             JOIN record ON record.sequence = change.sequence \
-             LEFT JOIN record AS outcome ON outcome.sequence = record.ended AND record.stage = 'intent' \
-             WHERE change.name = ? AND change.sequence < ? ORDER BY change.sequence DESC LIMIT ?",
-        )
-        .bind(name)
-        .bind(cursor.before.map_or(i64::MAX, signed))
-        .bind(i64::from(limit.clamp(1, 200)))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter()
-            .map(|(json, ended, from, to)| Ok(ParameterChange { act: act((json, ended))?, from, to }))
-            .collect()
+        let limit = limit.clamp(1, 200) as usize;
+        let filter = Filter { parameter: Some(name.to_owned()), ..Filter::default() };
+        let acts = self.acts(&filter, |_| true, Part::Before(cursor.before), limit).await?;
+        let changes = acts.iter().flat_map(|act| {
+            let changes = act.record.entry.changes.iter().filter(|change| change.name == name);
+            changes.map(|change| ParameterChange { act: act.clone(), from: change.from.clone(), to: change.to.clone() })
+        });
+        Ok(changes.take(limit).collect())
     }
 
     /// Runs of these operations that began in a span of time (milliseconds of the Unix epoch), newest first, at most
@@ -461,48 +345,42 @@ impl Store {
         since_ms: i64,
         until_ms: i64,
     ) -> Result<Vec<Act>, StoreError> {
-        let mut query = runs_query("", operations, since_ms, until_ms);
-        let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&self.pool).await?;
-        rows.into_iter().map(act).collect()
+        let filter = Filter {
+            action: Some(Action::Run),
+            since_ms: Some(since_ms),
+            until_ms: Some(until_ms),
+            ..Filter::default()
+        };
+        let of_these = |act: &Act| operations.contains(&act.record.entry.object.as_str());
+        self.acts(&filter, of_these, Part::Before(None), MOST_RUNS).await
     }
 
     /// Everybody who stands in the history, for the filter.
     pub async fn actors(&self) -> Result<Vec<String>, StoreError> {
-        // Walks the index from name to name, so that it costs the number of names, not of records.
-        let names = sqlx::query_scalar(
-            "WITH RECURSIVE name(actor) AS ( \
-             SELECT min(actor) FROM record WHERE stage <> 'outcome' UNION ALL \
-             SELECT (SELECT min(actor) FROM record WHERE actor > name.actor AND stage <> 'outcome') FROM name \
-             WHERE name.actor IS NOT NULL) SELECT actor FROM name WHERE actor IS NOT NULL LIMIT 500",
+        const MOST: usize = 500;
+        // Goes through the index from name to name, so that it costs the number of names, not of records.
+        let marks: Vec<String> = sqlx::query_scalar(
+            "WITH RECURSIVE name(mark) AS (SELECT (SELECT term FROM word WHERE term >= ?1 LIMIT 1) UNION ALL \
+             SELECT (SELECT term FROM word WHERE term >= name.mark || '0' LIMIT 1) FROM name WHERE name.mark GLOB ?1 || '*') \
+             SELECT mark FROM name WHERE mark GLOB ?1 || '*' LIMIT ?2",
         )
+        .bind(ACTORS)
+        .bind(i64::try_from(MOST).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await?;
-        Ok(names)
+        Ok(marks.iter().filter_map(|mark| Mark::actor_of(mark)).collect())
     }
 
     /// Every act of the filter, oldest first, as a stream for exports.
     pub fn stream<'a>(&self, filter: &Filter) -> BoxStream<'a, Result<Act, StoreError>> {
         let store = self.clone();
         let filter = filter.clone();
-        let begin = (!filter.is_contradictory()).then_some(0_u64);
-        let pages = futures_util::stream::unfold(begin, move |after| {
+        let pages = futures_util::stream::unfold(Some(0_u64), move |after| {
             let store = store.clone();
             let filter = filter.clone();
             async move {
-                let after = after?;
                 // Short reads, so that a slow download never holds a snapshot of the database.
-                let rows = async {
-                    if let Some(wanted) = filter.wanted() {
-                        return store.by_words(&wanted, &filter, Part::After(after), EXPORTED_AT_ONCE).await;
-                    }
-                    let walk = Walk::of(&filter);
-                    let mut query = acts_query("", &filter, &walk, Some(after), None);
-                    query.push(" ORDER BY ").push(walk.place()).push(" LIMIT ");
-                    query.push_bind(i64::try_from(EXPORTED_AT_ONCE).unwrap_or(i64::MAX));
-                    let rows: Vec<(String, Option<String>)> = query.build_query_as().fetch_all(&store.pool).await?;
-                    rows.into_iter().map(act).collect::<Result<Vec<_>, StoreError>>()
-                };
-                match rows.await {
+                match store.acts(&filter, |_| true, Part::After(after?), EXPORTED_AT_ONCE).await {
                     Ok(acts) => {
                         let next = acts.last().map(|act| act.record.sequence)?;
                         Some((acts.into_iter().map(Ok).collect::<Vec<_>>(), Some(next)))
@@ -517,7 +395,9 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::store::tests::{a_day, store};
+    use super::super::row::word;
+    use super::super::store::tests::{a_day, lines, store};
+    use super::super::words::BLOCK;
     use super::*;
     use crate::journal::record::Stage;
 
@@ -547,57 +427,42 @@ mod tests {
 
     #[tokio::test]
     async fn no_page_reads_the_whole_table_or_sorts_it() {
+        async fn plan(store: &Store, mut query: QueryBuilder<Sqlite>) -> Vec<String> {
+            let steps: Vec<(i64, i64, i64, String)> = query.build_query_as().fetch_all(&store.pool).await.unwrap();
+            steps.into_iter().map(|(_, _, _, step)| step).collect()
+        }
+        const EXPLAIN: &str = "EXPLAIN QUERY PLAN ";
         let (store, _folder) = store().await;
         let (records, hashes) = a_day();
-        store.append(&records, &hashes).await.unwrap();
-        for needle in Wanted::of("10.200").unwrap().needles(&[Mark::Change]) {
-            let plan: Vec<(i64, i64, i64, String)> = words::needle_query("EXPLAIN QUERY PLAN ", &needle, 1, 5)
-                .build_query_as()
-                .fetch_all(&store.pool)
-                .await
-                .unwrap();
-            let at_word: Vec<&String> = plan.iter().map(|step| &step.3).filter(|step| step.contains("word")).collect();
-            let searches =
-                at_word.iter().all(|step| step.starts_with("SEARCH word USING PRIMARY KEY (block=? AND word"));
-            assert!(searches && !at_word.is_empty(), "{plan:?}");
-        }
-        // What the table of words found, with every other filter.
-        for filter in filters() {
-            let found = Walk::Acts("[1, 2]".to_owned());
-            let mut query = acts_query("EXPLAIN QUERY PLAN ", &filter, &found, None, None);
-            query.push(" ORDER BY hit.key");
-            let plan: Vec<(i64, i64, i64, String)> = query.build_query_as().fetch_all(&store.pool).await.unwrap();
-            let scanned = plan.iter().filter(|step| step.3.starts_with("SCAN") && !step.3.starts_with("SCAN hit "));
-            // A span of time is looked for once, among two thousand records at most.
-            assert_eq!(scanned.filter(|step| !step.3.contains("(subquery")).count(), 0, "{plan:?}");
-        }
-        let by_index = |filter: &Filter| !filter.is_contradictory() && filter.text.is_none();
-        for filter in filters().into_iter().filter(by_index) {
-            for cursor in [Cursor::default(), Cursor { before: Some(1000) }] {
-                let plan: Vec<(i64, i64, i64, String)> = page_query("EXPLAIN QUERY PLAN ", &filter, cursor, 51)
-                    .build_query_as()
-                    .fetch_all(&store.pool)
-                    .await
-                    .unwrap();
-                for (_, _, _, step) in &plan {
-                    // Everything is walked from the newest, and only as far as the page goes.
-                    let unfiltered = Filter { since_ms: None, until_ms: None, ..filter.clone() } == Filter::default();
-                    let scans = step.starts_with("SCAN") && !unfiltered;
-                    assert!(!scans && !step.contains("TEMP B-TREE"), "{filter:?} {cursor:?}: {plan:?}");
-                }
+        store.append(&lines(&records, &hashes)).await.unwrap();
+        let texts = [None, Some("10.200"), Some("save vpn")];
+        for filter in filters().into_iter().flat_map(|filter| texts.map(|text| (filter.clone(), text))) {
+            let filter = Filter { text: filter.1.map(str::to_owned).or(filter.0.text.clone()), ..filter.0 };
+            let needles = filter.wanted().map_or(Vec::new(), |words| words.needles(0));
+            let wanted = expression(&needles, &filter.marks());
+            for part in [Part::Before(None), Part::After(0)] {
+                let steps = plan(&store, acts_query(EXPLAIN, &wanted, &(1..=1000), part)).await;
+                let by_index = |step: &String| {
+                    // The index of words, of which only what it finds is read; else records by their numbers.
+                    (step.starts_with("SCAN search VIRTUAL TABLE INDEX") && step.contains('M'))
+                        || step.starts_with("SEARCH ")
+                        || step.starts_with("CORRELATED SCALAR")
+                };
+                assert!(steps.iter().all(by_index), "{filter:?}: {steps:?}");
             }
+            let steps = plan(&store, bounds_query(EXPLAIN, &filter)).await;
+            let scans = steps.iter().filter(|step| step.starts_with("SCAN") || step.contains("TEMP B-TREE"));
+            // A span of time is looked for once, among two thousand records at most.
+            let whole = |step: &&String| !step.contains("CONSTANT ROW") && !step.contains("(subquery");
+            assert_eq!(scans.filter(whole).count(), 0, "{steps:?}");
         }
-        let plan: Vec<(i64, i64, i64, String)> = runs_query("EXPLAIN QUERY PLAN ", &["init", "de-init"], 1, 2)
-            .build_query_as()
-            .fetch_all(&store.pool)
-            .await
-            .unwrap();
-        let steps = plan.iter().map(|(_, _, _, step)| step.as_str());
-        assert!(steps.clone().all(|step| step.starts_with("SEARCH")), "{plan:?}");
+        let needles = Wanted::of("10.200").unwrap().needles(0);
+        let steps = plan(&store, longer_query(EXPLAIN, &needles).unwrap()).await;
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
     }
 
     #[tokio::test]
-    async fn the_table_of_words_and_the_text_itself_say_the_same() {
+    async fn the_index_of_words_and_the_text_itself_say_the_same() {
         let (store, _folder) = store().await;
         // Parts of words, and what stands between them.
         let parts = [
@@ -624,7 +489,7 @@ mod tests {
             records.push(record);
             hashes.push(hash);
         }
-        store.append(&records, &hashes).await.unwrap();
+        store.append(&lines(&records, &hashes)).await.unwrap();
         // What a search means, said once more.
         let apart = |text: &str| -> Vec<String> {
             let parts = text.split(|letter: char| !letter.is_alphanumeric()).filter(|part| !part.is_empty());
@@ -663,14 +528,14 @@ mod tests {
         let (store, _folder) = store().await;
         let (day, hash) = a_day();
         let (mut records, mut hashes) = (Vec::new(), Vec::new());
-        for sequence in 1..=3 * words::BLOCK {
+        for sequence in 1..=5 * BLOCK {
             // A save, how it ended two records later, and what others did.
             let kind = [3, 0, 1, 2][usize::try_from(sequence % 4).unwrap()];
             let mut record = day[kind].clone();
             record.sequence = sequence;
             record.time =
                 jiff::Timestamp::from_millisecond(1_790_000_000_000 + i64::try_from(sequence).unwrap()).unwrap();
-            let rare = if sequence % 700 == 3 { " rare" } else { "" };
+            let rare = if sequence % 70 == 3 { " rare" } else { "" };
             record.entry.message = format!("often{} happened{rare}", sequence % 7);
             if record.entry.stage == Stage::Outcome {
                 record.entry.intent = Some(sequence - 1);
@@ -680,8 +545,8 @@ mod tests {
             hashes.push(hash[0]);
         }
         // In parts of which some end between a save and how it ended.
-        for (records, hashes) in records.chunks(1001).zip(hashes.chunks(1001)) {
-            store.append(records, hashes).await.unwrap();
+        for (records, hashes) in records.chunks(101).zip(hashes.chunks(101)) {
+            store.append(&lines(records, hashes)).await.unwrap();
         }
         let everything: Vec<Act> = store.stream(&Filter::default()).map(|act| act.unwrap()).collect().await;
         for text in ["often", "often3", "rare", "often rare", "none", "HAPPENED often5", "10.200 happened", "200.10"] {
@@ -710,7 +575,7 @@ mod tests {
     async fn the_command_line_and_the_pages_mean_the_same_by_a_filter() {
         let (store, _folder) = store().await;
         let (records, hashes) = a_day();
-        store.append(&records, &hashes).await.unwrap();
+        store.append(&lines(&records, &hashes)).await.unwrap();
         let everything = store.page(&Filter::default(), Cursor::default(), 200).await.unwrap().acts;
         for filter in filters() {
             let page = store.page(&filter, Cursor::default(), 200).await.unwrap().acts;

@@ -1,32 +1,30 @@
-//! Writing the projection: open, append in order, compare with the journal, drop.
+//! Writing the projection: open, append in order, drop.
 
 use super::error::StoreError;
 use super::in_use::InUse;
-use super::row::{Row, signed, unsigned, word};
-use super::words::{self, Words, block};
+use super::lines::{Lines, One};
+use super::row::{signed, unsigned};
+use super::words;
 use crate::digest::Digest;
 use crate::formats::Kind;
 use crate::journal::Ends;
-use crate::journal::record::{Change, Record, Stage};
+use crate::journal::record::{Record, Stage};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, SqlStr, Sqlite};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The tables.
-const HISTORY: &str = include_str!("../../migrations/0001_history.sql");
-/// Drops rows that an earlier version may have made otherwise.
-const FIRST_OUTCOMES: &str = include_str!("../../migrations/0002_first_outcomes.sql");
+const HISTORY: &str = include_str!("../../migrations/0003_history.sql");
 
 /// What `migrations/` holds, in order. Named here instead of by sqlx's macro, which would build SQLite a second time, for
 /// the compiler.
 fn migrations() -> Migrator {
-    let migration = |version, name: &'static str, sql| {
-        Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
-    };
-    Migrator::with_migrations(vec![migration(1, "history", HISTORY), migration(2, "first outcomes", FIRST_OUTCOMES)])
+    let history = Migration::new(3, "history".into(), MigrationType::Simple, SqlStr::from_static(HISTORY), false);
+    Migrator::with_migrations(vec![history])
 }
 
 /// The projection's database.
@@ -38,114 +36,97 @@ pub struct Store {
     in_use: Option<Arc<InUse>>,
 }
 
-/// Records written by one statement: with twenty values each well below SQLite's limit of 32,766.
+/// Rows written by one statement: with three values each well below SQLite's limit of 32,766.
 const AT_ONCE: usize = 250;
 
-/// Writes records and their values with one statement for each table; all that is new begins with record `new_from`.
-/// Gives the last number held then.
-async fn append_some(
-    transaction: &mut sqlx::Transaction<'_, Sqlite>,
-    mut held: Option<u64>,
-    new_from: u64,
-    records: &[Record],
-    hashes: &[Digest],
-) -> Result<Option<u64>, StoreError> {
-    let first = records.first().map_or(0, |record| record.sequence);
-    let mut rows = Vec::with_capacity(records.len());
-    // How intents ended: at once for those of this part, by an update for earlier ones.
-    let mut ends = Ends::default();
-    for (record, hash) in records.iter().zip(hashes) {
-        if let Some(held) = held
-            && record.sequence != held + 1
-        {
-            return Err(StoreError::Gap { held, found: record.sequence });
+/// What one transaction takes in.
+struct Batch<'a> {
+    lines: Vec<&'a One>,
+    /// How intents ended, as far as these lines say.
+    ends: Ends<&'a Record>,
+}
+
+impl<'a> Batch<'a> {
+    /// Lines that must follow record `held`; any, when none is held.
+    fn of(parts: &'a [Lines], held: Option<u64>) -> Result<Self, StoreError> {
+        let lines: Vec<&One> = parts.iter().flat_map(Lines::all).collect();
+        let mut ends = Ends::default();
+        let mut before = held;
+        for One { record, .. } in &lines {
+            if let Some(held) = before
+                && record.sequence != held + 1
+            {
+                return Err(StoreError::Gap { held, found: record.sequence });
+            }
+            before = Some(record.sequence);
+            ends.note(record);
         }
-        held = Some(record.sequence);
-        let row = Row::of(record, hash)?;
-        ends.note(record);
-        if let Some(intent) = record.ends_act().filter(|intent| *intent < first) {
+        Ok(Self { lines, ends })
+    }
+
+    /// Writes the words anew of acts that stand in the database already and end in these lines.
+    async fn write_ends(&self, transaction: &mut sqlx::Transaction<'_, Sqlite>) -> Result<(), StoreError> {
+        let first = self.lines.first().map_or(0, |one| one.record.sequence);
+        let ended: BTreeSet<u64> =
+            self.lines.iter().filter_map(|one| one.record.ends_act()).filter(|intent| *intent < first).collect();
+        for intent in ended {
             // The first outcome counts, as everywhere.
             let began: Option<String> = sqlx::query_scalar(
-                "UPDATE record SET ended = ?, ended_outcome = ? WHERE sequence = ? AND stage = 'intent' \
-                 AND ended IS NULL RETURNING json",
+                "SELECT json FROM record WHERE sequence = ?1 AND stage = 'intent' \
+                 AND NOT EXISTS (SELECT 1 FROM record WHERE stage = 'outcome' AND intent = ?1 AND sequence > ?1)",
             )
-            .bind(row.sequence)
-            .bind(&row.outcome)
             .bind(signed(intent))
             .fetch_optional(&mut **transaction)
             .await?;
-            // How it ended is searched, too.
-            if let Some(began) = began.filter(|_| intent < new_from) {
-                words::add_end(transaction, &serde_json::from_str(&began)?, record).await?;
+            if let (Some(began), Some(ended)) = (began, self.ends.of(intent)) {
+                sqlx::query("UPDATE search SET words = ? WHERE rowid = ?")
+                    .bind(words::of_act(&serde_json::from_str(&began)?, Some(ended)))
+                    .bind(signed(intent))
+                    .execute(&mut **transaction)
+                    .await?;
             }
         }
-        rows.push((record, row));
+        Ok(())
     }
-    if rows.is_empty() {
-        return Ok(held);
-    }
-    let mut insert = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO record (sequence, hash, id, time_ms, stage, intent, actor, method, address, action, object, \
-         reason, outcome, message, run, json, person, is_change, ended, ended_outcome) ",
-    );
-    insert.push_values(rows, |mut values, (record, row)| {
-        let end = match record.entry.stage {
-            Stage::Event => Some(record),
-            Stage::Intent => ends.of(record.sequence).copied(),
-            Stage::Outcome => None,
-        };
-        let (ended, outcome) = (end.map(|end| signed(end.sequence)), end.and_then(|end| end.entry.outcome));
-        values.push_bind(row.sequence).push_bind(row.hash).push_bind(row.id).push_bind(row.time_ms);
-        values.push_bind(row.stage).push_bind(row.intent).push_bind(row.actor).push_bind(row.method);
-        values.push_bind(row.address).push_bind(row.action).push_bind(row.object).push_bind(row.reason);
-        values.push_bind(row.outcome).push_bind(row.message).push_bind(row.run).push_bind(row.json);
-        values.push_bind(row.person).push_bind(row.is_change).push_bind(ended).push_bind(outcome.as_ref().map(word));
-    });
-    insert.build().execute(&mut **transaction).await?;
 
-    // Values stand with the act, which is the intent when there is one.
-    let acts = records.iter().filter(|record| record.entry.stage != Stage::Outcome);
-    let values: Vec<(u64, usize, &Change)> = acts
-        .flat_map(|act| act.entry.changes.iter().enumerate().map(|(position, change)| (act.sequence, position, change)))
-        .collect();
-    for values in values.chunks(AT_ONCE) {
-        let mut insert =
-            QueryBuilder::<Sqlite>::new("INSERT INTO change (name, sequence, position, from_value, to_value) ");
-        insert.push_values(values, |mut row, (sequence, position, change)| {
-            row.push_bind(&change.name).push_bind(signed(*sequence));
-            row.push_bind(i64::try_from(*position).unwrap_or(i64::MAX));
-            row.push_bind(&change.from).push_bind(&change.to);
-        });
-        insert.build().execute(&mut **transaction).await?;
-    }
-    Ok(held)
-}
-
-/// Writes the words of new acts.
-async fn append_words(transaction: &mut sqlx::Transaction<'_, Sqlite>, records: &[Record]) -> Result<(), StoreError> {
-    let mut ends = Ends::default();
-    for record in records {
-        ends.note(record);
-    }
-    for records in records.chunk_by(|one, next| block(one.sequence) == block(next.sequence)) {
-        let Some(first) = records.first() else { continue };
-        let mut words = Words::default();
-        for act in records.iter().filter(|record| record.entry.stage != Stage::Outcome) {
-            words.add(act, ends.of(act.sequence).copied().filter(|_| act.entry.stage == Stage::Intent));
+    /// Writes the lines themselves, and the words of acts that begin in them.
+    async fn write_lines(&self, transaction: &mut sqlx::Transaction<'_, Sqlite>) -> Result<(), StoreError> {
+        for some in self.lines.chunks(AT_ONCE) {
+            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO record (sequence, hash, json) ");
+            insert.push_values(some, |mut row, One { record, hash, json }| {
+                row.push_bind(signed(record.sequence)).push_bind(&hash.as_bytes()[..]).push_bind(json);
+            });
+            insert.build().execute(&mut **transaction).await?;
+            let acts: Vec<&Record> =
+                some.iter().map(|one| &one.record).filter(|record| record.entry.stage != Stage::Outcome).collect();
+            if acts.is_empty() {
+                continue;
+            }
+            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO search (rowid, words) ");
+            insert.push_values(acts, |mut row, act| {
+                let ended = self.ends.of(act.sequence).copied().filter(|_| act.entry.stage == Stage::Intent);
+                row.push_bind(signed(act.sequence)).push_bind(words::of_act(act, ended));
+            });
+            insert.build().execute(&mut **transaction).await?;
         }
-        words::append(transaction, block(first.sequence), words).await?;
+        Ok(())
     }
-    Ok(())
 }
 
 impl Store {
-    /// Opens or makes the database at `path` and brings its tables up to date.
+    /// Opens or makes the database at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError::Earlier`] and [`StoreError::Newer`]: it was made by another version. Nothing was changed.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let in_use = if path == Path::new(":memory:") { None } else { Some(Arc::new(InUse::share(path)?)) };
         Self::connect(path, in_use).await
     }
 
     async fn connect(path: &Path, in_use: Option<Arc<InUse>>) -> Result<Self, StoreError> {
+        /// In bytes.
+        const PAGE: u32 = 16 << 10;
+        const LOG: u32 = 32 << 20;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -154,8 +135,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(5))
             .pragma("cache_size", "-4096")
+            // A record with its difference has two to four thousand bytes: in pages of 4096 much room would stay empty.
+            .page_size(PAGE)
             // Pages that change often are written once in 32 MiB, not once in 4.
-            .pragma("wal_autocheckpoint", "8192");
+            .pragma("wal_autocheckpoint", (LOG / PAGE).to_string());
         // One writer and one reader beside it are enough for one console (measured in the trial of this stack); a check of
         // the whole history takes two more.
         let connections = if path == Path::new(":memory:") { 1 } else { 4 };
@@ -163,6 +146,7 @@ impl Store {
         if let Err(error) = migrations().run(&pool).await {
             if let MigrateError::VersionMissing(found) = &error {
                 Kind::Database.must_be_known(path, u64::try_from(*found).unwrap_or(u64::MAX))?;
+                return Err(StoreError::Earlier);
             }
             return Err(error.into());
         }
@@ -270,51 +254,45 @@ impl Store {
         Ok(unsigned(count))
     }
 
-    /// Takes in records that follow the last one held, all or none; any, when none is held.
+    /// Takes in lines that follow the last one held, all or none; any, when none is held.
     ///
     /// # Errors
     /// [`StoreError::Gap`] when the first does not follow; the caller clears and starts anew.
-    pub async fn append(&self, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
-        self.append_to(None, records, hashes).await
+    pub async fn append(&self, parts: &[Lines]) -> Result<(), StoreError> {
+        self.append_to(None, parts).await
     }
 
     /// The same to what the caller has seen: `after` is the last record held, 0 when none is.
     ///
     /// # Errors
     /// [`StoreError::Gap`], too, when someone else has filled or cleared the database since.
-    pub(crate) async fn append_after(
-        &self,
-        after: u64,
-        records: &[Record],
-        hashes: &[Digest],
-    ) -> Result<(), StoreError> {
-        self.append_to(Some(after), records, hashes).await
+    pub(crate) async fn append_after(&self, after: u64, lines: Lines) -> Result<(), StoreError> {
+        self.append_to(Some(after), &[lines]).await
     }
 
-    async fn append_to(&self, after: Option<u64>, records: &[Record], hashes: &[Digest]) -> Result<(), StoreError> {
+    async fn append_to(&self, after: Option<u64>, parts: &[Lines]) -> Result<(), StoreError> {
+        let (Some((found, _)), Some(last)) =
+            (parts.iter().find_map(Lines::first), parts.iter().rev().find_map(Lines::last))
+        else {
+            return Ok(());
+        };
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let mut held: Option<u64> = sqlx::query_scalar("SELECT max(sequence) FROM record")
-            .fetch_one(&mut *transaction)
-            .await
-            .map(|held: Option<i64>| held.map(unsigned))?;
-        if let (Some(after), Some(first)) = (after, records.first())
-            && held.unwrap_or(0) != after
-        {
-            return Err(StoreError::Gap { held: held.unwrap_or(0), found: first.sequence });
+        let held: Option<i64> =
+            sqlx::query_scalar("SELECT max(sequence) FROM record").fetch_one(&mut *transaction).await?;
+        let held = held.map(unsigned);
+        if after.is_some_and(|after| held.unwrap_or(0) != after) {
+            return Err(StoreError::Gap { held: held.unwrap_or(0), found });
         }
-        let new_from = records.first().map_or(0, |record| record.sequence);
-        for (records, hashes) in records.chunks(AT_ONCE).zip(hashes.chunks(AT_ONCE)) {
-            held = append_some(&mut transaction, held, new_from, records, hashes).await?;
-        }
-        append_words(&mut transaction, records).await?;
-        if let Some(held) = held {
-            sqlx::query(
-                "INSERT INTO progress (one, held) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET held = excluded.held",
-            )
-            .bind(signed(held))
-            .execute(&mut *transaction)
-            .await?;
-        }
+        let batch = Batch::of(parts, held)?;
+        // In the order of their numbers, in which the index takes words in most easily.
+        batch.write_ends(&mut transaction).await?;
+        batch.write_lines(&mut transaction).await?;
+        sqlx::query(
+            "INSERT INTO progress (one, held) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET held = excluded.held",
+        )
+        .bind(signed(last))
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -327,7 +305,8 @@ impl Store {
             // Indexes go with their tables; what belongs to a virtual table goes with that.
             let next: Option<(String, String)> = sqlx::query_as(
                 "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') \
-                 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> '_sqlx_migrations' \
+                 AND (name NOT LIKE 'sqlite\\_%' ESCAPE '\\' OR name LIKE 'sqlite\\_stat%' ESCAPE '\\') \
+                 AND name <> '_sqlx_migrations' \
                  ORDER BY sql LIKE 'CREATE VIRTUAL%' DESC LIMIT 1",
             )
             .fetch_optional(&mut *transaction)
@@ -347,8 +326,7 @@ impl Store {
             return Ok(());
         }
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        words::drop_before(&mut transaction, first).await?;
-        for statement in ["DELETE FROM change WHERE sequence < ?", "DELETE FROM record WHERE sequence < ?"] {
+        for statement in ["DELETE FROM search WHERE rowid < ?", "DELETE FROM record WHERE sequence < ?"] {
             sqlx::query(statement).bind(signed(first)).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
@@ -379,23 +357,49 @@ pub(super) mod tests {
     async fn a_database_of_a_newer_version_is_refused_with_words_and_kept() {
         let (store, folder) = store().await;
         let (records, hashes) = a_day();
-        store.append(&records, &hashes).await.unwrap();
+        store.append(&lines(&records, &hashes)).await.unwrap();
         let next = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                    VALUES (3, 'next', 1, x'00', 0)";
+                    VALUES (4, 'next', 1, x'00', 0)";
         sqlx::query(next).execute(&store.pool).await.unwrap();
         store.close().await;
         let path = folder.path().join("history.sqlite");
         for opened in [Store::open(&path).await, Store::open_or_begin(&path).await] {
             let words = opened.unwrap_err().to_string();
             assert!(words.contains("history.sqlite was written by a newer pot-console"), "{words}");
-            assert!(words.contains("version 3;") && words.contains("knows version 2"), "{words}");
+            assert!(words.contains("version 4;") && words.contains("knows version 3"), "{words}");
             assert!(words.contains("pot-console audit rebuild"), "{words}");
         }
         // What it advises.
         let begun = Store::begin(&path).await.unwrap();
-        begun.append(&records, &hashes).await.unwrap();
+        begun.append(&lines(&records, &hashes)).await.unwrap();
         begun.close().await;
         assert_eq!(Store::open(&path).await.unwrap().last().await.unwrap(), Some((4, hashes[3])));
+    }
+
+    #[tokio::test]
+    async fn a_database_of_an_earlier_version_is_made_anew_and_until_then_left_as_it_is() {
+        let (store, folder) = store().await;
+        let (records, hashes) = a_day();
+        store.append(&lines(&records, &hashes)).await.unwrap();
+        sqlx::raw_sql("UPDATE _sqlx_migrations SET version = 2").execute(&store.pool).await.unwrap();
+        store.close().await;
+        let path = folder.path().join("history.sqlite");
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(Store::open(&path).await, Err(StoreError::Earlier)));
+        assert!(std::fs::read(&path).unwrap() == before);
+        let begun = Store::open_or_begin(&path).await.unwrap();
+        assert_eq!(begun.last().await.unwrap(), None);
+        begun.append(&lines(&records, &hashes)).await.unwrap();
+        let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&begun.pool).await.unwrap();
+        assert_eq!(size, 16384);
+    }
+
+    /// As the journal has them.
+    pub fn lines(records: &[Record], hashes: &[Digest]) -> [Lines; 1] {
+        let line =
+            |(record, hash): (&Record, &Digest)| format!("{} {}\n", hash.hex(), serde_json::to_string(record).unwrap());
+        let text: String = records.iter().zip(hashes).map(line).collect();
+        [Lines::read(text.as_bytes()).unwrap()]
     }
 
     pub fn entry(stage: Stage, action: Action, actor: &str) -> Entry {
@@ -426,6 +430,14 @@ pub(super) mod tests {
     pub fn record(sequence: u64, entry: Entry) -> (Record, Digest) {
         let time = Timestamp::from_millisecond(1_790_000_000_000 + i64::try_from(sequence).unwrap()).unwrap();
         (Record { sequence, id: Uuid::now_v7(), time, entry }, Digest::of(&sequence.to_be_bytes()))
+    }
+
+    impl Store {
+        /// With new connections, which know nothing of before.
+        pub async fn reopened(&self) -> Result<Self, StoreError> {
+            self.pool.close().await;
+            self.reopen().await
+        }
     }
 
     pub async fn store() -> (Store, tempfile::TempDir) {
@@ -459,7 +471,7 @@ pub(super) mod tests {
     async fn an_act_is_one_row_and_every_filter_narrows() {
         let (store, _folder) = store().await;
         let (records, hashes) = a_day();
-        store.append(&records, &hashes).await.unwrap();
+        store.append(&lines(&records, &hashes)).await.unwrap();
         let seen = async |filter: Filter| -> Vec<u64> {
             let page = store.page(&filter, Cursor::default(), 50).await.unwrap();
             page.acts.iter().map(|act| act.record.sequence).collect()
@@ -486,7 +498,7 @@ pub(super) mod tests {
         let (store, _folder) = store().await;
         let (records, hashes): (Vec<_>, Vec<_>) =
             (1..=120).map(|number| record(number, entry(Stage::Event, Action::SignIn, "anna"))).unzip();
-        store.append(&records, &hashes).await.unwrap();
+        store.append(&lines(&records, &hashes)).await.unwrap();
         let mut seen = Vec::new();
         let mut cursor = Cursor::default();
         for _ in 0..10 {
@@ -510,22 +522,26 @@ pub(super) mod tests {
     async fn a_gap_is_refused_and_the_rest_stays() {
         let (store, _folder) = store().await;
         let (records, hashes) = a_day();
-        store.append(&records[..2], &hashes[..2]).await.unwrap();
-        let gap = store.append(&records[3..], &hashes[3..]).await;
+        store.append(&lines(&records[..2], &hashes[..2])).await.unwrap();
+        let gap = store.append(&lines(&records[3..], &hashes[3..])).await;
         assert!(matches!(gap, Err(StoreError::Gap { held: 2, found: 4 })), "{gap:?}");
         assert_eq!(store.last().await.unwrap(), Some((2, hashes[1])));
     }
 
     #[tokio::test]
     async fn who_saw_the_database_before_it_was_cleared_puts_nothing_into_the_empty_one() {
+        let append_after = async |store: &Store, after, records: &[Record], hashes: &[Digest]| {
+            let [lines] = lines(records, hashes);
+            store.append_after(after, lines).await
+        };
         let (store, _folder) = store().await;
         let (records, hashes) = a_day();
-        store.append_after(0, &records[..3], &hashes[..3]).await.unwrap();
+        append_after(&store, 0, &records[..3], &hashes[..3]).await.unwrap();
         store.clear().await.unwrap();
-        let late = store.append_after(3, &records[3..], &hashes[3..]).await;
+        let late = append_after(&store, 3, &records[3..], &hashes[3..]).await;
         assert!(matches!(late, Err(StoreError::Gap { held: 0, found: 4 })), "{late:?}");
         assert_eq!(store.last().await.unwrap(), None);
-        store.append_after(0, &records, &hashes).await.unwrap();
+        append_after(&store, 0, &records, &hashes).await.unwrap();
         assert_eq!(store.first().await.unwrap(), Some(1));
     }
 
@@ -533,7 +549,7 @@ pub(super) mod tests {
     async fn a_damaged_database_is_not_taken_away_from_one_who_serves_from_it() {
         let (store, folder) = store().await;
         let (records, hashes) = a_day();
-        store.append(&records, &hashes).await.unwrap();
+        store.append(&lines(&records, &hashes)).await.unwrap();
         let path = folder.path().join("history.sqlite");
         assert!(matches!(Store::begin(&path).await, Err(StoreError::InUse)));
         assert_eq!(store.last().await.unwrap(), Some((4, hashes[3])));
@@ -545,7 +561,7 @@ pub(super) mod tests {
         other.close().await;
         let new = store.begin_anew().await.unwrap();
         assert_eq!(new.last().await.unwrap(), None);
-        new.append(&records, &hashes).await.unwrap();
+        new.append(&lines(&records, &hashes)).await.unwrap();
         // What is closed late takes nothing of it along.
         drop(store);
         let again = Store::open(&path).await.unwrap();

@@ -208,7 +208,9 @@ impl Executor {
             return (format!("account {}", actor.name), Some(role));
         }
         let asker = match &request.command {
-            Command::Greeting {} | Command::JournalAfter { .. } | Command::Ready {} => "web process".to_owned(),
+            Command::Greeting {} | Command::JournalAfter { .. } | Command::JournalLines { .. } | Command::Ready {} => {
+                "web process".to_owned()
+            }
             Command::SignIn { name, .. } if self.authentication.is_known_browser(name, &request.known) => {
                 format!("browser of {name}")
             }
@@ -243,6 +245,7 @@ impl Executor {
             }
             C::Greeting {} => self.greeting(),
             C::JournalAfter { after, limit } => self.evidence.after(after, limit),
+            C::JournalLines { after, limit } => self.evidence.lines(after, limit).map(Reply::JournalLines),
             C::Ready {} => {
                 self.watching.hints.note_ready();
                 Ok(Reply::Done {})

@@ -1,7 +1,7 @@
 //! The journal as the executor uses it: append, read, and count floods of refusals instead of writing them all.
 
 use super::outbox::Hints;
-use super::protocol::{ExportFormat, Records, Reply, SignedCheckpoint, VerifyView};
+use super::protocol::{ExportFormat, JournalLines, Records, Reply, SignedCheckpoint, VerifyView};
 use super::requester::{Requester, console, free_text};
 use crate::journal::record::{Action, Entry, Outcome, Record, Reported};
 use crate::journal::{Checkpoint, CheckpointKey, Journal, JournalError, Opening, Pruned, Retention, verify};
@@ -263,6 +263,15 @@ impl Evidence {
             .last()
             .map_err(|error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}.")))?;
         Ok(Reply::Records(Records { records, last, hashes, first: self.journal.first() }))
+    }
+
+    /// Lines of the journal as they stand there, after record `after`.
+    pub(super) fn lines(&self, after: u64, limit: u32) -> Result<JournalLines, Refusal> {
+        let unreadable = |error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}."));
+        let limit = limit.clamp(1, MOST_RECORDS);
+        let (lines, newest) = self.journal.lines_after(after, limit as usize).map_err(unreadable)?;
+        let (last, _) = self.journal.last().map_err(unreadable)?;
+        Ok(JournalLines { first: self.journal.first(), last, newest, lines })
     }
 
     /// The newest `count` records, newest first.

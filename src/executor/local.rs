@@ -2,7 +2,7 @@
 
 use super::approval;
 use super::core::{Executor, Meant};
-use super::protocol::{Answer, Command};
+use super::protocol::{Answer, Command, JournalLines};
 use super::requester::Requester;
 use super::start::{StartError, end_cut_off_restore};
 use crate::accounts::name::AccountName;
@@ -22,19 +22,6 @@ use std::time::Duration;
 pub struct Local {
     executor: Arc<Executor>,
     requester: Requester,
-}
-
-/// A part of the journal as it stands.
-#[derive(Debug)]
-pub(crate) struct JournalLines {
-    /// The first record of the whole journal.
-    pub first: u64,
-    /// Its last record.
-    pub last: u64,
-    /// The last record of this part.
-    pub newest: u64,
-    /// Lines, each with its newline; none when there is nothing more.
-    pub lines: Vec<u8>,
 }
 
 /// Why the command line could not open the executor.
@@ -143,17 +130,13 @@ impl Local {
         Arc::clone(&self.executor.watching.engine)
     }
 
-    /// Lines of the journal as they stand, after record `after`, and the number of the last one: a part of it.
+    /// Lines of the journal as they stand, after record `after`: a part of it.
     ///
     /// # Errors
     /// The journal cannot be read.
     pub(crate) fn journal_lines(&self, after: u64) -> Result<JournalLines, Refusal> {
-        const MOST: usize = 1000;
-        let journal = self.executor.evidence.journal();
-        let unreadable = |error| Refusal::new(RefusalKind::Failed, format!("The journal cannot be read: {error}."));
-        let (lines, newest) = journal.lines_after(after, MOST).map_err(unreadable)?;
-        let (last, _) = journal.last().map_err(unreadable)?;
-        Ok(JournalLines { first: journal.first(), last, newest, lines })
+        const MOST: u32 = 1000;
+        self.executor.evidence.lines(after, MOST)
     }
 
     /// The executor itself, for what needs more than questions.

@@ -111,6 +111,7 @@ pub fn row(command: &Command) -> Row {
     match command {
         C::Greeting {} => reads("greeting", WebProcess, Memory),
         C::JournalAfter { .. } => reads("journal-after", WebProcess, Disk),
+        C::JournalLines { .. } => reads("journal-lines", WebProcess, Disk),
         C::Ready {} => reads("ready", WebProcess, Memory),
 
         C::SignIn { .. } => SIGN_IN,

@@ -58,8 +58,15 @@ pub enum Command {
     // -- the web process itself: no session --
     /// Facts that a page needs before anyone is signed in: host name, simulated or not, set-up needed or not.
     Greeting {},
-    /// Records after `after`, at most `limit` (1 to 1000), for the projection. Answer: `Records`.
+    /// Records after `after`, at most `limit` (1 to 1000). Answer: `Records`.
     JournalAfter {
+        /// The last sequence number already held.
+        after: u64,
+        /// How many at most.
+        limit: u32,
+    },
+    /// The same as they stand in the journal, byte for byte, for the projection. Answer: `JournalLines`.
+    JournalLines {
         /// The last sequence number already held.
         after: u64,
         /// How many at most.
@@ -368,6 +375,8 @@ pub enum Reply {
     Greeting(Greeting),
     /// For `JournalAfter`: records in order and the journal's identity (it changes when the journal is begun anew).
     Records(Records),
+    /// For `JournalLines`.
+    JournalLines(JournalLines),
     /// For `SignIn` and `SetUp`.
     SignedIn(SignedIn),
     /// For `Session` and `Prove`.
@@ -454,6 +463,7 @@ answers! {
     (): Reply::Done {} => ();
     Greeting: Reply::Greeting(answer) => answer;
     Records: Reply::Records(answer) => answer;
+    JournalLines: Reply::JournalLines(answer) => answer;
     SignedIn: Reply::SignedIn(answer) => answer;
     SessionView: Reply::Session(answer) => answer;
     SettingsView: Reply::Settings(answer) => answer;
@@ -488,6 +498,20 @@ pub struct Records {
     pub hashes: Vec<Digest>,
     /// The lowest sequence number that is still kept (1 unless pruned).
     pub first: u64,
+}
+
+/// A part of the journal as it stands there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JournalLines {
+    /// The lowest sequence number that is still kept (1 unless pruned).
+    pub first: u64,
+    /// The journal's last sequence number.
+    pub last: u64,
+    /// The last record of this part.
+    pub newest: u64,
+    /// `HASH JSON`, each with its newline; none when there is nothing more.
+    #[serde(with = "bytes_as_base64")]
+    pub lines: Vec<u8>,
 }
 
 /// A session that was begun.

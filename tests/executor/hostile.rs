@@ -248,7 +248,7 @@ fn needs(command: &Command) -> Option<Role> {
     let value = serde_json::to_value(command).unwrap();
     let is = |field: &str| value[field] == json!(true);
     match value["command"].as_str().unwrap() {
-        "greeting" | "journal-after" | "ready" | "sign-in" | "set-up" => None,
+        "greeting" | "journal-after" | "journal-lines" | "ready" | "sign-in" | "set-up" => None,
         "accounts" | "add-account" | "set-role" | "set-disabled" => Some(Role::Admin),
         "save" if is("accept_errors") => Some(Role::Admin),
         "save" | "run" | "abort" | "keep-nonce" | "keep" | "put-back" | "dismiss" | "leave-drift" | "checkpoint"

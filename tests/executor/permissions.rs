@@ -71,6 +71,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::Checkpoint {},
         Command::RecordExport { format: ExportFormat::Csv, filter: "user=anna".into() },
         Command::Reboot {},
+        Command::JournalLines { after: 0, limit: 10 },
     ];
     let mut kinds: Vec<&str> = all.iter().map(|command| row(command).name).collect();
     kinds.dedup();
@@ -120,6 +121,7 @@ fn place(command: &Command) -> usize {
         C::Checkpoint {} => 36,
         C::RecordExport { .. } => 37,
         C::Reboot {} => 38,
+        C::JournalLines { .. } => 39,
         C::Settings {} => 39,
         C::Draft { .. } => 40,
         C::SetTheme { .. } => 41,

@@ -5,14 +5,12 @@
 //! it with them, and says in one line of JSON what it found.
 
 use super::super::Global;
-use crate::audit::{Comparison, Store, StoreError, taken_up};
+use crate::audit::{Comparison, Lines, Store, StoreError, taken_up};
 use crate::cli::output::complain;
-use crate::digest::Digest;
-use crate::executor::local::{JournalLines, Local};
+use crate::executor::local::Local;
 use crate::executor::processes::{StartData, WebUser, confine};
+use crate::executor::protocol::JournalLines;
 use crate::executor::web_log;
-use crate::journal::Line;
-use crate::journal::record::Record;
 use crate::layout::Layout;
 use crate::platform;
 use anyhow::{Context as _, bail};
@@ -26,7 +24,7 @@ use std::time::{Duration, Instant};
 /// The name of the database in the web process's folder.
 const DATABASE: &str = "history.sqlite";
 
-/// Parts written in one transaction: the more there are, the less the index of words is merged.
+/// Parts written in one transaction: the more there are, the less often the index of words is merged.
 const AT_ONCE: usize = 4;
 
 /// How long a running console has to take up that it is to make the database anew, and how long to fill it.
@@ -52,6 +50,9 @@ pub(super) struct Answer {
     pub differences: Vec<String>,
     /// How many differ.
     pub count: u64,
+    /// Whether the database was made by an earlier version, which is made anew.
+    #[serde(default)]
+    pub earlier: bool,
     /// Why it ended early.
     pub problem: Option<String>,
     /// Why nothing was done.
@@ -71,21 +72,7 @@ struct Head {
 /// One part of the journal as it comes.
 struct Part {
     head: Head,
-    lines: String,
-}
-
-impl Part {
-    /// What it holds, with each record as it stands there.
-    fn parsed(&self) -> anyhow::Result<(Vec<Record>, Vec<Digest>, Vec<&str>)> {
-        let (mut records, mut hashes, mut texts) = (Vec::new(), Vec::new(), Vec::new());
-        for text in self.lines.lines() {
-            let line = Line::parse(text.as_bytes()).context("a line of the journal has no hash")?;
-            records.push(line.record().context("a line of the journal holds no record")?);
-            hashes.push(line.hash);
-            texts.push(std::str::from_utf8(line.json)?);
-        }
-        Ok((records, hashes, texts))
-    }
+    lines: Lines,
 }
 
 /// Lets a child do `task` with everything in the journal; none when there is no folder of the web process yet.
@@ -193,7 +180,7 @@ fn ready() -> anyhow::Result<()> {
     super::super::output::print("\n")
 }
 
-/// The parts, read by a thread of their own while others are worked on.
+/// The parts, read and taken apart by a thread of their own while others are worked on.
 fn parts() -> anyhow::Result<impl Iterator<Item = anyhow::Result<Part>>> {
     let (read, parts) = std::sync::mpsc::sync_channel(2);
     let reader = std::thread::Builder::new().name("parts".to_owned()).spawn(move || {
@@ -219,7 +206,8 @@ fn part(input: &mut impl BufRead) -> anyhow::Result<Option<Part>> {
     let head: Head = serde_json::from_str(&head)?;
     let mut lines = vec![0; head.length];
     input.read_exact(&mut lines)?;
-    Ok(Some(Part { head, lines: String::from_utf8(lines)? }))
+    let lines = Lines::read(&lines)?;
+    Ok(Some(Part { head, lines }))
 }
 
 async fn compare(database: &Path) -> anyhow::Result<Answer> {
@@ -227,13 +215,18 @@ async fn compare(database: &Path) -> anyhow::Result<Answer> {
         ready()?;
         return Ok(Answer::default());
     }
-    let store = Store::open(database).await?;
+    let store = match Store::open(database).await {
+        Err(StoreError::Earlier) => {
+            ready()?;
+            return Ok(Answer { earlier: true, ..Answer::default() });
+        }
+        opened => opened?,
+    };
     let mut comparison = Comparison::begin(&store).await?;
     ready()?;
     for part in parts()? {
-        let part = part?;
-        let (records, hashes, texts) = part.parsed()?;
-        if !comparison.add(part.head.first, part.head.last, &records, &hashes, Some(&texts)).await? {
+        let Part { head, lines } = part?;
+        if !comparison.add(head.first, head.last, &lines).await? {
             break;
         }
     }
@@ -262,17 +255,12 @@ async fn fill(database: &Path, asked: u64) -> anyhow::Result<Answer> {
     let mut answer = Answer::default();
     let mut parts = parts()?;
     loop {
-        let (mut records, mut hashes) = (Vec::new(), Vec::new());
-        for part in parts.by_ref().take(AT_ONCE) {
-            let part = part?;
-            let (more, their_hashes, _) = part.parsed()?;
-            records.extend(more);
-            hashes.extend(their_hashes);
-        }
-        if records.is_empty() {
+        let some: Vec<Lines> =
+            parts.by_ref().take(AT_ONCE).map(|part| Ok(part?.lines)).collect::<anyhow::Result<_>>()?;
+        if some.is_empty() {
             break;
         }
-        match store.append(&records, &hashes).await {
+        match store.append(&some).await {
             Ok(()) => {}
             // A console that was started meanwhile fills it itself.
             Err(StoreError::Gap { .. }) => return filled(database, asked).await,

@@ -164,6 +164,9 @@ impl Verified {
                     text.push_str("database: there is none yet\n");
                 }
             }
+            Some(database) if database.earlier => text.push_str(
+                "database: made by an earlier pot-console; the console makes it anew from the journal at its next start\n",
+            ),
             Some(database) => {
                 let held = database.held.unwrap_or(0);
                 for difference in &database.differences {
