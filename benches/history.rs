@@ -49,7 +49,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 fn lines(from: u64, before: u64) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     for sequence in from..before {
-        let hash = Digest::of(&sequence.to_be_bytes()).hex();
+        let hash = Digest::of(&sequence.to_be_bytes()).to_string().replace("sha256:", "");
         text.push_str(&format!("{hash} {}\n", serde_json::to_string(&record(sequence))?));
     }
     Ok(text)

@@ -610,7 +610,7 @@ mod tests {
         let vpn = hop(&ways.out[1], "pot-nat");
         assert_eq!(vpn.said, "as 10.8.0.2");
         assert!(vpn.rule.starts_with("nat on tun0"), "{vpn:?}");
-        assert_eq!(ways, super::Ways::of("10.192.0.3", &host(), &configuration("")).unwrap(), "by its address, too");
+        assert_eq!(ways, Ways::of("10.192.0.3", &host(), &configuration("")).unwrap(), "by its address, too");
     }
 
     #[test]

@@ -430,6 +430,7 @@ mod tests {
             addresses: Vec::new(),
             bridge: None,
             running: Some(number % 2 == 0),
+            exports: Vec::new(),
         };
         (0..many).map(pot).collect()
     }
