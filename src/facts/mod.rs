@@ -651,6 +651,7 @@ pub struct PrivateBridge {
 
 /// A difference that someone knows and leaves: it counts as long as both sides say what they said then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LeftDrift {
     /// The difference's name.
     pub id: String,
