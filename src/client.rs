@@ -1,7 +1,7 @@
 //! The web process's side of the socket: asks, waits for answers, receives descriptors and hints.
 //!
-//! Reading and writing are two threads of their own, because a descriptor arrives by recvmsg(2), which tokio does
-//! not offer; tokio only sees channels. When the socket ends, all waiting questions end with a refusal and
+//! Reading is a thread of its own, because a descriptor arrives by recvmsg(2), which tokio does not offer; tokio only sees
+//! channels. A question is written by whoever asks, where the socket takes it at once, else by a second thread. When the socket ends, all waiting questions end with a refusal and
 //! [`Client::closed`] resolves: without an executor there is nothing to serve.
 
 use crate::executor::frame;
@@ -14,14 +14,18 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
+use std::io::BufReader;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
 
 /// Questions that wait to be written; beyond it the asker is told to come back.
 const MOST_WAITING: usize = 256;
+
+/// Bytes that are read from the socket at once: most answers, and several small ones.
+const READ_AT_ONCE: usize = 32 << 10;
 
 /// What came for one question, with the descriptor that came along.
 type Arrived = (Result<Box<Reply>, Refusal>, Option<OwnedFd>);
@@ -49,7 +53,7 @@ pub struct Client(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    outgoing: mpsc::SyncSender<Vec<u8>>,
+    outgoing: Arc<Outgoing>,
     next_id: AtomicU64,
     waiting: Waiting,
     hints: watch::Receiver<Hint>,
@@ -64,24 +68,17 @@ impl Client {
     /// # Errors
     /// The socket or a thread could not be duplicated or started.
     pub fn start(socket: UnixStream) -> std::io::Result<Self> {
-        let (outgoing, frames) = mpsc::sync_channel::<Vec<u8>>(MOST_WAITING);
+        let outgoing = Arc::new(Outgoing::of(socket.try_clone()?));
         let waiting = Waiting::default();
         let (hint, hints) = watch::channel(Hint::default());
         let (close, closed) = watch::channel(false);
-        let mut writer = socket.try_clone()?;
-        std::thread::Builder::new().name("executor-write".into()).spawn(move || {
-            while let Ok(frame) = frames.recv() {
-                if std::io::Write::write_all(&mut writer, &frame).is_err() {
-                    break;
-                }
-            }
-            // The reading thread sees the end and tells everyone.
-            let _ = writer.shutdown(std::net::Shutdown::Both);
-        })?;
+        let writer = Arc::clone(&outgoing);
+        std::thread::Builder::new().name("executor-write".into()).spawn(move || writer.write_all())?;
+        let readers_outgoing = Arc::clone(&outgoing);
         let readers_waiting = Arc::clone(&waiting);
         std::thread::Builder::new().name("executor-read".into()).spawn(move || {
             read_all(&socket, &readers_waiting, &hint);
-            let _ = socket.shutdown(std::net::Shutdown::Both);
+            readers_outgoing.close();
             close.send_replace(true);
             lock(&readers_waiting).clear();
         })?;
@@ -166,18 +163,88 @@ impl Client {
         lock(&self.0.waiting).insert(id, answer);
         // Taken out again when the asker goes away before the answer.
         let _forget = Forget { id, waiting: &self.0.waiting };
-        match self.0.outgoing.try_send(frame) {
-            Ok(()) => {}
-            Err(mpsc::TrySendError::Full(_)) => {
-                return Err(Refusal::new(RefusalKind::Busy, "The executor is busy. Try again in a moment."));
-            }
-            Err(mpsc::TrySendError::Disconnected(_)) => return Err(gone()),
-        }
+        self.0.outgoing.send(frame)?;
         if *self.0.closed.borrow() {
             return Err(gone());
         }
         let (result, descriptor) = answered.await.map_err(|_| gone())?;
         Ok((*result?, descriptor))
+    }
+}
+
+/// Questions on their way to the executor, in order.
+#[derive(Debug)]
+struct Outgoing {
+    socket: UnixStream,
+    state: Mutex<OutgoingState>,
+    came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct OutgoingState {
+    frames: VecDeque<Vec<u8>>,
+    /// Whether one of them is being written: what comes now has to wait behind it.
+    writing: bool,
+    closed: bool,
+}
+
+impl Outgoing {
+    fn of(socket: UnixStream) -> Self {
+        Self { socket, state: Mutex::default(), came: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OutgoingState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a question, or leaves to the writing thread what the socket does not take at once. Waits for nothing.
+    fn send(&self, mut frame: Vec<u8>) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(gone());
+        }
+        if state.frames.is_empty() && !state.writing {
+            let sent = platform::send_at_once(&self.socket, &frame, None).map_err(|_| gone())?;
+            if sent >= frame.len() {
+                return Ok(());
+            }
+            frame.drain(..sent);
+        } else if state.frames.len() >= MOST_WAITING {
+            return Err(Refusal::new(RefusalKind::Busy, "The executor is busy. Try again in a moment."));
+        }
+        state.frames.push_back(frame);
+        drop(state);
+        self.came.notify_one();
+        Ok(())
+    }
+
+    fn write_all(&self) {
+        loop {
+            let frame = {
+                let mut state = self.lock();
+                state.writing = false;
+                loop {
+                    if state.closed {
+                        return;
+                    }
+                    if let Some(frame) = state.frames.pop_front() {
+                        state.writing = true;
+                        break frame;
+                    }
+                    state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            if std::io::Write::write_all(&mut &self.socket, &frame).is_err() {
+                return self.close();
+            }
+        }
+    }
+
+    /// The reading thread sees the end and tells everyone.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.came.notify_all();
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
 
@@ -196,12 +263,12 @@ fn gone() -> Refusal {
     Refusal::new(RefusalKind::Failed, "The executor is gone; the console is restarting. Try again in a moment.")
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Arrived>>> {
+fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Arrived>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read_all(socket: &UnixStream, waiting: &Waiting, hints: &watch::Sender<Hint>) {
-    let mut reader = Reader { socket, descriptors: VecDeque::new() };
+    let mut reader = BufReader::with_capacity(READ_AT_ONCE, Reader { socket, descriptors: VecDeque::new() });
     while let Ok(Some(bytes)) = frame::read(&mut reader, MAX_REPLY) {
         match frame::decode::<Message>(&bytes) {
             Ok(Message::Hint(hint)) => {
@@ -210,7 +277,7 @@ fn read_all(socket: &UnixStream, waiting: &Waiting, hints: &watch::Sender<Hint>)
             Ok(Message::Reply { id, result }) => {
                 // The descriptor is sent with the first byte of its reply, so it is here by now.
                 let opened = matches!(&result, Ok(reply) if matches!(**reply, Reply::LogOpened { .. }));
-                let descriptor = if opened { reader.descriptors.pop_front() } else { None };
+                let descriptor = if opened { reader.get_mut().descriptors.pop_front() } else { None };
                 let asker = lock(waiting).remove(&id);
                 if let Some(asker) = asker {
                     // Whoever asked may have gone.

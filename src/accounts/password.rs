@@ -1,7 +1,8 @@
 //! Password hashes: argon2id at OWASP's parameters, computed one at a time in one block of memory.
 //!
 //! One hash takes 19 MiB. Were each request to take its own, 64 sign-ins at once would take more than a gigabyte
-//! from a root process; one [`Hasher`] behind a lock takes 19 MiB whatever comes.
+//! from a root process; one [`Hasher`] behind a lock takes 19 MiB whatever comes, and gives them back after each: a
+//! root process that waits holds no more for having checked a password, and nothing that was made from one.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
@@ -167,10 +168,10 @@ impl TryFrom<String> for StoredHash {
     }
 }
 
-/// Computes hashes, one at a time, in memory that is kept.
+/// Computes hashes, one at a time.
 #[derive(Default)]
 pub(crate) struct Hasher {
-    memory: Mutex<Vec<Block>>,
+    one_at_a_time: Mutex<()>,
 }
 
 impl std::fmt::Debug for Hasher {
@@ -211,13 +212,11 @@ impl Hasher {
         let parameters = Params::new(like.memory_kib, like.passes, like.lanes, Some(like.hash.len())).ok()?;
         let blocks = parameters.block_count();
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.len() < blocks {
-            memory.resize(blocks, Block::default());
-        }
+        let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        // The system gets it back at the end: see `platform::give_memory_back`.
+        let mut memory = vec![Block::default(); blocks];
         let mut output = vec![0; like.hash.len()];
-        let area = memory.get_mut(..blocks)?;
-        argon2.hash_password_into_with_memory(password.as_bytes(), &like.salt, &mut output, area).ok()?;
+        argon2.hash_password_into_with_memory(password.as_bytes(), &like.salt, &mut output, &mut memory).ok()?;
         Some(output)
     }
 }

@@ -44,6 +44,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
+    crate::platform::give_memory_back();
     log_to_stderr();
     // Before any thread, and before the temporary folder, which must not outlive a signal.
     let mut signals = Signals::take().context("taking the signals")?;

@@ -37,6 +37,7 @@ pub(crate) struct Args {
 pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let layout = global.layout();
     refuse_in_a_jail(&layout)?;
+    platform::give_memory_back();
     log_to_stderr();
     end_cut_off_restore(&layout)?;
     let path = args.config.clone().unwrap_or_else(|| layout.settings());

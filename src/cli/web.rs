@@ -34,6 +34,7 @@ pub fn run(_global: &Global, args: Args) -> anyhow::Result<Exit> {
     }
     let (data, control, listeners) = receive_start().context("this command is started by serve and demo only")?;
     confine(&data).context("giving up privileges")?;
+    platform::give_memory_back();
     platform::set_process_title("pot-console web");
     super::serve::log_to_executor();
     let start: web::Start = serde_json::from_value(data.server).context("reading what the executor handed over")?;

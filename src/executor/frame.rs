@@ -1,11 +1,14 @@
 //! Frames on the socket between the two processes: a 4-byte big-endian length and that many bytes of JSON.
 //!
-//! Nothing that arrives makes the decoder panic or reserve more memory than arrived: the length is checked against
+//! Nothing that arrives makes the decoder panic or reserve much more memory than arrived: the length is checked against
 //! a limit first and the buffer grows with the bytes. JSON that nests deeper than serde_json's limit is an error.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read, Write};
+
+/// Room that a frame's bytes have before they arrive; it grows with what arrives beyond.
+const AT_ONCE: usize = 16 << 10;
 
 /// Why a frame could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +51,7 @@ pub fn read(socket: &mut impl Read, limit: usize) -> Result<Option<Vec<u8>>, Fra
         return Err(FrameError::Half { got, announced: header.len() });
     }
     let announced = announced_length(header, limit)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(announced.min(AT_ONCE));
     let got = socket.take(announced as u64).read_to_end(&mut bytes)?;
     if got < announced { Err(FrameError::Half { got, announced }) } else { Ok(Some(bytes)) }
 }

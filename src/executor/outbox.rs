@@ -35,6 +35,8 @@ struct OutboxState {
     bytes: usize,
     descriptors: usize,
     hint: Option<Hint>,
+    /// Whether one of them is being written: what comes now has to wait behind it.
+    writing: bool,
     closed: bool,
 }
 
@@ -69,6 +71,14 @@ impl Outbox {
         let mut state = self.lock();
         // A reply that turned out too long travels without its descriptor.
         state.descriptors -= reserved - usize::from(descriptor.is_some());
+        let (frame, descriptor) = match self.send_at_once(&mut state, frame, descriptor) {
+            Ok(Some(left)) => left,
+            Ok(None) => return,
+            Err(_) => {
+                drop(state);
+                return self.close();
+            }
+        };
         if state.bytes + frame.len() + PER_ANSWER > MOST_REPLY_BYTES {
             drop(state);
             tracing::warn!("the web process does not read its answers; it is dropped");
@@ -77,6 +87,30 @@ impl Outbox {
         state.bytes += frame.len() + PER_ANSWER;
         state.frames.push_back((frame, descriptor));
         self.changed.notify_one();
+    }
+
+    /// Sends a frame where nothing waits before it and the socket takes it, which spares waking the thread that writes;
+    /// gives back what is left of it.
+    fn send_at_once(
+        &self,
+        state: &mut OutboxState,
+        mut frame: Vec<u8>,
+        descriptor: Option<OwnedFd>,
+    ) -> std::io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+        if state.closed || state.writing || !state.frames.is_empty() {
+            return Ok(Some((frame, descriptor)));
+        }
+        let sent = platform::send_at_once(&self.socket, &frame, descriptor.as_ref().map(|file| file.as_fd()))?;
+        if sent == 0 {
+            return Ok(Some((frame, descriptor)));
+        }
+        // The descriptor went with the first part.
+        state.descriptors -= usize::from(descriptor.is_some());
+        if sent >= frame.len() {
+            return Ok(None);
+        }
+        frame.drain(..sent);
+        Ok(Some((frame, None)))
     }
 
     fn reserve_descriptor(&self) -> bool {
@@ -107,6 +141,7 @@ impl Outbox {
         loop {
             let (frame, descriptor) = {
                 let mut state = self.lock();
+                state.writing = false;
                 loop {
                     if state.closed {
                         return;
@@ -114,9 +149,11 @@ impl Outbox {
                     if let Some((frame, descriptor)) = state.frames.pop_front() {
                         state.bytes -= frame.len() + PER_ANSWER;
                         state.descriptors -= usize::from(descriptor.is_some());
+                        state.writing = true;
                         break (frame, descriptor);
                     }
                     if let Some(Ok(frame)) = state.hint.take().map(|hint| encode(&Message::Hint(hint))) {
+                        state.writing = true;
                         break (frame, None);
                     }
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

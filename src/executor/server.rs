@@ -13,7 +13,7 @@ use super::protocol::{MAX_REQUEST, Request, VERSION};
 use super::queues::FairQueue;
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,8 @@ use std::time::Duration;
 const MOST_REQUEST_BYTES: usize = 4 * MAX_REQUEST;
 /// Smaller ones do not count: the queues bound how many there are.
 const SMALL_REQUEST: usize = 4 << 10;
+/// Bytes that are read from the socket at once.
+const READ_AT_ONCE: usize = 16 << 10;
 /// A web process that takes nothing for this long is dropped.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -78,7 +80,8 @@ impl Executor {
         mut send: impl FnMut(Queue, &str, Work) -> io::Result<Result<(), Work>>,
     ) -> End {
         let held = Arc::new(Held::default());
-        let mut reader = socket;
+        // A question is small: head and bytes come with one read, and often those of others.
+        let mut reader = BufReader::with_capacity(READ_AT_ONCE, socket);
         loop {
             let request = match frame::read(&mut reader, MAX_REQUEST) {
                 Ok(None) => return End::Closed,

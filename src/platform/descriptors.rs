@@ -134,6 +134,27 @@ pub fn send_with_fd(stream: &UnixStream, bytes: &[u8], descriptor: Option<Borrow
     (&mut &*stream).write_all(bytes.get(sent..).unwrap_or_default())
 }
 
+/// Sends as much as the socket takes at once, and with the first part the descriptor: the number of bytes, 0 when it is
+/// full. send(2) and sendmsg(2) with `MSG_DONTWAIT`.
+///
+/// # Errors
+/// The peer is gone.
+pub(crate) fn send_at_once(stream: &UnixStream, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let number = descriptor.map(|descriptor| [descriptor.as_raw_fd()]);
+    let rights = number.as_ref().map(|number| ControlMessage::ScmRights(number));
+    loop {
+        let pieces = [IoSlice::new(bytes)];
+        match sendmsg::<()>(stream.as_raw_fd(), &pieces, rights.as_slice(), flags, None) {
+            Ok(sent) => return Ok(sent),
+            // FreeBSD says ENOBUFS of a message that does not fit with its descriptor.
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::ENOBUFS) => return Ok(0),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
 /// Receives what is there, at most `buffer`, and a descriptor if one came along (closed on exec). 0 bytes is the
 /// end. Descriptors beyond the first are closed. unix(4), recvmsg(2) with `SCM_RIGHTS`.
 #[allow(unsafe_code)]

@@ -148,3 +148,28 @@ fn every_descriptor_above_is_marked() {
     prepare_command(&mut command, false);
     assert_eq!(command.output().unwrap().stdout, b"");
 }
+
+/// What this process holds in memory, in bytes. Elsewhere than on Linux nothing tells it this way, and nothing is set.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_large_piece_of_work_took_goes_back_to_the_system_each_time() {
+    give_memory_back();
+    // In a thread, as the executor does it: its memory is none of the first thread's.
+    std::thread::spawn(|| {
+        let before = resident();
+        for _ in 0..3 {
+            let block = std::hint::black_box(vec![1_u8; 19 << 20]);
+            assert!(resident() > before + (18 << 20));
+            drop(block);
+            assert!(resident() < before + (4 << 20), "{} MiB are held", (resident() - before) >> 20);
+        }
+    })
+    .join()
+    .unwrap();
+}

@@ -187,6 +187,9 @@ impl Connections {
             Some(tcp) => tcp,
             None => stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0,
         };
+        // The end of an answer goes out when it is written: it would wait for the browser's word on the part before, which
+        // browsers put off (RFC 1122, 4.2.3.2 and 4.2.3.4). Without it a large page only takes longer.
+        let _ = tcp.set_nodelay(true);
         let connection = Connection {
             accepted_ms: platform::since_boot_ms(),
             number: self.next.fetch_add(1, Ordering::Relaxed).saturating_add(1),
@@ -396,6 +399,15 @@ impl Drop for Sending {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_large_answer_does_not_wait_for_the_browser_to_confirm_the_part_before() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _browser = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        Connections::default().accepted(&stream).unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
 
     fn from(connections: &Connections, address: &str) -> Arc<Open> {
         from_before(connections, address, Duration::ZERO)
