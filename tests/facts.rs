@@ -692,9 +692,7 @@ async fn a_reboot_that_is_outstanding_is_done_by_a_button_where_the_host_is_simu
     assert!(page.contains("<code>shutdown -r now</code>"), "{page}");
     let (status, page) = browser.post("/reboot", &page, &[]).await;
     assert_eq!(status, 200, "{page}");
-    read_again(&browser, &page).await;
-    // The strip of the page that was being read may be of a moment before its facts.
-    let page = browser.get("/").await;
+    let page = read_again(&browser, &page).await;
     assert!(!page.contains("A reboot is outstanding") && !page.contains("action=\"/reboot\""), "{page}");
     let history = browser.get("/history").await;
     assert!(history.contains("reboot"), "{history}");

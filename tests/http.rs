@@ -936,6 +936,63 @@ async fn a_viewer_who_floods_with_plans_is_told_to_come_back_and_disabled_at_onc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_disabled_gets_nothing_of_any_page_from_that_moment_on() {
+    const PAGES: [&str; 9] = [
+        "/",
+        "/readiness",
+        "/pots",
+        "/operations",
+        "/configuration",
+        "/activity",
+        "/history",
+        "/settings",
+        "/configuration/facts?have=x",
+    ];
+    let console = console();
+    let browser = admin(&console).await;
+    for by_page in [true, false] {
+        let name = if by_page { "vera" } else { "olaf" };
+        let other = browser.with_account(name, "operator").await;
+        let form = other.get("/configuration").await.form("/configuration");
+        for path in PAGES {
+            assert!(other.get(path).await.status.is_success(), "{path}");
+        }
+        if by_page {
+            let address = format!("/settings/accounts/{name}/disabled");
+            let mut form = browser.get("/settings").await.form(&address);
+            set(&mut form, "disabled", "true");
+            assert_eq!(browser.post(&address, &form).await.status, StatusCode::SEE_OTHER);
+        } else {
+            let program = support::program();
+            let disable = std::process::Command::new(program)
+                .arg("--root")
+                .arg(&console.dir)
+                .args(["user", "disable", name])
+                .output()
+                .unwrap();
+            assert!(disable.status.success(), "{disable:?}");
+        }
+        // What is kept for those who may see it is nothing for who may not.
+        for path in PAGES {
+            let page = other.get(path).await;
+            assert_eq!(
+                page.location.as_deref().map(|to| to.starts_with("/sign-in")),
+                Some(true),
+                "{path}: {}",
+                page.text
+            );
+            assert!(!page.has("POT_") && page.text.len() < 1000, "{path}: {}", page.text);
+        }
+        for path in ["/configuration/check", "/configuration"] {
+            let page = other.post(path, &form).await;
+            // Only what they typed themselves comes back.
+            assert!(page.has("Sign in") && !page.has("id=\"conf\""), "{path}: {}", page.text);
+        }
+        assert!(browser.get("/").await.status.is_success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_that_signed_in_before_gets_in_while_others_guess_at_the_same_address() {
     let console = console();
     let browser = Browser::new(&console);

@@ -332,9 +332,9 @@ impl Authentication {
         Ok(Reply::Done {})
     }
 
-    pub(super) fn session(&self, requester: &Requester) -> Result<Reply, Refusal> {
+    pub(super) fn session(&self, requester: &Requester) -> Result<SessionView, Refusal> {
         match (&requester.session, requester.role) {
-            (Some(key), Some(role)) => Ok(Reply::Session(self.session_view(key, role)?)),
+            (Some(key), Some(role)) => self.session_view(key, role),
             _ => Err(Refusal::new(RefusalKind::SignInNeeded, "There is no session at the command line.")),
         }
     }
@@ -346,7 +346,7 @@ impl Authentication {
         if let Some(key) = &requester.session {
             lock(&self.sessions).prove(key, Instant::now());
         }
-        self.session(requester)
+        Ok(Reply::Session(self.session(requester)?))
     }
 
     /// Whether `password` is that of the account that asks; slowed down like a sign-in.

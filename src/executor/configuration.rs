@@ -4,7 +4,7 @@ use super::common::{SettingsInForce, lock};
 use super::evidence::Evidence;
 use super::facts_cache::FactsCache;
 use super::managed::{Files, ManagedFiles, Versions};
-use super::protocol::{ConfigurationView, Reply, ReviewView, Saved};
+use super::protocol::{ConfigurationView, FilesView, Reply, ReviewView, Saved};
 use super::requester::{Requester, free_text};
 use super::watch::Watching;
 use crate::diff::Diff;
@@ -53,8 +53,22 @@ pub(super) struct PotConf {
     engine: Arc<Engine>,
     evidence: Arc<Evidence>,
     versions: Versions,
+    /// Both files as they were told last.
+    told: Mutex<ToldFiles>,
     /// Saves of this process stand in line here before they compete for the lock on disk.
     save_queue: Mutex<()>,
+}
+
+/// Both files as they were told last, and what that was made from.
+#[derive(Default)]
+struct ToldFiles {
+    of: Option<Arc<Files>>,
+    files: Option<FilesView>,
+}
+
+/// Milliseconds since 1970: what was told before a restart has none of the numbers of after it.
+fn first_number() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 impl PotConf {
@@ -68,15 +82,38 @@ impl PotConf {
             evidence: Arc::clone(&watching.evidence),
             watching: Arc::clone(watching),
             versions: Versions::default(),
+            told: Mutex::default(),
             save_queue: Mutex::new(()),
         }
     }
 
     pub(super) fn configuration(&self) -> Result<Reply, Refusal> {
-        let files = self.managed.read_configuration()?;
+        Ok(Reply::Configuration(self.view(&self.managed.read_configuration()?)))
+    }
+
+    /// Both files as they stand; none: the asker has them, by that number.
+    pub(super) fn files_since(&self, have: Option<u64>) -> Option<FilesView> {
+        let read = self.managed.configuration();
+        let mut told = lock(&self.told);
+        let is_same = match (&read, &told.of) {
+            (Ok(files), Some(of)) => Arc::ptr_eq(files, of),
+            _ => false,
+        };
+        if !is_same {
+            let view = read.as_ref().map(|files| self.view(files)).map_err(Clone::clone);
+            if told.files.as_ref().is_none_or(|files| files.read != view) {
+                let number = told.files.as_ref().map_or_else(first_number, |files| files.number + 1);
+                told.files = Some(FilesView { number, read: view });
+            }
+            told.of = read.ok();
+        }
+        told.files.as_ref().filter(|files| have != Some(files.number)).cloned()
+    }
+
+    fn view(&self, files: &Files) -> ConfigurationView {
         let own = files.configuration.own();
         self.versions.remember(own.bytes());
-        Ok(Reply::Configuration(ConfigurationView {
+        ConfigurationView {
             own: own.bytes().to_vec(),
             default: files.configuration.default_document().bytes().to_vec(),
             exists: files.exists,
@@ -84,7 +121,7 @@ impl PotConf {
             path: self.layout.shown(&self.layout.pot_conf()),
             default_path: self.layout.shown(&self.layout.default_conf()),
             modified: files.modified,
-        }))
+        }
     }
 
     pub(super) fn review(&self, requester: &Requester, base: &Digest, edits: &[Edit]) -> Result<Reply, Refusal> {

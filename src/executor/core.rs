@@ -7,12 +7,17 @@ use super::authentication::Authentication;
 use super::common::SettingsInForce;
 use super::configuration::PotConf;
 use super::evidence::Evidence;
+use super::facts_cache::Told;
 use super::outbox::Answer;
 use super::permissions::{self, Row, Who};
-use super::protocol::{Command, Greeting, MOST_KNOWN, Reply, Request, SettingSource, SettingView, SettingsView};
+use super::protocol::{
+    Command, Greeting, Have, MOST_KNOWN, Reply, Request, RunUnderWay, SessionView, SettingSource, SettingView,
+    SettingsView, Shown,
+};
 use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, admit_proof, admit_role};
 use super::running::Runs;
+use super::strip;
 use super::watch::Watching;
 use crate::accounts::session::{Lifetimes, token_digest};
 use crate::accounts::throttle::address_key;
@@ -125,13 +130,32 @@ impl Executor {
     }
 
     fn session(&self, requester: &Requester) -> Result<Reply, Refusal> {
-        let mut reply = self.authentication.session(requester)?;
-        if let Reply::Session(session) = &mut reply {
-            let watching = &self.watching;
-            session.strip = watching.noticed.strip(&session.name, &watching.engine, &watching.facts);
-            session.facts = watching.facts.revision();
-        }
-        Ok(reply)
+        let run = strip::under_way(&self.watching.engine);
+        let told = self.watching.told_to_others();
+        Ok(Reply::Session(self.session_beside(requester, run, &told)?))
+    }
+
+    /// What a page about the host is made from, all of one moment.
+    fn show(&self, requester: &Requester, follows: bool, have: Have) -> Result<Reply, Refusal> {
+        let files = self.pot_conf.files_since(have.files);
+        let run = strip::under_way(&self.watching.engine);
+        let told = self.watching.told_to_page(follows);
+        let session = self.session_beside(requester, run, &told)?;
+        let facts = (have.facts != Some(told.revision)).then(|| Box::new(super::facts::view(&told)));
+        Ok(Reply::Shown(Box::new(Shown { session, refreshing: told.refreshing, facts, files })))
+    }
+
+    /// The session with what stands on every page, beside what this one shows of the host.
+    fn session_beside(
+        &self,
+        requester: &Requester,
+        run: Option<RunUnderWay>,
+        told: &Told,
+    ) -> Result<SessionView, Refusal> {
+        let mut session = self.authentication.session(requester)?;
+        session.strip = self.watching.noticed.strip(&session.name, &self.watching.engine, run, told);
+        session.facts = told.revision;
+        Ok(session)
     }
 
     fn settings_in_force(&self) -> Reply {
@@ -268,8 +292,9 @@ impl Executor {
             C::SetTheme { theme } => self.authentication.set_theme(requester, theme),
 
             C::Configuration {} => self.pot_conf.configuration(),
-            C::Facts { refresh } => self.watching.read_facts(refresh),
-            C::FollowFacts {} => self.watching.follow_facts(),
+            C::Facts { refresh } => Ok(self.watching.read_facts(refresh)),
+            C::FollowFacts {} => Ok(self.watching.follow_facts()),
+            C::Show { follows, have } => self.show(requester, follows, have),
             C::Backups { file } => self.watching.managed.list_backups(file),
             C::Backup { file, digest } => self.watching.managed.read_backup(file, &digest),
             C::File { file } => self.watching.managed.read_managed(file),
@@ -293,6 +318,7 @@ impl Executor {
                 self.runs.run(requester, plan, digest, password.as_ref(), confirm_text.as_deref(), reason.as_deref())
             }
             C::Runs { before, limit } => self.runs.runs(before, limit),
+            C::RunList { before, limit } => self.runs.run_list(before, limit),
             C::RunState { run } => self.runs.run_state(run),
             C::RunEvents { run, after, limit } => self.runs.run_events(run, after, limit),
             C::Abort { run } => self.runs.abort(requester, run),

@@ -8,12 +8,11 @@
 //! no program.
 
 use super::common::lock;
-use super::facts_cache::{Beside, REST, State};
+use super::facts_cache::{Beside, Noted, REST, State, Told};
 use super::protocol::{FactsView, Reply};
 use super::watch::Watching;
 use crate::facts::HostFacts;
 use crate::host::{GatherInput, gather, pf_rules_path};
-use crate::refusal::Refusal;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,42 +27,40 @@ const READY_LOOK: Duration = Duration::from_millis(5);
 const TURN: Duration = Duration::from_mins(1);
 
 impl Watching {
-    pub(super) fn read_facts(&self, refresh: bool) -> Result<Reply, Refusal> {
-        let age = Duration::from_secs(u64::from(self.settings.get().refresh_seconds));
-        self.facts_wanted(|state| {
-            state.asked = Some(Instant::now());
-            let is_old = state.gathered.is_none_or(|gathered| gathered.elapsed() >= age);
-            refresh || is_old || state.outdated
-        })
+    pub(super) fn read_facts(&self, refresh: bool) -> Reply {
+        let mut wanted = self.wanted_by_a_page();
+        Reply::Facts(view(&self.told(|state| wanted(state) || refresh)))
     }
 
     /// For pages that are left open: any number of them costs the host nothing until something has changed it.
-    pub(super) fn follow_facts(&self) -> Result<Reply, Refusal> {
-        self.facts_wanted(|state| state.outdated)
+    pub(super) fn follow_facts(&self) -> Reply {
+        Reply::Facts(view(&self.told(|state| state.outdated)))
     }
 
-    /// The facts of now; where new ones are wanted, the watching thread is woken.
-    fn facts_wanted(&self, wanted: impl FnOnce(&mut State) -> bool) -> Result<Reply, Refusal> {
-        let (facts, refreshing, beside, revision) = {
-            let mut state = lock(&self.facts.state);
-            state.wanted |= wanted(&mut state);
-            (state.facts.clone(), state.refreshing || state.wanted, state.beside.clone(), state.revision)
-        };
-        if refreshing {
-            self.facts.changed.notify_all();
+    /// What a page about the host shows of it, as [`Watching::read_facts`] and [`Watching::follow_facts`] give it.
+    pub(super) fn told_to_page(&self, follows: bool) -> Told {
+        if follows { self.told(|state| state.outdated) } else { self.told(self.wanted_by_a_page()) }
+    }
+
+    /// The same for who does not look at the host.
+    pub(super) fn told_to_others(&self) -> Told {
+        self.told(|_| false)
+    }
+
+    /// Someone looks: facts that are old or known to be so are a reason to look at the host.
+    fn wanted_by_a_page(&self) -> impl FnMut(&mut State) -> bool + use<> {
+        let age = Duration::from_secs(u64::from(self.settings.get().refresh_seconds));
+        move |state| {
+            state.asked = Some(Instant::now());
+            state.outdated || state.gathered.is_none_or(|gathered| gathered.elapsed() >= age)
         }
-        let left = beside.leftovers.as_deref();
-        let facts = facts.map(|facts| Box::new(HostFacts::clone(&facts)));
-        Ok(Reply::Facts(FactsView {
-            facts,
-            refreshing,
-            dismissed: self.engine.dismissed_items(),
-            left_drift: self.engine.left_drift(),
-            leftovers: left.map(|left| left.iter().map(|(_, title)| title.clone()).collect()),
-            left: left.map(|left| left.iter().map(|(item, _)| *item).collect()).unwrap_or_default(),
-            removed: beside.removed,
-            revision,
-        }))
+    }
+
+    /// What pages show of the host now; where new facts are wanted, the watching thread is woken.
+    fn told(&self, wanted: impl FnOnce(&mut State) -> bool) -> Told {
+        // Small files that other processes write, too: read each time, so that what they say is told at once.
+        let noted = Noted { dismissed: self.engine.dismissed_items(), left_drift: self.engine.left_drift() };
+        self.facts.told(noted, wanted)
     }
 
     /// Gathers facts now and keeps them.
@@ -175,6 +172,21 @@ impl Watching {
                 state = lock(&self.facts.state);
             }
         }
+    }
+}
+
+/// The same as an answer.
+pub(super) fn view(told: &Told) -> FactsView {
+    let left = told.beside.leftovers.as_deref();
+    FactsView {
+        facts: told.facts.as_ref().map(|facts| Box::new(HostFacts::clone(facts))),
+        refreshing: told.refreshing,
+        dismissed: told.noted.dismissed.clone(),
+        left_drift: told.noted.left_drift.clone(),
+        leftovers: left.map(|left| left.iter().map(|(_, title)| title.clone()).collect()),
+        left: left.map(|left| left.iter().map(|(item, _)| *item).collect()).unwrap_or_default(),
+        removed: told.beside.removed,
+        revision: told.revision,
     }
 }
 

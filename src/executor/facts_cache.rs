@@ -3,10 +3,10 @@
 use super::common::lock;
 use super::evidence::RateLimiter;
 use super::requester::Requester;
-use crate::facts::HostFacts;
+use crate::facts::{HostFacts, LeftDrift};
 use crate::journal::record::Role;
 use crate::layout::Layout;
-use crate::plan::Leftover;
+use crate::plan::{Leftover, Preparation};
 use crate::refusal::{Refusal, RefusalKind};
 use jiff::Timestamp;
 use std::sync::{Arc, Condvar, Mutex};
@@ -35,11 +35,33 @@ pub(super) struct Beside {
     pub(super) removed: Option<Timestamp>,
 }
 
+/// What someone said of this host, which no file of it holds; other processes write it, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// Advised to-dos that are not wanted.
+    pub(super) dismissed: Vec<Preparation>,
+    /// Differences that are known and left.
+    pub(super) left_drift: Vec<LeftDrift>,
+}
+
+/// What pages show of the host, all of one moment: there is one of it for each revision.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) facts: Option<Arc<HostFacts>>,
+    pub(super) beside: Beside,
+    pub(super) noted: Noted,
+    /// Whether a gathering is under way, or about to be; it has no part in the revision.
+    pub(super) refreshing: bool,
+    pub(super) revision: u64,
+}
+
 #[derive(Default)]
 pub(super) struct State {
     pub(super) facts: Option<Arc<HostFacts>>,
     /// What goes with them.
     pub(super) beside: Beside,
+    /// What was told last beside both.
+    noted: Noted,
     /// When the last look began.
     pub(super) begun: Option<Instant>,
     /// When it ended.
@@ -106,14 +128,25 @@ impl FactsCache {
         lock(&self.state).facts.clone()
     }
 
-    /// The number of what pages show of the host.
-    pub(super) fn revision(&self) -> u64 {
-        lock(&self.state).revision
-    }
-
-    /// What is shown beside the facts is another: no reason to look at the host.
-    pub(super) fn judged_anew(&self) {
-        lock(&self.state).revision += 1;
+    /// What pages show of the host, beside what stands noted now. `wanted`: whether this is a reason to look at the host.
+    pub(super) fn told(&self, noted: Noted, wanted: impl FnOnce(&mut State) -> bool) -> Told {
+        let mut state = lock(&self.state);
+        let was_wanted = state.wanted;
+        state.wanted |= wanted(&mut state);
+        if state.noted != noted {
+            state.noted = noted;
+            state.revision += 1;
+        }
+        if state.wanted && !was_wanted {
+            self.changed.notify_all();
+        }
+        Told {
+            facts: state.facts.clone(),
+            beside: state.beside.clone(),
+            noted: state.noted.clone(),
+            refreshing: state.refreshing || state.wanted,
+            revision: state.revision,
+        }
     }
 
     /// The path of pf's file; none when it is not known.

@@ -77,7 +77,7 @@ impl Watching {
 
     fn facility(&self) -> String {
         self.managed
-            .read_configuration()
+            .configuration()
             .ok()
             .and_then(|files| files.configuration.value("POT_LOG_FACILITY").map(str::to_owned))
             .filter(|facility| !facility.is_empty())

@@ -3,6 +3,7 @@
 use super::common::{SettingsInForce, lock};
 use super::facts_cache::FactsCache;
 use super::protocol::{BackupView, FileView, Reply};
+use super::watch::Trace;
 use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::files::{Backups, FileError, HostPath};
@@ -23,6 +24,8 @@ use std::time::Duration;
 const REMEMBERED: usize = 16;
 /// A managed file is not longer than this.
 const LONGEST: u64 = 8 << 20;
+/// A file that was changed longer ago than this is another file when it is changed again, as seen from outside.
+const SETTLED_SECONDS: i64 = 2;
 /// Versions younger than this are kept however many there are.
 const YOUNG: Duration = Duration::from_hours(90 * 24);
 
@@ -75,6 +78,9 @@ impl From<FileError> for Refusal {
     }
 }
 
+/// What pot.conf and the default file look like from outside, each with where its name leads.
+type Traces = [(HostPath, Option<Trace>); 2];
+
 /// A configuration file that cannot be read as one.
 fn unreadable(words: &str) -> Refusal {
     Refusal::new(RefusalKind::Unreadable, sentence(words))
@@ -86,11 +92,27 @@ pub(super) struct ManagedFiles {
     settings: SettingsInForce,
     facts: Arc<FactsCache>,
     clock: Clock,
+    /// Both files as they were read last, and what they looked like from outside before.
+    read: Mutex<Option<(Traces, Arc<Files>)>>,
 }
 
 impl ManagedFiles {
     pub(super) fn new(layout: &Layout, settings: SettingsInForce, facts: Arc<FactsCache>, clock: Clock) -> Self {
-        Self { layout: layout.clone(), settings, facts, clock }
+        Self { layout: layout.clone(), settings, facts, clock, read: Mutex::default() }
+    }
+
+    /// Both files, read only when they look otherwise than when they were read last.
+    pub(super) fn configuration(&self) -> Result<Arc<Files>, Refusal> {
+        // Looked at before they are read: what is written meanwhile looks otherwise at the next question.
+        let traces = self.traces_of_configuration();
+        if let (Some((of, files)), Some(traces)) = (&*lock(&self.read), &traces)
+            && of == traces
+        {
+            return Ok(Arc::clone(files));
+        }
+        let files = self.read_configuration().map(Arc::new);
+        *lock(&self.read) = traces.zip(files.as_ref().ok().map(Arc::clone));
+        files
     }
 
     /// Reads both files.
@@ -117,6 +139,22 @@ impl ManagedFiles {
         let configuration =
             Configuration::new(parse(&default, &default_path)?, parse(&own.unwrap_or_default(), &own_path)?);
         Ok(Files { configuration, exists, modified })
+    }
+
+    /// What both files look like from outside, when that tells another content: not of one that was written within the
+    /// last seconds, which could be written again within one tick of its clock, nor where a name leads nowhere.
+    fn traces_of_configuration(&self) -> Option<Traces> {
+        let traces = |path: &Path| {
+            let file = HostPath::of(&self.layout, path).ok()?;
+            let trace = match std::fs::symlink_metadata(&file.real) {
+                Ok(found) => Some(super::watch::trace(&found)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Err(_) => return None,
+            };
+            let settled = |(seconds, _): (i64, i64)| seconds < Timestamp::now().as_second() - SETTLED_SECONDS;
+            trace.is_none_or(|trace| settled(trace.3)).then_some((file, trace))
+        };
+        Some([traces(&self.layout.pot_conf())?, traces(&self.layout.default_conf())?])
     }
 
     pub(super) fn backups(&self) -> Backups {

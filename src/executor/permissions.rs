@@ -133,6 +133,7 @@ pub fn row(command: &Command) -> Row {
         C::Configuration {} => reads("configuration", AtLeast(Viewer), Disk),
         C::Facts { .. } => reads("facts", AtLeast(Viewer), Memory),
         C::FollowFacts {} => reads("follow-facts", AtLeast(Viewer), Memory),
+        C::Show { .. } => reads("show", AtLeast(Viewer), Disk),
         C::Backups { .. } => reads("backups", AtLeast(Viewer), Disk),
         C::Backup { .. } => reads("backup", AtLeast(Viewer), Disk),
         C::File { .. } => reads("file", AtLeast(Viewer), Disk),
@@ -151,6 +152,7 @@ pub fn row(command: &Command) -> Row {
         // The plan's operation decides further: see `operation`.
         C::Run { .. } => changes("run", AtLeast(Operator), NoProof, Change, often(400, 5)),
         C::Runs { .. } => reads("runs", AtLeast(Viewer), Disk),
+        C::RunList { .. } => reads("run-list", AtLeast(Viewer), Disk),
         C::RunState { .. } => reads("run-state", AtLeast(Viewer), Disk),
         C::RunEvents { .. } => reads("run-events", AtLeast(Viewer), Disk),
         C::Abort { .. } => changes("abort", AtLeast(Operator), NoProof, Urgent, None),

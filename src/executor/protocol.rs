@@ -10,7 +10,7 @@ use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::facts::{HostFacts, LeftDrift};
 use crate::journal::record::{Record, Reported, Role};
-use crate::plan::{Leftover, ManagedFile, Operation, Plan, Preparation, Run, RunEvent};
+use crate::plan::{Leftover, ManagedFile, Operation, Plan, Preparation, Run, RunBrief, RunEvent};
 use crate::potconf::Edit;
 use crate::refusal::{Conflict, Refusal, RefusalKind};
 use crate::rules::Finding;
@@ -156,6 +156,16 @@ pub enum Command {
     /// The same for a page that is open and follows the host by itself: age alone is no reason to look at the host again,
     /// only that it is known to have changed. Answer: `Facts`.
     FollowFacts {},
+    /// What a page about the host is made from: who asks, what is known of the host and both files, of one moment; of
+    /// what the asker has already, only that it is still the same. Facts that are old are gathered again, as `Facts` and
+    /// `FollowFacts` say, and the answer waits for nothing. Answer: `Shown`.
+    Show {
+        /// Whether an open page asks by itself, as with `FollowFacts`.
+        follows: bool,
+        /// What the asker has of earlier answers.
+        #[serde(default)]
+        have: Have,
+    },
     /// Kept versions of a file, newest first. Answer: `Backups`.
     Backups {
         /// Which file; none: all.
@@ -227,6 +237,13 @@ pub enum Command {
     },
     /// All runs, newest first, `before` a number, at most `limit` (1 to 200). Answer: `Runs`.
     Runs {
+        /// Only runs with a smaller number.
+        before: Option<u64>,
+        /// How many at most.
+        limit: u32,
+    },
+    /// The same as lists show them. Answer: `RunList`.
+    RunList {
         /// Only runs with a smaller number.
         before: Option<u64>,
         /// How many at most.
@@ -325,6 +342,16 @@ pub enum Command {
     },
 }
 
+/// What an asker has of earlier answers to `Show`, by its numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Have {
+    /// [`FactsView::revision`].
+    pub facts: Option<u64>,
+    /// [`FilesView::number`].
+    pub files: Option<u64>,
+}
+
 /// The form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -392,6 +419,8 @@ pub enum Reply {
     Configuration(ConfigurationView),
     /// For `Facts`; none until the first gathering ended.
     Facts(FactsView),
+    /// For `Show`.
+    Shown(Box<Shown>),
     /// For `Backups`.
     Backups {
         /// Newest first.
@@ -415,6 +444,11 @@ pub enum Reply {
     Runs {
         /// Newest first.
         runs: Vec<Run>,
+    },
+    /// For `RunList`.
+    RunList {
+        /// Newest first.
+        runs: Vec<RunBrief>,
     },
     /// For `RunState`.
     Run(Box<Run>),
@@ -469,6 +503,7 @@ answers! {
     SettingsView: Reply::Settings(answer) => answer;
     ConfigurationView: Reply::Configuration(answer) => answer;
     FactsView: Reply::Facts(answer) => answer;
+    Shown: Reply::Shown(answer) => *answer;
     FileView: Reply::File(answer) => answer;
     LogFiles: Reply::LogFiles(answer) => answer;
     LogOpened: Reply::LogOpened(answer) => answer;
@@ -485,6 +520,7 @@ answers! {
     Vec<AccountView>: Reply::Accounts { accounts } => accounts;
     Vec<BackupView>: Reply::Backups { backups } => backups;
     Vec<Run>: Reply::Runs { runs } => runs;
+    Vec<RunBrief>: Reply::RunList { runs } => runs;
 }
 
 /// Records in order, and how far the journal goes.
@@ -550,6 +586,28 @@ pub struct FactsView {
     /// See [`SessionView::facts`].
     #[serde(default)]
     pub revision: u64,
+}
+
+/// What a page about the host is made from, of one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shown {
+    /// Who asks; its strip and its number of the facts are those of this answer.
+    pub session: SessionView,
+    /// Whether a gathering is under way.
+    pub refreshing: bool,
+    /// What is known of the host; none: the asker has it.
+    pub facts: Option<Box<FactsView>>,
+    /// Both files; none: the asker has them.
+    pub files: Option<FilesView>,
+}
+
+/// pot.conf and the default file, or why they cannot be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FilesView {
+    /// Another number whenever any of this is another.
+    pub number: u64,
+    /// The files, or why they cannot be read.
+    pub read: Result<ConfigurationView, Refusal>,
 }
 
 /// A file's content.

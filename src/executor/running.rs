@@ -152,6 +152,11 @@ impl Runs {
         Ok(Reply::Runs { runs })
     }
 
+    pub(super) fn run_list(&self, before: Option<u64>, limit: u32) -> Result<Reply, Refusal> {
+        let runs = self.engine.run_list(before, limit.clamp(1, MOST_RUNS) as usize)?;
+        Ok(Reply::RunList { runs })
+    }
+
     pub(super) fn run_state(&self, run: u64) -> Result<Reply, Refusal> {
         Ok(Reply::Run(Box::new(self.engine.run_state(run)?)))
     }
@@ -190,14 +195,12 @@ impl Runs {
     pub(super) fn dismiss(&self, requester: &Requester, item: Preparation, dismissed: bool) -> Result<Reply, Refusal> {
         let _one_at_a_time = lock(&self.noting);
         self.engine.dismiss(item, dismissed, &requester.actor, &requester.reported)?;
-        self.watching.facts.judged_anew();
         Ok(Reply::Done {})
     }
 
     pub(super) fn leave_drift(&self, requester: &Requester, drift: LeftDrift, leave: bool) -> Result<Reply, Refusal> {
         let _one_at_a_time = lock(&self.noting);
         self.engine.leave_drift(drift, leave, &requester.actor, &requester.reported)?;
-        self.watching.facts.judged_anew();
         Ok(Reply::Done {})
     }
 

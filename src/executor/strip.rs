@@ -2,7 +2,7 @@
 //! outstanding, another person who is at work on pot.conf. Nothing when there is nothing.
 
 use super::common::lock;
-use super::facts_cache::FactsCache;
+use super::facts_cache::Told;
 use super::protocol::{OutsideChange, RunUnderWay, Strip};
 use crate::journal::record::Record;
 use crate::operations::engine::Engine;
@@ -45,8 +45,8 @@ impl Noticed {
         }
     }
 
-    /// What this account is to be told.
-    pub(super) fn strip(&self, account: &str, engine: &Engine, facts: &FactsCache) -> Strip {
+    /// What this account is to be told beside `told`, on a page that shows both. `run`: see [`under_way`].
+    pub(super) fn strip(&self, account: &str, engine: &Engine, run: Option<RunUnderWay>, told: &Told) -> Strip {
         let outside = lock(&self.outside).clone().filter(|(at, _)| at.elapsed() < OUTSIDE).map(|(_, told)| told);
         let drafts = lock(&self.drafts)
             .iter()
@@ -54,11 +54,12 @@ impl Noticed {
             .map(|(name, _)| name.clone())
             .take(MOST_NAMED)
             .collect();
-        Strip { run: under_way(engine), outside, reboot: reboot(engine, facts), can_reboot: engine.reboots(), drafts }
+        Strip { run, outside, reboot: reboot(told), can_reboot: engine.reboots(), drafts }
     }
 }
 
-fn under_way(engine: &Engine) -> Option<RunUnderWay> {
+/// The run under way. Asked for before the facts beside which it is shown, they are no older than it.
+pub(super) fn under_way(engine: &Engine) -> Option<RunUnderWay> {
     // One that has ended holds nobody up, though its place is not free yet.
     let run = engine.under_way()?;
     // Answered, it waits no longer: what was decided is being carried out.
@@ -73,14 +74,10 @@ fn under_way(engine: &Engine) -> Option<RunUnderWay> {
 }
 
 /// The settings of the loader that the next boot will have and this one does not.
-fn reboot(engine: &Engine, facts: &FactsCache) -> Vec<String> {
-    let Some(facts) = facts.get() else { return Vec::new() };
-    let mut awaiting = facts.awaits_reboot();
-    if !awaiting.is_empty() {
-        let dismissed = engine.dismissed_items();
-        awaiting.retain(|name| !dismissed.iter().any(|item| tunable(*item) == Some(*name)));
-    }
-    awaiting.into_iter().map(str::to_owned).collect()
+fn reboot(told: &Told) -> Vec<String> {
+    let Some(facts) = &told.facts else { return Vec::new() };
+    let dismissed = |name: &str| told.noted.dismissed.iter().any(|item| tunable(*item) == Some(name));
+    facts.awaits_reboot().into_iter().filter(|name| !dismissed(name)).map(str::to_owned).collect()
 }
 
 fn tunable(item: Preparation) -> Option<&'static str> {

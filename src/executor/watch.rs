@@ -48,6 +48,11 @@ const DAY: Duration = Duration::from_hours(24);
 /// Device, inode, size, and when the inode last changed: with whatever is written.
 pub(super) type Trace = (u64, u64, u64, (i64, i64));
 
+/// What a file looks like from outside.
+pub(super) fn trace(found: &std::fs::Metadata) -> Trace {
+    (found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec()))
+}
+
 /// What was last known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,7 +215,7 @@ impl Watching {
     pub(super) fn traces_of_watched(&self) -> [Option<Trace>; WATCHED.len()] {
         WATCHED.map(|file| {
             let found = std::fs::symlink_metadata(self.managed.managed_place(file).ok()?.real).ok()?;
-            Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
+            Some(trace(&found))
         })
     }
 

@@ -25,7 +25,7 @@ use crate::files::{self, Busy, FileError, Lock};
 use crate::journal::record::{Actor, Entry, Outcome, Reported, Stage};
 use crate::layout::Layout;
 use crate::plan::{
-    ACKNOWLEDGED, Blocker, Leftover, ManagedFile, Operation, Plan, ProofNeeded, Run, RunEvent, RunState,
+    ACKNOWLEDGED, Blocker, Leftover, ManagedFile, Operation, Plan, ProofNeeded, Run, RunBrief, RunEvent, RunState,
 };
 use crate::process::Tools;
 use crate::refusal::{Refusal, RefusalKind};
@@ -501,6 +501,17 @@ impl Engine {
             .filter_map(|number| self.runner.run_state(number).ok())
             .take(limit)
             .collect())
+    }
+
+    /// The same as lists show them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn run_list(&self, before: Option<u64>, limit: usize) -> Result<Vec<RunBrief>, Refusal> {
+        let numbers = self.runner.runs.numbers().map_err(failed)?;
+        let wanted = numbers.iter().copied().filter(|number| before.is_none_or(|before| *number < before));
+        // As above.
+        Ok(wanted.filter_map(|number| self.runner.run_brief(number).ok()).take(limit).collect())
     }
 
     /// The highest number of a run; none when nothing has run yet.

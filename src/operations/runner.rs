@@ -13,7 +13,7 @@ use crate::facts::HostFacts;
 use crate::files::{Backups, FileError};
 use crate::journal::record::{Action as Act, Actor, Entry, Method, Outcome, Record, Reported};
 use crate::layout::Layout;
-use crate::plan::{Operation, ProofNeeded, Run, RunState};
+use crate::plan::{Operation, ProofNeeded, Run, RunBrief, RunState};
 use crate::process::{Limits, Tools};
 use crate::refusal::{Refusal, RefusalKind};
 use std::collections::BTreeSet;
@@ -239,21 +239,38 @@ impl Runner {
 
     /// One run; a refusal says whether there is none of that number, it is not kept any more, or it cannot be read.
     pub(super) fn run_state(&self, id: u64) -> Result<Run, Refusal> {
+        match self.known_here(id) {
+            Some(run) => Ok(run),
+            None => self.runs.read(id).map(|stored| stored.run).map_err(|error| self.not_read(id, error)),
+        }
+    }
+
+    /// The same as lists show it.
+    pub(super) fn run_brief(&self, id: u64) -> Result<RunBrief, Refusal> {
+        match self.known_here(id) {
+            Some(run) => Ok(RunBrief::of(&run)),
+            None => self.runs.brief(id).map_err(|error| self.not_read(id, error)),
+        }
+    }
+
+    /// A run that this process knows better than what is written down of it.
+    fn known_here(&self, id: u64) -> Option<Run> {
         if let Some(current) = locked(&self.current).as_ref().filter(|current| current.id() == id) {
-            return Ok(current.view(&self.settings.clock));
+            return Some(current.view(&self.settings.clock));
         }
-        // One that has ended and could not be written down is as this process knows it.
-        if let Some(owed) = locked(&self.owed).iter().find(|owed| owed.stored.run.id == id) {
-            return Ok(owed.stored.run.clone());
-        }
-        self.runs.read(id).map(|stored| stored.run).map_err(|error| match error {
+        // One that has ended and could not be written down.
+        locked(&self.owed).iter().find(|owed| owed.stored.run.id == id).map(|owed| owed.stored.run.clone())
+    }
+
+    fn not_read(&self, id: u64, error: FileError) -> Refusal {
+        match error {
             FileError::Missing(_) if self.runs.is_pruned(id) => Refusal::new(
                 RefusalKind::Gone,
                 format!("The output of run {id} is not kept any more; the history has what it did."),
             ),
             FileError::Missing(_) => not_found(format!("There is no run {id}.")),
             error => failed(error),
-        })
+        }
     }
 
     /// The run, when it is this process that carries it out.

@@ -6,7 +6,7 @@
 use crate::files::{self, Expected, FileError};
 use crate::formats::Kind;
 use crate::layout::Layout;
-use crate::plan::{Operation, Run, RunEvent, RunState};
+use crate::plan::{Operation, Run, RunBrief, RunEvent, RunState};
 use crate::platform::crash_point;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ use std::time::{Duration, SystemTime};
 
 /// Largest run.json that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
+/// Runs that are kept as lists show them.
+const BRIEFS: usize = 128;
 /// Places in event files that are remembered for readers who come back.
 const PLACES: usize = 256;
 /// So many of the newest runs are kept whatever their age.
@@ -58,6 +60,8 @@ pub struct Runs {
     listed: Mutex<Option<(Trace, Arc<[u64]>)>>,
     /// The highest run as it was last read: it is asked for every second.
     newest: Mutex<Option<(Trace, StoredRun)>>,
+    /// The newest runs as lists show them, as they were last read.
+    briefs: Mutex<BTreeMap<u64, (Trace, RunBrief)>>,
     /// Runs that were read and had ended: that stays so.
     ended: Mutex<BTreeSet<u64>>,
     /// (run, number of an event) to where the next one begins.
@@ -119,6 +123,7 @@ impl Runs {
             dir,
             listed: Mutex::default(),
             newest: Mutex::default(),
+            briefs: Mutex::default(),
             ended: Mutex::default(),
             places: Mutex::default(),
         })
@@ -235,6 +240,25 @@ impl Runs {
             *newest = Some((trace, stored.clone()));
         }
         Ok(stored)
+    }
+
+    /// What lists show of a run. It is read again only when it has changed, whoever changed it.
+    pub(crate) fn brief(&self, id: u64) -> Result<RunBrief, FileError> {
+        let trace = Trace::of(&self.folder(id).join("run.json")).ok();
+        if let (Some((then, brief)), Some(trace)) = (locked(&self.briefs).get(&id), &trace)
+            && then == trace
+        {
+            return Ok(brief.clone());
+        }
+        let brief = RunBrief::of(&self.read(id)?.run);
+        if let Some(trace) = trace.filter(Trace::is_settled) {
+            let mut briefs = locked(&self.briefs);
+            briefs.insert(id, (trace, brief.clone()));
+            while briefs.len() > BRIEFS {
+                briefs.pop_first();
+            }
+        }
+        Ok(brief)
     }
 
     /// Whether a run is known to have ended, without reading it.

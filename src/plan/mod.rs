@@ -6,7 +6,7 @@ mod shown;
 pub mod text;
 
 pub(crate) use run::{Check, Decided, PutBackStep, RunEvent, StepProgress, Stream};
-pub use run::{Run, RunEventKind, RunState};
+pub use run::{Run, RunBrief, RunEventKind, RunState};
 pub(crate) use shown::shell_words;
 
 use crate::diff::Diff;

@@ -1,6 +1,6 @@
 //! A run: a plan that is being carried out, or that was.
 
-use super::{Leftover, Plan};
+use super::{Leftover, Operation, Plan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,34 @@ pub struct Decided {
     pub by: Option<String>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A run as lists show it: what is left of a [`Run`] without its plan and what became of that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunBrief {
+    /// [`Run::id`].
+    pub id: u64,
+    /// What it carries out.
+    pub operation: Operation,
+    /// [`Run::actor`].
+    pub actor: String,
+    /// [`Run::started`].
+    pub started: Timestamp,
+    /// [`Run::state`].
+    pub state: RunState,
+}
+
+impl RunBrief {
+    /// What lists show of a run.
+    pub(crate) fn of(run: &Run) -> Self {
+        Self {
+            id: run.id,
+            operation: run.plan.operation.clone(),
+            actor: run.actor.clone(),
+            started: run.started,
+            state: run.state,
+        }
+    }
 }
 
 /// A run as the executor keeps it.

@@ -9,6 +9,7 @@
 use super::acts::button;
 use super::changed::{Changed, who};
 use super::error::Fault;
+use super::kept::Recent;
 use super::known::{Again, Known, Read, waiting};
 use super::layout::{self, Button, Clock, Entry, Frame, Time, counted};
 use super::picture::PictureView;
@@ -20,13 +21,14 @@ use crate::host::{
     Act, Drift, Evidence, HostState, Lead, Offer, OperationName, Remedy, Row, RowState, Stage, Standing, Step,
     StepState, Topic, Wanted, first_pot, paragraph_about,
 };
-use crate::journal::record::{self, Action, Outcome, Record, Reported, Role, Stage as RecordStage};
+use crate::journal::record::{self, Action, Outcome, Reported, Role, Stage as RecordStage};
 use crate::network::picture::Picture;
 use crate::plan::Preparation;
 use crate::refusal::Refusal;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use std::sync::Arc;
 
 /// Records that the list of changes looks through, and the most that it shows.
 const LOOKED_AT: u32 = 200;
@@ -506,17 +508,17 @@ fn chosen(pots: usize, outside: bool) -> Option<String> {
 async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
     let clock = visitor.clock();
     let since = visitor.session.previous_sign_in;
-    let records = match newest(visitor).await {
-        Ok(records) => records,
+    let recent = match newest(visitor).await {
+        Ok(recent) => recent,
         Err(fault) => {
             tracing::warn!(%fault, "the newest records could not be read");
-            Vec::new()
+            Arc::default()
         }
     };
-    let shown = records
+    let shown = recent
+        .records
         .iter()
         .rev()
-        .filter(|record| is_change(&record.entry))
         .filter(|record| since.is_none_or(|since| record.time > since))
         .take(SHOWN)
         .map(|record| Change {
@@ -529,12 +531,27 @@ async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
     (shown, since.map(|at| clock.moment(&at)))
 }
 
-async fn newest(visitor: &Visitor) -> Result<Vec<Record>, Refusal> {
+/// The newest records that are changes. Of those that were asked for before only what came since is asked for.
+async fn newest(visitor: &Visitor) -> Result<Arc<Recent>, Refusal> {
     let ask = async |after: u64, limit: u32| -> Result<Records, Refusal> {
         visitor.state().client.ask(None, &Reported::default(), Command::JournalAfter { after, limit }).await
     };
-    let last = ask(u64::MAX - 1, 1).await?.last;
-    Ok(ask(last.saturating_sub(u64::from(LOOKED_AT)), LOOKED_AT).await?.records)
+    let kept = &visitor.state().kept;
+    let before = kept.recent();
+    let since = ask(before.as_ref().map_or(u64::MAX - 1, |before| before.last), LOOKED_AT).await?;
+    let last = since.last;
+    let (known, new) = match before {
+        Some(before) if before.last == last => return Ok(before),
+        // Nothing is missing between what is known and what came.
+        Some(before) if before.last + since.records.len() as u64 == last => (before.records.clone(), since.records),
+        _ => (Vec::new(), ask(last.saturating_sub(u64::from(LOOKED_AT)), LOOKED_AT).await?.records),
+    };
+    let mut records = known;
+    records.extend(new.into_iter().filter(|record| is_change(&record.entry)));
+    records.retain(|record| record.sequence + u64::from(LOOKED_AT) > last);
+    let recent = Arc::new(Recent { last, records });
+    kept.keep_recent(&recent);
+    Ok(recent)
 }
 
 /// Comings and goings are for the history; here stands what changed the host or the console.

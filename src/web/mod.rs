@@ -23,6 +23,7 @@ mod feedback;
 mod guide;
 mod history;
 mod host;
+mod kept;
 mod known;
 mod network;
 mod operations;
@@ -41,8 +42,7 @@ mod turns;
 
 use crate::audit::Projection;
 use crate::client::Client;
-use crate::executor::protocol::{Command, Greeting};
-use crate::facts::HostFacts;
+use crate::executor::protocol::{Command, Greeting, SessionView};
 use crate::journal::record::Reported;
 use actix_web::web::{ServiceConfig, route};
 use connection::Connections;
@@ -149,6 +149,8 @@ pub(crate) struct State {
     pub(crate) checks: history::Checks,
     /// Forms that were posted after their session had ended, until they are shown again.
     pub(crate) kept_forms: sign_in::KeptForms,
+    /// What the executor told of the host.
+    pub(crate) kept: kept::Kept,
     greeting: Mutex<Option<(Instant, Arc<Greeting>)>>,
     zone: RwLock<Option<TimeZone>>,
 }
@@ -168,6 +170,7 @@ impl State {
             history,
             checks: history::Checks::default(),
             kept_forms: sign_in::KeptForms::default(),
+            kept: kept::Kept::default(),
             greeting: Mutex::new(None),
             zone: RwLock::new(None),
         }
@@ -196,6 +199,16 @@ impl State {
         Ok(greeting)
     }
 
+    /// Who asks, and what a page about the host is made from.
+    ///
+    /// # Errors
+    /// The executor's refusal.
+    async fn show(&self, asker: kept::Asker<'_>, follows: bool) -> Result<(SessionView, kept::Host), Fault> {
+        let (session, host) = self.kept.show(&self.client, asker, follows).await?;
+        self.remember_zone(&host.told);
+        Ok((session, host))
+    }
+
     /// Forgets the greeting, after something that changes it.
     pub(crate) fn forget_greeting(&self) {
         if let Ok(mut kept) = self.greeting.lock() {
@@ -212,10 +225,13 @@ impl State {
         self.zone.read().is_ok_and(|zone| zone.is_some())
     }
 
-    fn remember_zone(&self, facts: Option<&HostFacts>) {
-        let Some(system) = facts.and_then(|facts| facts.system.get()) else { return };
+    fn remember_zone(&self, told: &kept::KeptFacts) {
+        let Some(zone_now) = told.zone() else { return };
+        if self.zone.read().is_ok_and(|zone| zone.as_ref() == Some(zone_now)) {
+            return;
+        }
         if let Ok(mut zone) = self.zone.write() {
-            *zone = Some(TimeZone::get(&system.time_zone).unwrap_or(TimeZone::UTC));
+            *zone = Some(zone_now.clone());
         }
     }
 }

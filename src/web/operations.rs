@@ -15,8 +15,8 @@ use crate::journal::record::Role;
 use crate::network::picture::Picture;
 use crate::plan::text;
 use crate::plan::{
-    ACKNOWLEDGED, Leftover, ManagedFile, NAT_RULES, Operation, PF_ON, Plan, Preparation, ProofNeeded, Run, RunState,
-    Step, StepState, shell_words,
+    ACKNOWLEDGED, Leftover, ManagedFile, NAT_RULES, Operation, PF_ON, Plan, Preparation, ProofNeeded, RunBrief,
+    RunState, Step, StepState, shell_words,
 };
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
@@ -66,7 +66,7 @@ impl Row {
 /// One past run.
 pub(crate) struct RunLine {
     /// The run.
-    pub run: Run,
+    pub run: RunBrief,
     /// What it did, in words.
     pub title: String,
     /// When it started.
@@ -79,15 +79,9 @@ pub(crate) struct RunLine {
 
 impl RunLine {
     /// The line of a run.
-    pub fn of(visitor: &Visitor, run: Run) -> Self {
+    pub fn of(visitor: &Visitor, run: RunBrief) -> Self {
         let (icon, state) = state_of(run.state);
-        Self {
-            title: title(&run.plan.operation).to_owned(),
-            at: visitor.clock().moment(&run.started),
-            icon,
-            state,
-            run,
-        }
+        Self { title: title(&run.operation).to_owned(), at: visitor.clock().moment(&run.started), icon, state, run }
     }
 }
 
@@ -119,8 +113,8 @@ pub fn title(operation: &Operation) -> &'static str {
 }
 
 /// The navigation's count while a run is under way.
-pub(crate) fn with_active(frame: Frame, runs: &[Run]) -> Frame {
-    match runs.first().map(|run| run.state) {
+pub(crate) fn with_active(frame: Frame, newest: Option<RunState>) -> Frame {
+    match newest {
         Some(RunState::AwaitingKeep) => frame.with_count(Entry::Operations, "1 waiting"),
         Some(RunState::Running) => frame.with_count(Entry::Operations, "1 running"),
         _ => frame,
@@ -128,8 +122,8 @@ pub(crate) fn with_active(frame: Frame, runs: &[Run]) -> Frame {
 }
 
 /// The newest runs.
-pub async fn runs(visitor: &Visitor, before: Option<u64>, limit: u32) -> Result<Vec<Run>, Refusal> {
-    visitor.ask(Command::Runs { before, limit }).await
+pub async fn runs(visitor: &Visitor, before: Option<u64>, limit: u32) -> Result<Vec<RunBrief>, Refusal> {
+    visitor.ask(Command::RunList { before, limit }).await
 }
 
 async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
@@ -137,8 +131,9 @@ async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let state = known.as_ref().map(|known| known.state(&visitor));
     let notice = known.as_ref().and_then(Known::notice);
     let runs = runs(&visitor, None, 10).await?;
-    let frame = with_active(visitor.frame(Entry::Operations, Entry::Operations.label()), &runs).with_notice(notice);
-    let groups = groups(state.as_ref(), visitor.may(Role::Operator));
+    let newest = runs.first().map(|run| run.state);
+    let frame = with_active(visitor.frame(Entry::Operations, Entry::Operations.label()), newest).with_notice(notice);
+    let groups = groups(state.as_deref(), visitor.may(Role::Operator));
     let runs = runs.into_iter().map(|run| RunLine::of(&visitor, run)).collect();
     layout::page(StatusCode::OK, &List { frame, groups, runs })
 }
@@ -497,7 +492,7 @@ async fn open(visitor: &Visitor, usual: Vec<Preparation>) -> Result<Vec<Preparat
     let Some(known) = Known::of(visitor).await? else { return Ok(usual) };
     let state = known.state(visitor);
     if !state.preparations.is_empty() {
-        return Ok(state.preparations);
+        return Ok(state.preparations.clone());
     }
     let dismissed = |item| state.readiness.iter().any(|row| row.dismissed && row.action == Some(item));
     Ok(usual.into_iter().filter(|item| !dismissed(*item)).collect())
@@ -539,8 +534,8 @@ async fn plan_page(
     status: StatusCode,
 ) -> Result<HttpResponse, Fault> {
     let heading = title(&plan.operation);
-    let newest = runs(visitor, None, 1).await?;
-    let frame = with_active(visitor.frame(Entry::Operations, heading), &newest).with_notice(given.notice.clone());
+    let newest = runs(visitor, None, 1).await?.first().map(|run| run.state);
+    let frame = with_active(visitor.frame(Entry::Operations, heading), newest).with_notice(given.notice.clone());
     let query = query_of(&plan.operation);
     let peer = visitor.connection.peer.map(|peer| peer.ip().to_canonical());
     let connected = match (peer, visitor.connection.local) {

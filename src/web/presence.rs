@@ -8,6 +8,9 @@ use actix_web::http::header::{self, HeaderMap};
 /// What pages of this console fetch by themselves while they follow something, by the last part of the address.
 const FOLLOWED: [&str; 5] = ["events", "facts", "parts", "probe", "strip"];
 
+/// Where a page sends the form of pot.conf while someone is typing.
+pub(super) const CHECK: &str = "/configuration/check";
+
 /// What a page says of a form that it checks again by itself, and of itself when it shows the host as it is now.
 const FOLLOWS: &str = "x-follows";
 

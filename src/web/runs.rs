@@ -80,8 +80,10 @@ async fn list(visitor: Visitor, query: web::Query<Before>) -> Result<HttpRespons
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let older = found.last().filter(|_| more).map(|run| format!("/runs?before={}", run.id));
-    let frame =
-        with_active(visitor.frame(Entry::Operations, "Runs"), if query.before.is_none() { &found } else { &[] });
+    let frame = with_active(
+        visitor.frame(Entry::Operations, "Runs"),
+        found.first().filter(|_| query.before.is_none()).map(|run| run.state),
+    );
     let pages = Pages {
         label: "runs",
         newer: query.before.map(|_| "/runs".to_owned()),
@@ -286,7 +288,7 @@ async fn next(visitor: &Visitor, run: &Run) -> Result<Option<Next>, Fault> {
     }
     let open_drift = state.open_drift();
     let may = visitor.may(Role::Operator);
-    Ok(Some(match state.lead {
+    Ok(Some(match state.lead.clone() {
         Some(lead) => {
             let mut buttons: Vec<Button> = lead.acts.iter().map(|offer| button(offer, may)).collect();
             if open_drift > 0 {
@@ -400,7 +402,7 @@ fn run_title(shown: &Shown) -> String {
 }
 
 fn frame(visitor: &Visitor, shown: &Shown) -> Frame {
-    let mut frame = with_active(visitor.frame(Entry::Operations, run_title(shown)), std::slice::from_ref(&shown.run));
+    let mut frame = with_active(visitor.frame(Entry::Operations, run_title(shown)), Some(shown.run.state));
     // The page is the run's own.
     frame.strip = Some(visitor.strip().on_run(shown.run.id).shown());
     frame

@@ -5,6 +5,7 @@ use super::configuration;
 use super::connection::Connection;
 use super::error::{Fault, with_retry};
 use super::layout::{self, Frame, Notice, query_value, see_other};
+use super::presence;
 use super::visitor::{self, Form, Visitor, state_of};
 use crate::client::Sender;
 use crate::executor::protocol::{Command, MOST_KNOWN, SessionView, SignedIn};
@@ -74,7 +75,7 @@ pub(super) fn is_open(path: &str) -> bool {
 /// What someone gets who asked for a page without a session.
 pub(super) async fn needed(request: &HttpRequest, htmx: bool) -> Result<HttpResponse, Fault> {
     let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
-    if htmx && request.path() == configuration::CHECK {
+    if htmx && request.path() == presence::CHECK {
         // Leading away would take away what is typed.
         return configuration::session_ended();
     }

@@ -29,7 +29,7 @@ async fn show(visitor: Visitor, has: web::Query<Has>) -> Result<HttpResponse, Fa
         strip = strip.on_run(run);
     }
     let shown = strip.shown();
-    let facts = ("X-Facts", visitor.session.facts.to_string());
+    let facts = ("X-Facts", visitor.revision().to_string());
     if has.have == shown.version {
         return Ok(HttpResponse::NoContent().insert_header(facts).finish());
     }

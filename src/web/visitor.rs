@@ -2,13 +2,13 @@
 
 use super::connection::{self, Connection};
 use super::error::Fault;
+use super::kept::{Asker, Host};
 use super::layout::{Clock, Entry, Frame, Notice, Who};
 use super::strip_view::StripView;
 use super::{State, presence};
 use crate::accounts::preferences::Theme;
 use crate::client::Sender;
-use crate::executor::protocol::{Answer, Command, FactsView, Greeting, SessionView};
-use crate::facts::HostFacts;
+use crate::executor::protocol::{Answer, Command, Greeting, SessionView, Strip};
 use crate::host::RunNow;
 use crate::journal::record::{Reported, Role};
 use crate::refusal::{Refusal, RefusalKind};
@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -38,7 +38,7 @@ pub(crate) struct Visitor {
     follows: bool,
     /// Whether a page asked for itself, to show the host as it is now.
     followed: bool,
-    /// Their session.
+    /// Their session, without what the page shows beside: [`Visitor::strip`].
     pub session: SessionView,
     /// What their side says about itself.
     pub reported: Reported,
@@ -48,6 +48,18 @@ pub(crate) struct Visitor {
     pub connection: Connection,
     clock: Clock,
     state: web::Data<State>,
+    moment: Arc<Mutex<Moment>>,
+}
+
+/// What a page shows of the moment in which the executor was asked last: a strip that is older than the facts beside it
+/// would tell of what they show to be over.
+#[derive(Debug, Default)]
+struct Moment {
+    strip: Strip,
+    /// [`SessionView::facts`].
+    revision: u64,
+    /// What came along of the host, until it is used.
+    host: Option<Host>,
 }
 
 impl Visitor {
@@ -99,14 +111,44 @@ impl Visitor {
         csrf_for(&self.token)
     }
 
-    /// What nobody should overlook.
+    /// What nobody should overlook, as of the moment in which the host was looked at last.
     pub(super) fn strip(&self) -> StripView {
-        StripView::of(&self.session.strip, self.session.role, &self.clock, &self.csrf())
+        StripView::of(&self.moment().strip, self.session.role, &self.clock, &self.csrf())
+    }
+
+    /// The number of what is known of the host in the same moment.
+    pub(super) fn revision(&self) -> u64 {
+        self.moment().revision
+    }
+
+    fn moment(&self) -> MutexGuard<'_, Moment> {
+        self.moment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the host: what came along with the session, if nobody has used that yet, else asked for now. From
+    /// then on the page's strip is of that moment, too.
+    ///
+    /// # Errors
+    /// The executor's refusal.
+    pub(super) async fn look(&self) -> Result<Host, Fault> {
+        if let Some(host) = self.moment().host.take() {
+            return Ok(host);
+        }
+        let asker = Asker { sender: self.sender(), reported: &self.reported };
+        let (session, host) = self.state.show(asker, self.followed).await?;
+        *self.moment() = Moment { strip: session.strip, revision: session.facts, host: None };
+        Ok(host)
+    }
+
+    /// The host is another than it was when this request came.
+    pub(super) fn forget_host(&self) {
+        self.moment().host = None;
     }
 
     /// The run under way, as the model of the host knows it.
     pub(super) fn run_under_way(&self) -> Option<RunNow> {
-        let run = self.session.strip.run.as_ref()?;
+        let moment = self.moment();
+        let run = moment.strip.run.as_ref()?;
         Some(RunNow { id: run.id, operation: run.operation.clone(), waits: run.waits })
     }
 
@@ -118,18 +160,6 @@ impl Visitor {
     /// Whether their role may do what this one may. A courtesy of pages: the executor decides.
     pub fn may(&self, role: Role) -> bool {
         self.session.role >= role
-    }
-
-    /// What is known about the host; none until the first gathering ended.
-    pub async fn facts(&self) -> Result<Option<Box<HostFacts>>, Fault> {
-        let FactsView { facts, .. } = self.ask(Command::Facts { refresh: false }).await?;
-        self.state.remember_zone(facts.as_deref());
-        Ok(facts)
-    }
-
-    /// Whether an open page asks for itself again, because the host has changed.
-    pub(super) fn is_followed(&self) -> bool {
-        self.followed
     }
 
     /// The browser's address, when the connection still tells.
@@ -156,44 +186,59 @@ impl FromRequest for Visitor {
                 .ok_or_else(|| Fault::Unexpected("this connection was not counted".to_owned()))?;
             let reported = reported(&request, &connection);
             let follows = !presence::is_a_person(&request);
+            let followed = presence::is_followed(&request);
             let sender = Sender { token: Some(&token), known: &[], follows };
-            let session: SessionView = match state.client.ask_as(sender, &reported, Command::Session {}).await {
-                Ok(session) => session,
-                Err(refusal) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
-                Err(refusal) => return Err(Fault::Refused(refusal)),
+            let asker = Asker { sender, reported: &reported };
+            let knew_zone = state.knows_zone();
+            let asked = if shows_the_host(request.method(), request.path()) {
+                state.show(asker, followed).await.map(|(session, host)| (session, Some(host)))
+            } else {
+                let session = state.client.ask_as(sender, &reported, Command::Session {}).await;
+                session.map(|session: SessionView| (session, None)).map_err(Fault::Refused)
+            };
+            let (mut session, mut host) = match asked {
+                Ok(asked) => asked,
+                Err(Fault::Refused(refusal)) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
+                Err(fault) => return Err(fault),
             };
             if let Some(open) = connection::open(&request) {
                 state.connections.belongs_to(&open, &session.id);
             }
             // Asked for twice for one request (the error page after its page), it has its turn already.
             if takes_a_turn(request.method(), request.path()) && !request.extensions().contains::<Turn>() {
-                let turn = Turn(state.turns.take(&session.id).await.ok());
-                request.extensions_mut().insert(turn);
+                let turn = match state.turns.try_take(&session.id) {
+                    Some(turn) => Some(turn),
+                    None => {
+                        // What came along is of before the wait.
+                        host = None;
+                        state.turns.take(&session.id).await.ok()
+                    }
+                };
+                request.extensions_mut().insert(Turn(turn));
             }
-            let greeting = state.greeting().await?;
-            let mut visitor = Self {
-                token,
+            if !state.knows_zone() {
+                // Best effort: without facts, times are shown in UTC and say so.
+                if let Ok((later, looked)) = state.show(asker, true).await {
+                    (session, host) = (later, host.map(|_| looked));
+                }
+            }
+            if !knew_zone && state.knows_zone() {
+                // The host's name is known since the same moment, and the greeting may be of before.
+                state.forget_greeting();
+            }
+            let moment = Moment { strip: std::mem::take(&mut session.strip), revision: session.facts, host };
+            let visitor = Self {
+                token: token.clone(),
                 follows,
-                followed: presence::is_followed(&request),
+                followed,
                 session,
-                reported,
-                greeting,
+                reported: reported.clone(),
+                greeting: state.greeting().await?,
                 connection,
                 clock: state.clock(),
                 state: state.clone(),
+                moment: Arc::new(Mutex::new(moment)),
             };
-            if !state.knows_zone() {
-                // Best effort: without facts, times are shown in UTC and say so.
-                if let Ok(FactsView { facts, .. }) = visitor.ask(Command::FollowFacts {}).await {
-                    state.remember_zone(facts.as_deref());
-                    if facts.is_some() {
-                        // The host's name is known since the same moment, and the greeting may be of before.
-                        state.forget_greeting();
-                        visitor.greeting = state.greeting().await?;
-                    }
-                }
-                visitor.clock = state.clock();
-            }
             request.extensions_mut().insert(visitor.clone());
             Ok(visitor)
         })
@@ -204,6 +249,14 @@ impl FromRequest for Visitor {
 /// or put it back, never wait behind pages that hang on a slow disk.
 fn takes_a_turn(method: &Method, path: &str) -> bool {
     *method == Method::GET && !path.starts_with("/runs/")
+}
+
+/// Whether a page is made from what is known of the host: that is asked for with its session, in one question. A page that
+/// is left out here asks a second one. Not those of runs: to keep a change nobody waits for a slow disk.
+fn shows_the_host(method: &Method, path: &str) -> bool {
+    const PAGES: [&str; 5] = ["/", "/readiness", "/pots", "/operations", "/configuration"];
+    let shows = PAGES.contains(&path) || path.starts_with("/pots/") || path == "/configuration/facts";
+    if *method == Method::GET { shows } else { path == presence::CHECK }
 }
 
 /// A request's turn among those of its session, kept as long as it is worked on.

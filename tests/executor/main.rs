@@ -19,4 +19,5 @@ mod permissions;
 mod places;
 mod processes;
 mod rig;
+mod shown;
 mod writers;

@@ -4,7 +4,7 @@ use crate::rig::{PASSWORD, Rig, edit, kind};
 use pot_console::accounts::preferences::Theme;
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, row};
-use pot_console::executor::protocol::{Command, ExportFormat, FeedbackStored, Reply, Started};
+use pot_console::executor::protocol::{Command, ExportFormat, FeedbackStored, Have, Reply, Started};
 use pot_console::facts::LeftDrift;
 use pot_console::journal::record::{Action, Role};
 use pot_console::plan::{ManagedFile, Operation, Preparation, ProofNeeded};
@@ -36,6 +36,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::Configuration {},
         Command::Facts { refresh: false },
         Command::FollowFacts {},
+        Command::Show { follows: false, have: Have::default() },
         Command::Backups { file: None },
         Command::Backup { file: ManagedFile::PotConf, digest },
         Command::File { file: ManagedFile::RcConf },
@@ -48,6 +49,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::Plan { operation: Operation::DeInit { stop_pots: true, minimal: false, pf_file: None } },
         Command::Run { plan: 1, digest, password: Some(secret()), confirm_text: None, reason: None },
         Command::Runs { before: None, limit: 10 },
+        Command::RunList { before: None, limit: 10 },
         Command::RunState { run: 1 },
         Command::RunEvents { run: 1, after: 0, limit: 10 },
         Command::Abort { run: 1 },
@@ -125,6 +127,8 @@ fn place(command: &Command) -> usize {
         C::Settings {} => 39,
         C::Draft { .. } => 40,
         C::SetTheme { .. } => 41,
+        C::Show { .. } => 42,
+        C::RunList { .. } => 43,
     }
 }
 

@@ -58,7 +58,7 @@ impl Absent {
         if !log.generations.is_empty() {
             return Ok(Self::No);
         }
-        let Some(facts) = visitor.facts().await? else {
+        let Some(facts) = visitor.look().await?.told.facts.clone() else {
             return Ok(Self::Unknown("The host is being looked at for the first time. Reload in a moment.".to_owned()));
         };
         let Some(syslog) = facts.syslog.get() else {

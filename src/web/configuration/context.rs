@@ -1,26 +1,27 @@
 //! What the page is made from: both files as they stand and what is known of the host.
 
 use super::form_edits::FormEdits;
-use crate::executor::protocol::{ConfigurationView, FactsView};
+use crate::executor::protocol::ConfigurationView;
 use crate::facts::{HostFacts, Interface};
-use crate::host::{HostState, RunNow, StateInput};
+use crate::host::HostState;
 use crate::potconf::{Configuration, EditAction, Setting};
 use crate::rules::{self, Finding, Review};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Both files as they stand and what is known of the host.
 pub(crate) struct PageContext {
     /// The files and their digest.
-    pub view: ConfigurationView,
+    pub view: Arc<ConfigurationView>,
     /// The files, read.
-    pub configuration: Configuration,
+    pub configuration: Arc<Configuration>,
     /// The host; none until the first gathering ended.
-    pub facts: Option<Box<HostFacts>>,
-    /// What is kept beside the facts; they themselves are taken out of it.
-    pub(crate) beside: FactsView,
-    /// The run under way.
-    pub(super) run: Option<RunNow>,
+    pub facts: Option<Arc<HostFacts>>,
+    /// Whether it is being looked at.
+    pub(super) refreshing: bool,
+    /// The one model of the host, for the file as it stands; none while nothing is known of the host.
+    pub(super) state: Option<Arc<HostState>>,
     /// The address of the browser that asks.
     pub admin: Option<IpAddr>,
 }
@@ -28,23 +29,6 @@ pub(crate) struct PageContext {
 impl PageContext {
     pub(super) fn subject<'a>(&'a self, configuration: &'a Configuration) -> rules::Subject<'a> {
         rules::Subject::new(configuration).on(self.facts.as_deref()).asked_from(self.admin)
-    }
-
-    /// The one model of the host, for the file as it stands; none while nothing is known of the host.
-    pub(super) fn state(&self) -> Option<HostState> {
-        let facts = self.facts.as_deref()?;
-        let findings = rules::check(&self.subject(&self.configuration));
-        Some(HostState::of(&StateInput {
-            facts,
-            configuration: &self.configuration,
-            findings: &findings,
-            has_files: !(self.view.own.is_empty() && self.view.default.is_empty()),
-            dismissed: &self.beside.dismissed,
-            left_drift: &self.beside.left_drift,
-            leftovers: self.beside.leftovers.as_deref(),
-            removed: self.beside.removed,
-            run: self.run.as_ref(),
-        }))
     }
 
     /// What the edits would make of the file, and per parameter why its new value can never be saved.

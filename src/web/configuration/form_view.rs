@@ -68,7 +68,7 @@ impl FormView {
         let readings = rules::readings::of(&context.subject(after));
         let free: Vec<String> = rules::free_networks(&context.subject(after)).iter().map(ToString::to_string).collect();
         // What the file as it stands has is said in the model's words.
-        let state = if edits.is_empty() { context.state() } else { None };
+        let state = context.state.as_ref().filter(|_| edits.is_empty());
         let of_file = state.map(|state| [state.word("errors").to_owned(), state.word("warnings").to_owned()]);
         let mut builder = Builder {
             context,
@@ -230,10 +230,11 @@ mod tests {
     use super::super::effects::few;
     use super::super::findings::{fix_all, problem};
     use super::*;
-    use crate::executor::protocol::{ConfigurationView, FactsView};
+    use crate::executor::protocol::ConfigurationView;
     use crate::facts::HostFacts;
     use crate::potconf::{Configuration, Document, PARAMETERS};
     use std::net::IpAddr;
+    use std::sync::Arc;
 
     fn remark(message: &str) -> FindingView {
         problem("POT_NETWORK", message)
@@ -274,17 +275,14 @@ mod tests {
             default_path: "/usr/local/etc/pot/pot.default.conf".to_owned(),
             modified: None,
         };
-        let beside = FactsView {
-            facts: None,
+        PageContext {
+            view: Arc::new(view),
+            configuration: Arc::new(configuration),
+            facts: facts.map(Arc::new),
             refreshing: false,
-            dismissed: Vec::new(),
-            left_drift: Vec::new(),
-            leftovers: None,
-            left: Vec::new(),
-            removed: None,
-            revision: 0,
-        };
-        PageContext { view, configuration, facts: facts.map(Box::new), beside, run: None, admin: None }
+            state: None,
+            admin: None,
+        }
     }
 
     #[test]

@@ -11,12 +11,13 @@ mod versions;
 
 use super::acts;
 use super::error::Fault;
-use super::known::{Again, configuration_of};
+use super::known::Again;
 use super::layout::{self, Entry, Frame, Notice, Time, see_other};
 use super::picture::PictureView;
+use super::presence::CHECK;
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
-use crate::executor::protocol::{Command, ConfigurationView, FactsView, Records, ReviewView, Saved};
+use crate::executor::protocol::{Command, FactsView, Records, ReviewView, Saved};
 use crate::journal::record::{Change, Role};
 use crate::network::picture::Picture;
 use crate::refusal::{Conflict, Refusal, RefusalKind};
@@ -31,10 +32,8 @@ use form_edits::FormEdits;
 use form_view::FormView;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// Where htmx sends the form while someone is typing.
-pub(super) const CHECK: &str = "/configuration/check";
 
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -91,7 +90,7 @@ impl Looked {
             let seconds = clock.now().as_second().saturating_sub(facts.at.as_second()).max(0);
             (clock.time(&facts.at), clock.ago(&facts.at), seconds)
         };
-        Self { facts: context.facts.as_deref().map(age), reading: context.beside.refreshing, have: context.version() }
+        Self { facts: context.facts.as_deref().map(age), reading: context.refreshing, have: context.version() }
     }
 }
 
@@ -131,20 +130,21 @@ struct Asked {
 impl PageContext {
     /// Reads the files and what is known of the host.
     async fn load(visitor: &Visitor) -> Result<Self, Fault> {
-        let view: ConfigurationView = visitor.ask(Command::Configuration {}).await?;
-        let configuration = configuration_of(&view)?;
-        let mut beside: FactsView = visitor.ask(Command::Facts { refresh: false }).await?;
-        let facts = beside.facts.take();
-        visitor.state().remember_zone(facts.as_deref());
+        let host = visitor.look().await?;
+        let view = host.files.view.clone()?;
+        let admin = visitor.address();
+        let facts = host.told.facts.clone();
         let run = visitor.run_under_way();
-        Ok(Self { configuration, facts, beside, run, admin: visitor.address(), view })
+        let state = facts.as_deref().map(|facts| visitor.state().kept.judged(&host, facts, admin, run));
+        let configuration = Arc::clone(&host.files.configuration);
+        Ok(Self { view, configuration, facts, refreshing: host.refreshing, state, admin })
     }
 
     /// Changes when the file or what is known of the host does.
     fn version(&self) -> String {
         let file: String = self.view.digest.hex().chars().take(12).collect();
         let at = self.facts.as_ref().map_or(0, |facts| facts.at.as_millisecond());
-        format!("{at}-{}-{file}", u8::from(self.beside.refreshing))
+        format!("{at}-{}-{file}", u8::from(self.refreshing))
     }
 }
 
@@ -152,6 +152,7 @@ impl PageContext {
 async fn look_again(visitor: &Visitor) -> Result<(), Fault> {
     const TURN: Duration = Duration::from_millis(250);
     const TURNS: usize = 12;
+    visitor.forget_host();
     let mut refresh = true;
     for _ in 0..TURNS {
         let view: FactsView = visitor.ask(Command::Facts { refresh }).await?;
@@ -577,8 +578,7 @@ async fn saved_notice(visitor: &Visitor, context: &PageContext, record: u64) -> 
         [one] => format!("Saved. {}.", changed(one)),
         [first, rest @ ..] => format!("Saved. {} and {} more.", changed(first), rest.len()),
     };
-    let state = context.state();
-    let lead = state.as_ref().and_then(|state| state.lead.as_ref());
+    let lead = context.state.as_ref().and_then(|state| state.lead.as_ref());
     let next = acts::next(lead, "/configuration", visitor.may(Role::Operator));
     Some(Notice::done(text).with_link(format!("/history/{record}"), "Show it in the history").with_next(next))
 }

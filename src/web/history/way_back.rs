@@ -7,7 +7,7 @@ use crate::executor::protocol::{Command, ConfigurationView, ReviewView, Saved};
 use crate::potconf::{Edit, EditAction, Name, Source};
 use crate::refusal::RefusalKind;
 use crate::web::error::Fault;
-use crate::web::known::configuration_of;
+use crate::web::kept::configuration_of;
 use crate::web::layout::{self, Entry as Place, Frame};
 use crate::web::visitor::{Form, Visitor};
 use actix_web::http::StatusCode;
