@@ -142,7 +142,8 @@ impl Executor {
         let told = self.watching.told_to_page(follows);
         let session = self.session_beside(requester, run, &told)?;
         let facts = (have.facts != Some(told.revision)).then(|| Box::new(super::facts::view(&told)));
-        Ok(Reply::Shown(Box::new(Shown { session, refreshing: told.refreshing, facts, files })))
+        let journal = self.evidence.journal().last().map(|(last, _)| last).ok();
+        Ok(Reply::Shown(Box::new(Shown { session, refreshing: told.refreshing, facts, files, journal })))
     }
 
     /// The session with what stands on every page, beside what this one shows of the host.

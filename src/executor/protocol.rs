@@ -599,6 +599,8 @@ pub struct Shown {
     pub facts: Option<Box<FactsView>>,
     /// Both files; none: the asker has them.
     pub files: Option<FilesView>,
+    /// The journal's last sequence number; none: it cannot be read.
+    pub journal: Option<u64>,
 }
 
 /// pot.conf and the default file, or why they cannot be read.

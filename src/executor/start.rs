@@ -24,6 +24,7 @@ use crate::operations::engine::{Engine, EngineSettings, FromRoot, Notify};
 use crate::operations::looking::Sight;
 use crate::operations::recorder::Recorder;
 use crate::plan::{Operation, ProofNeeded};
+use crate::platform::trim_memory;
 use crate::process::Tools;
 use crate::settings::{ConfirmDestructive, Settings};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -173,7 +174,7 @@ impl Executor {
             alarm = now;
             match self.watching.wait_for_something(&traces) {
                 Woken::Stop => return,
-                Woken::Turn => {}
+                Woken::Turn => trim_memory(),
                 Woken::Wanted => {
                     traces = self.watching.traces_of_watched();
                     self.watching.gather_facts();

@@ -18,7 +18,20 @@ pub(crate) fn give_memory_back() {
     }
 }
 
+/// What was freed between blocks that are still in use goes back to the system now: after many connections or a look at a
+/// large host. malloc_trim(3). To be called now and then; it holds up whoever allocates for some milliseconds.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code)]
+pub(crate) fn trim_memory() {
+    // SAFETY: takes an integer, and touches nothing that is in use.
+    unsafe { libc::malloc_trim(0) };
+}
+
 /// Memory that was freed goes back to the system by itself: jemalloc(3) purges what is not used, and at once the arena of
 /// its own in which it has blocks of 8 MiB and more (`oversize_threshold`).
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn give_memory_back() {}
+
+/// See [`give_memory_back`].
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn trim_memory() {}

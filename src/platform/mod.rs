@@ -18,7 +18,7 @@ pub(crate) use descriptors::{
 #[cfg(feature = "simulator")]
 pub(crate) use durable::NotAwaited;
 pub(crate) use durable::{sync_all, sync_data};
-pub(crate) use memory::give_memory_back;
+pub(crate) use memory::{give_memory_back, trim_memory};
 pub use observe::since_boot_ms;
 pub(crate) use observe::{blocking_flags, boot_id, crash_point, in_jail, set_process_title};
 pub(crate) use signals::{Signals, Wake};

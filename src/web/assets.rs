@@ -3,7 +3,9 @@
 use crate::digest::Digest;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use rust_embed::RustEmbed;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -91,7 +93,11 @@ fn answer(request: &HttpRequest, name: &str, version: &str) -> HttpResponse {
         Some("gz") => response.insert_header((header::CONTENT_ENCODING, "gzip")),
         _ => &mut response,
     };
-    response.content_type(kind).body(embedded.data.into_owned())
+    let bytes = match embedded.data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    response.content_type(kind).body(bytes)
 }
 
 /// Only what pages use is served: licences and notes beside the scripts stay inside.

@@ -126,8 +126,8 @@ thread_local! {
     static PACKER: RefCell<Compress> = RefCell::new(Compress::new_gzip(PACKED, 15));
 }
 
-/// How hard pages are packed: a quarter of the work of the usual level, for a tenth more bytes.
-const PACKED: Compression = Compression::new(2);
+/// How hard pages are packed: the least, for packing is most of the work that a page costs.
+const PACKED: Compression = Compression::new(1);
 
 fn pack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     PACKER.with_borrow_mut(|packer| {

@@ -197,7 +197,7 @@ async fn show(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpRe
     let initialised = state.pot.stage == Stage::Initialised || in_doubt && has_pots;
     let under_way = state.steps.iter().any(|step| step.state != StepState::Done);
     let running = if initialised {
-        let (since, since_when) = changes(&visitor).await;
+        let (since, since_when) = changes(&visitor, &known).await;
         Some(running(&known, &state, since, since_when))
     } else {
         None
@@ -505,10 +505,10 @@ fn chosen(pots: usize, outside: bool) -> Option<String> {
 }
 
 /// What others did since the visitor signed in the time before. Best effort: the page comes up without it.
-async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
+async fn changes(visitor: &Visitor, known: &Known) -> (Vec<Change>, Option<Time>) {
     let clock = visitor.clock();
     let since = visitor.session.previous_sign_in;
-    let recent = match newest(visitor).await {
+    let recent = match newest(visitor, known).await {
         Ok(recent) => recent,
         Err(fault) => {
             tracing::warn!(%fault, "the newest records could not be read");
@@ -532,21 +532,23 @@ async fn changes(visitor: &Visitor) -> (Vec<Change>, Option<Time>) {
 }
 
 /// The newest records that are changes. Of those that were asked for before only what came since is asked for.
-async fn newest(visitor: &Visitor) -> Result<Arc<Recent>, Refusal> {
+async fn newest(visitor: &Visitor, known: &Known) -> Result<Arc<Recent>, Refusal> {
     let ask = async |after: u64, limit: u32| -> Result<Records, Refusal> {
         visitor.state().client.ask(None, &Reported::default(), Command::JournalAfter { after, limit }).await
     };
     let kept = &visitor.state().kept;
     let before = kept.recent();
+    if let Some(before) = before.as_ref().filter(|before| Some(before.last) == known.journal) {
+        return Ok(Arc::clone(before));
+    }
     let since = ask(before.as_ref().map_or(u64::MAX - 1, |before| before.last), LOOKED_AT).await?;
     let last = since.last;
-    let (known, new) = match before {
+    let (mut records, new) = match before {
         Some(before) if before.last == last => return Ok(before),
         // Nothing is missing between what is known and what came.
         Some(before) if before.last + since.records.len() as u64 == last => (before.records.clone(), since.records),
         _ => (Vec::new(), ask(last.saturating_sub(u64::from(LOOKED_AT)), LOOKED_AT).await?.records),
     };
-    let mut records = known;
     records.extend(new.into_iter().filter(|record| is_change(&record.entry)));
     records.retain(|record| record.sequence + u64::from(LOOKED_AT) > last);
     let recent = Arc::new(Recent { last, records });

@@ -89,6 +89,8 @@ pub(crate) struct Host {
     pub(super) files: Arc<KeptFiles>,
     /// Whether new facts are being gathered.
     pub(super) refreshing: bool,
+    /// The journal's last sequence number; none: it cannot be read.
+    pub(super) journal: Option<u64>,
 }
 
 /// What a judgement stands on. It is made from nothing else.
@@ -147,7 +149,7 @@ impl Kept {
             files: files.as_ref().map(|files| files.number),
         };
         let command = Command::Show { follows, have };
-        let Shown { session, refreshing, facts, files: read } =
+        let Shown { session, refreshing, facts, files: read, journal } =
             client.ask_as(asker.sender, asker.reported, command).await?;
         let told = match facts {
             Some(facts) => {
@@ -167,7 +169,7 @@ impl Kept {
         };
         let (told, files) =
             told.zip(files).ok_or_else(|| Fault::Unexpected("the executor told less than was asked".to_owned()))?;
-        Ok((session, Host { told, files, refreshing }))
+        Ok((session, Host { told, files, refreshing, journal }))
     }
 
     /// Answers may overtake each other: the newest stays.

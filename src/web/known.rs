@@ -29,6 +29,8 @@ pub(super) struct Known {
     pub(super) revision: u64,
     /// What of pot is left on this host and can be cleaned up.
     pub(super) left: Vec<Leftover>,
+    /// The journal's last sequence number; none: it cannot be read.
+    pub(super) journal: Option<u64>,
     host: Host,
 }
 
@@ -44,6 +46,7 @@ impl Known {
             refreshing: host.refreshing,
             revision: host.told.beside.revision,
             left: host.told.beside.left.clone(),
+            journal: host.journal,
             host,
         }))
     }

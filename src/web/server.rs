@@ -5,6 +5,7 @@ use crate::audit::{Projection, Store};
 use crate::client::Client;
 use crate::executor::protocol::Command;
 use crate::journal::record::Reported;
+use crate::platform;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, middleware, web};
@@ -26,6 +27,8 @@ const WORKERS: usize = 2;
 const CONNECTIONS: usize = 1024;
 /// How often connections whose browsers take nothing are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// After how many of these what connections and pages have left in memory goes back to the system.
+const SWEEPS_TO_TRIM: u64 = 12;
 const _: () = assert!(WORKERS * CONNECTIONS > connection::MOST_COUNTED + 256);
 
 /// How long connections that were accepted just before this process is to end may take to say what they want. Whoever
@@ -131,9 +134,12 @@ async fn close_when_asked(state: web::Data<State>) {
 
 /// Ends connections whose browsers take nothing of their answers.
 async fn end_stalled(state: web::Data<State>) {
-    loop {
+    for sweep in 1_u64.. {
         actix_web::rt::time::sleep(SWEEP).await;
         state.connections.end_stalled();
+        if sweep.is_multiple_of(SWEEPS_TO_TRIM) {
+            platform::trim_memory();
+        }
     }
 }
 

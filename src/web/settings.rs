@@ -112,8 +112,8 @@ async fn page(
     typed_role: Role,
 ) -> Result<HttpResponse, Fault> {
     let accounts = if visitor.may(Role::Admin) { Some(visitor.ask(Command::Accounts {}).await?) } else { None };
-    // Asked again: giving the password or changing it has changed the session.
-    let session = visitor.ask(Command::Session {}).await?;
+    // What was tried may have changed the session.
+    let session = if problem.is_some() { visitor.ask(Command::Session {}).await? } else { visitor.session.clone() };
     let settings = visitor.ask(Command::Settings {}).await?;
     let status = match &problem {
         Some((_, refusal)) => Fault::Refused(refusal.clone()).status_code(),

@@ -190,7 +190,9 @@ impl FromRequest for Visitor {
             let sender = Sender { token: Some(&token), known: &[], follows };
             let asker = Asker { sender, reported: &reported };
             let knew_zone = state.knows_zone();
-            let asked = if shows_the_host(request.method(), request.path()) {
+            // The guard asks who sends a form before it is read; what the page is made from is asked for after.
+            let is_read = *request.method() == Method::GET || request.extensions().contains::<Form>();
+            let asked = if is_read && shows_the_host(request.method(), request.path()) {
                 state.show(asker, followed).await.map(|(session, host)| (session, Some(host)))
             } else {
                 let session = state.client.ask_as(sender, &reported, Command::Session {}).await;
