@@ -8,6 +8,7 @@ use crate::facts::{Fact, HostFacts};
 use crate::host::HostState;
 use crate::plan::Leftover;
 use crate::potconf::Configuration;
+use crate::rules::{self, Finding, Subject};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -56,6 +57,16 @@ impl Known {
         // What is known of the host is shown all the same.
         let words = &self.host.files.view.as_ref().err()?.message;
         Some(Notice::failed(format!("{words} This page takes pot's defaults instead.")))
+    }
+
+    /// Whether pot.conf cannot be read.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.host.files.view.is_err()
+    }
+
+    /// What the rules find, for pages about single findings; the others take them from the model.
+    pub(super) fn findings(&self, visitor: &Visitor) -> Vec<Finding> {
+        rules::check(&Subject::new(&self.configuration).on(Some(&self.facts)).asked_from(visitor.address()))
     }
 
     /// The one model of this host, on which every page stands.

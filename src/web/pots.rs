@@ -308,7 +308,11 @@ pub(super) struct Back {
     log: String,
 }
 
-pub(super) async fn show(visitor: Visitor, name: web::Path<String>, back: web::Query<Back>) -> Result<HttpResponse, Fault> {
+pub(super) async fn show(
+    visitor: Visitor,
+    name: web::Path<String>,
+    back: web::Query<Back>,
+) -> Result<HttpResponse, Fault> {
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let state = known.state(&visitor);
     let wanted = Wanted::of(&known.configuration);

@@ -106,7 +106,7 @@ async fn results(visitor: &Visitor, wanted: &Wanted) -> Result<Results, Fault> {
         Some(host) => host.unsearched(),
         None => vec!["the host, which is still being read"],
     };
-    if known.as_ref().is_some_and(|known| known.unreadable.is_some()) {
+    if known.as_ref().is_some_and(|known| known.is_unreadable()) {
         missing.push("pot.conf, which cannot be read");
     }
     let progress = visitor.state().history.progress();
