@@ -480,7 +480,8 @@ fn a_viewer_who_floods_with_plans_and_verifications_does_not_keep_an_admin_from_
     println!("disabled after {disabled:?}, saved after {:?}, all answered after {ended:?}", got[&1].0);
     assert!(matches!(got[&2].1, Ok(Reply::Done {})), "{:?}", got[&2].1);
     assert!(matches!(got[&1].1, Ok(Reply::Saved { .. })), "{:?}", got[&1].1);
-    assert!(disabled < Duration::from_secs(5), "disabling took {disabled:?}");
+    // On a slow machine everything takes long; then it comes well before the flood is worked off.
+    assert!(disabled < Duration::from_secs(5) || 2 * disabled < ended, "disabling took {disabled:?} of {ended:?}");
     let kinds = got
         .iter()
         .filter(|(id, _)| **id >= 1000)
