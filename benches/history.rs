@@ -8,12 +8,14 @@
 //! are the machine's.
 
 use futures_util::StreamExt as _;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use pot_console::audit::{Comparison, Cursor, Filter, Lines, Store};
 use pot_console::diff::Diff;
 use pot_console::digest::Digest;
 use pot_console::journal::record::{Action, Actor, Change, Entry, Method, Outcome, Record, Reported, Role, Stage};
 use std::error::Error;
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -45,24 +47,34 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(measure(records))
 }
 
+/// What stands in a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Of ten records two are a save, intent and outcome; the rest are sign-ins and what ran by itself.
+    Mixed,
+    /// Saves alone, each with the difference of a dozen lines.
+    Saves,
+}
+
 /// Lines of the journal, but for their links.
-fn lines(from: u64, before: u64) -> Result<String, Box<dyn Error>> {
+fn lines(kind: Kind, from: u64, before: u64) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     for sequence in from..before {
-        let hash = Digest::of(&sequence.to_be_bytes()).to_string().replace("sha256:", "");
-        text.push_str(&format!("{hash} {}\n", serde_json::to_string(&record(sequence))?));
+        let hash = Digest::of(&sequence.to_be_bytes()).to_string();
+        let hash = hash.trim_start_matches("sha256:");
+        text.push_str(&format!("{hash} {}\n", serde_json::to_string(&record(kind, sequence))?));
     }
     Ok(text)
 }
 
-async fn measure(records: u64) -> Result<ExitCode, Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    let (path, journal) = (folder.path().join("history.sqlite"), folder.path().join("journal"));
-    let store = Store::open(&path).await?;
+/// Fills a database and holds it against the journal; whether that was as fast as is wanted, and the database as small.
+async fn filled(path: &Path, kind: Kind, records: u64) -> Result<(Store, bool), Box<dyn Error>> {
+    let journal = path.with_extension("journal");
+    let store = Store::open(path).await?;
     let mut out = std::io::BufWriter::new(std::fs::File::create(&journal)?);
     let mut filling = Measured::default();
     for from in (1..=records).step_by(usize::try_from(BATCH)?) {
-        let text = lines(from, (from + BATCH).min(records + 1))?;
+        let text = lines(kind, from, (from + BATCH).min(records + 1))?;
         out.write_all(text.as_bytes())?;
         let begun = Measured::begin()?;
         store.append(&[Lines::read(text.as_bytes())?]).await?;
@@ -74,36 +86,48 @@ async fn measure(records: u64) -> Result<ExitCode, Box<dyn Error>> {
         println!("{what}{}", if as_wanted { "" } else { "  NOT AS WANTED" });
         good &= as_wanted;
     };
+    let of = precise(journal.metadata()?.len());
+    println!("{records} records, {kind:?}, {:.0} bytes each:", of / precise(records));
     let speed = precise(records) / filling.processor.as_secs_f64();
-    told(
-        format!(
-            "filling {records} records took {:.1} s, {:.1} s of processor time: {speed:.0} a second of that",
-            filling.clock.as_secs_f64(),
-            filling.processor.as_secs_f64()
-        ),
-        speed >= FILLING,
-    );
-    let begun = Instant::now();
-    store.append(&[Lines::read(lines(records + 1, records + 2)?.as_bytes())?]).await?;
-    println!("one record more: {:.2} ms", begun.elapsed().as_secs_f64() * 1e3);
+    let as_wanted = speed >= FILLING;
+    told(format!("  filling: {filling}; {speed:.0} records in a second of the processor"), as_wanted);
     // Its log is written into it then.
     store.close().await;
-    let (size, of) = (precise(path.metadata()?.len()), precise(journal.metadata()?.len()));
-    let store = Store::open(&path).await?;
-    let told_size = format!("the journal has {:.0} MiB, the database {:.2} of that", of / 1_048_576.0, size / of);
-    told(told_size, size / of <= SIZE);
-    let (comparing, hashing) = compared(&store, &journal, records + 1).await?;
-    let ratio = hashing.as_secs_f64() / comparing.clock.as_secs_f64();
+    let size = precise(path.metadata()?.len()) / of;
+    told(format!("  the database has {size:.2} of the journal's size"), size <= SIZE);
+    let store = Store::open(path).await?;
+    let mut hashing = Measured { clock: Duration::MAX, processor: Duration::MAX };
+    for _ in 0..3 {
+        let begun = Measured::begin_of(UsageWho::RUSAGE_CHILDREN)?;
+        if !std::process::Command::new("sha256sum").arg(&journal).output()?.status.success() {
+            return Err("sha256sum failed".into());
+        }
+        let taken = begun.taken()?;
+        hashing.clock = hashing.clock.min(taken.clock);
+        hashing.processor = hashing.processor.min(taken.processor);
+    }
+    let comparing = compared(&store, &journal, records).await?;
+    let speed = hashing.clock.as_secs_f64() / comparing.clock.as_secs_f64();
     told(
         format!(
-            "holding it against the journal's lines took {:.1} s, {:.1} s of processor time; sha256sum of the journal \
-             {:.1} s: {ratio:.2} of its speed (at least {COMPARING} is wanted)",
-            comparing.clock.as_secs_f64(),
-            comparing.processor.as_secs_f64(),
-            hashing.as_secs_f64()
+            "  holding it against the journal: {comparing}; sha256sum of the journal: {hashing}: {speed:.2} of its speed \
+             (at least {COMPARING} is wanted; {:.2} by the processor)",
+            hashing.processor.as_secs_f64() / comparing.processor.as_secs_f64()
         ),
-        ratio >= COMPARING,
+        speed >= COMPARING,
     );
+    Ok((store, good))
+}
+
+async fn measure(records: u64) -> Result<ExitCode, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let (_, mut good) = filled(&folder.path().join("saves.sqlite"), Kind::Saves, records / 5).await?;
+    let (store, as_wanted) = filled(&folder.path().join("history.sqlite"), Kind::Mixed, records).await?;
+    good &= as_wanted;
+    let one = lines(Kind::Mixed, records + 1, records + 2)?;
+    let begun = Instant::now();
+    store.append(&[Lines::read(one.as_bytes())?]).await?;
+    println!("one record more: {:.2} ms", begun.elapsed().as_secs_f64() * 1e3);
 
     let middle = Some(records / 2);
     let half = Some(BEGIN + STEP * i64::try_from(records / 2)?);
@@ -210,35 +234,25 @@ async fn measure(records: u64) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What it costs to hold the database against the journal's lines, and how long `sha256sum` takes over these.
-async fn compared(store: &Store, journal: &Path, records: u64) -> Result<(Measured, Duration), Box<dyn Error>> {
-    let mut hashing = Duration::MAX;
-    for _ in 0..3 {
-        let begun = Instant::now();
-        if !std::process::Command::new("sha256sum").arg(journal).output()?.status.success() {
-            return Err("sha256sum failed".into());
-        }
-        hashing = hashing.min(begun.elapsed());
-    }
+/// What it costs to hold the database against the journal's lines.
+async fn compared(store: &Store, journal: &Path, records: u64) -> Result<Measured, Box<dyn Error>> {
     let begun = Measured::begin()?;
+    let mut journal = std::io::BufReader::new(std::fs::File::open(journal)?);
     let mut comparison = Comparison::begin(store).await?;
-    let mut making = Measured::default();
-    for from in (1..=records).step_by(usize::try_from(PART)?) {
-        let text = {
-            let begun = Measured::begin()?;
-            let text = lines(from, (from + PART).min(records + 1))?;
-            making.add(&begun)?;
-            text
-        };
-        comparison.add(1, records, &Lines::read(text.as_bytes())?).await?;
+    loop {
+        let mut text = Vec::new();
+        for _ in 0..PART {
+            journal.read_until(b'\n', &mut text)?;
+        }
+        if !comparison.add(1, records, &Lines::read(&text)?).await? {
+            break;
+        }
     }
     let differences = comparison.end().await?;
-    let mut all = Measured::default();
-    all.add(&begun)?;
     if differences.count > 0 {
         return Err(differences.in_words().unwrap_or_default().into());
     }
-    Ok((Measured { clock: all.clock.saturating_sub(making.clock), ..all }, hashing))
+    begun.taken()
 }
 
 /// What something takes, by the clock and of the processors: on a busy machine the second says more.
@@ -248,12 +262,22 @@ struct Measured {
     processor: Duration,
 }
 
+impl std::fmt::Display for Measured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} s, {:.2} s of the processor", self.clock.as_secs_f64(), self.processor.as_secs_f64())
+    }
+}
+
 /// When it began.
-struct Begun(Instant, Duration);
+struct Begun(Instant, UsageWho, Duration);
 
 impl Measured {
     fn begin() -> Result<Begun, Box<dyn Error>> {
-        Ok(Begun(Instant::now(), processor_time()?))
+        Self::begin_of(UsageWho::RUSAGE_SELF)
+    }
+
+    fn begin_of(who: UsageWho) -> Result<Begun, Box<dyn Error>> {
+        Ok(Begun(Instant::now(), who, processor_time(who)?))
     }
 
     fn add(&mut self, begun: &Begun) -> Result<(), Box<dyn Error>> {
@@ -266,15 +290,14 @@ impl Measured {
 
 impl Begun {
     fn taken(&self) -> Result<Measured, Box<dyn Error>> {
-        Ok(Measured { clock: self.0.elapsed(), processor: processor_time()?.saturating_sub(self.1) })
+        let Self(clock, who, processor) = self;
+        Ok(Measured { clock: clock.elapsed(), processor: processor_time(*who)?.saturating_sub(*processor) })
     }
 }
 
-/// What this process took of the processors so far: on a busy machine it says more than the clock.
-fn processor_time() -> Result<Duration, Box<dyn Error>> {
-    use nix::sys::resource::{UsageWho, getrusage};
-    use nix::sys::time::TimeValLike as _;
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+/// What processes took of the processors so far.
+fn processor_time(who: UsageWho) -> Result<Duration, Box<dyn Error>> {
+    let usage = getrusage(who)?;
     let taken = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(taken)?))
 }
@@ -302,9 +325,10 @@ fn pick<T: Copy>(from: &[T], number: u64) -> Option<T> {
     from.get(usize::try_from(number).ok()? % from.len()).copied()
 }
 
-/// Of ten records two are a save, intent and outcome; the rest are sign-ins and what ran by itself.
-fn record(sequence: u64) -> Record {
+fn record(kind: Kind, sequence: u64) -> Record {
     let (stage, action) = match sequence % 10 {
+        _ if kind == Kind::Saves && sequence % 2 == 1 => (Stage::Intent, Action::Configuration),
+        _ if kind == Kind::Saves => (Stage::Outcome, Action::Configuration),
         1 => (Stage::Intent, Action::Configuration),
         2 => (Stage::Outcome, Action::Configuration),
         3 if sequence.is_multiple_of(9973) => (Stage::Event, Action::Feedback),
@@ -339,7 +363,8 @@ fn record(sequence: u64) -> Record {
             Vec::new()
         },
         diff: save.then(|| {
-            let line = |value: &str| format!("# The host's configuration\n{parameter}={value}\n");
+            let lines = if kind == Kind::Saves { 12 } else { 1 };
+            let line = |value: &str| format!("# The host's configuration\n{parameter}={value}\n").repeat(lines);
             Diff::between("/usr/local/etc/pot/pot.conf", line(&from).as_bytes(), line(&to).as_bytes())
         }),
         before: None,

@@ -467,7 +467,7 @@ mod tests {
         assert_eq!(compared(&store, &records, &hashes).await, Vec::<String>::new());
         for (tampered, named) in [
             ("UPDATE search SET words = replace(words, '0=23 ', '') WHERE rowid = 23", "words of record 23 differ"),
-            ("UPDATE search SET words = words || '=person2 ' WHERE rowid = 1049", "words of record 1049 differ"),
+            ("UPDATE search SET words = words || ' =person2' WHERE rowid = 1049", "words of record 1049 differ"),
             ("DELETE FROM search WHERE rowid = 1049", "words of record 1049 differ"),
             // An outcome has none of its own.
             ("INSERT INTO search (rowid, words) VALUES (1500, 'x')", "words of record 1500 differ"),

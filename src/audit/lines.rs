@@ -3,7 +3,10 @@
 use super::error::StoreError;
 use crate::digest::Digest;
 use crate::journal::Line;
-use crate::journal::record::Record;
+use crate::journal::record::{Action, Actor, Change, Entry, Outcome, Record, Reported, Stage};
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
 
 /// Consecutive lines of the journal as they stand there.
 #[derive(Debug)]
@@ -12,10 +15,52 @@ pub struct Lines(Vec<One>);
 /// A line, read.
 #[derive(Debug)]
 pub(super) struct One {
+    /// As far as it is searched: without id, time, difference and digests, of which most lines mostly consist.
     pub(super) record: Record,
     pub(super) hash: Digest,
     /// What the hash is of, byte for byte.
     pub(super) json: String,
+}
+
+/// What is read of a record. The rest is kept as it stands.
+#[derive(Deserialize)]
+struct Searched {
+    sequence: u64,
+    stage: Stage,
+    intent: Option<u64>,
+    actor: Actor,
+    reported: Reported,
+    action: Action,
+    object: String,
+    changes: Vec<Change>,
+    reason: Option<String>,
+    outcome: Option<Outcome>,
+    message: String,
+    run: Option<u64>,
+}
+
+impl From<Searched> for Record {
+    fn from(read: Searched) -> Self {
+        let Searched { sequence, stage, intent, actor, reported, action, object, changes, .. } = read;
+        let Searched { reason, outcome, message, run, .. } = read;
+        let entry = Entry {
+            stage,
+            intent,
+            actor,
+            reported,
+            action,
+            object,
+            changes,
+            diff: None,
+            before: None,
+            after: None,
+            reason,
+            outcome,
+            message,
+            run,
+        };
+        Self { sequence, id: Uuid::nil(), time: Timestamp::UNIX_EPOCH, entry }
+    }
 }
 
 impl Lines {
@@ -27,7 +72,8 @@ impl Lines {
         let read = |line| {
             let line = Line::parse(line)?;
             let json = std::str::from_utf8(line.json).ok()?.to_owned();
-            Some(One { record: line.record()?, hash: line.hash, json })
+            let searched: Searched = serde_json::from_str(&json).ok()?;
+            Some(One { record: searched.into(), hash: line.hash, json })
         };
         let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| read(line).ok_or(StoreError::Line)).collect::<Result<_, _>>().map(Self)

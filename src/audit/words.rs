@@ -10,8 +10,6 @@
 
 use super::row::{is_change, is_person, word};
 use crate::journal::record::{Action, Outcome, Record};
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 /// Records of one block: the more, the longer a search for one letter takes; the fewer, the longer one that goes through
 /// all blocks. Few in this module's own tests, which are thus about many blocks.
@@ -96,11 +94,9 @@ impl Mark<'_> {
     /// letters and what stands between words make a difference.
     pub(super) fn word(self) -> String {
         let bytes = |kind: &str, name: &str| {
-            name.bytes().fold(kind.to_owned(), |mut text, byte| {
-                // Writing into memory does not fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+            let digits = name.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+            let digits = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+            kind.chars().chain(digits).collect::<String>()
         };
         match self {
             Self::Change => "=change".to_owned(),
@@ -128,12 +124,15 @@ pub(super) fn of_act(record: &Record, ended: Option<&Record>) -> String {
     let entry = &record.entry;
     let action = word(&entry.action);
     let block = format!("{:x}=", block(record.sequence));
-    let mut found = BTreeSet::new();
     let mut buffer = String::new();
+    let (mut all, mut places) = (String::new(), Vec::new());
+    let mut add = |parts: [&str; 2]| {
+        let begin = all.len();
+        all.extend(parts);
+        places.push(begin..all.len());
+    };
     for part in searched(record, ended, &action) {
-        each_word(part, &mut buffer, &mut |word| {
-            found.insert([&block, word].concat());
-        });
+        each_word(part, &mut buffer, &mut |word| add([&block, word]));
     }
     let marks = [
         is_change(entry.action).then_some(Mark::Change),
@@ -144,12 +143,13 @@ pub(super) fn of_act(record: &Record, ended: Option<&Record>) -> String {
         entry.run.map(Mark::Run),
     ];
     let changed = entry.changes.iter().map(|change| Mark::Parameter(&change.name));
-    found.extend(marks.into_iter().flatten().chain(changed).map(Mark::word));
-    let mut text = String::with_capacity(found.iter().map(|word| word.len() + 1).sum());
-    for word in &found {
-        text.extend([word, " "]);
+    for mark in marks.into_iter().flatten().chain(changed) {
+        add(["", &mark.word()]);
     }
-    text
+    let mut words: Vec<&str> = places.into_iter().filter_map(|place| all.get(place)).collect();
+    words.sort_unstable();
+    words.dedup();
+    words.join(" ")
 }
 
 /// What a search asks for: words that begin so, each given as the parts that letters and digits make of it.
