@@ -65,31 +65,20 @@ impl Watching {
 
     /// Gathers facts now and keeps them.
     pub(super) fn gather_facts(&self) -> Arc<HostFacts> {
-        {
+        let begun = Instant::now();
+        let awaited = {
             let mut state = lock(&self.facts.state);
             state.refreshing = true;
-            state.begun = Some(Instant::now());
+            state.begun = Some(begun);
             // What changes from now on is not in these.
-            state.wanted = false;
             state.outdated = false;
-        }
+            std::mem::take(&mut state.wanted)
+        };
         let input = self.gather_input();
         let tools = self.tools.refresh();
         let facts = Arc::new(gather(&self.layout, &tools, &input));
         let beside = Beside { leftovers: self.engine.leftovers(&facts), removed: self.engine.removed() };
-        let count = {
-            let mut state = lock(&self.facts.state);
-            state.beside = beside;
-            if let Some(file) = facts.pf_file.get() {
-                state.pf_path = Some(file.path.clone());
-            }
-            state.facts = Some(Arc::clone(&facts));
-            state.gathered = Some(Instant::now());
-            state.refreshing = false;
-            state.count += 1;
-            state.revision += 1;
-            state.count
-        };
+        let count = self.facts.keep(Arc::clone(&facts), beside, begun, awaited);
         self.facts.changed.notify_all();
         self.hints.tell(|hint| hint.facts = count);
         facts

@@ -27,7 +27,7 @@ pub(super) struct FactsCache {
 }
 
 /// What is told beside the facts, of the same moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Beside {
     /// What of pot is left on a host on which it is not initialised; none: it is, or that is not known.
     pub(super) leftovers: Option<Vec<(Leftover, String)>>,
@@ -75,7 +75,7 @@ pub(super) struct State {
     pub(super) refreshing: bool,
     pub(super) stop: bool,
     pub(super) count: u64,
-    /// Another number whenever pages have something else to show of the host.
+    /// Another number whenever pages have something else to show of the host: also that it is being read, or was.
     pub(super) revision: u64,
     /// The path of pf's file, as it was last read.
     pub(super) pf_path: Option<String>,
@@ -164,8 +164,55 @@ impl FactsCache {
         self.changed.notify_all();
     }
 
+    /// Keeps what a look found that began at `begun`; `awaited`: someone was told that it is to come. Gives the count of
+    /// looks.
+    pub(super) fn keep(&self, facts: Arc<HostFacts>, beside: Beside, begun: Instant, awaited: bool) -> u64 {
+        // Compared before the lock is taken: of a large host that takes a moment.
+        let known = self.get();
+        let is_same = known.as_ref().is_some_and(|known| facts.tell_the_same_as(known));
+        let mut state = lock(&self.state);
+        // Whoever was shown that the host is read has something else to show, even where nothing else is new.
+        let awaited = awaited || state.asked.is_some_and(|asked| asked >= begun);
+        let is_same = is_same && state.beside == beside;
+        state.revision += u64::from(!is_same || awaited);
+        state.beside = beside;
+        if let Some(file) = facts.pf_file.get() {
+            state.pf_path = Some(file.path.clone());
+        }
+        state.facts = Some(facts);
+        state.gathered = Some(Instant::now());
+        state.refreshing = false;
+        state.count += 1;
+        state.count
+    }
+
     pub(super) fn stop(&self) {
         lock(&self.state).stop = true;
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Fact;
+    use std::path::Path;
+
+    #[test]
+    fn a_look_that_finds_nothing_new_gives_open_pages_nothing_to_show_unless_they_say_that_the_host_is_read() {
+        let cache = FactsCache::of(&Layout::new(Path::new("/nowhere"), None));
+        let look = |forwarding: bool, awaited: bool| {
+            let facts = HostFacts { forwarding: Fact::known(forwarding, "sysctl"), ..HostFacts::unknown("not asked") };
+            let begun = Instant::now();
+            cache.keep(Arc::new(facts), Beside::default(), begun, awaited);
+            let revision = lock(&cache.state).revision;
+            revision
+        };
+        let first = look(true, true);
+        assert_eq!(look(true, false), first, "another look, by a plan or the command line");
+        assert_eq!(look(true, true), first + 1, "pages that wait are told that it is done");
+        assert_eq!(look(false, false), first + 2, "something else was found");
+        lock(&cache.state).asked = Some(Instant::now() + Duration::from_secs(60));
+        assert_eq!(look(false, false), first + 3, "one was opened while the host was read");
     }
 }
