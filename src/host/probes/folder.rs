@@ -16,7 +16,7 @@ pub(super) fn list(probe: &mut Probe<'_>, folder: &str) -> Result<Vec<String>, S
             return Err(format!("{folder}: {error}"));
         }
     };
-    let names = sorted(entries);
+    let names = sorted(entries).map_err(|error| format!("{folder}: {error}"))?;
     let shown: Vec<_> = names.iter().map(|name| crate::process::harmless(name)).collect();
     probe.note(&format!("ls {folder}"), shown.join("\n"));
     Ok(names)
@@ -30,7 +30,10 @@ fn is_conf(name: &str) -> bool {
 /// The files of a folder that syslogd and the loader take, sorted; none when there is no such folder.
 pub(super) fn conf_files(folder: &Path) -> Result<Vec<String>, String> {
     match std::fs::read_dir(folder) {
-        Ok(entries) => Ok(sorted(entries).into_iter().filter(|name| is_conf(name)).collect()),
+        Ok(entries) => {
+            let names = sorted(entries).map_err(|error| format!("{}: {error}", folder.display()))?;
+            Ok(names.into_iter().filter(|name| is_conf(name)).collect())
+        }
         Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             Ok(Vec::new())
         }
@@ -38,11 +41,13 @@ pub(super) fn conf_files(folder: &Path) -> Result<Vec<String>, String> {
     }
 }
 
-fn sorted(entries: std::fs::ReadDir) -> Vec<String> {
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.'))
-        .collect();
+/// All of them: a folder that could not be read to its end has no list.
+fn sorted(entries: std::fs::ReadDir) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in entries {
+        // No name that is no text is pot's, syslogd's or the loader's.
+        names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+    }
     names.sort();
-    names
+    Ok(names)
 }
