@@ -216,7 +216,7 @@ impl View {
             "network" => found.sort_by_cached_key(|pot| network(pot)),
             "address" => found.sort_by_key(|pot| pot.addresses.first().copied()),
             "kind" => found.sort_by(|one, other| one.kind.cmp(&other.kind)),
-            "used" => found.sort_by_key(|pot| Reverse(beside.used(pot))),
+            "used" => found.sort_by_cached_key(|pot| Reverse(beside.used(pot))),
             _ => {}
         }
         found
