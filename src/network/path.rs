@@ -2,7 +2,7 @@
 //! as evidence; nothing is resolved, and where rules beyond pot's decide, that is said.
 
 use super::picture::{Card, Group, Picture, State, Target, Tie, ipv4_of};
-use crate::facts::{Export, HostFacts, Interface, Pf, Pot, Route, filter_rules_in_words};
+use crate::facts::{Export, HostFacts, Interface, Pf, Pot, filter_rules_in_words};
 use crate::host::Wanted;
 use crate::potconf::Configuration;
 use crate::rules::{NatRule, is_taken};
@@ -116,17 +116,6 @@ impl<'a> Host<'a> {
     fn rules(&self) -> Option<Vec<(NatRule, &'a str)>> {
         let lines = &self.facts.pf.get()?.pot_nat;
         Some(lines.iter().filter_map(|line| Some((NatRule::read(line)?, line.as_str()))).collect())
-    }
-
-    /// The most special route to an address; the inner none: there is none.
-    fn route(&self, to: Ipv4Addr) -> Option<Option<&'a Route>> {
-        let routes = self.facts.routes.get()?;
-        Some(
-            routes
-                .iter()
-                .filter(|route| route.destination.contains(&to))
-                .max_by_key(|route| route.destination.prefix_len()),
-        )
     }
 
     // -- what was asked for --
@@ -347,10 +336,12 @@ impl<'a> Host<'a> {
             rule: String::new(),
             target: Some(Target::Host),
         };
-        match self.route(to) {
-            None => (None, hop(not_known(fact.error.as_deref()), State::Unknown)),
-            Some(None) => (None, hop("no route leads there".to_owned(), State::Missing)),
-            Some(Some(route)) => {
+        let Some(routes) = fact.get() else { return (None, hop(not_known(fact.error.as_deref()), State::Unknown)) };
+        // The most special one counts.
+        let leads = routes.iter().filter(|route| route.destination.contains(&to));
+        match leads.max_by_key(|route| route.destination.prefix_len()) {
+            None => (None, hop("no route leads there".to_owned(), State::Missing)),
+            Some(route) => {
                 let to = if route.destination.prefix_len() == 0 {
                     "default".to_owned()
                 } else {
@@ -567,7 +558,7 @@ fn not_known(error: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Fact;
+    use crate::facts::{Fact, Route};
     use crate::host::fixture::{configuration, interface, known, pot, running_host};
 
     fn route(destination: &str, gateway: Option<&str>, interface: &str) -> Route {

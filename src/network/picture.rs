@@ -9,7 +9,7 @@ use crate::host::{PotState, Wanted};
 use crate::potconf::Configuration;
 use crate::rules::{Nat, NatRule, PublicBridges, is_taken};
 use ipnet::Ipv4Net;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What an element stands for, and where more is said of it.
@@ -440,6 +440,8 @@ struct Builder<'a> {
     pot: Option<&'a PotState>,
     /// The translations; none: not known.
     rules: Option<Vec<NatRule>>,
+    /// Interfaces that have addresses: those of pots, of which there are many, have none on the host.
+    addressed: Vec<&'a Interface>,
     /// Interfaces on which a rule is missing or one too many.
     odd: BTreeSet<String>,
 }
@@ -462,7 +464,9 @@ impl<'a> Builder<'a> {
             None if !wanted.ipv4 => Some(Vec::new()),
             None => planned.map(|nat| nat.rules()),
         };
-        Self { facts, configuration, wanted, pot, rules, odd }
+        let all = facts.interfaces.get().into_iter().flatten();
+        let addressed = all.filter(|interface| !interface.addresses.is_empty()).collect();
+        Self { facts, configuration, wanted, pot, rules, addressed, odd }
     }
 
     fn picture(&self) -> Picture {
@@ -642,13 +646,13 @@ impl<'a> Builder<'a> {
     /// Where an alias pot has its address: on the interface that holds it, else on the one in whose network it lies, else on
     /// POT_EXTIF, which pot takes where the address names none.
     fn alias_interface(&self, pot: &Pot) -> String {
-        let all = self.facts.interfaces.get().map(Vec::as_slice).unwrap_or_default();
         let address = ipv4_of(pot);
         let holds = |interface: &&Interface| interface.addresses.iter().any(|held| Some(held.address()) == address);
         let reaches = |interface: &&Interface| {
             interface.addresses.iter().any(|held| address.is_some_and(|address| held.network.contains(&address)))
         };
-        let found = all.iter().find(holds).or_else(|| all.iter().find(reaches));
+        let all = self.addressed.iter().copied();
+        let found = all.clone().find(holds).or_else(|| all.clone().find(reaches));
         found.map(|interface| interface.name.clone()).or_else(|| self.wanted.interface.clone()).unwrap_or_default()
     }
 
@@ -776,7 +780,8 @@ impl<'a> Builder<'a> {
         let mut earlier = Vec::new();
         if self.pot.is_some() {
             for bridge in &bridges.others {
-                let hangs = |pot: &&Pot| is_member(bridge, interfaces.unwrap_or_default(), &pot.name);
+                let members = members_of(bridge, interfaces.unwrap_or_default());
+                let hangs = |pot: &&Pot| members.contains(pot.name.as_str());
                 let (own, others): (Vec<&Pot>, Vec<&Pot>) = public.into_iter().partition(hangs);
                 public = others;
                 let mut card = Card::new(
@@ -878,17 +883,25 @@ impl<'a> Builder<'a> {
         };
         let mut all: Vec<&PrivateBridge> = all.iter().collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut on: HashMap<&str, Vec<&Pot>> = HashMap::new();
+        for pot in self.pots().iter().filter(|pot| pot.network_type == "private-bridge") {
+            on.entry(pot.bridge.as_deref().unwrap_or_default()).or_default().push(pot);
+        }
+        // As [`crate::rules::is_taken`] has it: a bridge whose one address is the gateway.
+        let bridges = self.addressed.iter().filter(|interface| interface.is_bridge());
+        let held: HashMap<Ipv4Addr, &Interface> = bridges
+            .filter_map(|interface| {
+                let gateway = interface.addresses.first()?.address();
+                is_taken(interface, gateway).then_some((gateway, *interface))
+            })
+            .collect();
         let group = |bridge: &&PrivateBridge| {
             let mut card = Card::new(format!("private-{}", bridge.name), bridge.name.as_str(), "private bridge")
                 .to(Target::Addresses(Some(bridge.network.trunc())));
             card.evidence.clone_from(&self.facts.private_bridges.source);
             card.lines.push(format!("{}, gateway {}", bridge.network, bridge.gateway));
             let interfaces = self.facts.interfaces.get();
-            let held = interfaces
-                .into_iter()
-                .flatten()
-                .find(|interface| interface.is_bridge() && is_taken(interface, bridge.gateway));
-            match held {
+            match held.get(&bridge.gateway) {
                 Some(interface) => {
                     card.lines.push(interface.name.clone());
                     if !interface.up {
@@ -901,11 +914,8 @@ impl<'a> Builder<'a> {
             if self.wanted.network.is_some_and(|network| !network.contains(&bridge.network)) {
                 card.mark(State::Outside);
             }
-            let pots = self
-                .pots()
-                .iter()
-                .filter(|pot| pot.network_type == "private-bridge" && pot.bridge.as_ref() == Some(&bridge.name));
-            self.with_pots(card, pots.collect(), Target::Pots(bridge.name.clone()))
+            let pots = on.get(bridge.name.as_str()).cloned().unwrap_or_default();
+            self.with_pots(card, pots, Target::Pots(bridge.name.clone()))
         };
         all.iter().map(group).collect()
     }
@@ -913,9 +923,9 @@ impl<'a> Builder<'a> {
     /// Pots on a private bridge that has no file, and those of a network type that nobody knows.
     fn other_pots(&self) -> Vec<Group> {
         let bridges = self.facts.private_bridges.get();
+        let known: HashSet<&str> = bridges.into_iter().flatten().map(|bridge| bridge.name.as_str()).collect();
         let is_lost = |pot: &&Pot| {
-            pot.network_type == "private-bridge"
-                && bridges.is_none_or(|all| !all.iter().any(|bridge| Some(&bridge.name) == pot.bridge.as_ref()))
+            pot.network_type == "private-bridge" && !pot.bridge.as_deref().is_some_and(|bridge| known.contains(bridge))
         };
         let is_odd =
             |pot: &&Pot| !["inherit", "alias", "public-bridge", "private-bridge"].contains(&pot.network_type.as_str());
@@ -972,9 +982,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Whether an interface of this pot's is a member: it bears the pot's name (start.sh: `ifconfig epair create descr POT`).
-fn is_member(bridge: &Interface, interfaces: &[Interface], pot: &str) -> bool {
-    interfaces.iter().any(|interface| interface.description == pot && bridge.members.contains(&interface.name))
+/// The pots that hang on a bridge: their interfaces bear their names (start.sh: `ifconfig epair create descr POT`).
+fn members_of<'a>(bridge: &Interface, interfaces: &'a [Interface]) -> HashSet<&'a str> {
+    let members: HashSet<&str> = bridge.members.iter().map(String::as_str).collect();
+    let own = interfaces.iter().filter(|interface| members.contains(interface.name.as_str()));
+    own.map(|interface| interface.description.as_str()).collect()
 }
 
 fn unknown<T>(card: &mut Card, fact: &Fact<T>, what: &str) {

@@ -622,7 +622,7 @@ mod tests {
 
     /// How many generated hosts are looked at.
     fn hosts() -> u64 {
-        if std::env::var_os("POT_CONSOLE_LONG").is_some() { 2000 } else { 100 }
+        if std::env::var_os("POT_CONSOLE_LONG").is_some() { 2000 } else { 40 }
     }
 
     fn picture(facts: &HostFacts, configuration: &Configuration) -> Picture {

@@ -10,6 +10,7 @@ use crate::process::harmless;
 use crate::rules::{Finding, explanations};
 use crate::web::acts::parameter_address;
 use crate::web::layout::{grouped, query_value};
+use crate::web::pots;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -154,6 +155,8 @@ const PAGES: &[Page] = &[
     Page("Host", "/", "start page, what runs, what differs, datasets, virtual network", Role::Viewer),
     Page("Readiness", "/readiness", "what the host lacks for pot, to do, prepare", Role::Viewer),
     Page("Pots", "/pots", "jails, running, stopped, addresses", Role::Viewer),
+    Page("Addresses", "/pots/addresses", "free, next, POT_NETWORK, private bridges, blocks", Role::Viewer),
+    Page("Where a packet goes", "/network/path", "route, NAT, exported ports, pf, way", Role::Viewer),
     Page("Configuration", "/configuration", "pot.conf, parameters, findings, save", Role::Viewer),
     Page("pot.conf as a text", "/configuration/file", "file, lines", Role::Viewer),
     Page("Operations", "/operations", "plan, init, vnet-start, de-init, prepare, clean up", Role::Viewer),
@@ -306,7 +309,7 @@ fn findings(wanted: &Wanted, findings: &[Finding], most: usize) -> Group {
 }
 
 fn pot_address(name: &str) -> String {
-    format!("/pots/{}", query_value(name))
+    pots::path_of(name)
 }
 
 fn state(pot: &Pot) -> &'static str {
