@@ -67,6 +67,7 @@
 //! | generation | the live log or one rotated file of it |
 //! | managed file | one that the console writes: pot.conf, pf.conf, rc.conf … |
 //! | place | where a path really leads, and who can change the way there |
+//! | spell | the time from a pot's start to its stop, as the log tells it |
 //! | rate limiter, turn, share | how often one may; who is next; how much one may hold |
 //!
 //! `facts` stands below `rules` because rules are pure functions of facts, while the probes in `host`

@@ -7,6 +7,7 @@ mod access;
 mod follow;
 mod jobs;
 mod look;
+mod network;
 mod pictures;
 mod search;
 #[path = "../support/mod.rs"]
@@ -90,9 +91,19 @@ impl Driver {
         what: &str,
         parameters: serde_json::Value,
     ) -> Result<(), reqwest::Error> {
+        self.asks(browser, what, parameters).await.map(drop)
+    }
+
+    /// The same, with the browser's answer.
+    async fn asks(
+        &self,
+        browser: &WebDriver,
+        what: &str,
+        parameters: serde_json::Value,
+    ) -> Result<serde_json::Value, reqwest::Error> {
         let command = serde_json::json!({ "cmd": what, "params": parameters });
         let address = format!("{}/session/{}/goog/cdp/execute", self.url, browser.handle().session_id());
-        reqwest::Client::new().post(address).json(&command).send().await?.error_for_status().map(drop)
+        reqwest::Client::new().post(address).json(&command).send().await?.error_for_status()?.json().await
     }
 }
 
