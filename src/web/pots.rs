@@ -319,7 +319,7 @@ pub(super) async fn show(
     let pot = match known.facts.pots.get() {
         Some(pots) => match pots.iter().find(|pot| pot.name == *name) {
             Some(pot) => pot,
-            None => return gone(&visitor, name.into_inner(), &known).await,
+            None => return gone(&visitor, name.into_inner(), &known, back.log == "all").await,
         },
         None => {
             let why = known.facts.pots.error.as_deref().unwrap_or("they were not read");
@@ -334,10 +334,8 @@ pub(super) async fn show(
     let datasets = known.facts.datasets.get().map(Vec::as_slice).unwrap_or_default();
     let bridges = known.facts.private_bridges.get().map(Vec::as_slice).unwrap_or_default();
     let line = PotLine::of(pot, &Beside::of(&known.facts, &wanted, &state.pot));
-    let booted = known.facts.machine.get().and_then(|machine| machine.booted);
-    let seen = Seen { running: pot.running, at: known.facts.at, booted };
     let page = PotPage {
-        spells: spells(&visitor, &pot.name, seen, back.log == "all").await,
+        spells: spells(&visitor, &pot.name, seen(pot.running, &known), back.log == "all").await,
         frame: visitor.frame(Entry::Host, pot.name.clone()),
         network: wanted.network.map(|network| network.trunc().to_string()).unwrap_or_default(),
         bridge: bridges.iter().find(|bridge| Some(&bridge.name) == pot.bridge.as_ref()),
@@ -361,6 +359,12 @@ pub(super) async fn show(
     layout::page(StatusCode::OK, &page)
 }
 
+/// What is known of a pot besides its log.
+fn seen(running: Option<bool>, known: &Known) -> Seen {
+    let booted = known.facts.machine.get().and_then(|machine| machine.booted);
+    Seen { running, at: known.facts.at, booted }
+}
+
 /// `templates/pots/gone.html`: a pot that is not on this host, as one that logs and the history still name.
 #[derive(Template)]
 #[template(path = "pots/gone.html")]
@@ -369,6 +373,7 @@ struct GonePage {
     name: String,
     facts: Read,
     destroyed: Destroyed,
+    spells: Spells,
     /// Its lines of the log.
     activity: String,
 }
@@ -379,14 +384,17 @@ impl GonePage {
     }
 }
 
-async fn gone(visitor: &Visitor, name: String, known: &Known) -> Result<HttpResponse, Fault> {
+async fn gone(visitor: &Visitor, name: String, known: &Known, further: bool) -> Result<HttpResponse, Fault> {
     let destroyed = destroyed(visitor, &name).await;
+    // A pot that is not here does not run.
+    let spells = spells(visitor, &name, seen(Some(false), known), further).await;
     let page = GonePage {
         frame: visitor.frame(Entry::Host, name.clone()),
         activity: format!("/activity?pot={}", layout::query_value(&name)),
         name,
         facts: Read::of(visitor, known),
         destroyed,
+        spells,
     };
     layout::page(StatusCode::NOT_FOUND, &page)
 }

@@ -11,12 +11,15 @@ use crate::web::time_axis::{Axis, Place, Tick};
 use crate::web::visitor::Visitor;
 use askama::Template;
 use jiff::{Span, Timestamp};
+use std::time::Duration;
 
 /// Lines of a pot's that are looked at, and what of the log for a page that shows much besides: some tenths of a second's
 /// worth. Whoever wants to see further back asks for as much as other pages read at once.
 const LINES: usize = 2_000;
 const BESIDES: Budget = Budget { text: 8 << 20, packed: AT_ONCE.packed, packed_for_more: 256 << 10 };
 const FURTHER: Budget = Budget { packed_for_more: 32 << 20, ..AT_ONCE };
+/// How long the page waits for the log: all else on it is known without.
+const WAITS: Duration = Duration::from_secs(5);
 /// Rows of the table, and bars of the picture.
 const MOST: usize = 200;
 /// How far back the picture goes for a pot that was started or stopped since.
@@ -89,9 +92,10 @@ pub(in crate::web) struct Seen {
 
 /// When this pot ran, as far as the log is read for a page; `further`: as far as it is read for one that is about it.
 pub(in crate::web) async fn spells(visitor: &Visitor, pot: &str, seen: Seen, further: bool) -> Spells {
-    match look(visitor, pot, seen, further).await {
-        Ok(spells) => spells,
-        Err(fault) => Spells::unknown(fault.to_string()),
+    match tokio::time::timeout(WAITS, look(visitor, pot, seen, further)).await {
+        Ok(Ok(spells)) => spells,
+        Ok(Err(fault)) => Spells::unknown(fault.to_string()),
+        Err(_) => Spells::unknown(format!("the log was not read within {} s.", WAITS.as_secs())),
     }
 }
 
