@@ -89,9 +89,12 @@ const STILL: &str = "
                 ago.removeAttribute('data-ago');
                 ago.textContent = 'a while ago';
             }
-            // Each console has a port of its own.
+            // Each console has a port of its own, and snapshots are called by the second in which they were taken.
             const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-            while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(location.port, '00000');
+            while (texts.nextNode()) {
+                const text = texts.currentNode;
+                text.data = text.data.replaceAll(location.port, '00000').replace(/@1[0-9]{9}/g, '@1000000000');
+            }
             // Days begin at another line each hour; pids, digests and what was measured differ each time.
             for (const gone of document.querySelectorAll('.day, .page-head .aside, [aria-labelledby=p-spells], .meta, .call .from small')) gone.remove();
             for (const unlike of document.querySelectorAll('.counts > *, .took')) unlike.style.visibility = 'hidden';
