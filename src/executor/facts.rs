@@ -180,7 +180,7 @@ pub(super) fn view(told: &Told) -> FactsView {
 }
 
 /// What the watched files look like.
-pub(super) type Traces = [Option<super::watch::Trace>; super::watch::WATCHED.len()];
+pub(super) type Traces = [Option<super::managed::Trace>; super::watch::WATCHED.len()];
 
 /// Why the thread that watches goes on.
 pub(super) enum Woken {

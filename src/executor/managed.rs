@@ -3,7 +3,6 @@
 use super::common::{SettingsInForce, lock};
 use super::facts_cache::FactsCache;
 use super::protocol::{BackupView, FileView, Reply};
-use super::watch::Trace;
 use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::files::{Backups, FileError, HostPath};
@@ -15,6 +14,7 @@ use crate::potconf::{Configuration, Document, LARGEST};
 use crate::refusal::{Refusal, RefusalKind, sentence};
 use jiff::Timestamp;
 use std::collections::VecDeque;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -76,6 +76,14 @@ impl From<FileError> for Refusal {
         };
         Self::new(kind, sentence(&error.to_string()))
     }
+}
+
+/// Device, inode, size, and when the inode last changed: with whatever is written.
+pub(super) type Trace = (u64, u64, u64, (i64, i64));
+
+/// What a file looks like from outside.
+pub(super) fn trace(found: &Metadata) -> Trace {
+    (found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec()))
 }
 
 /// What pot.conf and the default file look like from outside, each with where its name leads.
@@ -147,7 +155,7 @@ impl ManagedFiles {
         let traces = |path: &Path| {
             let file = HostPath::of(&self.layout, path).ok()?;
             let trace = match std::fs::symlink_metadata(&file.real) {
-                Ok(found) => Some(super::watch::trace(&found)),
+                Ok(found) => Some(trace(&found)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
                 Err(_) => return None,
             };

@@ -7,7 +7,7 @@
 use super::common::{KnownTools, SettingsInForce};
 use super::evidence::{Evidence, own};
 use super::facts_cache::FactsCache;
-use super::managed::ManagedFiles;
+use super::managed::{ManagedFiles, Trace, trace};
 use super::outbox::Hints;
 use super::requester::Requester;
 use super::strip::Noticed;
@@ -27,7 +27,6 @@ use crate::settings::{self, Settings};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,14 +43,6 @@ const RECORDS_LOOKED_AT: u64 = 500;
 const AFTER_RUN: Duration = Duration::from_secs(5);
 /// How often the history is looked through for what is too old.
 const DAY: Duration = Duration::from_hours(24);
-
-/// Device, inode, size, and when the inode last changed: with whatever is written.
-pub(super) type Trace = (u64, u64, u64, (i64, i64));
-
-/// What a file looks like from outside.
-pub(super) fn trace(found: &std::fs::Metadata) -> Trace {
-    (found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec()))
-}
 
 /// What was last known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

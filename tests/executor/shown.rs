@@ -78,10 +78,8 @@ fn change(kind: u64, step: u64, rig: &Rig, wire: &mut Wire, anna: &Secret) {
     };
     match kind {
         0 => {
-            drop(wire.ask(
-                Some(anna),
-                Command::Dismiss { item: Preparation::EnableRacct, dismissed: step.is_multiple_of(2) },
-            ))
+            let dismiss = Command::Dismiss { item: Preparation::EnableRacct, dismissed: step.is_multiple_of(2) };
+            drop(wire.ask(Some(anna), dismiss));
         }
         1 => {
             // The command line's.
