@@ -522,7 +522,7 @@ mod tests {
                     "UPDATE search_idx SET term = coalesce(CAST(substr(term, 1, length(term) - 1) AS BLOB), x'') {ENTRY}"
                 ),
             ),
-            ("search_idx", format!("UPDATE search_idx SET term = CAST(term || '0' AS BLOB) {ENTRY}")),
+            ("search_idx", format!("UPDATE search_idx SET term = CAST('~' AS BLOB) {ENTRY}")),
             ("search_idx", format!("UPDATE search_idx SET pgno = pgno - 2 {ENTRY}")),
         ];
         let mut at = 0;

@@ -177,9 +177,7 @@ impl Part {
     /// What is left then.
     fn rest(self, records: &RangeInclusive<u64>, taken: &RangeInclusive<u64>) -> RangeInclusive<u64> {
         match self {
-            // Nothing, written so that it cannot fall below zero.
-            Self::Before(_) if *taken.start() == 0 => 1..=0,
-            Self::Before(_) => *records.start()..=taken.start() - 1,
+            Self::Before(_) => *records.start()..=taken.start().saturating_sub(1),
             Self::After(_) => taken.end().saturating_add(1)..=*records.end(),
         }
     }
@@ -286,7 +284,8 @@ impl Store {
         }
         let mut connection = self.pool.acquire().await?;
         let (first, last): (i64, i64) = bounds_query("", filter).build_query_as().fetch_one(&mut *connection).await?;
-        let (first, last) = (unsigned(first), unsigned(last));
+        // The first record of a journal has number 1.
+        let (first, last) = (unsigned(first).max(1), unsigned(last));
         let mut records = match part {
             Part::Before(before) => first..=before.map_or(last, |before| last.min(before.saturating_sub(1))),
             Part::After(after) => first.max(after.saturating_add(1))..=last,
