@@ -168,11 +168,12 @@ impl FactsCache {
     /// looks.
     pub(super) fn keep(&self, facts: Arc<HostFacts>, beside: Beside, begun: Instant, awaited: bool) -> u64 {
         // Compared before the lock is taken: of a large host that takes a moment.
-        let known = self.get();
-        let is_same = known.as_ref().is_some_and(|known| facts.tell_the_same_as(known));
+        let known = self.get().filter(|known| facts.tell_the_same_as(known));
         let mut state = lock(&self.state);
         // Whoever was shown that the host is read has something else to show, even where nothing else is new.
         let awaited = awaited || state.asked.is_some_and(|asked| asked >= begun);
+        // Another look may have ended meanwhile: these were not held against what it found.
+        let is_same = known.zip(state.facts.as_ref()).is_some_and(|(known, last)| Arc::ptr_eq(&known, last));
         let is_same = is_same && state.beside == beside;
         state.revision += u64::from(!is_same || awaited);
         state.beside = beside;
