@@ -156,8 +156,8 @@
 (() => {
   const say = ({ target }) => {
     const element = target.closest?.(".net .b");
-    const place = element?.closest("figure").querySelector(".said");
-    for (const said of document.querySelectorAll(".said")) {
+    const place = element?.closest("figure").querySelector(".net-said");
+    for (const said of document.querySelectorAll(".net-said")) {
       const words = said === place ? element.querySelector("title").textContent : "";
       if (said.textContent !== words) said.textContent = words;
     }

@@ -395,7 +395,7 @@ async fn who_has_which_address_and_where_its_packets_go_is_told_by_page_and_comm
 
     let words = ["--format", "json", "addresses", "--free", "--hosts", "6"];
     let output = Command::new(CONSOLE).arg("--root").arg(&demo.dir).args(words).output().unwrap();
-    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&answer["next"], &answer["new_net"]["network"]), (&"10.200.0.3".into(), &"10.200.0.24/29".into()));
     assert_eq!(answer["free"][0], serde_json::json!({ "first": "10.200.0.3", "last": "10.200.0.4" }));
 }
