@@ -74,12 +74,12 @@ fn looks() -> anyhow::Result<bool> {
         for _ in 0..LOOKS {
             let begun = own_time()?;
             let facts = gather(&layout, &tools, &input);
-            times.push(own_time()? - begun);
+            times.push(own_time()?.saturating_sub(begun));
             let seen = facts.pots.get().map_or(0, Vec::len);
             anyhow::ensure!(seen == pots as usize, "{seen} pots: {:?}", facts.pots.error);
             let begun = own_time()?;
             anyhow::ensure!(rules::check(&Subject::new(&configuration).on(Some(&facts))).is_empty(), "findings");
-            rules_times.push(own_time()? - begun);
+            rules_times.push(own_time()?.saturating_sub(begun));
             json = serde_json::to_vec(&facts)?.len();
         }
         let memory = before.zip(peak()).map(|(before, after)| after - before);
@@ -92,7 +92,7 @@ fn looks() -> anyhow::Result<bool> {
             "{pots:>8} {:>11.1} ms {:>11.2} ms {:>8.1} MiB {:>8.1} MiB",
             look.as_secs_f64() * 1e3,
             rules.as_secs_f64() * 1e3,
-            json as f64 / f64::from(1 << 20),
+            f64::from(u32::try_from(json >> 10).unwrap_or(u32::MAX)) / 1024.0,
             memory.unwrap_or_default()
         );
         is_kept &= look < LOOK && memory.is_none_or(|memory| memory < LOOK_MIB);

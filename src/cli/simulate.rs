@@ -22,9 +22,9 @@ pub(crate) struct Args {
 /// Builds a host with the past that its scenario has; `lasts`: beyond the life of this process.
 pub(super) fn build(dir: &Path, scenario: Scenario, lasts: bool) -> anyhow::Result<()> {
     if lasts {
-        simulator::build(dir, scenario)?
+        simulator::build(dir, scenario)?;
     } else {
-        simulator::build_for_now(dir, scenario)?
+        simulator::build_for_now(dir, scenario)?;
     }
     if scenario == Scenario::Busy {
         let dir = dir.canonicalize().with_context(|| format!("finding {}", dir.display()))?;

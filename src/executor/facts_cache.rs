@@ -206,8 +206,7 @@ mod tests {
             let facts = HostFacts { forwarding: Fact::known(forwarding, "sysctl"), ..HostFacts::unknown("not asked") };
             let begun = Instant::now();
             cache.keep(Arc::new(facts), Beside::default(), begun, awaited);
-            let revision = lock(&cache.state).revision;
-            revision
+            lock(&cache.state).revision
         };
         let first = look(true, true);
         assert_eq!(look(true, false), first, "another look, by a plan or the command line");

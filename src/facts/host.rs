@@ -69,7 +69,7 @@ macro_rules! facts {
         }
     };
     (@alike) => { PartialEq::eq };
-    (@alike $alike:path) => { $alike };
+    (@alike $alike:path) => { |one, other| $alike(one, other) };
 }
 
 fn alike<T>(one: &Fact<T>, other: &Fact<T>, alike: impl Fn(&T, &T) -> bool) -> bool {
@@ -82,13 +82,13 @@ fn alike<T>(one: &Fact<T>, other: &Fact<T>, alike: impl Fn(&T, &T) -> bool) -> b
 }
 
 /// Pools, with their sizes as they are shown.
-fn pools_alike(one: &Vec<Pool>, other: &Vec<Pool>) -> bool {
+fn pools_alike(one: &[Pool], other: &[Pool]) -> bool {
     let told = |pool: &Pool| (pool.name.clone(), size(pool.size), size(pool.free), pool.health.clone());
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other || told(one) == told(other))
 }
 
 /// Datasets, with their sizes as they are shown: on a host that is used they are others at each look.
-fn datasets_alike(one: &Vec<Dataset>, other: &Vec<Dataset>) -> bool {
+fn datasets_alike(one: &[Dataset], other: &[Dataset]) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|(one, other)| {
             size(one.used) == size(other.used)

@@ -127,18 +127,21 @@ impl<'a> Host<'a> {
             None => " Whether it runs is not known.",
         };
         let (kind, out) = match (pot.network_type.as_str(), ipv4_of(pot)) {
-            ("inherit", _) => ("uses the host's own network".to_owned(), vec![self.from_the_host("to anywhere", None)]),
+            ("inherit", _) => {
+                ("uses the host's own network".to_owned(), vec![self.out_of_the_host("to anywhere", None)])
+            }
             ("alias", address) => {
-                ("has an address on a card of the host".to_owned(), vec![self.from_the_host("to anywhere", address)])
+                ("has an address on a card of the host".to_owned(), vec![self.out_of_the_host("to anywhere", address)])
             }
-            ("public-bridge" | "private-bridge", Some(address)) => {
-                (format!("has {address} on a {}", pot.network_type.replace('-', " ")), self.from_a_bridge(pot, address))
-            }
+            ("public-bridge" | "private-bridge", Some(address)) => (
+                format!("has {address} on a {}", pot.network_type.replace('-', " ")),
+                self.out_of_a_bridge(pot, address),
+            ),
             (other, None) => (format!("has no IPv4 address that is known; its network is {other}"), Vec::new()),
             (other, _) => (format!("has a network type that is not known, {other}"), Vec::new()),
         };
         let into = match pot.network_type.as_str() {
-            "public-bridge" | "private-bridge" => self.into_pot(pot),
+            "public-bridge" | "private-bridge" => self.in_to_pot(pot),
             _ => Vec::new(),
         };
         Ways { what: format!("{} is a pot that {kind}.{runs}", pot.name), out, into }
@@ -205,7 +208,7 @@ impl<'a> Host<'a> {
 
     // -- outwards --
 
-    fn from_a_bridge(&self, pot: &Pot, address: Ipv4Addr) -> Vec<Way> {
+    fn out_of_a_bridge(&self, pot: &Pot, address: Ipv4Addr) -> Vec<Way> {
         let own = Hop {
             title: pot.name.clone(),
             said: address.to_string(),
@@ -278,7 +281,7 @@ impl<'a> Host<'a> {
     }
 
     /// From the host's own stack: no rule of pot's is on that way.
-    fn from_the_host(&self, title: &str, from: Option<Ipv4Addr>) -> Way {
+    fn out_of_the_host(&self, title: &str, from: Option<Ipv4Addr>) -> Way {
         let (interface, hop) = self.routed(ANYWHERE);
         let mut hops = Vec::new();
         hops.push(Hop {
@@ -416,7 +419,7 @@ impl<'a> Host<'a> {
 
     // -- inwards --
 
-    fn into_pot(&self, pot: &Pot) -> Vec<Way> {
+    fn in_to_pot(&self, pot: &Pot) -> Vec<Way> {
         let mut names: Vec<String> = self.wanted.interface.iter().cloned().collect();
         names.extend(self.configuration.list("POT_EXTRA_EXTIF"));
         let ways = pot.exported().flat_map(|port| names.iter().map(move |name| (port, name)));

@@ -350,8 +350,7 @@ fn beyond<T, K: Ord>(all: &mut Vec<T>, most: usize, key: impl Fn(&T) -> K) -> Ve
     let mut places: Vec<usize> = (0..all.len()).collect();
     places.sort_by_key(|place| all.get(*place).map(&key));
     let kept: BTreeSet<usize> = places.into_iter().take(most).collect();
-    let (keep, rest): (Vec<(usize, T)>, Vec<(usize, T)>) =
-        all.drain(..).enumerate().partition(|(place, _)| kept.contains(place));
+    let (keep, rest): (Vec<_>, Vec<_>) = all.drain(..).enumerate().partition(|(place, _)| kept.contains(place));
     all.extend(keep.into_iter().map(|(_, one)| one));
     rest.into_iter().map(|(_, one)| one).collect()
 }

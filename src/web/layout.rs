@@ -656,6 +656,15 @@ pub fn address(path: &str, all: &[(&str, &String)], change: &[(&str, &str)]) -> 
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
+/// The last part of the path of the address map, which lies between the pages of pots.
+pub(super) const ADDRESSES: &str = "addresses";
+
+/// The page of the pot of this name.
+pub(super) fn pot_path(name: &str) -> String {
+    let own = if name == ADDRESSES { "?pot=1" } else { "" };
+    format!("/pots/{}{own}", query_value(name))
+}
+
 /// Text for the value of a query parameter.
 pub(crate) fn query_value(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());

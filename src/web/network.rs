@@ -21,9 +21,6 @@ use ipnet::Ipv4Net;
 use serde::Deserialize;
 use std::net::Ipv4Addr;
 
-/// The last part of the path of the address map, which lies between the pages of pots.
-pub(super) const ADDRESSES: &str = "addresses";
-
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/pots/addresses", web::get().to(show)).route("/network/path", web::get().to(path));
@@ -121,7 +118,7 @@ const NAMED: usize = 4;
 
 async fn show(visitor: Visitor, asked: web::Query<Asked>) -> Result<HttpResponse, Fault> {
     if !asked.pot.is_empty() {
-        return pots::show(visitor, ADDRESSES.to_owned().into(), web::Query(pots::Back::default())).await;
+        return pots::show(visitor, layout::ADDRESSES.to_owned().into(), web::Query(pots::Back::default())).await;
     }
     let Some(known) = Known::of(&visitor).await? else { return waiting(&visitor) };
     let asked = asked.into_inner();
@@ -271,7 +268,7 @@ fn who(held: &[&Held]) -> (Vec<Who>, usize) {
     let one = |held: &&Held| Who {
         words: visible(&held.by.in_words()).into_owned(),
         address: match &held.by {
-            Holder::Pot { name, .. } => Some(pots::path_of(name)),
+            Holder::Pot { name, .. } => Some(layout::pot_path(name)),
             Holder::Bridge { .. } => {
                 let length = (held.last.to_bits() - held.first.to_bits() + 1).leading_zeros() + 1;
                 let length = u8::try_from(length).unwrap_or(32).min(32);

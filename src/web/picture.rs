@@ -5,7 +5,7 @@
 //! the reader's machine draws it with; what is longer is cut and stands whole in the element's own title.
 
 use super::escape::visible;
-use super::layout::query_value;
+use super::layout::{pot_path, query_value};
 use crate::facts::HostFacts;
 use crate::host::{HostState, StateInput};
 use crate::network::picture::{Card, Group, Most, Picture, State, Target, Tie};
@@ -128,7 +128,7 @@ fn drawable(text: &str) -> String {
 struct Text {
     x: u32,
     y: u32,
-    text: String,
+    words: String,
     font: Font,
     /// Ends at `x` rather than beginning there.
     ends: bool,
@@ -137,7 +137,7 @@ struct Text {
 
 impl Text {
     fn width(&self) -> u32 {
-        measured(&self.text, self.font).div_ceil(1000)
+        measured(&self.words, self.font).div_ceil(1000)
     }
 }
 
@@ -189,7 +189,7 @@ struct Seat {
 
 /// The rows of a rank.
 struct Seats {
-    seats: Vec<Seat>,
+    all: Vec<Seat>,
     top: u32,
     bottom: u32,
     rows: usize,
@@ -253,7 +253,7 @@ fn seat<'a>(rank: &'a [Group], (left, width): (u32, u32), mut y: u32, boxes: &mu
         }
         y += height;
     }
-    Seats { seats, top, bottom: y, rows: count }
+    Seats { all: seats, top, bottom: y, rows: count }
 }
 
 /// A box with what stands in it; the outer one first.
@@ -269,7 +269,7 @@ fn drawn(group: &Group, x: u32, y: u32, width: u32) -> Vec<Placed<'_>> {
         // In one line with the first of what is known, where both fit.
         match rest.next() {
             Some(first) if measured(&format!("{role}, {first}"), Font::Words) <= room * 1000 => {
-                lines.push(format!("{role}, {first}"))
+                lines.push(format!("{role}, {first}"));
             }
             Some(first) => lines.extend([role, first]),
             None => lines.push(role),
@@ -283,7 +283,7 @@ fn drawn(group: &Group, x: u32, y: u32, width: u32) -> Vec<Placed<'_>> {
             texts.push(Text {
                 x: x + PAD + indent,
                 y: foot + 11,
-                text: part,
+                words: part,
                 font: Font::Words,
                 ends: false,
                 class: "w",
@@ -305,7 +305,7 @@ fn drawn(group: &Group, x: u32, y: u32, width: u32) -> Vec<Placed<'_>> {
             let mut texts = vec![Text {
                 x: left + PAD / 2,
                 y: top + PAD / 2 + 14,
-                text: fitted(&drawable(&cell.title), Font::Name, room),
+                words: fitted(&drawable(&cell.title), Font::Name, room),
                 font: Font::Name,
                 ends: false,
                 class: "t",
@@ -315,7 +315,7 @@ fn drawn(group: &Group, x: u32, y: u32, width: u32) -> Vec<Placed<'_>> {
                 texts.push(Text {
                     x: left + PAD / 2,
                     y: top + PAD / 2 + TITLE + number * LINE + 11,
-                    text,
+                    words: text,
                     font: Font::Words,
                     ends: false,
                     class: "w",
@@ -338,9 +338,16 @@ fn heading(card: &Card, x: u32, y: u32, room: u32, font: Font) -> Vec<Text> {
     let taken = if word.is_empty() { 0 } else { measured(word, Font::Words).div_ceil(1000) + PAD };
     let baseline = y + PAD / 2 + 14;
     let name = fitted(&drawable(&card.title), font, room.saturating_sub(taken));
-    let mut texts = vec![Text { x, y: baseline, text: name, font, ends: false, class: "t" }];
+    let mut texts = vec![Text { x, y: baseline, words: name, font, ends: false, class: "t" }];
     if !word.is_empty() {
-        texts.push(Text { x: x + room, y: baseline, text: word.to_owned(), font: Font::Words, ends: true, class: "s" });
+        texts.push(Text {
+            x: x + room,
+            y: baseline,
+            words: word.to_owned(),
+            font: Font::Words,
+            ends: true,
+            class: "s",
+        });
     }
     texts
 }
@@ -369,8 +376,8 @@ fn cell_lines(card: &Card) -> Vec<String> {
 fn tie(above: &Seats, below: &Seats, width: u32, edges: &mut Vec<Edge>) {
     const HALF: u32 = 9;
     // Many lead to one, or one to many.
-    if above.seats.len() > 1 {
-        for seat in above.seats.iter().filter(|seat| seat.down != Tie::None) {
+    if above.all.len() > 1 {
+        for seat in above.all.iter().filter(|seat| seat.down != Tie::None) {
             let (x, bottom) = (seat.x + seat.width - 24, seat.y + seat.height);
             let path = if seat.row + 1 == above.rows {
                 format!("M{x} {bottom}V{}", below.top)
@@ -381,7 +388,7 @@ fn tie(above: &Seats, below: &Seats, width: u32, edges: &mut Vec<Edge>) {
         }
         return;
     }
-    for seat in below.seats.iter().filter(|seat| seat.up != Tie::None) {
+    for seat in below.all.iter().filter(|seat| seat.up != Tie::None) {
         let (from, to) = (above.bottom, seat.y);
         let x = seat.x + 24;
         let tips = |at: u32| match seat.up {
@@ -411,7 +418,7 @@ pub(super) fn address(target: &Target, here: bool) -> String {
         Target::Host => "/#h-net".to_owned(),
         Target::Parameter(name) if here => format!("#p-{name}"),
         Target::Parameter(name) => format!("/configuration#p-{name}"),
-        Target::Pot(name) => super::pots::path_of(name),
+        Target::Pot(name) => pot_path(name),
         Target::Pots(text) if text.is_empty() => "/pots".to_owned(),
         Target::Pots(text) => format!("/pots?text={}", query_value(text)),
         Target::Addresses(None) => "/pots/addresses".to_owned(),
@@ -480,12 +487,12 @@ fn write_box(out: &mut String, placed: &Placed<'_>, here: bool) {
     for text in &placed.texts {
         let ends = if text.ends { " text-anchor=\"end\"" } else { "" };
         let _ = write!(out, "<text class=\"{}\" x=\"{}\" y=\"{}\"{ends}", text.class, text.x, text.y);
-        if !text.text.chars().all(is_plain) {
+        if !text.words.chars().all(is_plain) {
             // Letters of other scripts are as wide as their font makes them; here they are as wide as measured, at most.
             let _ = write!(out, " textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"", text.width());
         }
         out.push('>');
-        escaped(out, &text.text);
+        escaped(out, &text.words);
         out.push_str("</text>");
     }
     let _ = write!(out, "</{tag}>");

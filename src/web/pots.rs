@@ -24,12 +24,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/pots", web::get().to(list)).route("/pots/{name}", web::get().to(show));
 }
 
-/// The page of the pot of this name. One page of this console lies between those of pots.
-pub(super) fn path_of(name: &str) -> String {
-    let own = if name == super::network::ADDRESSES { "?pot=1" } else { "" };
-    format!("/pots/{}{own}", layout::query_value(name))
-}
-
 /// A pot as a line of a table.
 pub(super) struct PotLine<'a> {
     /// The pot.
@@ -100,7 +94,7 @@ impl<'a> PotLine<'a> {
     pub(super) fn of(pot: &'a Pot, beside: &Beside<'_>) -> Self {
         Self {
             pot,
-            path: path_of(&pot.name),
+            path: layout::pot_path(&pot.name),
             addresses: addresses(pot),
             outside: beside.is_outside(pot),
             state: state(pot),
@@ -441,7 +435,7 @@ mod tests {
             network_type: "public-bridge".to_owned(),
             addresses: Vec::new(),
             bridge: None,
-            running: Some(number % 2 == 0),
+            running: Some(number.is_multiple_of(2)),
             exports: Vec::new(),
         };
         (0..many).map(pot).collect()

@@ -6,8 +6,9 @@
 mod access;
 mod follow;
 mod jobs;
+mod kept_pictures;
 mod look;
-mod network;
+
 mod pictures;
 mod search;
 #[path = "../support/mod.rs"]

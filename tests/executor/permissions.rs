@@ -123,7 +123,7 @@ fn place(command: &Command) -> usize {
         C::Checkpoint {} => 36,
         C::RecordExport { .. } => 37,
         C::Reboot {} => 38,
-        C::JournalLines { .. } => 39,
+        C::JournalLines { .. } => 44,
         C::Settings {} => 39,
         C::Draft { .. } => 40,
         C::SetTheme { .. } => 41,

@@ -9,8 +9,7 @@ use crate::potconf::{Configuration, PARAMETERS, Setting, Source, extra_interface
 use crate::process::harmless;
 use crate::rules::{Finding, explanations};
 use crate::web::acts::parameter_address;
-use crate::web::layout::{grouped, query_value};
-use crate::web::pots;
+use crate::web::layout::{grouped, pot_path, query_value};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -308,10 +307,6 @@ fn findings(wanted: &Wanted, findings: &[Finding], most: usize) -> Group {
     group(Kind::Finding, all, found.collect())
 }
 
-fn pot_address(name: &str) -> String {
-    pots::path_of(name)
-}
-
 fn state(pot: &Pot) -> &'static str {
     match pot.running {
         Some(true) => "running",
@@ -331,7 +326,7 @@ fn pots(wanted: &Wanted, facts: &HostFacts, most: usize) -> Group {
             Some(bridge) => format!("{}, {} {bridge}", state(pot), pot.network_type),
             None => format!("{}, {}", state(pot), pot.network_type),
         },
-        address: pot_address(&pot.name),
+        address: pot_path(&pot.name),
     });
     Group { list: format!("/pots?text={}", query_value(wanted.text())), ..group(Kind::Pot, all, found.collect()) }
 }
@@ -377,7 +372,7 @@ fn addresses(wanted: &Wanted, host: Host<'_>, most: usize) -> Group {
     let (all, found) = best(known.into_iter(), most, rank, |(text, _)| text.as_str());
     let found = found.into_iter().map(|(rank, (title, holder))| {
         let (detail, address) = match holder {
-            Holder::Pot(pot) => (format!("pot {}, {}", pot.name, state(pot)), pot_address(&pot.name)),
+            Holder::Pot(pot) => (format!("pot {}, {}", pot.name, state(pot)), pot_path(&pot.name)),
             Holder::Interface(interface) => {
                 (format!("interface {}", interface.name), interface_address(interface, configuration))
             }
