@@ -30,7 +30,7 @@
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`files`] | where paths lead and who can change them, atomic replace, backups |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
-//! | [`clock`], [`formats`], [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`] | leaves: where the time comes from, the versions of what is kept, where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog |
+//! | [`clock`], [`formats`], [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`], [`theme`] | leaves: where the time comes from, the versions of what is kept, where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog, light or dark pages |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //!
 //! A **save** from top to bottom: `web::configuration` takes the form → [`client`] asks → `executor::server` reads the
@@ -110,4 +110,5 @@ pub mod secret;
 pub mod settings;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+pub mod theme;
 pub mod web;

@@ -52,10 +52,11 @@ impl StoreError {
         Some(code & 0xff)
     }
 
-    /// Whether the file itself is damaged: nothing but a new one helps.
+    /// Whether the file itself is damaged: nothing but a new one helps. A record that was never taken in has no place
+    /// that is taken already: then rows or words of it were left behind by someone else.
     pub(crate) fn is_damage(&self) -> bool {
-        /// SQLITE_CORRUPT and SQLITE_NOTADB.
-        const DAMAGE: [u32; 2] = [11, 26];
+        /// SQLITE_CORRUPT, SQLITE_CONSTRAINT and SQLITE_NOTADB.
+        const DAMAGE: [u32; 3] = [11, 19, 26];
         self.code().is_some_and(|code| DAMAGE.contains(&code))
     }
 

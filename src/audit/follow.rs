@@ -97,9 +97,8 @@ async fn catch_up(
         let done = *asked.get_or_insert(new.last);
         let request = lines.records().filter(|record| record.sequence > done && asks_for_a_new_one(record)).last();
         let request = request.map(|record| record.sequence);
-        // Not when the command line has cleared it meanwhile, to fill it anew.
-        store.append_after(held.map_or(0, |(sequence, _)| sequence), lines).await?;
         if let Some(request) = request {
+            // Before anything is taken in: what stands there may be why nothing can be.
             if let Err(error) = store.clear().await {
                 tracing::warn!(%error, "the history's database is begun anew");
                 begin_anew(open).await?;
@@ -108,6 +107,8 @@ async fn catch_up(
             std::fs::write(taken_up_path(store.path()), format!("{request}\n")).map_err(StoreError::from)?;
             continue;
         }
+        // Not when the command line has cleared it meanwhile, to fill it anew.
+        store.append_after(held.map_or(0, |(sequence, _)| sequence), lines).await?;
         let held = newest.or(held.map(|(sequence, _)| sequence)).unwrap_or(0);
         if new.first > 1 {
             store.drop_before(new.first).await?;

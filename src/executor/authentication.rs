@@ -9,7 +9,7 @@ use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, console};
 use crate::accounts::name::AccountName;
 use crate::accounts::password::{self, Hasher, StoredHash};
-use crate::accounts::preferences::{Preferences, Theme};
+use crate::accounts::preferences::Preferences;
 use crate::accounts::session::{
     Lifetimes, NoRandomness, SessionKey, Sessions, random_code, random_token, token_digest,
 };
@@ -23,6 +23,7 @@ use crate::layout::Layout;
 use crate::platform::crash_point;
 use crate::refusal::{Refusal, RefusalKind, sentence};
 use crate::secret::Secret;
+use crate::theme::Theme;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

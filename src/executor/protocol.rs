@@ -4,7 +4,6 @@
 //! path, an argument vector, shell text, an actor or a role. A command carries the browser's token; the executor
 //! derives who is asking. Descriptors travel only from the executor to the web process.
 
-use crate::accounts::preferences::Theme;
 use crate::bytes_as_base64;
 use crate::diff::Diff;
 use crate::digest::Digest;
@@ -15,6 +14,7 @@ use crate::potconf::Edit;
 use crate::refusal::{Conflict, Refusal, RefusalKind};
 use crate::rules::Finding;
 use crate::secret::Secret;
+use crate::theme::Theme;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -163,7 +163,6 @@ pub enum Command {
         /// Whether an open page asks by itself, as with `FollowFacts`.
         follows: bool,
         /// What the asker has of earlier answers.
-        #[serde(default)]
         have: Have,
     },
     /// Kept versions of a file, newest first. Answer: `Backups`.

@@ -141,7 +141,7 @@ impl Accepted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::preferences::Theme;
+    use crate::theme::Theme;
 
     #[test]
     fn colours_follow_the_theme_of_the_account() {

@@ -496,7 +496,7 @@ fn some_of<'a>(pots: &'a [Pot], beside: &Beside<'_>) -> Vec<&'a Pot> {
 
 /// Which [`some_of`] them are, in words; none: all.
 fn chosen(pots: usize, outside: bool) -> Option<String> {
-    let outside = if outside { "those outside POT_NETWORK first, then " } else { "" };
+    let outside = if outside { "those outside POT_NETWORK, then " } else { "" };
     let pots_shown = || {
         let all = layout::grouped(pots as u64);
         format!("{POTS_SHOWN} of {all} pots: {outside}those that run before those that do not.")

@@ -1,11 +1,11 @@
 //! What every page shares: the frame around it, times in the host's zone, icons, differences.
 
 use super::assets;
-use crate::accounts::preferences::Theme;
 use crate::diff::{Diff, Side};
 use crate::executor::protocol::Greeting;
 use crate::journal::record::Role;
 use crate::rules::Severity;
+use crate::theme::Theme;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;

@@ -3,11 +3,11 @@
 use super::error::{Fault, with_retry};
 use super::layout::{self, Entry, Frame, Notice, query_value, see_other};
 use super::visitor::{Form, Visitor};
-use crate::accounts::preferences::Theme;
 use crate::executor::protocol::{AccountView, Command, SessionView, SettingSource, SettingView, SettingsView};
 use crate::journal::record::Role;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
+use crate::theme::Theme;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use askama::Template;

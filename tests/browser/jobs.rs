@@ -491,7 +491,7 @@ async fn pot_is_removed_for_good_and_its_authors_are_told_why() -> WebDriverResu
 async fn who_may_only_look_sees_everything_and_is_offered_nothing_that_is_refused() -> WebDriverResult<()> {
     const OFFERED: &str = "[...document.querySelectorAll('main form[method=post]:has(button), main a.button')]\
         .map((one) => one.getAttribute('action') || one.textContent.trim().replace(/\\s+/g, ' '))\
-        .filter((what) => !/^(\\/refresh|\\/feedback|\\/history\\/verify|\\/settings\\/password|\\/settings\\/prove)$/.test(what))\
+        .filter((what) => !/^(\\/refresh|\\/feedback|\\/history\\/verify|\\/settings\\/password|\\/settings\\/theme|\\/settings\\/prove)$/.test(what))\
         .filter((what) => !/^(Look|Open|Configuration|Operations|Older|Show|Sources|All|Clear|Follow|Check)/.test(what)).join('; ')";
     let demo = Demo::start("busy");
     let driver = Driver::start();

@@ -1,7 +1,6 @@
 //! Every row of the one table, tried by those who may not.
 
 use crate::rig::{PASSWORD, Rig, edit, kind};
-use pot_console::accounts::preferences::Theme;
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, row};
 use pot_console::executor::protocol::{Command, ExportFormat, FeedbackStored, Have, Reply, Started};
@@ -11,6 +10,7 @@ use pot_console::plan::{ManagedFile, Operation, Preparation, ProofNeeded};
 use pot_console::refusal::RefusalKind;
 use pot_console::secret::Secret;
 use pot_console::settings::Settings;
+use pot_console::theme::Theme;
 
 /// One well-formed command of each kind. The match has no catch-all arm: a new command does not compile until it is
 /// here, too.
