@@ -335,7 +335,8 @@ pub(crate) struct Sending {
 }
 
 enum Body {
-    Whole(Bytes),
+    /// What is left of it, and the bytes that are kept in memory for that: pieces share the memory of the whole.
+    Whole(Bytes, usize),
     Stream(BoxBody),
 }
 
@@ -343,12 +344,15 @@ impl Sending {
     /// The body of the answer to a request that came over `open`.
     pub fn new(body: BoxBody, open: Option<(Arc<Open>, web::Data<State>)>) -> Self {
         let body = match body.try_into_bytes() {
-            Ok(bytes) => Body::Whole(bytes),
+            Ok(bytes) => {
+                let kept = bytes.len();
+                Body::Whole(bytes, kept)
+            }
             Err(stream) => Body::Stream(stream),
         };
         if let Some((open, state)) = &open {
             open.busy.fetch_add(1, Ordering::Relaxed);
-            if let Body::Whole(bytes) = &body {
+            if let Body::Whole(bytes, _) = &body {
                 state.connections.hold(open, bytes.len());
             }
         }
@@ -367,7 +371,7 @@ impl MessageBody for Sending {
 
     fn size(&self) -> BodySize {
         match &self.body {
-            Body::Whole(bytes) => BodySize::Sized(bytes.len() as u64),
+            Body::Whole(bytes, _) => BodySize::Sized(bytes.len() as u64),
             Body::Stream(stream) => stream.size(),
         }
     }
@@ -375,8 +379,13 @@ impl MessageBody for Sending {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match &mut self.body {
             Body::Stream(stream) => Pin::new(stream).poll_next(context),
-            Body::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Body::Whole(bytes) => {
+            Body::Whole(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Body::Whole(bytes, kept) => {
+                // The last piece would keep all of it. Each byte is copied once at most; assets stand in the program.
+                if bytes.len() < *kept / 2 && bytes.is_unique() {
+                    *bytes = Bytes::copy_from_slice(bytes);
+                    *kept = bytes.len();
+                }
                 let piece = bytes.split_to(bytes.len().min(PIECE));
                 self.taken(piece.len());
                 Poll::Ready(Some(Ok(piece)))
@@ -387,7 +396,7 @@ impl MessageBody for Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        if let Body::Whole(left) = &self.body {
+        if let Body::Whole(left, _) = &self.body {
             self.taken(left.len());
         }
         if let Some((open, _)) = &self.open {
