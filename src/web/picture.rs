@@ -511,11 +511,8 @@ fn tooltip(card: &Card) -> String {
     text
 }
 
-/// The picture of a host as the start page shows it, in each of its widths and as a table: for those who measure it.
-///
-/// # Errors
-/// When the template cannot be rendered.
-pub fn drawn_for(name: &str, facts: &HostFacts, configuration: &Configuration) -> askama::Result<String> {
+/// The picture of a host of which nobody left anything aside, with no run under way.
+fn picture_of(facts: &HostFacts, configuration: &Configuration) -> Picture {
     let state = HostState::of(&StateInput {
         facts,
         configuration,
@@ -527,7 +524,15 @@ pub fn drawn_for(name: &str, facts: &HostFacts, configuration: &Configuration) -
         removed: None,
         run: None,
     });
-    PictureView::large(name, "The network", Picture::now(facts, configuration, &state.pot)).render()
+    Picture::now(facts, configuration, &state.pot)
+}
+
+/// The picture of a host as the start page shows it, in each of its widths and as a table: for those who measure it.
+///
+/// # Errors
+/// When the template cannot be rendered.
+pub fn drawn_for(name: &str, facts: &HostFacts, configuration: &Configuration) -> askama::Result<String> {
+    PictureView::large(name, "The network", picture_of(facts, configuration)).render()
 }
 
 // -- in a page --
@@ -632,21 +637,6 @@ mod tests {
         if std::env::var_os("POT_CONSOLE_LONG").is_some() { 2000 } else { 40 }
     }
 
-    fn picture(facts: &HostFacts, configuration: &Configuration) -> Picture {
-        let state = HostState::of(&StateInput {
-            facts,
-            configuration,
-            findings: &[],
-            has_files: true,
-            dismissed: &[],
-            left_drift: &[],
-            leftovers: None,
-            removed: None,
-            run: None,
-        });
-        Picture::now(facts, configuration, &state.pot)
-    }
-
     fn holds(outer: &Placed<'_>, inner: &Placed<'_>) -> bool {
         outer.x < inner.x
             && outer.y < inner.y
@@ -666,7 +656,7 @@ mod tests {
         for number in 0..hosts() {
             let (facts, configuration) = generated(number);
             for most in [Most::LARGE, Most::SMALL] {
-                let picture = picture(&facts, &configuration).folded(most);
+                let picture = picture_of(&facts, &configuration).folded(most);
                 for width in [NARROW, WIDE, LARGE] {
                     let plan = placed(&picture, width);
                     let boxes = &plan.boxes;
@@ -745,7 +735,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_drawn_as_not_known() {
-        let picture = picture(&HostFacts::unknown("not asked"), &configuration(""));
+        let picture = picture_of(&HostFacts::unknown("not asked"), &configuration(""));
         let svg = svg(&picture, "net", WIDE, "wide", false);
         for what in ["em0", "pf", "public bridge", "Private bridges", "Outside"] {
             let card = picture.elements().into_iter().find(|(card, _)| card.title == what).unwrap().0;
@@ -779,7 +769,7 @@ mod tests {
         let all = facts.interfaces.value.as_mut().unwrap();
         all.retain(|interface| !interface.is_bridge());
         all.push(crate::host::fixture::interface("bridge3", "pot public bridge", &["10.99.0.1/16"]));
-        let before = picture(&facts, &configuration);
+        let before = picture_of(&facts, &configuration);
         let after = Picture::wanted(&facts, &configuration).compared_with(&before);
         let state = |id: &str| {
             let found = after.elements().into_iter().find(|(card, _)| card.id == id);
@@ -796,7 +786,7 @@ mod tests {
     fn an_empty_host_has_a_picture_too() {
         let mut facts = running_host();
         facts.pots.value = Some(Vec::new());
-        let sentences = picture(&facts, &configuration("")).sentences();
+        let sentences = picture_of(&facts, &configuration("")).sentences();
         assert!(sentences.iter().any(|words| words == "bridge0: public bridge, 10.192.0.1/10."), "{sentences:?}");
         assert!(sentences.iter().any(|words| words.contains("NAT to anywhere, as 192.168.178.20")), "{sentences:?}");
     }
