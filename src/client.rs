@@ -108,7 +108,20 @@ impl Client {
         reported: &Reported,
         command: Command,
     ) -> Result<A, Refusal> {
-        A::expect(self.exchange(from, reported, command).await?.0)
+        A::expect(self.reply_to(from, reported, command).await?)
+    }
+
+    /// The same, whatever the answer.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) async fn reply_to(
+        &self,
+        from: Sender<'_>,
+        reported: &Reported,
+        command: Command,
+    ) -> Result<Reply, Refusal> {
+        Ok(self.exchange(from, reported, command).await?.0)
     }
 
     /// Opens one generation of pot's log: the file and its size when it was opened.

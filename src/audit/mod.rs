@@ -18,7 +18,7 @@ mod words;
 pub use compare::Comparison;
 pub(crate) use error::StoreError;
 pub(crate) use export::{CSV_HEAD, csv_field, csv_line, json_line};
-pub(crate) use follow::{DATABASE, FollowError, Projection, compare_all, taken_up};
+pub(crate) use follow::{DATABASE, FollowError, Progress, Projection, compare_all, taken_up};
 pub use lines::Lines;
 pub(crate) use query::{Act, ParameterChange};
 pub use query::{Cursor, Filter, Page};

@@ -279,6 +279,7 @@ impl Authentication {
             theme: self.preferences.theme(&session.name),
             strip: Strip::default(),
             facts: 0,
+            journal: None,
         })
     }
 

@@ -142,8 +142,7 @@ impl Executor {
         let told = self.watching.told_to_page(follows);
         let session = self.session_beside(requester, run, &told)?;
         let facts = (have.facts != Some(told.revision)).then(|| Box::new(super::facts::view(&told)));
-        let journal = self.evidence.journal().last().map(|(last, _)| last).ok();
-        Ok(Reply::Shown(Box::new(Shown { session, refreshing: told.refreshing, facts, files, journal })))
+        Ok(Reply::Shown(Box::new(Shown { session, refreshing: told.refreshing, facts, files })))
     }
 
     /// The session with what stands on every page, beside what this one shows of the host.
@@ -156,6 +155,7 @@ impl Executor {
         let mut session = self.authentication.session(requester)?;
         session.strip = self.watching.noticed.strip(&session.name, &self.watching.engine, run, told);
         session.facts = told.revision;
+        session.journal = self.evidence.journal().last().map(|(last, _)| last).ok();
         Ok(session)
     }
 

@@ -378,6 +378,26 @@ pub enum Message {
     Hint(Hint),
 }
 
+impl Command {
+    /// Whether asking once more does nothing but tell how things stand: what a page is made of. That a draft is being
+    /// typed is said anew as long as it is.
+    pub(crate) const fn can_be_asked_again(&self) -> bool {
+        matches!(
+            self,
+            Self::Session {}
+                | Self::Settings {}
+                | Self::Accounts {}
+                | Self::Configuration {}
+                | Self::Draft { .. }
+                | Self::Backups { .. }
+                | Self::LogFiles {}
+                | Self::Runs { .. }
+                | Self::RunList { .. }
+                | Self::RunState { .. }
+        )
+    }
+}
+
 /// What grew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hint {
@@ -598,8 +618,6 @@ pub struct Shown {
     pub facts: Option<Box<FactsView>>,
     /// Both files; none: the asker has them.
     pub files: Option<FilesView>,
-    /// The journal's last sequence number; none: it cannot be read.
-    pub journal: Option<u64>,
 }
 
 /// pot.conf and the default file, or why they cannot be read.
@@ -744,6 +762,9 @@ pub struct SessionView {
     /// Another number whenever there is something else to show of the host: new facts, or that the old ones are outdated.
     #[serde(default)]
     pub facts: u64,
+    /// The journal's last sequence number; none: it cannot be read.
+    #[serde(default)]
+    pub journal: Option<u64>,
 }
 
 /// Root's settings, for people. None of them is a secret.

@@ -5,6 +5,7 @@ use super::connection::{self, Sending};
 use super::error::Fault;
 use super::error_page::{ErrorPage, Problem};
 use super::layout::{self, Entry};
+use super::repeated::Question;
 use super::visitor::{CSRF_FIELD, Form, Visitor, bare_frame, cookie, csrf_holds, session_cookie, state_of};
 use super::{State, sign_in};
 use crate::refusal::RefusalKind;
@@ -54,11 +55,32 @@ pub(crate) async fn guard(
         // Routed as what it asks about; the server leaves the body away by itself.
         request.head_mut().method = Method::GET;
     }
+    let mut question = None;
     let answered = match admit(&mut request).await {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Ok(()) => {
+            if let Ok(state) = state_of(request.request()) {
+                question = Question::of(request.request(), state).await;
+            }
+            let again = match &question {
+                Some(question) => question.answer().await,
+                None => None,
+            };
+            if let Some(response) = again {
+                question = None;
+                request.into_response(response)
+            } else {
+                if let Some(question) = &question {
+                    question.begin(request.request());
+                }
+                next.call(request).await?.map_into_boxed_body()
+            }
+        }
         Err(fault) => request.error_response(fault),
     };
     let mut answered = packed(told(answered, htmx).await, gzip);
+    if let Some(question) = question {
+        answered = question.keep(answered);
+    }
     if connection::is_ending(answered.request()) {
         answered.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }

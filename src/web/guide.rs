@@ -49,11 +49,11 @@ struct Line {
 async fn show(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let known = Known::of(&visitor).await?;
     let may = visitor.may(Role::Operator);
-    let state = known.as_ref().map(|known| (known, known.state(&visitor), known.findings(&visitor)));
+    let state = known.as_ref().map(|known| (known, known.state(&visitor)));
     let mut chapters: Vec<(&'static str, Vec<Row>)> = Vec::new();
     for paragraph in PARAGRAPHS {
         let stands =
-            state.as_ref().map(|(known, state, findings)| stands(paragraph, state, &known.configuration, findings));
+            state.as_ref().map(|(known, state)| stands(paragraph, state, &known.configuration, &state.findings));
         let row = row(paragraph, stands, may);
         match chapters.last_mut() {
             Some((chapter, rows)) if *chapter == paragraph.chapter => rows.push(row),
@@ -126,7 +126,7 @@ struct FindingPage {
 async fn explain(visitor: Visitor, code: web::Path<String>) -> Result<HttpResponse, Fault> {
     let one = explanation(&code).ok_or(Fault::NotFound)?;
     let here = Known::of(&visitor).await?.map(|known| {
-        let mut findings = known.findings(&visitor);
+        let mut findings = known.state(&visitor).findings.clone();
         findings.retain(|finding| finding.code == one.code);
         findings
     });

@@ -9,10 +9,10 @@
 use super::acts::button;
 use super::changed::{Changed, who};
 use super::error::Fault;
-use super::kept::Recent;
+use super::kept::{Judged, Recent};
 use super::known::{Again, Known, Read, waiting};
 use super::layout::{self, Button, Clock, Entry, Frame, Time, counted};
-use super::picture::PictureView;
+use super::picture::{Drawn, PictureView};
 use super::pots::{Beside, PotLine};
 use super::visitor::{Form, Visitor};
 use crate::executor::protocol::{Command, FactsView, Records};
@@ -56,7 +56,7 @@ struct Page<'a> {
     drift: Vec<DriftRow<'a>>,
     ledger: Option<Ledger<'a>>,
     running: Option<Running<'a>>,
-    picture: PictureView,
+    picture: Drawn,
     asked: Vec<AskedRow<'a>>,
 }
 
@@ -219,14 +219,21 @@ async fn show(visitor: Visitor, asked_again: web::Query<Again>) -> Result<HttpRe
         drift: drift(&state, visitor.may(Role::Operator)),
         ledger,
         running,
-        picture: PictureView::large(
-            "net",
-            format!("The network of {}: {}", visitor.greeting.hostname, state.network.in_words()),
-            Picture::now(&known.facts, &known.configuration, &state.pot),
-        ),
+        picture: picture(&visitor, &known, &state),
         asked: asked(&known.facts, clock),
     };
     layout::page(StatusCode::OK, &page)
+}
+
+/// The network as it is.
+fn picture(visitor: &Visitor, known: &Known, state: &Judged) -> Drawn {
+    let draw = || {
+        let system = known.facts.system.get().map(|system| system.hostname.as_str());
+        let host = system.filter(|name| !name.is_empty()).unwrap_or(&visitor.greeting.hostname);
+        let title = format!("The network of {host}: {}", state.network.in_words());
+        PictureView::large("net", title, Picture::now(&known.facts, &known.configuration, &state.pot)).drawn()
+    };
+    state.drawn_now.get_or_init(draw).clone()
 }
 
 /// The one thing to do now, as the page shows it.

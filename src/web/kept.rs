@@ -3,6 +3,7 @@
 //! with the numbers of what the page is made from; nothing here is shown without that.
 
 use super::error::Fault;
+use super::picture::Drawn;
 use crate::client::{Client, Sender};
 use crate::executor::protocol::{Command, ConfigurationView, FactsView, FilesView, Have, SessionView, Shown};
 use crate::facts::HostFacts;
@@ -10,11 +11,12 @@ use crate::host::{HostState, RunNow, StateInput};
 use crate::journal::record::{Record, Reported};
 use crate::potconf::{Configuration, Document};
 use crate::refusal::Refusal;
-use crate::rules::{self, Subject};
+use crate::rules::{self, Finding, Subject};
 use jiff::tz::TimeZone;
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Who asks the executor, and what their side says about itself.
 #[derive(Clone, Copy)]
@@ -93,6 +95,13 @@ pub(crate) struct Host {
     pub(super) journal: Option<u64>,
 }
 
+impl Host {
+    /// Numbers of facts and files, and whether new facts are being gathered.
+    pub(super) fn numbers(&self) -> (u64, u64, bool) {
+        (self.told.beside.revision, self.files.number, self.refreshing)
+    }
+}
+
 /// What a judgement stands on. It is made from nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ground {
@@ -101,6 +110,26 @@ struct Ground {
     /// Where the browser is: some findings warn of locking it out.
     from: Option<IpAddr>,
     run: Option<RunNow>,
+}
+
+/// The model of the host, what the rules found, and pictures that are made of both alone.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    state: HostState,
+    /// In their order.
+    pub(super) findings: Vec<Finding>,
+    /// The network as it is.
+    pub(super) drawn_now: OnceLock<Drawn>,
+    /// The network as pot.conf has it.
+    pub(super) drawn_wanted: OnceLock<Drawn>,
+}
+
+impl Deref for Judged {
+    type Target = HostState;
+
+    fn deref(&self) -> &HostState {
+        &self.state
+    }
 }
 
 /// The newest changes that the history has.
@@ -121,7 +150,7 @@ struct Newest {
     told: Option<Arc<KeptFacts>>,
     files: Option<Arc<KeptFiles>>,
     /// The one that was asked for last comes first.
-    judged: VecDeque<(Ground, Arc<HostState>)>,
+    judged: VecDeque<(Ground, Arc<Judged>)>,
     recent: Option<Arc<Recent>>,
 }
 
@@ -149,7 +178,7 @@ impl Kept {
             files: files.as_ref().map(|files| files.number),
         };
         let command = Command::Show { follows, have };
-        let Shown { session, refreshing, facts, files: read, journal } =
+        let Shown { session, refreshing, facts, files: read } =
             client.ask_as(asker.sender, asker.reported, command).await?;
         let told = match facts {
             Some(facts) => {
@@ -169,6 +198,7 @@ impl Kept {
         };
         let (told, files) =
             told.zip(files).ok_or_else(|| Fault::Unexpected("the executor told less than was asked".to_owned()))?;
+        let journal = session.journal;
         Ok((session, Host { told, files, refreshing, journal }))
     }
 
@@ -203,7 +233,7 @@ impl Kept {
         facts: &HostFacts,
         from: Option<IpAddr>,
         run: Option<RunNow>,
-    ) -> Arc<HostState> {
+    ) -> Arc<Judged> {
         let ground = Ground { facts: host.told.beside.revision, files: host.files.number, from, run };
         {
             let mut newest = self.lock();
@@ -223,10 +253,10 @@ impl Kept {
 }
 
 /// What the rules and the model make of a host.
-fn judge(host: &Host, facts: &HostFacts, from: Option<IpAddr>, run: Option<&RunNow>) -> HostState {
+fn judge(host: &Host, facts: &HostFacts, from: Option<IpAddr>, run: Option<&RunNow>) -> Judged {
     let Host { told, files, .. } = host;
     let findings = rules::check(&Subject::new(&files.configuration).on(Some(facts)).asked_from(from));
-    HostState::of(&StateInput {
+    let state = HostState::of(&StateInput {
         facts,
         configuration: &files.configuration,
         findings: &findings,
@@ -236,7 +266,8 @@ fn judge(host: &Host, facts: &HostFacts, from: Option<IpAddr>, run: Option<&RunN
         leftovers: told.beside.leftovers.as_deref(),
         removed: told.beside.removed,
         run,
-    })
+    });
+    Judged { state, findings, drawn_now: OnceLock::new(), drawn_wanted: OnceLock::new() }
 }
 
 /// Both files as the executor gave them, read.

@@ -1,14 +1,12 @@
 //! What pages about the host are made from, and what they say while it is not known.
 
 use super::error::Fault;
-use super::kept::Host;
+use super::kept::{Host, Judged};
 use super::layout::{self, Entry, Frame, Notice, Time};
 use super::visitor::Visitor;
 use crate::facts::{Fact, HostFacts};
-use crate::host::HostState;
 use crate::plan::Leftover;
 use crate::potconf::Configuration;
-use crate::rules::{self, Finding, Subject};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -64,13 +62,8 @@ impl Known {
         self.host.files.view.is_err()
     }
 
-    /// What the rules find, for pages about single findings; the others take them from the model.
-    pub(super) fn findings(&self, visitor: &Visitor) -> Vec<Finding> {
-        rules::check(&Subject::new(&self.configuration).on(Some(&self.facts)).asked_from(visitor.address()))
-    }
-
     /// The one model of this host, on which every page stands.
-    pub(super) fn state(&self, visitor: &Visitor) -> Arc<HostState> {
+    pub(super) fn state(&self, visitor: &Visitor) -> Arc<Judged> {
         visitor.state().kept.judged(&self.host, &self.facts, visitor.address(), visitor.run_under_way())
     }
 }

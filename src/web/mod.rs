@@ -30,6 +30,7 @@ mod operations;
 pub mod picture;
 mod pots;
 mod presence;
+mod repeated;
 mod runs;
 mod search;
 mod server;
@@ -151,6 +152,8 @@ pub(crate) struct State {
     pub(crate) kept_forms: sign_in::KeptForms,
     /// What the executor told of the host.
     pub(crate) kept: kept::Kept,
+    /// Answers of this second.
+    pub(crate) repeated: repeated::Repeated,
     greeting: Mutex<Option<(Instant, Arc<Greeting>)>>,
     zone: RwLock<Option<TimeZone>>,
 }
@@ -171,6 +174,7 @@ impl State {
             checks: history::Checks::default(),
             kept_forms: sign_in::KeptForms::default(),
             kept: kept::Kept::default(),
+            repeated: repeated::Repeated::default(),
             greeting: Mutex::new(None),
             zone: RwLock::new(None),
         }

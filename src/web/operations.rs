@@ -133,7 +133,7 @@ async fn list(visitor: Visitor) -> Result<HttpResponse, Fault> {
     let runs = runs(&visitor, None, 10).await?;
     let newest = runs.first().map(|run| run.state);
     let frame = with_active(visitor.frame(Entry::Operations, Entry::Operations.label()), newest).with_notice(notice);
-    let groups = groups(state.as_deref(), visitor.may(Role::Operator));
+    let groups = groups(state.as_deref().map(std::ops::Deref::deref), visitor.may(Role::Operator));
     let runs = runs.into_iter().map(|run| RunLine::of(&visitor, run)).collect();
     layout::page(StatusCode::OK, &List { frame, groups, runs })
 }

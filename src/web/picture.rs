@@ -13,6 +13,7 @@ use crate::potconf::Configuration;
 use askama::Template;
 use askama::filters::HtmlSafe;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 /// The widths in which pictures are made, in CSS pixels: for a phone and the margin of a page, and for everything else.
 pub(super) const NARROW: u32 = 328;
@@ -576,7 +577,26 @@ impl fmt::Display for Drawing {
     }
 }
 
+/// A picture as pages hold it, with all that belongs to it.
+#[derive(Debug, Clone)]
+pub(super) struct Drawn(Arc<str>);
+
+/// [`PictureView`] escapes what it shows.
+impl HtmlSafe for Drawn {}
+
+impl fmt::Display for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl PictureView {
+    /// Written once, for every page that shows it.
+    pub(super) fn drawn(&self) -> Drawn {
+        // A picture that cannot be written is missed on this page alone: all that it says stands in words beside it.
+        Drawn(self.render().unwrap_or_default().into())
+    }
+
     /// For a page of its own: as wide as there is room.
     pub(super) fn large(name: &str, title: impl Into<String>, picture: Picture) -> Self {
         Self::of(name, title.into(), picture, Most::LARGE, true, false)

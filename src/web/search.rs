@@ -94,7 +94,7 @@ async fn results(visitor: &Visitor, wanted: &Wanted) -> Result<Results, Fault> {
     // Held until the answer is made.
     let _turn = visitor.state().searches.take(&visitor.session.id).await;
     let known = Known::of(visitor).await?;
-    let findings = known.as_ref().map(|known| known.findings(visitor)).unwrap_or_default();
+    let findings = known.as_ref().map(|known| known.state(visitor).findings.clone()).unwrap_or_default();
     let host = known.as_ref().map(|known| Host {
         facts: &known.facts,
         configuration: &known.configuration,

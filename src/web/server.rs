@@ -137,6 +137,7 @@ async fn end_stalled(state: web::Data<State>) {
     for sweep in 1_u64.. {
         actix_web::rt::time::sleep(SWEEP).await;
         state.connections.end_stalled();
+        state.repeated.forget_old();
         if sweep.is_multiple_of(SWEEPS_TO_TRIM) {
             platform::trim_memory();
         }

@@ -4,10 +4,11 @@ use super::connection::{self, Connection};
 use super::error::Fault;
 use super::kept::{Asker, Host};
 use super::layout::{Clock, Entry, Frame, Notice, Who};
+use super::repeated::{Known, Questions};
 use super::strip_view::StripView;
 use super::{State, presence};
 use crate::client::Sender;
-use crate::executor::protocol::{Answer, Command, Greeting, SessionView, Strip};
+use crate::executor::protocol::{Answer, Command, Greeting, Reply, SessionView, Strip};
 use crate::host::RunNow;
 use crate::journal::record::{Reported, Role};
 use crate::refusal::{Refusal, RefusalKind};
@@ -49,6 +50,8 @@ pub(crate) struct Visitor {
     clock: Clock,
     state: web::Data<State>,
     moment: Arc<Mutex<Moment>>,
+    /// What is asked in answering this request.
+    pub(super) questions: Arc<Questions>,
 }
 
 /// What a page shows of the moment in which the executor was asked last: a strip that is older than the facts beside it
@@ -73,7 +76,18 @@ impl Visitor {
 
     /// Asks the executor in the name of this session.
     pub async fn ask<A: Answer>(&self, command: Command) -> Result<A, Refusal> {
-        self.state.client.ask_as(self.sender(), &self.reported, command).await
+        let noted = self.questions.is_noted(&command).then(|| command.clone());
+        let reply = self.reply(command).await;
+        match (noted, &reply) {
+            (Some(command), Ok(reply)) => self.questions.note(command, reply),
+            _ => self.questions.give_up(),
+        }
+        A::expect(reply?)
+    }
+
+    /// The same, whatever the answer.
+    pub(super) async fn reply(&self, command: Command) -> Result<Reply, Refusal> {
+        self.state.client.reply_to(self.sender(), &self.reported, command).await
     }
 
     fn sender(&self) -> Sender<'_> {
@@ -82,6 +96,7 @@ impl Visitor {
 
     /// Opens one generation of pot's log.
     pub async fn open_log(&self, generation: u32) -> Result<(std::fs::File, u64), Refusal> {
+        self.questions.note_log();
         self.state.client.open_log(self.sender(), &self.reported, generation).await
     }
 
@@ -134,10 +149,18 @@ impl Visitor {
         if let Some(host) = self.moment().host.take() {
             return Ok(host);
         }
+        self.questions.give_up();
         let asker = Asker { sender: self.sender(), reported: &self.reported };
         let (session, host) = self.state.show(asker, self.followed).await?;
         *self.moment() = Moment { strip: session.strip, revision: session.facts, host: None };
         Ok(host)
+    }
+
+    /// The session, and the numbers of what came along of the host, both of the moment in which the executor was asked.
+    pub(super) fn asked_at(&self) -> (SessionView, Option<(u64, u64, bool)>) {
+        let moment = self.moment();
+        let session = SessionView { strip: moment.strip.clone(), facts: moment.revision, ..self.session.clone() };
+        (session, moment.host.as_ref().map(Host::numbers))
     }
 
     /// The host is another than it was when this request came.
@@ -180,6 +203,10 @@ impl FromRequest for Visitor {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
+            let known = request.extensions_mut().remove::<Known>();
+            if let Some(Known(visitor)) = known {
+                return Ok(visitor);
+            }
             let state = state_of(&request)?;
             let token = session_cookie(request.headers(), state.cookie_name()).ok_or(Fault::SignIn)?;
             let connection = Connection::of(&request)
@@ -240,6 +267,7 @@ impl FromRequest for Visitor {
                 clock: state.clock(),
                 state: state.clone(),
                 moment: Arc::new(Mutex::new(moment)),
+                questions: Arc::default(),
             };
             request.extensions_mut().insert(visitor.clone());
             Ok(visitor)

@@ -3,9 +3,9 @@
 use super::form_edits::FormEdits;
 use crate::executor::protocol::ConfigurationView;
 use crate::facts::{HostFacts, Interface};
-use crate::host::HostState;
 use crate::potconf::{Configuration, EditAction, Setting};
 use crate::rules::{self, Finding, Review};
+use crate::web::kept::Judged;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) struct PageContext {
     /// Whether it is being looked at.
     pub(super) refreshing: bool,
     /// The one model of the host, for the file as it stands; none while nothing is known of the host.
-    pub(super) state: Option<Arc<HostState>>,
+    pub(super) state: Option<Arc<Judged>>,
     /// The address of the browser that asks.
     pub admin: Option<IpAddr>,
 }

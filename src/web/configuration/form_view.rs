@@ -53,7 +53,12 @@ impl FormView {
     ) -> Self {
         let (review, problems) = context.review(edits);
         let after = &review.after;
-        let Verdict { mut findings, errors: brought } = review.judge(context.facts.as_deref(), context.admin);
+        // What the file as it stands has is known: nothing is brought about by writing nothing.
+        let state = context.state.as_ref().filter(|_| edits.is_empty());
+        let Verdict { mut findings, errors: brought } = match state {
+            Some(state) => Verdict { findings: state.findings.clone(), errors: Vec::new() },
+            None => review.judge(context.facts.as_deref(), context.admin),
+        };
         // A value that can never be saved says so itself; the rules' words on the same value would only repeat it. What
         // would fix it is kept.
         let mut fixable: BTreeMap<String, Finding> = BTreeMap::new();
@@ -67,8 +72,7 @@ impl FormView {
         });
         let readings = rules::readings::of(&context.subject(after));
         let free: Vec<String> = rules::free_networks(&context.subject(after)).iter().map(ToString::to_string).collect();
-        // What the file as it stands has is said in the model's words.
-        let state = context.state.as_ref().filter(|_| edits.is_empty());
+        // It is said in the model's words.
         let of_file = state.map(|state| [state.word("errors").to_owned(), state.word("warnings").to_owned()]);
         let mut builder = Builder {
             context,

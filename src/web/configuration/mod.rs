@@ -13,7 +13,7 @@ use super::acts;
 use super::error::Fault;
 use super::known::Again;
 use super::layout::{self, Entry, Frame, Notice, Time, see_other};
-use super::picture::PictureView;
+use super::picture::{Drawn, PictureView};
 use super::presence::CHECK;
 use super::visitor::{Form, Visitor};
 use crate::digest::Digest;
@@ -68,7 +68,7 @@ struct Page {
     without_facts: bool,
     trouble: Option<String>,
     looked: Looked,
-    picture: Option<PictureView>,
+    picture: Option<Drawn>,
     /// "Read again" was pressed: the focus stays at it.
     again: bool,
 }
@@ -104,7 +104,7 @@ struct Answers {
     confirm: bool,
     conflict: Option<ConflictView>,
     looked: Looked,
-    picture: Option<PictureView>,
+    picture: Option<Drawn>,
     /// The host was read again because someone asked for it.
     again: bool,
     /// Whether the findings are others than the page last announced.
@@ -247,15 +247,16 @@ fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step)
 }
 
 /// The network as the configuration with these edits has it; what they would alter is marked. None until the host is known.
-fn picture(context: &PageContext, edits: &FormEdits) -> Option<PictureView> {
-    let facts = context.facts.as_deref()?;
-    let saved = Picture::wanted(facts, &context.configuration);
+fn picture(context: &PageContext, edits: &FormEdits) -> Option<Drawn> {
+    let (facts, state) = context.facts.as_deref().zip(context.state.as_deref())?;
+    let saved = || Picture::wanted(facts, &context.configuration);
     if edits.is_empty() {
-        return Some(PictureView::in_the_margin("net", "The network as pot.conf has it", saved));
+        let draw = || PictureView::in_the_margin("net", "The network as pot.conf has it", saved()).drawn();
+        return Some(state.drawn_wanted.get_or_init(draw).clone());
     }
     let (review, _) = context.review(edits);
-    let after = Picture::wanted(facts, &review.after).compared_with(&saved);
-    Some(PictureView::in_the_margin("net", "The network as these changes would have it", after))
+    let after = Picture::wanted(facts, &review.after).compared_with(&saved());
+    Some(PictureView::in_the_margin("net", "The network as these changes would have it", after).drawn())
 }
 
 fn conflict_view(visitor: &Visitor, conflict: Conflict) -> ConflictView {

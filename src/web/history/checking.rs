@@ -94,8 +94,13 @@ impl Checks {
         self.kept().last.clone()
     }
 
+    /// When the last one came to its end.
+    pub(in crate::web) fn last_at(&self) -> Option<Timestamp> {
+        self.kept().last.as_ref().map(|checked| checked.at)
+    }
+
     /// How far the one is that is under way.
-    pub(super) fn under_way(&self) -> Option<String> {
+    pub(in crate::web) fn under_way(&self) -> Option<String> {
         let step = self.step()?;
         match &step {
             Step::Ended(_) => None,

@@ -1,0 +1,263 @@
+//! The same question in the same second, and nothing has changed: the same answer. A page that is reloaded over and over,
+//! or open in many tabs that all hear of the same change, is made and packed once.
+//!
+//! What is kept is never shown for itself. Who asks is judged by the executor at each request, as ever; whatever else the
+//! answer was made of is asked for again, too, and must be what it was. Only what the web process makes of it is spared.
+//! The key is every byte of the request, so what a page repeats of its request, and its form tokens, are those of that very
+//! request: of the lengths of packed pages nothing can be learnt by asking again.
+
+use super::State;
+use super::presence;
+use super::visitor::{Form, Visitor};
+use crate::audit::Progress;
+use crate::executor::protocol::{Command, Greeting, Reply, SessionView};
+use actix_web::body::{BoxBody, MessageBody as _};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Pages whose answers may be given again. They are made of the request, of what the executor says through
+/// [`Visitor::ask`], of the journal up to the number that comes with the session, and of nothing else.
+const PAGES: [&str; 11] = [
+    "/",
+    "/readiness",
+    "/pots",
+    "/pots/addresses",
+    "/configuration",
+    "/operations",
+    "/activity",
+    "/history",
+    "/settings",
+    "/guide",
+    "/network/path",
+];
+
+/// Bytes of answers that are kept, of one second, for all sessions. What does not fit is made each time.
+const MOST_BYTES: usize = 1 << 20;
+
+/// What an answer was made of beside what its page asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ground {
+    /// Pages tell how old something is, in seconds.
+    second: i64,
+    /// Who asks, with the strip and the journal's number.
+    session: SessionView,
+    /// What is known of the host, for pages about it: numbers of facts and files, and whether a look is under way.
+    host: Option<(u64, u64, bool)>,
+    greeting: Arc<Greeting>,
+    /// How far the list of the history is, its last check, and one that is under way.
+    history: (Progress, Option<Timestamp>, Option<String>),
+}
+
+impl Ground {
+    fn of(visitor: &Visitor) -> Self {
+        let (session, host) = visitor.asked_at();
+        let state = visitor.state();
+        Self {
+            second: visitor.clock().now().as_second(),
+            session,
+            host,
+            greeting: Arc::clone(&visitor.greeting),
+            history: (state.history.progress(), state.checks.last_at(), state.checks.under_way()),
+        }
+    }
+}
+
+/// Questions to the executor while an answer is made, with what came; none: of something that it was made of nobody can
+/// say that it is still so.
+#[derive(Debug, Default)]
+pub(super) struct Questions(Mutex<Option<Vec<(Command, Vec<u8>)>>>);
+
+impl Questions {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<(Command, Vec<u8>)>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) {
+        *self.lock() = Some(Vec::new());
+    }
+
+    /// The answer that is made must not be given again.
+    pub(super) fn give_up(&self) {
+        *self.lock() = None;
+    }
+
+    /// Whether they are noted, and this one can be asked again without doing anything.
+    pub(super) fn is_noted(&self, command: &Command) -> bool {
+        let noted = self.lock().is_some();
+        if noted && !command.can_be_asked_again() {
+            self.give_up();
+            return false;
+        }
+        noted
+    }
+
+    pub(super) fn note(&self, command: Command, reply: &Reply) {
+        let told = serde_json::to_vec(reply);
+        let mut noted = self.lock();
+        match (noted.as_mut(), told) {
+            (Some(noted), Ok(told)) => noted.push((command, told)),
+            _ => *noted = None,
+        }
+    }
+
+    /// The log is read: what its files are tells whether it would read the same again.
+    pub(super) fn note_log(&self) {
+        let mut noted = self.lock();
+        let knows_files =
+            |noted: &Vec<(Command, Vec<u8>)>| noted.iter().any(|(command, _)| matches!(command, Command::LogFiles {}));
+        if !noted.as_ref().is_some_and(knows_files) {
+            *noted = None;
+        }
+    }
+}
+
+/// An answer that is kept.
+struct Answered {
+    ground: Ground,
+    questions: Vec<(Command, Vec<u8>)>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// All that are kept, of one second.
+#[derive(Default)]
+pub(crate) struct Repeated(Mutex<Second>);
+
+#[derive(Default)]
+struct Second {
+    second: i64,
+    bytes: usize,
+    answers: HashMap<[u8; 32], Arc<Answered>>,
+}
+
+impl Repeated {
+    fn lock(&self) -> MutexGuard<'_, Second> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, key: [u8; 32], answered: Answered) {
+        let mut kept = self.lock();
+        if kept.second != answered.ground.second {
+            *kept = Second { second: answered.ground.second, ..Second::default() };
+        }
+        if let Some(before) = kept.answers.remove(&key) {
+            kept.bytes -= before.body.len();
+        }
+        let bytes = kept.bytes + answered.body.len();
+        if bytes <= MOST_BYTES {
+            kept.bytes = bytes;
+            kept.answers.insert(key, Arc::new(answered));
+        }
+    }
+
+    fn find(&self, key: &[u8; 32]) -> Option<Arc<Answered>> {
+        self.lock().answers.get(key).cloned()
+    }
+
+    /// Lets go of what is of a second that is over. To be called every few seconds.
+    pub(super) fn forget_old(&self) {
+        let mut kept = self.lock();
+        if kept.second != Timestamp::now().as_second() {
+            *kept = Second::default();
+        }
+    }
+}
+
+/// A question whose answer may be kept.
+pub(super) struct Question {
+    key: [u8; 32],
+    ground: Ground,
+    visitor: Visitor,
+    state: web::Data<State>,
+}
+
+/// Who asks, as the guard has asked for it: the handler need not ask again.
+pub(super) struct Known(pub(super) Visitor);
+
+impl Question {
+    /// Asks who sent the request; none when its answer is made each time, or nobody is signed in.
+    pub(super) async fn of(request: &HttpRequest, state: web::Data<State>) -> Option<Self> {
+        let is_page = *request.method() == Method::GET && PAGES.contains(&request.path());
+        let is_check = *request.method() == Method::POST && request.path() == presence::CHECK;
+        if !(is_page || is_check) {
+            return None;
+        }
+        let key = key(request);
+        let visitor = Visitor::of(request).await.ok()?;
+        let ground = Ground::of(&visitor);
+        Some(Self { key, ground, visitor, state })
+    }
+
+    /// The answer, when it is kept and would be made the same.
+    pub(super) async fn answer(&self) -> Option<HttpResponse> {
+        let kept = self.state.repeated.find(&self.key).filter(|kept| kept.ground == self.ground)?;
+        let same = join_all(kept.questions.iter().map(async |(command, told)| {
+            let reply = self.visitor.reply(command.clone()).await;
+            reply.is_ok_and(|reply| serde_json::to_vec(&reply).is_ok_and(|again| again == *told))
+        }));
+        if !same.await.into_iter().all(|same| same) {
+            return None;
+        }
+        let mut response = HttpResponse::Ok().body(kept.body.clone());
+        *response.headers_mut() = kept.headers.clone();
+        Some(response)
+    }
+
+    /// From now on what the handler asks is noted.
+    pub(super) fn begin(&self, request: &HttpRequest) {
+        self.visitor.questions.begin();
+        request.extensions_mut().insert(Known(self.visitor.clone()));
+    }
+
+    /// Keeps what was answered, if it was made of nothing but what can be asked again.
+    pub(super) fn keep(self, answered: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        let questions = self.visitor.questions.lock().take();
+        let (Some(questions), StatusCode::OK) = (questions, answered.status()) else { return answered };
+        let headers = answered.headers().clone();
+        if headers.contains_key(header::SET_COOKIE) {
+            return answered;
+        }
+        answered.map_body(|_, body| match body.try_into_bytes() {
+            Ok(body) => {
+                let kept = Answered { ground: self.ground, questions, headers, body: body.clone() };
+                self.state.repeated.keep(self.key, kept);
+                BoxBody::new(body)
+            }
+            Err(stream) => stream,
+        })
+    }
+}
+
+/// Every byte of a request, and where it comes from. The token in its cookie is no longer to be read from it.
+fn key(request: &HttpRequest) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update(bytes.len().to_be_bytes());
+        hash.update(bytes);
+    };
+    part(request.method().as_str().as_bytes());
+    part(request.uri().to_string().as_bytes());
+    part(request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default().as_bytes());
+    // The map has an order of its own on each thread; that of values of one name stays.
+    let mut headers: Vec<_> = request.headers().iter().collect();
+    headers.sort_by_key(|(name, _)| name.as_str());
+    for (name, value) in headers {
+        part(name.as_str().as_bytes());
+        part(value.as_bytes());
+    }
+    if let Some(form) = request.extensions().get::<Form>() {
+        for (name, value) in &form.0 {
+            part(name.as_bytes());
+            part(value.as_bytes());
+        }
+    }
+    hash.finalize().into()
+}
