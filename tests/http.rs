@@ -1534,3 +1534,14 @@ async fn a_page_that_is_asked_for_again_is_given_again_only_while_it_would_be_ma
         assert!(*pages > 0 || *act == "nothing", "{act} shows on no page: the test says nothing");
     }
 }
+
+#[tokio::test]
+async fn the_history_of_a_further_interfaces_network_leads_to_the_row_in_which_it_is_set() {
+    let console = console();
+    let browser = admin(&console).await;
+    for (name, row) in [("POT_NETWORK_em1", "p-POT_EXTRA_EXTIF"), ("POT_NETWORK", "p-POT_NETWORK")] {
+        let page = browser.get(&format!("/history/parameters/{name}")).await;
+        assert!(page.has(&format!("href=\"/configuration#{row}\"")), "{}", page.text);
+        assert!(browser.get("/configuration").await.has(&format!("id=\"{row}\"")));
+    }
+}

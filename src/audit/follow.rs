@@ -160,10 +160,15 @@ impl Projection {
         self.progress.borrow().clone()
     }
 
-    /// The rows with all that the journal holds now, whichever process appended it; or as far as they are, when they
-    /// cannot be brought further at once.
-    pub(crate) async fn up_to_date(&self) -> Store {
-        if self.progress.borrow().problem.is_none() {
+    /// The rows with all that the journal holds now, whichever process appended it, or with all up to the record `to`; or
+    /// as far as they are, when they cannot be brought further at once.
+    pub(crate) async fn up_to_date(&self, to: Option<u64>) -> Store {
+        let is_held = |progress: &Progress| to.is_some_and(|to| progress.held >= to);
+        let goes_on = {
+            let progress = self.progress.borrow();
+            progress.problem.is_none() && !is_held(&progress)
+        };
+        if goes_on {
             let (done, wait) = oneshot::channel();
             if self.waiting.try_send(done).is_ok() {
                 let _ = tokio::time::timeout(PATIENCE, wait).await;

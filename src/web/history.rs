@@ -380,7 +380,7 @@ async fn show(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpResp
 
 async fn list(visitor: &Visitor, filters: Filters, notice: Option<Notice>) -> Result<HttpResponse, Fault> {
     let filter = filters.filter(visitor)?;
-    let history = visitor.state().history.up_to_date().await;
+    let history = visitor.history().await;
     let page = history.page(&filter, Cursor { before: filters.before }, PAGE).await.map_err(trouble)?;
     let actors = history.actors().await.map_err(trouble)?;
     let mut days: Vec<Day> = Vec::new();
@@ -470,7 +470,7 @@ struct One {
 }
 
 async fn act_of(visitor: &Visitor, record: u64) -> Result<Act, Fault> {
-    let history = visitor.state().history.up_to_date().await;
+    let history = visitor.history().await;
     if let Some(act) = history.act(record).await.map_err(trouble)? {
         return Ok(act);
     }
@@ -517,7 +517,7 @@ struct Before {
 
 async fn parameter(visitor: Visitor, name: web::Path<String>, at: web::Query<Before>) -> Result<HttpResponse, Fault> {
     let name = Name::try_from(name.as_str()).map_err(|_| Fault::NotFound)?.to_string();
-    let history = visitor.state().history.up_to_date().await;
+    let history = visitor.history().await;
     let found: Vec<ParameterChange> =
         history.parameter(&name, Cursor { before: at.before }, PAGE).await.map_err(trouble)?;
     let older = (found.len() == PAGE as usize)
@@ -555,7 +555,7 @@ async fn export(visitor: Visitor, filters: web::Query<Filters>) -> Result<HttpRe
     let filter = filters.filter(&visitor)?;
     let described: String = filters.in_words().chars().take(500).collect();
     visitor.ask::<()>(Command::RecordExport { format, filter: described }).await?;
-    let acts = visitor.state().history.up_to_date().await.stream(&filter);
+    let acts = visitor.history().await.stream(&filter);
     let head = match format {
         ExportFormat::Csv => CSV_HEAD,
         ExportFormat::Json => "[\n",

@@ -30,6 +30,7 @@ mod operations;
 pub mod picture;
 mod pots;
 mod presence;
+mod questions;
 mod repeated;
 mod runs;
 mod search;

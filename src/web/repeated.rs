@@ -8,9 +8,9 @@
 
 use super::State;
 use super::presence;
-use super::visitor::{Form, Visitor};
+use super::visitor::{Form, Known, Visitor};
 use crate::audit::Progress;
-use crate::executor::protocol::{Command, Greeting, Reply, SessionView};
+use crate::executor::protocol::{Command, Greeting, SessionView};
 use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap};
@@ -66,55 +66,6 @@ impl Ground {
             host,
             greeting: Arc::clone(&visitor.greeting),
             history: (state.history.progress(), state.checks.last_at(), state.checks.under_way()),
-        }
-    }
-}
-
-/// Questions to the executor while an answer is made, with what came; none: of something that it was made of nobody can
-/// say that it is still so.
-#[derive(Debug, Default)]
-pub(super) struct Questions(Mutex<Option<Vec<(Command, Vec<u8>)>>>);
-
-impl Questions {
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<(Command, Vec<u8>)>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin(&self) {
-        *self.lock() = Some(Vec::new());
-    }
-
-    /// The answer that is made must not be given again.
-    pub(super) fn give_up(&self) {
-        *self.lock() = None;
-    }
-
-    /// Whether they are noted, and this one can be asked again without doing anything.
-    pub(super) fn is_noted(&self, command: &Command) -> bool {
-        let noted = self.lock().is_some();
-        if noted && !command.can_be_asked_again() {
-            self.give_up();
-            return false;
-        }
-        noted
-    }
-
-    pub(super) fn note(&self, command: Command, reply: &Reply) {
-        let told = serde_json::to_vec(reply);
-        let mut noted = self.lock();
-        match (noted.as_mut(), told) {
-            (Some(noted), Ok(told)) => noted.push((command, told)),
-            _ => *noted = None,
-        }
-    }
-
-    /// The log is read: what its files are tells whether it would read the same again.
-    pub(super) fn note_log(&self) {
-        let mut noted = self.lock();
-        let knows_files =
-            |noted: &Vec<(Command, Vec<u8>)>| noted.iter().any(|(command, _)| matches!(command, Command::LogFiles {}));
-        if !noted.as_ref().is_some_and(knows_files) {
-            *noted = None;
         }
     }
 }
@@ -179,9 +130,6 @@ pub(super) struct Question {
     state: web::Data<State>,
 }
 
-/// Who asks, as the guard has asked for it: the handler need not ask again.
-pub(super) struct Known(pub(super) Visitor);
-
 impl Question {
     /// Asks who sent the request; none when its answer is made each time, or nobody is signed in.
     pub(super) async fn of(request: &HttpRequest, state: web::Data<State>) -> Option<Self> {
@@ -219,7 +167,7 @@ impl Question {
 
     /// Keeps what was answered, if it was made of nothing but what can be asked again.
     pub(super) fn keep(self, answered: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-        let questions = self.visitor.questions.lock().take();
+        let questions = self.visitor.questions.take();
         let (Some(questions), StatusCode::OK) = (questions, answered.status()) else { return answered };
         let headers = answered.headers().clone();
         if headers.contains_key(header::SET_COOKIE) {

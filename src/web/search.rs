@@ -8,7 +8,6 @@
 mod found;
 mod ranked;
 
-use super::State;
 use super::changed::who;
 use super::error::Fault;
 use super::known::Known;
@@ -137,9 +136,8 @@ async fn results(visitor: &Visitor, wanted: &Wanted) -> Result<Results, Fault> {
 
 /// The newest records that have the words; none: the history could not be read.
 async fn history(visitor: &Visitor, wanted: &Wanted) -> Option<Group> {
-    let State { history, .. } = visitor.state();
     let filter = Filter { text: Some(wanted.text().to_owned()), ..Filter::default() };
-    let store = history.up_to_date().await;
+    let store = visitor.history().await;
     let page = store.page(&filter, Cursor::default(), u32::try_from(MOST).unwrap_or(1)).await.ok()?;
     let more = page.next.is_some();
     let found: Vec<Found> = page

@@ -11,6 +11,7 @@ use crate::theme::Theme;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use askama::Template;
+use futures_util::future::join;
 
 /// The routes of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -111,10 +112,12 @@ async fn page(
     typed_name: String,
     typed_role: Role,
 ) -> Result<HttpResponse, Fault> {
-    let accounts = if visitor.may(Role::Admin) { Some(visitor.ask(Command::Accounts {}).await?) } else { None };
+    let accounts =
+        async { if visitor.may(Role::Admin) { visitor.ask(Command::Accounts {}).await.map(Some) } else { Ok(None) } };
     // What was tried may have changed the session.
     let session = if problem.is_some() { visitor.ask(Command::Session {}).await? } else { visitor.session.clone() };
-    let settings = visitor.ask(Command::Settings {}).await?;
+    let (accounts, settings) = join(accounts, visitor.ask(Command::Settings {})).await;
+    let (accounts, settings): (_, SettingsView) = (accounts?, settings?);
     let status = match &problem {
         Some((_, refusal)) => Fault::Refused(refusal.clone()).status_code(),
         None => StatusCode::OK,

@@ -4,9 +4,10 @@ use super::connection::{self, Connection};
 use super::error::Fault;
 use super::kept::{Asker, Host};
 use super::layout::{Clock, Entry, Frame, Notice, Who};
-use super::repeated::{Known, Questions};
+use super::questions::Questions;
 use super::strip_view::StripView;
 use super::{State, presence};
+use crate::audit::Store;
 use crate::client::Sender;
 use crate::executor::protocol::{Answer, Command, Greeting, Reply, SessionView, Strip};
 use crate::host::RunNow;
@@ -54,6 +55,9 @@ pub(crate) struct Visitor {
     pub(super) questions: Arc<Questions>,
 }
 
+/// Who sent a request, as the guard has asked for it: its handler need not ask again.
+pub(super) struct Known(pub(super) Visitor);
+
 /// What a page shows of the moment in which the executor was asked last: a strip that is older than the facts beside it
 /// would tell of what they show to be over.
 #[derive(Debug, Default)]
@@ -76,7 +80,7 @@ impl Visitor {
 
     /// Asks the executor in the name of this session.
     pub async fn ask<A: Answer>(&self, command: Command) -> Result<A, Refusal> {
-        let noted = self.questions.is_noted(&command).then(|| command.clone());
+        let noted = self.questions.begin_one(&command).then(|| command.clone());
         let reply = self.reply(command).await;
         match (noted, &reply) {
             (Some(command), Ok(reply)) => self.questions.note(command, reply),
@@ -98,6 +102,12 @@ impl Visitor {
     pub async fn open_log(&self, generation: u32) -> Result<(std::fs::File, u64), Refusal> {
         self.questions.note_log();
         self.state.client.open_log(self.sender(), &self.reported, generation).await
+    }
+
+    /// The history with all that the journal held when this request came, and all that was done since in answering it.
+    pub(super) async fn history(&self) -> Store {
+        let to = self.session.journal.filter(|_| !self.questions.did_something());
+        self.state.history.up_to_date(to).await
     }
 
     /// What the whole process shares.
@@ -240,6 +250,7 @@ impl FromRequest for Visitor {
                     None => {
                         // What came along is of before the wait.
                         host = None;
+                        session.journal = None;
                         state.turns.take(&session.id).await.ok()
                     }
                 };

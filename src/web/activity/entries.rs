@@ -74,7 +74,7 @@ pub(super) async fn runs_of(visitor: &Visitor, entries: &[Entry]) -> Result<Vec<
         return Ok(Vec::new());
     }
     // The run that called pot was recorded before pot could log it.
-    let history = visitor.state().history.up_to_date().await;
+    let history = visitor.state().history.up_to_date(None).await;
     history
         .runs_between(&operations, since, until)
         .await

@@ -144,7 +144,7 @@ fn step(newest: &watch::Receiver<Step>) -> Option<Step> {
 
 async fn check(state: &State, visitor: &Visitor, told: &watch::Sender<Step>) -> Result<Checked, Fault> {
     let view = visitor.ask(Command::VerifyJournal {}).await?;
-    let store = state.history.up_to_date().await;
+    let store = state.history.up_to_date(None).await;
     let rows = |at, of| drop(told.send_replace(Step::Rows(at, of)));
     let difference = match compare_all(&store, &state.client, rows).await {
         Ok(differences) => differences.in_words(),

@@ -85,7 +85,7 @@ async fn backups(visitor: &Visitor, file: Option<ManagedFile>) -> Result<Vec<Bac
 /// What is kept, newest first, each with the change that it was kept before.
 async fn listed(visitor: &Visitor, mut backups: Vec<BackupView>) -> Result<Vec<Version>, Fault> {
     backups.sort_by_key(|backup| std::cmp::Reverse(backup.at));
-    let history = visitor.state().history.up_to_date().await;
+    let history = visitor.history().await;
     let mut versions = Vec::with_capacity(backups.len());
     for (number, backup) in backups.into_iter().enumerate() {
         let change = match backup.record.filter(|_| number < LOOKED_UP) {
