@@ -6,7 +6,7 @@
 
 use crate::executor::frame;
 use crate::executor::protocol::{
-    Answer, Command, Hint, LogOpened, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION,
+    Again, Answer, Asked, Command, Hint, LogOpened, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION,
 };
 use crate::journal::record::Reported;
 use crate::platform;
@@ -122,6 +122,25 @@ impl Client {
         command: Command,
     ) -> Result<Reply, Refusal> {
         Ok(self.exchange(from, reported, command).await?.0)
+    }
+
+    /// Asks for what a page is made from (`Session` or `Show`), and whether all of `before` would be told as it was.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) async fn ask_again<A: Answer>(
+        &self,
+        from: Sender<'_>,
+        reported: &Reported,
+        page: Command,
+        before: &[Asked],
+    ) -> Result<(A, bool), Refusal> {
+        if before.is_empty() {
+            return Ok((self.ask_as(from, reported, page).await?, true));
+        }
+        let command = Command::Again { page: Box::new(page), asked: before.to_vec() };
+        let Again { page, same } = self.ask_as(from, reported, command).await?;
+        Ok((A::expect(*page)?, same))
     }
 
     /// Opens one generation of pot's log: the file and its size when it was opened.

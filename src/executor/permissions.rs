@@ -134,6 +134,8 @@ pub fn row(command: &Command) -> Row {
         C::Facts { .. } => reads("facts", AtLeast(Viewer), Memory),
         C::FollowFacts {} => reads("follow-facts", AtLeast(Viewer), Memory),
         C::Show { .. } => reads("show", AtLeast(Viewer), Disk),
+        // Each question that it carries is looked up here for itself.
+        C::Again { .. } => reads("again", AtLeast(Viewer), Disk),
         C::Backups { .. } => reads("backups", AtLeast(Viewer), Disk),
         C::Backup { .. } => reads("backup", AtLeast(Viewer), Disk),
         C::File { .. } => reads("file", AtLeast(Viewer), Disk),

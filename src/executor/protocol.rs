@@ -165,6 +165,14 @@ pub enum Command {
         /// What the asker has of earlier answers.
         have: Have,
     },
+    /// What a page is made from, for one that was made before: `page`, which is a `Session` or a `Show`, and whether all else
+    /// that it had asked would be answered as it was. Answer: `Again`.
+    Again {
+        /// What is answered as ever.
+        page: Box<Command>,
+        /// At most [`MOST_ASKED`].
+        asked: Vec<Asked>,
+    },
     /// Kept versions of a file, newest first. Answer: `Backups`.
     Backups {
         /// Which file; none: all.
@@ -341,6 +349,19 @@ pub enum Command {
     },
 }
 
+/// Most questions of a page that are asked again at once.
+pub(crate) const MOST_ASKED: usize = 4;
+
+/// Something that was asked, and what was answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// One that [`Command::can_be_asked_again`].
+    pub command: Command,
+    /// SHA-256 of the answer's JSON.
+    pub told: Digest,
+}
+
 /// What an asker has of earlier answers to `Show`, by its numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -381,7 +402,7 @@ pub enum Message {
 impl Command {
     /// Whether asking once more does nothing but tell how things stand: what a page is made of. That a draft is being
     /// typed is said anew as long as it is.
-    pub(crate) const fn can_be_asked_again(&self) -> bool {
+    pub const fn can_be_asked_again(&self) -> bool {
         matches!(
             self,
             Self::Session {}
@@ -440,6 +461,8 @@ pub enum Reply {
     Facts(FactsView),
     /// For `Show`.
     Shown(Box<Shown>),
+    /// For `Again`.
+    Again(Again),
     /// For `Backups`.
     Backups {
         /// Newest first.
@@ -498,6 +521,16 @@ pub trait Answer: Sized {
     }
 }
 
+impl Reply {
+    /// SHA-256 of its JSON: an answer with the same one is the same answer.
+    ///
+    /// # Errors
+    /// As serde_json: never for what came as JSON.
+    pub fn digest(&self) -> serde_json::Result<Digest> {
+        serde_json::to_vec(self).map(|bytes| Digest::of(&bytes))
+    }
+}
+
 /// One line an answer: its type, the reply that carries it, and how it is taken out.
 macro_rules! answers {
     ($($answer:ty: $reply:pat => $taken:expr;)*) => {
@@ -523,6 +556,7 @@ answers! {
     ConfigurationView: Reply::Configuration(answer) => answer;
     FactsView: Reply::Facts(answer) => answer;
     Shown: Reply::Shown(answer) => *answer;
+    Again: Reply::Again(answer) => answer;
     FileView: Reply::File(answer) => answer;
     LogFiles: Reply::LogFiles(answer) => answer;
     LogOpened: Reply::LogOpened(answer) => answer;
@@ -618,6 +652,15 @@ pub struct Shown {
     pub facts: Option<Box<FactsView>>,
     /// Both files; none: the asker has them.
     pub files: Option<FilesView>,
+}
+
+/// What a page is made from, and whether all else that it had asked is as it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Again {
+    /// The answer to its `Session` or `Show`.
+    pub page: Box<Reply>,
+    /// Whether each of the others would be answered as it was.
+    pub same: bool,
 }
 
 /// pot.conf and the default file, or why they cannot be read.

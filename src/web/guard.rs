@@ -61,11 +61,7 @@ pub(crate) async fn guard(
             if let Ok(state) = state_of(request.request()) {
                 question = Question::of(request.request(), state).await;
             }
-            let again = match &question {
-                Some(question) => question.answer().await,
-                None => None,
-            };
-            if let Some(response) = again {
+            if let Some(response) = question.as_ref().and_then(Question::answer) {
                 question = None;
                 request.into_response(response)
             } else {

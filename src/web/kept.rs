@@ -5,7 +5,7 @@
 use super::error::Fault;
 use super::picture::Drawn;
 use crate::client::{Client, Sender};
-use crate::executor::protocol::{Command, ConfigurationView, FactsView, FilesView, Have, SessionView, Shown};
+use crate::executor::protocol::{Asked, Command, ConfigurationView, FactsView, FilesView, Have, SessionView, Shown};
 use crate::facts::HostFacts;
 use crate::host::{HostState, RunNow, StateInput};
 use crate::journal::record::{Record, Reported};
@@ -159,7 +159,8 @@ impl Kept {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the executor for a page's session and what the page is made from.
+    /// Asks the executor for a page's session and what the page is made from, and whether all of `before` would be told as
+    /// it was.
     ///
     /// # Errors
     /// The executor's refusal.
@@ -168,7 +169,8 @@ impl Kept {
         client: &Client,
         asker: Asker<'_>,
         follows: bool,
-    ) -> Result<(SessionView, Host), Fault> {
+        before: &[Asked],
+    ) -> Result<((SessionView, Host), bool), Fault> {
         let (told, files) = {
             let newest = self.lock();
             (newest.told.clone(), newest.files.clone())
@@ -178,8 +180,8 @@ impl Kept {
             files: files.as_ref().map(|files| files.number),
         };
         let command = Command::Show { follows, have };
-        let Shown { session, refreshing, facts, files: read } =
-            client.ask_as(asker.sender, asker.reported, command).await?;
+        let (shown, same) = client.ask_again(asker.sender, asker.reported, command, before).await?;
+        let Shown { session, refreshing, facts, files: read } = shown;
         let told = match facts {
             Some(facts) => {
                 let told = Arc::new(KeptFacts::of(*facts));
@@ -199,7 +201,7 @@ impl Kept {
         let (told, files) =
             told.zip(files).ok_or_else(|| Fault::Unexpected("the executor told less than was asked".to_owned()))?;
         let journal = session.journal;
-        Ok((session, Host { told, files, refreshing, journal }))
+        Ok(((session, Host { told, files, refreshing, journal }), same))
     }
 
     /// Answers may overtake each other: the newest stays.

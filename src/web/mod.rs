@@ -44,7 +44,7 @@ mod turns;
 
 use crate::audit::Projection;
 use crate::client::Client;
-use crate::executor::protocol::{Command, Greeting, SessionView};
+use crate::executor::protocol::{Asked, Command, Greeting, SessionView};
 use crate::journal::record::Reported;
 use actix_web::web::{ServiceConfig, route};
 use connection::Connections;
@@ -204,14 +204,19 @@ impl State {
         Ok(greeting)
     }
 
-    /// Who asks, and what a page about the host is made from.
+    /// Who asks, and what a page about the host is made from; and whether all of `before` would be told as it was.
     ///
     /// # Errors
     /// The executor's refusal.
-    async fn show(&self, asker: kept::Asker<'_>, follows: bool) -> Result<(SessionView, kept::Host), Fault> {
-        let (session, host) = self.kept.show(&self.client, asker, follows).await?;
-        self.remember_zone(&host.told);
-        Ok((session, host))
+    async fn show(
+        &self,
+        asker: kept::Asker<'_>,
+        follows: bool,
+        before: &[Asked],
+    ) -> Result<((SessionView, kept::Host), bool), Fault> {
+        let (shown, same) = self.kept.show(&self.client, asker, follows, before).await?;
+        self.remember_zone(&shown.1.told);
+        Ok((shown, same))
     }
 
     /// Forgets the greeting, after something that changes it.

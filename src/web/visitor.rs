@@ -9,7 +9,7 @@ use super::strip_view::StripView;
 use super::{State, presence};
 use crate::audit::Store;
 use crate::client::Sender;
-use crate::executor::protocol::{Answer, Command, Greeting, Reply, SessionView, Strip};
+use crate::executor::protocol::{Answer, Asked, Command, Greeting, SessionView, Strip};
 use crate::host::RunNow;
 use crate::journal::record::{Reported, Role};
 use crate::refusal::{Refusal, RefusalKind};
@@ -51,12 +51,17 @@ pub(crate) struct Visitor {
     clock: Clock,
     state: web::Data<State>,
     moment: Arc<Mutex<Moment>>,
+    /// Whether all that was asked when this request was answered before would be told as it was.
+    pub(super) is_as_before: bool,
     /// What is asked in answering this request.
     pub(super) questions: Arc<Questions>,
 }
 
 /// Who sent a request, as the guard has asked for it: its handler need not ask again.
 pub(super) struct Known(pub(super) Visitor);
+
+/// What was asked when a request was answered before: asked again with who sends it now.
+pub(super) struct AskedBefore(pub(super) Arc<[Asked]>);
 
 /// What a page shows of the moment in which the executor was asked last: a strip that is older than the facts beside it
 /// would tell of what they show to be over.
@@ -81,17 +86,12 @@ impl Visitor {
     /// Asks the executor in the name of this session.
     pub async fn ask<A: Answer>(&self, command: Command) -> Result<A, Refusal> {
         let noted = self.questions.begin_one(&command).then(|| command.clone());
-        let reply = self.reply(command).await;
+        let reply = self.state.client.reply_to(self.sender(), &self.reported, command).await;
         match (noted, &reply) {
             (Some(command), Ok(reply)) => self.questions.note(command, reply),
             _ => self.questions.give_up(),
         }
         A::expect(reply?)
-    }
-
-    /// The same, whatever the answer.
-    pub(super) async fn reply(&self, command: Command) -> Result<Reply, Refusal> {
-        self.state.client.reply_to(self.sender(), &self.reported, command).await
     }
 
     fn sender(&self) -> Sender<'_> {
@@ -161,7 +161,7 @@ impl Visitor {
         }
         self.questions.give_up();
         let asker = Asker { sender: self.sender(), reported: &self.reported };
-        let (session, host) = self.state.show(asker, self.followed).await?;
+        let ((session, host), _) = self.state.show(asker, self.followed, &[]).await?;
         *self.moment() = Moment { strip: session.strip, revision: session.facts, host: None };
         Ok(host)
     }
@@ -229,13 +229,15 @@ impl FromRequest for Visitor {
             let knew_zone = state.knows_zone();
             // The guard asks who sends a form before it is read; what the page is made from is asked for after.
             let is_read = *request.method() == Method::GET || request.extensions().contains::<Form>();
+            let before = request.extensions_mut().remove::<AskedBefore>();
+            let before: &[Asked] = before.as_ref().map_or(&[], |before| &before.0);
             let asked = if is_read && shows_the_host(request.method(), request.path()) {
-                state.show(asker, followed).await.map(|(session, host)| (session, Some(host)))
+                state.show(asker, followed, before).await.map(|((session, host), same)| (session, Some(host), same))
             } else {
-                let session = state.client.ask_as(sender, &reported, Command::Session {}).await;
-                session.map(|session: SessionView| (session, None)).map_err(Fault::Refused)
+                let session = state.client.ask_again(sender, &reported, Command::Session {}, before).await;
+                session.map(|(session, same)| (session, None, same)).map_err(Fault::Refused)
             };
-            let (mut session, mut host) = match asked {
+            let (mut session, mut host, mut is_as_before): (SessionView, _, _) = match asked {
                 Ok(asked) => asked,
                 Err(Fault::Refused(refusal)) if refusal.kind == RefusalKind::SignInNeeded => return Err(Fault::SignIn),
                 Err(fault) => return Err(fault),
@@ -251,6 +253,7 @@ impl FromRequest for Visitor {
                         // What came along is of before the wait.
                         host = None;
                         session.journal = None;
+                        is_as_before = false;
                         state.turns.take(&session.id).await.ok()
                     }
                 };
@@ -258,8 +261,8 @@ impl FromRequest for Visitor {
             }
             if !state.knows_zone() {
                 // Best effort: without facts, times are shown in UTC and say so.
-                if let Ok((later, looked)) = state.show(asker, true).await {
-                    (session, host) = (later, host.map(|_| looked));
+                if let Ok(((later, looked), _)) = state.show(asker, true, &[]).await {
+                    (session, host, is_as_before) = (later, host.map(|_| looked), false);
                 }
             }
             if !knew_zone && state.knows_zone() {
@@ -278,6 +281,7 @@ impl FromRequest for Visitor {
                 clock: state.clock(),
                 state: state.clone(),
                 moment: Arc::new(Mutex::new(moment)),
+                is_as_before,
                 questions: Arc::default(),
             };
             request.extensions_mut().insert(visitor.clone());

@@ -3,7 +3,7 @@
 use crate::rig::{PASSWORD, Rig, edit, kind};
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, row};
-use pot_console::executor::protocol::{Command, ExportFormat, FeedbackStored, Have, Reply, Started};
+use pot_console::executor::protocol::{Again, Asked, Command, ExportFormat, FeedbackStored, Have, Reply, Started};
 use pot_console::facts::LeftDrift;
 use pot_console::journal::record::{Action, Role};
 use pot_console::plan::{ManagedFile, Operation, Preparation, ProofNeeded};
@@ -37,6 +37,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::Facts { refresh: false },
         Command::FollowFacts {},
         Command::Show { follows: false, have: Have::default() },
+        Command::Again { page: Box::new(Command::Session {}), asked: Vec::new() },
         Command::Backups { file: None },
         Command::Backup { file: ManagedFile::PotConf, digest },
         Command::File { file: ManagedFile::RcConf },
@@ -129,6 +130,7 @@ fn place(command: &Command) -> usize {
         C::SetTheme { .. } => 41,
         C::Show { .. } => 42,
         C::RunList { .. } => 43,
+        C::Again { .. } => 45,
     }
 }
 
@@ -404,4 +406,57 @@ fn where_root_gives_the_proof_a_password_is_not_enough() {
     // Now the engine has its say: on this host there is a dataset's name to type, or nothing to remove.
     assert_ne!(kind(wire.ask(Some(&anna), run())), RefusalKind::ProofNeeded);
     assert!(approval::waiting(&rig.layout, &code).is_err());
+}
+
+#[test]
+fn what_a_page_had_asked_is_asked_again_with_the_right_to_it_and_does_nothing() {
+    let rig = Rig::new();
+    let mut wire = rig.connect();
+    let (anna, vera) = (rig.sign_in("anna"), rig.sign_in("vera"));
+    let page = || Box::new(Command::Session {});
+    let told = |reply: &Reply| reply.digest().unwrap();
+    let same = |token: &Secret, command: &Command, told: Digest| {
+        let asked = vec![Asked { command: command.clone(), told }];
+        match rig.connect().ask(Some(token), Command::Again { page: page(), asked }) {
+            Ok(Reply::Again(Again { page, same })) => {
+                assert!(matches!(*page, Reply::Session(_)), "{page:?}");
+                same
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    for command in [Command::Settings {}, Command::Accounts {}, Command::Backups { file: None }, Command::LogFiles {}] {
+        let reply = wire.ask(Some(&anna), command.clone()).unwrap();
+        assert!(same(&anna, &command, told(&reply)), "{command:?}");
+        assert!(!same(&anna, &command, Digest::of(b"other")), "{command:?}");
+    }
+    let accounts = wire.ask(Some(&anna), Command::Accounts {}).unwrap();
+    assert!(!same(&vera, &Command::Accounts {}, told(&accounts)), "a viewer is not told whether they are the same");
+    let disable = Command::SetDisabled { name: "vera".into(), disabled: true };
+    wire.ask(Some(&anna), Command::Prove { password: Secret(PASSWORD.to_owned()) }).unwrap();
+    wire.ask(Some(&anna), disable).unwrap();
+    assert!(!same(&anna, &Command::Accounts {}, told(&accounts)), "an account is another");
+    let again = |page, command| Command::Again { page, asked: vec![Asked { command, told: Digest::of(b"") }] };
+    assert_eq!(kind(wire.ask(Some(&vera), again(page(), Command::Settings {}))), RefusalKind::SignInNeeded);
+
+    // Nothing that does anything goes this way, in whatever place.
+    for command in one_of_each() {
+        let harmless = command.can_be_asked_again();
+        let is_page = matches!(command, Command::Session {} | Command::Show { .. });
+        if !harmless {
+            assert_eq!(
+                kind(wire.ask(Some(&anna), again(page(), command.clone()))),
+                RefusalKind::Malformed,
+                "{command:?}"
+            );
+        }
+        if !is_page {
+            let asked = again(Box::new(command.clone()), Command::Settings {});
+            assert_eq!(kind(wire.ask(Some(&anna), asked)), RefusalKind::Malformed, "{command:?}");
+        }
+        assert!(!(harmless && row(&command).changes), "{command:?}");
+    }
+    let many = vec![Asked { command: Command::Settings {}, told: Digest::of(b"") }; 5];
+    let many = Command::Again { page: page(), asked: many };
+    assert_eq!(kind(wire.ask(Some(&anna), many)), RefusalKind::Malformed);
 }
