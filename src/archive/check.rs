@@ -5,7 +5,7 @@ use super::read::{PRIVATE, Unpacked, unpack};
 use super::{ArchiveError, system};
 use crate::accounts::store::Accounts;
 use crate::digest::Digest;
-use crate::files::{self, read_limited};
+use crate::files::{self, Unpacking, read_limited};
 use crate::journal::{JournalError, VerifyReport, verify_unpacked};
 use crate::settings::Settings;
 use std::io::Read;
@@ -39,17 +39,17 @@ pub(crate) struct Checked {
 /// # Errors
 /// It is not sound.
 pub(crate) fn check(from: &mut dyn Read, scratch: &Path) -> Result<Checked, ArchiveError> {
-    let checked = unpack_and_check(from, scratch);
+    let checked = unpack(from, scratch, Unpacking::ToCheck).and_then(|unpacked| look_through(scratch, unpacked));
     let _ = std::fs::remove_dir_all(scratch);
     checked
 }
 
-/// The same, and leaves the files in the folder `into`; on any error it is gone again.
+/// The same, and leaves the files on disk in the folder `into`; on any error it is gone again.
 ///
 /// # Errors
 /// It is not sound.
 pub(crate) fn unpack_and_check(from: &mut dyn Read, into: &Path) -> Result<Checked, ArchiveError> {
-    let checked = unpack(from, into).and_then(|unpacked| look_through(into, unpacked));
+    let checked = unpack(from, into, Unpacking::ToKeep).and_then(|unpacked| look_through(into, unpacked));
     if checked.is_err() {
         let _ = std::fs::remove_dir_all(into);
     }

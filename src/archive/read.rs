@@ -6,7 +6,7 @@ use super::contents::{
 };
 use super::{ArchiveError, system};
 use crate::digest::Digest;
-use crate::files::{self, make_private_dir};
+use crate::files::{self, Unpacking, make_private_dir};
 use crate::formats::Kind;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -37,12 +37,11 @@ fn unsound(what: impl Into<String>) -> ArchiveError {
 }
 
 /// Unpacks a backup into the folder `into`, which is made and must not exist: the private folder's files below `root`, the
-/// settings beside it, each its owner's alone and on disk when this returns. What is not sound is left there: the caller
-/// takes the folder away.
+/// settings beside it, each its owner's alone. What is not sound is left there: the caller takes the folder away.
 ///
 /// # Errors
 /// It is no sound backup, of a newer version, or something could not be written.
-pub(super) fn unpack(from: &mut dyn Read, into: &Path) -> Result<Unpacked, ArchiveError> {
+pub(super) fn unpack(from: &mut dyn Read, into: &Path, unpacking: Unpacking) -> Result<Unpacked, ArchiveError> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().mode(0o700).create(into).map_err(system("making the folder", into))?;
     let private = into.join(PRIVATE);
@@ -101,7 +100,7 @@ pub(super) fn unpack(from: &mut dyn Read, into: &Path) -> Result<Unpacked, Archi
                 if name == SETTINGS {
                     settings_mode = Some(entry.header().mode().map_err(damaged)? & 0o644 | 0o600);
                 }
-                let digest = write_file(&mut entry, size, &path, &name)?;
+                let digest = write_file(&mut entry, size, &path, &name, unpacking)?;
                 items.push(Item { name, size, digest });
                 parts.extend(part.map(|(part, _)| part));
             }
@@ -119,8 +118,10 @@ pub(super) fn unpack(from: &mut dyn Read, into: &Path) -> Result<Unpacked, Archi
     if items.len() != manifest.files.len() {
         return Err(unsound("its manifest lists other files than it holds"));
     }
-    for folder in &folders {
-        files::sync_folder(folder)?;
+    if unpacking == Unpacking::ToKeep {
+        for folder in &folders {
+            files::sync_folder(folder)?;
+        }
     }
     Ok(Unpacked { about, digest, parts, files: items.len(), bytes, settings_mode })
 }
@@ -169,7 +170,13 @@ fn whole(from: &mut dyn Read, size: u64) -> Result<Vec<u8>, ArchiveError> {
     if text.len() as u64 == size { Ok(text) } else { Err(unsound("it is cut off")) }
 }
 
-fn write_file(from: &mut dyn Read, size: u64, path: &Path, name: &str) -> Result<Digest, ArchiveError> {
+fn write_file(
+    from: &mut dyn Read,
+    size: u64,
+    path: &Path,
+    name: &str,
+    unpacking: Unpacking,
+) -> Result<Digest, ArchiveError> {
     let mut file = File::options()
         .write(true)
         .create_new(true)
@@ -191,7 +198,9 @@ fn write_file(from: &mut dyn Read, size: u64, path: &Path, name: &str) -> Result
         file.write_all(&buffer[..count]).map_err(system("writing", path))?;
         rest -= count as u64;
     }
-    crate::platform::sync_all(&file).map_err(system("writing", path))?;
+    if unpacking == Unpacking::ToKeep {
+        crate::platform::sync_all(&file).map_err(system("writing", path))?;
+    }
     Ok(Digest::from_bytes(hasher.finalize().into()))
 }
 

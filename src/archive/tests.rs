@@ -10,6 +10,7 @@ use crate::files::Lock;
 use crate::formats::{FORMATS, Kind, Stamp};
 use crate::journal::record::Role;
 use crate::layout::Layout;
+use crate::platform::times_asked;
 use crate::secret::Secret;
 use jiff::Timestamp;
 use std::io::Read as _;
@@ -123,6 +124,21 @@ fn refused(bytes: &[u8]) -> String {
     let error = unpack_and_check(&mut &bytes[..], &into).unwrap_err().to_string();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "something is left: {error}");
     error
+}
+
+#[test]
+fn checking_a_backup_waits_for_no_disk_and_putting_it_back_waits_for_every_file() {
+    let (_dir, layout) = host();
+    let bytes = backup_of(&layout);
+    let into = tempfile::tempdir().unwrap();
+    let before = times_asked();
+    let checked = check(&mut &bytes[..], &into.path().join("scratch")).unwrap();
+    assert_eq!(times_asked(), before, "what is taken away again need not be on disk");
+    assert_eq!(std::fs::read_dir(into.path()).unwrap().count(), 0);
+    let kept = unpack_and_check(&mut &bytes[..], &into.path().join("stage")).unwrap();
+    assert_eq!((kept.digest, kept.files), (checked.digest, checked.files));
+    // What the archive says of itself is not unpacked.
+    assert!(times_asked() - before > kept.files - 2, "{} of {}", times_asked() - before, kept.files);
 }
 
 #[test]

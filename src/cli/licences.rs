@@ -1,6 +1,6 @@
 //! `pot-console licences`: the licences of all that is built in. `packaging/sbom` writes them down; the build packs them.
 
-use super::output::{complain, print, print_json};
+use super::output::{complain, print, print_json, print_pieces};
 use super::{Exit, Format, Global};
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
@@ -17,6 +17,11 @@ pub(crate) struct Args {
     name: Option<String>,
 }
 
+/// Bytes of what is packed, as the end of a gzip file says (RFC 1952, ISIZE).
+fn unpacked_length() -> usize {
+    PACKED.last_chunk().map_or(0, |length| usize::try_from(u32::from_le_bytes(*length)).unwrap_or(0))
+}
+
 /// One row.
 #[derive(Debug, PartialEq, Eq)]
 struct Row<'a> {
@@ -29,8 +34,12 @@ struct Row<'a> {
 
 /// Runs the command.
 pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    let mut all = String::new();
-    GzDecoder::new(PACKED).read_to_string(&mut all).context("unpacking the licences")?;
+    let mut unpacked = GzDecoder::new(PACKED);
+    if global.format == Format::Text && args.name.is_none() {
+        return print_pieces(&mut unpacked).map(|()| Exit::Done);
+    }
+    let mut all = String::with_capacity(unpacked_length());
+    unpacked.read_to_string(&mut all).context("unpacking the licences")?;
     let texts = texts(&all);
     let mut rows: Vec<Row<'_>> = all.lines().take_while(|line| !is_mark(line)).filter_map(Row::of).collect();
     if let Some(name) = &args.name {
@@ -40,10 +49,9 @@ pub fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
             return Ok(Exit::Refused);
         }
     }
-    match (global.format, args.name) {
-        (Format::Json, _) => print_json(&Value::Array(rows.iter().map(|row| row.as_json(&texts)).collect()))?,
-        (Format::Text, None) => print(&all)?,
-        (Format::Text, Some(_)) => {
+    match global.format {
+        Format::Json => print_json(&Value::Array(rows.iter().map(|row| row.as_json(&texts)).collect()))?,
+        Format::Text => {
             let mut text = String::new();
             for row in &rows {
                 text.push_str(&format!("{} {}: {}\n", row.name, row.version, row.licence));
@@ -102,6 +110,11 @@ fn texts(all: &str) -> Vec<&str> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_packed_is_as_long_as_it_says() {
+        assert_eq!(unpacked_length(), include_str!("../../data/licences.txt").len());
+    }
 
     #[test]
     fn every_crate_that_is_built_in_has_its_row_and_every_row_its_texts() {

@@ -34,8 +34,10 @@ mod web;
 #[cfg(not(feature = "simulator"))]
 mod without_simulator;
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use later::Later;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,6 +54,14 @@ struct Arguments {
     global: Global,
     #[command(subcommand)]
     command: Command,
+}
+
+/// The program before any of its commands.
+#[derive(Debug, Parser)]
+#[command(name = "pot-console", version)]
+struct Options {
+    #[command(flatten)]
+    global: Global,
 }
 
 /// Options of every command.
@@ -169,7 +179,7 @@ enum Command {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    let Arguments { global, command } = match Arguments::try_parse() {
+    let Arguments { global, command } = match arguments(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(arguments) => arguments,
         Err(error) => {
             // A closed pipe (`--help | head -1`) is no reason to complain.
@@ -210,6 +220,19 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The command line, read with the grammar of the one command that it names: the whole one gives each of the others a copy
+/// of every common option, which takes longer than many a command. What so cannot be read, or asks for help, is read with
+/// all of them.
+fn arguments(words: &[OsString]) -> Result<Arguments, clap::Error> {
+    let commands = Command::augment_subcommands(clap::Command::new(""));
+    let named = words.iter().skip(1).find_map(|word| commands.find_subcommand(word));
+    match Options::command().subcommands(named.cloned()).try_get_matches_from(words) {
+        Ok(mut matches) if matches.subcommand_name().is_some() => Arguments::from_arg_matches_mut(&mut matches),
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => Err(error),
+        _ => Arguments::try_parse_from(words),
+    }
+}
+
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     // In what clap_complete writes for bash, a hyphen in the program's name keeps the words below a command out of reach.
     let hyphen = if shell == clap_complete::Shell::Bash { "_" } else { "-" };
@@ -217,4 +240,72 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     clap_complete::generate(shell, &mut Arguments::command(), format!("pot{hyphen}console"), &mut script);
     output::print(&String::from_utf8(script)?.replace(" pot_console\n", " pot-console\n"))?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is done, or what is said.
+    fn read(arguments: Result<Arguments, clap::Error>) -> Result<String, (ErrorKind, String)> {
+        arguments.map(|read| format!("{read:?}")).map_err(|error| (error.kind(), error.render().to_string()))
+    }
+
+    #[test]
+    fn a_command_line_means_what_the_whole_grammar_says_of_it() {
+        let mut lines: Vec<String> = [
+            "",
+            "--version",
+            "-V",
+            "--root /x --version",
+            "--root --version",
+            "check --version",
+            "--root check check --offline",
+            "--root check conf show",
+            "--root check",
+            "--format json audit list --limit 3",
+            "audit --format json list",
+            "audit list --format json --root /x",
+            "conf show check",
+            "conf set POT_EXTIF=em1 --reason check",
+            "conf set",
+            "user add anna --role admin",
+            "user add anna --role king",
+            "check --ofline",
+            "chek",
+            "chek --version",
+            "check conf",
+            "help",
+            "help check",
+            "help conf show",
+            "check help",
+            "conf help show",
+            "-h",
+            "--help",
+            "explain -h",
+            "explain deprecated",
+            "licences --format xml",
+            "completions zsh",
+            "web --ask",
+            "-- check",
+            "check -- --offline",
+        ]
+        .map(str::to_owned)
+        .into();
+        for command in Arguments::command().get_subcommands() {
+            for options in ["", " --help", " --root /x", " --etc"] {
+                lines.push(format!("{}{options}", command.get_name()));
+                lines.push(format!("--format json {}{options}", command.get_name()));
+            }
+        }
+        let mut taken = 0;
+        for line in lines {
+            let words: Vec<OsString> =
+                std::iter::once("pot-console").chain(line.split_whitespace()).map(OsString::from).collect();
+            let (found, whole) = (read(arguments(&words)), read(Arguments::try_parse_from(&words)));
+            taken += u32::from(found.is_ok());
+            assert_eq!(found, whole, "{line}");
+        }
+        assert!(taken > 20, "{taken}");
+    }
 }

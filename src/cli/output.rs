@@ -2,17 +2,33 @@
 
 use super::Format;
 use crate::rules::Severity;
-use std::io::{IsTerminal as _, Write as _};
+use anyhow::Context as _;
+use std::io::{IsTerminal as _, Read, Write as _};
 
 /// Prints to standard output. A closed pipe (`check | head -1`) ends the printing, not the command: its exit status
 /// still says what was found.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(error).context("writing to standard output"))
+    print_bytes(text.as_bytes()).map(drop)
+}
+
+/// Prints all that a reader gives, a piece at a time: a long text is never whole in memory.
+pub(super) fn print_pieces(from: &mut impl Read) -> anyhow::Result<()> {
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let length = from.read(&mut piece).context("reading what is to be printed")?;
+        if length == 0 || !print_bytes(&piece[..length])? {
+            return Ok(());
         }
-        _ => Ok(()),
+    }
+}
+
+/// Whether somebody still reads.
+fn print_bytes(bytes: &[u8]) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(anyhow::Error::new(error).context("writing to standard output")),
     }
 }
 

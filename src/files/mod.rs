@@ -22,5 +22,14 @@ pub(crate) use replace::{Expected, clear_unfinished, read_limited, replace_with_
 pub(crate) use stamped::NOTES;
 pub(crate) use stamped::{PREFERENCES, WAITING, must_be_known, put_stamp, write_stamp};
 
+/// What becomes of the files of a backup that is unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unpacking {
+    /// They are looked at and taken away: nothing waits for a disk.
+    ToCheck,
+    /// They stay: each is on disk when it was unpacked.
+    ToKeep,
+}
+
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,9 @@ pub(crate) fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, FileError> 
 
 /// Reads at most `max` bytes of an open file; `path` is for words.
 pub(super) fn read_open(file: File, path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::new();
+    // Room for the whole of it, and for a byte in which its end is met: one read instead of one at each doubling.
+    let length = file.metadata().map_or(0, |found| found.len().min(max));
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
     file.take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::system("reading", path))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > max) {
         return Err(FileError::TooLarge { path: path.to_owned(), limit: max });

@@ -10,7 +10,7 @@ use super::error::{JournalError, system};
 use super::verify::{VerifyReport, verify_parts};
 use super::write::create_private;
 use crate::digest::Digest;
-use crate::files;
+use crate::files::{self, Unpacking};
 use crate::formats::Kind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ fn exactly(from: &mut dyn Read, size: u64, take: &mut dyn FnMut(&[u8]) -> io::Re
 /// Reads a backup to its end and checks every file in it and the journal's chain. `scratch` is a folder that does not
 /// exist; the journal is unpacked there for the while.
 pub(crate) fn check_backup(from: &mut dyn Read, scratch: &Path) -> Result<BackupReport, JournalError> {
-    let report = restore_backup(from, scratch);
+    let report = unpack_into(from, scratch, Unpacking::ToCheck);
     let _ = std::fs::remove_dir_all(scratch);
     report
 }
@@ -156,15 +156,19 @@ pub(crate) fn check_backup(from: &mut dyn Read, scratch: &Path) -> Result<Backup
 /// the journal's chain are checked; on any error the folder is removed again. The copied head is not part of a
 /// backup: the next opening says that the journal was put in place.
 pub(crate) fn restore_backup(from: &mut dyn Read, into: &Path) -> Result<BackupReport, JournalError> {
+    unpack_into(from, into, Unpacking::ToKeep)
+}
+
+fn unpack_into(from: &mut dyn Read, into: &Path, unpacking: Unpacking) -> Result<BackupReport, JournalError> {
     std::fs::DirBuilder::new().create(into).map_err(system("making the folder to restore", into))?;
-    let restored = unpack(from, into);
+    let restored = unpack(from, into, unpacking);
     if restored.is_err() {
         let _ = std::fs::remove_dir_all(into);
     }
     restored
 }
 
-fn unpack(from: &mut dyn Read, into: &Path) -> Result<BackupReport, JournalError> {
+fn unpack(from: &mut dyn Read, into: &Path, unpacking: Unpacking) -> Result<BackupReport, JournalError> {
     let not_one = |what: &str| {
         system("restoring", into)(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -202,7 +206,10 @@ fn unpack(from: &mut dyn Read, into: &Path) -> Result<BackupReport, JournalError
             hasher.update(bytes);
             file.write_all(bytes)
         })
-        .and_then(|()| file.sync_all())
+        .and_then(|()| match unpacking {
+            Unpacking::ToCheck => Ok(()),
+            Unpacking::ToKeep => crate::platform::sync_all(&file),
+        })
         .map_err(system("restoring", &path))?;
         if Digest::from_bytes(hasher.finalize().into()) != item.digest {
             return Err(not_one(&format!("{} was changed", item.name)));

@@ -6,6 +6,7 @@ use super::problem::ProblemKind;
 use super::record::{Action, Entry, Method, Stage};
 use super::write::own_entry;
 use super::*;
+use crate::platform::times_asked;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -935,11 +936,14 @@ fn a_backup_can_be_checked_and_restored_and_holds_no_key() {
     assert!(memchr::memmem::find(&bytes, b"PRIVATE KEY").is_none());
 
     let scratch = place.dir.path().join("scratch");
+    let before = times_asked();
     let checked = check_backup(&mut bytes.as_slice(), &scratch).unwrap();
+    assert_eq!(times_asked(), before, "what is only checked need not be on disk");
     assert_eq!(checked.journal.unwrap().last, 41);
     assert!(!scratch.exists());
     let into = place.dir.path().join("restored");
     restore_backup(&mut bytes.as_slice(), &into).unwrap();
+    assert_eq!(times_asked() - before, checked.files.len(), "what stays is");
     assert_eq!(std::fs::read(into.join("accounts")).unwrap(), b"anna:admin");
     assert!(restore_backup(&mut bytes.as_slice(), &into).is_err(), "a folder that is there is not overwritten");
     assert!(into.join("accounts").exists());

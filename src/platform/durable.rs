@@ -30,7 +30,20 @@ impl Drop for NotAwaited {
     }
 }
 
+#[cfg(test)]
+std::thread_local! {
+    static ASKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread has asked for something to be on disk.
+#[cfg(test)]
+pub(crate) fn times_asked() -> usize {
+    ASKED.get()
+}
+
 fn is_awaited() -> bool {
+    #[cfg(test)]
+    ASKED.set(ASKED.get() + 1);
     #[cfg(feature = "simulator")]
     return NOT_AWAITED.load(Ordering::SeqCst) == 0;
     #[cfg(not(feature = "simulator"))]

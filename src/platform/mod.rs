@@ -17,6 +17,8 @@ pub(crate) use descriptors::{
 };
 #[cfg(feature = "simulator")]
 pub(crate) use durable::NotAwaited;
+#[cfg(test)]
+pub(crate) use durable::times_asked;
 pub(crate) use durable::{sync_all, sync_data};
 pub(crate) use memory::{give_memory_back, trim_memory};
 pub use observe::since_boot_ms;

@@ -1,9 +1,9 @@
 //! The closed list of programs that the console starts, and where they stand.
 
 use crate::layout::Layout;
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A program that the console may start. There is no other way to start one.
@@ -134,40 +134,35 @@ pub(crate) fn argv_as_typed(tool: Tool, args: &[&str]) -> Vec<String> {
 /// The host's folders of programs, in the order of FreeBSD's login.conf(5).
 const FOLDERS: [&str; 6] = ["/sbin", "/bin", "/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
 
-/// Where the tools stand, found once: an environment variable of whoever started the console has no say.
+/// Where the tools stand, each found once: an environment variable of whoever started the console has no say.
 #[derive(Debug, Clone)]
 pub struct Tools {
     root: PathBuf,
     folders: Vec<PathBuf>,
-    found: BTreeMap<Tool, PathBuf>,
+    /// By the tool's number. Each is looked for when it is first needed: all of them in six folders cost a command that
+    /// calls none more than most of what it does. Copies share what was found, until one of them looks again.
+    found: Arc<[OnceLock<Option<PathBuf>>; Tool::ALL.len()]>,
 }
 
 impl Tools {
-    /// Looks for every tool in the program folders below the layout's root.
+    /// The tools in the program folders below the layout's root.
     pub fn find(layout: &Layout) -> Self {
         // Commands run with the root as working folder, so a relative path would lead elsewhere.
         let root = std::path::absolute(layout.root()).unwrap_or_else(|_| layout.root().to_owned());
         let absolute = Layout::new(&root, None);
         let folders = FOLDERS.iter().map(|folder| absolute.on_disk(folder)).collect();
-        let mut tools = Self { root, folders, found: BTreeMap::new() };
-        tools.refresh();
-        tools
+        Self { root, folders, found: Arc::default() }
     }
 
-    /// Looks again, for example after a package was installed.
+    /// Forgets where the tools stand, for example after a package was installed: each is looked for again.
     pub fn refresh(&mut self) {
-        self.found = Tool::ALL
-            .into_iter()
-            .filter_map(|tool| {
-                let path = self.folders.iter().map(|folder| folder.join(tool.name())).find(|path| is_program(path))?;
-                Some((tool, path))
-            })
-            .collect();
+        self.found = Arc::default();
     }
 
     /// A tool's absolute path; none when it is not installed.
     pub fn path(&self, tool: Tool) -> Option<&Path> {
-        self.found.get(&tool).map(PathBuf::as_path)
+        let look = || self.folders.iter().map(|folder| folder.join(tool.name())).find(|path| is_program(path));
+        self.found[tool as usize].get_or_init(look).as_deref()
     }
 
     /// The folder that commands run in.
@@ -195,6 +190,31 @@ fn is_program(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_calls_no_tool_looks_for_none_and_one_that_came_is_found_when_looked_for_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("usr/sbin");
+        std::fs::create_dir_all(&folder).unwrap();
+        let put = |name: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let mut tools = Tools::find(&Layout::new(dir.path(), None));
+        assert!(tools.found.iter().all(|place| place.get().is_none()), "nothing was asked for");
+        let pkg = put("pkg");
+        assert_eq!(tools.path(Tool::Pkg), Some(pkg.as_path()), "it came before it was first asked for");
+        assert_eq!(tools.path(Tool::Pw), None);
+        let pw = put("pw");
+        let copy = tools.clone();
+        assert_eq!(tools.path(Tool::Pw), None, "asked once");
+        tools.refresh();
+        assert_eq!((tools.path(Tool::Pw), copy.path(Tool::Pw)), (Some(pw.as_path()), None));
+        // Each has its own place.
+        assert!(Tool::ALL.iter().enumerate().all(|(at, tool)| *tool as usize == at));
+    }
 
     #[test]
     fn a_question_of_many_rc_variables_may_take_a_slow_host_longer_than_one() {
