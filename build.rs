@@ -20,41 +20,34 @@ fn main() -> io::Result<()> {
     if assets.exists() {
         fs::remove_dir_all(&assets)?;
     }
-    compress_folder(Path::new("static"), &assets)?;
+    let mut names = Vec::new();
+    pack_folder(Path::new("static"), "", &assets, &mut names)?;
+    let rows: String = names
+        .iter()
+        .map(|name| format!("    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/assets/\", {name:?}, \".gz\"))),\n"))
+        .collect();
+    fs::write(out.join("assets.rs"), format!("&[\n{rows}]\n"))?;
     println!("cargo::rerun-if-changed=data/licences.txt");
     fs::write(out.join("licences.txt.gz"), gzip(&fs::read("data/licences.txt")?)?)
 }
 
-fn compress_folder(from: &Path, to: &Path) -> io::Result<()> {
+/// Packs each file of `from` into `to`, and adds its name in addresses (`vendor/…` for those of a folder) to `names`.
+fn pack_folder(from: &Path, prefix: &str, to: &Path, names: &mut Vec<String>) -> io::Result<()> {
     fs::create_dir_all(to)?;
     let mut entries = fs::read_dir(from)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let target = to.join(entry.file_name());
+        let file = entry.file_name();
+        let file = file.to_str().ok_or_else(|| io::Error::other(format!("{}: no UTF-8", entry.path().display())))?;
+        let name = format!("{prefix}{file}");
         if entry.file_type()?.is_dir() {
-            compress_folder(&entry.path(), &target)?;
+            pack_folder(&entry.path(), &format!("{name}/"), &to.join(file), names)?;
         } else {
-            let bytes = fs::read(entry.path())?;
-            fs::write(with_ending(&target, "br"), brotli(&bytes)?)?;
-            fs::write(with_ending(&target, "gz"), gzip(&bytes)?)?;
-            fs::write(target, bytes)?;
+            fs::write(to.join(format!("{file}.gz")), gzip(&fs::read(entry.path())?)?)?;
+            names.push(name);
         }
     }
     Ok(())
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    PathBuf::from(name)
-}
-
-fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut packed = Vec::new();
-    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
-    brotli::BrotliCompress(&mut &bytes[..], &mut packed, &parameters)?;
-    Ok(packed)
 }
 
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
