@@ -24,7 +24,9 @@ fn main() -> io::Result<()> {
     pack_folder(Path::new("static"), "", &assets, &mut names)?;
     let rows: String = names
         .iter()
-        .map(|name| format!("    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/assets/\", {name:?}, \".gz\"))),\n"))
+        .map(|name| {
+            format!("    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/assets/\", {name:?}, \".gz\"))),\n")
+        })
         .collect();
     fs::write(out.join("assets.rs"), format!("&[\n{rows}]\n"))?;
     println!("cargo::rerun-if-changed=data/licences.txt");

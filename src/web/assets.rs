@@ -43,11 +43,8 @@ impl Asset {
 }
 
 static ASSETS: LazyLock<HashMap<&str, Asset>> = LazyLock::new(|| {
-    let asset = |packed| Asset {
-        version: Digest::of(packed).hex().chars().take(12).collect(),
-        packed,
-        plain: OnceLock::new(),
-    };
+    let asset =
+        |packed| Asset { version: Digest::of(packed).hex().chars().take(12).collect(), packed, plain: OnceLock::new() };
     PACKED.iter().map(|&(name, packed)| (name, asset(packed))).collect()
 });
 
@@ -125,7 +122,9 @@ pub(super) fn accepts_gzip(headers: &header::HeaderMap) -> bool {
         let mut pieces = part.split(';').map(str::trim);
         let coding = pieces.next().unwrap_or_default();
         let refused = pieces.any(|piece| {
-            piece.strip_prefix("q=").is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
+            piece
+                .strip_prefix("q=")
+                .is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
         });
         if ["gzip", "x-gzip"].iter().any(|name| coding.eq_ignore_ascii_case(name)) {
             accepted = !refused;
