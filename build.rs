@@ -22,7 +22,7 @@ fn main() -> io::Result<()> {
     if assets.exists() {
         fs::remove_dir_all(&assets)?;
     }
-    compress_folder(Path::new("static"), &assets)?;
+    pack_folder(Path::new("static"), &assets)?;
     println!("cargo::rerun-if-changed=data/licences.txt");
     fs::write(out.join("licences.txt.gz"), gzip(&fs::read("data/licences.txt")?)?)
 }
@@ -54,36 +54,21 @@ fn spare_each_start() {
     }
 }
 
-fn compress_folder(from: &Path, to: &Path) -> io::Result<()> {
+/// Packs each file of `from` into `to`, under its name with `.gz` after it.
+fn pack_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     let mut entries = fs::read_dir(from)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            compress_folder(&entry.path(), &target)?;
+            pack_folder(&entry.path(), &to.join(entry.file_name()))?;
         } else {
-            let bytes = fs::read(entry.path())?;
-            fs::write(with_ending(&target, "br"), brotli(&bytes)?)?;
-            fs::write(with_ending(&target, "gz"), gzip(&bytes)?)?;
-            fs::write(target, bytes)?;
+            let mut name = entry.file_name();
+            name.push(".gz");
+            fs::write(to.join(name), gzip(&fs::read(entry.path())?)?)?;
         }
     }
     Ok(())
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    PathBuf::from(name)
-}
-
-fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut packed = Vec::new();
-    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
-    brotli::BrotliCompress(&mut &bytes[..], &mut packed, &parameters)?;
-    Ok(packed)
 }
 
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {

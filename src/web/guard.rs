@@ -50,7 +50,7 @@ pub(crate) async fn guard(
     let named = state_of(request.request()).is_ok_and(|state| state.start.tls.as_ref().is_some_and(|tls| tls.named));
     let htmx = request.headers().contains_key(HX_REQUEST);
     let asset = request.path().starts_with("/static/");
-    let gzip = accepts_gzip(request.headers());
+    let gzip = super::assets::accepts_gzip(request.headers());
     if request.method() == Method::HEAD {
         // Routed as what it asks about; the server leaves the body away by itself.
         request.head_mut().method = Method::GET;
@@ -101,13 +101,6 @@ pub(crate) async fn guard(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(answered.map_body(|_, body| BoxBody::new(Sending::new(body, open))))
-}
-
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| super::assets::Accepted::parse(value).gzip)
 }
 
 /// Smaller pages are not worth the work.
