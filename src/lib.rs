@@ -100,6 +100,9 @@ pub mod journal;
 pub mod layout;
 pub mod network;
 pub mod operations;
+#[cfg(test)]
+#[path = "../tests/support/patience.rs"]
+mod patience;
 pub mod plan;
 pub mod platform;
 pub mod potconf;

@@ -8,6 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "support/patience.rs"]
+mod patience;
+
+use patience::PATIENCE;
 use pot_console::simulator::{self, Fault, Scenario};
 
 struct Host {
@@ -486,15 +490,17 @@ fn faults_hit_the_tool_and_whoever_calls_it() {
 #[test]
 fn a_daemon_can_keep_the_output_open_after_the_tool_has_ended() {
     let host = Host::new(Scenario::Default);
-    host.fault("uname keep-pipe 6");
-    let started = Instant::now();
+    host.fault("uname keep-pipe 15");
     let mut child = host.command(&["uname"]).stdout(Stdio::piped()).spawn().expect("uname");
+    let mut pipe = child.stdout.take().expect("a pipe");
+    let read = std::thread::spawn(move || {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut pipe, &mut text).expect("text");
+        text
+    });
     assert!(child.wait().expect("an end").success());
-    assert!(started.elapsed() < Duration::from_secs(5), "the tool itself ends at once");
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut child.stdout.take().expect("a pipe"), &mut text).expect("text");
-    assert_eq!(text, "FreeBSD\n");
-    assert!(started.elapsed() >= Duration::from_secs(5), "the pipe stays open");
+    assert!(!read.is_finished(), "the pipe stays open");
+    assert_eq!(read.join().expect("what it said"), "FreeBSD\n");
 }
 
 #[test]
@@ -631,7 +637,8 @@ fn hosts_with_ten_thousand_datasets_are_listed_in_time() {
     let begun = Instant::now();
     let listed = host.out("zfs list -Hp -o name,used,available,mounted");
     assert!(listed.lines().count() > 10_000);
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    // Quadratic code takes minutes.
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     assert_eq!(host.out("zfs list -Hp -o used zroot/pot00001"), host.out("zfs list -Hp -o used zroot/tmp"));
 }
 

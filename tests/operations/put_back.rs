@@ -268,28 +268,27 @@ fn a_put_back_ends_when_pf_has_let_go_of_the_anchors_and_the_next_start_is_plann
     // pf lists emptied anchors until its purge thread has come by.
     bench.wrap(
         "pfctl",
-        r#"if [ "$*" = "-s Anchors" ] && [ -e "$FLAG" ]; then echo '  pot-nat'; echo '  pot-rdr'; exit 0; fi"#,
+        r#"if [ "$*" = "-s Anchors" ] && [ -e "$FLAG" ]; then echo asked >> "$FLAG"; echo '  pot-nat'; echo '  pot-rdr'; exit 0; fi"#,
     );
     let run = waiting_for(&bench, LONG);
     std::fs::write(bench.flag(), "").unwrap();
-    let begun = Instant::now();
     bench.engine.put_back(run.id, &anna(), &from_lan()).unwrap();
     std::thread::sleep(Duration::from_secs(3));
     let still = bench.engine.run_state(run.id).unwrap();
     assert!(!still.state.is_final(), "it waits for them: {still:#?}");
     std::fs::remove_file(bench.flag()).unwrap();
     let run = bench.until_end(run.id);
-    assert!(begun.elapsed() >= Duration::from_secs(3));
     assert_eq!(run.state, RunState::Reverted, "{run:#?}");
     let plan = bench.plan(LONG);
     assert!(plan.blockers.is_empty(), "{:#?}", plan.blockers);
     // A console that stops does not wait for them.
     let run = waiting_for(&bench, LONG);
     std::fs::write(bench.flag(), "").unwrap();
-    let begun = Instant::now();
     bench.engine.shutdown();
+    let asked = std::fs::read_to_string(bench.flag()).unwrap().lines().count();
     let run = bench.engine.run_state(run.id).unwrap();
     assert_eq!(run.state, RunState::Reverted);
     assert!(run.summary.contains("pf still lists pot-nat and pot-rdr"), "{}", run.summary);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    // Whoever waits for pf asks twice a second, for 25 s.
+    assert!(asked < 10, "asked {asked} times");
 }
