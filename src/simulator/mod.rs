@@ -203,11 +203,11 @@ fn faulty(call: &mut Call) -> Option<Outcome> {
     if call.name == "simctl" {
         return None;
     }
-    let state = match call.machine.state() {
-        Ok(state) => state,
+    let faults = match call.machine.faults() {
+        Ok(faults) => faults,
         Err(error) => return Some(Err(error.into())),
     };
-    for fault in state.faults {
+    for fault in faults {
         match fault {
             Fault::Hang(tool) if concerns(&tool, call) => {
                 std::thread::sleep(std::time::Duration::from_hours(1));
