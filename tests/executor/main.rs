@@ -17,6 +17,8 @@ mod make_earlier_files;
 mod patience;
 mod permissions;
 mod places;
+#[path = "../support/prepared.rs"]
+mod prepared;
 mod processes;
 mod rig;
 mod shown;

@@ -1,6 +1,7 @@
 //! A simulated host with an engine of operations, and a recorder that keeps what it is told.
 
 use crate::patience::PATIENCE;
+use crate::prepared;
 use pot_console::executor::local::Local;
 use pot_console::executor::protocol::{Command, Records};
 use pot_console::journal::record::{Action, Actor, Entry, Method, Outcome, Record, Reported, Role, Stage};
@@ -61,7 +62,12 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
         simulator::build_with_program(&root, scenario, Path::new(env!("CARGO_BIN_EXE_pot-console"))).unwrap();
-        let kept = Arc::new(Kept::default());
+        Self::of(folder, root, Kept::default())
+    }
+
+    /// A host that is there, and what was recorded of it.
+    fn of(folder: tempfile::TempDir, root: PathBuf, kept: Kept) -> Self {
+        let kept = Arc::new(kept);
         let closed = Arc::new(AtomicBool::new(false));
         let engine = open(&root, &kept, &closed, settings());
         Self { _folder: folder, root, kept, closed, engine }
@@ -269,11 +275,21 @@ pub fn state_of(plan: &Plan, title: &str) -> StepState {
 
 pub const VNET: Operation = Operation::VnetStart { revert_after: Some(10) };
 
+/// The default host after `pot init`: run once for all tests that begin there, with the records of it.
 pub fn initialised() -> Bench {
-    let bench = Bench::new(Scenario::Default);
-    let run = bench.run(INIT);
-    assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
-    bench
+    let folder = tempfile::tempdir().unwrap();
+    let host = folder.path().join("host");
+    prepared::copied("initialised", &host, |at| {
+        let bench = Bench::new(Scenario::Default);
+        let run = bench.run(INIT);
+        assert_eq!(run.state, RunState::AsPlanned, "{run:#?}");
+        std::fs::write(at.join("records.json"), serde_json::to_vec(&*bench.kept.records.lock().unwrap()).unwrap())
+            .unwrap();
+        let moved = std::process::Command::new("mv").args([&bench.root, &at.join("root")]).status().unwrap();
+        assert!(moved.success());
+    });
+    let records = serde_json::from_slice(&std::fs::read(host.join("records.json")).unwrap()).unwrap();
+    Bench::of(folder, host.join("root"), Kept { records: Mutex::new(records), full: AtomicBool::new(false) })
 }
 
 /// What of the network a revert has to give back.

@@ -14,6 +14,8 @@ mod patience;
 mod places;
 mod plans;
 mod prepare;
+#[path = "../support/prepared.rs"]
+mod prepared;
 mod put_back;
 mod restart;
 mod results;
