@@ -503,8 +503,9 @@ mod tests {
                 fields.iter().any(|field| format!(" {}", field.join(" ")).contains(&begins))
             })
         };
+        let searches = if std::env::var_os("POT_CONSOLE_LONG").is_some() { 10_000 } else { 300 };
         let mut found = 0;
-        for _ in 0..1000 {
+        for _ in 0..searches {
             let text = text(4);
             let filter = Filter { text: Some(text.clone()), ..Filter::default() };
             if Wanted::of(&text).is_none() {
@@ -519,7 +520,7 @@ mod tests {
             assert_eq!(exported, by_text.iter().rev().copied().collect::<Vec<_>>(), "{text:?}");
             found += usize::from(!numbers.is_empty() && numbers.len() < 200);
         }
-        assert!(found > 100, "{found}");
+        assert!(found > searches / 10, "{found}");
     }
 
     #[tokio::test]
