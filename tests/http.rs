@@ -1490,7 +1490,7 @@ async fn a_page_that_is_asked_for_again_is_given_again_only_while_it_would_be_ma
     };
     let acts: [(&str, &dyn Fn(u32)); 5] = [
         ("pot.conf, with an editor", &|number| {
-            append("/usr/local/etc/pot/pot.conf", &format!("POT_TMP=/tmp/{number}\n"))
+            append("/usr/local/etc/pot/pot.conf", &format!("POT_TMP=/tmp/{number}\n"));
         }),
         ("pot.conf, at the command line", &|number| {
             run(&[

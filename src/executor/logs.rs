@@ -38,16 +38,18 @@ impl Watching {
     pub(super) fn log_files(&self) -> Result<Reply, Refusal> {
         let facts = self.facts.get();
         let system = facts.as_ref().and_then(|facts| facts.system.get().cloned());
+        let facility = self.facility();
         Ok(Reply::LogFiles(LogFiles {
-            facility: self.facility(),
-            files: self.generations().into_iter().map(|generation| generation.view).collect(),
+            files: self.generations(&facility).into_iter().map(|generation| generation.view).collect(),
+            facility,
             time_zone: system.as_ref().map_or_else(|| "UTC".to_owned(), |system| system.time_zone.clone()),
             hostname: self.facts.hostname(),
         }))
     }
 
     pub(super) fn open_log(&self, generation: u32) -> Result<(Reply, OwnedFd), Refusal> {
-        let generations = self.generations();
+        let facility = self.facility();
+        let generations = self.generations(&facility);
         let wanted = usize::try_from(generation).ok().and_then(|generation| generations.get(generation));
         let Some(wanted) = wanted else {
             let words = format!("There is no generation {generation} of the log; newsyslog may just have rotated it.");
@@ -63,7 +65,6 @@ impl Watching {
             .map_err(|error| Refusal::new(RefusalKind::Forbidden, format!("{error}.")))?;
         let found = file.metadata().map_err(failed)?;
         // POT_LOG_FACILITY is an operator's to choose, what root keeps from others is not theirs to read by it.
-        let facility = self.facility();
         if found.mode() & 0o004 == 0 && !facility.starts_with("local") {
             let words = format!(
                 "{} is not shown: not everyone on this host may read it, and the facility {facility} holds more than \
@@ -85,9 +86,8 @@ impl Watching {
     }
 
     /// The file that takes the facility's info level, as syslogd's configuration says, and its rotated generations.
-    fn generations(&self) -> Vec<Generation> {
-        let facility = self.facility();
-        let file = self.facts.get().and_then(|facts| match log_route(facts.syslog.get()?, &facility) {
+    fn generations(&self, facility: &str) -> Vec<Generation> {
+        let file = self.facts.get().and_then(|facts| match log_route(facts.syslog.get()?, facility) {
             LogRoute::File(file) => Some(file.to_owned()),
             LogRoute::Missing(files) => files.first().map(|file| (*file).to_owned()),
             LogRoute::Elsewhere(_) | LogRoute::Nowhere => None,
@@ -100,11 +100,11 @@ impl Watching {
 /// A live log with its rotated generations, newest first. `live` is a path of the host.
 pub(crate) fn rotated(layout: &Layout, live: &str) -> Vec<Generation> {
     let mut found: Vec<Generation> = generation(layout, live, Compression::Plain).into_iter().collect();
+    let archives = archives(layout, live);
     let mut missing = 0;
     for number in 0..GENERATIONS {
-        let rotated =
-            SUFFIXES.iter().find_map(|(suffix, how)| generation(layout, &format!("{live}.{number}{suffix}"), *how));
-        match rotated {
+        let of_number = archives.iter().filter(|archive| archive.order == Order::Number(number));
+        match of_number.map(|archive| archive.found(layout)).find(Option::is_some).flatten() {
             Some(rotated) => {
                 missing = 0;
                 found.push(rotated);
@@ -115,7 +115,10 @@ pub(crate) fn rotated(layout: &Layout, live: &str) -> Vec<Generation> {
         }
     }
     let numbered = found.len();
-    found.extend(dated(layout, live));
+    let mut dated: Vec<&Archive> = archives.iter().filter(|archive| archive.order == Order::Time).collect();
+    dated.sort_by(|one, other| other.path.cmp(&one.path));
+    dated.truncate(GENERATIONS as usize);
+    found.extend(dated.into_iter().filter_map(|archive| archive.found(layout)));
     if found.len() > numbered && numbered > 1 {
         // The host has changed from one way to the other: what was written last tells the order.
         found[1..].sort_by_key(|archive| std::cmp::Reverse(archive.view.modified));
@@ -123,24 +126,54 @@ pub(crate) fn rotated(layout: &Layout, live: &str) -> Vec<Generation> {
     found
 }
 
-/// The archives that `newsyslog -t` names after the time, newest first: `pot.log.20261128T000000.bz2`.
-fn dated(layout: &Layout, live: &str) -> Vec<Generation> {
+/// A name that newsyslog(8) gives a rotated file.
+struct Archive {
+    /// The path on the host.
+    path: String,
+    compression: Compression,
+    order: Order,
+}
+
+/// How newsyslog names them: by their number, or with `-t` after the time: `pot.log.20261128T000000.bz2`.
+#[derive(Debug, PartialEq, Eq)]
+enum Order {
+    Number(u32),
+    Time,
+}
+
+impl Archive {
+    fn found(&self, layout: &Layout) -> Option<Generation> {
+        generation(layout, &self.path, self.compression)
+    }
+}
+
+/// The names beside the live log that are its archives', those of one number in the order of [`SUFFIXES`]. The folder is
+/// read once: to ask for each name that there could be would be some fifty questions for each page.
+fn archives(layout: &Layout, live: &str) -> Vec<Archive> {
     let Some((folder, name)) = live.rsplit_once('/') else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir(layout.on_disk(if folder.is_empty() { "/" } else { folder })) else {
         return Vec::new();
     };
-    let mut archives: Vec<(String, Compression)> = entries
+    let mut archives: Vec<(usize, Archive)> = entries
         .filter_map(|entry| {
             let archive = entry.ok()?.file_name().into_string().ok()?;
             let rest = archive.strip_prefix(name)?.strip_prefix('.')?;
-            let stamp = rest.get(..15).filter(|stamp| is_time(stamp))?;
-            let (_, how) = SUFFIXES.iter().find(|(suffix, _)| rest.strip_prefix(stamp) == Some(suffix))?;
-            Some((archive, *how))
+            let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+            let (stamp, order) = match rest.get(..15).filter(|stamp| is_time(stamp)) {
+                Some(stamp) => (stamp, Order::Time),
+                // As newsyslog writes a number: without a zero before it.
+                None => {
+                    let number = rest.get(..digits)?;
+                    (number, Order::Number(number.parse().ok().filter(|value: &u32| value.to_string() == number)?))
+                }
+            };
+            let place = SUFFIXES.iter().position(|(suffix, _)| rest.strip_prefix(stamp) == Some(suffix))?;
+            let (_, compression) = SUFFIXES[place];
+            Some((place, Archive { path: format!("{folder}/{archive}"), compression, order }))
         })
         .collect();
-    archives.sort_by(|one, other| other.0.cmp(&one.0));
-    archives.truncate(GENERATIONS as usize);
-    archives.into_iter().filter_map(|(archive, how)| generation(layout, &format!("{folder}/{archive}"), how)).collect()
+    archives.sort_by_key(|(place, _)| *place);
+    archives.into_iter().map(|(_, archive)| archive).collect()
 }
 
 /// newsyslog's usual format of a time, `%Y%m%dT%H%M%S`.
@@ -197,5 +230,43 @@ mod tests {
         );
         std::fs::write(folder.join("pot.log.0.bz2"), "x").unwrap();
         assert_eq!(names(&layout).len(), 5);
+    }
+
+    #[test]
+    fn numbered_archives_are_those_that_newsyslog_writes_one_of_each_number_and_none_behind_a_gap() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("var/log");
+        std::fs::create_dir_all(folder.join("pot.log.5")).unwrap();
+        let layout = Layout::new(root.path(), None);
+        for name in [
+            "pot.log",
+            "pot.log.10.gz",
+            "pot.log.00",
+            "pot.log.1x",
+            "pot.log.1.bz2.bak",
+            "pot.log.99999999999",
+            "pot.log.0.zst",
+            "pot.log.0.bz2",
+            "pot.log.1",
+            "pot.log.1.xz",
+            "pot.log.4.gz",
+            "pot.log.6.gz",
+            "pots.log.2",
+        ] {
+            std::fs::write(folder.join(name), "x").unwrap();
+        }
+        let names: Vec<String> =
+            rotated(&layout, "/var/log/pot.log").into_iter().map(|found| found.view.path).collect();
+        // Two may be missing; a folder is no file; of one number the plain file comes before a packed one.
+        assert_eq!(
+            names,
+            [
+                "/var/log/pot.log",
+                "/var/log/pot.log.0.bz2",
+                "/var/log/pot.log.1",
+                "/var/log/pot.log.4.gz",
+                "/var/log/pot.log.6.gz"
+            ]
+        );
     }
 }

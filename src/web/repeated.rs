@@ -83,7 +83,7 @@ pub(crate) struct Repeated(Mutex<Second>);
 
 #[derive(Default)]
 struct Second {
-    second: i64,
+    began: i64,
     bytes: usize,
     answers: HashMap<[u8; 32], Arc<Answered>>,
 }
@@ -95,8 +95,8 @@ impl Repeated {
 
     fn keep(&self, key: [u8; 32], answered: Answered) {
         let mut kept = self.lock();
-        if kept.second != answered.ground.second {
-            *kept = Second { second: answered.ground.second, ..Second::default() };
+        if kept.began != answered.ground.second {
+            *kept = Second { began: answered.ground.second, ..Second::default() };
         }
         if let Some(before) = kept.answers.remove(&key) {
             kept.bytes -= before.body.len();
@@ -115,7 +115,7 @@ impl Repeated {
     /// Lets go of what is of a second that is over. To be called every few seconds.
     pub(super) fn forget_old(&self) {
         let mut kept = self.lock();
-        if kept.second != Timestamp::now().as_second() {
+        if kept.began != Timestamp::now().as_second() {
             *kept = Second::default();
         }
     }
