@@ -85,7 +85,9 @@ fn take_turns(programs: &mut [Program], rounds: usize) -> anyhow::Result<()> {
             }
         }
     }
-    programs.iter_mut().for_each(|program| program.times.sort_unstable());
+    for program in &mut programs {
+        program.times.sort_unstable();
+    }
     Ok(())
 }
 
