@@ -85,7 +85,7 @@ fn take_turns(programs: &mut [Program], rounds: usize) -> anyhow::Result<()> {
             }
         }
     }
-    for program in &mut programs {
+    for program in programs {
         program.times.sort_unstable();
     }
     Ok(())
