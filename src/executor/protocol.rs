@@ -806,7 +806,7 @@ pub struct SessionView {
     #[serde(default)]
     pub facts: u64,
     /// The journal's last sequence number; none: it cannot be read.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<u64>,
 }
 
