@@ -6,7 +6,7 @@
 
 use crate::executor::frame;
 use crate::executor::protocol::{
-    Again, Answer, Asked, Command, Hint, LogOpened, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, VERSION,
+    Answer, AskedBefore, Command, Hint, LogOpened, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, StillSo, VERSION,
 };
 use crate::journal::record::Reported;
 use crate::platform;
@@ -133,13 +133,13 @@ impl Client {
         from: Sender<'_>,
         reported: &Reported,
         page: Command,
-        before: &[Asked],
+        before: &[AskedBefore],
     ) -> Result<(A, bool), Refusal> {
         if before.is_empty() {
             return Ok((self.ask_as(from, reported, page).await?, true));
         }
-        let command = Command::Again { page: Box::new(page), asked: before.to_vec() };
-        let Again { page, same } = self.ask_as(from, reported, command).await?;
+        let command = Command::StillSo { page: Box::new(page), asked: before.to_vec() };
+        let StillSo { page, same } = self.ask_as(from, reported, command).await?;
         Ok((A::expect(*page)?, same))
     }
 

@@ -11,8 +11,8 @@ use super::facts_cache::Told;
 use super::outbox::Answer;
 use super::permissions::{self, Row, Who};
 use super::protocol::{
-    Again, Asked, Command, Greeting, Have, MOST_ASKED, MOST_KNOWN, Reply, Request, RunUnderWay, SessionView,
-    SettingSource, SettingView, SettingsView, Shown,
+    AskedBefore, Command, Greeting, Have, MOST_ASKED, MOST_KNOWN, Reply, Request, RunUnderWay, SessionView,
+    SettingSource, SettingView, SettingsView, Shown, StillSo,
 };
 use super::rate_limiters::RateLimiters;
 use super::requester::{Requester, admit_proof, admit_role};
@@ -147,17 +147,22 @@ impl Executor {
 
     /// What a page is made from, and whether all else that it had asked is as it was: each question goes the way of every
     /// other, through the table.
-    fn again(self: &Arc<Self>, requester: &Requester, page: Command, asked: Vec<Asked>) -> Result<Reply, Refusal> {
+    fn still_so(
+        self: &Arc<Self>,
+        requester: &Requester,
+        page: Command,
+        asked: Vec<AskedBefore>,
+    ) -> Result<Reply, Refusal> {
         let is_page = matches!(page, Command::Session {} | Command::Show { .. });
         if !is_page || asked.len() > MOST_ASKED || !asked.iter().all(|asked| asked.command.can_be_asked_again()) {
             return Err(Refusal::new(RefusalKind::Malformed, "This cannot be asked again."));
         }
         let page = self.answer_as(requester, page).0?;
-        let same = asked.into_iter().all(|Asked { command, told }| {
+        let same = asked.into_iter().all(|AskedBefore { command, told }| {
             let reply = self.answer_as(requester, command).0;
             reply.is_ok_and(|reply| reply.digest().is_ok_and(|digest| digest == told))
         });
-        Ok(Reply::Again(Again { page, same }))
+        Ok(Reply::StillSo(StillSo { page, same }))
     }
 
     /// The session with what stands on every page, beside what this one shows of the host.
@@ -311,7 +316,7 @@ impl Executor {
             C::Facts { refresh } => Ok(self.watching.read_facts(refresh)),
             C::FollowFacts {} => Ok(self.watching.follow_facts()),
             C::Show { follows, have } => self.show(requester, follows, have),
-            C::Again { page, asked } => self.again(requester, *page, asked),
+            C::StillSo { page, asked } => self.still_so(requester, *page, asked),
             C::Backups { file } => self.watching.managed.list_backups(file),
             C::Backup { file, digest } => self.watching.managed.read_backup(file, &digest),
             C::File { file } => self.watching.managed.read_managed(file),

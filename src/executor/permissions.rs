@@ -135,7 +135,7 @@ pub fn row(command: &Command) -> Row {
         C::FollowFacts {} => reads("follow-facts", AtLeast(Viewer), Memory),
         C::Show { .. } => reads("show", AtLeast(Viewer), Disk),
         // Each question that it carries is looked up here for itself.
-        C::Again { .. } => reads("again", AtLeast(Viewer), Disk),
+        C::StillSo { .. } => reads("still-so", AtLeast(Viewer), Disk),
         C::Backups { .. } => reads("backups", AtLeast(Viewer), Disk),
         C::Backup { .. } => reads("backup", AtLeast(Viewer), Disk),
         C::File { .. } => reads("file", AtLeast(Viewer), Disk),

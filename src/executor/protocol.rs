@@ -166,12 +166,12 @@ pub enum Command {
         have: Have,
     },
     /// What a page is made from, for one that was made before: `page`, which is a `Session` or a `Show`, and whether all else
-    /// that it had asked would be answered as it was. Answer: `Again`.
-    Again {
+    /// that it had asked would be answered as it was. Answer: `StillSo`.
+    StillSo {
         /// What is answered as ever.
         page: Box<Command>,
         /// At most [`MOST_ASKED`].
-        asked: Vec<Asked>,
+        asked: Vec<AskedBefore>,
     },
     /// Kept versions of a file, newest first. Answer: `Backups`.
     Backups {
@@ -355,7 +355,7 @@ pub(crate) const MOST_ASKED: usize = 4;
 /// Something that was asked, and what was answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
+pub struct AskedBefore {
     /// One that [`Command::can_be_asked_again`].
     pub command: Command,
     /// SHA-256 of the answer's JSON.
@@ -461,8 +461,8 @@ pub enum Reply {
     Facts(FactsView),
     /// For `Show`.
     Shown(Box<Shown>),
-    /// For `Again`.
-    Again(Again),
+    /// For `StillSo`.
+    StillSo(StillSo),
     /// For `Backups`.
     Backups {
         /// Newest first.
@@ -556,7 +556,7 @@ answers! {
     ConfigurationView: Reply::Configuration(answer) => answer;
     FactsView: Reply::Facts(answer) => answer;
     Shown: Reply::Shown(answer) => *answer;
-    Again: Reply::Again(answer) => answer;
+    StillSo: Reply::StillSo(answer) => answer;
     FileView: Reply::File(answer) => answer;
     LogFiles: Reply::LogFiles(answer) => answer;
     LogOpened: Reply::LogOpened(answer) => answer;
@@ -656,7 +656,7 @@ pub struct Shown {
 
 /// What a page is made from, and whether all else that it had asked is as it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Again {
+pub struct StillSo {
     /// The answer to its `Session` or `Show`.
     pub page: Box<Reply>,
     /// Whether each of the others would be answered as it was.

@@ -5,7 +5,9 @@
 use super::error::Fault;
 use super::picture::Drawn;
 use crate::client::{Client, Sender};
-use crate::executor::protocol::{Asked, Command, ConfigurationView, FactsView, FilesView, Have, SessionView, Shown};
+use crate::executor::protocol::{
+    AskedBefore, Command, ConfigurationView, FactsView, FilesView, Have, SessionView, Shown,
+};
 use crate::facts::HostFacts;
 use crate::host::{HostState, RunNow, StateInput};
 use crate::journal::record::{Record, Reported};
@@ -169,7 +171,7 @@ impl Kept {
         client: &Client,
         asker: Asker<'_>,
         follows: bool,
-        before: &[Asked],
+        before: &[AskedBefore],
     ) -> Result<((SessionView, Host), bool), Fault> {
         let (told, files) = {
             let newest = self.lock();

@@ -44,7 +44,7 @@ mod turns;
 
 use crate::audit::Projection;
 use crate::client::Client;
-use crate::executor::protocol::{Asked, Command, Greeting, SessionView};
+use crate::executor::protocol::{AskedBefore, Command, Greeting, SessionView};
 use crate::journal::record::Reported;
 use actix_web::web::{ServiceConfig, route};
 use connection::Connections;
@@ -212,7 +212,7 @@ impl State {
         &self,
         asker: kept::Asker<'_>,
         follows: bool,
-        before: &[Asked],
+        before: &[AskedBefore],
     ) -> Result<((SessionView, kept::Host), bool), Fault> {
         let (shown, same) = self.kept.show(&self.client, asker, follows, before).await?;
         self.remember_zone(&shown.1.told);

@@ -1,6 +1,6 @@
 //! What was asked while an answer was made: whether asking it all again would make the same.
 
-use crate::executor::protocol::{Asked, Command, MOST_ASKED, Reply};
+use crate::executor::protocol::{AskedBefore, Command, MOST_ASKED, Reply};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,12 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     /// With what came; none: of something that the answer was made of nobody can say that it is still so.
-    noted: Mutex<Option<Vec<Asked>>>,
+    noted: Mutex<Option<Vec<AskedBefore>>>,
     did_something: AtomicBool,
 }
 
 impl Questions {
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Asked>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<AskedBefore>>> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -44,20 +44,21 @@ impl Questions {
     pub(super) fn note(&self, command: Command, reply: &Reply) {
         let mut noted = self.lock();
         match (noted.as_mut(), reply.digest()) {
-            (Some(noted), Ok(told)) if noted.len() < MOST_ASKED => noted.push(Asked { command, told }),
+            (Some(noted), Ok(told)) if noted.len() < MOST_ASKED => noted.push(AskedBefore { command, told }),
             _ => *noted = None,
         }
     }
 
     /// All of them; from now on none is noted.
-    pub(super) fn take(&self) -> Option<Vec<Asked>> {
+    pub(super) fn take(&self) -> Option<Vec<AskedBefore>> {
         self.lock().take()
     }
 
     /// The log is read: what its files are tells whether it would read the same again.
     pub(super) fn note_log(&self) {
         let mut noted = self.lock();
-        let knows_files = |noted: &Vec<Asked>| noted.iter().any(|asked| matches!(asked.command, Command::LogFiles {}));
+        let knows_files =
+            |noted: &Vec<AskedBefore>| noted.iter().any(|asked| matches!(asked.command, Command::LogFiles {}));
         if !noted.as_ref().is_some_and(knows_files) {
             *noted = None;
         }

@@ -8,9 +8,9 @@
 
 use super::State;
 use super::presence;
-use super::visitor::{AskedBefore, Form, Known, Visitor};
+use super::visitor::{Admitted, Before, Form, Visitor};
 use crate::audit::Progress;
-use crate::executor::protocol::{Asked, Greeting, SessionView};
+use crate::executor::protocol::{AskedBefore, Greeting, SessionView};
 use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap};
@@ -72,7 +72,7 @@ impl Ground {
 /// An answer that is kept.
 struct Answered {
     ground: Ground,
-    questions: Arc<[Asked]>,
+    questions: Arc<[AskedBefore]>,
     headers: HeaderMap,
     body: Bytes,
 }
@@ -142,7 +142,7 @@ impl Question {
         let key = key(request);
         let kept = state.repeated.find(&key);
         if let Some(kept) = &kept {
-            request.extensions_mut().insert(AskedBefore(Arc::clone(&kept.questions)));
+            request.extensions_mut().insert(Before(Arc::clone(&kept.questions)));
         }
         let visitor = Visitor::of(request).await.ok()?;
         let ground = Ground::of(&visitor);
@@ -160,7 +160,7 @@ impl Question {
     /// From now on what the handler asks is noted.
     pub(super) fn begin(&self, request: &HttpRequest) {
         self.visitor.questions.begin();
-        request.extensions_mut().insert(Known(self.visitor.clone()));
+        request.extensions_mut().insert(Admitted(self.visitor.clone()));
     }
 
     /// Keeps what was answered, if it was made of nothing but what can be asked again.

@@ -9,7 +9,7 @@ use super::strip_view::StripView;
 use super::{State, presence};
 use crate::audit::Store;
 use crate::client::Sender;
-use crate::executor::protocol::{Answer, Asked, Command, Greeting, SessionView, Strip};
+use crate::executor::protocol::{Answer, AskedBefore, Command, Greeting, SessionView, Strip};
 use crate::host::RunNow;
 use crate::journal::record::{Reported, Role};
 use crate::refusal::{Refusal, RefusalKind};
@@ -58,10 +58,10 @@ pub(crate) struct Visitor {
 }
 
 /// Who sent a request, as the guard has asked for it: its handler need not ask again.
-pub(super) struct Known(pub(super) Visitor);
+pub(super) struct Admitted(pub(super) Visitor);
 
 /// What was asked when a request was answered before: asked again with who sends it now.
-pub(super) struct AskedBefore(pub(super) Arc<[Asked]>);
+pub(super) struct Before(pub(super) Arc<[AskedBefore]>);
 
 /// What a page shows of the moment in which the executor was asked last: a strip that is older than the facts beside it
 /// would tell of what they show to be over.
@@ -213,8 +213,8 @@ impl FromRequest for Visitor {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let known = request.extensions_mut().remove::<Known>();
-            if let Some(Known(visitor)) = known {
+            let admitted = request.extensions_mut().remove::<Admitted>();
+            if let Some(Admitted(visitor)) = admitted {
                 return Ok(visitor);
             }
             let state = state_of(&request)?;
@@ -229,8 +229,8 @@ impl FromRequest for Visitor {
             let knew_zone = state.knows_zone();
             // The guard asks who sends a form before it is read; what the page is made from is asked for after.
             let is_read = *request.method() == Method::GET || request.extensions().contains::<Form>();
-            let before = request.extensions_mut().remove::<AskedBefore>();
-            let before: &[Asked] = before.as_ref().map_or(&[], |before| &before.0);
+            let before = request.extensions_mut().remove::<Before>();
+            let before: &[AskedBefore] = before.as_ref().map_or(&[], |before| &before.0);
             let asked = if is_read && shows_the_host(request.method(), request.path()) {
                 state.show(asker, followed, before).await.map(|((session, host), same)| (session, Some(host), same))
             } else {

@@ -3,7 +3,9 @@
 use crate::rig::{PASSWORD, Rig, edit, kind};
 use pot_console::digest::Digest;
 use pot_console::executor::permissions::{Who, row};
-use pot_console::executor::protocol::{Again, Asked, Command, ExportFormat, FeedbackStored, Have, Reply, Started};
+use pot_console::executor::protocol::{
+    AskedBefore, Command, ExportFormat, FeedbackStored, Have, Reply, Started, StillSo,
+};
 use pot_console::facts::LeftDrift;
 use pot_console::journal::record::{Action, Role};
 use pot_console::plan::{ManagedFile, Operation, Preparation, ProofNeeded};
@@ -37,7 +39,7 @@ pub fn one_of_each() -> Vec<Command> {
         Command::Facts { refresh: false },
         Command::FollowFacts {},
         Command::Show { follows: false, have: Have::default() },
-        Command::Again { page: Box::new(Command::Session {}), asked: Vec::new() },
+        Command::StillSo { page: Box::new(Command::Session {}), asked: Vec::new() },
         Command::Backups { file: None },
         Command::Backup { file: ManagedFile::PotConf, digest },
         Command::File { file: ManagedFile::RcConf },
@@ -130,7 +132,7 @@ fn place(command: &Command) -> usize {
         C::SetTheme { .. } => 41,
         C::Show { .. } => 42,
         C::RunList { .. } => 43,
-        C::Again { .. } => 45,
+        C::StillSo { .. } => 45,
     }
 }
 
@@ -416,9 +418,9 @@ fn what_a_page_had_asked_is_asked_again_with_the_right_to_it_and_does_nothing() 
     let page = || Box::new(Command::Session {});
     let told = |reply: &Reply| reply.digest().unwrap();
     let same = |token: &Secret, command: &Command, told: Digest| {
-        let asked = vec![Asked { command: command.clone(), told }];
-        match rig.connect().ask(Some(token), Command::Again { page: page(), asked }) {
-            Ok(Reply::Again(Again { page, same })) => {
+        let asked = vec![AskedBefore { command: command.clone(), told }];
+        match rig.connect().ask(Some(token), Command::StillSo { page: page(), asked }) {
+            Ok(Reply::StillSo(StillSo { page, same })) => {
                 assert!(matches!(*page, Reply::Session(_)), "{page:?}");
                 same
             }
@@ -436,7 +438,7 @@ fn what_a_page_had_asked_is_asked_again_with_the_right_to_it_and_does_nothing() 
     wire.ask(Some(&anna), Command::Prove { password: Secret(PASSWORD.to_owned()) }).unwrap();
     wire.ask(Some(&anna), disable).unwrap();
     assert!(!same(&anna, &Command::Accounts {}, told(&accounts)), "an account is another");
-    let again = |page, command| Command::Again { page, asked: vec![Asked { command, told: Digest::of(b"") }] };
+    let again = |page, command| Command::StillSo { page, asked: vec![AskedBefore { command, told: Digest::of(b"") }] };
     assert_eq!(kind(wire.ask(Some(&vera), again(page(), Command::Settings {}))), RefusalKind::SignInNeeded);
 
     // Nothing that does anything goes this way, in whatever place.
@@ -456,7 +458,7 @@ fn what_a_page_had_asked_is_asked_again_with_the_right_to_it_and_does_nothing() 
         }
         assert!(!(harmless && row(&command).changes), "{command:?}");
     }
-    let many = vec![Asked { command: Command::Settings {}, told: Digest::of(b"") }; 5];
-    let many = Command::Again { page: page(), asked: many };
+    let many = vec![AskedBefore { command: Command::Settings {}, told: Digest::of(b"") }; 5];
+    let many = Command::StillSo { page: page(), asked: many };
     assert_eq!(kind(wire.ask(Some(&anna), many)), RefusalKind::Malformed);
 }
