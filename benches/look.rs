@@ -142,9 +142,12 @@ fn pages() -> anyhow::Result<bool> {
         ] {
             let mut times = Vec::new();
             let mut size = 0;
-            for _ in 0..REQUESTS {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            for number in 0..REQUESTS {
+                // Each is another page to the console: none is given again.
+                let path = format!("{path}{mark}number={number}");
                 let start = Instant::now();
-                size = get(path).await?.len();
+                size = get(&path).await?.len();
                 times.push(start.elapsed());
             }
             times.sort_unstable();

@@ -521,7 +521,8 @@ async fn measure_memory() -> Result<ExitCode, Failed> {
         let mut connection = Connection::open(address).await?;
         for number in 0..count {
             let path = paths.get(number % paths.len()).copied().unwrap_or("/");
-            let answer = connection.ask(&get(path, &cookies, true)).await?;
+            // Each is another page to the console: none is given again.
+            let answer = connection.ask(&get(&format!("{path}?number={number}"), &cookies, true)).await?;
             if answer.status != 200 {
                 return Err(format!("{path} was answered with {}", answer.status).into());
             }

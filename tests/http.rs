@@ -184,6 +184,21 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+/// Pages of which all is asked of the executor at each request.
+const PAGES: [&str; 11] = [
+    "/",
+    "/readiness",
+    "/pots",
+    "/pots/addresses",
+    "/configuration",
+    "/operations",
+    "/activity",
+    "/history?tab=all",
+    "/settings",
+    "/guide",
+    "/network/path",
+];
+
 const REVIEW: (&str, &str) = ("review", "1");
 const SAVE: (&str, &str) = ("save", "1");
 
@@ -941,24 +956,13 @@ async fn a_viewer_who_floods_with_plans_is_told_to_come_back_and_disabled_at_onc
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_disabled_gets_nothing_of_any_page_from_that_moment_on() {
-    const PAGES: [&str; 9] = [
-        "/",
-        "/readiness",
-        "/pots",
-        "/operations",
-        "/configuration",
-        "/activity",
-        "/history",
-        "/settings",
-        "/configuration/facts?have=x",
-    ];
     let console = console();
     let browser = admin(&console).await;
     for by_page in [true, false] {
         let name = if by_page { "vera" } else { "olaf" };
         let other = browser.with_account(name, "operator").await;
         let form = other.get("/configuration").await.form("/configuration");
-        for path in PAGES {
+        for path in PAGES.into_iter().chain(["/configuration/facts?have=x"]) {
             assert!(other.get(path).await.status.is_success(), "{path}");
         }
         if by_page {
@@ -977,7 +981,7 @@ async fn who_is_disabled_gets_nothing_of_any_page_from_that_moment_on() {
             assert!(disable.status.success(), "{disable:?}");
         }
         // What is kept for those who may see it is nothing for who may not.
-        for path in PAGES {
+        for path in PAGES.into_iter().chain(["/configuration/facts?have=x"]) {
             let page = other.get(path).await;
             assert_eq!(
                 page.location.as_deref().map(|to| to.starts_with("/sign-in")),
@@ -1432,17 +1436,6 @@ fn without_moments(page: &Page) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_that_is_asked_for_again_is_given_again_only_while_it_would_be_made_the_same() {
-    const PAGES: [&str; 9] = [
-        "/",
-        "/readiness",
-        "/pots",
-        "/operations",
-        "/configuration",
-        "/activity",
-        "/history?tab=all",
-        "/settings",
-        "/pots/addresses",
-    ];
     let console = console();
     let browser = admin(&console).await;
     let vera = browser.with_account("vera", "viewer").await;

@@ -134,8 +134,12 @@ pub fn row(command: &Command) -> Row {
         C::Facts { .. } => reads("facts", AtLeast(Viewer), Memory),
         C::FollowFacts {} => reads("follow-facts", AtLeast(Viewer), Memory),
         C::Show { .. } => reads("show", AtLeast(Viewer), Disk),
-        // Each question that it carries is looked up here for itself.
-        C::StillSo { .. } => reads("still-so", AtLeast(Viewer), Disk),
+        // Each question that it carries is looked up here for itself; it waits where the slowest of them would.
+        C::StillSo { page, asked } => {
+            let waits_for_none = |command: &Command| row(command).queue == Memory;
+            let is_quick = waits_for_none(page) && asked.iter().all(|asked| waits_for_none(&asked.command));
+            reads("still-so", AtLeast(Viewer), if is_quick { Memory } else { Disk })
+        }
         C::Backups { .. } => reads("backups", AtLeast(Viewer), Disk),
         C::Backup { .. } => reads("backup", AtLeast(Viewer), Disk),
         C::File { .. } => reads("file", AtLeast(Viewer), Disk),

@@ -805,7 +805,7 @@ pub struct SessionView {
     /// Another number whenever there is something else to show of the host: new facts, or that the old ones are outdated.
     #[serde(default)]
     pub facts: u64,
-    /// The journal's last sequence number; none: it cannot be read.
+    /// The journal's last sequence number; none: it could not be told at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<u64>,
 }

@@ -85,6 +85,14 @@ impl Journal {
         Ok((state.tail.next - 1, state.tail.record_hash))
     }
 
+    /// The last sequence number, for whoever must not wait for a disk; none: someone is at work on the journal now (a record
+    /// is on its way to the disk, a part of it is read), or it cannot be read.
+    pub(crate) fn last_at_once(&self) -> Option<u64> {
+        let mut state = self.state_at_once()?;
+        self.look(&mut state).ok()?;
+        Some(state.tail.next - 1)
+    }
+
     /// Intents without an outcome as of now, in order. Reads what was appended since the last look, and those intents:
     /// it may be asked often, however large the journal is.
     pub fn unfinished(&self) -> Result<Vec<Record>, JournalError> {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use uuid::Uuid;
 
 /// The journal, open for appending. Shared between threads by reference.
@@ -99,6 +99,15 @@ impl Journal {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A thread that died while it held this had not changed the state halfway: it is set after each step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, if nobody holds it now.
+    pub(super) fn state_at_once(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(died)) => Some(died.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(super) fn lock_files(&self) -> Result<Locked<'_>, JournalError> {

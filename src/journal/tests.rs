@@ -924,6 +924,23 @@ fn a_broken_journal_is_not_pruned() {
 }
 
 #[test]
+fn who_must_not_wait_is_told_the_last_number_at_once_or_not_at_all() {
+    let place = Place::new();
+    let journal = place.open().0;
+    journal.append(entry("first")).unwrap();
+    let last = journal.last().unwrap().0;
+    assert_eq!(journal.last_at_once(), Some(last));
+    {
+        // As while a record is on its way to the disk.
+        let _at_work = journal.state();
+        std::thread::scope(|scope| assert_eq!(scope.spawn(|| journal.last_at_once()).join().unwrap(), None));
+    }
+    let other = place.open().0;
+    other.append(entry("by another process")).unwrap();
+    assert_eq!(journal.last_at_once(), Some(last + 1));
+}
+
+#[test]
 fn a_backup_can_be_checked_and_restored_and_holds_no_key() {
     let place = Place::with_records(40);
     let nothing = Keep { records: 0, age: Duration::ZERO };

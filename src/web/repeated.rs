@@ -74,7 +74,9 @@ struct Answered {
     ground: Ground,
     questions: Arc<[AskedBefore]>,
     headers: HeaderMap,
-    body: Bytes,
+    /// Copied for each answer: what of one a browser does not take is to be the memory of that alone, see
+    /// [`super::connection::Sending`].
+    body: Box<[u8]>,
 }
 
 /// All that are kept, of one second.
@@ -152,14 +154,16 @@ impl Question {
     /// The answer, when it is kept and would be made the same.
     pub(super) fn answer(&self) -> Option<HttpResponse> {
         let kept = self.kept.as_ref().filter(|kept| self.visitor.is_as_before && kept.ground == self.ground)?;
-        let mut response = HttpResponse::Ok().body(kept.body.clone());
+        let mut response = HttpResponse::Ok().body(Bytes::copy_from_slice(&kept.body));
         *response.headers_mut() = kept.headers.clone();
         Some(response)
     }
 
-    /// From now on what the handler asks is noted.
+    /// From now on what the handler asks is noted; not where nobody can say whether the journal has grown.
     pub(super) fn begin(&self, request: &HttpRequest) {
-        self.visitor.questions.begin();
+        if self.ground.session.journal.is_some() {
+            self.visitor.questions.begin();
+        }
         request.extensions_mut().insert(Admitted(self.visitor.clone()));
     }
 
@@ -174,7 +178,7 @@ impl Question {
         answered.map_body(|_, body| match body.try_into_bytes() {
             Ok(body) => {
                 let questions = questions.into();
-                let kept = Answered { ground: self.ground, questions, headers, body: body.clone() };
+                let kept = Answered { ground: self.ground, questions, headers, body: body[..].into() };
                 self.state.repeated.keep(self.key, kept);
                 BoxBody::new(body)
             }

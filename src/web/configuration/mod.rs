@@ -187,6 +187,8 @@ async fn show(visitor: Visitor, query: web::Query<Asked>, again: web::Query<Agai
     let mut reason = String::new();
     let mut conflict = None;
     if let Some(id) = &query.kept {
+        // No question tells whether it is still kept.
+        visitor.questions.give_up();
         match visitor.state().kept_forms.find(&visitor, id) {
             Some(form) if visitor.may(Role::Operator) => {
                 edits = FormEdits::of_form(&form, &context.configuration);
