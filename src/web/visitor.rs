@@ -299,7 +299,7 @@ fn takes_a_turn(method: &Method, path: &str) -> bool {
 /// Whether a page is made from what is known of the host: that is asked for with its session, in one question. A page that
 /// is left out here asks a second one. Not those of runs: to keep a change nobody waits for a slow disk.
 fn shows_the_host(method: &Method, path: &str) -> bool {
-    const PAGES: [&str; 6] = ["/", "/readiness", "/pots", "/operations", "/configuration", "/guide"];
+    const PAGES: [&str; 7] = ["/", "/readiness", "/pots", "/operations", "/configuration", "/guide", "/network/path"];
     let shows = PAGES.contains(&path) || path.starts_with("/pots/") || path == "/configuration/facts";
     if *method == Method::GET { shows } else { path == presence::CHECK }
 }
