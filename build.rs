@@ -1,5 +1,5 @@
-//! Compresses what `static/` holds, once, so that the server never compresses an asset while it answers; and the licences of
-//! all that is built in.
+//! Compresses what `static/` holds, once, so that the server never compresses an asset while it answers; and what else of
+//! `data/` is built in and rarely wanted.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,12 @@ fn main() -> io::Result<()> {
         fs::remove_dir_all(&assets)?;
     }
     pack_folder(Path::new("static"), &assets)?;
-    println!("cargo::rerun-if-changed=data/licences.txt");
-    fs::write(out.join("licences.txt.gz"), gzip(&fs::read("data/licences.txt")?)?)
+    for name in ["licences.txt", "most-used-passwords.txt"] {
+        let from = Path::new("data").join(name);
+        println!("cargo::rerun-if-changed={}", from.display());
+        fs::write(out.join(format!("{name}.gz")), gzip(&fs::read(&from)?)?)?;
+    }
+    Ok(())
 }
 
 /// Where a program is built for the very system that it is built on, and glibc runs it, two things at each start cost more

@@ -75,6 +75,12 @@ async fn serve_bare() -> Result<(), Failed> {
     Ok(server.workers(2).listen(listener)?.run().await?)
 }
 
+/// What is measured.
+fn program() -> PathBuf {
+    std::env::var_os("POT_CONSOLE_PROGRAM")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pot-console")), PathBuf::from)
+}
+
 /// A process that serves, ended with this.
 struct Server {
     child: Child,
@@ -112,11 +118,17 @@ impl Server {
     fn console(folder: &Path) -> Result<Self, Failed> {
         let password = folder.join("password");
         std::fs::write(&password, PASSWORD)?;
-        let program = std::env::var_os("POT_CONSOLE_PROGRAM")
-            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pot-console")), PathBuf::from);
-        let mut command = Command::new(program);
+        let mut command = Command::new(program());
         command.args(["demo", "--listen", "127.0.0.1:0", "--scenario", "busy", "--dir"]).arg(folder.join("host"));
         Self::start(command.arg("--password-file").arg(password))
+    }
+
+    /// Adds an account, as an admin does on the host.
+    fn add_account(folder: &Path, name: &str) -> Result<(), Failed> {
+        let mut command = Command::new(program());
+        command.args(["user", "add", name, "--root"]).arg(folder.join("host"));
+        let said = command.arg("--password-file").arg(folder.join("password")).stdin(Stdio::null()).output()?;
+        if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned().into()) }
     }
 }
 
@@ -254,13 +266,13 @@ fn fields(page: &str) -> Vec<(String, String)> {
 }
 
 /// Signs in and gives the cookies of the session.
-async fn sign_in(address: SocketAddr) -> Result<String, Failed> {
+async fn sign_in(address: SocketAddr, name: &str) -> Result<String, Failed> {
     let mut connection = Connection::open(address).await?;
     let page = connection.ask(&get("/sign-in", "", false)).await?;
     let cookies = page.cookies().join("; ");
     let mut form = fields(&page.text());
     form.retain(|(name, _)| name != "name" && name != "password");
-    form.extend([("name".to_owned(), "admin".to_owned()), ("password".to_owned(), PASSWORD.to_owned())]);
+    form.extend([("name".to_owned(), name.to_owned()), ("password".to_owned(), PASSWORD.to_owned())]);
     let answer = connection.ask(&post("/sign-in", &cookies, false, "", &form)).await?;
     if answer.status != 303 {
         return Err(format!("signing in was answered with {}: {}", answer.status, answer.text()).into());
@@ -424,7 +436,7 @@ async fn measure(time: Duration, wanted: Option<&str>, packed: bool) -> Result<E
     let most = CONNECTIONS.into_iter().max().unwrap_or(1);
     let mut sessions = Vec::new();
     for _ in 0..most.div_ceil(AT_ONCE) {
-        sessions.push(sign_in(console.address).await?);
+        sessions.push(sign_in(console.address, "admin").await?);
     }
     warm(console.address, sessions.first().ok_or("no session")?).await?;
     let mut kept = true;
@@ -512,7 +524,7 @@ async fn measure_memory() -> Result<ExitCode, Failed> {
     let held = Held::of(&console)?;
     println!("executor +   web (PSS)");
     held.say("at the start")?;
-    let cookies = sign_in(address).await?;
+    let cookies = sign_in(address, "admin").await?;
     warm(address, &cookies).await?;
     tokio::time::sleep(SETTLING).await;
     let signed_in = held.say("after a sign-in and a page")?;
@@ -535,7 +547,7 @@ async fn measure_memory() -> Result<ExitCode, Failed> {
     let mut followers = Vec::new();
     let mut sessions = Vec::new();
     for _ in 0..16 {
-        sessions.push(sign_in(address).await?);
+        sessions.push(sign_in(address, "admin").await?);
     }
     // A session has 64 connections; what is beyond closes the oldest of them.
     for number in 0..1_000 {
@@ -545,7 +557,7 @@ async fn measure_memory() -> Result<ExitCode, Failed> {
         followers.push(connection);
     }
     tokio::time::sleep(SETTLING).await;
-    held.say("with 1,000 followers who asked")?;
+    held.say("with 1,000 followers of the log")?;
     drop(followers);
     // Both processes tidy up once a minute.
     tokio::time::sleep(Duration::from_secs(75)).await;
@@ -566,11 +578,17 @@ async fn measure_memory() -> Result<ExitCode, Failed> {
     })
     .await;
     held.say("right after a full export")?;
-    for _ in 0..13 {
-        sessions.push(sign_in(address).await?);
+    // One account has thirty sessions at once.
+    let others = ["reader-1", "reader-2"];
+    for name in others {
+        Server::add_account(folder.path(), name)?;
+    }
+    let names = std::iter::repeat_n("admin", 13).chain(std::iter::repeat_n(others, 17).flatten());
+    for name in names {
+        sessions.push(sign_in(address, name).await?);
     }
     tokio::time::sleep(SETTLING).await;
-    held.say("after 30 sign-ins, as many as one account has at once")?;
+    held.say(&format!("after {} sign-ins", sessions.len() + 1))?;
     let before = held.say("before many pages")?;
     for _ in 0..10 {
         ask_all(10_000).await?;

@@ -7,7 +7,9 @@
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
+use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
 
@@ -43,6 +45,9 @@ pub(crate) enum PasswordError {
     /// Holds control characters, which no terminal and no form gives back reliably.
     #[error("a password holds no control characters")]
     Control,
+    /// What the build packed cannot be unpacked: this program is damaged.
+    #[error("the list of the most used passwords cannot be unpacked: {0}")]
+    List(std::io::ErrorKind),
     /// No random bytes, or no memory.
     #[error("the password could not be hashed: {0}")]
     Hashing(&'static str),
@@ -50,7 +55,7 @@ pub(crate) enum PasswordError {
 
 /// Passwords of [`SHORTEST`] to [`LONG`] characters that are used most, in small letters, one a line; see
 /// `data/README.md` for where they are from.
-const MOST_USED: &str = include_str!("../../data/most-used-passwords.txt");
+const MOST_USED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/most-used-passwords.txt.gz"));
 /// What suggests itself here and nowhere else, without anything but letters and digits.
 const SUGGESTED: [&str; 3] = ["potconsole", "potadmin", "potjails"];
 
@@ -75,7 +80,12 @@ pub(crate) fn acceptable(name: &str, host: &str, password: &str) -> Result<(), P
         return Err(PasswordError::IsName);
     }
     let small = password.to_lowercase();
-    if length < LONG && (SUGGESTED.contains(&plain.as_str()) || MOST_USED.lines().any(|used| used == small)) {
+    let is_used = || -> Result<bool, PasswordError> {
+        let mut listed = String::new();
+        GzDecoder::new(MOST_USED).read_to_string(&mut listed).map_err(|error| PasswordError::List(error.kind()))?;
+        Ok(listed.lines().any(|used| used == small))
+    };
+    if length < LONG && (SUGGESTED.contains(&plain.as_str()) || is_used()?) {
         return Err(PasswordError::MostUsed);
     }
     Ok(())
@@ -284,7 +294,7 @@ mod tests {
     #[test]
     fn the_list_of_most_used_passwords_holds_what_it_is_looked_through_for() {
         let mut count = 0;
-        for used in MOST_USED.lines() {
+        for used in include_str!("../../data/most-used-passwords.txt").lines() {
             assert!((SHORTEST..LONG).contains(&used.chars().count()) && used == used.to_lowercase(), "{used}");
             count += 1;
         }

@@ -291,7 +291,7 @@ impl PotConf {
         review.within_places(&|path| path_state(&self.layout, path).ok())?;
         self.chosen_by_root(requester, &files.configuration, &review.after)?;
         let admin = requester.reported.address.as_deref().and_then(|text| text.parse().ok());
-        let verdict = review.judge(self.facts.get().as_deref(), admin);
+        let verdict = review.judge(self.facts.get().as_deref(), admin, None);
         Ok((review, verdict))
     }
 

@@ -6,6 +6,7 @@ use super::{Finding, Severity, Subject, check, errors_brought};
 use crate::diff::Diff;
 use crate::facts::HostFacts;
 use crate::potconf::{Configuration, Edit, EditAction, EditError, Name};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -151,8 +152,9 @@ impl<'a> Review<'a> {
         })
     }
 
-    /// What the rules say, on this host and for the browser at this address, as far as they are known.
-    pub fn judge(&self, facts: Option<&HostFacts>, admin: Option<IpAddr>) -> Verdict {
+    /// What the rules say, on this host and for the browser at this address, as far as they are known. `stood`: what they
+    /// said of the same without the edits, where someone knows that already.
+    pub fn judge(&self, facts: Option<&HostFacts>, admin: Option<IpAddr>, stood: Option<&[Finding]>) -> Verdict {
         let on = |configuration| check(&Subject { configuration, facts, admin });
         let findings = on(&self.after);
         let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -160,7 +162,8 @@ impl<'a> Review<'a> {
             return Verdict { findings, errors: Vec::new() };
         }
         let touched = |name: &str| self.names.iter().any(|touched| touched.as_str() == name);
-        let errors = errors_brought(&on(self.before), &findings, touched).cloned().collect();
+        let stood = stood.map_or_else(|| Cow::Owned(on(self.before)), Cow::Borrowed);
+        let errors = errors_brought(&stood, &findings, touched).cloned().collect();
         Verdict { findings, errors }
     }
 }
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn an_error_that_stands_blocks_neither_the_fixing_of_another_nor_what_writes_nothing() {
         let before = configuration("POT_GATEWAY=1.1.1.1\n");
-        let brought = |edits: &[Edit]| Review::of(&before, edits).unwrap().judge(None, None).errors.len();
+        let brought = |edits: &[Edit]| Review::of(&before, edits).unwrap().judge(None, None, None).errors.len();
         assert_eq!(brought(&[set("POT_TMP", "/var/run/pot")]), 0, "it is not touched");
         assert_eq!(brought(&[set("POT_GATEWAY", "1.1.1.1")]), 0, "nothing would be written");
         assert_eq!(brought(&[set("POT_GATEWAY", "1.1.1.2")]), 1, "it is touched and still wrong");

@@ -10,15 +10,17 @@ use super::visitor::{CSRF_FIELD, Form, Visitor, bare_frame, cookie, csrf_holds, 
 use super::{State, sign_in};
 use crate::refusal::RefusalKind;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::error::{QueryPayloadError, UrlencodedError};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::{PayloadError, QueryPayloadError};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _, web};
 use flate2::{Compress, Compression, FlushCompress, Status};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -218,6 +220,8 @@ async fn read_form(request: &mut ServiceRequest, state: &web::Data<State>) -> Re
             Visitor::of(request.request()).await?;
             None
         }
+        // Asking for the session would only tell whose memory it is in.
+        Some(_) if signed_in && has_arrived(request).await => None,
         Some(_) if signed_in && Visitor::of(request.request()).await.is_ok() => None,
         Some(length) => Some(
             u32::try_from(length)
@@ -229,19 +233,41 @@ async fn read_form(request: &mut ServiceRequest, state: &web::Data<State>) -> Re
                 })?,
         ),
     };
-    let fields = tokio::time::timeout(FORM_TIME, request.extract::<web::Form<Vec<(String, String)>>>())
+    // Pages of this console are in UTF-8, and so is what their forms send.
+    let sent = tokio::time::timeout(FORM_TIME, request.extract::<web::Bytes>())
         .await
         .map_err(|_| Fault::Unfit(StatusCode::REQUEST_TIMEOUT, "The form did not arrive in time.".to_owned()))?
-        .map_err(|error| unread(&error))?
-        .into_inner();
+        .map_err(|error| unread(&error))?;
+    let fields: Vec<(String, String)> = form_urlencoded::parse(&sent).into_owned().take(MOST_FIELDS + 1).collect();
     if fields.len() > MOST_FIELDS {
         return Err(Fault::Invalid(format!("The form has more than {MOST_FIELDS} fields.")));
     }
     Ok(Form(fields))
 }
 
+/// Whether the whole form came with the head of its request, as what a browser sends while one types does: then it is in
+/// memory already, whoever sent it.
+async fn has_arrived(request: &mut ServiceRequest) -> bool {
+    // The server hands on what it has read of a form after its handler was called for the first time.
+    tokio::task::yield_now().await;
+    let mut payload = request.take_payload();
+    let mut arrived = Vec::new();
+    let whole = loop {
+        match payload.next().now_or_never() {
+            Some(Some(chunk)) => arrived.push(chunk),
+            Some(None) => break true,
+            None => break false,
+        }
+    };
+    let arrived = futures_util::stream::iter(arrived);
+    let payload: Pin<Box<dyn Stream<Item = _>>> =
+        if whole { Box::pin(arrived) } else { Box::pin(arrived.chain(payload)) };
+    request.set_payload(Payload::Stream { payload });
+    whole
+}
+
 fn unread(error: &actix_web::Error) -> Fault {
-    if let Some(UrlencodedError::Overflow { .. }) = error.as_error() {
+    if let Some(PayloadError::Overflow) = error.as_error() {
         let words = format!("A form may have at most {} MiB.", LARGEST_FORM >> 20);
         return Fault::Unfit(StatusCode::PAYLOAD_TOO_LARGE, words);
     }

@@ -11,6 +11,7 @@ use crate::executor::protocol::{
 use crate::facts::HostFacts;
 use crate::host::{HostState, RunNow, StateInput};
 use crate::journal::record::{Record, Reported};
+use crate::network::picture::Picture;
 use crate::potconf::{Configuration, Document};
 use crate::refusal::Refusal;
 use crate::rules::{self, Finding, Subject};
@@ -123,6 +124,8 @@ pub(crate) struct Judged {
     /// The network as it is.
     pub(super) drawn_now: OnceLock<Drawn>,
     /// The network as pot.conf has it.
+    pub(super) wanted: OnceLock<Picture>,
+    /// The same, drawn.
     pub(super) drawn_wanted: OnceLock<Drawn>,
 }
 
@@ -271,7 +274,7 @@ fn judge(host: &Host, facts: &HostFacts, from: Option<IpAddr>, run: Option<&RunN
         removed: told.beside.removed,
         run,
     });
-    Judged { state, findings, drawn_now: OnceLock::new(), drawn_wanted: OnceLock::new() }
+    Judged { state, findings, drawn_now: OnceLock::new(), wanted: OnceLock::new(), drawn_wanted: OnceLock::new() }
 }
 
 /// Both files as the executor gave them, read.

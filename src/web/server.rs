@@ -57,7 +57,6 @@ async fn serve(listeners: Vec<TcpListener>, socket: UnixStream, start: Start) ->
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
-            .app_data(web::FormConfig::default().limit(guard::LARGEST_FORM))
             .app_data(web::PayloadConfig::new(guard::LARGEST_FORM))
             .wrap(middleware::from_fn(guard::guard))
             .configure(routes)

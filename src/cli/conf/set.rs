@@ -47,7 +47,7 @@ fn dry_run(global: &Global, layout: &Layout, files: &Files, edits: &[Edit], forc
     if let Err(against) = review.within_places(&|path| path_state(layout, path).ok()) {
         return refuse(global, &against.into());
     }
-    let Verdict { mut findings, errors } = review.judge(Some(&facts), None);
+    let Verdict { mut findings, errors } = review.judge(Some(&facts), None, None);
     findings.extend(rules::host_not_asked(&facts));
     let diff = review.diff(&layout.shown(&layout.pot_conf()));
     report(global, layout, None, review.after.own().digest(), None, &diff, &findings)?;

@@ -31,14 +31,15 @@ impl PageContext {
         rules::Subject::new(configuration).on(self.facts.as_deref()).asked_from(self.admin)
     }
 
-    /// What the edits would make of the file, and per parameter why its new value can never be saved.
-    pub(super) fn review(&self, edits: &FormEdits) -> (Review<'_>, BTreeMap<String, String>) {
-        Review::while_typing(&self.configuration, &edits.edits())
+    /// What the edits would make of the file.
+    pub(super) fn review(&self, edits: &FormEdits) -> Reviewed<'_> {
+        let (review, problems) = Review::while_typing(&self.configuration, &edits.edits());
+        Reviewed { review, problems }
     }
 
     /// What the rules find on what the edits would make.
     pub(crate) fn findings_with(&self, edits: &FormEdits) -> Vec<Finding> {
-        rules::check(&self.subject(&self.review(edits).0.after))
+        rules::check(&self.subject(&self.review(edits).review.after))
     }
 
     pub(super) fn interfaces(&self) -> &[Interface] {
@@ -53,6 +54,13 @@ impl PageContext {
             .and_then(|facts| facts.datasets.get())
             .is_some_and(|datasets| datasets.iter().any(|dataset| dataset.name == root))
     }
+}
+
+/// What edits would make of the file.
+pub(crate) struct Reviewed<'a> {
+    pub(super) review: Review<'a>,
+    /// Per parameter why its new value can never be saved.
+    pub(super) problems: BTreeMap<String, String>,
 }
 
 /// What the parameter is after the edits, as the form shows it.

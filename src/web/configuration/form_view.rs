@@ -1,6 +1,6 @@
 //! The configuration page as data: groups of rows with their control, source and answer, and the rail beside them.
 
-use super::context::PageContext;
+use super::context::{PageContext, Reviewed};
 use super::controls::{Builder, Control, ExtraRow, GroupView, Other, Row, rules_know};
 use super::effects::effects;
 use super::findings::{FindingView, FixView, digest_of, fix_all};
@@ -43,21 +43,26 @@ pub(crate) struct Subtitle {
 }
 
 impl FormView {
-    /// Builds the page from the context and the edits.
+    /// Builds the page from the context, the edits, and what these make of the file.
     pub fn build(
         context: &PageContext,
         edits: &FormEdits,
+        reviewed: &Reviewed<'_>,
         may_change: bool,
         open_all: bool,
         focus: &BTreeSet<String>,
     ) -> Self {
-        let (review, problems) = context.review(edits);
+        let Reviewed { review, problems } = reviewed;
         let after = &review.after;
         // What the file as it stands has is known: nothing is brought about by writing nothing.
-        let state = context.state.as_ref().filter(|_| edits.is_empty());
+        let known = context.state.as_ref();
+        let state = known.filter(|_| edits.is_empty());
         let Verdict { mut findings, errors: brought } = match state {
             Some(state) => Verdict { findings: state.findings.clone(), errors: Vec::new() },
-            None => review.judge(context.facts.as_deref(), context.admin),
+            None => {
+                let stood = known.map(|known| known.findings.as_slice());
+                review.judge(context.facts.as_deref(), context.admin, stood)
+            }
         };
         // A value that can never be saved says so itself; the rules' words on the same value would only repeat it. What
         // would fix it is kept.
@@ -79,7 +84,7 @@ impl FormView {
             edits,
             after,
             findings: &findings,
-            problems: &problems,
+            problems,
             readings: &readings,
             free: &free,
             fixable: &fixable,
@@ -110,7 +115,7 @@ impl FormView {
             brought: brought.len(),
             warnings,
             notices,
-            problems,
+            problems: problems.clone(),
             groups,
             others,
             remarks,
@@ -292,7 +297,14 @@ mod tests {
     #[test]
     fn a_switch_says_yes_and_a_facility_in_capital_letters_stays_as_it_is_written() {
         let context = context("POT_LOG_FACILITY=LOCAL2\n", None);
-        let form = FormView::build(&context, &FormEdits::default(), true, true, &BTreeSet::new());
+        let form = FormView::build(
+            &context,
+            &FormEdits::default(),
+            &context.review(&FormEdits::default()),
+            true,
+            true,
+            &BTreeSet::new(),
+        );
         let control = |name: &str| &form.rows().find(|row| row.name == name).unwrap().control;
         assert!(matches!(control("POT_ISOLATE_VNET_POTS"), Control::Check { on: false, label: "yes" }));
         let Control::Select { choices, other: false } = control("POT_LOG_FACILITY") else {
@@ -320,7 +332,7 @@ mod tests {
         let context = context("", Some(facts));
         let form = crate::web::visitor::Form(vec![("POT_NETWORK".to_owned(), "10.200.0.0/16".to_owned())]);
         let edits = FormEdits::of_form(&form, &context.configuration);
-        let form = FormView::build(&context, &edits, true, true, &BTreeSet::new());
+        let form = FormView::build(&context, &edits, &context.review(&edits), true, true, &BTreeSet::new());
         assert!(
             form.effects.iter().any(|words| words.starts_with("5 pots (p0, p1, p2 and 2 more) keep")),
             "{:?}",

@@ -26,7 +26,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use askama::Template;
 use conflict::ConflictView;
-use context::PageContext;
+use context::{PageContext, Reviewed};
 use controls::Control;
 use form_edits::FormEdits;
 use form_view::FormView;
@@ -221,7 +221,8 @@ struct Step {
 
 fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step) -> Result<HttpResponse, Fault> {
     let may_change = visitor.may(Role::Operator);
-    let form = FormView::build(context, edits, may_change, step.open_all, &step.focus);
+    let reviewed = context.review(edits);
+    let form = FormView::build(context, edits, &reviewed, may_change, step.open_all, &step.focus);
     let frame = form.frame(visitor.frame(Entry::Configuration, "")).with_notice(step.notice);
     let trouble = context.configuration.trouble().map(|(source, line, reason)| {
         let file = if source == crate::potconf::Source::PotConf { &context.view.path } else { &context.view.default_path };
@@ -240,7 +241,7 @@ fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step)
         without_facts: context.facts.is_none(),
         trouble,
         looked: Looked::of(visitor, context),
-        picture: picture(context, edits),
+        picture: picture(context, edits, &reviewed),
         again: step.again,
         frame,
         form,
@@ -249,15 +250,14 @@ fn page(visitor: &Visitor, context: &PageContext, edits: &FormEdits, step: Step)
 }
 
 /// The network as the configuration with these edits has it; what they would alter is marked. None until the host is known.
-fn picture(context: &PageContext, edits: &FormEdits) -> Option<Drawn> {
+fn picture(context: &PageContext, edits: &FormEdits, reviewed: &Reviewed<'_>) -> Option<Drawn> {
     let (facts, state) = context.facts.as_deref().zip(context.state.as_deref())?;
-    let saved = || Picture::wanted(facts, &context.configuration);
+    let saved = state.wanted.get_or_init(|| Picture::wanted(facts, &context.configuration));
     if edits.is_empty() {
-        let draw = || PictureView::in_the_margin("net", "The network as pot.conf has it", saved()).drawn();
+        let draw = || PictureView::in_the_margin("net", "The network as pot.conf has it", saved.clone()).drawn();
         return Some(state.drawn_wanted.get_or_init(draw).clone());
     }
-    let (review, _) = context.review(edits);
-    let after = Picture::wanted(facts, &review.after).compared_with(&saved());
+    let after = Picture::wanted(facts, &reviewed.review.after).compared_with(saved);
     Some(PictureView::in_the_margin("net", "The network as these changes would have it", after).drawn())
 }
 
@@ -326,7 +326,7 @@ fn drafted(context: &PageContext, form: &Form, action: &FormAction) -> (FormEdit
         FormAction::Undo(name) => edits.undo(name),
         FormAction::Default(name) => edits.back_to_default(name, &context.configuration),
         FormAction::Network(network) => {
-            let after = context.review(&edits).0.after;
+            let after = context.review(&edits).review.after;
             let network = network.parse::<Ipv4Net>().ok();
             if let Some(fix) = network.and_then(|network| rules::renumbering(&context.subject(&after), network)) {
                 edits.apply_fix(&fix, &context.configuration);
@@ -449,7 +449,7 @@ async fn save(
         step.notice = Some(Notice::attention("There is nothing to save: no value differs from pot.conf."));
         return page(visitor, &context, &edits, step);
     }
-    let form = FormView::build(&context, &edits, true, false, &BTreeSet::new());
+    let form = FormView::build(&context, &edits, &context.review(&edits), true, false, &BTreeSet::new());
     if form.never() {
         let words = form.problems.values().map(|problem| format!("{problem}.")).collect::<Vec<_>>().join(" ");
         refused(&mut step, Notice::failed(format!("Nothing was saved. {words}")));
@@ -529,7 +529,8 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
         swapped.extend(conflict::changed_by_others(&form, &context.configuration, &edits));
     }
     let seen = form.get("seen").map(str::to_owned);
-    let form = FormView::build(&context, &edits, may_change, false, &focus);
+    let reviewed = context.review(&edits);
+    let form = FormView::build(&context, &edits, &reviewed, may_change, false, &focus);
     let answers = Answers {
         announce: seen.as_deref() != Some(form.digest.as_str()),
         frame: form.frame(visitor.frame(Entry::Configuration, "")),
@@ -537,7 +538,7 @@ async fn check(visitor: Result<Visitor, Fault>, form: Form) -> Result<HttpRespon
         confirm: false,
         conflict: conflict.map(|conflict| conflict_view(&visitor, conflict)),
         looked: Looked::of(&visitor, &context),
-        picture: picture(&context, &edits),
+        picture: picture(&context, &edits, &reviewed),
         again,
         swapped: rows_of(&form, &swapped),
         form,
