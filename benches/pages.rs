@@ -6,6 +6,8 @@
 //! answer that is none of the page (an error, a refusal, the sign-in page) ends the run. `memory` measures what both
 //! processes hold instead. Ends with status 1 when a promise is not kept.
 //!
+//! What needs no session is asked for over 32 connections at most, as many as a stranger's address has.
+//!
 //! Each page is asked for in two ways: `again`, the same request over and over, for which the console makes the page once a
 //! second as long as nothing changes and asks its executor each time; and `anew`, each request another one by a header that
 //! means nothing, so that each answer is made. The share of the bare handler is promised of the first, the time alone of
@@ -29,6 +31,8 @@ type Failed = Box<dyn Error>;
 const PASSWORD: &str = "correct horse battery staple";
 /// Connections that ask at the same time.
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// Connections of one address over which no session is shown.
+const STRANGERS: usize = 32;
 /// Requests of one session that the console works on at a time.
 const AT_ONCE: usize = 6;
 /// A page is to have this share of the bare handler's requests a second, at [`CONNECTIONS`]' second.
@@ -452,6 +456,10 @@ async fn measure(time: Duration, wanted: Option<&str>, packed: bool) -> Result<E
         for (connections, (anew, way)) in
             CONNECTIONS.into_iter().flat_map(|count| ways.iter().map(move |way| (count, *way)))
         {
+            // Over how many connections strangers ask from one address the console limits, those that have ended counted
+            // until it has noticed.
+            let connections = if page.is_kept { connections } else { connections.min(STRANGERS) };
+            tokio::time::sleep(Duration::from_millis(200)).await;
             let of_page = load(&console, &page.requests, connections, time, anew).await?;
             let path = format!("/{}", of_page.bytes);
             let of_bare = load(&bare, &[get(&path, "", packed)], connections, time, false).await?;

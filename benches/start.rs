@@ -1,7 +1,8 @@
 //! How long programs take from their start: read commands beside `/bin/true` and `potnet config-check`, and the console
 //! until its first answer.
 //!
-//! `cargo bench --bench start` (or `--profile dist`). potnet is the program that `POT_CONSOLE_POTNET` names, or
+//! `cargo bench --bench start` (or `--profile dist`); commands of another build, as packages ship it, without a simulated
+//! host: that which `POT_CONSOLE_PROGRAM` names. potnet is the program that `POT_CONSOLE_POTNET` names, or
 //! `target/oracle/bin/potnet`; without one its line is missing. Ends with status 1 when a promise is not kept, and says
 //! which.
 //!
@@ -27,10 +28,18 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 fn main() -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir()?;
-    let console = folder.path().join("pot-console");
-    std::fs::write(&console, std::fs::read(env!("CARGO_BIN_EXE_pot-console"))?)?;
-    std::fs::set_permissions(&console, std::fs::Permissions::from_mode(0o755))?;
-    let bench = Bench { console, folder: folder.path().to_owned() };
+    let copy = |of: &Path, name: &str| -> anyhow::Result<PathBuf> {
+        let copy = folder.path().join(name);
+        std::fs::write(&copy, std::fs::read(of)?)?;
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755))?;
+        Ok(copy)
+    };
+    let built = copy(Path::new(env!("CARGO_BIN_EXE_pot-console")), "pot-console")?;
+    let console = match std::env::var_os("POT_CONSOLE_PROGRAM") {
+        Some(program) => copy(Path::new(&program), "pot-console-named")?,
+        None => built.clone(),
+    };
+    let bench = Bench { console, built, folder: folder.path().to_owned() };
     let mut broken = bench.commands()?;
     broken.extend(bench.servers()?);
     for promise in &broken {
@@ -92,15 +101,17 @@ fn take_turns(programs: &mut [Program], rounds: usize) -> anyhow::Result<()> {
 }
 
 struct Bench {
-    /// The program that is measured.
+    /// The program whose commands are measured.
     console: PathBuf,
+    /// The one that was built with this, which makes the hosts, and serves.
+    built: PathBuf,
     folder: PathBuf,
 }
 
 impl Bench {
     fn simulate(&self, name: &str, scenario: &str) -> anyhow::Result<PathBuf> {
         let root = self.folder.join(name);
-        self.succeed(Command::new(&self.console).arg("simulate").arg(&root).args(["--scenario", scenario]))?;
+        self.succeed(Command::new(&self.built).arg("simulate").arg(&root).args(["--scenario", scenario]))?;
         Ok(root)
     }
 
@@ -353,7 +364,7 @@ impl Bench {
         for scenario in ["fresh", "default", "busy"] {
             let mut times = Vec::new();
             for _ in 0..DEMOS {
-                let mut command = Command::new(&self.console);
+                let mut command = Command::new(&self.built);
                 command.args(["demo", "--listen", "127.0.0.1:0", "--scenario", scenario]).env("TMPDIR", &self.folder);
                 let begun = Instant::now();
                 let (server, _) = start(&mut command, &noted)?;
@@ -377,10 +388,10 @@ impl Bench {
         let password = self.folder.join("password");
         std::fs::write(&password, "correct horse battery staple\n")?;
         let add = ["user", "add", "anna", "--role", "admin", "--password-file"];
-        self.succeed(Command::new(&self.console).arg("--root").arg(&root).args(add).arg(&password))?;
+        self.succeed(Command::new(&self.built).arg("--root").arg(&root).args(add).arg(&password))?;
         let mut times = Vec::new();
         for round in 0..=DEMOS * 2 {
-            let (_server, took) = start(Command::new(&self.console).arg("--root").arg(&root).arg("serve"), &noted)?;
+            let (_server, took) = start(Command::new(&self.built).arg("--root").arg(&root).arg("serve"), &noted)?;
             // The first start makes what the next ones find: folders, journal, certificate.
             if round == 0 {
                 println!("serve, the very first     {:>7.1} ms until it accepts", took.as_secs_f64() * 1e3);

@@ -5,7 +5,7 @@ use super::facts_cache::FactsCache;
 use super::protocol::{BackupView, FileView, Reply};
 use crate::clock::Clock;
 use crate::digest::Digest;
-use crate::files::{Backups, FileError, HostPath};
+use crate::files::{Backups, FileError, HostPath, Seen};
 use crate::host::parse::syslog::main_file;
 use crate::layout::Layout;
 use crate::operations::log_routing;
@@ -152,13 +152,10 @@ impl ManagedFiles {
     /// What both files look like from outside, when that tells another content: not of one that was written within the
     /// last seconds, which could be written again within one tick of its clock, nor where a name leads nowhere.
     fn traces_of_configuration(&self) -> Option<Traces> {
+        let seen = Seen::default();
         let traces = |path: &Path| {
-            let file = HostPath::of(&self.layout, path).ok()?;
-            let trace = match std::fs::symlink_metadata(&file.real) {
-                Ok(found) => Some(trace(&found)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-                Err(_) => return None,
-            };
+            let (file, found) = HostPath::seen(&self.layout, path, &seen).ok()?;
+            let trace = found.as_ref().map(trace);
             let settled = |(seconds, _): (i64, i64)| seconds < Timestamp::now().as_second() - SETTLED_SECONDS;
             trace.is_none_or(|trace| settled(trace.3)).then_some((file, trace))
         };

@@ -13,7 +13,7 @@ pub use backups::{Backup, Backups};
 pub(crate) use error::FileError;
 pub(crate) use error::advice;
 pub use lock::{Busy, Lock};
-pub(crate) use place::{HostPath, Place, check_root_dir};
+pub(crate) use place::{HostPath, Place, Seen, check_root_dir};
 pub use presence::Presence;
 pub(crate) use presence::make_own_dir;
 pub use replace::replace;

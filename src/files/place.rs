@@ -7,6 +7,8 @@ use super::error::FileError;
 use super::replace::read_open;
 use crate::layout::Layout;
 use crate::platform;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
@@ -35,6 +37,11 @@ impl Place {
     /// # Errors
     /// It leads in a ring, or a part of it may not be looked at. That nothing is there is no error.
     pub fn of(layout: &Layout, path: &Path) -> Result<Self, FileError> {
+        Self::seen(layout, path, &Seen::default())
+    }
+
+    /// The same for one of several paths, each part of which is looked at once.
+    fn seen(layout: &Layout, path: &Path, seen: &Seen) -> Result<Self, FileError> {
         let (root, below, own) = match path.strip_prefix(layout.root()) {
             Ok(below) if layout.is_below_a_root() => {
                 let root = layout.root().to_owned();
@@ -50,7 +57,7 @@ impl Place {
             }
         };
         let following = |source| FileError::System { doing: "following", path: path.to_owned(), source };
-        Walk { root, own }.follow(&below).map_err(following)
+        Walk { root, own, seen }.follow(&below).map_err(following)
     }
 
     /// Whether its name is a symbolic link.
@@ -76,13 +83,34 @@ impl Place {
     }
 }
 
-/// A host's root, and who besides uid 0 counts as its root.
-struct Walk {
-    root: PathBuf,
-    own: u32,
+/// What stood at each path when it was looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(RefCell<BTreeMap<PathBuf, Option<Metadata>>>);
+
+impl Seen {
+    /// What stands there, links not followed; none: nothing.
+    fn existing(&self, path: &Path) -> io::Result<Option<Metadata>> {
+        if let Some(found) = self.0.borrow().get(path) {
+            return Ok(found.clone());
+        }
+        let found = match path.symlink_metadata() {
+            Ok(found) => Some(found),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
+            Err(error) => return Err(error),
+        };
+        self.0.borrow_mut().insert(path.to_owned(), found.clone());
+        Ok(found)
+    }
 }
 
-impl Walk {
+/// A host's root, and who besides uid 0 counts as its root.
+struct Walk<'a> {
+    root: PathBuf,
+    own: u32,
+    seen: &'a Seen,
+}
+
+impl Walk<'_> {
     fn follow(&self, below: &Path) -> io::Result<Place> {
         let mut to_do: Vec<OsString> = parts_reversed(below);
         let mut named = to_do.len();
@@ -90,7 +118,7 @@ impl Walk {
         let mut place = Place {
             real: self.root.clone(),
             itself: None,
-            found: Some(self.root.symlink_metadata()?),
+            found: Some(self.seen.existing(&self.root)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?),
             exposed: None,
             replaceable: None,
         };
@@ -107,13 +135,13 @@ impl Walk {
                 }
                 done.pop();
                 place.real = self.path(&done);
-                place.found = existing(&place.real)?;
+                place.found = self.seen.existing(&place.real)?;
                 continue;
             }
             let above = place.found.take();
             done.push(part);
             place.real = self.path(&done);
-            place.found = existing(&place.real)?;
+            place.found = self.seen.existing(&place.real)?;
             if is_name {
                 place.itself.clone_from(&place.found);
             }
@@ -132,7 +160,7 @@ impl Walk {
                 }
                 to_do.extend(parts_reversed(&leads_to));
                 place.real = self.path(&done);
-                place.found = existing(&place.real)?;
+                place.found = self.seen.existing(&place.real)?;
             }
         }
         Ok(place)
@@ -162,15 +190,6 @@ impl Walk {
         let mut path = self.root.clone();
         path.extend(parts);
         path
-    }
-}
-
-/// What stands there, links not followed; none: nothing.
-fn existing(path: &Path) -> io::Result<Option<Metadata>> {
-    match path.symlink_metadata() {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -205,10 +224,18 @@ impl HostPath {
     /// [`FileError`], with paths as the host calls them: the link leads to nothing, to no file, or over what others can
     /// change. A file that is not there is no error here.
     pub fn of(layout: &Layout, path: &Path) -> Result<Self, FileError> {
-        let place = Place::of(layout, path)?;
+        Self::seen(layout, path, &Seen::default()).map(|(file, _)| file)
+    }
+
+    /// The same for one of several files, each part of whose ways is looked at once; with what stands there, if anything.
+    ///
+    /// # Errors
+    /// As [`HostPath::of`].
+    pub(crate) fn seen(layout: &Layout, path: &Path, seen: &Seen) -> Result<(Self, Option<Metadata>), FileError> {
+        let place = Place::seen(layout, path, seen)?;
         let exposed = place.exposed().map(Path::to_owned);
         if !place.is_link() {
-            return Ok(Self { real: place.real, leads_to: None, exposed });
+            return Ok((Self { real: place.real, leads_to: None, exposed }, place.found));
         }
         let shown = |path: &Path| PathBuf::from(layout.shown(path));
         let target = shown(&place.real);
@@ -222,7 +249,7 @@ impl HostPath {
         {
             return Err(FileError::LinkExposed { path: shown(path), target, exposed: shown(exposed) });
         }
-        Ok(Self { leads_to: Some(target.display().to_string()), real: place.real, exposed })
+        Ok((Self { leads_to: Some(target.display().to_string()), real: place.real, exposed }, place.found))
     }
 
     /// Its bytes.

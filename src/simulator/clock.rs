@@ -9,8 +9,7 @@ use super::machine::Machine;
 /// Where tzsetup(8) leaves the zone's name. A host without it keeps UTC.
 const ZONE_FILE: &str = "/var/db/zoneinfo";
 
-/// The host that this process tells times of, and its zone once somebody asked for a time: most tools print none, and
-/// whoever looks a zone up reads every name in the machine's own database first.
+/// The host that this process tells times of, and its zone once somebody asked for a time: most tools print none.
 static HOST: OnceLock<Machine> = OnceLock::new();
 static ZONE: OnceLock<TimeZone> = OnceLock::new();
 
