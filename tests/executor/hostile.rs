@@ -543,20 +543,24 @@ fn whoever_shares_an_address_does_not_keep_the_right_person_out() {
     let Reply::SignedIn(SignedIn { known: Some(known), .. }) = try_as(&mut wire, "anna", PASSWORD).unwrap() else {
         panic!()
     };
+    // The first waits are seconds, and may be over on a slow machine before the right password is tried: then once more.
+    let waits = |wire: &mut Wire, name: &str| {
+        (0..8).any(|_| {
+            let guess = |n: usize| try_as(wire, name, &format!("guess number {n}")).unwrap_err().kind;
+            assert!((0..many(30, 1_000)).map(guess).any(|kind| kind == RefusalKind::Throttled), "{name} never waits");
+            try_as(wire, name, PASSWORD).is_err_and(|refusal| refusal.kind == RefusalKind::Throttled)
+        })
+    };
     for n in 0..many(30, 1_000) {
-        let _ = try_as(&mut wire, "anna", &format!("guess number {n}"));
         let _ = try_as(&mut wire, &format!("name{n}"), "guess");
     }
-    assert_eq!(kind(try_as(&mut wire, "anna", PASSWORD)), RefusalKind::Throttled, "who only has the address waits");
+    assert!(waits(&mut wire, "anna"), "who only has the address waits");
     assert!(try_as(&mut wire, "olaf", PASSWORD).is_ok(), "another account at the same address");
     wire.known = vec![Secret("A".repeat(43)), known.clone()];
     assert!(matches!(try_as(&mut wire, "anna", PASSWORD), Ok(Reply::SignedIn(SignedIn { known: None, .. }))));
     // It is hers alone, and nothing but tries: it is no session, and another account's tries do not profit.
     assert_eq!(kind(wire.ask(Some(&known), Command::Session {})), RefusalKind::SignInNeeded);
-    for n in 0..10 {
-        let _ = try_as(&mut wire, "vera", &format!("guess number {n}"));
-    }
-    assert_eq!(kind(try_as(&mut wire, "vera", PASSWORD)), RefusalKind::Throttled);
+    assert!(waits(&mut wire, "vera"));
     // Kept only as a digest.
     let file = std::fs::read_to_string(rig.layout.private().join("accounts.json")).unwrap();
     assert!(file.contains("browsers") && !file.contains(&known.0));
