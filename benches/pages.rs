@@ -523,6 +523,8 @@ impl Held {
 
 /// A moment in which what is not needed any more can go.
 const SETTLING: Duration = Duration::from_secs(2);
+/// Both processes tidy up once a minute.
+const TIDYING: Duration = Duration::from_secs(75);
 
 async fn measure_memory() -> Result<ExitCode, Failed> {
     let folder = tempfile::tempdir()?;
@@ -567,8 +569,7 @@ async fn measure_memory() -> Result<ExitCode, Failed> {
     tokio::time::sleep(SETTLING).await;
     held.say("with 1,000 followers of the log")?;
     drop(followers);
-    // Both processes tidy up once a minute.
-    tokio::time::sleep(Duration::from_secs(75)).await;
+    tokio::time::sleep(TIDYING).await;
     held.say("a minute after they have gone")?;
     let mut connection = Connection::open(address).await?;
     let _ = tokio::time::timeout(Duration::from_secs(20), async {
@@ -597,12 +598,13 @@ async fn measure_memory() -> Result<ExitCode, Failed> {
     }
     tokio::time::sleep(SETTLING).await;
     held.say(&format!("after {} sign-ins", sessions.len() + 1))?;
-    let before = held.say("before many pages")?;
+    tokio::time::sleep(TIDYING).await;
+    let before = held.say("at rest before many pages")?;
     for _ in 0..10 {
         ask_all(10_000).await?;
         held.say("after 10,000 pages more")?;
     }
-    tokio::time::sleep(SETTLING).await;
+    tokio::time::sleep(TIDYING).await;
     let after = held.say("at rest after them")?;
     let flat = after - before.max(thousand) < 2.0;
     println!("{}", if flat { "flat over 100,000 pages" } else { "NOT FLAT" });
