@@ -155,7 +155,14 @@ impl ManagedFiles {
         let seen = Seen::default();
         let traces = |path: &Path| {
             let (file, found) = HostPath::seen(&self.layout, path, &seen).ok()?;
-            let trace = found.as_ref().map(trace);
+            let trace = match found {
+                Some(found) => Some(trace(&found)),
+                None => match std::fs::symlink_metadata(&file.real) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                    // A part of the way is no folder: no file is missing there, there is none to be read.
+                    _ => return None,
+                },
+            };
             let settled = |(seconds, _): (i64, i64)| seconds < Timestamp::now().as_second() - SETTLED_SECONDS;
             trace.is_none_or(|trace| settled(trace.3)).then_some((file, trace))
         };

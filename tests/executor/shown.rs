@@ -171,6 +171,22 @@ fn whatever_changes_nobody_who_keeps_what_they_were_told_shows_what_was() {
 }
 
 #[test]
+fn a_way_that_is_no_folder_is_no_missing_file() {
+    let rig = Rig::new();
+    let (mut wire, vera) = (rig.connect(), rig.sign_in("vera"));
+    let folder = rig.layout.pot_conf().parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let mut keeper = Keeper::default();
+    // Both files are missing, which is kept.
+    for _ in 0..2 {
+        assert_eq!(keeper.ask(&mut wire, &vera).0[1]["Ok"]["exists"], false);
+    }
+    std::fs::write(&folder, "").unwrap();
+    let (told, ..) = keeper.ask(&mut wire, &vera);
+    assert_eq!(told[1]["Err"]["kind"], "unreadable", "{told}");
+}
+
+#[test]
 fn new_facts_have_a_new_number_and_those_of_before_are_not_told_again() {
     let rig = Rig::new();
     let (mut wire, vera) = (rig.connect(), rig.sign_in("vera"));
