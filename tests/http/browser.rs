@@ -1,6 +1,6 @@
 //! A browser without JavaScript, and what pages and forms are to it.
 
-use crate::support::{Demo, PASSWORD, PATIENCE};
+use crate::support::{self, Demo, PASSWORD, PATIENCE};
 use reqwest::header::{LOCATION, ORIGIN, REFERER};
 use reqwest::{Client, Response, StatusCode, redirect};
 use std::collections::BTreeMap;
@@ -174,6 +174,16 @@ pub(crate) fn unescaped(text: &str) -> String {
         .replace("&gt;", ">")
         .replace("&#38;", "&")
         .replace("&amp;", "&")
+}
+
+/// Runs `pot init` as root does at the host's own terminal.
+pub(crate) fn init_at_the_terminal(console: &Demo) {
+    let run = std::process::Command::new(support::program())
+        .args(["run", "init", "--acknowledge", "--reason", "At the terminal", "--root"])
+        .arg(&console.dir)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
 }
 
 pub(crate) fn read(path: &Path) -> String {

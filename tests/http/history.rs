@@ -1,7 +1,7 @@
 //! The history and the log: what stands there at once, the proof, the way back.
 
-use crate::browser::{SAVE, admin, console, pot_conf, read, url};
-use crate::support::{self, Demo, PATIENCE};
+use crate::browser::{SAVE, admin, console, init_at_the_terminal, pot_conf, read, url};
+use crate::support::{Demo, PATIENCE};
 use reqwest::StatusCode;
 use std::time::Duration;
 
@@ -27,12 +27,7 @@ async fn what_the_command_line_does_stands_in_live_lines_and_history_at_once() {
     let console = console();
     let browser = admin(&console).await;
     let mut stream = browser.http.get(url(&console, "/activity/events")).send().await.unwrap();
-    let command = std::process::Command::new(support::program())
-        .args(["run", "init", "--acknowledge", "--reason", "At the terminal", "--root"])
-        .arg(&console.dir)
-        .output()
-        .unwrap();
-    assert!(command.status.success(), "{command:?}");
+    init_at_the_terminal(&console);
     let history = browser.get("/history").await;
     assert!(history.has("At the terminal") && !history.has("is behind the journal"), "{}", history.text);
     let mut told = String::new();

@@ -1,6 +1,8 @@
 //! Operations from plan to end: kept, put back, on slow hosts, over deaths of the web process.
 
-use crate::browser::{Page, admin, console, run_patience, run_says, set, start_plan, unescaped, url};
+use crate::browser::{
+    Page, admin, console, init_at_the_terminal, run_patience, run_says, set, start_plan, unescaped, url,
+};
 use crate::support::{self, PASSWORD};
 use reqwest::StatusCode;
 use std::time::Duration;
@@ -192,12 +194,7 @@ async fn a_runs_events_are_numbered_and_go_on_where_the_browser_stopped() {
 async fn the_page_of_a_run_that_is_not_kept_any_more_says_so_and_leads_to_the_history() {
     let console = console();
     let browser = admin(&console).await;
-    let command = std::process::Command::new(support::program())
-        .args(["run", "init", "--acknowledge", "--reason", "At the terminal", "--root"])
-        .arg(&console.dir)
-        .output()
-        .unwrap();
-    assert!(command.status.success(), "{command:?}");
+    init_at_the_terminal(&console);
     // As if many had followed and it had been pruned.
     let runs = console.path("/var/db/pot-console/root/runs");
     std::fs::create_dir(runs.join("7")).unwrap();
