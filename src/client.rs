@@ -4,6 +4,9 @@
 //! channels. A question is written by whoever asks, where the socket takes it at once, else by a second thread. When the socket ends, all waiting questions end with a refusal and
 //! [`Client::closed`] resolves: without an executor there is nothing to serve.
 
+mod together;
+
+use self::together::{Joined, Together, UnderWay};
 use crate::executor::frame;
 use crate::executor::protocol::{
     Answer, AskedBefore, Command, Hint, LogOpened, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, StillSo, VERSION,
@@ -56,6 +59,7 @@ struct Shared {
     outgoing: Arc<Outgoing>,
     next_id: AtomicU64,
     waiting: Waiting,
+    together: Arc<Together>,
     hints: watch::Receiver<Hint>,
     closed: watch::Receiver<bool>,
 }
@@ -82,7 +86,8 @@ impl Client {
             close.send_replace(true);
             lock(&readers_waiting).clear();
         })?;
-        Ok(Self(Arc::new(Shared { outgoing, next_id: AtomicU64::new(1), waiting, hints, closed })))
+        let together = Arc::default();
+        Ok(Self(Arc::new(Shared { outgoing, next_id: AtomicU64::new(1), waiting, together, hints, closed })))
     }
 
     /// Asks and waits for the answer.
@@ -121,10 +126,11 @@ impl Client {
         reported: &Reported,
         command: Command,
     ) -> Result<Reply, Refusal> {
-        Ok(self.exchange(from, reported, command).await?.0)
+        Ok(self.exchange(request_of(from, reported, command)).await?.0)
     }
 
-    /// Asks for what a page is made from (`Session` or `Show`), and whether all of `before` would be told as it was.
+    /// Asks for what a page is made from (`Session` or `Show`), and whether all of `before` would be told as it was. Who asks
+    /// that in the same words at the same time is asked for together.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -139,8 +145,41 @@ impl Client {
             return Ok((self.ask_as(from, reported, page).await?, true));
         }
         let command = Command::StillSo { page: Box::new(page), asked: before.to_vec() };
-        let StillSo { page, same } = self.ask_as(from, reported, command).await?;
+        let StillSo { page, same } = Answer::expect(self.ask_together(request_of(from, reported, command)).await?)?;
         Ok((A::expect(*page)?, same))
+    }
+
+    async fn ask_together(&self, request: Request) -> Result<Reply, Refusal> {
+        match self.0.together.join(frame::encode(&request).map_err(malformed)?) {
+            Joined::First(under_way) => {
+                let reply = self.exchange(request.clone()).await;
+                self.ask_for_those_who_came(under_way, request);
+                Ok(reply?.0)
+            }
+            Joined::Waits(told) => match told.await {
+                Ok(told) => told,
+                Err(_) => Ok(self.exchange(request).await?.0),
+            },
+        }
+    }
+
+    /// Asks for those who came while it was asked, in a task of its own: whoever asked first is answered.
+    fn ask_for_those_who_came(&self, under_way: UnderWay, request: Request) {
+        let mut came = under_way.came_since();
+        if came.is_empty() {
+            return;
+        }
+        let client = self.clone();
+        tokio::spawn(async move {
+            while !came.is_empty() {
+                let told = client.exchange(request.clone()).await.map(|(reply, _)| reply);
+                for asker in came {
+                    // Whoever asked may have gone.
+                    let _ = asker.send(told.clone());
+                }
+                came = under_way.came_since();
+            }
+        });
     }
 
     /// Opens one generation of pot's log: the file and its size when it was opened.
@@ -153,7 +192,8 @@ impl Client {
         reported: &Reported,
         generation: u32,
     ) -> Result<(File, u64), Refusal> {
-        let (reply, descriptor) = self.exchange(from.into(), reported, Command::OpenLog { generation }).await?;
+        let (reply, descriptor) =
+            self.exchange(request_of(from.into(), reported, Command::OpenLog { generation })).await?;
         let LogOpened { size } = Answer::expect(reply)?;
         let descriptor =
             descriptor.ok_or_else(|| Refusal::new(RefusalKind::Failed, "The executor sent no open file."))?;
@@ -172,25 +212,10 @@ impl Client {
         let _ = closed.wait_for(|closed| *closed).await;
     }
 
-    async fn exchange(
-        &self,
-        from: Sender<'_>,
-        reported: &Reported,
-        command: Command,
-    ) -> Result<(Reply, Option<OwnedFd>), Refusal> {
+    async fn exchange(&self, mut request: Request) -> Result<(Reply, Option<OwnedFd>), Refusal> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-        let request = Request {
-            version: VERSION,
-            id,
-            token: from.token.cloned(),
-            known: from.known.to_vec(),
-            follows: from.follows,
-            reported: reported.clone(),
-            command,
-        };
-        let frame = frame::encode(&request)
-            .and_then(|bytes| frame::with_header(&bytes, MAX_REQUEST))
-            .map_err(|error| Refusal::new(RefusalKind::Malformed, error.to_string()))?;
+        request.id = id;
+        let frame = frame::framed(&request, MAX_REQUEST).map_err(malformed)?;
         let (answer, answered) = oneshot::channel();
         lock(&self.0.waiting).insert(id, answer);
         // Taken out again when the asker goes away before the answer.
@@ -202,6 +227,23 @@ impl Client {
         let (result, descriptor) = answered.await.map_err(|_| gone())?;
         Ok((*result?, descriptor))
     }
+}
+
+/// A question, but for its number.
+fn request_of(from: Sender<'_>, reported: &Reported, command: Command) -> Request {
+    Request {
+        version: VERSION,
+        id: 0,
+        token: from.token.cloned(),
+        known: from.known.to_vec(),
+        follows: from.follows,
+        reported: reported.clone(),
+        command,
+    }
+}
+
+fn malformed(error: frame::FrameError) -> Refusal {
+    Refusal::new(RefusalKind::Malformed, error.to_string())
 }
 
 /// Questions on their way to the executor, in order.
@@ -338,5 +380,142 @@ impl std::io::Read for Reader<'_> {
         let (count, descriptor) = platform::recv_with_fd(self.socket, buffer)?;
         self.descriptors.extend(descriptor);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender as Tell, channel};
+    use std::time::Duration;
+
+    /// An executor that shows what it is asked, and answers when the test says so.
+    struct Executor {
+        asked: Receiver<Request>,
+        socket: UnixStream,
+    }
+
+    impl Executor {
+        fn start() -> (Client, Self) {
+            let (web, socket) = UnixStream::pair().unwrap();
+            let (show, asked): (Tell<Request>, _) = channel();
+            let mut reader = socket.try_clone().unwrap();
+            std::thread::spawn(move || {
+                while let Ok(Some(bytes)) = frame::read(&mut reader, MAX_REQUEST) {
+                    if show.send(frame::decode(&bytes).unwrap()).is_err() {
+                        return;
+                    }
+                }
+            });
+            (Client::start(web).unwrap(), Self { asked, socket })
+        }
+
+        /// The next question; waits for it, and lets those who ask go on meanwhile.
+        async fn next(&self) -> Request {
+            loop {
+                match self.asked.try_recv() {
+                    Ok(request) => return request,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        }
+
+        fn answer(&self, to: &Request, words: &str) {
+            let result = Err(Refusal::new(RefusalKind::NotFound, words));
+            let message = frame::framed(&Message::Reply { id: to.id, result }, MAX_REPLY).unwrap();
+            std::io::Write::write_all(&mut &self.socket, &message).unwrap();
+        }
+    }
+
+    fn asked_by(token: &str) -> Request {
+        let token = Secret(token.to_owned());
+        request_of(Sender::from(Some(&token)), &Reported::default(), Command::Session {})
+    }
+
+    fn ask(client: &Client, token: &str) -> tokio::task::JoinHandle<String> {
+        let (client, request) = (client.clone(), asked_by(token));
+        tokio::spawn(async move { client.ask_together(request).await.unwrap_err().message })
+    }
+
+    /// Lets all who ask get as far as they can.
+    async fn everybody_asks() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_come_while_it_is_asked_are_asked_for_once_afterwards_and_never_get_an_older_answer() {
+        let (client, executor) = Executor::start();
+        let first = ask(&client, "anna");
+        let of_first = executor.next().await;
+        let later: Vec<_> = (0..5).map(|_| ask(&client, "anna")).collect();
+        everybody_asks().await;
+        let other = ask(&client, "vera");
+        let of_other = executor.next().await;
+        assert_eq!(of_other.token, Some(Secret("vera".to_owned())), "another's question waits for nobody");
+        assert!(executor.asked.try_recv().is_err(), "one of anna's is under way");
+
+        executor.answer(&of_first, "of before");
+        assert_eq!(first.await.unwrap(), "of before");
+        let of_later = executor.next().await;
+        assert!(later.iter().all(|asked| !asked.is_finished()), "what was judged before they asked is not theirs");
+        assert_eq!(of_later.token, Some(Secret("anna".to_owned())));
+        executor.answer(&of_later, "of now");
+        for asked in later {
+            assert_eq!(asked.await.unwrap(), "of now");
+        }
+        executor.answer(&of_other, "vera's");
+        assert_eq!(other.await.unwrap(), "vera's");
+        everybody_asks().await;
+        assert!(executor.asked.try_recv().is_err(), "asked once for all five");
+
+        let again = ask(&client, "anna");
+        executor.answer(&executor.next().await, "a new one");
+        assert_eq!(again.await.unwrap(), "a new one");
+    }
+
+    #[tokio::test]
+    async fn who_waits_asks_for_themselves_when_the_first_has_gone_away() {
+        let (client, executor) = Executor::start();
+        let first = ask(&client, "anna");
+        executor.next().await;
+        let later = ask(&client, "anna");
+        everybody_asks().await;
+        first.abort();
+        let of_later = executor.next().await;
+        executor.answer(&of_later, "of now");
+        assert_eq!(later.await.unwrap(), "of now");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_who_has_gone_away() {
+        let (client, executor) = Executor::start();
+        let first = ask(&client, "anna");
+        let of_first = executor.next().await;
+        let later = ask(&client, "anna");
+        everybody_asks().await;
+        later.abort();
+        everybody_asks().await;
+        executor.answer(&of_first, "of before");
+        first.await.unwrap();
+        let other = ask(&client, "vera");
+        let next = executor.next().await;
+        assert_eq!(next.token, Some(Secret("vera".to_owned())));
+        executor.answer(&next, "vera's");
+        other.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_hear_that_the_executor_is_gone() {
+        let (client, executor) = Executor::start();
+        let first = ask(&client, "anna");
+        executor.next().await;
+        let later = ask(&client, "anna");
+        everybody_asks().await;
+        drop(executor.socket.shutdown(std::net::Shutdown::Both));
+        for asked in [first, later] {
+            assert_eq!(asked.await.unwrap(), gone().message);
+        }
     }
 }

@@ -185,7 +185,7 @@ fn write_file(
         .open(path)
         .map_err(system("making", path))?;
     file.set_permissions(Permissions::from_mode(0o600)).map_err(system("making", path))?;
-    let (mut hasher, mut rest, mut buffer) = (Sha256::new(), size, vec![0; 256 << 10]);
+    let (mut hasher, mut rest, mut buffer) = (Sha256::new(), size, files::buffer_for(size));
     while rest > 0 {
         let most = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
         let count = match from.read(&mut buffer[..most]) {

@@ -17,7 +17,7 @@ pub(crate) use place::{HostPath, Place, Seen, check_root_dir};
 pub use presence::Presence;
 pub(crate) use presence::make_own_dir;
 pub use replace::replace;
-pub(crate) use replace::{Expected, clear_unfinished, read_limited, replace_with_mode, sync_folder};
+pub(crate) use replace::{Expected, buffer_for, clear_unfinished, read_limited, replace_with_mode, sync_folder};
 #[cfg(test)]
 pub(crate) use stamped::NOTES;
 pub(crate) use stamped::{PREFERENCES, WAITING, must_be_known, put_stamp, write_stamp};

@@ -15,6 +15,12 @@ const WAIT: Duration = Duration::from_secs(5);
 /// No file that is replaced here is anywhere near as large.
 const LARGEST: u64 = 64 << 20;
 
+/// A buffer through which `bytes` are read: no larger than they are, for a command waits for each page of it.
+pub(crate) fn buffer_for(bytes: u64) -> Vec<u8> {
+    const AT_ONCE: usize = 256 << 10;
+    vec![0; usize::try_from(bytes).unwrap_or(usize::MAX).min(AT_ONCE)]
+}
+
 /// Reads a regular file of at most `max` bytes. The last part of the path may not be a symbolic link.
 pub(crate) fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let file = platform::open_for_reading(path).map_err(FileError::system("opening", path))?;

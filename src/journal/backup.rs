@@ -128,8 +128,7 @@ fn copy(source: &Source<'_>, size: u64, take: &mut dyn FnMut(&[u8]) -> io::Resul
 
 /// Hands out exactly `size` bytes of `from`.
 fn exactly(from: &mut dyn Read, size: u64, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut buffer = vec![0; 256 << 10];
-    let mut rest = size;
+    let (mut buffer, mut rest) = (files::buffer_for(size), size);
     while rest > 0 {
         let want = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
         let count = match from.read(&mut buffer[..want]) {

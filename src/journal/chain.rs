@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use crate::digest::Digest;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::formats::Kind;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -150,10 +150,10 @@ pub(super) fn each_line<B>(
 ) -> io::Result<(u64, Option<B>)> {
     use std::io::Seek as _;
     file.seek(io::SeekFrom::Start(from))?;
-    let mut buffer = vec![0; 256 << 10];
+    let mut unread = to.saturating_sub(from);
+    let mut buffer = files::buffer_for(unread);
     // `buffer[start..end]` is read and not handed out; it begins at `offset` of the file.
     let (mut start, mut end, mut offset) = (0, 0, from);
-    let mut unread = to.saturating_sub(from);
     loop {
         while let Some(length) = memchr::memchr(b'\n', &buffer[start..end]) {
             let answer = each(offset, &buffer[start..start + length]);
@@ -162,6 +162,9 @@ pub(super) fn each_line<B>(
             if let ControlFlow::Break(value) = answer {
                 return Ok((offset, Some(value)));
             }
+        }
+        if unread == 0 {
+            return Ok((offset, None));
         }
         buffer.copy_within(start..end, 0);
         end -= start;

@@ -91,13 +91,13 @@ impl<'a> Person<'a> {
                 "{css} cannot be reached by keyboard\n{}",
                 whole_page(self.browser).await
             );
-            self.browser.active_element().await?.send_keys(Key::Tab + "").await?;
+            presses(&self.browser, Key::Tab + "").await?;
         }
         let drawn = "(({ outlineStyle, boxShadow }) => outlineStyle !== 'none' || boxShadow !== 'none')\
             (getComputedStyle(document.activeElement))";
         assert_eq!(value(self.browser, drawn).await?, "true", "{css} has the focus, and nobody sees it");
         self.pressed.set(self.pressed.get() + 1);
-        self.browser.active_element().await?.send_keys(Key::Enter + "").await
+        presses(&self.browser, Key::Enter + "").await
     }
 
     /// What the command line does on the simulated host before the job begins.
@@ -164,11 +164,11 @@ async fn the_keyboard_alone_leads_from_a_fresh_host_to_a_network_that_is_kept() 
     shows(&browser, "form[action='/sign-in']").await?;
     for (field, text) in [("name", "admin"), ("password", PASSWORD)] {
         while value(&browser, "document.activeElement.name").await? != field {
-            browser.active_element().await?.send_keys(Key::Tab + "").await?;
+            presses(&browser, Key::Tab + "").await?;
         }
-        browser.active_element().await?.send_keys(text).await?;
+        presses(&browser, text).await?;
     }
-    browser.active_element().await?.send_keys(Key::Enter + "").await?;
+    presses(&browser, Key::Enter + "").await?;
     shows(&browser, "form[action='/refresh']").await?;
     let person = Person { browser: &browser, demo: &demo, pressed: Cell::new(0) };
     let next = |address: &str| format!("main a.button.main[href^='{address}']");
@@ -181,7 +181,7 @@ async fn the_keyboard_alone_leads_from_a_fresh_host_to_a_network_that_is_kept() 
     sees(&browser, "#review", "1 error").await?;
     person.reaches_and_presses("#rail-findings button[name=fix]").await?;
     sees(&browser, "#review", "No findings").await?;
-    browser.active_element().await?.send_keys(Key::Control + "s").await?;
+    presses(&browser, Key::Control + "s").await?;
     person.pressed.set(person.pressed.get() + 1);
     sees(&browser, "main", "Saved").await?;
     person.reaches_and_presses(&next("/operations/init")).await?;

@@ -117,7 +117,7 @@ async fn whoever_edits_gets_on_by_keyboard_and_is_told_when_nothing_is_known() -
     click(&browser, "#POT_NETWORK").await?;
     let mut stops = Vec::new();
     for _ in 0..60 {
-        browser.active_element().await?.send_keys(Key::Tab + "").await?;
+        presses(&browser, Key::Tab + "").await?;
         let at = "(({ tagName, name, textContent }) => tagName + ' ' + (name || textContent.trim()))(document.activeElement)";
         stops.push(value(&browser, at).await?);
         if stops.last().is_some_and(|stop| stop == "BUTTON save") {
@@ -130,13 +130,13 @@ async fn whoever_edits_gets_on_by_keyboard_and_is_told_when_nothing_is_known() -
     click(&browser, "#POT_NETWORK").await?;
     let about = "document.querySelector('#p-POT_NETWORK .about').open";
     for open in ["true", "false"] {
-        browser.active_element().await?.send_keys(Key::F1 + "").await?;
+        presses(&browser, Key::F1 + "").await?;
         assert_eq!(value(&browser, about).await?, open);
         assert_eq!(value(&browser, "document.activeElement.name").await?, "POT_NETWORK");
     }
     // Saved without leaving the field.
     type_into(&browser, "POT_HOSTNAME_MAX_LENGTH", "60").await?;
-    browser.active_element().await?.send_keys(Key::Control + "s").await?;
+    presses(&browser, Key::Control + "s").await?;
     sees(&browser, "main", "Saved").await?;
     assert!(demo.read("/usr/local/etc/pot/pot.conf").contains("POT_HOSTNAME_MAX_LENGTH=60"));
 

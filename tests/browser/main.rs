@@ -28,22 +28,41 @@ struct Driver {
 }
 
 impl Driver {
+    /// It takes a free port of IPv4 and then the same one of IPv6, which another test may have: then it says so and ends.
     fn start() -> Self {
+        const TRIES: usize = 10;
+        let mut said = String::new();
+        for _ in 0..TRIES {
+            match Self::try_start() {
+                Ok(driver) => return driver,
+                Err(words) => said = words,
+            }
+            assert!(said.contains("port not available"), "chromedriver does not start: {said}");
+        }
+        panic!("chromedriver found no port in {TRIES} tries: {said}");
+    }
+
+    /// What it said, when it has ended.
+    fn try_start() -> Result<Self, String> {
         let mut child = Command::new("chromedriver")
             .args(["--port=0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is installed (tests/run does it)");
-        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-        let port = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(line.split_once("started successfully on port ")?.1.trim_end_matches('.').to_owned()))
-            .expect("chromedriver says its port");
-        // Whatever it says later must not fill the pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, url: format!("http://127.0.0.1:{port}") }
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines().map_while(Result::ok);
+        let mut said = Vec::new();
+        for line in lines.by_ref() {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+                // Whatever it says later must not fill the pipe.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(Self { child, url });
+            }
+            said.push(line);
+        }
+        child.wait().expect("it has ended");
+        Err(said.join("\n"))
     }
 
     async fn browser(&self, profile: &std::path::Path) -> WebDriver {
@@ -230,7 +249,33 @@ async fn titled(browser: &WebDriver, text: &str) -> WebDriverResult<()> {
     }
 }
 
-/// Clicks once. chromedriver refuses what is stale, hidden or covered before it presses the button.
+/// Whether chromedriver refused before it pressed anything: what is stale, hidden or covered, or a page that is just coming.
+fn is_refused(error: &WebDriverError) -> bool {
+    matches!(
+        **error,
+        WebDriverErrorInner::StaleElementReference(_)
+            | WebDriverErrorInner::NoSuchElement(_)
+            | WebDriverErrorInner::ElementNotInteractable(_)
+            | WebDriverErrorInner::ElementClickIntercepted(_)
+    )
+}
+
+/// Presses keys where the page is at.
+async fn presses(browser: &WebDriver, keys: impl Into<TypingData>) -> WebDriverResult<()> {
+    let keys: TypingData = keys.into();
+    let begun = Instant::now();
+    loop {
+        let pressed = async { browser.active_element().await?.send_keys(keys.clone()).await };
+        match pressed.await {
+            Err(error) if is_refused(&error) && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            pressed => return pressed,
+        }
+    }
+}
+
+/// Clicks once.
 async fn click(browser: &WebDriver, css: &str) -> WebDriverResult<()> {
     let begun = Instant::now();
     loop {
@@ -240,16 +285,9 @@ async fn click(browser: &WebDriver, css: &str) -> WebDriverResult<()> {
             Ok(element)
         });
         let Err(error) = element.await?.click().await else { return Ok(()) };
-        let unpressed = matches!(
-            *error,
-            WebDriverErrorInner::StaleElementReference(_)
-                | WebDriverErrorInner::NoSuchElement(_)
-                | WebDriverErrorInner::ElementNotInteractable(_)
-                | WebDriverErrorInner::ElementClickIntercepted(_)
-        );
         // After anything else it may have been pressed, and once is enough.
         assert!(
-            unpressed && begun.elapsed() < PATIENCE,
+            is_refused(&error) && begun.elapsed() < PATIENCE,
             "{css} cannot be clicked: {error}\n{}",
             whole_page(browser).await
         );

@@ -3,10 +3,6 @@
 use super::*;
 use crate::look::{holds, window};
 
-async fn presses(browser: &WebDriver, keys: impl Into<TypingData>) -> WebDriverResult<()> {
-    browser.active_element().await?.send_keys(keys).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_finds_anything_and_types_only_itself_into_a_field() -> WebDriverResult<()> {
     let demo = Demo::start("busy");
