@@ -2,16 +2,17 @@
 //! beside a bare handler of the same HTTP server that answers the same number of bytes, in the same run.
 //!
 //! `cargo bench --bench pages [-- [memory] [plain] [seconds=N] [page=NAME]]`. Pages are asked for as browsers ask, packed;
-//! `plain`: unpacked. A session has six requests worked on at a time, so there are as many sessions as that asks for. An
-//! answer that is none of the page (an error, a refusal, the sign-in page) ends the run. `memory` measures what both
+//! `plain`: unpacked. A browser opens six connections, and a session has six requests worked on at a time, so there are as
+//! many sessions as that asks for. An answer that is none of the page (an error, a refusal, the sign-in page) ends the run. `memory` measures what both
 //! processes hold instead. Ends with status 1 when a promise is not kept.
 //!
 //! What needs no session is asked for over 32 connections at most, as many as a stranger's address has.
 //!
-//! Each page is asked for in two ways: `again`, the same request over and over, for which the console makes the page once a
-//! second as long as nothing changes and asks its executor each time; and `anew`, each request another one by a header that
+//! Each page is asked for in three ways: `again`, the same request over and over, for which the console makes the page once a
+//! second as long as nothing changes and asks its executor for all who ask the same at the same time; `apart`, the same with
+//! each connection another session's, so that next to nobody does; and `anew`, each request another one by a header that
 //! means nothing, so that each answer is made. The share of the bare handler is promised of the first, the time alone of
-//! both.
+//! all.
 //!
 //! The client is one thread, which costs the server part of a core, at the bare handler as well as at the console.
 
@@ -381,13 +382,42 @@ fn processor_time(processes: &[u32]) -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
+/// How a page is asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// The same request over and over, by browsers: each has a session and as many connections as browsers open.
+    Again,
+    /// The same by as many sessions as there are, one after the other: next to nobody asks the same at the same time.
+    Apart,
+    /// Each request another one.
+    Anew,
+    /// By strangers: there is one request.
+    Strangers,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Again => "again",
+            Self::Apart => "apart",
+            Self::Anew => "anew",
+            Self::Strangers => "",
+        }
+    }
+
+    /// Which session a connection asks for.
+    fn session(self, connection: usize) -> usize {
+        if self == Self::Again { connection / AT_ONCE } else { connection }
+    }
+}
+
 /// Asks over so many connections for so long; each asks again when it is answered.
 async fn load(
     server: &Server,
     requests: &[Vec<u8>],
     connections: usize,
     time: Duration,
-    anew: bool,
+    way: Way,
 ) -> Result<Measured, Failed> {
     let address = server.address;
     let processes = server.processes();
@@ -398,14 +428,14 @@ async fn load(
             let mut tasks = Vec::new();
             let begun = Instant::now();
             for number in 0..connections {
-                let mut request = requests.get(number % requests.len()).cloned().unwrap_or_default();
+                let mut request = requests.get(way.session(number) % requests.len()).cloned().unwrap_or_default();
                 let digits = request.windows(NUMBER.len()).position(|window| window == NUMBER);
                 let digits = digits.map_or(0, |begin| begin + NUMBER.len());
                 tasks.push(tokio::task::spawn_local(async move {
                     let mut connection = Connection::open(address).await.map_err(|error| error.to_string())?;
                     let (mut times, mut bytes) = (Vec::new(), 0);
                     while begun.elapsed() < time {
-                        if anew {
+                        if way == Way::Anew {
                             let next = format!("{:04}{:04}", number, times.len() % 10_000);
                             request[digits..digits + next.len()].copy_from_slice(next.as_bytes());
                         }
@@ -451,28 +481,30 @@ async fn measure(time: Duration, wanted: Option<&str>, packed: bool) -> Result<E
             continue;
         }
         // What is kept between requests is made once.
-        load(&console, &page.requests, 2, Duration::from_millis(200), false).await?;
-        let ways = if page.is_kept { &[(false, "again"), (true, "anew")][..] } else { &[(false, "")] };
-        for (connections, (anew, way)) in
-            CONNECTIONS.into_iter().flat_map(|count| ways.iter().map(move |way| (count, *way)))
-        {
+        load(&console, &page.requests, 2, Duration::from_millis(200), Way::Again).await?;
+        let ways = if page.is_kept { &[Way::Again, Way::Apart, Way::Anew][..] } else { &[Way::Strangers] };
+        for (connections, way) in CONNECTIONS.into_iter().flat_map(|count| ways.iter().map(move |way| (count, *way))) {
+            if connections == 1 && way == Way::Apart {
+                continue;
+            }
             // Over how many connections strangers ask from one address the console limits, those that have ended counted
             // until it has noticed.
             let connections = if page.is_kept { connections } else { connections.min(STRANGERS) };
             tokio::time::sleep(Duration::from_millis(200)).await;
-            let of_page = load(&console, &page.requests, connections, time, anew).await?;
+            let of_page = load(&console, &page.requests, connections, time, way).await?;
             let path = format!("/{}", of_page.bytes);
-            let of_bare = load(&bare, &[get(&path, "", packed)], connections, time, false).await?;
+            let of_bare = load(&bare, &[get(&path, "", packed)], connections, time, Way::Strangers).await?;
             let ratio = of_page.per_second() / of_bare.per_second();
             let too_slow = match connections {
                 1 => of_page.at(50) > ALONE.as_secs_f64() * 1e3,
-                16 => !anew && ratio < page.share,
+                16 => matches!(way, Way::Again | Way::Strangers) && ratio < page.share,
                 _ => false,
             };
             kept &= !too_slow;
             println!(
-                "{:<13} {way:<5}{:>7}{:>13}{:>12.0}{:>10.2}{:>10.2}{:>7.0}{:>10.0}{:>6.0}{:>8.3}{}",
+                "{:<13} {:<5}{:>7}{:>13}{:>12.0}{:>10.2}{:>10.2}{:>7.0}{:>10.0}{:>6.0}{:>8.3}{}",
                 page.name,
+                way.name(),
                 of_page.bytes,
                 connections,
                 of_page.per_second(),

@@ -129,8 +129,8 @@ impl Client {
         Ok(self.exchange(request_of(from, reported, command)).await?.0)
     }
 
-    /// Asks for what a page is made from (`Session` or `Show`), and whether all of `before` would be told as it was. Who asks
-    /// that in the same words at the same time is asked for together.
+    /// Asks for what a page is made from (`Session` or `Show`), and whether all of `before` would be told as it was (none: the
+    /// page was not made before). Who asks that in the same words at the same time is asked for together.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -139,11 +139,11 @@ impl Client {
         from: Sender<'_>,
         reported: &Reported,
         page: Command,
-        before: &[AskedBefore],
+        before: Option<&[AskedBefore]>,
     ) -> Result<(A, bool), Refusal> {
-        if before.is_empty() {
-            return Ok((self.ask_as(from, reported, page).await?, true));
-        }
+        let Some(before) = before else {
+            return Ok((self.ask_as(from, reported, page).await?, false));
+        };
         let command = Command::StillSo { page: Box::new(page), asked: before.to_vec() };
         let StillSo { page, same } = Answer::expect(self.ask_together(request_of(from, reported, command)).await?)?;
         Ok((A::expect(*page)?, same))

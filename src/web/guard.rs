@@ -6,7 +6,7 @@ use super::error::Fault;
 use super::error_page::{ErrorPage, Problem};
 use super::layout::{self, Entry};
 use super::repeated::Question;
-use super::visitor::{CSRF_FIELD, Form, Visitor, bare_frame, cookie, csrf_holds, session_cookie, state_of};
+use super::visitor::{CSRF_FIELD, Sent, Visitor, bare_frame, cookie, csrf_holds, session_cookie, state_of};
 use super::{State, sign_in};
 use crate::refusal::RefusalKind;
 use actix_web::body::{BoxBody, MessageBody};
@@ -192,9 +192,9 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
         .headers()
         .get(CSRF_HEADER)
         .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
         .or_else(|| form.get(CSRF_FIELD))
-        .unwrap_or_default()
-        .to_owned();
+        .unwrap_or_default();
     let token = cookie(request.headers(), state.cookie_name());
     let own_page = is_surely_own_origin(request.headers(), &host);
     request.extensions_mut().insert(form);
@@ -211,7 +211,7 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
 
 /// Reads the form. Strangers get little of the server's memory and time: a large form needs a session first, and all
 /// small ones that are on their way without a session share one budget.
-async fn read_form(request: &mut ServiceRequest, state: &web::Data<State>) -> Result<Form, Fault> {
+async fn read_form(request: &mut ServiceRequest, state: &web::Data<State>) -> Result<Sent, Fault> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let small = declared.filter(|length: &usize| *length <= SMALL_FORM);
     let signed_in = session_cookie(request.headers(), state.cookie_name()).is_some();
@@ -238,11 +238,10 @@ async fn read_form(request: &mut ServiceRequest, state: &web::Data<State>) -> Re
         .await
         .map_err(|_| Fault::Unfit(StatusCode::REQUEST_TIMEOUT, "The form did not arrive in time.".to_owned()))?
         .map_err(|error| unread(&error))?;
-    let fields: Vec<(String, String)> = form_urlencoded::parse(&sent).into_owned().take(MOST_FIELDS + 1).collect();
-    if fields.len() > MOST_FIELDS {
+    if sent.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).count() > MOST_FIELDS {
         return Err(Fault::Invalid(format!("The form has more than {MOST_FIELDS} fields.")));
     }
-    Ok(Form(fields))
+    Ok(Sent(sent))
 }
 
 /// Whether the whole form came with the head of its request, as what a browser sends while one types does: then it is in

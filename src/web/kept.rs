@@ -165,7 +165,7 @@ impl Kept {
     }
 
     /// Asks the executor for a page's session and what the page is made from, and whether all of `before` would be told as
-    /// it was.
+    /// it was; none: the page was not made before.
     ///
     /// # Errors
     /// The executor's refusal.
@@ -174,7 +174,7 @@ impl Kept {
         client: &Client,
         asker: Asker<'_>,
         follows: bool,
-        before: &[AskedBefore],
+        before: Option<&[AskedBefore]>,
     ) -> Result<((SessionView, Host), bool), Fault> {
         let (told, files) = {
             let newest = self.lock();

@@ -212,7 +212,7 @@ impl State {
         &self,
         asker: kept::Asker<'_>,
         follows: bool,
-        before: &[AskedBefore],
+        before: Option<&[AskedBefore]>,
     ) -> Result<((SessionView, kept::Host), bool), Fault> {
         let (shown, same) = self.kept.show(&self.client, asker, follows, before).await?;
         self.remember_zone(&shown.1.told);

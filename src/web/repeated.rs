@@ -8,7 +8,7 @@
 
 use super::State;
 use super::presence;
-use super::visitor::{Admitted, Before, Form, Visitor};
+use super::visitor::{Admitted, Before, Sent, Visitor};
 use crate::audit::Progress;
 use crate::executor::protocol::{AskedBefore, Greeting, SessionView};
 use actix_web::body::{BoxBody, MessageBody as _};
@@ -126,6 +126,7 @@ impl Repeated {
 /// A question whose answer may be kept.
 pub(super) struct Question {
     key: [u8; 32],
+    /// The answer, when it would be made the same.
     kept: Option<Arc<Answered>>,
     ground: Ground,
     visitor: Visitor,
@@ -142,18 +143,24 @@ impl Question {
             return None;
         }
         let key = key(request);
-        let kept = state.repeated.find(&key);
+        let mut kept = state.repeated.find(&key);
         if let Some(kept) = &kept {
             request.extensions_mut().insert(Before(Arc::clone(&kept.questions)));
         }
-        let visitor = Visitor::of(request).await.ok()?;
-        let ground = Ground::of(&visitor);
+        let mut visitor = Visitor::of(request).await.ok()?;
+        let mut ground = Ground::of(&visitor);
+        kept = kept.filter(|kept| visitor.is_as_before && kept.ground == ground);
+        if kept.is_none() && visitor.is_as_before {
+            // It is made after all, and that takes a turn.
+            visitor = Visitor::of(request).await.ok()?;
+            ground = Ground::of(&visitor);
+        }
         Some(Self { key, kept, ground, visitor, state })
     }
 
-    /// The answer, when it is kept and would be made the same.
+    /// The answer, when it is given again.
     pub(super) fn answer(&self) -> Option<HttpResponse> {
-        let kept = self.kept.as_ref().filter(|kept| self.visitor.is_as_before && kept.ground == self.ground)?;
+        let kept = self.kept.as_ref()?;
         let mut response = HttpResponse::Ok().body(Bytes::copy_from_slice(&kept.body));
         *response.headers_mut() = kept.headers.clone();
         Some(response)
@@ -204,11 +211,8 @@ fn key(request: &HttpRequest) -> [u8; 32] {
         part(name.as_str().as_bytes());
         part(value.as_bytes());
     }
-    if let Some(form) = request.extensions().get::<Form>() {
-        for (name, value) in &form.0 {
-            part(name.as_bytes());
-            part(value.as_bytes());
-        }
+    if let Some(sent) = request.extensions().get::<Sent>() {
+        part(&sent.0);
     }
     hash.finalize().into()
 }

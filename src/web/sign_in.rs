@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::error::{Fault, with_retry};
 use super::layout::{self, Frame, Notice, query_value, see_other};
 use super::presence;
-use super::visitor::{self, Form, Visitor, state_of};
+use super::visitor::{self, Form, Sent, Visitor, state_of};
 use crate::client::Sender;
 use crate::executor::protocol::{Command, MOST_KNOWN, SessionView, SignedIn};
 use crate::refusal::{Refusal, RefusalKind};
@@ -111,7 +111,7 @@ pub(super) async fn needed(request: &HttpRequest, htmx: bool) -> Result<HttpResp
 /// A form that outlived its session. Nothing is done; what was typed is kept for the one who signs in now, or who has
 /// signed in again elsewhere in this browser.
 async fn outlived(request: &HttpRequest) -> Result<HttpResponse, Fault> {
-    let form = request.extensions().get::<Form>().cloned().unwrap_or_default();
+    let form = request.extensions().get::<Sent>().map(Sent::form).unwrap_or_default();
     let visitor = Visitor::of(request).await.ok();
     if is_open(request.path()) {
         let next = local(form.get("next"));

@@ -21,6 +21,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::future::Future;
 use std::net::IpAddr;
@@ -51,7 +52,8 @@ pub(crate) struct Visitor {
     clock: Clock,
     state: web::Data<State>,
     moment: Arc<Mutex<Moment>>,
-    /// Whether all that was asked when this request was answered before would be told as it was.
+    /// This request was answered before, and all that was asked then would be told as it was: no turn was taken for what is
+    /// only sent again.
     pub(super) is_as_before: bool,
     /// What is asked in answering this request.
     pub(super) questions: Arc<Questions>,
@@ -161,7 +163,7 @@ impl Visitor {
         }
         self.questions.give_up();
         let asker = Asker { sender: self.sender(), reported: &self.reported };
-        let ((session, host), _) = self.state.show(asker, self.followed, &[]).await?;
+        let ((session, host), _) = self.state.show(asker, self.followed, None).await?;
         *self.moment() = Moment { strip: session.strip, revision: session.facts, host: None };
         Ok(host)
     }
@@ -228,9 +230,9 @@ impl FromRequest for Visitor {
             let asker = Asker { sender, reported: &reported };
             let knew_zone = state.knows_zone();
             // The guard asks who sends a form before it is read; what the page is made from is asked for after.
-            let is_read = *request.method() == Method::GET || request.extensions().contains::<Form>();
+            let is_read = *request.method() == Method::GET || request.extensions().contains::<Sent>();
             let before = request.extensions_mut().remove::<Before>();
-            let before: &[AskedBefore] = before.as_ref().map_or(&[], |before| &before.0);
+            let before: Option<&[AskedBefore]> = before.as_ref().map(|before| &*before.0);
             let asked = if is_read && shows_the_host(request.method(), request.path()) {
                 state.show(asker, followed, before).await.map(|((session, host), same)| (session, Some(host), same))
             } else {
@@ -245,15 +247,16 @@ impl FromRequest for Visitor {
             if let Some(open) = connection::open(&request) {
                 state.connections.belongs_to(&open, &session.id);
             }
+            is_as_before &= state.knows_zone();
             // Asked for twice for one request (the error page after its page), it has its turn already.
-            if takes_a_turn(request.method(), request.path()) && !request.extensions().contains::<Turn>() {
+            let needs_a_turn = takes_a_turn(request.method(), request.path()) && !is_as_before;
+            if needs_a_turn && !request.extensions().contains::<Turn>() {
                 let turn = match state.turns.try_take(&session.id) {
                     Some(turn) => Some(turn),
                     None => {
                         // What came along is of before the wait.
                         host = None;
                         session.journal = None;
-                        is_as_before = false;
                         state.turns.take(&session.id).await.ok()
                     }
                 };
@@ -261,8 +264,8 @@ impl FromRequest for Visitor {
             }
             if !state.knows_zone() {
                 // Best effort: without facts, times are shown in UTC and say so.
-                if let Ok(((later, looked), _)) = state.show(asker, true, &[]).await {
-                    (session, host, is_as_before) = (later, host.map(|_| looked), false);
+                if let Ok(((later, looked), _)) = state.show(asker, true, None).await {
+                    (session, host) = (later, host.map(|_| looked));
                 }
             }
             if !knew_zone && state.knows_zone() {
@@ -383,6 +386,22 @@ pub(super) fn csrf_holds(token: &Secret, given: &str) -> bool {
     masked.len() == 32 && bool::from(unmasked.ct_eq(&csrf_proof(token)[..]))
 }
 
+/// A posted form as it came, with no more fields than are read.
+pub(crate) struct Sent(pub(super) Bytes);
+
+impl Sent {
+    /// The last value of that name, read from the end: what the guard looks for stands there.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let fields = self.0.rsplit(|byte| *byte == b'&').filter_map(|field| form_urlencoded::parse(field).next());
+        fields.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// All of it.
+    pub(super) fn form(&self) -> Form {
+        Form(form_urlencoded::parse(&self.0).into_owned().collect())
+    }
+}
+
 /// A posted form: names and values in order, the same name several times where a list is meant.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Form(pub Vec<(String, String)>);
@@ -413,11 +432,10 @@ impl FromRequest for Form {
     type Error = Fault;
     type Future = std::future::Ready<Result<Self, Fault>>;
 
-    /// The guard has read the form already.
+    /// The guard has taken it in already.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(
-            request.extensions().get::<Self>().cloned().ok_or_else(|| Fault::Invalid("There is no form.".to_owned())),
-        )
+        let form = request.extensions().get::<Sent>().map(Sent::form);
+        std::future::ready(form.ok_or_else(|| Fault::Invalid("There is no form.".to_owned())))
     }
 }
 
@@ -486,6 +504,21 @@ mod tests {
             assert!(!takes_a_turn(&method, path), "{path}");
         }
         assert!(takes_a_turn(&Method::GET, "/activity"));
+    }
+
+    #[test]
+    fn what_is_read_from_the_end_of_a_form_is_what_the_whole_form_says() {
+        for text in
+            ["", "&", "a", "a=1", "a=1&b=2&a=3&", "&&a=%26b=1&b=%3d+", "%61=x&a=y&c", "a=1&b&=3", "csrf=a%20b&csrf="]
+        {
+            let sent = Sent(Bytes::from_static(text.as_bytes()));
+            let form = sent.form();
+            for name in ["a", "b", "c", "csrf", "", "missing"] {
+                assert_eq!(sent.get(name).as_deref(), form.get(name), "{name} of {text}");
+            }
+            let counted = text.split('&').filter(|field| !field.is_empty()).count();
+            assert_eq!(counted, form.0.len(), "{text}");
+        }
     }
 
     #[test]
