@@ -13,8 +13,11 @@ use tokio::sync::oneshot;
 type Told = Result<Reply, Refusal>;
 
 /// Questions under way, by their words, and who waits for each of them to be over.
+type UnderWayNow = HashMap<Arc<[u8]>, Vec<oneshot::Sender<Told>>>;
+
+/// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Together(Mutex<HashMap<Arc<[u8]>, Vec<oneshot::Sender<Told>>>>);
+pub(super) struct Together(Mutex<UnderWayNow>);
 
 /// Who asks.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub(super) struct UnderWay {
 }
 
 impl Together {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<[u8]>, Vec<oneshot::Sender<Told>>>> {
+    fn lock(&self) -> MutexGuard<'_, UnderWayNow> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

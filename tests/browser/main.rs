@@ -261,8 +261,7 @@ fn is_refused(error: &WebDriverError) -> bool {
 }
 
 /// Presses keys where the page is at.
-async fn presses(browser: &WebDriver, keys: impl Into<TypingData>) -> WebDriverResult<()> {
-    let keys: TypingData = keys.into();
+async fn presses(browser: &WebDriver, keys: impl Into<TypingData> + Clone) -> WebDriverResult<()> {
     let begun = Instant::now();
     loop {
         let pressed = async { browser.active_element().await?.send_keys(keys.clone()).await };
