@@ -261,10 +261,11 @@ fn is_refused(error: &WebDriverError) -> bool {
 }
 
 /// Presses keys where the page is at.
-async fn presses(browser: &WebDriver, keys: impl Into<TypingData> + Clone) -> WebDriverResult<()> {
+async fn presses(browser: &WebDriver, keys: impl Into<TypingData>) -> WebDriverResult<()> {
+    let keys = keys.into().to_string();
     let begun = Instant::now();
     loop {
-        let pressed = async { browser.active_element().await?.send_keys(keys.clone()).await };
+        let pressed = async { browser.active_element().await?.send_keys(keys.as_str()).await };
         match pressed.await {
             Err(error) if is_refused(&error) && begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
