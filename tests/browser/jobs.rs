@@ -91,13 +91,13 @@ impl<'a> Person<'a> {
                 "{css} cannot be reached by keyboard\n{}",
                 whole_page(self.browser).await
             );
-            presses(&self.browser, Key::Tab + "").await?;
+            presses(self.browser, Key::Tab + "").await?;
         }
         let drawn = "(({ outlineStyle, boxShadow }) => outlineStyle !== 'none' || boxShadow !== 'none')\
             (getComputedStyle(document.activeElement))";
         assert_eq!(value(self.browser, drawn).await?, "true", "{css} has the focus, and nobody sees it");
         self.pressed.set(self.pressed.get() + 1);
-        presses(&self.browser, Key::Enter + "").await
+        presses(self.browser, Key::Enter + "").await
     }
 
     /// What the command line does on the simulated host before the job begins.
