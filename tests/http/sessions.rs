@@ -3,9 +3,13 @@
 use crate::browser::{Browser, PAGES, Page, SAVE, admin, console, pot_conf, read, set, url};
 use crate::support::{self, PASSWORD, PATIENCE};
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use reqwest::header::{HOST, ORIGIN, REFERER};
 use reqwest::{Method, StatusCode};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_this_consoles_own_form_is_refused() {
@@ -232,6 +236,46 @@ async fn who_is_disabled_gets_nothing_of_any_page_from_that_moment_on() {
             assert!(page.has("Sign in") && !page.has("id=\"conf\""), "{path}: {}", page.text);
         }
         assert!(browser.get("/").await.status.is_success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_repeats_a_page_over_many_connections_gets_nothing_that_was_asked_for_after_they_were_disabled() {
+    const CONNECTIONS: usize = 10;
+    const AFTERWARDS: usize = 5;
+    let console = console();
+    let browser = admin(&console).await;
+    for (number, path) in ["/", "/history", "/settings"].into_iter().enumerate() {
+        let name = format!("olaf-{number}");
+        let other = browser.with_account(&name, "operator").await;
+        let disabled = OnceLock::new();
+        let repeated = AtomicUsize::new(0);
+        // All of them ask the same in the same words at the same time: what one is told must not reach who asked later.
+        let repeats = (0..CONNECTIONS).map(|_| async {
+            let mut afterwards = 0;
+            while afterwards < AFTERWARDS {
+                let is_over = disabled.get().is_some();
+                let page = other.get(path).await;
+                if is_over {
+                    assert_eq!(page.status, StatusCode::SEE_OTHER, "{path}: {}", page.text);
+                    afterwards += 1;
+                } else if page.status.is_success() {
+                    repeated.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let disable = async {
+            while repeated.load(Ordering::Relaxed) < 10 * CONNECTIONS {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let mut disable = std::process::Command::new(support::program());
+            disable.arg("--root").arg(&console.dir).args(["user", "disable", &name]);
+            let said = tokio::task::spawn_blocking(move || disable.output()).await.unwrap().unwrap();
+            assert!(said.status.success(), "{said:?}");
+            disabled.set(()).unwrap();
+        };
+        let all = async { tokio::join!(join_all(repeats), disable) };
+        tokio::time::timeout(PATIENCE, all).await.expect("all of them are told to sign in");
     }
 }
 
