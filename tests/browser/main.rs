@@ -324,10 +324,20 @@ async fn evaluates(browser: &WebDriver, script: &str) -> WebDriverResult<serde_j
     step(browser, script, async || Ok(browser.execute(script, vec![]).await?.json().clone())).await
 }
 
-/// Opens a page, through the sign-in page where that comes first.
+/// Opens a page, through the sign-in page where that comes first. The page that is left may ask who is there just then (the
+/// console was started again), and then it is that page to which signing in leads back.
 async fn opens(browser: &WebDriver, demo: &Demo, path: &str) -> WebDriverResult<()> {
-    goes_to(browser, &format!("{}{path}", demo.url)).await?;
-    sign_in_if_asked(browser).await
+    let wanted = format!("{}{path}", demo.url);
+    let left = browser.current_url().await?.to_string();
+    let begun = Instant::now();
+    loop {
+        goes_to(browser, &wanted).await?;
+        sign_in_if_asked(browser).await?;
+        let led_back = left != wanted && browser.current_url().await?.as_str() == left;
+        if !led_back || begun.elapsed() > PATIENCE {
+            return Ok(());
+        }
+    }
 }
 
 /// Loads a page. The one that is left may be loading something itself, which ends the new loading once in a while.
