@@ -6,7 +6,8 @@
 
 mod together;
 
-use self::together::{Joined, Together, UnderWay};
+use self::together::{Together, UnderWay};
+use crate::digest::Digest;
 use crate::executor::frame;
 use crate::executor::protocol::{
     Answer, AskedBefore, Command, Hint, LogOpened, MAX_REPLY, MAX_REQUEST, Message, Reply, Request, StillSo, VERSION,
@@ -149,37 +150,28 @@ impl Client {
         Ok((A::expect(*page)?, same))
     }
 
+    /// In a task of its own: whoever asks first may go away, or stop listening, before the answer.
     async fn ask_together(&self, request: Request) -> Result<Reply, Refusal> {
-        match self.0.together.join(frame::encode(&request).map_err(malformed)?) {
-            Joined::First(under_way) => {
-                let reply = self.exchange(request.clone()).await;
-                self.ask_for_those_who_came(under_way, request);
-                Ok(reply?.0)
-            }
-            Joined::Waits(told) => match told.await {
-                Ok(told) => told,
-                Err(_) => Ok(self.exchange(request).await?.0),
-            },
+        let words = Digest::of(&frame::encode(&request).map_err(malformed)?);
+        let (told, first) = self.0.together.join(words);
+        if let Some(under_way) = first {
+            tokio::spawn(self.clone().ask_for_all(under_way, request));
         }
+        told.await.map_err(|_| gone())?
     }
 
-    /// Asks for those who came while it was asked, in a task of its own: whoever asked first is answered.
-    fn ask_for_those_who_came(&self, under_way: UnderWay, request: Request) {
-        let mut came = under_way.came_since();
-        if came.is_empty() {
-            return;
-        }
-        let client = self.clone();
-        tokio::spawn(async move {
-            while !came.is_empty() {
-                let told = client.exchange(request.clone()).await.map(|(reply, _)| reply);
-                for asker in came {
-                    // Whoever asked may have gone.
-                    let _ = asker.send(told.clone());
-                }
-                came = under_way.came_since();
+    async fn ask_for_all(self, mut under_way: UnderWay, request: Request) {
+        while let Some(mut askers) = under_way.next() {
+            let told = self.exchange(request.clone()).await.map(|(reply, _)| reply);
+            // Whoever asked may have gone.
+            let last = askers.pop();
+            for asker in askers {
+                let _ = asker.send(told.clone());
             }
-        });
+            if let Some(asker) = last {
+                let _ = asker.send(told);
+            }
+        }
     }
 
     /// Opens one generation of pot's log: the file and its size when it was opened.
@@ -437,6 +429,10 @@ mod tests {
         tokio::spawn(async move { client.ask_together(request).await.unwrap_err().message })
     }
 
+    async fn told(asked: tokio::task::JoinHandle<String>) -> String {
+        tokio::time::timeout(crate::patience::PATIENCE, asked).await.expect("an answer").unwrap()
+    }
+
     /// Lets all who ask get as far as they can.
     async fn everybody_asks() {
         for _ in 0..10 {
@@ -457,35 +453,47 @@ mod tests {
         assert!(executor.asked.try_recv().is_err(), "one of anna's is under way");
 
         executor.answer(&of_first, "of before");
-        assert_eq!(first.await.unwrap(), "of before");
+        assert_eq!(told(first).await, "of before");
         let of_later = executor.next().await;
         assert!(later.iter().all(|asked| !asked.is_finished()), "what was judged before they asked is not theirs");
         assert_eq!(of_later.token, Some(Secret("anna".to_owned())));
         executor.answer(&of_later, "of now");
         for asked in later {
-            assert_eq!(asked.await.unwrap(), "of now");
+            assert_eq!(told(asked).await, "of now");
         }
         executor.answer(&of_other, "vera's");
-        assert_eq!(other.await.unwrap(), "vera's");
+        assert_eq!(told(other).await, "vera's");
         everybody_asks().await;
         assert!(executor.asked.try_recv().is_err(), "asked once for all five");
 
         let again = ask(&client, "anna");
         executor.answer(&executor.next().await, "a new one");
-        assert_eq!(again.await.unwrap(), "a new one");
+        assert_eq!(told(again).await, "a new one");
     }
 
     #[tokio::test]
-    async fn who_waits_asks_for_themselves_when_the_first_has_gone_away() {
+    async fn who_asks_first_and_goes_away_or_listens_no_more_holds_up_nobody() {
         let (client, executor) = Executor::start();
+        let (kept, request) = (client.clone(), asked_by("anna"));
+        // Asked once, and never looked at again.
+        let mut first = Box::pin(async move { kept.ask_together(request).await });
+        let looks_once = tokio::time::timeout(Duration::ZERO, &mut first).await;
+        assert!(looks_once.is_err(), "nobody has answered");
+        let of_first = executor.next().await;
+        let later = ask(&client, "anna");
+        everybody_asks().await;
+        executor.answer(&of_first, "of before");
+        executor.answer(&executor.next().await, "of now");
+        assert_eq!(told(later).await, "of now");
+
         let first = ask(&client, "anna");
-        executor.next().await;
+        let of_first = executor.next().await;
         let later = ask(&client, "anna");
         everybody_asks().await;
         first.abort();
-        let of_later = executor.next().await;
-        executor.answer(&of_later, "of now");
-        assert_eq!(later.await.unwrap(), "of now");
+        executor.answer(&of_first, "of before");
+        executor.answer(&executor.next().await, "of now");
+        assert_eq!(told(later).await, "of now");
     }
 
     #[tokio::test]
@@ -498,12 +506,12 @@ mod tests {
         later.abort();
         everybody_asks().await;
         executor.answer(&of_first, "of before");
-        first.await.unwrap();
+        told(first).await;
         let other = ask(&client, "vera");
         let next = executor.next().await;
         assert_eq!(next.token, Some(Secret("vera".to_owned())));
         executor.answer(&next, "vera's");
-        other.await.unwrap();
+        told(other).await;
     }
 
     #[tokio::test]
@@ -515,7 +523,7 @@ mod tests {
         everybody_asks().await;
         drop(executor.socket.shutdown(std::net::Shutdown::Both));
         for asked in [first, later] {
-            assert_eq!(asked.await.unwrap(), gone().message);
+            assert_eq!(told(asked).await, gone().message);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::State;
 use super::presence;
-use super::visitor::{Admitted, Before, Sent, Visitor};
+use super::visitor::{Admitted, Before, Sent, Visitor, takes_a_turn};
 use crate::audit::Progress;
 use crate::executor::protocol::{AskedBefore, Greeting, SessionView};
 use actix_web::body::{BoxBody, MessageBody as _};
@@ -110,8 +110,10 @@ impl Repeated {
         }
     }
 
+    /// What is kept of this second.
     fn find(&self, key: &[u8; 32]) -> Option<Arc<Answered>> {
-        self.lock().answers.get(key).cloned()
+        let kept = self.lock();
+        kept.answers.get(key).filter(|_| kept.began == Timestamp::now().as_second()).cloned()
     }
 
     /// Lets go of what is of a second that is over. To be called every few seconds.
@@ -150,8 +152,8 @@ impl Question {
         let mut visitor = Visitor::of(request).await.ok()?;
         let mut ground = Ground::of(&visitor);
         kept = kept.filter(|kept| visitor.is_as_before && kept.ground == ground);
-        if kept.is_none() && visitor.is_as_before {
-            // It is made after all, and that takes a turn.
+        if kept.is_none() && visitor.is_as_before && takes_a_turn(request.method(), request.path()) {
+            // It is made after all.
             visitor = Visitor::of(request).await.ok()?;
             ground = Ground::of(&visitor);
         }
