@@ -1,8 +1,9 @@
 //! The web process's side of the socket: asks, waits for answers, receives descriptors and hints.
 //!
 //! Reading is a thread of its own, because a descriptor arrives by recvmsg(2), which tokio does not offer; tokio only sees
-//! channels. A question is written by whoever asks, where the socket takes it at once, else by a second thread. When the socket ends, all waiting questions end with a refusal and
-//! [`Client::closed`] resolves: without an executor there is nothing to serve.
+//! channels. A question is written by whoever asks, where the socket takes it at once, else by a second thread. When the
+//! socket ends, all waiting questions end with a refusal and [`Client::closed`] resolves: without an executor there is
+//! nothing to serve.
 
 mod together;
 
@@ -205,8 +206,8 @@ impl Client {
     }
 
     async fn exchange(&self, mut request: Request) -> Result<(Reply, Option<OwnedFd>), Refusal> {
-        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-        request.id = id;
+        request.id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = request.id;
         let frame = frame::framed(&request, MAX_REQUEST).map_err(malformed)?;
         let (answer, answered) = oneshot::channel();
         lock(&self.0.waiting).insert(id, answer);

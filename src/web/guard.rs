@@ -187,17 +187,17 @@ async fn admit(request: &mut ServiceRequest) -> Result<(), Fault> {
         let words = "A form must not be compressed.".to_owned();
         return Err(Fault::Unfit(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
-    let form = read_form(request, &state).await?;
+    let sent = read_form(request, &state).await?;
     let given = request
         .headers()
         .get(CSRF_HEADER)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned)
-        .or_else(|| form.get(CSRF_FIELD))
+        .or_else(|| sent.get(CSRF_FIELD))
         .unwrap_or_default();
     let token = cookie(request.headers(), state.cookie_name());
     let own_page = is_surely_own_origin(request.headers(), &host);
-    request.extensions_mut().insert(form);
+    request.extensions_mut().insert(sent);
     match token {
         Some(token) if csrf_holds(&token, &given) => Ok(()),
         // A browser that lost its cookie has lost its session, too: signing in keeps what was typed.

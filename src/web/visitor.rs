@@ -392,8 +392,8 @@ pub(crate) struct Sent(pub(super) Bytes);
 impl Sent {
     /// The last value of that name, read from the end: what the guard looks for stands there.
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        let fields = self.0.rsplit(|byte| *byte == b'&').filter_map(|field| form_urlencoded::parse(field).next());
-        fields.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        let mut fields = self.0.rsplit(|byte| *byte == b'&').filter_map(|field| form_urlencoded::parse(field).next());
+        fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     /// How many fields there are.
