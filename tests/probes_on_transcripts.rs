@@ -1,14 +1,14 @@
 //! The probes' parsers against what real FreeBSD hosts answered, recorded command by command.
-//!
-//! The recordings are kept beside the repository, not in it; a checkout without them has nothing to compare with.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "support/recordings.rs"]
+mod recordings;
 
 use pot_console::facts::PfTest;
 use pot_console::host::parse;
 use pot_console::process::Captured;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 #[derive(serde::Deserialize)]
 struct Record {
@@ -134,19 +134,9 @@ impl Record {
     }
 }
 
-fn folder() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/freebsd-transcripts");
-    let found = std::env::var_os("POT_CONSOLE_TRANSCRIPTS").map_or(beside, PathBuf::from);
-    found.is_dir().then_some(found)
-}
-
 #[test]
 fn every_recorded_answer_of_freebsd_is_understood() {
-    let Some(folder) = folder() else {
-        assert!(std::env::var_os("CI").is_none(), "the recordings of FreeBSD are missing here");
-        println!("no recordings beside this checkout: nothing to compare with");
-        return;
-    };
+    let folder = recordings::folder();
     let mut held: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut files = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {

@@ -1,10 +1,13 @@
 //! What real FreeBSDs answered, held against the simulated tools: every recorded call that a simulated tool knows is made
 //! again on a simulated host in the like state and release.
 //!
-//! The records are read from beside the repository and are no part of it. What differs stands in the tables below, each
-//! with its reason; what is not named there must be the same to the last byte, status and both streams.
+//! What differs stands in the tables below, each with its reason; what is not named there must be the same to the last byte,
+//! status and both streams.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+
+#[path = "support/recordings.rs"]
+mod recordings;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,8 +27,7 @@ struct Record {
 }
 
 fn records(file: &str) -> Vec<Record> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/freebsd-transcripts");
-    let path = std::env::var_os("POT_CONSOLE_TRANSCRIPTS").map_or(beside, PathBuf::from).join(file);
+    let path = recordings::folder().join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines()
         .map(|line| {
