@@ -189,7 +189,7 @@ impl Bench {
 
 /// Commands of which nothing is left to do than to look into the journal: they open it as every executor does, see that it
 /// is sound, and what an earlier one left unfinished.
-const THROUGH_THE_EXECUTOR: Limit = Limit::TimesTrue(4.0);
+const THROUGH_THE_EXECUTOR: Limit = Limit::TimesTrue(3.0);
 const READ_ONLY: Limit = Limit::TimesTrue(3.0);
 
 /// Every command that reads and prints, and starts nothing.

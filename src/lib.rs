@@ -30,7 +30,7 @@
 //! | [`potconf`] | pot.conf: lossless document, shell words, parameters, edits, potnet's reading of it |
 //! | [`files`] | where paths lead and who can change them, atomic replace, backups |
 //! | [`process`] | running commands: closed list of tools, argument vectors, limits |
-//! | [`clock`], [`formats`], [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`], [`theme`] | leaves: where the time comes from, the versions of what is kept, where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog, light or dark pages |
+//! | [`clock`], [`formats`], [`layout`], [`diff`], [`digest`], [`secret`], [`bytes_as_base64`], [`facility`], [`theme`], `search_plainly` | leaves: where the time comes from, the versions of what is kept, where files stand, line differences, SHA-256 and passwords as types, the facilities of syslog, light or dark pages, searches in short text |
 //! | [`platform`] | what differs between FreeBSD and Linux; the only `cfg(target_os)` and `unsafe` |
 //!
 //! A **save** from top to bottom: `web::configuration` takes the form → [`client`] asks → `executor::server` reads the
@@ -109,6 +109,7 @@ pub mod potconf;
 pub mod process;
 pub mod refusal;
 pub mod rules;
+mod search_plainly;
 pub mod secret;
 pub mod settings;
 #[cfg(feature = "simulator")]

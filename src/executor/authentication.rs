@@ -205,7 +205,7 @@ impl Authentication {
             return Err(Refusal::new(RefusalKind::WrongPassword, "The name or the password is wrong."));
         };
         lock(&self.throttle).succeeded(&key, &place);
-        self.paces.take(requester, account.name.as_str(), &permissions::SIGN_IN)?;
+        self.paces.take(requester, || account.name.as_str().to_owned(), &permissions::SIGN_IN)?;
         self.begin_session(requester, &account, Method::Password)
     }
 

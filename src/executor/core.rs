@@ -15,7 +15,7 @@ use super::protocol::{
     SettingSource, SettingView, SettingsView, Shown, StillSo,
 };
 use super::rate_limiters::RateLimiters;
-use super::requester::{Requester, admit_proof, admit_role};
+use super::requester::{Asker, Requester, admit_proof, admit_role};
 use super::running::Runs;
 use super::strip;
 use super::watch::Watching;
@@ -212,7 +212,7 @@ impl Executor {
         let meant = self.meant(requester, &command);
         // Who signs in is known, and counted, once the password was right.
         let admitted = Self::admit(requester, &row).and_then(|()| match row.who {
-            Who::AtLeast(_) => self.paces.take(requester, &requester.actor.name, &row),
+            Who::AtLeast(_) => self.paces.take(requester, || requester.actor.name.clone(), &row),
             Who::WebProcess | Who::Anyone => Ok(()),
         });
         if let Err(refusal) = admitted {
@@ -243,7 +243,7 @@ impl Executor {
         if !request.follows {
             self.authentication.note_use(&key);
         }
-        Requester { actor, session: Some(key), role: Some(role), fresh, ..nobody }
+        Requester { actor: Asker::Named(actor), session: Some(key), role: Some(role), fresh, ..nobody }
     }
 
     /// Whose turn a request takes while it waits, and the role it comes with. It is judged anew when it is answered.

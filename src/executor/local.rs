@@ -3,19 +3,19 @@
 use super::approval;
 use super::core::{Executor, Meant};
 use super::protocol::{Answer, Command, JournalLines};
-use super::requester::Requester;
+pub(crate) use super::requester::command_line_actor;
+use super::requester::{Asker, Requester};
 use super::start::{StartError, end_cut_off_restore};
 use crate::accounts::name::AccountName;
-use crate::journal::record::{Action, Actor, Method, Outcome, Reported, Role};
+use crate::journal::record::{Action, Outcome, Reported, Role};
 use crate::layout::Layout;
 use crate::operations::engine::Engine;
 use crate::operations::feedback::Kept;
 use crate::plan::Plan;
-use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::secret::Secret;
 use crate::settings::{Settings, SettingsError};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// An executor for one command of root's.
@@ -46,7 +46,7 @@ impl Local {
         let (executor, opening) = Executor::open(layout, settings)?;
         executor.watching.close_what_died(&opening);
         let requester = Requester {
-            actor: command_line_actor(),
+            actor: Asker::AtTheCommandLine(OnceLock::new()),
             reported: Reported::default(),
             session: None,
             known: Vec::new(),
@@ -145,16 +145,27 @@ impl Local {
     }
 }
 
-/// Who sits at the command line: the user's login name; `SUDO_USER` only as claimed, for an environment proves nothing.
-pub(crate) fn command_line_actor() -> Actor {
-    let uid = nix::unistd::getuid();
-    let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
-    let claimed = std::env::var("SUDO_USER").or_else(|_| std::env::var("DOAS_USER")).ok();
-    Actor {
-        name,
-        role: Some(Role::Admin),
-        method: Method::CommandLine,
-        session: None,
-        claimed: claimed.map(|name| harmless(&name.chars().take(64).collect::<String>()).into_owned()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::protocol::AccountView;
+    use crate::journal::Line;
+
+    #[test]
+    fn who_sits_at_the_command_line_is_looked_up_when_something_is_recorded_and_not_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut local = Local::open(&Layout::new(dir.path(), None)).unwrap();
+        let looked_up = |local: &Local| match &local.requester.actor {
+            Asker::AtTheCommandLine(actor) => actor.get().cloned(),
+            Asker::Named(_) => panic!("someone else asks"),
+        };
+        local.ask::<Vec<AccountView>>(Command::Accounts {}).unwrap();
+        assert_eq!(looked_up(&local), None);
+
+        let number = local.record(Action::Process, "console", "Something was done.".to_owned()).unwrap();
+        assert_eq!(looked_up(&local), Some(command_line_actor()));
+        let lines = local.journal_lines(number - 1).unwrap().lines;
+        let record = lines.split(|byte| *byte == b'\n').find_map(|line| Line::parse(line)?.record()).unwrap();
+        assert_eq!((record.sequence, record.entry.actor), (number, command_line_actor()));
     }
 }

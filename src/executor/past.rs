@@ -7,7 +7,7 @@
 
 use super::core::Executor;
 use super::protocol::{Command, Reply, Request, Saved, Started, VERSION};
-use super::requester::Requester;
+use super::requester::{Asker, Requester};
 use super::start::StartError;
 use super::watch::WATCHED;
 use crate::accounts::name::AccountName;
@@ -202,13 +202,13 @@ impl Past {
 
     fn tell(&self) -> Result<(), PastError> {
         let root = Requester {
-            actor: Actor {
+            actor: Asker::Named(Actor {
                 name: "root".to_owned(),
                 role: Some(Role::Admin),
                 method: Method::CommandLine,
                 session: None,
                 claimed: None,
-            },
+            }),
             role: Some(Role::Admin),
             fresh: true,
             terminal: true,

@@ -15,12 +15,15 @@ pub(super) struct RateLimiters(Mutex<HashMap<(String, &'static str), RateLimiter
 
 impl RateLimiters {
     /// Counts what leaves traces, each account by itself; the terminal is root's.
-    pub(super) fn take(&self, requester: &Requester, account: &str, row: &Row) -> Result<(), Refusal> {
+    pub(super) fn take(
+        &self,
+        requester: &Requester,
+        account: impl FnOnce() -> String,
+        row: &Row,
+    ) -> Result<(), Refusal> {
         let Some(often) = row.often.filter(|_| !requester.terminal) else { return Ok(()) };
         let mut paces = lock(&self.0);
-        let pace = paces
-            .entry((account.to_owned(), row.name))
-            .or_insert_with(|| RateLimiter::new((often.at_once, often.each)));
+        let pace = paces.entry((account(), row.name)).or_insert_with(|| RateLimiter::new((often.at_once, often.each)));
         if pace.take(Instant::now()) {
             return Ok(());
         }

@@ -6,11 +6,34 @@ use crate::journal::record::{Action, Actor, Entry, Method, Outcome, Reported, Ro
 use crate::plan::ProofNeeded;
 use crate::process::harmless;
 use crate::refusal::{Refusal, RefusalKind};
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+/// What an asker is called in the journal.
+#[derive(Debug, Clone)]
+pub(super) enum Asker {
+    /// As the executor or a session says.
+    Named(Actor),
+    /// Whoever sits at the command line: looked up in the system's accounts when something is recorded. Most commands only
+    /// read, and the look-up would be a twentieth of their time.
+    AtTheCommandLine(OnceLock<Actor>),
+}
+
+impl Deref for Asker {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        match self {
+            Self::Named(actor) => actor,
+            Self::AtTheCommandLine(actor) => actor.get_or_init(command_line_actor),
+        }
+    }
+}
 
 /// Who is asking, as far as the executor knows.
 #[derive(Debug, Clone)]
 pub(super) struct Requester {
-    pub actor: Actor,
+    pub actor: Asker,
     pub reported: Reported,
     pub session: Option<SessionKey>,
     /// Digests of the proofs that the browser carries of having signed in before.
@@ -34,7 +57,7 @@ impl Requester {
     pub fn event(&self, action: Action, object: impl Into<String>, outcome: Outcome, message: String) -> Entry {
         Entry {
             outcome: Some(outcome),
-            ..Entry::event(self.actor.clone(), self.reported.clone(), action, object, message)
+            ..Entry::event(Actor::clone(&self.actor), self.reported.clone(), action, object, message)
         }
     }
 }
@@ -52,7 +75,7 @@ impl Requester {
     /// Nobody that is known, with what their side says about itself.
     pub(super) fn nobody(reported: Reported, known: Vec<Digest>) -> Self {
         Self {
-            actor: nobody(),
+            actor: Asker::Named(nobody()),
             reported: tidy(reported),
             session: None,
             known,
@@ -60,6 +83,20 @@ impl Requester {
             fresh: false,
             terminal: false,
         }
+    }
+}
+
+/// Who sits at the command line: the user's login name; `SUDO_USER` only as claimed, for an environment proves nothing.
+pub(crate) fn command_line_actor() -> Actor {
+    let uid = nix::unistd::getuid();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    let claimed = std::env::var("SUDO_USER").or_else(|_| std::env::var("DOAS_USER")).ok();
+    Actor {
+        name,
+        role: Some(Role::Admin),
+        method: Method::CommandLine,
+        session: None,
+        claimed: claimed.map(|name| harmless(&name.chars().take(64).collect::<String>()).into_owned()),
     }
 }
 

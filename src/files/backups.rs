@@ -161,7 +161,8 @@ impl Backups {
             Err(error) => return Err(error),
         };
         // A line that someone damaged costs that version, not all of them.
-        Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 
     fn write_index(&self, backups: &[Backup]) -> Result<(), FileError> {

@@ -4,6 +4,7 @@ use super::record::Record;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::formats::Kind;
+use crate::search_plainly;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -155,7 +156,7 @@ pub(super) fn each_line<B>(
     // `buffer[start..end]` is read and not handed out; it begins at `offset` of the file.
     let (mut start, mut end, mut offset) = (0, 0, from);
     loop {
-        while let Some(length) = memchr::memchr(b'\n', &buffer[start..end]) {
+        while let Some(length) = search_plainly::find(b'\n', &buffer[start..end]) {
             let answer = each(offset, &buffer[start..start + length]);
             start += length + 1;
             offset += length as u64 + 1;

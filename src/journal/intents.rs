@@ -4,6 +4,7 @@ use super::chain::{Line, each_line, segment_path};
 use super::error::{JournalError, system};
 use super::record::Record;
 use crate::platform;
+use crate::search_plainly;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
@@ -107,7 +108,7 @@ pub(super) enum Staged {
 pub(super) fn stage(json: &[u8]) -> Option<Staged> {
     const FIELD: &[u8] = br#","stage":""#;
     let beginning = &json[..json.len().min(256)];
-    let at = memchr::memmem::find(beginning, FIELD)? + FIELD.len();
+    let at = search_plainly::find_part(FIELD, beginning)? + FIELD.len();
     let rest = &beginning[at..];
     if rest.starts_with(br#"intent""#) {
         return Some(Staged::Intent);

@@ -5,6 +5,7 @@ use super::name::{Name, extra_interface};
 use super::parameters::{PARAMETERS, parameter};
 use super::potnet;
 use super::shell::{self, Assigned, Ran};
+use crate::search_plainly;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -496,7 +497,7 @@ impl<'a> Places<'a> {
         let bytes = document.bytes();
         let line_end = |at: usize| {
             let rest = bytes.get(at..).unwrap_or_default();
-            at + memchr::memchr(b'\n', rest).unwrap_or(rest.len())
+            at + search_plainly::find(b'\n', rest).unwrap_or(rest.len())
         };
         places.kin = sampled.map(|(_, end)| *end).chain(ends.map(line_end)).max();
         places

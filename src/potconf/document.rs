@@ -3,6 +3,7 @@
 use super::parameters::parameter;
 use super::shell::{self, Assigned, Effect, Ran, Reading};
 use crate::digest::Digest;
+use crate::search_plainly;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -156,8 +157,8 @@ impl Document {
             return Err(ParseError::TooLarge { size: bytes.len() });
         }
         let lines: Arc<[usize]> =
-            std::iter::once(0).chain(memchr::memchr_iter(b'\n', bytes).map(|newline| newline + 1)).collect();
-        if let Some(at) = memchr::memchr(0, bytes) {
+            std::iter::once(0).chain(search_plainly::each(b'\n', bytes).map(|newline| newline + 1)).collect();
+        if let Some(at) = search_plainly::find(0, bytes) {
             return Err(ParseError::Nul { line: line_of(&lines, at) });
         }
         let reading = Arc::new(shell::read(bytes));
@@ -252,7 +253,8 @@ impl Document {
 
     /// The lines that end in a carriage return, which sh takes for part of the value.
     pub(crate) fn carriage_returns(&self) -> Vec<usize> {
-        memchr::memmem::find_iter(&self.bytes, b"\r\n").map(|at| self.line(at)).collect()
+        let ends = search_plainly::each(b'\n', &self.bytes).enumerate();
+        ends.filter(|(_, end)| self.bytes[..*end].ends_with(b"\r")).map(|(line, _)| line + 1).collect()
     }
 
     /// The text of a line, counted from 1, without its line end; empty for a line that is not there.

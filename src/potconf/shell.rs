@@ -15,6 +15,7 @@ mod names;
 mod words;
 
 use super::name::is_name;
+use crate::search_plainly;
 pub(super) use names::is_special_variable;
 use names::{CLOSING, COMPOUNDS, KORN, is_builtin, is_reserved};
 use std::ops::Range;
@@ -255,7 +256,8 @@ impl<'a> Parser<'a> {
         self.in_function = false;
         self.in_loop = false;
         self.between = false;
-        self.pos = memchr::memchr(b'\n', self.slice(start..self.end)).map_or(self.end, |offset| start + offset + 1);
+        self.pos =
+            search_plainly::find(b'\n', self.slice(start..self.end)).map_or(self.end, |offset| start + offset + 1);
     }
 
     fn slice(&self, range: Range<usize>) -> &'a [u8] {

@@ -2,6 +2,7 @@
 
 use super::{HereDocument, Parsed, Parser, Prefix, Until, Word, is_meta};
 use crate::potconf::name::is_name;
+use crate::search_plainly;
 
 impl Parser<'_> {
     // --- redirections ------------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ impl Parser<'_> {
             let body = self.pos;
             let mut line = body;
             loop {
-                let Some(length) = memchr::memchr(b'\n', self.slice(line..self.end)) else {
+                let Some(length) = search_plainly::find(b'\n', self.slice(line..self.end)) else {
                     return Self::syntax(document.at, "the file ends before this here-document does");
                 };
                 let mut text = self.slice(line..line + length);
@@ -156,7 +157,7 @@ impl Parser<'_> {
                 Some(b'#') => {
                     let start = self.pos;
                     let rest = self.slice(start..self.end);
-                    self.pos = memchr::memchr(b'\n', rest).map_or(self.end, |offset| start + offset);
+                    self.pos = search_plainly::find(b'\n', rest).map_or(self.end, |offset| start + offset);
                     if self.between {
                         self.out.comments.push(start..self.pos);
                     }
@@ -251,7 +252,7 @@ impl Parser<'_> {
                 b'\'' => {
                     word.quoted = true;
                     let rest = self.slice(self.pos + 1..self.end);
-                    let Some(length) = memchr::memchr(b'\'', rest) else {
+                    let Some(length) = search_plainly::find(b'\'', rest) else {
                         return Self::syntax(self.pos, "a single quote without its end");
                     };
                     text.extend_from_slice(rest.get(..length).unwrap_or(&[]));
@@ -371,7 +372,7 @@ impl Parser<'_> {
             Some(b'0'..=b'9' | b'@' | b'*' | b'#' | b'?' | b'$' | b'!' | b'-') => self.pos += 2,
             Some(b'\'') if !quoted => {
                 let rest = self.slice(start + 2..self.end);
-                let Some(length) = memchr::memchr(b'\'', rest) else {
+                let Some(length) = search_plainly::find(b'\'', rest) else {
                     return Self::syntax(start, "a single quote without its end");
                 };
                 if rest.get(..length).unwrap_or(&[]).contains(&b'\\') {
@@ -533,7 +534,7 @@ impl Parser<'_> {
     fn backquotes(&mut self, word: &mut Word, quoted: bool) -> Parsed<()> {
         let start = self.pos;
         let rest = self.slice(start + 1..self.end);
-        let Some(length) = memchr::memchr(b'`', rest) else {
+        let Some(length) = search_plainly::find(b'`', rest) else {
             return Self::syntax(start, "a backquote without its end");
         };
         let body = rest.get(..length).unwrap_or(&[]);
