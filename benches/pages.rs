@@ -3,8 +3,8 @@
 //!
 //! `cargo bench --bench pages [-- [memory] [plain] [seconds=N] [page=NAME]]`. Pages are asked for as browsers ask, packed;
 //! `plain`: unpacked. A browser opens six connections, and a session has six requests worked on at a time, so there are as
-//! many sessions as that asks for. An answer that is none of the page (an error, a refusal, the sign-in page) ends the run. `memory` measures what both
-//! processes hold instead. Ends with status 1 when a promise is not kept.
+//! many sessions as that asks for. An answer that is none of the page (an error, a refusal, the sign-in page) ends the run.
+//! `memory` measures what both processes hold instead. Ends with status 1 when a promise is not kept.
 //!
 //! What needs no session is asked for over 32 connections at most, as many as a stranger's address has.
 //!
